@@ -1,0 +1,97 @@
+"""Finds custom activities: installed packages (entry point group `pfadwerk.activities`) and folders of Python files.
+
+Files are loaded by their path, never through `sys.path`, so a folder cannot shadow an installed module. Runs nothing
+but the files' own top level; what a custom activity does is up to `journeys.custom` and the effect that calls it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from journeys.custom import CustomActivity
+from journeys.errors import Misconfigured
+
+GROUP = "pfadwerk.activities"
+
+
+def load_custom(folders: Iterable[Path] = ()) -> list[CustomActivity]:
+    """Every custom activity of installed packages and of the `*.py` files in `folders` (those that begin with _ left out), by name.
+
+    Raises:
+        Misconfigured: a folder is missing, a file or package cannot be loaded, holds no activity, or a name and version is there
+            twice; names the file.
+    """
+    found: dict[tuple[str, int], tuple[CustomActivity, str]] = {}
+    for place, holder in [*_from_packages(), *_from_folders(folders)]:
+        for custom in _activities_in(holder, place):
+            _add(found, custom, place)
+    return [custom for _, (custom, _) in sorted(found.items())]
+
+
+def _add(found: dict[tuple[str, int], tuple[CustomActivity, str]], custom: CustomActivity, place: str) -> None:
+    known, where = found.setdefault((custom.name, custom.version), (custom, place))
+    if known is not custom:
+        raise Misconfigured(f"the custom activity {custom.name} (version {custom.version}) is in {where} and in {place}: rename one")
+
+
+def _from_packages() -> Iterator[tuple[str, Any]]:
+    for point in entry_points(group=GROUP):
+        yield f"the package {_package(point)} ({point.value})", _loaded(point)
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # whatever a foreign module raises while it is imported
+        raise Misconfigured(f"cannot load {point.value} of the package {_package(point)}: {_said(error)}") from error
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.name
+
+
+def _from_folders(folders: Iterable[Path]) -> Iterator[tuple[str, Any]]:
+    for folder in folders:
+        if not folder.is_dir():
+            raise Misconfigured(f"the folder of custom activities {folder} does not exist: create it or change custom_activities")
+        for file in sorted(folder.glob("*.py")):
+            if not file.name.startswith("_"):
+                yield str(file), _module(file)
+
+
+def _module(file: Path) -> ModuleType:
+    name = f"pfadwerk_custom_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise Misconfigured(f"cannot load {file}: it is not a Python file")
+    module = module_from_spec(spec)
+    # Annotations are resolved through sys.modules; the name is ours, so nothing is shadowed.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a foreign file raises while it is loaded
+        del sys.modules[name]
+        raise Misconfigured(f"cannot load {file}: {_said(error)}") from error
+    return module
+
+
+def _said(error: Exception) -> str:
+    line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
+    return f"{type(error).__name__}: {error}{line}"
+
+
+def _activities_in(holder: Any, place: str) -> list[CustomActivity]:
+    if isinstance(holder, CustomActivity):
+        return [holder]
+    values = vars(holder).values() if isinstance(holder, ModuleType) else holder if isinstance(holder, list | tuple) else ()
+    found = list({id(value): value for value in values if isinstance(value, CustomActivity)}.values())
+    if not found:
+        raise Misconfigured(f"{place} holds no custom activity: decorate a function with @activity (journeys.custom)")
+    return found

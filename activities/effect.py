@@ -1,0 +1,319 @@
+"""`perform`: one effect activity is one step of a run. Prepare, claim (A), call, answer and advance (B).
+
+The claim is committed before the call, the answer with the advance after it, so a crash at any instant leaves a row that says what is
+known. A call without an answer is repeated, looked up or listed as uncertain, as the provider declares: never twice, and every
+possibly lost message is listed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.orm import Session
+
+from activities import ledger
+from activities.failures import BUSY, HELD, RETRY_LATER, come_back
+from activities.gate import Hold, Pass, Refuse
+from activities.performer import CannotPrepare, Draft, Job, Performer
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, ProviderFailure, RetryLater, SenderStopped
+from crm.events import append_event
+from crm.sql import table
+from engine.live import Engine
+from engine.router import is_heard
+from engine.state import Instruction, State
+from engine.step import Moved, fenced, halt, has_mail, lock_run, move, step
+from engine.wakeups import Wakeups
+from journeys.calls import activity_of
+from journeys.errors import PfadwerkError
+from journeys.values import Do, Performed
+from models import Contact, Run
+
+log = logging.getLogger(__name__)
+
+runs = table(Run)
+STOPPED_SENDER_PAUSE = timedelta(minutes=5)
+
+
+class NotServed(PfadwerkError):
+    """This worker has nobody for the channel."""
+
+    code = "channel_not_served"
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The engine, and who performs which channel."""
+
+    engine: Engine
+    performers: Mapping[str, Performer]
+
+    def performer(self, channel: str) -> Performer:
+        try:
+            return self.performers[channel]
+        except KeyError:
+            raise NotServed(f"no provider is set up for the channel {channel}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """Transaction A is committed: the call may be made."""
+
+    address: str
+    attempt: int
+
+
+def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved:
+    """Performs the call the run is blocked on and moves the run; returns the next instruction. Safe to repeat at any time.
+
+    `activity` is the caller's own name: a call of another channel is handed back for its own queue.
+
+    Raises: ApplicationError (held, busy, retry_later) when the activity shall come back; database errors.
+    """
+    engine = effects.engine
+    found = _find(engine, activity, run_id, number, as_of)
+    if isinstance(found, Moved):
+        return found
+    job, performer = found, effects.performer(found.call.channel)
+    try:
+        with engine.db.read() as session:
+            draft = performer.prepare(session, job)
+    except CannotPrepare as error:
+        return _answer(engine, performer, job, "skipped", error.code)
+    claimed = _claim(engine, performer, job, draft)
+    if isinstance(claimed, Moved):
+        return claimed
+    return _call(engine, performer, job, draft, claimed)
+
+
+# --- finding the call ------------------------------------------------------------------------------------------------------
+
+
+def _find(engine: Engine, activity: str, run_id: str, number: int, as_of: datetime) -> Moved | Job:
+    """The call, after leaving a wait that foretold it; or what the workflow shall do instead."""
+    job = _peek(engine, activity, run_id, number, as_of)
+    if job is not None:
+        return job
+    moved = step(engine, run_id, number, as_of)
+    if moved.instruction["op"] != "do" or moved.instruction["step"] != number + 1 or moved.wakeups:
+        return moved
+    return _peek(engine, activity, run_id, number + 1, as_of) or moved
+
+
+def _peek(engine: Engine, activity: str, run_id: str, number: int, as_of: datetime) -> Job | None:
+    """The call if the run is blocked on one of ours at `number`, or at the next number after a foretold wait whose first attempt died."""
+    with engine.db.read() as session:
+        row = session.execute(select(runs).where(runs.c.id == run_id)).first()
+        if row is None or row.ended_at is not None or row.step not in (number, number + 1):
+            return None
+        state = State.from_json(row.state)
+        if not isinstance(state.blocked, Do) or activity_of(state.blocked.call.channel) != activity or "performed" in row.state:
+            return None
+        return Job(row, engine.program(session, row.version_id), state, state.blocked.call, row.step, as_of)
+
+
+# --- transaction A -----------------------------------------------------------------------------------------------------------
+
+
+def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft) -> Moved | _Claimed:
+    """Lock, fence, exits, pause, ledger, gate, claim. The raise of `come_back` comes after the commit: holding is a fact, too."""
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        if row.step != job.number or row.ended_at is not None:
+            return Moved(fenced(session, row, job.number, job.as_of), Wakeups())
+        left = _leave_first(engine, session, row, job)
+        if left is not None:
+            return left
+        outcome = _enter_ledger(engine, session, performer, job, draft)
+    if isinstance(outcome, _Later):
+        real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
+        raise come_back(outcome.kind, outcome.code, real)
+    if isinstance(outcome, _Ask):
+        return _look_up(engine, performer, job, draft)
+    return outcome
+
+
+def _leave_first(engine: Engine, session: Session, row: Row[Any], job: Job) -> Moved | None:
+    """Exits act before anything leaves; a paused or stopped journey lets nothing leave."""
+    state = engine.index(session).state(row.journey_id)
+    if state == "stopped" or has_mail(session, row.id):
+        moved = move(engine, session, row, job.as_of)
+        if moved.instruction["op"] != "do" or moved.instruction["step"] != job.number:
+            return moved
+    if state == "paused":
+        return Moved(halt(session, row, job.as_of, "held", "paused"), Wakeups())
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    kind: str
+    code: str
+    until: datetime
+
+
+class _Ask:
+    """The provider must be asked what became of the last call, outside of the transaction."""
+
+
+def _enter_ledger(engine: Engine, session: Session, performer: Performer, job: Job, draft: Draft) -> Moved | _Claimed | _Later | _Ask:
+    stands = ledger.look(session, job.once_key, job.as_of)
+    match stands:
+        case ledger.Done(outlet=outlet, data=data):
+            return move(engine, session, lock_run(session, job.row.id), job.as_of, Performed(outlet=outlet, data=data))
+        case ledger.InFlight(lease_until=until):
+            return _Later(BUSY, "in_flight", until)
+        case ledger.Doubtful() if performer.doubt == "lookup":
+            return _Ask()
+        case ledger.Doubtful() if performer.doubt == "blind":
+            return _answer_in(session, engine, performer, job, "uncertain", "no_answer")
+        case ledger.Doubtful(planned_at=planned_at, attempts=attempts):
+            return _through_gate(engine, session, performer, job, draft, planned_at, attempts)
+        case ledger.Fresh(planned_at=planned_at):
+            return _through_gate(engine, session, performer, job, draft, planned_at, 0)
+
+
+def _through_gate(
+    engine: Engine, session: Session, performer: Performer, job: Job, draft: Draft, planned_at: datetime, attempts: int
+) -> Moved | _Claimed | _Later:
+    fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
+    contact = session.get(Contact, job.row.contact_id, populate_existing=True)
+    match performer.ask(session, contact, job):
+        case Refuse(reason=reason):
+            return _answer_in(session, engine, performer, job, "skipped", reason)
+        case Hold(until=until, reason=reason):
+            if until > planned_at + job.program.settings.hold_at_most:
+                return _answer_in(session, engine, performer, job, "skipped", f"held_too_long_{reason}")
+            ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=reason, held_until=until)
+            session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=until))
+            return _Later(HELD, reason, until)
+        case Pass(address=address):
+            stored = performer.record(session, job, draft, address)
+            limit = timedelta(seconds=performer.timeout_seconds)
+            ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, limit, attempts + 1)
+            return _Claimed(address, attempts + 1)
+
+
+# --- the call ------------------------------------------------------------------------------------------------------------------
+
+
+def _call(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> Moved:
+    """Makes the call and sorts what comes back."""
+    try:
+        answer = performer.send(job, draft, claimed.address, claimed.attempt)
+    except RetryLater as failure:
+        return _later(engine, performer, job, failure, failure.after)
+    except SenderStopped as failure:
+        log.error("the provider %s refuses our account (%s): nothing leaves until it is set right", performer.name, failure.code)
+        return _later(engine, performer, job, failure, STOPPED_SENDER_PAUSE)
+    except AddressDead as failure:
+        return _answer(engine, performer, job, "bounced", failure.code, address=claimed.address)
+    except MessageDead as failure:
+        return _answer(engine, performer, job, "failed", failure.code)
+    except InDoubt as failure:
+        if performer.doubt == "blind":
+            return _answer(engine, performer, job, "uncertain", failure.code)
+        raise come_back(BUSY, failure.code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
+    return _answer(engine, performer, job, answer.status, answer.kind, answer)
+
+
+def _later(engine: Engine, performer: Performer, job: Job, failure: ProviderFailure, after: timedelta) -> Moved:
+    """Certainly not sent: free the claim and come back, unless it has been tried for too long."""
+    with engine.db.write() as session:
+        lock_run(session, job.row.id)
+        stands = ledger.look(session, job.once_key, job.as_of)
+        ledger.release(session, job.once_key, failure.code)
+        session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=job.as_of + after))
+    planned_at = getattr(stands, "planned_at", job.row.node_entered_at or job.as_of)
+    if job.as_of > planned_at + job.program.settings.hold_at_most:
+        return _answer(engine, performer, job, "failed", failure.code)
+    raise come_back(RETRY_LATER, failure.code, after) from None
+
+
+def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft) -> Moved | _Claimed:
+    """The provider knows it: answered. It does not: certainly not sent, so the whole gate again."""
+    try:
+        known = performer.lookup(job.once_key)
+    except RetryLater as failure:
+        raise come_back(RETRY_LATER, failure.code, failure.after) from None
+    if known is not None:
+        return _answer(engine, performer, job, known.status, known.kind, known)
+    with engine.db.write() as session:
+        lock_run(session, job.row.id)
+        ledger.release(session, job.once_key, "looked_up_absent")
+    return _claim(engine, performer, job, draft)
+
+
+# --- transaction B ---------------------------------------------------------------------------------------------------------------
+
+
+def _answer(
+    engine: Engine, performer: Performer, job: Job, status: str, reason: str, answer: Answer | None = None, address: str = ""
+) -> Moved:
+    with engine.db.write() as session:
+        lock_run(session, job.row.id)
+        return _answer_in(session, engine, performer, job, status, reason, answer, address)
+
+
+def _answer_in(
+    session: Session,
+    engine: Engine,
+    performer: Performer,
+    job: Job,
+    status: str,
+    reason: str,
+    answer: Answer | None = None,
+    address: str = "",
+) -> Moved:
+    """Writes the answer, and advances the run unless it has gone on or ended meanwhile. The answer stays even if the run gets stuck."""
+    fate = {"sent": "sent", "uncertain": "sent", "skipped": "skipped"}.get(status, "failed")
+    given = (answer.raw.get("outlet") if answer else None) or performer.outlets[fate]
+    data = {"message_id": ledger.message_id_of(job.once_key), "status": status, **({"reason": reason} if reason else {})}
+    data |= dict(answer.raw.get("data", {})) if answer else {}
+    values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None, "answer": {"outlet": given, "data": data}}
+    if fate == "sent":
+        values["sent_at"] = job.as_of
+    if status == "bounced":
+        values["bounced_at"] = job.as_of
+        performer.bounced(session, job, address)
+    if answer is not None:
+        values["provider_id"] = answer.provider_id[:200]
+    ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
+    if job.call.channel in MESSAGE_CHANNELS:
+        _append_event(session, engine, job, status)
+    return _go_on(session, engine, job, Performed(outlet=given, data=data))
+
+
+MESSAGE_CHANNELS = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard"})
+
+
+def _append_event(session: Session, engine: Engine, job: Job, status: str) -> None:
+    """What happened to the message, as an event of the contact; the keeper routes it if anybody listens."""
+    name = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Message Bounced"}.get(status)
+    if name is None:
+        return
+    properties = {
+        "message_id": ledger.message_id_of(job.once_key),
+        "run_id": job.row.id,
+        "journey": job.program.key,
+        "node": job.state.node,
+        "template": job.call.input.get("template", ""),
+        "channel": job.call.channel,
+        "machine": False,
+    }
+    heard = is_heard(engine, session, job.row.contact_id, name)
+    key = f"{name}:{properties['message_id']}"
+    append_event(session, job.row.contact_id, "system", name, properties, job.as_of, message_id=key, hops=job.row.hops + 1, routed=not heard)
+
+
+def _go_on(session: Session, engine: Engine, job: Job, performed: Performed) -> Moved:
+    row = lock_run(session, job.row.id)
+    state = State.from_json(row.state)
+    if row.ended_at is not None or not isinstance(state.blocked, Do) or (state.node, state.visit) != (job.state.node, job.state.visit):
+        stored: Instruction = row.instruction
+        return Moved(stored, Wakeups())
+    return move(engine, session, row, job.as_of, performed)

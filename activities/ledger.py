@@ -1,0 +1,121 @@
+"""The send ledger: one row per effect, claimed before the call and answered after it, so that each happens once.
+
+Every function works inside the caller's transaction, under the contact's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from crm.sql import table
+from models import Message
+
+messages = table(Message)
+
+MARGIN = timedelta(seconds=2)
+"""The lease outlives the provider's own time limit by this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Not tried yet, or certainly not sent: it may go through the gate."""
+
+    planned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Somebody is calling right now, until `lease_until` at the latest."""
+
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """A call began and its answer is missing."""
+
+    planned_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It has an answer already: the outlet to leave through, and what later nodes may read."""
+
+    outlet: str
+    data: dict[str, Any]
+
+
+def message_id_of(once_key: str) -> str:
+    """The message's id follows from its key, so that links in the body can name it before the row exists."""
+    return hashlib.sha256(once_key.encode()).hexdigest()[:32]
+
+
+def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | Doubtful | Done:
+    """Where the message stands."""
+    row = session.execute(
+        select(messages.c.status, messages.c.planned_at, messages.c.lease_until, messages.c.attempts, messages.c.answer).where(
+            messages.c.id == message_id_of(once_key)
+        )
+    ).first()
+    if row is None:
+        return Fresh(now)
+    if row.status in ("planned", "held"):
+        return Fresh(row.planned_at)
+    if row.status == "claimed":
+        return InFlight(row.lease_until) if row.lease_until > now else Doubtful(row.planned_at, row.attempts)
+    return Done(row.answer.get("outlet", "sent"), row.answer.get("data", {}))
+
+
+def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, **values: Any) -> str:
+    """Writes the row: `fixed` says what the message is (only used when it is new), `values` where it stands. Returns its id."""
+    message_id = message_id_of(once_key)
+    known = session.execute(select(messages.c.id).where(messages.c.id == message_id)).first()
+    if known is None:
+        row = {"id": message_id, "once_key": once_key, "planned_at": now, "answer": {}, **_defaults(), **fixed, **values}
+        session.execute(insert(messages).values(row))
+    else:
+        session.execute(update(messages).where(messages.c.id == message_id).values(values))
+    return message_id
+
+
+def _defaults() -> dict[str, Any]:
+    """What the column defaults of the model are; Core inserts do not know them."""
+    return {
+        "node": "", "purpose": "", "message_class": "marketing", "cap_class": "default", "priority": 3, "template": "", "locale": "",
+        "subject": "", "status": "planned", "reason": "", "attempts": 0, "provider": "", "provider_id": "", "test": False,
+    }  # fmt: skip
+
+
+def claim(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, call_limit: timedelta, attempts: int) -> str:
+    """The row that must be committed before the provider is called."""
+    lease_until = now + call_limit + MARGIN
+    return put(
+        session,
+        once_key,
+        fixed,
+        now,
+        status="claimed",
+        reason="",
+        claimed_at=now,
+        lease_until=lease_until,
+        held_until=None,
+        attempts=attempts,
+        provider=fixed.get("provider", ""),
+        subject=fixed.get("subject", ""),
+        locale=fixed.get("locale", ""),
+        template_version=fixed.get("template_version"),
+        body_id=fixed.get("body_id"),
+    )
+
+
+def release(session: Session, once_key: str, code: str) -> None:
+    """The call certainly did not arrive: the next attempt starts at the gate again."""
+    values = {"status": "planned", "reason": code[:64], "claimed_at": None, "lease_until": None}
+    session.execute(update(messages).where(messages.c.id == message_id_of(once_key)).values(values))

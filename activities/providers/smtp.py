@@ -1,0 +1,312 @@
+"""The provider `smtp`: one mail server, spoken to by the standard library's `smtplib` from worker threads.
+
+Blind: SMTP has no way to ask later. So one instant is watched closely: until the last dot of DATA is handed to the kernel a broken
+connection means "certainly not sent"; from then on, until the server's answer, "in doubt". Connections are kept and reused.
+Bounce mails that arrive later are not read here; `return_path` makes their address ready for that (VERP).
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from activities.providers.mime import address_of, build
+from activities.providers.provider import (
+    AddressDead,
+    Answer,
+    Doubt,
+    InDoubt,
+    MessageDead,
+    Outgoing,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+)
+
+Stage = Literal["connect", "login", "sender", "recipient", "data", "end"]
+IDLE_SECONDS = 30.0
+"""A connection unused for longer is closed instead of reused; servers hang up after one to five minutes."""
+MAX_IDLE = 8
+"""Unused connections kept open."""
+MAX_MAILS = 100
+"""Mails over one connection; some servers count and then refuse."""
+
+_QUEUED = re.compile(r"\b(?:queued as|id=|ok id=|ok:? queued as)\s*([A-Za-z0-9_.-]{4,64})", re.IGNORECASE)
+_ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+
+ANYWHERE, ENVELOPE, CONTENT = "connect login sender recipient data end", "recipient", "recipient data end"
+TABLE: tuple[tuple[str, str, type[ProviderFailure], timedelta | None], ...] = (
+    # stages, "code enhanced", what it means, and when to try again
+    (ANYWHERE, r"421 .*", RetryLater, timedelta(minutes=1)),
+    ("login", r"454 .*", RetryLater, timedelta(minutes=5)),
+    (ANYWHERE, r"530 .*|535 .*|534 .*|538 .*", SenderStopped, None),
+    ("login", r"[45].*", SenderStopped, None),
+    (ANYWHERE, r"450 .*", RetryLater, timedelta(minutes=5)),  # greylisting
+    (ANYWHERE, r"451 .*", RetryLater, timedelta(minutes=5)),
+    (ANYWHERE, r"452 .*", RetryLater, timedelta(minutes=15)),
+    (ANYWHERE, r"4.*", RetryLater, timedelta(minutes=10)),
+    ("connect", r"5.*", RetryLater, timedelta(minutes=15)),  # the host takes no mail now; no address is to blame
+    ("sender", r"552 .*|5\d\d 5\.3\.4", MessageDead, None),
+    ("sender", r"5.*", SenderStopped, None),
+    (CONTENT, r"5\d\d 5\.1\.(?:[1-6]|10)|5\d\d 5\.2\.1", AddressDead, None),
+    (CONTENT, r"5\d\d 5\.7\..*|5\d\d 5\.[23456]\..*", MessageDead, None),  # policy, size, routing: the address may be fine
+    (ENVELOPE, r"550 .*|551 .*|553 .*", AddressDead, None),
+    (CONTENT, r"5.*", MessageDead, None),
+)
+"""First match counts. Sources: RFC 5321 §4.2 (codes), RFC 3463 (enhanced codes), RFC 4954 (login)."""
+
+
+def sort(stage: Stage, code: int, text: bytes) -> ProviderFailure:
+    """The failure that an answer of the server means; its text is not kept, except for the enhanced code."""
+    enhanced = _ENHANCED.search(text.decode("ascii", "replace"))
+    said = f"{code} {enhanced[1] if enhanced else ''}"
+    name = "smtp_" + said.strip().replace(" ", "_")
+    for stages, pattern, failure, after in TABLE:
+        if stage in stages.split() and re.fullmatch(pattern, said):
+            return RetryLater(name, after) if after is not None else failure(name)
+    return RetryLater(f"smtp_unexpected_{code}", timedelta(minutes=5)) if stage != "end" else InDoubt(f"smtp_unexpected_{code}")
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where and how. `tls`: `starttls` refuses to go on without encryption; `none` is for a server on this machine."""
+
+    host: str
+    port: int = 587
+    user: str = ""
+    password: str = ""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    timeout_seconds: float = 10.0
+    """For one answer."""
+    local_name: str | None = None
+    """What we say in EHLO; None is this machine's name."""
+    context: ssl.SSLContext | None = None
+    """None: the system's certificates."""
+
+
+@dataclass(slots=True)
+class _Open:
+    connection: smtplib.SMTP
+    used_at: float
+    mails: int = 0
+
+
+class Smtp:
+    """`return_path` gives the envelope sender of a message (`bounces+TOKEN@example.org`); None is the sender's own address."""
+
+    name = "smtp"
+    channels = frozenset({"email", "team"})
+    doubt: Doubt = "blind"
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        *,
+        return_path: Callable[[Outgoing], str] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._return_path = return_path
+        self._now = now
+        self._monotonic = monotonic
+        self._idle: list[_Open] = []
+        self._lock = threading.Lock()
+        self.timeout_seconds = 2 * server.timeout_seconds  # once for everything up to the last dot, once for the answer to it
+
+    def send(self, message: Outgoing) -> Answer:
+        data = _dotted(build(message, self._now()))
+        recipient = address_of(message.recipient)
+        sender = self._return_path(message) if self._return_path else address_of(message.sender)
+        patience = _Patience(self._server.timeout_seconds, self._monotonic)
+        opened = self._take(patience)
+        try:
+            answer = _deliver(opened.connection, sender, recipient, data, patience)
+        except ProviderFailure as failure:
+            self._after(opened, failure)
+            raise
+        self._give_back(opened)
+        return answer
+
+    def lookup(self, once_key: str) -> Answer | None:
+        """A mail server cannot be asked; the ledger never does, because `doubt` is `blind`."""
+        return None
+
+    def verify(self) -> None:
+        self._give_back(self._connect(_Patience(self._server.timeout_seconds, self._monotonic)))
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for opened in idle:
+            _quit(opened.connection)
+
+    def _take(self, patience: _Patience) -> _Open:
+        """A connection that answers: an idle one that passes RSET, else a new one."""
+        while (opened := self._pop()) is not None:
+            if self._monotonic() - opened.used_at < IDLE_SECONDS and _ready(opened.connection, patience):
+                return opened
+            opened.connection.close()
+        return self._connect(patience)
+
+    def _pop(self) -> _Open | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, opened: _Open) -> None:
+        opened.used_at = self._monotonic()
+        opened.mails += 1
+        with self._lock:
+            keep = len(self._idle) < MAX_IDLE and opened.mails < MAX_MAILS
+            if keep:
+                self._idle.append(opened)
+        if not keep:
+            _quit(opened.connection)
+
+    def _after(self, opened: _Open, failure: ProviderFailure) -> None:
+        """An answer in full leaves the connection usable; everything else closes it."""
+        spoken = re.match(r"smtp_[45]\d\d", failure.code) and not failure.code.startswith("smtp_421")
+        if spoken and not isinstance(failure, SenderStopped):
+            self._give_back(opened)
+        else:
+            opened.connection.close()
+
+    def _connect(self, patience: _Patience) -> _Open:
+        try:
+            return _Open(_dial(self._server, patience), self._monotonic())
+        except smtplib.SMTPAuthenticationError as error:
+            raise sort("login", error.smtp_code, _bytes(error.smtp_error)) from None
+        except smtplib.SMTPResponseException as error:
+            raise sort("connect", error.smtp_code, _bytes(error.smtp_error)) from None
+        except ssl.SSLCertVerificationError:
+            raise SenderStopped("smtp_certificate") from None
+        except smtplib.SMTPNotSupportedError:
+            raise SenderStopped("smtp_no_login_or_starttls") from None
+        except (OSError, smtplib.SMTPException):
+            raise RetryLater("smtp_unreachable", timedelta(seconds=30)) from None
+
+
+class _Patience:
+    """What is left of the time for everything up to the last dot; a server that answers drop by drop cannot stretch it."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self.seconds = seconds
+        self._monotonic = monotonic
+        self._until = monotonic() + seconds
+
+    def limit(self, connection: smtplib.SMTP) -> None:
+        """The next answer may take what is left. Raises TimeoutError when nothing is."""
+        left = self._until - self._monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if connection.sock is not None:
+            connection.sock.settimeout(left)
+
+
+def _dial(server: SmtpServer, patience: _Patience) -> smtplib.SMTP:
+    context = server.context or ssl.create_default_context()
+    if server.tls == "tls":
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(
+            server.host, server.port, local_hostname=server.local_name, timeout=server.timeout_seconds, context=context
+        )
+    else:
+        connection = smtplib.SMTP(server.host, server.port, local_hostname=server.local_name, timeout=server.timeout_seconds)
+    try:
+        _hello(connection, patience)
+        if server.tls == "starttls":
+            connection.starttls(context=context)
+            _hello(connection, patience)
+        if server.user:
+            patience.limit(connection)
+            _login(connection, server)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _login(connection: smtplib.SMTP, server: SmtpServer) -> None:
+    try:
+        connection.login(server.user, server.password)
+    except (smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected, smtplib.SMTPNotSupportedError):
+        raise
+    except smtplib.SMTPException:  # none of the server's methods is one of ours
+        raise SenderStopped("smtp_no_login_or_starttls") from None
+
+
+def _hello(connection: smtplib.SMTP, patience: _Patience) -> None:
+    patience.limit(connection)
+    code, text = connection.ehlo()
+    if not 200 <= code <= 299:
+        code, text = connection.helo()
+    if not 200 <= code <= 299:
+        raise smtplib.SMTPHeloError(code, text)
+
+
+def _deliver(connection: smtplib.SMTP, sender: str, recipient: str, data: bytes, patience: _Patience) -> Answer:
+    """One mail over an open connection.
+
+    Up to and including the hand-over of the last dot an error means that the server cannot have the whole message: `sendall` raises
+    only if the kernel did not take every byte. After it, only the server's answer ends the doubt.
+    """
+    steps: tuple[tuple[Stage, Callable[[], tuple[int, bytes]], tuple[int, ...]], ...] = (
+        ("sender", lambda: connection.mail(sender), (250,)),
+        ("recipient", lambda: connection.rcpt(recipient), (250, 251)),
+        ("data", lambda: connection.docmd("DATA"), (354,)),
+    )
+    try:
+        for stage, ask, expected in steps:
+            patience.limit(connection)
+            code, text = ask()
+            if code not in expected:
+                raise sort(stage, code, text)
+        patience.limit(connection)
+        connection.send(data)
+    except (OSError, smtplib.SMTPException):
+        raise RetryLater("smtp_connection_lost", timedelta(seconds=30)) from None
+    try:
+        if connection.sock is not None:
+            connection.sock.settimeout(patience.seconds)
+        code, text = connection.getreply()
+    except (OSError, smtplib.SMTPException):
+        raise InDoubt("smtp_no_answer") from None
+    if 200 <= code <= 299:
+        return Answer(provider_id=_queue_id(text), raw={"code": code})
+    raise sort("end", code, text)
+
+
+def _ready(connection: smtplib.SMTP, patience: _Patience) -> bool:
+    """Whether a kept connection still answers; also clears what a former mail left."""
+    try:
+        patience.limit(connection)
+        return connection.rset()[0] == 250
+    except (OSError, smtplib.SMTPException):
+        return False
+
+
+def _quit(connection: smtplib.SMTP) -> None:
+    try:
+        connection.quit()
+    except (OSError, smtplib.SMTPException):
+        connection.close()
+
+
+def _dotted(data: bytes) -> bytes:
+    """The mail as DATA wants it: lines that begin with a dot get another, and the last line is a dot alone. RFC 5321 §4.5.2."""
+    return re.sub(rb"(?m)^\.", b"..", data) + b".\r\n"
+
+
+def _queue_id(text: bytes) -> str:
+    found = _QUEUED.search(text.decode("ascii", "replace"))
+    return found[1] if found else ""
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")

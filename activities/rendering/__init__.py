@@ -1,0 +1,28 @@
+"""Templates: compiled once per version, filled in once per contact.
+
+`compile_template` checks and compiles what an author wrote; `render` makes one message. Neither stores or sends anything.
+"""
+
+from activities.rendering.compile import CompiledTemplate, Kind, Variant, compile_template, digest
+from activities.rendering.faults import RenderFailed
+from activities.rendering.links import link_digest
+from activities.rendering.render import UNTRACKED, Marks, Rendered, choose, render, render_text
+from activities.rendering.sms import Segments, segments
+
+__all__ = [
+    "UNTRACKED",
+    "CompiledTemplate",
+    "Kind",
+    "Marks",
+    "RenderFailed",
+    "Rendered",
+    "Segments",
+    "Variant",
+    "choose",
+    "compile_template",
+    "digest",
+    "link_digest",
+    "render",
+    "render_text",
+    "segments",
+]

@@ -1,0 +1,241 @@
+"""Compiles a template: every language variant checked and turned into Jinja templates, or every problem with its place.
+
+The result is JSON (`TemplateVersion.compiled`) and never changes; `render` fills it in. Stores nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeVar
+
+from babel import Locale, UnknownLocaleError
+from babel.core import parse_locale
+
+from activities.rendering import jinja
+from activities.rendering.faults import Fault, Lines, issue
+from activities.rendering.markup import Element
+from activities.rendering.mjml import compile_mjml
+from activities.rendering.tokens import Swapped, swap
+from journeys.errors import Invalid, Issue
+
+MAX_SOURCE = 300_000
+"""Characters of one variant's MJML or text."""
+MAX_LINE = 500
+"""Characters of a subject or preheader as written."""
+CLIPPED_BYTES = 90_000
+"""Above this, warn. Source: Gmail clips messages at about 102 kB."""
+
+Kind = Literal["email", "sms", "text"]
+PARTS: Mapping[str, tuple[str, ...]] = {"email": ("subject", "preheader", "mjml", "text"), "sms": ("text",), "text": ("subject", "text")}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"email": ("subject", "mjml"), "sms": ("text",), "text": ("text",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One language: Jinja templates for each part, link targets as written, and the fields that are read."""
+
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    links: list[str] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTemplate:
+    """`variants`: locale (or `default`) -> `Variant`. `warnings` are told when saving and not stored."""
+
+    kind: Kind
+    variants: Mapping[str, Variant]
+    warnings: tuple[Issue, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What `TemplateVersion.compiled` holds."""
+        return {locale: asdict(variant) for locale, variant in self.variants.items()}
+
+    @classmethod
+    def from_json(cls, kind: Kind, data: Mapping[str, Any]) -> CompiledTemplate:
+        """The inverse of `to_json`."""
+        return cls(kind, {locale: Variant(**variant) for locale, variant in data.items()})
+
+    @property
+    def fields(self) -> set[str]:
+        """Dotted names of every value any variant reads."""
+        return {name for variant in self.variants.values() for name in variant.fields}
+
+    @property
+    def offers_unsubscribe(self) -> bool:
+        """Whether every variant shows a way to unsubscribe."""
+        return all({"unsubscribe_url", "preferences_url"} & set(variant.fields) for variant in self.variants.values())
+
+
+def compile_template(variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing") -> CompiledTemplate:
+    """Compiles `variants`: locale -> {"subject", "preheader", "mjml", "text"}.
+
+    Raises:
+        Invalid: `issues` holds every problem, each with line and column in its `values` and `variants.<locale>.<part>` as field.
+    """
+    issues = list(_shape(variants, kind))
+    compiled: dict[str, Variant] = {}
+    if not issues:
+        for locale, parts in variants.items():
+            variant, found = _Compiler(locale, parts, kind, message_class).compile()
+            issues += found
+            if variant is not None:
+                compiled[locale] = variant
+    errors = [problem for problem in issues if problem.severity == "error"]
+    if errors:
+        raise Invalid("The template has problems: " + "; ".join(problem.message for problem in errors[:3]), errors)
+    return CompiledTemplate(kind, compiled, tuple(issues))
+
+
+def digest(variants: Mapping[str, Any], kind: str) -> str:
+    """Names a state of a template: SHA-256 of its canonical JSON."""
+    return hashlib.sha256(json.dumps([kind, variants], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _shape(variants: Mapping[str, Any], kind: str) -> Iterator[Issue]:
+    if kind not in PARTS:
+        yield Issue(code="kind", text='Expected the kind email, sms or text, got "{kind}".', values={"kind": str(kind)[:40]}, field="kind")
+        return
+    if not variants:
+        yield Issue(code="no_variant", text="The template needs a text in at least one language.", field="variants")
+    if len(variants) > 50:
+        yield Issue(code="too_many_variants", text="Expected at most {limit} languages.", values={"limit": 50}, field="variants")
+        return
+    for locale, parts in variants.items():
+        yield from _variant_shape(str(locale), parts, kind)
+
+
+def _variant_shape(locale: str, parts: Any, kind: str) -> Iterator[Issue]:
+    place = f"variants.{locale}"
+    if locale != "default" and not _is_locale(locale):
+        yield Issue(
+            code="locale", text='Expected a language such as "de" or "de-CH", got "{locale}".', values={"locale": locale[:40]}, field=place
+        )
+    if not isinstance(parts, Mapping):
+        yield Issue(code="type", text="Expected an object with the parts of the message.", field=place)
+        return
+    for name in parts:
+        if name not in PARTS[kind] and parts[name] not in ("", None):
+            yield Issue(
+                code="part", text='There is no part "{part}" here.', values={"part": str(name)[:40]}, field=f"{place}.{str(name)[:40]}"
+            )
+    for name in PARTS[kind]:
+        yield from _part_shape(parts.get(name), name, name in REQUIRED[kind], f"{place}.{name}")
+
+
+def _part_shape(text: Any, name: str, required: bool, place: str) -> Iterator[Issue]:
+    limit = MAX_SOURCE if name in ("mjml", "text") else MAX_LINE
+    if text is not None and not isinstance(text, str):
+        yield Issue(code="type", text="Expected a text.", field=place)
+    elif required and not (text or "").strip():
+        yield Issue(code="empty", text="This part is empty.", field=place)
+    elif text and len(text) > limit:
+        yield Issue(
+            code="too_large",
+            text="Expected at most {limit} characters, got {count}.",
+            values={"limit": limit, "count": len(text)},
+            field=place,
+        )
+    elif text and name in ("subject", "preheader") and re.search(r"[\r\n\x00]", text):
+        yield Issue(code="line_break", text="A subject or preheader is one line.", field=place)
+    elif text and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", text):
+        yield Issue(code="control_character", text="Control characters cannot stand in a message.", field=place)
+
+
+def _is_locale(name: str) -> bool:
+    try:
+        Locale(*parse_locale(name, sep="-")[:1])
+    except (ValueError, UnknownLocaleError, TypeError):
+        return False
+    return len(name) <= 35
+
+
+Result = TypeVar("Result")
+
+
+class _Compiler:
+    """Compiles one variant and gathers its issues."""
+
+    def __init__(self, locale: str, parts: Mapping[str, str | None], kind: Kind, message_class: str) -> None:
+        self._place = f"variants.{locale}"
+        self._parts = {name: (parts.get(name) or "").replace("\r\n", "\n") for name in PARTS[kind]}
+        self._kind = kind
+        self._message_class = message_class
+        self._issues: list[Issue] = []
+
+    def compile(self) -> tuple[Variant | None, list[Issue]]:
+        swapped = {name: self._swapped(name, text) for name, text in self._parts.items() if text.strip()}
+        if self._issues:
+            return None, self._issues
+        variant = self._email(swapped) if self._kind == "email" else self._text(swapped)
+        return variant, self._issues
+
+    def _swapped(self, name: str, text: str) -> Swapped | None:
+        lines = Lines(text)
+        try:
+            swapped = swap(text)
+        except Fault as fault:
+            self._issues.append(issue(fault, lines, f"{self._place}.{name}"))
+            return None
+        self._issues += [issue(fault, lines, f"{self._place}.{name}") for fault in jinja.faults(swapped, text, lines)]
+        return swapped
+
+    def _email(self, swapped: Mapping[str, Swapped | None]) -> Variant | None:
+        mjml = swapped["mjml"]
+        assert mjml is not None
+        compiled, faults = compile_mjml(mjml, swapped.get("preheader"))
+        lines = Lines(self._parts["mjml"])
+        for fault in faults:
+            fault.offset = mjml.original_offset(fault.offset)
+            self._issues.append(issue(fault, lines, f"{self._place}.mjml"))
+        if compiled is None:
+            return None
+        if not self._runs(compiled.html, html=True) or not self._runs(compiled.text, html=False):
+            return None
+        self._warn(compiled.html, compiled.root, mjml, lines)
+        text = self._parts["text"] or compiled.text
+        return Variant(self._parts["subject"], compiled.html, text, compiled.links, self._fields())
+
+    def _text(self, swapped: Mapping[str, Swapped | None]) -> Variant:
+        return Variant(self._parts.get("subject", ""), "", self._parts["text"], [], self._fields())
+
+    def _runs(self, source: str, *, html: bool) -> bool:
+        """Whether the Jinja is still whole after the compiler moved it; it was whole before."""
+        try:
+            jinja.compiled(source, html)
+        except Exception as error:  # noqa: BLE001 - whatever Jinja's code generator raises, the author must hear of it
+            text = "The Jinja of this template no longer fits together after compiling: {problem} (line {line}, column {column})"
+            values = {"problem": str(getattr(error, "message", type(error).__name__))[:200], "line": 1, "column": 1}
+            self._issues.append(Issue(code="jinja_broken", text=text, values=values, field=f"{self._place}.mjml"))
+            return False
+        return True
+
+    def _fields(self) -> list[str]:
+        return sorted({name for text in self._parts.values() if text for name in jinja.fields(text)})
+
+    def _warn(self, html: str, root: Element, mjml: Swapped, lines: Lines) -> None:
+        if len(html.encode()) > CLIPPED_BYTES:
+            self._warning("size", "The HTML has {size} bytes; some mail programs cut messages off at 102000.", size=len(html.encode()))
+        if self._message_class == "marketing" and not {"unsubscribe_url", "preferences_url"} & set(self._fields()):
+            self._warning("no_unsubscribe", "No link to unsubscribe: put {{{{ unsubscribe_url }}}} into a link.")
+        for element in root.walk():
+            if element.name in ("mj-image", "mj-carousel-image", "img") and "alt" not in element.attributes:
+                fault = Fault(mjml.original_offset(element.offset), "no_alt", "This image has no text (alt) for readers who do not see it.")
+                self._issues.append(issue(fault, lines, f"{self._place}.mjml", "warning"))
+        if not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):
+            self._warning("no_text", "The message has no text, only images.")
+
+    def _visible(self, root: Element) -> Iterator[str]:
+        for element in root.walk():
+            if element.name != "mj-head":
+                yield from (getattr(child, "text", "") for child in element.children)
+                yield element.get("alt")
+
+    def _warning(self, code: str, text: str, **values: Any) -> None:
+        self._issues.append(Issue(code=code, text=text, values=values, field=self._place, severity="warning"))

@@ -1,0 +1,165 @@
+"""Fills a compiled template in for one contact: only Jinja, no database, no network.
+
+The same inputs give the same message. What a template asks for and the values do not hold raises `RenderFailed`; the message is then
+skipped with that reason, never sent half-filled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import DecimalException
+from typing import Any
+
+from jinja2 import TemplateError, UndefinedError
+from jinja2.exceptions import SecurityError
+from markupsafe import Markup
+
+from activities.rendering import jinja
+from activities.rendering.compile import CompiledTemplate, Variant
+from activities.rendering.faults import RenderFailed
+from activities.rendering.plain import tidy
+from activities.rendering.sandbox import State, generate, state
+
+MAX_SUBJECT = 900
+"""Characters; RFC 5322 allows lines of 998."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is tracked about one message. `click`: link digest -> signed address, None to leave links alone; `pixel_url` empty for none."""
+
+    click: Callable[[str], str] | None = None
+    pixel_url: str = ""
+
+
+UNTRACKED = Marks()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message for one contact. `links`: digest -> target of every tracked link; they must be stored before the message goes out."""
+
+    subject: str
+    html: str
+    text: str
+    locale: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.html.encode()) + len(self.text.encode())
+
+
+def render(
+    compiled: CompiledTemplate,
+    locales: Iterable[str],
+    values: Mapping[str, Any],
+    *,
+    marks: Marks = UNTRACKED,
+    message_class: str = "marketing",
+    zone: str = "UTC",
+) -> Rendered:
+    """The message in the first language of `locales` that the template has (`de-CH` falls back to `de`, then to `default`).
+
+    `values` are plain (dict, list, str, numbers, dates): contact, trigger, run, sender, unsubscribe_url, preferences_url, view_url, now.
+    Marketing mail gets the List-Unsubscribe headers of RFC 8058 when `unsubscribe_url` is there. `zone` is the contact's, for dates.
+
+    Raises:
+        RenderFailed: a value is missing or of the wrong kind, a link is unsafe, or the message is too long.
+    """
+    chain = [name for name in locales if name]
+    locale, variant = choose(compiled, chain)
+    language = locale if locale != "default" else (chain[0] if chain else "en")
+    current = State(language, zone, click=marks.click, own=_own_addresses(values))
+    with _rendering(current):
+        subject = one_line(_filled(variant.subject, values, language))
+        html = _html(variant, values, language, subject, marks.pixel_url)
+        text = tidy(_filled(variant.text, values, language))
+    headers = unsubscribe_headers(values.get("unsubscribe_url")) if compiled.kind == "email" and message_class == "marketing" else {}
+    return Rendered(subject, html, text if compiled.kind == "email" else text.strip(), language, headers, current.links)
+
+
+def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
+    """A short Jinja text that stands in a journey itself (a team notification, an inline SMS).
+
+    Raises:
+        RenderFailed: as `render`; `template_error` too when the text is no valid Jinja.
+    """
+    with _rendering(State(locale, zone)):
+        return tidy(_filled(source, values, locale)).strip()
+
+
+def choose(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Variant]:
+    """The variant that serves `locales`, with its name."""
+    known = {_folded(name): name for name in compiled.variants}
+    for wanted in [*(step for name in locales for step in _steps(name)), "default"]:
+        if wanted in known:
+            return known[wanted], compiled.variants[known[wanted]]
+    for name, variant in compiled.variants.items():
+        return name, variant
+    raise RenderFailed("no_variant")
+
+
+def _steps(locale: str) -> Iterator[str]:
+    """`de-CH` -> de-ch, de."""
+    parts = _folded(locale).split("-")
+    for length in range(len(parts), 0, -1):
+        yield "-".join(parts[:length])
+
+
+def _folded(locale: str) -> str:
+    return locale.replace("_", "-").lower()
+
+
+def one_line(text: str) -> str:
+    """A header-safe line: blanks and control characters collapsed, cut to `MAX_SUBJECT`."""
+    return re.sub(r"[\s\x00-\x1f\x7f\u2028\u2029]+", " ", text).strip()[:MAX_SUBJECT]
+
+
+def unsubscribe_headers(address: str | None) -> dict[str, str]:
+    """Source: RFC 2369 (List-Unsubscribe) and RFC 8058 (one click by POST)."""
+    if not address:
+        return {}
+    return {"List-Unsubscribe": f"<{address}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def _own_addresses(values: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(values.get(name, "")) for name in ("unsubscribe_url", "preferences_url", "view_url"))
+
+
+def _html(variant: Variant, values: Mapping[str, Any], language: str, subject: str, pixel_url: str) -> str:
+    if not variant.html:
+        return ""
+    pixel = Markup('<img src="{}" width="1" height="1" alt="" style="display:block;border:0">').format(pixel_url) if pixel_url else ""
+    context = {**values, "lang": language, "_subject": subject, "_pixel": pixel}
+    return generate(jinja.compiled(variant.html, True), context)
+
+
+def _filled(source: str, values: Mapping[str, Any], language: str) -> str:
+    return generate(jinja.compiled(source, False), {**values, "lang": language}) if source else ""
+
+
+@contextmanager
+def _rendering(current: State) -> Iterator[None]:
+    """Sets the budget and turns everything a template can raise into `RenderFailed`, without values of people in it."""
+    token = state.set(current)
+    try:
+        yield
+    except UndefinedError as error:
+        raise RenderFailed("missing_value", _missing_name(error)) from None
+    except SecurityError:
+        raise RenderFailed("template_error", "security") from None
+    except (TemplateError, ValueError, TypeError, ArithmeticError, DecimalException, LookupError, AttributeError, RecursionError) as error:
+        raise RenderFailed("template_error", type(error).__name__) from None
+    finally:
+        state.reset(token)
+
+
+def _missing_name(error: UndefinedError) -> str:
+    """The name out of Jinja's sentence; a name that could be a value of the contact is left out."""
+    match = re.search(r"'([A-Za-z_][A-Za-z0-9_]{0,63})'(?: is undefined)?$", str(error))
+    return match[1] if match else ""

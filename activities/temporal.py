@@ -1,0 +1,43 @@
+"""The activities as Temporal calls them: thin, synchronous, with the clock of the server. Everything else is in `step` and `effect`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from temporalio import activity
+
+from activities.effect import Effects, perform
+from engine.client import Temporal
+from engine.live import Engine
+from engine.state import Instruction
+from engine.step import step
+from journeys.calls import STEP, activity_of
+
+Activity = Callable[..., Instruction]
+
+
+def step_activity(engine: Engine, temporal: Temporal) -> Activity:
+    """The local activity that moves a run."""
+
+    @activity.defn(name=STEP, no_thread_cancel_exception=True)
+    def step_once(run_id: str, number: int, real: str) -> Instruction:
+        moved = step(engine, run_id, number, engine.clock.to_virtual(datetime.fromisoformat(real)))
+        temporal.wake_soon(moved.wakeups)
+        return moved.instruction
+
+    return step_once
+
+
+def effect_activity(effects: Effects, temporal: Temporal, channel: str) -> Activity:
+    """The activity that performs calls of `channel`. A thread in the middle of a send is never interrupted."""
+    name = activity_of(channel)
+
+    @activity.defn(name=name, no_thread_cancel_exception=True)
+    def effect(run_id: str, number: int) -> Instruction:
+        as_of = effects.engine.clock.to_virtual(activity.info().started_time)
+        moved = perform(effects, name, run_id, number, as_of)
+        temporal.wake_soon(moved.wakeups)
+        return moved.instruction
+
+    return effect

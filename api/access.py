@@ -1,0 +1,134 @@
+"""Who asks, and whether they may: an admin key or a logged-in member, and the roles of members.
+
+`Actor` is handed to endpoints by dependency; roles are checked here and nowhere in the pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from api.errors import Forbidden, Unauthorized
+from api.limits import Rate
+from api.login import COOKIE, member_of
+from api.server import Server, TheServer
+from models import Member
+
+ROLES = ("admin", "marketer", "engineer", "tester", "sales", "viewer")
+PER_ACTOR = Rate("admin", per_second=50, burst=500)
+BAD_LOGINS = Rate("bad-login", per_second=0.5, burst=30)
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="adminKey", description="An admin key: `Authorization: Bearer pfa_…`.")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session", description="The session of a logged-in member.")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. `id` is what the audit trail stores: `member:<id>` or `key:<id>`, never a name."""
+
+    id: str
+    name: str
+    role: str
+    member: Member | None = None
+
+    @property
+    def locale(self) -> str:
+        return self.member.locale if self.member else "en"
+
+    def require(self, *roles: str) -> None:
+        """Raises:
+        Forbidden: unless the role is one of `roles`; admins may do everything."""
+        if self.role != "admin" and self.role not in roles:
+            raise Forbidden(f"This needs one of the roles {', '.join(sorted({'admin', *roles}))}; yours is {self.role}.")
+
+
+def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredentials | None, session_token: str | None) -> Actor | None:
+    if bearer is not None:
+        key = server.keys.find(bearer.credentials, "admin")
+        return Actor(f"key:{key.id}", key.name, "admin") if key else None
+    if not session_token:
+        return None
+    member = member_of(server.engine.db, session_token, server.engine.clock.now())
+    if member is None:
+        return None
+    _check_origin(server, request)
+    return Actor(f"member:{member.id}", member.name, member.role, member)
+
+
+def _check_origin(server: Server, request: Request) -> None:
+    """A browser sends its cookie along whoever asks: what changes something must come from our own pages.
+
+    Raises:
+        Forbidden: another origin, or none at all. Source: OWASP CSRF cheat sheet, "verifying origin".
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    origin = request.headers.get("origin")
+    ours = {_origin(server.settings.public_url), f"{request.url.scheme}://{request.headers.get('host', '')}"}
+    if origin is None or origin.rstrip("/") not in ours:
+        raise Forbidden("This request does not come from a page of this server.")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def current_actor(
+    request: Request,
+    server: TheServer,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+    session_token: Annotated[str | None, Security(_cookie)] = None,
+) -> Actor:
+    """The dependency of every admin endpoint; a thread of the pool, because keys and sessions stand in the database.
+
+    Raises:
+        Unauthorized: nobody; TooMany after many failures from one address.
+    """
+    actor = _identify(server, request, bearer, session_token)
+    if actor is None:
+        server.take(BAD_LOGINS, request.client.host if request.client else "")
+        raise Unauthorized("Log in, or send an admin key: Authorization: Bearer …")
+    server.take(PER_ACTOR, actor.id)
+    return actor
+
+
+def current_member(request: Request, server: TheServer, session_token: Annotated[str | None, Security(_cookie)] = None) -> Member:
+    """The logged-in member, for pages.
+
+    Raises:
+        Unauthorized: nobody is logged in.
+    """
+    actor = _identify(server, request, None, session_token)
+    if actor is None or actor.member is None:
+        raise Unauthorized("Log in first; `pfadwerk dev` prints a link.")
+    return actor.member
+
+
+def needs(*roles: str) -> Any:
+    """A dependency: the actor, if the role is one of `roles` (admins always)."""
+
+    def check(actor: Annotated[Actor, Depends(current_actor)]) -> Actor:
+        actor.require(*roles)
+        return actor
+
+    check.__name__ = f"needs_{'_'.join(roles) or 'admin'}"
+    return Depends(check)
+
+
+Anyone = Annotated[Actor, Depends(current_actor)]
+"""Any role, viewers included: reading."""
+Editor = Annotated[Actor, needs("marketer", "engineer")]
+"""Changes journeys, templates and contacts."""
+Operator = Annotated[Actor, needs("marketer", "engineer", "tester")]
+"""Starts, resumes, ends and simulates runs."""
+Seller = Annotated[Actor, needs("marketer", "sales")]
+"""Works on tasks and contacts."""
+Admin = Annotated[Actor, needs()]
+"""Keys, members, settings, erasure."""
+

@@ -1,0 +1,118 @@
+"""The web server as one ASGI app: `create_app(settings, engine)`. Puts the parts together and decides nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from redis.asyncio import Redis
+
+from api import errors, health, ingest, login, openapi
+from api.admin import admin_routers
+from api.bodies import Bodies
+from api.doors import Doors
+from api.jobs import Jobs
+from api.keys import KeyRing
+from api.limits import Limits
+from api.metrics import Metrics
+from api.public import public_router
+from api.server import Server
+from api.temporal import Bells, Connect
+from api.writer import Waker, Writer
+from engine.client import Temporal
+from engine.live import Engine
+from settings import Settings
+
+log = logging.getLogger("pfadwerk.api")
+
+FLUSH_SECONDS = 60.0
+REDIS_SECONDS = 0.25
+"""Longer than this nobody waits for Redis."""
+
+
+def create_app(settings: Settings, engine: Engine, *, connect: Connect | None = None, waker: Waker | None = None) -> FastAPI:
+    """The app over an engine whose database is migrated. It listens nowhere itself: the caller binds it, to loopback by default.
+
+    `connect` replaces the connection to Temporal that the settings name; a `waker` replaces Temporal altogether. With neither a waker
+    nor an address in the settings nothing is rung, and the keeper finds what to do from the rows.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _server(settings, engine, metrics, _waker(settings, connect, waker)) as server:
+            app.state.server = server
+            yield
+
+    app = FastAPI(
+        title="Pfadwerk",
+        version="1",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page would load scripts from a foreign host
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    errors.install(app)
+    app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"))
+    for router in (ingest.router, login.router, health.router, *admin_routers()):
+        app.include_router(router)
+    openapi.install(app)
+    return app
+
+
+def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> Waker | None:
+    if waker is not None:
+        return waker
+    if connect is None and settings.temporal_address:
+
+        async def connect() -> Temporal:
+            return await Temporal.connect(settings.temporal_address, settings.temporal_namespace)
+
+    return Bells(connect) if connect is not None else None
+
+
+@asynccontextmanager
+async def _server(settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None) -> AsyncIterator[Server]:
+    loop = asyncio.get_running_loop()
+    redis = _redis(settings)
+    writer = Writer(engine, waker, loop, settings.max_backlog)
+    keys = KeyRing(engine.db, engine.clock.now)
+    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop)
+    metrics.watch(engine, writer)
+    jobs = Jobs(server)
+    tasks = [asyncio.create_task(_regularly(FLUSH_SECONDS, keys.flush))]
+    if isinstance(waker, Bells):
+        tasks.append(asyncio.create_task(waker.run()))
+    writer.start()
+    jobs.start()
+    try:
+        yield server
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await run_in_threadpool(jobs.stop)
+        await run_in_threadpool(writer.stop)
+        await run_in_threadpool(keys.flush)
+        if redis is not None:
+            await redis.aclose()
+
+
+def _redis(settings: Settings) -> Redis | None:
+    if not settings.redis_url:
+        return None
+    return Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+
+
+async def _regularly(seconds: float, work: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await run_in_threadpool(work)

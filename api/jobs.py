@@ -1,0 +1,192 @@
+"""Long work in pages: bulk enrolment and migrations. One thread takes a page of the oldest running job, again and again.
+
+A page and the cursor move in one transaction under the job's lock, so a crash costs nothing and two web servers may work on
+the same job without doing a page twice. Adding a kind of job is one function in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from api.errors import is_busy, is_out_of_space
+from crm.audit import record
+from engine import enrol, migrate
+from engine.live import Engine
+from engine.wakeups import Wakeups
+from journeys.errors import Conflict, NotFound, PfadwerkError
+from journeys.rules import Rule
+from models import Job, Migration, lock
+
+if TYPE_CHECKING:
+    from api.server import Server
+
+log = logging.getLogger("pfadwerk.jobs")
+
+IDLE_SECONDS = 5.0
+"""How often the thread looks for work that another process left behind."""
+RETRY_SECONDS = 1.0
+
+_rule: TypeAdapter[Rule | None] = TypeAdapter(Rule | None)
+
+
+@dataclass(slots=True)
+class Page:
+    """What one page did. `cursor` is where the next begins; `finished` when there is none."""
+
+    wakeups: Wakeups
+    cursor: str
+    counts: Mapping[str, int]
+    finished: bool
+
+
+def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    wakeups, after, counts = enrol.enrol_page(engine, session, job.input["journey_id"], _rule.validate_python(job.input["rule"]), job.cursor, now)
+    return Page(wakeups, after or job.cursor, counts, finished=after is None)
+
+
+def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    migration = session.get(Migration, job.input["migration_id"])
+    if migration is None:
+        raise NotFound("There is no such migration.")
+    moved, skipped = migration.moved, migration.skipped
+    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
+    return Page(wakeups, migration.after_run, {"moved": migration.moved - moved, "skipped": migration.skipped - skipped}, finished)
+
+
+KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {"bulk_enrol": _enrol_page, "migrate": _migrate_page}
+
+
+def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:
+    """Queues a job; `Server.jobs.look` makes the thread see it at once after the commit."""
+    job = Job(kind=kind, subject=subject, input=dict(input), total=total, created_by=by, created_at=now, updated_at=now)
+    session.add(job)
+    session.flush()
+    record(session, by, f"job.{kind}", subject, {"job": job.id, "total": total}, now)
+    return job
+
+
+def get_job(session: Session, job_id: str) -> Job:
+    """Raises:
+    NotFound: no such job."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound("There is no job with this id.")
+    return job
+
+
+def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
+    """Ends a running job after the page it is on; what is done stays done.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it has ended, or is a migration (which is rolled back instead).
+    """
+    job = _locked(session, job_id)
+    if job is None:
+        raise NotFound("There is no job with this id.")
+    if job.state != "running":
+        raise Conflict(f"This job is {job.state} already.")
+    if job.kind == "migrate":
+        raise Conflict("A migration cannot be stopped half way; let it finish, then roll it back.")
+    job.state, job.updated_at, job.finished_at = "cancelled", now, now
+    session.add(job)
+    record(session, by, "job.cancel", job.subject, {"job": job.id}, now)
+    return job
+
+
+def _locked(session: Session, job_id: str) -> Job | None:
+    job: Job | None = session.scalar(lock(session, select(Job).where(Job.id == job_id)), execution_options={"populate_existing": True})
+    return job
+
+
+def do_page(engine: Engine, job_id: str) -> Wakeups:
+    """One page of a job, with its cursor, in one transaction. An error of the work itself ends the job; what was done stays done."""
+    now = engine.clock.now()
+    try:
+        with engine.db.write() as session:
+            job = _locked(session, job_id)
+            if job is None or job.state != "running":
+                return Wakeups()
+            page = KINDS[job.kind](engine, session, job, now)
+            _advance(job, page, now)
+            session.add(job)
+        return page.wakeups
+    except PfadwerkError as error:
+        _fail(engine, job_id, str(error), now)
+        return Wakeups()
+
+
+def _advance(job: Job, page: Page, now: datetime) -> None:
+    job.cursor = page.cursor
+    job.counts = {name: job.counts.get(name, 0) + page.counts.get(name, 0) for name in {*job.counts, *page.counts}}
+    job.done += sum(page.counts.values())
+    job.updated_at = now
+    if page.finished:
+        job.state, job.finished_at = "done", now
+
+
+def _fail(engine: Engine, job_id: str, error: str, now: datetime) -> None:
+    with engine.db.write() as session:
+        job = _locked(session, job_id)
+        if job is not None:
+            job.state, job.error, job.updated_at, job.finished_at = "failed", error[:300], now, now
+            session.add(job)
+
+
+class Jobs:
+    """The thread that works on jobs while the web server runs."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._stopping = threading.Event()
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the page that is under way; blocks meanwhile."""
+        self._stopping.set()
+        self._news.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """There is a new job."""
+        self._news.set()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._news.clear()
+            wait = self._round()
+            if wait:
+                self._news.wait(wait)
+
+    def _round(self) -> float:
+        """One page of every running job; returns how long to wait before the next round."""
+        engine = self._server.engine
+        try:
+            with engine.db.read() as session:
+                running = session.scalars(select(Job.id).where(Job.state == "running").order_by(col(Job.id)).limit(100)).all()
+            for job_id in running:
+                if self._stopping.is_set():
+                    return 0.0
+                self._server.wake(do_page(engine, job_id), wait=True)
+        except DBAPIError as error:
+            if not (is_busy(error) or is_out_of_space(error)):
+                log.error("a job cannot go on: %s", type(error).__name__)
+            return RETRY_SECONDS
+        except TimeoutError:
+            log.warning("Temporal is slow; the keeper starts what is missing")
+        return 0.0 if running else IDLE_SECONDS

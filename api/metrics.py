@@ -1,0 +1,106 @@
+"""What Prometheus reads at `/metrics`. Numbers from the database are asked for at most every `SAMPLE_SECONDS`, by index."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from api.writer import Writer
+from engine.live import Engine
+from models import Event, Inbox, Message, Run
+
+SAMPLE_SECONDS = 15.0
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The registry of one app."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "pfadwerk_http_request_seconds",
+            "Time from the first byte of a request to the last of its answer.",
+            ("method", "route", "status"),
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
+        self.refused = Counter(
+            "pfadwerk_ingest_refused_events", "Events that were not taken because something in them is wrong.", registry=self.registry
+        )
+
+    def measure(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request; unknown methods share a label so that nobody can fill the registry."""
+        known = method if method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS") else "OTHER"
+        self.requests.labels(known, route, f"{status // 100}xx").observe(seconds)
+
+    def watch(self, engine: Engine, writer: Writer) -> None:
+        """Adds what is read when somebody looks: the writer's counts and samples from the database."""
+        self.registry.register(_WriterCounts(writer))
+        self.registry.register(_Samples(engine))
+
+    def page(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _WriterCounts(Collector):
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+
+    def collect(self) -> Iterable[Metric]:
+        counts = self.writer.counts
+        events = CounterMetricFamily("pfadwerk_ingest_events", "Events by what became of them.", labels=["result"])
+        for result in ("stored", "repeated", "failed"):
+            events.add_metric([result], getattr(counts, result))
+        yield events
+        yield CounterMetricFamily("pfadwerk_ingest_transactions", "Transactions of the batching writer.", value=counts.transactions)
+        yield CounterMetricFamily("pfadwerk_ingest_busy_seconds", "Time the batching writer worked.", value=counts.busy_seconds)
+        yield GaugeMetricFamily("pfadwerk_ingest_backlog", "Events that wait for the batching writer.", value=self.writer.backlog)
+
+
+class _Samples(Collector):
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._sampled_at = -SAMPLE_SECONDS
+        self._sample: list[Metric] = []
+
+    def collect(self) -> Iterable[Metric]:
+        if time.monotonic() - self._sampled_at >= SAMPLE_SECONDS:
+            with self.engine.db.read() as session:
+                self._sample = list(_sample(session, self.engine.clock.now()))
+            self._sampled_at = time.monotonic()
+        return self._sample
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+
+def _sample(session: Session, now: datetime) -> Iterable[Metric]:
+    runs = GaugeMetricFamily("pfadwerk_open_runs", "Runs that have not ended, by status.", labels=["status"])
+    for status, count in session.execute(select(Run.status, func.count()).where(col(Run.ended_at).is_(None)).group_by(Run.status)):
+        runs.add_metric([status], count)
+    yield runs
+    messages = GaugeMetricFamily("pfadwerk_open_messages", "Messages claimed, held or uncertain.", labels=["status"])
+    is_open = col(Message.status).in_(("claimed", "held", "uncertain"))
+    for status, count in session.execute(select(Message.status, func.count()).where(is_open).group_by(Message.status)):
+        messages.add_metric([status], count)
+    yield messages
+    oldest_inbox = session.scalar(select(func.min(Inbox.arrived_at)).where(col(Inbox.consumed).is_(False)))
+    yield GaugeMetricFamily("pfadwerk_inbox_lag_seconds", "Age of the oldest event that a run has not consumed.", value=_age(oldest_inbox, now))
+    first = select(Event.received_at).where(col(Event.routed).is_(False)).order_by(col(Event.id)).limit(1)
+    yield GaugeMetricFamily("pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now))
+    first_claim = select(func.min(Message.claimed_at)).where(col(Message.status) == "claimed")
+    yield GaugeMetricFamily("pfadwerk_outbox_lag_seconds", "Age of the oldest message handed to a provider without an answer.", value=_age(session.scalar(first_claim), now))
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - at).total_seconds()) if at is not None else 0.0

@@ -1,0 +1,68 @@
+"""What one web server process holds, handed to endpoints by dependency; nothing of it is global."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+from redis.asyncio import Redis
+
+from api.keys import KeyRing
+from api.limits import Limits, Rate
+from api.metrics import Metrics
+from api.writer import Waker, Writer
+from engine.live import Engine
+from engine.wakeups import Wakeups
+from settings import Settings
+
+WAKE_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Server:
+    """`waker` is None where no Temporal is wanted (tools, tests): the keeper then finds what to do from the rows."""
+
+    settings: Settings
+    engine: Engine
+    waker: Waker | None
+    redis: Redis | None
+    limits: Limits
+    keys: KeyRing
+    writer: Writer
+    metrics: Metrics
+    loop: asyncio.AbstractEventLoop
+    _wakes: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def take(self, rate: Rate, who: str) -> None:
+        """`Limits.take` for endpoints in worker threads.
+
+        Raises:
+            TooMany: the bucket of `who` is empty.
+        """
+        asyncio.run_coroutine_threadsafe(self.limits.take(rate, who), self.loop).result(WAKE_SECONDS)
+
+    def wake(self, wakeups: Wakeups, *, wait: bool = False) -> None:
+        """Rings bells and starts workflows after a commit; called from a worker thread. `wait`: come back when it is done."""
+        if not wakeups or self.waker is None:
+            return
+        if wait:
+            asyncio.run_coroutine_threadsafe(self.waker.wake(wakeups), self.loop).result(WAKE_SECONDS)
+        else:
+            self.loop.call_soon_threadsafe(self._start_wake, wakeups)
+
+    def _start_wake(self, wakeups: Wakeups) -> None:
+        assert self.waker is not None
+        task = self.loop.create_task(self.waker.wake(wakeups))
+        self._wakes.add(task)
+        task.add_done_callback(self._wakes.discard)
+
+
+def _server(request: Request) -> Server:
+    server = request.app.state.server
+    assert isinstance(server, Server)
+    return server
+
+
+TheServer = Annotated[Server, Depends(_server)]

@@ -1,0 +1,235 @@
+"""`pfadwerk doctor`: looks at everything a start needs and says, one line each, what is wrong and what to do.
+
+Reads only; it starts nothing, writes nothing into the database and sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import smtplib
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from commands import servers
+from journeys.errors import PfadwerkError
+from settings import Settings
+
+_LITTLE_SPACE_MB = 1_000
+_OLDEST_SQLITE = (3, 35)  # RETURNING
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class Finding(BaseModel):
+    """One thing that was looked at. `bad` stops a start or loses something, `hint` is worth knowing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    state: Literal["good", "hint", "bad"]
+    text: str
+    """The English sentence with `{placeholders}` (the message id of the catalogues), filled from `values`."""
+    values: dict[str, Any] = {}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def message(self) -> str:
+        """The sentence in English."""
+        return self.say(str)
+
+    def say(self, translate: Callable[[str], str]) -> str:
+        """The sentence in the language of `translate` (a gettext function)."""
+        return translate(self.text).format(**self.values)
+
+
+def doctor(settings: Settings) -> list[Finding]:
+    """All findings, in the order in which a start needs the things; one that cannot be looked at is `bad`, never an exception."""
+    checks: list[tuple[str, Callable[[Settings], Iterator[Finding]]]] = [
+        ("python", _python),
+        ("folder", _folder),
+        ("secret", _secret),
+        ("sqlite", _sqlite),
+        ("database", _database),
+        ("temporal", _temporal),
+        ("redis", _redis),
+        ("web", _web),
+        ("mail", _mail),
+    ]
+    return [finding for subject, check in checks for finding in _looked_at(subject, check, settings)]
+
+
+def is_healthy(findings: list[Finding]) -> bool:
+    return all(finding.state != "bad" for finding in findings)
+
+
+def _looked_at(subject: str, check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:
+    try:
+        return list(check(settings))
+    except (PfadwerkError, OSError, ValueError) as error:
+        return [_bad(subject, "{problem}", problem=str(error))]
+
+
+def _good(subject: str, text: str, **values: object) -> Finding:
+    return Finding(subject=subject, state="good", text=text, values=values)
+
+
+def _hint(subject: str, text: str, **values: object) -> Finding:
+    return Finding(subject=subject, state="hint", text=text, values=values)
+
+
+def _bad(subject: str, text: str, **values: object) -> Finding:
+    return Finding(subject=subject, state="bad", text=text, values=values)
+
+
+def _python(_: Settings) -> Iterator[Finding]:
+    values = {"version": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    if sys.version_info >= (3, 14):
+        yield _hint("python", "Python {version} on {system}; the locked packages are tried with 3.11 to 3.13", **values)
+    else:
+        yield _good("python", "Python {version} on {system}", **values)
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free // 1_000_000
+    if not os.access(place, os.W_OK):
+        yield _bad("folder", "{folder} cannot be written. Change its owner, or set PFADWERK_HOME to another folder.", folder=str(place))
+    elif free < _LITTLE_SPACE_MB:
+        yield _bad(
+            "folder",
+            "Only {free} MB are free for {folder}. Make room, or set PFADWERK_HOME to another disk.",
+            free=free,
+            folder=str(settings.home),
+        )
+    else:
+        yield _good("folder", "{folder} ({free} MB free)", folder=str(settings.home), free=free)
+
+
+def _secret(settings: Settings) -> Iterator[Finding]:
+    file = settings.home / "secret"
+    if settings.was_set("secret_key"):
+        yield _good("secret", "The signing key comes from PFADWERK_SECRET_KEY")
+    elif not file.exists():
+        text = "There is no signing key yet; the first start makes {file}. Several machines need the same one in PFADWERK_SECRET_KEY."
+        yield _hint("secret", text, file=str(file))
+    elif file.stat().st_mode & 0o077:
+        yield _bad("secret", "Others can read {file}. Run: chmod 600 {file}", file=str(file))
+    else:
+        yield _good("secret", "Keys in {file}: {count}", file=str(file), count=len(settings.signing_keys()))
+
+
+def _sqlite(settings: Settings) -> Iterator[Finding]:
+    if not settings.database_url.startswith("sqlite"):
+        return
+    if sqlite3.sqlite_version_info >= _OLDEST_SQLITE:
+        yield _good("sqlite", "SQLite {version}", version=sqlite3.sqlite_version)
+    else:
+        yield _bad("sqlite", "SQLite {version} is too old; expected 3.35 or later. Use a newer Python.", version=sqlite3.sqlite_version)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    from models.migrate import check
+
+    file = settings.database_url.removeprefix("sqlite:///")
+    if settings.database_url.startswith("sqlite") and not Path(file).exists():
+        yield _hint("database", "There is no database at {file} yet; the first start makes it", file=file)
+        return
+    check(settings.database_url)
+    yield _good("database", "The database answers and has the schema of this version")
+
+
+def _temporal(settings: Settings) -> Iterator[Finding]:
+    if not settings.was_set("temporal_address"):
+        yield _good("temporal", "`pfadwerk dev` starts {program}", program=str(servers.temporal_binary(settings.home / "bin")))
+    if settings.temporal_address and (settings.was_set("temporal_address") or _is_running(settings)):
+        yield asyncio.run(_ask_temporal(settings))
+
+
+def _is_running(settings: Settings) -> bool:
+    return (settings.home / "pids.json").exists()
+
+
+async def _ask_temporal(settings: Settings) -> Finding:
+    from commands.setup import connect, has_namespace, missing_attributes
+
+    client = await connect(settings)
+    values = {"address": settings.temporal_address, "namespace": client.namespace}
+    if not await has_namespace(client):
+        return _bad("temporal", "{address} has no namespace {namespace}. Run `pfadwerk setup`.", **values)
+    lacking = ", ".join(await missing_attributes(client))
+    if lacking:
+        return _bad(
+            "temporal", "The namespace {namespace} lacks the search attributes {names}. Run `pfadwerk setup`.", names=lacking, **values
+        )
+    return _good("temporal", "{address} answers, namespace {namespace}", **values)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    if not settings.was_set("redis_url"):
+        yield _good("redis", "`pfadwerk dev` starts {program}", program=str(servers.redis_binary()))
+    if settings.redis_url and (settings.was_set("redis_url") or _is_running(settings)):
+        yield _ask_redis(settings.redis_url)
+
+
+def _ask_redis(url: str) -> Finding:
+    import redis
+
+    try:
+        with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
+            client.ping()
+    except redis.RedisError as error:
+        text = (
+            "Redis does not answer ({error}). Check PFADWERK_REDIS_URL. Nothing is lost; limits and live counters stand still until then."
+        )
+        return _bad("redis", text, error=type(error).__name__)
+    return _good("redis", "Redis answers")
+
+
+def _web(settings: Settings) -> Iterator[Finding]:
+    url = urlsplit(settings.public_url)
+    values = {"url": settings.public_url, "host": settings.host, "port": settings.port}
+    if not url.scheme.startswith("http") or not url.hostname:
+        yield _bad("web", "PFADWERK_PUBLIC_URL is {url}; expected an address such as https://journeys.example.org", **values)
+    elif url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
+        yield _hint("web", "{url} is not encrypted; links in messages and one-click unsubscribe want https", **values)
+    elif settings.was_set("port") and not _is_running(settings) and not servers.is_free(settings.port, settings.host):
+        yield _bad("web", "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.", **values)
+    else:
+        yield _good("web", "{url}", **values)
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    by_smtp = [name for name, account in settings.channels.items() if account.provider == "smtp"]
+    if by_smtp and settings.workspace == "staging":
+        yield _bad("mail", "This is the staging workspace and a channel has a real provider. Unset PFADWERK_CHANNELS for it.")
+    elif by_smtp and not settings.smtp_host:
+        yield _bad("mail", "A channel goes to smtp and no server is named. Set PFADWERK_SMTP_HOST.")
+    elif by_smtp:
+        yield _ask_smtp(settings)
+    else:
+        yield _hint("mail", "Nothing is sent: every channel keeps its messages in the outbox. Set PFADWERK_CHANNELS to change that.")
+
+
+def _ask_smtp(settings: Settings) -> Finding:
+    connect = smtplib.SMTP_SSL if settings.smtp_tls == "tls" else smtplib.SMTP
+    values = {"server": f"{settings.smtp_host}:{settings.smtp_port}"}
+    try:
+        with connect(settings.smtp_host, settings.smtp_port, timeout=settings.smtp_timeout_seconds) as server:
+            if settings.smtp_tls == "starttls":
+                server.starttls()
+            if settings.smtp_user:
+                server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
+            server.noop()
+    except (smtplib.SMTPException, OSError) as error:
+        return _bad(
+            "mail", "The SMTP server {server} does not let us in ({error}). Check PFADWERK_SMTP_*.", error=type(error).__name__, **values
+        )
+    return _good("mail", "{server} answers", **values)

@@ -1,0 +1,193 @@
+"""Consent: an append-only log of what was said, and the state that follows from it.
+
+The statement said last counts, whenever it arrives; of two said at the same instant the stricter. Statements that arrive too late
+to count are logged with `proof["applied"] = false`. This module decides nothing about sending (the gate does) and asks nobody.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.events import append_event
+from crm.locks import lock_contact
+from crm.payload import clean_object, clean_text
+from journeys.errors import Invalid
+from models import Consent, ConsentState, Event
+
+CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking")
+STRICTNESS = {"granted": 0, "pending": 1, "withdrawn": 2}
+"""The three states; a higher number allows less. Nothing ever said is no state: the gate refuses it by itself."""
+
+MAX_PROOF_BYTES = 8_192
+_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
+
+
+def record_consent(
+    session: Session,
+    contact_id: str,
+    channel: str,
+    purpose: str,
+    state: str,
+    now: datetime,
+    *,
+    source: str,
+    said_at: datetime | None = None,
+    wording: str = "",
+    proof: Mapping[str, object] | None = None,
+    hops: int = 0,
+) -> Event | None:
+    """Logs a statement and makes it the state if it was said last.
+
+    `said_at` defaults to `now` and is never in the future. `pending` (a double opt-in that waits) does not take away what is granted.
+    An `ip` in the proof is shortened. The same statement from the same source again is not logged twice.
+
+    Returns the event `Consent Changed` {channel, purpose, state}, None when the state stays as it is.
+
+    Raises:
+        Invalid: unknown state, or malformed channel or purpose.
+        TooLarge: the proof is larger than 8 kB.
+        NotFound: no such contact.
+    """
+    _check(channel, purpose, state)
+    said_at = min(said_at or now, now)
+    kept = _kept_proof(proof or {})
+    lock_contact(session, contact_id)
+    if _already_said(session, contact_id, channel, purpose, state, source, said_at):
+        return None
+    present = session.get(ConsentState, (contact_id, channel, purpose))
+    applies = _applies(present, state, said_at)
+    session.add(
+        Consent(
+            contact_id=contact_id,
+            channel=channel,
+            purpose=purpose,
+            state=state,
+            source=clean_text(source)[:200],
+            wording=clean_text(wording)[:4_000],
+            proof=kept if applies else {**kept, "applied": False},
+            said_at=said_at,
+            recorded_at=now,
+        )
+    )
+    if not applies:
+        session.flush()
+        return None
+    before = present.state if present else None
+    put_state(session, present, contact_id, channel, purpose, state, said_at)
+    if before == state:
+        return None
+    return append_event(
+        session, contact_id, "system", "Consent Changed", {"channel": channel, "purpose": purpose, "state": state}, now, hops=hops
+    )
+
+
+def confirm(
+    session: Session, contact_id: str, channel: str, purpose: str, now: datetime, *, source: str, proof: Mapping[str, object] | None = None
+) -> Event | None:
+    """Turns a pending double opt-in into granted; None when nothing is pending (confirmed already, or withdrawn meanwhile)."""
+    lock_contact(session, contact_id)
+    if state(session, contact_id, channel, purpose) != "pending":
+        return None
+    return record_consent(session, contact_id, channel, purpose, "granted", now, source=source, proof=proof)
+
+
+def state(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
+    """`granted`, `withdrawn`, `pending`, or None if nothing was ever said."""
+    row = session.get(ConsentState, (contact_id, channel, purpose))
+    return row.state if row else None
+
+
+def object_all(
+    session: Session, contact_id: str, now: datetime, *, source: str, proof: Mapping[str, object] | None = None, hops: int = 0
+) -> list[Event]:
+    """The objection to direct marketing: withdraws every purpose on every channel, also where nothing was said yet.
+
+    Source: GDPR Art. 21(2), 21(3): absolute, without reasons, running journeys included.
+    """
+    lock_contact(session, contact_id)
+    said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact_id))
+    pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CHANNELS}
+    events = (
+        record_consent(session, contact_id, channel, purpose, "withdrawn", now, source=source, proof=proof, hops=hops)
+        for channel, purpose in sorted(pairs)
+    )
+    return [event for event in events if event is not None]
+
+
+def history(session: Session, contact_id: str) -> list[Consent]:
+    """Every statement of the contact, oldest first."""
+    return list(session.scalars(select(Consent).where(Consent.contact_id == contact_id).order_by(col(Consent.id))))
+
+
+def stricter(one: str, other: str) -> str:
+    """Which of two states allows less."""
+    return max(one, other, key=STRICTNESS.__getitem__)
+
+
+def shorten_ip(address: str) -> str:
+    """The network an address belongs to: /24 of IPv4, /48 of IPv6; empty for what is no address.
+
+    Example: 203.0.113.77 -> 203.0.113.0. Source: the IP anonymisation that data-protection authorities accept.
+    """
+    try:
+        ip = ipaddress.ip_address(address.strip())
+    except ValueError:
+        return ""
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False).network_address)
+
+
+def put_state(
+    session: Session, present: ConsentState | None, contact_id: str, channel: str, purpose: str, state: str, said_at: datetime
+) -> None:
+    """Writes the state row that goes with a statement just logged."""
+    row = present or ConsentState(contact_id=contact_id, channel=channel, purpose=purpose, state=state, said_at=said_at)
+    row.state, row.said_at = state, said_at
+    session.add(row)
+    session.flush()
+
+
+def _check(channel: str, purpose: str, state: str) -> None:
+    if state not in STRICTNESS:
+        raise Invalid(f"Expected a consent state out of {', '.join(STRICTNESS)}.")
+    if not _NAME.fullmatch(channel) or len(channel) > 32:
+        raise Invalid(f"Expected a channel such as {', '.join(CHANNELS)}.")
+    if not _NAME.fullmatch(purpose):
+        raise Invalid("Expected a purpose such as marketing: lower case letters, digits and _ . : -, at most 64.")
+
+
+def _kept_proof(proof: Mapping[str, object]) -> dict[str, Any]:
+    kept = clean_object(proof, MAX_PROOF_BYTES)
+    if "ip" in kept:
+        kept["ip"] = shorten_ip(str(kept["ip"]))
+    return kept
+
+
+def _already_said(session: Session, contact_id: str, channel: str, purpose: str, state: str, source: str, said_at: datetime) -> bool:
+    statement = select(Consent.id).where(
+        Consent.contact_id == contact_id,
+        Consent.channel == channel,
+        Consent.purpose == purpose,
+        Consent.state == state,
+        Consent.source == clean_text(source)[:200],
+        Consent.said_at == said_at,
+    )
+    return session.scalar(statement) is not None
+
+
+def _applies(present: ConsentState | None, state: str, said_at: datetime) -> bool:
+    if present is None:
+        return True
+    if state == "pending" and present.state == "granted":
+        return False
+    if said_at == present.said_at:
+        return STRICTNESS[state] >= STRICTNESS[present.state] or (present.state, state) == ("pending", "granted")
+    return said_at > present.said_at

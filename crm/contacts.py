@@ -1,0 +1,166 @@
+"""Contacts as the admin API and the screens use them: create, find, change; erasing, exporting and the timeline are next door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.erasure import erase
+from crm.export import export
+from crm.identity import find, resolve
+from crm.names import Name, normalise_all
+from crm.payload import clean_text
+from crm.profile import check_fields, update_fields
+from crm.timeline import timeline
+from journeys.errors import Conflict, Invalid, Issue, NotFound
+from models import Contact, Event, Identity, Tag
+
+__all__ = ["ContactPage", "Wanted", "create", "erase", "export", "find", "get", "names_of", "search", "timeline", "update"]
+
+MAX_PAGE = 200
+MAX_WORDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which contacts to list; every filter that is given must fit.
+
+    `text`: words, each the beginning of the e-mail address, the first or the last name. `tag`, `lifecycle_stage`, `owner`: equal.
+    `rule`: a SQL condition on `contact`, such as the SQL face of a rule. Contacts that were merged away or erased are never listed.
+    """
+
+    text: str = ""
+    tag: str | None = None
+    lifecycle_stage: str | None = None
+    owner: str | None = None
+    rule: ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPage:
+    """`next_before` goes into `before` of the next call; None when this is the last page."""
+
+    contacts: list[Contact]
+    next_before: str | None
+
+
+def create(
+    session: Session, names: Sequence[Name], fields: Mapping[str, object], now: datetime, source: str, region: str | None = None
+) -> tuple[Contact, list[Event]]:
+    """A new contact with at least one name, and the events of its creation.
+
+    Raises:
+        Invalid: a name or a field cannot be used; every problem is listed.
+        Conflict: somebody is known by one of the names; `details["contact_id"]` says who.
+    """
+    named = [*names, *((kind, str(fields[kind])) for kind in ("email", "phone") if fields.get(kind))]
+    usable, refused = normalise_all(named, region)
+    _complain({bad.kind: bad.reason for bad in refused} | dict(check_fields(fields, region).refused))
+    for name in usable:
+        known = find(session, name)
+        if known is not None:
+            raise Conflict(f"A contact with this {name[0]} exists already.", contact_id=known)
+    contact_id = resolve(session, usable, now).contact_id
+    event = update_fields(session, contact_id, fields, now, source, region=region)
+    return get(session, contact_id), [event] if event else []
+
+
+def get(session: Session, contact_id: str) -> Contact:
+    """The contact; for one that was merged away the contact it became.
+
+    Raises:
+        NotFound: there is no such contact.
+    """
+    contact = session.get(Contact, contact_id)
+    if contact is not None and contact.merged_into is not None:
+        contact = session.get(Contact, contact.merged_into)
+    if contact is None:
+        raise NotFound("There is no such contact.", contact_id=contact_id)
+    return contact
+
+
+def update(
+    session: Session, contact_id: str, fields: Mapping[str, object], now: datetime, source: str, region: str | None = None
+) -> Event | None:
+    """`update_fields` for a person who wants to know what is wrong, instead of recording it.
+
+    Raises:
+        Invalid: a field cannot be stored; every problem is listed, nothing is written.
+        NotFound: no such contact.
+        Conflict: it was erased.
+    """
+    _complain(check_fields(fields, region).refused)
+    contact = get(session, contact_id)
+    if contact.erased_at is not None:
+        raise Conflict("This contact was erased.")
+    return update_fields(session, contact.id, fields, now, source, region=region)
+
+
+def search(session: Session, wanted: Wanted, *, before: str | None = None, limit: int = 50) -> ContactPage:
+    """Contacts that fit, newest first, in pages."""
+    limit = max(1, min(limit, MAX_PAGE))
+    statement = select(Contact).where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None))
+    statement = statement.where(*_conditions(wanted))
+    if before is not None:
+        statement = statement.where(col(Contact.id) < before)
+    found = list(session.scalars(statement.order_by(col(Contact.id).desc()).limit(limit + 1)))
+    page = found[:limit]
+    return ContactPage(page, page[-1].id if len(found) > limit else None)
+
+
+def names_of(session: Session, contact_id: str) -> list[Name]:
+    """Every name the contact is known by, sorted."""
+    return sorted(
+        (kind, value) for kind, value in session.execute(select(Identity.kind, Identity.value).where(Identity.contact_id == contact_id))
+    )
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    conditions: list[Any] = [_starts(word) for word in clean_text(wanted.text).lower().split()[:MAX_WORDS]]
+    if wanted.tag is not None:
+        conditions.append(col(Contact.id).in_(select(Tag.contact_id).where(Tag.tag == wanted.tag)))
+    if wanted.lifecycle_stage is not None:
+        conditions.append(col(Contact.lifecycle_stage) == wanted.lifecycle_stage)
+    if wanted.owner is not None:
+        conditions.append(col(Contact.owner) == wanted.owner)
+    if wanted.rule is not None:
+        conditions.append(wanted.rule)
+    return conditions
+
+
+def _starts(word: str) -> ColumnElement[bool]:
+    return or_(
+        col(Contact.email).startswith(word, autoescape=True),
+        func.lower(col(Contact.first_name)).startswith(word, autoescape=True),
+        func.lower(col(Contact.last_name)).startswith(word, autoescape=True),
+    )
+
+
+def _complain(refused: Mapping[str, str]) -> None:
+    if refused:
+        issues = [Issue(code=reason, text=REASONS[reason], field=name) for name, reason in refused.items()]
+        raise Invalid("Some fields cannot be stored.", issues=issues)
+
+
+REASONS = {
+    "invalid_email": "This is not an e-mail address.",
+    "invalid_phone": "This is not a phone number; write it with its country code, for example +41 44 668 18 00.",
+    "invalid_timezone": "Expected an IANA time zone such as Europe/Zurich.",
+    "invalid_locale": "Expected a locale such as de-CH.",
+    "placeholder": "This is a placeholder, not an id.",
+    "unknown_kind": "Expected user_id, anonymous_id, email, phone or external:<system>.",
+    "wrong_type": "Expected text.",
+    "too_long": "This is too long.",
+    "too_deep": "This is nested too deeply.",
+    "no_name": "A field needs a name.",
+    "read_only": "This field is kept by the system.",
+    "not_an_object": "The way to this field leads through a value that is no object.",
+    "too_much": "The contact has no room for more fields.",
+}
+"""Code of a refused field -> sentence (message id of the catalogues)."""

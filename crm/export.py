@@ -1,0 +1,75 @@
+"""Everything stored about a person as one JSON bundle (GDPR Art. 15 and 20)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import SQLModel, col, select
+
+from crm.sql import table
+from journeys.errors import NotFound
+from models import (
+    Body,
+    Consent,
+    ConsentState,
+    Contact,
+    Event,
+    Hit,
+    Identity,
+    Merge,
+    Message,
+    Refusal,
+    Run,
+    Score,
+    ScoreChange,
+    Tag,
+    Task,
+    TaskChange,
+    Trail,
+)
+
+PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
+    ("names", Identity),
+    ("tags", Tag),
+    ("scores", Score),
+    ("score_changes", ScoreChange),
+    ("consents", Consent),
+    ("consent_states", ConsentState),
+    ("events", Event),
+    ("messages", Message),
+    ("bodies", Body),
+    ("runs", Run),
+    ("refusals", Refusal),
+    ("tasks", Task),
+)
+"""Key in the bundle -> table whose rows name the contact."""
+
+
+def export(session: Session, contact_id: str) -> dict[str, Any]:
+    """{"contact": {…}, and a list of rows for every key of `PARTS`, "trail", "hits", "task_changes", "merges"}; instants are ISO 8601.
+
+    Raises:
+        NotFound: no such contact.
+    """
+    contact = session.get(Contact, contact_id)
+    if contact is None:
+        raise NotFound("There is no such contact.", contact_id=contact_id)
+    bundle: dict[str, Any] = {"contact": contact.model_dump(mode="json")}
+    for name, model in PARTS:
+        rows = table(model)
+        bundle[name] = _rows(session.scalars(select(model).where(rows.c.contact_id == contact_id).order_by(*rows.primary_key)))
+    runs, messages, tasks = (select(model.id).where(model.contact_id == contact_id) for model in (Run, Message, Task))
+    trail = select(Trail).where(col(Trail.run_id).in_(runs)).order_by(col(Trail.run_id), col(Trail.step), col(Trail.seq))
+    bundle["trail"] = _rows(session.scalars(trail))
+    bundle["hits"] = _rows(session.scalars(select(Hit).where(col(Hit.message_id).in_(messages)).order_by(col(Hit.id))))
+    bundle["task_changes"] = _rows(
+        session.scalars(select(TaskChange).where(col(TaskChange.task_id).in_(tasks)).order_by(col(TaskChange.id)))
+    )
+    bundle["merges"] = _rows(session.scalars(select(Merge).where(col(Merge.winner_id) == contact_id).order_by(col(Merge.id))))
+    return bundle
+
+
+def _rows(rows: Iterable[SQLModel]) -> list[dict[str, Any]]:
+    return [row.model_dump(mode="json") for row in rows]

@@ -1,0 +1,210 @@
+"""Facts about one contact, read from the database inside the caller's transaction.
+
+Nothing is read before it is asked for; the contact's row, its tags, consents and scores cost at most one SELECT each, an event term one
+per instant. What was read is kept, so an object serves one walk of one step and then goes. The caller holds the contact's lock, or
+is content with what it happens to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import cached_property, lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from crm.jsonsql import Kind, Text, place
+from crm.rules import INSTANT, event_conditions
+from crm.sql import table
+from crm.team import next_owner
+from journeys.errors import NotFound
+from journeys.facts import Calendar, Occurrences
+from journeys.rules import EventTerm, dates
+from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
+from journeys.values import RunInfo
+from models import ConsentState, Contact, Event, Score, Tag, WorkspaceSetting
+
+_contacts = table(Contact)
+_one = bindparam("contact", type_=String())
+_row = select(*(_contacts.c[name] for name in ("id", *CONTACT_COLUMNS, "attributes", "merged_into", "erased_at", "demo"))).where(
+    _contacts.c.id == _one
+)
+_tags = select(table(Tag).c.tag).where(table(Tag).c.contact_id == _one)
+_states = table(ConsentState)
+_consents = select(_states.c.channel, _states.c.purpose, _states.c.state).where(_states.c.contact_id == _one)
+_score_table = table(Score)
+_scores = select(_score_table.c.score_group, _score_table.c.value).where(_score_table.c.contact_id == _one)
+
+
+class SqlFacts:
+    """`Facts` of one contact out of the database.
+
+    `run` gives `trigger.…`, `since_entry` and `own_run` their meaning; without it they find nothing. `as_of` decides who is absent from a
+    rotation. `calendar` spares the look into the workspace's settings.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        contact_id: str,
+        run: RunInfo | None = None,
+        *,
+        as_of: datetime,
+        calendar: Calendar | None = None,
+    ) -> None:
+        self.session = session
+        self.contact_id = contact_id
+        self.run = run
+        self.as_of = as_of
+        self._calendar = calendar
+        self._seen: dict[tuple[str, datetime], Occurrences] = {}
+
+    @cached_property
+    def contact(self) -> Mapping[str, Any]:
+        """The contact's row: id, every field with a column, `attributes`, `merged_into`, `erased_at`, `demo`.
+
+        Raises:
+            NotFound: no such contact.
+        """
+        row = self._execute(_row).mappings().first()
+        if row is None:
+            raise NotFound("There is no such contact.", contact_id=self.contact_id)
+        return dict(row)
+
+    @property
+    def email(self) -> str | None:
+        return self._column("email")
+
+    @property
+    def phone(self) -> str | None:
+        return self._column("phone")
+
+    @property
+    def locale(self) -> str | None:
+        return self._column("locale")
+
+    @property
+    def timezone(self) -> str | None:
+        return self._column("timezone")
+
+    def value(self, name: str) -> Any:
+        if name in CONTACT_COLUMNS:
+            return dates.normalise(self.contact[name])
+        if name.startswith(TRIGGER):
+            return None if self.run is None else read(self.run.trigger, path_of(name)[1:])
+        return read(self.contact["attributes"], path_of(name))
+
+    def has_tag(self, tag: str) -> bool:
+        return tag in self._all_tags
+
+    def consent(self, channel: str, purpose: str) -> str | None:
+        return self._all_consents.get((channel, purpose))
+
+    def score(self, group: str) -> float:
+        return self._all_scores.get(group, 0.0)
+
+    def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
+        if self.run is None and (term.since_entry or term.own_run):
+            return Occurrences()
+        text = term.model_dump_json(by_alias=True)
+        found = self._seen.get((text, as_of))
+        if found is None:
+            found = self._seen[text, as_of] = self._occurrences(text, as_of)
+        return found
+
+    def next_owner(self, pool: str) -> str | None:
+        return next_owner(self.session, pool, self.as_of)
+
+    def calendar(self) -> Calendar:
+        if self._calendar is None:
+            self._calendar = load_calendar(self.session)
+        return self._calendar
+
+    @cached_property
+    def _all_tags(self) -> frozenset[str]:
+        return frozenset(self._execute(_tags).scalars())
+
+    @cached_property
+    def _all_consents(self) -> dict[tuple[str, str], str]:
+        return {(channel, purpose): state for channel, purpose, state in self._execute(_consents)}
+
+    @cached_property
+    def _all_scores(self) -> dict[str, float]:
+        return dict(self._execute(_scores).all())
+
+    def _column(self, name: str) -> str | None:
+        value: str | None = self.contact[name]
+        return value
+
+    def _execute(self, statement: Executable) -> Any:
+        return self.session.execute(statement, {"contact": self.contact_id})
+
+    def _occurrences(self, term: str, as_of: datetime) -> Occurrences:
+        asked = _statement(term)
+        values = {"contact": self.contact_id, **asked.clock.values(as_of)}
+        if self.run is not None:
+            values |= {"run": self.run.id, "started_at": self.run.started_at}
+        count, oldest_at, newest_at = self.session.execute(asked.statement, values).one()
+        return Occurrences(count, oldest_at, newest_at)
+
+
+# --- Event terms as statements, built once ---------------------------------------------------------------------------
+
+
+class _Later:
+    """A clock of parameters, filled in when the statement is executed."""
+
+    def __init__(self) -> None:
+        self._instants: dict[str, timedelta] = {}
+        self._texts: dict[str, timedelta] = {}
+
+    def instant(self, offset: timedelta) -> ColumnElement[Any]:
+        name = f"instant_{len(self._instants)}"
+        self._instants[name] = offset
+        return bindparam(name, type_=INSTANT)
+
+    def text(self, offset: timedelta) -> ColumnElement[str]:
+        name = f"text_{len(self._texts)}"
+        self._texts[name] = offset
+        return bindparam(name, type_=String())
+
+    def values(self, as_of: datetime) -> dict[str, Any]:
+        instants = {name: as_of + offset for name, offset in self._instants.items()}
+        return {**instants, **{name: dates.text_of(as_of + offset) for name, offset in self._texts.items()}}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    statement: Select[int, Any, Any]
+    clock: _Later
+
+
+@lru_cache(maxsize=2048)
+def _statement(text: str) -> _Asked:
+    """By the term's JSON and not by the term: `1`, `1.0` and `True` are equal to Python, so terms that differ could be, too."""
+    term = EventTerm.model_validate_json(text)
+    events, clock = table(Event), _Later()
+    found = [events.c.contact_id == _one, *event_conditions(term, events, clock)]
+    if term.since_entry:
+        found.append(events.c.occurred_at >= bindparam("started_at", type_=INSTANT))
+    if term.own_run:
+        where = place(events.c.properties, "run_id")
+        found.append(and_(Kind(*where) == "text", Text(*where) == bindparam("run", type_=String())))
+    at = events.c.occurred_at
+    return _Asked(select(func.count(), func.min(at), func.max(at)).where(*found), clock)
+
+
+# --- The workspace's calendar ------------------------------------------------------------------------------------------
+
+
+def load_calendar(session: Session) -> Calendar:
+    """Working hours from the setting `calendar`: {"zone", "hours": {"0": ["08:00", "17:00"]} (0 = Monday), "days_off": ["2026-12-25"]}.
+    What is not set has its default."""
+    row = session.get(WorkspaceSetting, "calendar")
+    value = {} if row is None else row.value
+    usual = Calendar()
+    hours = {int(day): (time.fromisoformat(start), time.fromisoformat(end)) for day, (start, end) in value.get("hours", {}).items()}
+    return Calendar(value.get("zone", usual.zone), hours or usual.hours, frozenset(value.get("days_off", ())))

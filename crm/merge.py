@@ -1,0 +1,226 @@
+"""Two contacts become one. Everything the loser had moves to the winner; nothing that was said or done is lost.
+
+- names, events, messages, tasks, histories: move. Tags: union. Scores: added up (a score is the sum of its history).
+- fields: the winner's, and the loser's where the winner has none.
+- consent: the stricter of two statements per channel and purpose; where only one of the two ever spoke, that statement stands.
+- runs move; where the re-entry policy allows one open run, the younger ends with the reason `merged`.
+- what one contact did reaches the inboxes of the other's runs, so that an order made before logging in still ends a cart journey.
+
+Suppressions are by address and need no move. Events of a merge are not routed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import delete, func, update
+from sqlalchemy.orm import Session
+from sqlmodel import SQLModel, col, select
+
+from crm.consent import put_state, stricter
+from crm.events import append_event
+from crm.locks import lock_contacts
+from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
+from crm.runs import deliver, end_runs, open_runs, surplus
+from crm.scores import MAX_SCORE
+from journeys.errors import Conflict, NotFound
+from models import (
+    Body,
+    Consent,
+    ConsentState,
+    Contact,
+    Event,
+    Identity,
+    Merge,
+    Message,
+    Refusal,
+    Run,
+    Score,
+    ScoreChange,
+    Subscription,
+    Tag,
+    Task,
+)
+
+MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run)
+"""Tables whose rows simply change hands."""
+
+FIELDS = ("email", "phone", "first_name", "last_name", "locale", "timezone", "lifecycle_stage", "owner")
+
+
+@dataclass(slots=True)
+class Merged:
+    """`events`: what changed for the winner, not yet routed. `rung`: runs that ended or got something into their inbox."""
+
+    winner_id: str
+    events: list[Event] = field(default_factory=list)
+    rung: list[str] = field(default_factory=list)
+
+
+def merge(session: Session, winner_id: str, loser_id: str, now: datetime, reason: str = "manual") -> Merged:
+    """Makes the loser part of the winner. A second call with the same pair changes nothing.
+
+    Raises:
+        NotFound: one of the contacts does not exist.
+        Conflict: one of them was erased, or has become part of a third contact.
+    """
+    contacts = lock_contacts(session, [winner_id, loser_id])
+    if winner_id not in contacts or loser_id not in contacts:
+        raise NotFound("There is no such contact.")
+    winner, loser = contacts[winner_id], contacts[loser_id]
+    if winner_id == loser_id or loser.merged_into == winner_id:
+        return Merged(winner_id)
+    if winner.merged_into or loser.merged_into or winner.erased_at or loser.erased_at:
+        raise Conflict("A contact that was erased or merged before cannot be merged.")
+    return _merge(session, winner, loser, now, reason)
+
+
+def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, reason: str) -> Merged:
+    done = Merged(winner.id)
+    session.flush()
+    session.add(Merge(winner_id=winner.id, loser_id=loser.id, reason=reason, kept=_kept(session, loser), merged_at=now))
+    done.rung += deliver(session, winner.id, loser.id, now) + deliver(session, loser.id, winner.id, now)
+    done.rung += end_runs(session, surplus(session, open_runs(session, [winner.id, loser.id])), "merged", now)
+    tags = _merge_tags(session, winner.id, loser.id)
+    scores = _merge_scores(session, winner.id, loser.id, now)
+    consents = _merge_consents(session, winner.id, loser.id, now)
+    for model in MOVED:
+        holder = cast(Any, model).contact_id
+        session.execute(update(model).where(holder == loser.id).values(contact_id=winner.id))
+    fields = _merge_fields(winner, loser, now)
+    session.add_all((winner, loser))
+    session.execute(update(Contact).where(col(Contact.merged_into) == loser.id).values(merged_into=winner.id))
+    session.flush()
+    done.events += _events(session, winner.id, fields, tags, scores, consents, now)
+    done.rung = sorted(set(done.rung))
+    return done
+
+
+def _events(
+    session: Session,
+    contact_id: str,
+    fields: list[str],
+    tags: list[str],
+    scores: list[dict[str, Any]],
+    consents: list[dict[str, Any]],
+    now: datetime,
+) -> Iterable[Event]:
+    if fields or tags:
+        properties = {"fields": fields, "tags_added": tags}
+        yield append_event(session, contact_id, "system", "Contact Changed", properties, now, source="merge")
+    for properties in scores:
+        yield append_event(session, contact_id, "system", "Score Changed", properties, now, source="merge")
+    for properties in consents:
+        yield append_event(session, contact_id, "system", "Consent Changed", properties, now, source="merge")
+
+
+def _kept(session: Session, loser: Contact) -> dict[str, Any]:
+    """What the loser was, for people who have to undo or explain a merge."""
+    names = session.execute(select(Identity.kind, Identity.value).where(Identity.contact_id == loser.id))
+    states = session.scalars(select(ConsentState).where(ConsentState.contact_id == loser.id))
+    scores = session.execute(select(Score.score_group, Score.value).where(Score.contact_id == loser.id))
+    return {
+        "contact": loser.model_dump(mode="json"),
+        "names": sorted([kind, value] for kind, value in names),
+        "tags": sorted(session.scalars(select(Tag.tag).where(Tag.contact_id == loser.id))),
+        "scores": dict(scores.tuples().all()),
+        "consents": [[row.channel, row.purpose, row.state, row.said_at.isoformat()] for row in states],
+        "runs": sorted(session.scalars(select(Run.id).where(Run.contact_id == loser.id))),
+    }
+
+
+def _merge_tags(session: Session, winner_id: str, loser_id: str) -> list[str]:
+    has = set(session.scalars(select(Tag.tag).where(Tag.contact_id == winner_id)))
+    rows = session.execute(select(Tag.tag, Tag.added_at).where(Tag.contact_id == loser_id)).all()
+    session.execute(delete(Tag).where(col(Tag.contact_id) == loser_id))
+    new = [Tag(contact_id=winner_id, tag=tag, added_at=added_at) for tag, added_at in rows if tag not in has]
+    session.add_all(new)
+    session.flush()
+    return sorted(row.tag for row in new)
+
+
+def _merge_scores(session: Session, winner_id: str, loser_id: str, now: datetime) -> list[dict[str, Any]]:
+    rows = session.execute(select(Score.score_group, Score.value).where(Score.contact_id == loser_id)).all()
+    session.execute(delete(Score).where(col(Score.contact_id) == loser_id))
+    changes = []
+    for group, points in rows:
+        row = session.get(Score, (winner_id, group)) or Score(contact_id=winner_id, score_group=group, value=0.0, changed_at=now)
+        before = row.value
+        row.value, row.changed_at = max(-MAX_SCORE, min(MAX_SCORE, before + points)), now
+        session.add(row)
+        if row.value != before:
+            changes.append({"group": group, "before": before, "after": row.value})
+    session.flush()
+    return changes
+
+
+def _merge_consents(session: Session, winner_id: str, loser_id: str, now: datetime) -> list[dict[str, Any]]:
+    """Writes the stricter state per channel and purpose; the log gets a line wherever its newest would say something else."""
+    newest = _newest(session, (winner_id, loser_id))
+    theirs = {(row.channel, row.purpose): row for row in _states(session, loser_id)}
+    ours = {(row.channel, row.purpose): row for row in _states(session, winner_id)}
+    changes = []
+    for key, lost in sorted(theirs.items()):
+        channel, purpose = key
+        kept = ours.get(key)
+        state = stricter(kept.state, lost.state) if kept else lost.state
+        said_at = max(row.said_at for row in (kept, lost) if row is not None and row.state == state)
+        if kept is None or state != kept.state:
+            changes.append({"channel": channel, "purpose": purpose, "state": state})
+        if newest.get(key) != state:
+            session.add(_verdict(winner_id, channel, purpose, state, said_at, now))
+        session.delete(lost)
+        put_state(session, kept, winner_id, channel, purpose, state, said_at)
+    for key, kept in ours.items():
+        if key not in theirs and newest.get(key) != kept.state:
+            session.add(_verdict(winner_id, *key, kept.state, kept.said_at, now))
+    session.flush()
+    return changes
+
+
+def _verdict(contact_id: str, channel: str, purpose: str, state: str, said_at: datetime, now: datetime) -> Consent:
+    return Consent(
+        contact_id=contact_id,
+        channel=channel,
+        purpose=purpose,
+        state=state,
+        source="merge",
+        proof={"method": "the stricter of two merged contacts"},
+        said_at=said_at,
+        recorded_at=now,
+    )
+
+
+def _states(session: Session, contact_id: str) -> list[ConsentState]:
+    return list(session.scalars(select(ConsentState).where(ConsentState.contact_id == contact_id)))
+
+
+def _newest(session: Session, contact_ids: Iterable[str]) -> dict[tuple[str, str], str]:
+    """(channel, purpose) -> state of the newest log line of any of the contacts."""
+    last = select(func.max(Consent.id)).where(col(Consent.contact_id).in_(list(contact_ids))).group_by(Consent.channel, Consent.purpose)
+    rows = session.execute(select(Consent.channel, Consent.purpose, Consent.state).where(col(Consent.id).in_(last)))
+    return {(channel, purpose): state for channel, purpose, state in rows}
+
+
+def _merge_fields(winner: Contact, loser: Contact, now: datetime) -> list[str]:
+    changed = [name for name in FIELDS if getattr(winner, name) is None and getattr(loser, name) is not None]
+    for name in changed:
+        setattr(winner, name, getattr(loser, name))
+    attributes = dict(winner.attributes)
+    for name, value in loser.attributes.items():
+        attributes.setdefault(name, value)
+    if len(attributes) <= MAX_ATTRIBUTES and size(attributes) <= MAX_ATTRIBUTES_BYTES and not same(attributes, winner.attributes):
+        changed += sorted(set(attributes) - set(winner.attributes))
+        winner.attributes = attributes
+    winner.created_at = min(winner.created_at, loser.created_at)
+    winner.last_seen_at = max((seen for seen in (winner.last_seen_at, loser.last_seen_at) if seen), default=None)
+    winner.demo = winner.demo and loser.demo
+    winner.updated_at = loser.updated_at = now
+    loser.merged_into = winner.id
+    for name in FIELDS:
+        setattr(loser, name, None)
+    loser.attributes = {}
+    return changed

@@ -1,0 +1,86 @@
+"""What may be stored as free JSON about a contact: properties of events, attributes, proofs.
+
+Untrusted values become values that both databases, orjson and the rules read alike: text without NUL and without lone
+surrogates, dates in one spelling, numbers that fit into 64 bits, string keys. What is too deep or too large is refused, never cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from journeys.errors import TooLarge
+from journeys.rules.dates import normalise
+
+MAX_DEPTH = 12
+MAX_KEY_CHARACTERS = 200
+MAX_INTEGER = 2**63 - 1
+MAX_ATTRIBUTES = 500
+MAX_ATTRIBUTES_BYTES = 65_536
+"""Of one contact."""
+
+Json = Any
+
+
+def clean(value: object, depth: int = MAX_DEPTH) -> Json:
+    """`value` as storable JSON.
+
+    Raises:
+        TooLarge: nested deeper than `depth`, or a key longer than 200 characters.
+    """
+    if isinstance(value, str):
+        return normalise(clean_text(value))
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= MAX_INTEGER else str(value)[:400]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth <= 0:
+        raise TooLarge(f"A value is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, Mapping):
+        return {_key(name): clean(inner, depth - 1) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(inner, depth - 1) for inner in value]
+    return normalise(clean_text(str(value)))
+
+
+def clean_text(text: str) -> str:
+    """`text` without NUL bytes (PostgreSQL refuses them) and without lone surrogates (UTF-8 refuses them)."""
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
+
+
+def clean_object(value: Mapping[str, object], max_bytes: int) -> dict[str, Json]:
+    """`value` cleaned, if its JSON stays within `max_bytes`.
+
+    Raises:
+        TooLarge: the JSON is longer, a key is too long, or it is nested too deeply.
+    """
+    cleaned: dict[str, Json] = {_key(name): clean(inner, MAX_DEPTH - 1) for name, inner in value.items()}
+    if size(cleaned) > max_bytes:
+        raise TooLarge(f"An object is larger than {max_bytes} bytes of JSON.")
+    return cleaned
+
+
+def size(value: Json) -> int:
+    """Bytes of the JSON of a cleaned value."""
+    return len(orjson.dumps(value))
+
+
+def same(one: Json, other: Json) -> bool:
+    """Whether two cleaned values are the same JSON; unlike `==` this tells `true` from `1`."""
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+
+
+def _key(name: object) -> str:
+    text = clean_text(str(name))
+    if len(text) > MAX_KEY_CHARACTERS:
+        raise TooLarge(f"A key is longer than {MAX_KEY_CHARACTERS} characters.")
+    return text

@@ -1,0 +1,317 @@
+"""What a contact's row says: fields, tags, owner. Every real change appends one `Contact Changed`; no change appends nothing.
+
+A value that cannot be stored (no e-mail address, no time zone, too much) leaves the field as it was and is named in the event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import available_timezones
+
+from sqlalchemy.orm import Session
+from sqlmodel import select
+
+from crm import names
+from crm.events import append_event
+from crm.locks import lock_contact
+from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, clean_text, same, size
+from crm.sql import upsert
+from crm.team import advance_rotation, next_owner
+from journeys.errors import Invalid, TooLarge
+from journeys.rules.fields import CONTACT_COLUMNS, path_of
+from models import Contact, Event, Identity, Tag
+
+__all__ = [
+    "CheckedFields",
+    "add_tag",
+    "advance_rotation",
+    "check_fields",
+    "next_owner",
+    "remove_tag",
+    "set_owner",
+    "tags",
+    "update_fields",
+]
+
+MAX_KEY_CHARACTERS = 120
+MAX_TAG_CHARACTERS = 120
+MAX_TAGS = 500
+MAX_CHANGED = 200
+"""Names of changed fields in one event."""
+
+ALIASES = {"firstName": "first_name", "lastName": "last_name", "timeZone": "timezone", "lifecycleStage": "lifecycle_stage"}
+"""Spellings of the tracking API's reserved traits."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFields:
+    """`values`: field -> storable value (None clears). `refused`: field -> why it cannot be stored."""
+
+    values: Mapping[str, Any]
+    refused: Mapping[str, str]
+
+
+def check_fields(fields: Mapping[str, object], region: str | None = None) -> CheckedFields:
+    """Sorts fields into storable and refused, without a database.
+
+    `region` (ISO country) reads phone numbers that are not international. Reasons: invalid_email, invalid_phone,
+    invalid_timezone, invalid_locale, wrong_type, too_long, too_deep, no_name, read_only.
+    """
+    values: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for given, value in fields.items():
+        name = clean_text(str(given)).strip()
+        name = ALIASES.get(name, name)
+        try:
+            values[name] = _storable(name, value, region)
+        except _Refused as refusal:
+            refused[name[:MAX_KEY_CHARACTERS]] = refusal.reason
+    return CheckedFields(values, refused)
+
+
+def update_fields(
+    session: Session,
+    contact_id: str,
+    fields: Mapping[str, object],
+    now: datetime,
+    source: str,
+    hops: int = 0,
+    region: str | None = None,
+) -> Event | None:
+    """Writes contact fields: the known columns, and everything else as attributes (a dot in a name descends). None clears a field.
+
+    A new e-mail address or phone number also becomes a name of the contact, unless another contact is known by it.
+
+    Returns the event `Contact Changed` {fields: [paths, see `changed_paths`], refused?: {name: reason}}, None if nothing changed.
+
+    Raises:
+        NotFound: no such contact.
+    """
+    checked = check_fields(fields, region)
+    contact = lock_contact(session, contact_id)
+    columns = {name: value for name, value in checked.values.items() if name in COLUMNS}
+    free = {name: value for name, value in checked.values.items() if name not in COLUMNS}
+    attributes, too_much = written(contact.attributes, free)
+    changed = [name for name, value in columns.items() if getattr(contact, name) != value]
+    paths = changed_paths(contact.attributes, attributes)
+    if not changed and not paths:
+        return None
+    for name in changed:
+        setattr(contact, name, columns[name])
+    if paths:
+        contact.attributes = attributes
+    _touch(session, contact, now)
+    for kind in ("email", "phone"):
+        if kind in changed and columns[kind] is not None:
+            _claim(session, contact_id, kind, columns[kind], now)
+    properties: dict[str, Any] = {"fields": changed + paths}
+    if refused := {**checked.refused, **too_much}:
+        properties["refused"] = dict(list(refused.items())[:20])
+    return append_event(session, contact_id, "system", "Contact Changed", properties, now, source=source, hops=hops)
+
+
+def add_tag(session: Session, contact_id: str, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
+    """Tags the contact; returns `Contact Changed` {fields: [], tags_added}, None if it had the tag.
+
+    Raises:
+        Invalid: the tag is empty or longer than 120 characters.
+        TooLarge: the contact has 500 tags.
+        NotFound: no such contact.
+    """
+    tag = _tag(tag)
+    contact = lock_contact(session, contact_id)
+    if session.get(Tag, (contact_id, tag)) is not None:
+        return None
+    if len(tags(session, contact_id)) >= MAX_TAGS:
+        raise TooLarge(f"A contact has at most {MAX_TAGS} tags.")
+    session.add(Tag(contact_id=contact_id, tag=tag, added_at=now))
+    _touch(session, contact, now)
+    return append_event(
+        session, contact_id, "system", "Contact Changed", {"fields": [], "tags_added": [tag]}, now, source=source, hops=hops
+    )
+
+
+def remove_tag(session: Session, contact_id: str, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
+    """Takes a tag away; returns `Contact Changed` {fields: [], tags_removed}, None if the contact did not have it."""
+    tag = _tag(tag)
+    contact = lock_contact(session, contact_id)
+    row = session.get(Tag, (contact_id, tag))
+    if row is None:
+        return None
+    session.delete(row)
+    _touch(session, contact, now)
+    return append_event(
+        session, contact_id, "system", "Contact Changed", {"fields": [], "tags_removed": [tag]}, now, source=source, hops=hops
+    )
+
+
+def tags(session: Session, contact_id: str) -> list[str]:
+    """The contact's tags in alphabetical order."""
+    return sorted(session.scalars(select(Tag.tag).where(Tag.contact_id == contact_id)))
+
+
+def set_owner(session: Session, contact_id: str, owner: str | None, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
+    """Gives the contact to a member of the team (None: to nobody); returns `Contact Changed` {fields: ["owner"]}."""
+    return update_fields(session, contact_id, {"owner": owner}, now, source, hops)
+
+
+class _Refused(Exception):
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+def _text(limit: int) -> Callable[[object, str | None], str | None]:
+    def read(value: object, _region: str | None) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise _Refused("wrong_type")
+        text = clean_text(str(value)).strip()
+        if len(text) > limit:
+            raise _Refused("too_long")
+        return text or None
+
+    return read
+
+
+def _email(value: object, _region: str | None) -> str | None:
+    return _named("email", value, None)
+
+
+def _phone(value: object, region: str | None) -> str | None:
+    return _named("phone", value, region)
+
+
+def _named(kind: str, value: object, region: str | None) -> str | None:
+    text = _text(320)(value, region)
+    if text is None:
+        return None
+    found = names.normalise(kind, text, region)
+    if isinstance(found, names.Refused):
+        raise _Refused(found.reason)
+    return found
+
+
+def _timezone(value: object, region: str | None) -> str | None:
+    zone = _text(64)(value, region)
+    if zone is not None and zone not in available_timezones():
+        raise _Refused("invalid_timezone")
+    return zone
+
+
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+
+
+def _locale(value: object, region: str | None) -> str | None:
+    text = _text(64)(value, region)
+    if text is None:
+        return None
+    tag = text.split(".")[0].replace("_", "-")  # POSIX spells de_CH.UTF-8
+    if not _LOCALE.fullmatch(tag):
+        raise _Refused("invalid_locale")
+    language, *rest = tag.split("-")
+    return "-".join([language.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
+
+
+COLUMNS: dict[str, Callable[[object, str | None], str | None]] = {
+    "email": _email,
+    "phone": _phone,
+    "first_name": _text(200),
+    "last_name": _text(200),
+    "locale": _locale,
+    "timezone": _timezone,
+    "lifecycle_stage": _text(64),
+    "owner": _text(32),
+}
+"""The fields that have a column of their own, and how each is read."""
+
+
+def _storable(name: str, value: object, region: str | None) -> Any:
+    if not name:
+        raise _Refused("no_name")
+    if len(name) > MAX_KEY_CHARACTERS:
+        raise _Refused("too_long")
+    if not all(path_of(name)):
+        raise _Refused("no_name")
+    if value is None:
+        return None
+    if name in COLUMNS:
+        return COLUMNS[name](value, region)
+    if name in CONTACT_COLUMNS:
+        raise _Refused("read_only")
+    try:
+        return clean(value)
+    except TooLarge:
+        raise _Refused("too_deep") from None
+
+
+def written(present: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The attributes after writing `new` (dotted path -> value, None removes), and the paths that do not fit with the reason.
+
+    Reasons: not_an_object (the way leads through a value), too_much (more than 500 attributes or 64 kB).
+    """
+    attributes = dict(present)
+    refused: dict[str, str] = {}
+    for name, value in sorted(new.items(), key=lambda item: item[1] is not None):  # removals make room
+        try:
+            after = _put(attributes, path_of(name), value)
+        except _Refused as refusal:
+            refused[name] = refusal.reason
+            continue
+        if value is not None and _over(after):
+            refused[name] = "too_much"
+        else:
+            attributes = after
+    return attributes, refused
+
+
+def _put(data: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A copy of `data` with `value` at `path`; only the objects on the way are copied."""
+    key, *rest = path
+    copy = dict(data)
+    if rest:
+        inner = data.get(key, {})
+        if not isinstance(inner, Mapping):
+            raise _Refused("not_an_object")
+        value = _put(inner, tuple(rest), value) or None
+    if value is None:
+        copy.pop(key, None)
+    else:
+        copy[key] = value
+    return copy
+
+
+def _over(attributes: dict[str, Any]) -> bool:
+    return len(attributes) > MAX_ATTRIBUTES or size(attributes) > MAX_ATTRIBUTES_BYTES
+
+
+def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted paths whose value differs, with the objects around them; at most 200. `address` and `address.city`, for example."""
+    paths: list[str] = []
+    for key in sorted({*before, *after}):
+        one, two = before.get(key), after.get(key)
+        if same(one, two):
+            continue
+        paths.append(prefix + key)
+        if isinstance(one, Mapping) or isinstance(two, Mapping):
+            paths += changed_paths(one if isinstance(one, Mapping) else {}, two if isinstance(two, Mapping) else {}, f"{prefix}{key}.")
+    return paths[:MAX_CHANGED]
+
+
+def _touch(session: Session, contact: Contact, now: datetime) -> None:
+    contact.updated_at = now
+    session.add(contact)
+
+
+def _claim(session: Session, contact_id: str, kind: str, value: str, now: datetime) -> None:
+    values = {"kind": kind, "value": value, "contact_id": contact_id, "created_at": now}
+    session.execute(upsert(session, Identity).on_conflict_do_nothing(index_elements=["kind", "value"]), values)
+
+
+def _tag(tag: str) -> str:
+    cleaned = clean_text(tag).strip()
+    if not 0 < len(cleaned) <= MAX_TAG_CHARACTERS:
+        raise Invalid(f"Expected a tag with 1 to {MAX_TAG_CHARACTERS} characters.")
+    return cleaned

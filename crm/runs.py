@@ -1,0 +1,137 @@
+"""What a merge or an erasure does to runs, in the form the engine writes: ended rows, inbox rows, goals reached.
+
+These are facts in the database only: the caller rings the bells, and the keeper does if that is lost. All other moves of a run
+belong to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import and_, delete, false, literal, or_
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.sql import upsert
+from journeys.document import Goal
+from journeys.rules import matches
+from journeys.rules.fields import path_of, read
+from models import Event, Inbox, Run, Subscription, Trail, Version, lock
+
+
+def open_runs(session: Session, contact_ids: Iterable[str]) -> list[Run]:
+    """The open runs of the contacts (whose rows the caller holds), locked, oldest first."""
+    statement = select(Run).where(col(Run.contact_id).in_(sorted(set(contact_ids))), col(Run.ended_at).is_(None)).order_by(col(Run.id))
+    runs = session.scalars(lock(session, statement), execution_options={"populate_existing": True})
+    return sorted(runs, key=lambda run: (run.started_at, run.id))
+
+
+def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime) -> list[str]:
+    """Ends open runs at once, wherever they wait; returns their ids. After it nothing is claimed for them; their goals still count."""
+    ended = []
+    for run in runs:
+        run.step += 1
+        run.instruction = {"op": "end", "step": run.step, "reason": reason}
+        run.status, run.reason, run.ended_at, run.updated_at, run.due_at = "ended", reason, now, now, None
+        session.add(run)
+        session.add(
+            Trail(
+                run_id=run.id,
+                step=run.step,
+                seq=0,
+                version_id=run.version_id,
+                at=now,
+                node=run.node,
+                what="ended",
+                detail={"reason": reason},
+            )
+        )
+        ended.append(run.id)
+    session.execute(delete(Subscription).where(col(Subscription.run_id).in_(ended), col(Subscription.why) != "goal"))
+    session.flush()
+    return ended
+
+
+def surplus(session: Session, runs: Iterable[Run]) -> list[Run]:
+    """The younger of open runs that exclude each other under their journey's re-entry policy; `runs` come oldest first."""
+    runs = list(runs)
+    documents = _documents(session, {run.version_id for run in runs})
+    elder: dict[tuple[str, str], Run] = {}
+    younger = []
+    for run in runs:
+        first = elder.setdefault((run.journey_id, run.run_key), run)
+        window = _window(documents[run.version_id])
+        if first is not run and (window is None or run.started_at < first.started_at + window):
+            younger.append(run)
+    return younger
+
+
+def deliver(session: Session, listener_id: str, doer_id: str, now: datetime) -> list[str]:
+    """Lets the runs of `listener` hear what `doer` did since they started: into their inboxes, or as a goal reached.
+
+    Returns the runs that have something in their inbox now.
+    """
+    heard = session.execute(
+        select(Subscription.run_id, Subscription.why, Event)
+        .join(Run, col(Run.id) == col(Subscription.run_id))
+        .join(
+            Event,
+            and_(
+                col(Event.contact_id) == doer_id,
+                literal("event:") + col(Event.name) == col(Subscription.topic),
+                col(Event.occurred_at) >= col(Run.started_at),
+            ),
+        )
+        .where(
+            col(Subscription.contact_id) == listener_id,
+            col(Event.backfill) == false(),
+            or_(col(Subscription.until).is_(None), col(Subscription.until) >= col(Event.occurred_at)),
+        )
+        .order_by(col(Event.occurred_at), col(Event.id))
+    ).all()
+    _reach_goals(session, [(run_id, event) for run_id, why, event in heard if why == "goal"])
+    waiting = sorted({(run_id, event.id) for run_id, why, event in heard if why != "goal"})
+    if waiting:
+        rows = [{"run_id": run_id, "event_id": event_id, "arrived_at": now, "consumed": False} for run_id, event_id in waiting]
+        session.execute(upsert(session, Inbox).on_conflict_do_nothing(index_elements=["run_id", "event_id"]), rows)
+    return sorted({run_id for run_id, _ in waiting})
+
+
+def _reach_goals(session: Session, heard: list[tuple[str, Event]]) -> None:
+    """The first fitting event counts, as it does when the engine routes it."""
+    runs = {run.id: run for run in session.scalars(select(Run).where(col(Run.id).in_({run_id for run_id, _ in heard})))}
+    documents = _documents(session, {run.version_id for run in runs.values()})
+    for run_id, event in heard:
+        run = runs[run_id]
+        raw = documents[run.version_id].get("goal")
+        goal = Goal.model_validate(raw) if raw else None
+        if goal is None or run.goal_at is not None or not _counts(goal, run, event):
+            continue
+        run.goal_at, run.goal_event_id = event.occurred_at, event.id
+        worth = read(event.properties, path_of(goal.value)) if goal.value else None
+        run.goal_value = float(worth) if isinstance(worth, int | float) and not isinstance(worth, bool) else None
+        session.add(run)
+    session.flush()
+
+
+def _counts(goal: Goal, run: Run, event: Event) -> bool:
+    in_time = run.started_at <= event.occurred_at <= run.started_at + goal.window
+    return event.name == goal.event and in_time and (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
+
+
+def _documents(session: Session, version_ids: set[str]) -> dict[str, dict[str, Any]]:
+    versions = session.scalars(select(Version).where(col(Version.id).in_(sorted(version_ids))))
+    return {version.id: version.document for version in versions}
+
+
+def _window(document: Mapping[str, Any]) -> timedelta | None:
+    """The time after which a second open run with the same key is allowed; None: never."""
+    reentry = (document.get("entry") or {}).get("reentry") or {}
+    after = reentry.get("window") if reentry.get("policy") == "after_window" else None
+    return None if after is None else _span.validate_python(after)
+
+
+_span: TypeAdapter[timedelta] = TypeAdapter(timedelta)

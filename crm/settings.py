@@ -1,0 +1,191 @@
+"""Settings that people change while the server runs: one typed shape each, with defaults that work.
+
+What an operator sets once is in the process's environment, not here.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy.orm import Session
+
+from crm.audit import record
+from crm.freshness import bump
+from journeys.errors import Invalid, Issue, NotFound
+from models import WorkspaceSetting
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("expected an IANA time zone such as Europe/Zurich")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Setting(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sender(Setting):
+    """Who writes. An empty `email` leaves it to the operator's `mail_from`."""
+
+    name: str = Field("", max_length=120)
+    email: str = Field("", max_length=320)
+    reply_to: str = Field("", max_length=320)
+    postal_address: str = Field("", max_length=500)
+    """Stands in the footer of marketing mails (CAN-SPAM, § 5 DDG)."""
+
+
+class QuietHours(Setting):
+    """No marketing from `start` to `end` in the contact's zone; across midnight if `end` is earlier. Equal: never quiet."""
+
+    enabled: bool = True
+    start: time = time(21)
+    end: time = time(8)
+    zone: Zone = "Europe/Zurich"
+    """Where the contact's own zone is unknown."""
+    days: tuple[Weekday, ...] = ()
+    """Whole days that are quiet, such as Sunday."""
+
+
+class FrequencyCap(Setting):
+    """At most `count` messages of a cap class in any `per`."""
+
+    cap_class: str = Field("default", min_length=1, max_length=64)
+    count: int = Field(ge=1, le=1_000)
+    per: timedelta = Field(gt=timedelta(0), le=timedelta(days=366))
+
+
+class FrequencyCaps(Setting):
+    caps: tuple[FrequencyCap, ...] = Field(
+        (FrequencyCap(count=1, per=timedelta(hours=20)), FrequencyCap(count=4, per=timedelta(days=7))), max_length=20
+    )
+
+
+class WorkCalendar(Setting):
+    """When the team works: weekday (0 = Monday) -> (start, end) in `zone`, public holidays of `country` (ISO) and `region` (canton, state),
+    and other days off as ISO dates. The defaults are those of `journeys.facts.Calendar`."""
+
+    zone: Zone = "Europe/Zurich"
+    hours: dict[Annotated[int, Field(ge=0, le=6)], tuple[time, time]] = {day: (time(8), time(17)) for day in range(5)}
+    country: str = Field("", pattern=r"^([A-Z]{2})?$")
+    region: str = Field("", max_length=10)
+    days_off: tuple[date, ...] = Field((), max_length=1_000)
+
+    @field_validator("hours")
+    @classmethod
+    def _forwards(cls, hours: dict[int, tuple[time, time]]) -> dict[int, tuple[time, time]]:
+        if not hours or any(start >= end for start, end in hours.values()):
+            raise ValueError("expected at least one working day, and every day to start before it ends")
+        return hours
+
+    @model_validator(mode="after")
+    def _known_holidays(self) -> WorkCalendar:
+        public_holidays(self.country, self.region, range(2026, 2027))
+        return self
+
+
+def public_holidays(country: str, region: str, years: range) -> frozenset[str]:
+    """ISO dates of the public holidays of a country, or of one of its regions; none where no country is named.
+
+    Raises:
+        ValueError: no holidays are known for it.
+    """
+    if not country:
+        return frozenset()
+    import holidays  # takes half a second to import; most processes never need it
+
+    try:
+        found: Any = holidays.country_holidays(country, subdiv=region or None, years=years)
+    except NotImplementedError:
+        raise ValueError("no public holidays are known for this country and region") from None
+    days: list[date] = list(found)
+    return frozenset(day.isoformat() for day in days)
+
+
+class Tracking(Setting):
+    """What is tracked about messages at most; a contact's consent can only lower it. `opens_need_consent`: CNIL 2026-042."""
+
+    level: Literal["none", "clicks", "full"] = "full"
+    opens_need_consent: bool = False
+
+
+SETTINGS: dict[str, type[Setting]] = {
+    "sender": Sender,
+    "quiet_hours": QuietHours,
+    "frequency_caps": FrequencyCaps,
+    "calendar": WorkCalendar,
+    "tracking": Tracking,
+}
+"""Name of the row -> its shape."""
+
+S = TypeVar("S", bound=Setting)
+
+
+def load(session: Session, shape: type[S]) -> S:
+    """The setting of this shape as stored, else its defaults. A stored value of an older shape falls back to defaults field by field."""
+    row = session.get(WorkspaceSetting, _name_of(shape))
+    if row is None:
+        return shape()
+    known = {name: value for name, value in row.value.items() if name in shape.model_fields}
+    while True:
+        try:
+            return shape.model_validate(known)
+        except ValidationError as error:
+            wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]} & set(known)
+            known = {name: value for name, value in known.items() if wrong and name not in wrong}
+
+
+def get(session: Session, name: str) -> Setting:
+    """The setting called `name`.
+
+    Raises:
+        NotFound: there is no such setting.
+    """
+    return load(session, _shape(name))
+
+
+def put(session: Session, name: str, value: object, by: str, now: datetime) -> Setting:
+    """Stores a setting and audits it (old and new value).
+
+    Raises:
+        NotFound: there is no such setting.
+        Invalid: the value does not fit; every problem is listed.
+    """
+    shape = _shape(name)
+    try:
+        setting = shape.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(f"The setting {name} cannot be used.", issues=_issues(error)) from None
+    before = load(session, shape)
+    data = setting.model_dump(mode="json")
+    row = session.get(WorkspaceSetting, name) or WorkspaceSetting(name=name, updated_at=now)
+    row.value, row.updated_at, row.updated_by = data, now, by[:120]
+    session.add(row)
+    record(session, by, "setting.put", f"setting:{name}", {"before": before.model_dump(mode="json"), "after": data}, now)
+    bump(session, "settings")
+    session.flush()
+    return setting
+
+
+def _shape(name: str) -> type[Setting]:
+    if name not in SETTINGS:
+        raise NotFound(f"Expected a setting out of {', '.join(SETTINGS)}.")
+    return SETTINGS[name]
+
+
+def _name_of(shape: type[Setting]) -> str:
+    return next(name for name, known in SETTINGS.items() if known is shape)
+
+
+def _issues(error: ValidationError) -> list[Issue]:
+    return [
+        Issue(code="setting", text="{message}", values={"message": problem["msg"]}, field=".".join(str(part) for part in problem["loc"]))
+        for problem in error.errors(include_input=False, include_url=False)
+    ]

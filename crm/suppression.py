@@ -1,0 +1,93 @@
+"""Addresses that get nothing. Kept as keyed hashes, so that an entry outlives an erasure without naming anybody.
+
+The functions take `keys`: the first writes, all are read, so that changing the signing key lets nobody back in. A key that wrote
+entries must stay in the list for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm import names
+from crm.audit import record
+from crm.payload import clean_text
+from journeys.errors import Invalid
+from models import Suppression
+
+REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection", "erased")
+
+
+def suppress(
+    session: Session, keys: Sequence[bytes], channel: str, address: str, reason: str, now: datetime, source: str = ""
+) -> Suppression:
+    """Stops everything to `address` on `channel`. The first reason stays; a second call changes nothing.
+
+    Raises:
+        Invalid: unknown reason, no address or no key.
+    """
+    if reason not in REASONS:
+        raise Invalid(f"Expected a reason out of {', '.join(REASONS)}.")
+    present = find(session, keys, channel, address)
+    if present is not None:
+        return present
+    row = Suppression(
+        channel=channel,
+        address_hash=hashed(keys[0], channel, address),
+        reason=reason,
+        source=clean_text(source)[:200],
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def is_suppressed(session: Session, keys: Sequence[bytes], channel: str, address: str) -> str | None:
+    """The reason why `address` gets nothing on `channel`; None if it may."""
+    row = find(session, keys, channel, address)
+    return row.reason if row else None
+
+
+def find(session: Session, keys: Sequence[bytes], channel: str, address: str) -> Suppression | None:
+    """The entry for an address, whatever key wrote it."""
+    if not keys:
+        raise Invalid("Expected at least one key to look up suppressed addresses.")
+    hashes = [hashed(key, channel, address) for key in keys]
+    return session.scalar(select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(hashes)).limit(1))
+
+
+def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by: str, why: str, now: datetime) -> bool:
+    """Takes an entry away, audited; False if there was none. `why` is the evidence: what changed since."""
+    row = find(session, keys, channel, address)
+    if row is None:
+        return False
+    record(
+        session, by, "suppression.lift", f"suppression:{row.address_hash[:16]}", {"channel": channel, "reason": row.reason, "why": why}, now
+    )
+    session.delete(row)
+    session.flush()
+    return True
+
+
+def hashed(key: bytes, channel: str, address: str) -> str:
+    """HMAC-SHA256 (hex) of the normalised address; equal for every spelling of it.
+
+    Raises:
+        Invalid: the address is empty.
+    """
+    spelled = _spelling(channel, address)
+    if not spelled:
+        raise Invalid("Expected an address.")
+    return hmac.new(key, f"{channel}\n{spelled}".encode(), hashlib.sha256).hexdigest()
+
+
+def _spelling(channel: str, address: str) -> str:
+    kind = {"email": "email", "sms": "phone", "whatsapp": "phone"}.get(channel)
+    found = names.normalise(kind, address) if kind else clean_text(address).strip()
+    return clean_text(address).strip().lower() if isinstance(found, names.Refused) else found

@@ -1,0 +1,251 @@
+"""What people of the team have to do: open -> taken -> finished or cancelled, with every change recorded.
+
+Working hours are counted before (`due_at` comes in ready); assigning by rotation is in `crm.team`. A finished or overdue task is an
+event of its contact, so journeys can wait for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, or_
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.events import append_event
+from crm.locks import lock_contact, lock_contacts
+from crm.payload import clean_text
+from journeys.errors import Conflict, Invalid, NotFound
+from journeys.values import CreateTask
+from models import Event, Member, Task, TaskChange, lock
+
+OPEN = ("open", "taken")
+MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """`next_after` goes into `after` of the next call; None when this is the last page."""
+
+    tasks: list[Task]
+    next_after: str | None
+
+
+def create(
+    session: Session, task: CreateTask, *, contact_id: str, now: datetime, run_id: str | None = None, node: str = "", by: str = "system"
+) -> Task:
+    """Creates the task `task.id`, or returns it as it is if it exists (`run:node:visit` names a task of a run).
+
+    Raises:
+        Invalid: no id, no title, or no outcome, or one twice.
+        NotFound: no such contact.
+    """
+    title = clean_text(task.title).strip()[:200]
+    outcomes = list(task.outcomes)
+    if not title or not 0 < len(task.id) <= 160:
+        raise Invalid("A task needs a title, and an id of at most 160 characters.")
+    if not outcomes or len(set(outcomes)) != len(outcomes) or not all(0 < len(outcome) <= 64 for outcome in outcomes):
+        raise Invalid("A task needs at least one outcome; each different, 1 to 64 characters.")
+    lock_contact(session, contact_id)
+    known = session.get(Task, task.id)
+    if known is not None:
+        return known
+    row = Task(
+        id=task.id,
+        contact_id=contact_id,
+        run_id=run_id,
+        node=node,
+        title=title,
+        description=clean_text(task.description)[:4_000],
+        owner=task.owner,
+        priority=task.priority,
+        outcomes=outcomes,
+        due_at=task.due_at,
+        escalate_to=task.escalate_to,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    _note(session, row, "created", by, now, owner=task.owner)
+    return row
+
+
+def get(session: Session, task_id: str) -> Task:
+    """The task as it is, not locked.
+
+    Raises:
+        NotFound: no such task.
+    """
+    task = session.get(Task, task_id)
+    if task is None:
+        raise NotFound("There is no such task.", task_id=task_id)
+    return task
+
+
+def list_tasks(
+    session: Session,
+    now: datetime,
+    *,
+    owner: str | None = None,
+    contact_id: str | None = None,
+    state: str | None = None,
+    only_open: bool = False,
+    only_overdue: bool = False,
+    after: str | None = None,
+    limit: int = 50,
+) -> TaskPage:
+    """Tasks that fit every filter given, oldest first; `owner=""` means nobody's. `after` is the `next_after` of the page before."""
+    statement = select(Task).order_by(col(Task.created_at), col(Task.id)).limit(min(limit, MAX_PAGE) + 1)
+    if owner is not None:
+        statement = statement.where(col(Task.owner) == owner if owner else col(Task.owner).is_(None))
+    if contact_id is not None:
+        statement = statement.where(Task.contact_id == contact_id)
+    if state is not None:
+        statement = statement.where(Task.state == state)
+    if only_open or only_overdue:
+        statement = statement.where(col(Task.state).in_(OPEN))
+    if only_overdue:
+        statement = statement.where(col(Task.due_at) < now)
+    if after is not None:
+        mark = get(session, after)
+        same = and_(col(Task.created_at) == mark.created_at, col(Task.id) > mark.id)
+        statement = statement.where(or_(col(Task.created_at) > mark.created_at, same))
+    tasks = list(session.scalars(statement))
+    page = tasks[: min(limit, MAX_PAGE)]
+    return TaskPage(page, page[-1].id if len(tasks) > len(page) else None)
+
+
+def take(session: Session, task_id: str, member_id: str, now: datetime) -> Task:
+    """A member starts on the task and becomes its owner.
+
+    Raises:
+        NotFound: no such task.
+        Conflict: it is finished or cancelled, or somebody else has taken it.
+    """
+    task = _locked_open(session, task_id)
+    if task.state == "taken":
+        if task.owner == member_id:
+            return task
+        raise Conflict("Somebody else has taken this task.")
+    task.state, task.owner, task.taken_at = "taken", member_id, now
+    _note(session, task, "taken", member_id, now)
+    return task
+
+
+def finish(session: Session, task_id: str, outcome: str, by: str, now: datetime, note: str = "") -> Event:
+    """Finishes the task; returns the event `Task Finished` {task_id, outcome, run_id, node}. The same outcome again is the same event.
+
+    Raises:
+        NotFound: no such task.
+        Invalid: `outcome` is none of the task's outcomes.
+        Conflict: it was cancelled, or finished with another outcome.
+    """
+    task = _locked(session, task_id)
+    if outcome not in task.outcomes:
+        raise Invalid(f"Expected an outcome out of {', '.join(task.outcomes)}.", outcomes=task.outcomes)
+    if task.state not in OPEN and task.outcome != outcome:
+        raise Conflict(f"The task is {task.state} already.")
+    if task.state in OPEN:
+        task.state, task.outcome, task.note, task.finished_at = "finished", outcome, clean_text(note)[:4_000], now
+        _note(session, task, "finished", by, now, outcome=outcome)
+    properties = {"task_id": task.id, "outcome": outcome, "run_id": task.run_id, "node": task.node}
+    return append_event(session, task.contact_id, "system", "Task Finished", properties, now, source="task", message_id=_mark("done", task))
+
+
+def reassign(session: Session, task_id: str, owner: str | None, by: str, now: datetime) -> Task:
+    """Gives an open task to somebody else (None: back to everybody); it has to be taken again.
+
+    Raises:
+        NotFound: no such task, or no such member.
+        Conflict: it is finished or cancelled.
+    """
+    task = _locked_open(session, task_id)
+    if owner is not None and session.get(Member, owner) is None:
+        raise NotFound("There is no such member of the team.")
+    before, task.owner = task.owner, owner
+    task.state, task.taken_at = "open", None
+    _note(session, task, "reassigned", by, now, before=before, after=owner)
+    return task
+
+
+def cancel(session: Session, task_id: str, by: str, now: datetime, reason: str = "") -> Task:
+    """Takes the task off the list without an outcome; a cancelled one stays cancelled.
+
+    Raises:
+        NotFound: no such task.
+        Conflict: it is finished.
+    """
+    task = _locked(session, task_id)
+    if task.state == "cancelled":
+        return task
+    if task.state == "finished":
+        raise Conflict("The task is finished already.")
+    task.state, task.finished_at = "cancelled", now
+    _note(session, task, "cancelled", by, now, reason=clean_text(reason)[:200])
+    return task
+
+
+def changes(session: Session, task_id: str) -> list[TaskChange]:
+    """What happened to a task, oldest first."""
+    return list(session.scalars(select(TaskChange).where(TaskChange.task_id == task_id).order_by(col(TaskChange.id))))
+
+
+def overdue(session: Session, now: datetime, limit: int = 100) -> list[Event]:
+    """Escalates open tasks whose `due_at` has passed, earliest first and each once; returns their events `Task Overdue`
+    {task_id, run_id, node, owner, escalated_to}. Fewer than `limit` events: nothing is left."""
+    due = session.execute(
+        select(Task.id, Task.contact_id)
+        .where(col(Task.escalated_at).is_(None), col(Task.state).in_(OPEN), col(Task.due_at) <= now)
+        .order_by(col(Task.due_at), col(Task.id))
+        .limit(limit)
+    ).all()
+    lock_contacts(session, {contact_id for _, contact_id in due})
+    return [event for id, _ in due if (event := _escalate(session, id, now)) is not None]
+
+
+def _escalate(session: Session, task_id: str, now: datetime) -> Event | None:
+    task = _row(session, task_id)
+    if task is None or task.escalated_at is not None or task.state not in OPEN:
+        return None  # another keeper, or a person, was first
+    before, task.escalated_at = task.owner, now
+    if task.escalate_to:
+        task.owner, task.state, task.taken_at = task.escalate_to, "open", None
+    _note(session, task, "escalated", "system", now, before=before, after=task.owner)
+    properties = {"task_id": task.id, "run_id": task.run_id, "node": task.node, "owner": before, "escalated_to": task.escalate_to}
+    return append_event(session, task.contact_id, "system", "Task Overdue", properties, now, source="task", message_id=_mark("late", task))
+
+
+def _locked_open(session: Session, task_id: str) -> Task:
+    task = _locked(session, task_id)
+    if task.state not in OPEN:
+        raise Conflict(f"The task is {task.state} already.")
+    return task
+
+
+def _locked(session: Session, task_id: str) -> Task:
+    """The task, its contact's row locked first."""
+    lock_contact(session, get(session, task_id).contact_id)
+    task = _row(session, task_id)
+    if task is None:
+        raise NotFound("There is no such task.", task_id=task_id)
+    return task
+
+
+def _row(session: Session, task_id: str) -> Task | None:
+    statement = lock(session, select(Task).where(Task.id == task_id))
+    task: Task | None = session.scalar(statement, execution_options={"populate_existing": True})
+    return task
+
+
+def _note(session: Session, task: Task, what: str, by: str, now: datetime, **detail: Any) -> None:
+    session.add(task)
+    session.add(TaskChange(task_id=task.id, what=what, by=by[:120], detail={k: v for k, v in detail.items() if v is not None}, at=now))
+    session.flush()
+
+
+def _mark(prefix: str, task: Task) -> str:
+    """The message id that makes an event of a task exist once; a digest, because ids of tasks may be longer than message ids."""
+    return f"{prefix}:{hashlib.sha256(task.id.encode()).hexdigest()}"

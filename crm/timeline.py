@@ -1,0 +1,146 @@
+"""One contact's story: events, messages, decisions of runs, consents and refusals in one order, newest first, in pages."""
+
+from __future__ import annotations
+
+import base64
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from crm.sql import table
+from journeys.errors import Invalid
+from models import Consent, Event, Message, Refusal, Run, TaskChange, Trail
+from models import Task as TaskModel
+
+MAX_PAGE = 200
+
+events, messages, trail, runs = table(Event), table(Message), table(Trail), table(Run)
+consents, refusals, tasks, changes = table(Consent), table(Refusal), table(TaskModel), table(TaskChange)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`kind` is event, message, run, consent, refusal or task; `data` what is known about it."""
+
+    at: datetime
+    kind: str
+    key: tuple[str | int, ...]
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePage:
+    """`next_before` goes into `before` of the next call; None when this is the end."""
+
+    items: list[Item]
+    next_before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where items of one kind come from: rows with `at` and unique `key` columns."""
+
+    kind: str
+    rows: Callable[[str], Select[Any]]
+    at: ColumnElement[datetime]
+    key: tuple[ColumnElement[Any], ...]
+
+
+_SOURCES = (
+    _Source("event", lambda id: select(events).where(events.c.contact_id == id), events.c.occurred_at, (events.c.id,)),
+    _Source("message", lambda id: select(messages).where(messages.c.contact_id == id), messages.c.planned_at, (messages.c.id,)),
+    _Source(
+        "run",
+        lambda id: (
+            select(trail, runs.c.journey_id, runs.c.version_number).join(runs, runs.c.id == trail.c.run_id).where(runs.c.contact_id == id)
+        ),
+        trail.c.at,
+        (trail.c.run_id, trail.c.step, trail.c.seq),
+    ),
+    _Source("consent", lambda id: select(consents).where(consents.c.contact_id == id), consents.c.recorded_at, (consents.c.id,)),
+    _Source("refusal", lambda id: select(refusals).where(refusals.c.contact_id == id), refusals.c.refused_at, (refusals.c.id,)),
+    _Source(
+        "task",
+        lambda id: (
+            select(changes, tasks.c.title, tasks.c.run_id, tasks.c.node)
+            .join(tasks, tasks.c.id == changes.c.task_id)
+            .where(tasks.c.contact_id == id)
+        ),
+        changes.c.at,
+        (changes.c.id,),
+    ),
+)
+KINDS = tuple(source.kind for source in _SOURCES)
+
+
+def timeline(
+    session: Session, contact_id: str, *, before: str | None = None, limit: int = 50, kinds: Sequence[str] = KINDS
+) -> TimelinePage:
+    """A page of the story; pages neither overlap nor leave anything out, also where many things share an instant.
+
+    Raises:
+        Invalid: `before` is not a mark this function gave out, or a kind is unknown.
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise Invalid(f"Expected kinds out of {', '.join(KINDS)}, got: {', '.join(sorted(unknown))[:100]}.")
+    limit = max(1, min(limit, MAX_PAGE))
+    mark = _read_mark(before) if before else None
+    parts = [_part(session, source, contact_id, mark, limit + 1) for source in _SOURCES if source.kind in kinds]
+    items = list(islice(heapq.merge(*parts, key=_order, reverse=True), limit + 1))
+    page = items[:limit]
+    return TimelinePage(page, _mark(page[-1]) if len(items) > limit else None)
+
+
+def _order(item: Item) -> tuple[datetime, str, tuple[str | int, ...]]:
+    return (item.at, item.kind, item.key)
+
+
+def _part(session: Session, source: _Source, contact_id: str, mark: Item | None, limit: int) -> list[Item]:
+    statement = source.rows(contact_id).order_by(source.at.desc(), *(column.desc() for column in source.key)).limit(limit)
+    if mark is not None:
+        statement = statement.where(_earlier(source, mark))
+    return [_item(source, row) for row in session.execute(statement)]
+
+
+def _earlier(source: _Source, mark: Item) -> ColumnElement[bool]:
+    if source.kind < mark.kind:
+        return source.at <= mark.at
+    if source.kind > mark.kind:
+        return source.at < mark.at
+    same: list[ColumnElement[bool]] = [source.at == mark.at]
+    terms = [source.at < mark.at]
+    for column, value in zip(source.key, mark.key, strict=True):
+        terms.append(and_(*same, column < value))
+        same.append(column == value)
+    return or_(*terms)
+
+
+def _item(source: _Source, row: Row[Any]) -> Item:
+    data = dict(row._mapping)
+    key = tuple(data[column.name] for column in source.key)
+    return Item(data[source.at.name], source.kind, key, data)
+
+
+def _mark(item: Item) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([item.at.isoformat(), item.kind, *item.key])).decode()
+
+
+def _read_mark(text: str) -> Item:
+    try:
+        at, kind, *key = orjson.loads(base64.urlsafe_b64decode(text.encode()))
+        source = next(source for source in _SOURCES if source.kind == kind)
+        if [type(part) for part in key] != [column.type.python_type for column in source.key]:
+            raise ValueError("wrong key")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError("naive")
+        return Item(moment, kind, tuple(key), {})
+    except (ValueError, TypeError, StopIteration):
+        raise Invalid("This page mark was not given out by the timeline; start again without it.") from None

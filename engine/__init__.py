@@ -1,0 +1,1 @@
+"""Runs programs: interpreter, simulator, the Temporal workflow, enrolment and event routing."""

@@ -1,0 +1,219 @@
+"""Enrolment: whether a contact enters a journey, and the run that begins if so. One decision, inside the caller's transaction.
+
+A refusal is stored with its reason, so that "why did she not enter?" has an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from crm.facts import SqlFacts
+from crm.sql import table
+from engine.live import Engine, LiveJourney
+from engine.paths import dig
+from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
+from engine.wakeups import Wakeups
+from journeys.draws import draw
+from journeys.rules import explain, holds
+from journeys.values import RunInfo
+from models import Contact, Event, Refusal, Run, Subscription, new_id
+
+runs = table(Run)
+contacts = table(Contact)
+refusals = table(Refusal)
+subscriptions = table(Subscription)
+
+_person = select(contacts.c.id, contacts.c.erased_at, contacts.c.merged_into)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The contact is in. A held-out contact has a run that never moves (`held_out`) and no wakeups."""
+
+    run_id: str
+    wakeups: Wakeups
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The contact stays out. Reasons: no_contact, journey_not_live, filter, no_key, same_trigger, already_entered, still_inside, too_soon,
+    key_seen, cap."""
+
+    reason: str
+    detail: dict[str, Any]
+
+
+def enrol(
+    engine: Engine,
+    session: Session,
+    live: LiveJourney,
+    contact_id: str,
+    now: datetime,
+    *,
+    event: Event | None = None,
+    data: dict[str, Any] | None = None,
+    hops: int = 0,
+    dry: bool = False,
+) -> Entered | Refused:
+    """Decides, and if the contact may enter writes the run with its first instruction. The caller holds the contact's lock.
+
+    `data` stands in for the properties of an event when a person, the API or another journey starts the run.
+    With `dry` nothing is written; the answer is what would happen (its run id is empty).
+    """
+    properties = event.properties if event is not None else data or {}
+    key = _key(live, properties)
+    refused = refusal(engine, session, live, contact_id, now, properties, key, event)
+    if refused is not None:
+        if not dry:
+            _record(session, live, contact_id, event, refused, now)
+        return refused
+    held_out = draw("holdout", live.key, contact_id) < live.program.entry.holdout_percent / 100
+    if dry:
+        return Entered("", Wakeups(), held_out)
+    hops = max(hops, event.hops if event is not None else 0)
+    return _begin(engine, session, live, contact_id, now, properties, key or "", event, hops, held_out)
+
+
+def refusal(
+    engine: Engine,
+    session: Session,
+    live: LiveJourney,
+    contact_id: str,
+    now: datetime,
+    properties: dict[str, Any],
+    key: str | None,
+    event: Event | None = None,
+) -> Refused | None:
+    """Why the contact may not enter now, or None. The cheapest questions come first."""
+    if live.state == "stopped":
+        return Refused("journey_not_live", {})
+    person = session.execute(_person.where(contacts.c.id == contact_id)).first()
+    if person is None or person.erased_at or person.merged_into:
+        return Refused("no_contact", {})
+    entry = live.program.entry
+    if entry.filter is not None:
+        facts = SqlFacts(session, contact_id, RunInfo("", contact_id, live.key, now, key or "", properties), as_of=now)
+        if not holds(entry.filter, facts, now):
+            return Refused("filter", {"rule": explain(entry.filter, facts, now)})
+    return _same_trigger(session, live, contact_id, event) or _reentry(session, live, contact_id, now, key) or _cap(session, live, now)
+
+
+def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: Event | None) -> Refused | None:
+    if event is None or event.id is None:
+        return None
+    seen = select(runs.c.id).where(runs.c.journey_id == live.id, runs.c.trigger_event_id == event.id, runs.c.contact_id == contact_id)
+    return Refused("same_trigger", {}) if session.execute(seen).first() else None
+
+
+def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime, key: str | None) -> Refused | None:
+    policy = live.program.entry.reentry
+    former = (
+        select(runs.c.id, runs.c.started_at, runs.c.ended_at)
+        .where(runs.c.journey_id == live.id, runs.c.contact_id == contact_id)
+        .order_by(runs.c.started_at.desc())
+    )
+    if policy.policy == "per_key":
+        if not key:
+            return Refused("no_key", {"key": policy.key})
+        seen = session.execute(former.where(runs.c.run_key == key).limit(1)).first()
+        return Refused("key_seen", {"run": seen.id}) if seen else None
+    inside = session.execute(former.where(runs.c.ended_at.is_(None), runs.c.status != "held_out").limit(1)).first()
+    last = inside or session.execute(former.limit(1)).first()
+    if last is None:
+        return None
+    if policy.policy == "never":
+        return Refused("already_entered", {"run": last.id, "at": last.started_at.isoformat()})
+    if inside:
+        return Refused("still_inside", {"run": last.id})
+    if policy.policy == "after_window" and policy.window and last.started_at > now - policy.window:
+        return Refused("too_soon", {"run": last.id, "until": (last.started_at + policy.window).isoformat()})
+    return None
+
+
+def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
+    cap = live.program.entry.cap
+    if cap is None:
+        return None
+    recent = select(runs.c.id).where(runs.c.journey_id == live.id, runs.c.started_at > now - cap.per, runs.c.status != "held_out").limit(cap.count)
+    entered = session.execute(select(func.count()).select_from(recent.subquery())).scalar_one()
+    return Refused("cap", {"count": cap.count}) if entered >= cap.count else None
+
+
+def _key(live: LiveJourney, properties: dict[str, Any]) -> str | None:
+    path = live.program.entry.reentry.key
+    value = dig(properties, path) if path else None
+    return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+
+
+def _record(session: Session, live: LiveJourney, contact_id: str, event: Event | None, refused: Refused, now: datetime) -> None:
+    if refused.reason != "no_contact":
+        session.execute(
+            insert(refusals).values(
+                journey_id=live.id,
+                contact_id=contact_id,
+                event_id=event.id if event is not None else None,
+                reason=refused.reason,
+                detail=refused.detail,
+                refused_at=now,
+            )
+        )
+
+
+def _begin(
+    engine: Engine,
+    session: Session,
+    live: LiveJourney,
+    contact_id: str,
+    now: datetime,
+    properties: dict[str, Any],
+    key: str,
+    event: Event | None,
+    hops: int,
+    held_out: bool,
+) -> Entered:
+    run_id = new_id()
+    session.execute(
+        insert(runs).values(
+            id=run_id,
+            journey_id=live.id,
+            version_id=live.version_id,
+            version_number=live.version_number,
+            contact_id=contact_id,
+            run_key=key,
+            trigger_event_id=event.id if event is not None else None,
+            trigger=properties,
+            hops=hops,
+            status="held_out" if held_out else "active",
+            step=0,
+            node="",
+            state={},
+            instruction=WAIT_FOR_BELL,
+            reason="held_out" if held_out else "",
+            error="",
+            started_at=now,
+            updated_at=now,
+            ended_at=now if held_out else None,
+        )
+    )
+    _subscribe(session, live, run_id, contact_id, now, held_out)
+    if held_out:
+        return Entered(run_id, Wakeups(), held_out=True)
+    moved = move(engine, session, lock_run(session, run_id), now)
+    if moved.instruction["op"] != "end":
+        moved.wakeups.start(run_id, live.key, moved.instruction)
+    return Entered(run_id, moved.wakeups)
+
+
+def _subscribe(session: Session, live: LiveJourney, run_id: str, contact_id: str, now: datetime, held_out: bool) -> None:
+    """What the run listens for all its life; a held-out one only counts its goal, as the control group."""
+    rows = [] if held_out else [subscription(run_id, contact_id, topic, "exit") for topic in sorted(live.exit_topics)]
+    if goal := live.program.goal:
+        rows.append(subscription(run_id, contact_id, f"event:{goal.event}", "goal", now + goal.window))
+    if rows:
+        session.execute(insert(subscriptions), rows)

@@ -1,0 +1,65 @@
+"""Facts with the changes of the present walk laid over them, so that later nodes see what earlier ones decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from journeys.facts import Calendar, Facts, Occurrences
+from journeys.values import AddTag, Change, ChangeScore, RemoveTag, SetFields, SetOwner
+
+if TYPE_CHECKING:
+    from journeys.rules import EventTerm
+
+
+class Overlay:
+    """`Facts` seen through changes that are decided but not yet written."""
+
+    def __init__(self, beneath: Facts) -> None:
+        self.beneath = beneath
+        self._fields: dict[str, Any] = {}
+        self._tags: dict[str, bool] = {}
+        self._scores: dict[str, float] = {}
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Lays `changes` on top. Tasks and other journeys are not facts of a contact and leave no mark."""
+        for change in changes:
+            match change:
+                case SetFields(fields=fields):
+                    self._fields.update(fields)
+                case AddTag(tag=tag):
+                    self._tags[tag] = True
+                case RemoveTag(tag=tag):
+                    self._tags[tag] = False
+                case ChangeScore(group=group, points=points, absolute=absolute):
+                    self._scores[group] = points if absolute else self.score(group) + points
+                case SetOwner(owner=owner):
+                    self._fields["owner"] = owner
+                case _:
+                    pass
+
+    def value(self, name: str) -> Any:
+        if name in self._fields:
+            return self._fields[name]
+        return self.beneath.value(name)
+
+    def has_tag(self, tag: str) -> bool:
+        known = self._tags.get(tag)
+        return self.beneath.has_tag(tag) if known is None else known
+
+    def consent(self, channel: str, purpose: str) -> str | None:
+        return self.beneath.consent(channel, purpose)
+
+    def score(self, group: str) -> float:
+        known = self._scores.get(group)
+        return self.beneath.score(group) if known is None else known
+
+    def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
+        return self.beneath.occurrences(term, as_of)
+
+    def next_owner(self, pool: str) -> str | None:
+        return self.beneath.next_owner(pool)
+
+    def calendar(self) -> Calendar:
+        return self.beneath.calendar()

@@ -1,0 +1,263 @@
+"""The keeper: one leased loop that repairs what crashes left out and pulls the triggers that hang on the clock.
+
+Every duty is idempotent, works in pages and reads only through an index. `recover` is the same repair over everything: with
+Temporal's data lost, all open runs come back from their rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from crm import tasks
+from crm.sql import changed_rows, table
+from engine import clocktriggers, migrate
+from engine.client import Temporal
+from engine.live import Engine
+from engine.router import route
+from engine.runs import end_locked
+from engine.state import Instruction
+from engine.step import WAIT_FOR_BELL, lock_run
+from engine.wakeups import Wakeups
+from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
+
+log = logging.getLogger(__name__)
+
+runs = table(Run)
+inbox = table(Inbox)
+leases = table(Lease)
+events = table(Event)
+journeys = table(Journey)
+subscriptions = table(Subscription)
+
+LEASE = timedelta(seconds=15)
+PAGE = 200
+GRACE = timedelta(seconds=20)
+"""How long a due run or an unread inbox row may lie before the keeper rings."""
+RING_AGAIN = timedelta(minutes=5)
+ENDED_ELSEWHERE = ("ended_by_person", "removed", "stopped", "merged", "erased", "ended_by_journey")
+KEEP_INBOX = timedelta(days=30)
+
+
+class Keeper:
+    """Holds the lease or waits for it. `tick` does every duty once; `run` ticks until it is cancelled."""
+
+    def __init__(self, engine: Engine, temporal: Temporal, *, every_seconds: float = 1.0, grace: timedelta = GRACE) -> None:
+        self.engine = engine
+        self.temporal = temporal
+        self.every_seconds = every_seconds
+        self.grace = grace
+        self.name = secrets.token_hex(8)
+        self._after_due = datetime(1970, 1, 1, tzinfo=UTC)
+        self._rung: dict[str, datetime] = {}
+
+    async def run(self) -> None:
+        """Ticks for ever; a failing duty is logged and tried again at the next tick."""
+        while True:
+            try:
+                if await asyncio.to_thread(self._holds_lease):
+                    await self.tick()
+            except SQLAlchemyError as error:
+                log.warning("the keeper could not reach the database (%s); it tries again", type(error).__name__)
+            await asyncio.sleep(self.every_seconds)
+
+    async def tick(self) -> None:
+        """Every duty once."""
+        for duty in (self.route_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks):
+            await self.temporal.wake(await asyncio.to_thread(duty))
+        looked = await asyncio.to_thread(self._needing_a_bell)
+        await asyncio.gather(*(self._ring_or_start(run_id) for run_id in looked))
+        await asyncio.to_thread(self.forget_old)
+
+    # --- the lease ---------------------------------------------------------------------------------------------------
+
+    def _holds_lease(self) -> bool:
+        now = datetime.now(UTC)
+        mine = (
+            update(leases)
+            .where(leases.c.name == "keeper", (leases.c.holder == self.name) | (leases.c.until < now))
+            .values(holder=self.name, until=now + LEASE)
+        )
+        with self.engine.db.write() as session:
+            if changed_rows(session, mine):
+                return True
+        try:
+            with self.engine.db.write() as session:
+                session.execute(insert(leases).values(name="keeper", holder=self.name, until=now + LEASE))
+        except IntegrityError:
+            return False
+        return True
+
+    # --- duties in the database ----------------------------------------------------------------------------------------
+
+    def route_unrouted(self) -> Wakeups:
+        """Events that activities appended: bells and enrolments come of them here."""
+        with self.engine.db.write() as session:
+            waiting = session.scalars(select(Event).where(events.c.routed.is_(False)).order_by(events.c.id).limit(PAGE)).all()
+            if not waiting:
+                return Wakeups()
+            wakeups = route(self.engine, session, waiting, self.engine.clock.now())
+            session.execute(update(events).where(events.c.id.in_([event.id for event in waiting])).values(routed=True))
+            return wakeups
+
+    def move_migrations(self) -> Wakeups:
+        """The next chunk of every running migration."""
+        with self.engine.db.read() as session:
+            running = list(session.scalars(select(Migration.id).where(Migration.state == "running").limit(5)))
+        return self._each(running, lambda session, id: migrate.move_chunk(self.engine, session, id, self.engine.clock.now())[0])
+
+    def end_stopped(self) -> Wakeups:
+        """Ends the open runs of stopped journeys, a page at a time."""
+        with self.engine.db.read() as session:
+            stopped = select(journeys.c.id).where(journeys.c.state == "stopped")
+            page = list(session.scalars(select(runs.c.id).where(runs.c.journey_id.in_(stopped), runs.c.ended_at.is_(None)).limit(PAGE)))
+        return self._each(page, self._end_stopped)
+
+    def _end_stopped(self, session: Session, run_id: str) -> Wakeups:
+        row = lock_run(session, run_id)
+        if row.ended_at is not None:
+            return Wakeups()
+        end_locked(session, row.id, "stopped", self.engine.clock.now())
+        return Wakeups(bells={run_id})
+
+    def pull_clock_triggers(self) -> Wakeups:
+        """Schedules and date fields that have come due; one page each."""
+        return clocktriggers.pull(self.engine)
+
+    def escalate_tasks(self) -> Wakeups:
+        """Tasks past their SLA: handed on; who waits for them hears of it when the event is routed."""
+        now = self.engine.clock.now()
+        late = select(Task.id).where(Task.escalated_at.is_(None), Task.state.in_(tasks.OPEN), Task.due_at <= now)  # type: ignore[union-attr,attr-defined,operator]
+        with self.engine.db.read() as session:
+            if session.scalars(late.limit(1)).first() is None:
+                return Wakeups()
+        with self.engine.db.write() as session:
+            tasks.overdue(session, now, PAGE)
+        return Wakeups()
+
+    def forget_old(self) -> None:
+        """Goals whose window is over, and consumed inbox rows that no timeline needs."""
+        now = self.engine.clock.now()
+        with self.engine.db.read() as session:
+            past = session.execute(
+                select(subscriptions.c.run_id, subscriptions.c.topic).where(subscriptions.c.why == "goal", subscriptions.c.until < now).limit(PAGE)
+            ).all()
+        if past:
+            with self.engine.db.write() as session:
+                for run_id, topic in past:
+                    session.execute(
+                        delete(subscriptions).where(subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal")
+                    )
+
+    def _each(self, ids: Iterable[str], act: Callable[[Session, str], Wakeups]) -> Wakeups:
+        """One short transaction an item, so that nobody waits long for the lock."""
+        wakeups = Wakeups()
+        for id in ids:
+            with self.engine.db.write() as session:
+                wakeups.add(act(session, id))
+        return wakeups
+
+    # --- duties towards Temporal -----------------------------------------------------------------------------------------
+
+    def _needing_a_bell(self) -> list[str]:
+        """Runs that should have moved: overdue, with mail unread, held although their journey is live, or ended behind their back."""
+        now = self.engine.clock.now()
+        late = now - self.grace
+        with self.engine.db.read() as session:
+            found = [*self._overdue(session, late), *self._unread(session, late), *self._to_resume(session), *self._ended_elsewhere(session, late)]
+        again = now - RING_AGAIN
+        self._rung = {run_id: at for run_id, at in self._rung.items() if at > again}
+        fresh = [run_id for run_id in dict.fromkeys(found) if run_id not in self._rung]
+        self._rung.update(dict.fromkeys(fresh, now))
+        return fresh
+
+    def _overdue(self, session: Session, late: datetime) -> list[str]:
+        """The next page of active runs past their due instant; starts over at the end, so that stubborn ones do not hide the others."""
+        page = session.execute(
+            select(runs.c.id, runs.c.due_at)
+            .where(runs.c.status == "active", runs.c.due_at < late, runs.c.due_at >= self._after_due)
+            .order_by(runs.c.due_at)
+            .limit(PAGE)
+        ).all()
+        full = len(page) == PAGE and page[-1].due_at > self._after_due
+        self._after_due = page[-1].due_at if full else datetime(1970, 1, 1, tzinfo=UTC)
+        return [row.id for row in page]
+
+    def _unread(self, session: Session, late: datetime) -> list[str]:
+        unread = (
+            select(inbox.c.run_id)
+            .join(runs, runs.c.id == inbox.c.run_id)
+            .where(inbox.c.consumed.is_(False), inbox.c.arrived_at < late, runs.c.ended_at.is_(None))
+            .distinct()
+            .limit(PAGE)
+        )
+        return list(session.scalars(unread))
+
+    def _to_resume(self, session: Session) -> list[str]:
+        live = select(journeys.c.id).where(journeys.c.state == "live")
+        held = select(runs.c.id).where(runs.c.status == "held", runs.c.ended_at.is_(None), runs.c.journey_id.in_(live)).order_by(runs.c.id).limit(PAGE)
+        return list(session.scalars(held))
+
+    def _ended_elsewhere(self, session: Session, late: datetime) -> list[str]:
+        recent = select(runs.c.id).where(
+            runs.c.ended_at < late, runs.c.ended_at > late - RING_AGAIN, runs.c.reason.in_(ENDED_ELSEWHERE)
+        )
+        return list(session.scalars(recent.limit(PAGE)))
+
+    async def _ring_or_start(self, run_id: str) -> None:
+        """A run that nobody works on gets its workflow back, from its row."""
+        if await self.temporal.ring(run_id) is not False:
+            return
+        start = await asyncio.to_thread(self._start_of, run_id)
+        if start is not None:
+            await self.temporal.start(run_id, *start)
+
+    def _start_of(self, run_id: str) -> tuple[str, Instruction] | None:
+        with self.engine.db.read() as session:
+            row = session.execute(_startable.where(runs.c.id == run_id)).first()
+        return (row.key, instruction_of(row)) if row is not None else None
+
+
+_startable = (
+    select(runs.c.id, runs.c.status, runs.c.step, runs.c.instruction, journeys.c.key)
+    .join(journeys, journeys.c.id == runs.c.journey_id)
+    .where(runs.c.ended_at.is_(None))
+)
+
+
+def instruction_of(row: Row[Any]) -> Instruction:
+    """What a fresh workflow of this run begins with: the stored instruction, or waiting for a bell where the run is halted."""
+    if row.status == "active" and row.instruction:
+        return row.instruction
+    return {**WAIT_FOR_BELL, "step": row.step}
+
+
+async def recover(engine: Engine, temporal: Temporal) -> AsyncIterator[tuple[int, int]]:
+    """Gives every open run its workflow back, and rings it; yields (looked at, started anew) after each page. Safe to repeat."""
+    looked = started = 0
+    after = ""
+    while page := await asyncio.to_thread(_open_page, engine, after):
+        after = page[-1].id
+        outcomes = await asyncio.gather(*(_recover_run(temporal, row) for row in page))
+        looked += len(page)
+        started += sum(outcomes)
+        yield looked, started
+
+
+def _open_page(engine: Engine, after: str) -> list[Row[Any]]:
+    with engine.db.read() as session:
+        return list(session.execute(_startable.where(runs.c.id > after).order_by(runs.c.id).limit(PAGE)))
+
+
+async def _recover_run(temporal: Temporal, row: Row[Any]) -> bool:
+    if await temporal.ring(row.id) is not False:
+        return False
+    return await temporal.start(row.id, row.key, instruction_of(row))

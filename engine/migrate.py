@@ -1,0 +1,223 @@
+"""Moving open runs to another version: preview, chunks under the lock, rollback of those that have not moved since.
+
+A run's row is rewritten (version, node by the map, time served is kept); its workflow only gets a bell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from crm.audit import record
+from crm.sql import table
+from engine.advance import Note, exit_topics
+from engine.live import Engine
+from engine.publish import get_journey, get_version
+from engine.state import Instruction
+from engine.step import lock_run, look_again, subscription, write_trail
+from engine.wakeups import Wakeups
+from journeys.compile import Program
+from journeys.errors import Conflict, Invalid, Issue, NotFound
+from models import MigratedRun, Migration, Run, Subscription
+
+runs = table(Run)
+migrated = table(MigratedRun)
+subscriptions = table(Subscription)
+CHUNK = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a migration would do: `moves` (from node, to node, open runs), and the runs that have no target."""
+
+    moves: list[dict[str, Any]]
+    without_target: list[dict[str, Any]]
+    open_runs: int
+
+
+def preview(engine: Engine, session: Session, journey_id: str, from_version: int, to_version: int, node_map: Mapping[str, str]) -> Preview:
+    """Counts per node; writes nothing. A node that is not in the map goes to the node of the same id and kind.
+
+    Raises: NotFound; Invalid if the map names nodes that do not exist.
+    """
+    old, new = _programs(engine, session, journey_id, from_version, to_version)
+    targets = _targets(old, new, node_map)
+    rows = session.execute(
+        select(runs.c.node, func.count())
+        .where(runs.c.journey_id == get_journey(session, journey_id).id, runs.c.version_number == from_version, runs.c.ended_at.is_(None))
+        .group_by(runs.c.node)
+    ).all()
+    moves = [{"from": node, "to": targets[node], "runs": number} for node, number in rows if node in targets]
+    without = [{"from": node, "runs": number} for node, number in rows if node not in targets]
+    return Preview(moves, without, sum(number for _, number in rows))
+
+
+def start(
+    engine: Engine, session: Session, journey_id: str, from_version: int, to_version: int, node_map: Mapping[str, str], by: str, now: datetime
+) -> Migration:
+    """Begins a migration; `move_chunk` carries it out.
+
+    Raises: NotFound; Invalid as in `preview`; Conflict while another one of this journey is running.
+    """
+    journey = get_journey(session, journey_id, locked=True)
+    running = session.scalars(select(Migration).where(Migration.journey_id == journey.id, Migration.state == "running")).first()
+    if running is not None:
+        raise Conflict("a migration of this journey is running already: wait until it is done", migration=running.id)
+    _targets(*_programs(engine, session, journey.id, from_version, to_version), node_map)
+    migration = Migration(
+        journey_id=journey.id, from_version=from_version, to_version=to_version, node_map=dict(node_map), created_at=now, created_by=by
+    )
+    session.add(migration)
+    session.flush()
+    record(session, by, "journey.migrate", f"journey:{journey.id}", {"from": from_version, "to": to_version, "map": dict(node_map)}, now)
+    return migration
+
+
+def move_chunk(engine: Engine, session: Session, migration_id: str, now: datetime, chunk: int = CHUNK) -> tuple[Wakeups, bool]:
+    """Moves the next runs; True when all are done. Safe to repeat after a crash: the cursor is in the row.
+
+    Raises: NotFound.
+    """
+    migration = _migration(session, migration_id)
+    wakeups = Wakeups()
+    if migration.state != "running":
+        return wakeups, True
+    old, new = _programs(engine, session, migration.journey_id, migration.from_version, migration.to_version)
+    targets = _targets(old, new, migration.node_map)
+    version_id = get_version(session, migration.journey_id, migration.to_version).id
+    page = _page(session, migration, chunk)
+    counted = Counter({"moved": 0, "skipped": 0})
+    for run_id in page:
+        moved = _move(engine, session, migration, lock_run(session, run_id), targets, new, version_id, now)
+        counted["moved" if moved else "skipped"] += 1
+        if moved:
+            wakeups.ring(run_id)
+    migration.moved += counted["moved"]
+    migration.skipped += counted["skipped"]
+    migration.after_run = page[-1] if page else migration.after_run
+    migration.state = "running" if len(page) == chunk else "done"
+    session.add(migration)
+    session.flush()
+    return wakeups, migration.state == "done"
+
+
+def rollback(engine: Engine, session: Session, migration_id: str, by: str, now: datetime) -> tuple[Wakeups, list[str]]:
+    """Puts back the runs that have not moved since, and lists the others.
+
+    Raises: NotFound; Conflict while the migration is running.
+    """
+    migration = _migration(session, migration_id)
+    if migration.state == "running":
+        raise Conflict("the migration is still running: wait until it is done", migration=migration_id)
+    wakeups, stayed = Wakeups(), list[str]()
+    for record_ in session.scalars(select(MigratedRun).where(MigratedRun.migration_id == migration_id).order_by(MigratedRun.run_id)):
+        row = lock_run(session, record_.run_id)
+        if row.step != record_.step_after or row.ended_at is not None:
+            stayed.append(row.id)
+            continue
+        _put_back(engine, session, row, record_.before, now)
+        wakeups.ring(row.id)
+    migration.state = "rolled_back"
+    session.add(migration)
+    record(session, by, "journey.migrate_back", f"journey:{migration.journey_id}", {"migration": migration_id, "stayed": len(stayed)}, now)
+    return wakeups, stayed
+
+
+def _programs(engine: Engine, session: Session, journey_id: str, old: int, new: int) -> tuple[Program, Program]:
+    journey = get_journey(session, journey_id)
+    return (
+        engine.program(session, get_version(session, journey.id, old).id),
+        engine.program(session, get_version(session, journey.id, new).id),
+    )
+
+
+def _targets(old: Program, new: Program, node_map: Mapping[str, str]) -> dict[str, str]:
+    """Old node -> new node. Waiting means something only between nodes of the same kind; others are entered afresh."""
+    wrong = [*(key for key in node_map if key not in old.nodes), *(to for to in node_map.values() if to not in new.nodes)]
+    if wrong:
+        text = "There is no node {node!r} in that version."
+        raise Invalid(
+            f"the map names nodes that do not exist: {', '.join(wrong[:5])}",
+            [Issue(code="unknown_node", text=text, values={"node": node}, field="node_map") for node in wrong],
+        )
+    same = {id: id for id, node in old.nodes.items() if id in new.nodes and new.nodes[id].kind == node.kind}
+    return {**same, **node_map}
+
+
+def _migration(session: Session, migration_id: str) -> Migration:
+    migration = session.get(Migration, migration_id, with_for_update=True)
+    if migration is None:
+        raise NotFound("there is no such migration")
+    return migration
+
+
+def _page(session: Session, migration: Migration, chunk: int) -> list[str]:
+    return list(
+        session.scalars(
+            select(runs.c.id)
+            .where(
+                runs.c.journey_id == migration.journey_id,
+                runs.c.version_number == migration.from_version,
+                runs.c.ended_at.is_(None),
+                runs.c.id > migration.after_run,
+            )
+            .order_by(runs.c.id)
+            .limit(chunk)
+        )
+    )
+
+
+def _move(
+    engine: Engine, session: Session, migration: Migration, row: Row[Any], targets: Mapping[str, str], new: Program, version_id: str, now: datetime
+) -> bool:
+    """Rewrites one run. A call in flight belongs to the old version: such runs follow when their step is done, so they are skipped here."""
+    target = targets.get(row.node)
+    blocked = (row.state.get("blocked") or {}).get("answer")
+    if row.ended_at is not None or target is None or blocked == "do":
+        return False
+    instruction = look_again(row.step + 1, now)
+    state = {**row.state, "node": target, "blocked": None, "go_to": target}  # with `entered_at` as it was: time served is kept
+    before = {name: getattr(row, name) for name in ("version_id", "version_number", "node", "state", "status")}
+    before["due_at"] = row.due_at.isoformat() if row.due_at else None
+    session.execute(insert(migrated).values(migration_id=migration.id, run_id=row.id, before=before, step_after=row.step + 1))
+    _rewrite(session, row, version_id, migration.to_version, target, state, instruction, now)
+    _listen_for_exits(session, row, new)
+    note = Note(row.node, "migrated", detail={"from": migration.from_version, "to": migration.to_version, "node": target})
+    write_trail(session, row.id, version_id, row.step + 1, now, [note])
+    return True
+
+
+def _put_back(engine: Engine, session: Session, row: Row[Any], before: Mapping[str, Any], now: datetime) -> None:
+    instruction = look_again(row.step + 1, now)
+    _rewrite(session, row, before["version_id"], before["version_number"], before["node"], before["state"], instruction, now)
+    _listen_for_exits(session, row, engine.program(session, before["version_id"]))
+    write_trail(session, row.id, before["version_id"], row.step + 1, now, [Note(row.node, "migrated_back", detail={"node": before["node"]})])
+
+
+def _rewrite(
+    session: Session, row: Row[Any], version_id: str, number: int, node: str, state: Mapping[str, Any], instruction: Instruction, now: datetime
+) -> None:
+    values = {
+        "version_id": version_id,
+        "version_number": number,
+        "node": node,
+        "state": dict(state),
+        "instruction": instruction,
+        "step": row.step + 1,
+        "due_at": now,
+        "updated_at": now,
+    }
+    session.execute(update(runs).where(runs.c.id == row.id).values(values))
+
+
+def _listen_for_exits(session: Session, row: Row[Any], program: Program) -> None:
+    session.execute(subscriptions.delete().where(subscriptions.c.run_id == row.id, subscriptions.c.why != "goal"))
+    rows = [subscription(row.id, row.contact_id, topic, "exit") for topic in sorted(exit_topics(program))]
+    if rows:
+        session.execute(insert(subscriptions), rows)

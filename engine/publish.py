@@ -1,0 +1,252 @@
+"""A journey's life: draft, publish, pause, resume, stop, archive. Every act is in the audit trail and tells all processes to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import Session
+
+from crm.audit import record
+from crm.catalogue import load_catalogue
+from crm.sql import table
+from crm.freshness import bump
+from engine.live import JOURNEYS, Engine
+from engine.wakeups import Wakeups
+from journeys.check import check
+from journeys.compile import compile_journey
+from journeys.document import Journey as Document
+from journeys.document import digest
+from journeys.errors import Conflict, Invalid, Issue, NotFound
+from journeys.known import Known, KnownTemplate
+from journeys.reading import read
+from models import Journey, Rotation, Run, Template, TemplateVersion, Version, lock
+
+runs = table(Run)
+
+
+def create_journey(session: Session, document: Mapping[str, Any], by: str, now: datetime) -> Journey:
+    """A new journey in the state draft.
+
+    Raises: Invalid if it is no document; Conflict if its key is taken.
+    """
+    draft = read(document)
+    if session.scalar(select(Journey.id).where(Journey.key == draft.key)) is not None:
+        raise Conflict(f"a journey with the key {draft.key!r} exists already: choose another key", key=draft.key)
+    journey = Journey(key=draft.key, name=draft.name, draft=as_json(draft), created_at=now, updated_at=now, updated_by=by)
+    session.add(journey)
+    session.flush()
+    record(session, by, "journey.create", f"journey:{journey.id}", {"key": draft.key}, now)
+    return journey
+
+
+def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], revision: int, by: str, now: datetime) -> Journey:
+    """Stores a new draft; live versions are not touched.
+
+    Raises: NotFound; Invalid; Conflict if the draft is no longer at `revision`, or the key is taken.
+    """
+    journey = get_journey(session, journey_id, locked=True)
+    if journey.revision != revision:
+        raise Conflict(
+            f"somebody saved this journey meanwhile (revision {journey.revision}, yours is {revision}): reload, then save again",
+            revision=journey.revision,
+            by=journey.updated_by,
+        )
+    draft = read(document)
+    if draft.key != journey.key:
+        raise Conflict("the key of a journey cannot change: duplicate it under the new key", key=journey.key)
+    journey.draft, journey.name = as_json(draft), draft.name
+    journey.revision += 1
+    journey.updated_at, journey.updated_by = now, by
+    session.add(journey)
+    session.flush()
+    return journey
+
+
+def check_draft(engine: Engine, session: Session, document: Mapping[str, Any]) -> list[Issue]:
+    """Every problem of a document, judged against what this installation knows. A document that cannot be read has issues, too."""
+    try:
+        draft = read(document)
+    except Invalid as error:
+        return error.issues or [Issue(code="unreadable", text=str(error))]
+    return check(draft, engine.palette, load_catalogue(session), known(session))
+
+
+def known(session: Session) -> Known:
+    """What a journey may name outside itself."""
+    kinds = {key: kind for key, kind in session.execute(select(Template.key, Template.kind).where(Template.archived_at.is_(None)))}  # type: ignore[union-attr]
+    compiled = {key: variants for key, variants in session.execute(_newest_templates())}
+    return Known(
+        templates={key: KnownTemplate(kind, _can_unsubscribe(compiled.get(key, {}))) for key, kind in kinds.items()},
+        pools=frozenset(session.scalars(select(Rotation.pool)).all()),
+        journeys=frozenset(session.scalars(select(Journey.key)).all()),
+    )
+
+
+def _newest_templates() -> Select[tuple[str, dict[str, Any]]]:
+    newest = select(TemplateVersion.key, func.max(TemplateVersion.number).label("number")).group_by(TemplateVersion.key).subquery()
+    versions = table(TemplateVersion)
+    return select(versions.c.key, versions.c.compiled).join(newest, (newest.c.key == versions.c.key) & (newest.c.number == versions.c.number))
+
+
+def _can_unsubscribe(compiled: Mapping[str, Any]) -> bool:
+    return bool(compiled) and all("unsubscribe_url" in str(variant.get("html") or variant.get("text") or "") for variant in compiled.values())
+
+
+def publish(engine: Engine, session: Session, journey_id: str, by: str, note: str, now: datetime) -> Version:
+    """Freezes the draft as the next version and makes it live: contacts enter it from now on, those inside stay on theirs.
+
+    An unchanged draft makes no new version; the last one goes live (again).
+
+    Raises: NotFound; Invalid with every error of the draft.
+    """
+    journey = get_journey(session, journey_id, locked=True)
+    errors = [issue for issue in check_draft(engine, session, journey.draft) if issue.severity == "error"]
+    if errors:
+        raise Invalid(f"the journey has {len(errors)} problems: {errors[0].message}", errors)
+    draft = read(journey.draft)
+    version = _version(engine, session, journey, draft, by, note, now)
+    journey.live_version, journey.state = version.number, "live" if journey.state != "paused" else "paused"
+    journey.updated_at, journey.updated_by = now, by
+    session.add(journey)
+    bump(session, JOURNEYS)
+    record(session, by, "journey.publish", f"journey:{journey.id}", {"version": version.number, "digest": version.digest}, now)
+    return version
+
+
+def _version(engine: Engine, session: Session, journey: Journey, draft: Document, by: str, note: str, now: datetime) -> Version:
+    last = session.scalars(select(Version).where(Version.journey_id == journey.id).order_by(Version.number.desc()).limit(1)).first()  # type: ignore[attr-defined]
+    program = compile_journey(draft, engine.palette)
+    pins = {"behaviours": sorted(program.behaviours), "templates": _pinned_templates(session, program.nodes.values())}
+    fingerprint = digest(draft)
+    if last is not None and last.digest == fingerprint and last.pins == pins:
+        return last
+    version = Version(
+        journey_id=journey.id,
+        number=(last.number if last else 0) + 1,
+        digest=fingerprint,
+        document=as_json(draft),
+        pins=pins,
+        note=note,
+        published_at=now,
+        published_by=by,
+    )
+    session.add(version)
+    session.flush()
+    return version
+
+
+def _pinned_templates(session: Session, nodes: Any) -> dict[str, int]:
+    keys = {key for node in nodes for _, noun, key in node.references() if noun == "template"}
+    if not keys:
+        return {}
+    rows = session.execute(
+        select(TemplateVersion.key, func.max(TemplateVersion.number)).where(TemplateVersion.key.in_(keys)).group_by(TemplateVersion.key)  # type: ignore[attr-defined]
+    )
+    return {key: number for key, number in rows}
+
+
+def pause(engine: Engine, session: Session, journey_id: str, by: str, now: datetime) -> Wakeups:
+    """Holds everything that comes due in the journey; no run is touched, exits still act.
+
+    Raises: NotFound; Conflict unless it is live.
+    """
+    _change_state(session, journey_id, ("live",), "paused", by, now)
+    return Wakeups()
+
+
+def resume(engine: Engine, session: Session, journey_id: str, by: str, now: datetime) -> Wakeups:
+    """Lets a paused journey go on. The keeper rings its held runs in order, at a set rate.
+
+    Raises: NotFound; Conflict unless it is paused.
+    """
+    _change_state(session, journey_id, ("paused",), "live", by, now)
+    return Wakeups()
+
+
+def stop(engine: Engine, session: Session, journey_id: str, by: str, now: datetime) -> Wakeups:
+    """Nobody enters any more, and every open run ends at its next step, which the keeper brings about page by page.
+
+    Raises: NotFound; Conflict unless it is live or paused.
+    """
+    _change_state(session, journey_id, ("live", "paused"), "stopped", by, now)
+    return Wakeups()
+
+
+def archive(session: Session, journey_id: str, by: str, now: datetime) -> Journey:
+    """Takes a journey out of the lists; `unarchive` brings it back.
+
+    Raises: NotFound; Conflict while it is live or paused.
+    """
+    journey = get_journey(session, journey_id, locked=True)
+    if journey.state in ("live", "paused"):
+        raise Conflict("the journey is running: stop it first, then archive it", state=journey.state)
+    journey.archived_at = now
+    session.add(journey)
+    record(session, by, "journey.archive", f"journey:{journey_id}", {}, now)
+    return journey
+
+
+def unarchive(session: Session, journey_id: str, by: str, now: datetime) -> Journey:
+    """The opposite of `archive`."""
+    journey = get_journey(session, journey_id, locked=True)
+    journey.archived_at = None
+    session.add(journey)
+    record(session, by, "journey.unarchive", f"journey:{journey_id}", {}, now)
+    return journey
+
+
+def get_journey(session: Session, journey_id: str, *, locked: bool = False) -> Journey:
+    """The journey of that id or key.
+
+    Raises: NotFound.
+    """
+    statement = select(Journey).where((Journey.id == journey_id) | (Journey.key == journey_id))
+    journey = session.scalars(lock(session, statement) if locked else statement).first()
+    if journey is None:
+        raise NotFound(f"there is no journey {journey_id[:64]!r}")
+    return journey
+
+
+def get_version(session: Session, journey_id: str, number: int) -> Version:
+    """Raises: NotFound."""
+    version = session.scalars(select(Version).where(Version.journey_id == journey_id, Version.number == number)).first()
+    if version is None:
+        raise NotFound(f"this journey has no version {number}")
+    return version
+
+
+def update_pinned_template(session: Session, journey_id: str, number: int, key: str, template_version: int, by: str, now: datetime) -> None:
+    """Lets a running version use a corrected template: an explicit, audited act.
+
+    Raises: NotFound; Conflict if the version does not use the template.
+    """
+    version = get_version(session, journey_id, number)
+    pinned = version.pins.get("templates", {})
+    if key not in pinned:
+        raise Conflict(f"version {number} does not use the template {key!r}")
+    if session.get(TemplateVersion, (key, template_version)) is None:
+        raise NotFound(f"the template {key!r} has no version {template_version}")
+    pins = {**version.pins, "templates": {**pinned, key: template_version}}
+    session.execute(update(Version).where(Version.id == version.id).values(pins=pins))  # type: ignore[arg-type]
+    record(session, by, "version.template", f"version:{version.id}", {"template": key, "from": pinned[key], "to": template_version}, now)
+
+
+def _change_state(session: Session, journey_id: str, allowed: tuple[str, ...], state: str, by: str, now: datetime) -> None:
+    journey = get_journey(session, journey_id, locked=True)
+    if journey.state not in allowed:
+        raise Conflict(f"the journey is {journey.state}; this needs one that is {' or '.join(allowed)}", state=journey.state)
+    journey.state, journey.updated_at, journey.updated_by = state, now, by
+    journey.paused_at = now if state == "paused" else None
+    session.add(journey)
+    bump(session, JOURNEYS)
+    record(session, by, f"journey.{state}", f"journey:{journey.id}", {}, now)
+
+
+def as_json(document: Document) -> dict[str, Any]:
+    """What the author set, as it is stored."""
+    return {"spec": document.spec, **document.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+
+

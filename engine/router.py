@@ -1,0 +1,159 @@
+"""From stored events to runs: bells for those that listen, enrolments where a trigger fires.
+
+Works in the transaction that stored the events, so that nothing falls between. Order per contact: exits and waits (inbox rows),
+goals, then triggers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from crm.facts import SqlFacts
+from crm.sql import table
+from engine.enrol import Entered, enrol
+from engine.live import Engine
+from engine.paths import dig
+from engine.wakeups import Wakeups
+from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
+from journeys.rules import matches
+from models import Contact, Event, Inbox, Run, Subscription
+
+subscriptions = table(Subscription)
+inbox = table(Inbox)
+runs = table(Run)
+contacts = table(Contact)
+
+MAX_HOPS = 8
+"""An event that so many journeys' own doings led to starts nothing more."""
+
+_listening = select(subscriptions.c.run_id, subscriptions.c.contact_id, subscriptions.c.topic, subscriptions.c.why).where(
+    subscriptions.c.contact_id.in_(bindparam("contacts", expanding=True))
+)
+_reach_goal = (
+    update(runs)
+    .where(runs.c.id == bindparam("of_run"), runs.c.goal_at.is_(None))
+    .values(goal_at=bindparam("at"), goal_value=bindparam("worth"), goal_event_id=bindparam("by"))
+)
+
+
+def route(engine: Engine, session: Session, events: Sequence[Event], now: datetime) -> Wakeups:
+    """Puts events into the inboxes of the runs that listen, counts goals and enrols contacts.
+
+    `events` are stored already, in the order in which they came; backfilled ones wake nobody. `now` is when they arrived.
+    """
+    wakeups = Wakeups()
+    fresh = [event for event in events if not event.backfill and event.id is not None]
+    if not fresh:
+        return wakeups
+    contact_ids = sorted({event.contact_id for event in fresh})
+    lock_contacts(session, contact_ids)
+    index = engine.index(session)
+    listeners = _listeners(session, contact_ids)
+    for event in fresh:
+        if heard := listeners.get(event.contact_id):
+            _deliver(engine, session, event, heard, now, wakeups)
+        for live, trigger in index.by_event.get(event.name, ()):
+            if event.hops <= MAX_HOPS and fires(session, trigger, event, now):
+                entered = enrol(engine, session, live, event.contact_id, now, event=event)
+                if isinstance(entered, Entered):
+                    wakeups.add(entered.wakeups)
+    return wakeups
+
+
+def lock_contacts(session: Session, contact_ids: Sequence[str]) -> None:
+    """Takes the rows of several contacts, in the order of their ids. SQLite has locked the file already."""
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(select(contacts.c.id).where(contacts.c.id.in_(contact_ids)).order_by(contacts.c.id).with_for_update())
+
+
+def _listeners(session: Session, contact_ids: Sequence[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in session.execute(_listening, {"contacts": contact_ids}):
+        found.setdefault(row.contact_id, []).append(row)
+    return found
+
+
+def _deliver(engine: Engine, session: Session, event: Event, listeners: Sequence[Any], now: datetime, wakeups: Wakeups) -> None:
+    topics = event_topics(event)
+    heard = [row for row in listeners if row.topic in topics]
+    waiting = {row.run_id for row in heard if row.why != "goal"}
+    for run_id in sorted(waiting):
+        put_into_inbox(session, run_id, event, now)
+        wakeups.ring(run_id)
+    for row in heard:
+        if row.why == "goal":
+            _count_goal(engine, session, row.run_id, event)
+
+
+def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -> None:
+    """Once per run and event, whoever routes it."""
+    known = session.execute(select(inbox.c.event_id).where(inbox.c.run_id == run_id, inbox.c.event_id == event.id)).first()
+    if known is None:
+        session.execute(insert(inbox).values(run_id=run_id, event_id=event.id, arrived_at=now, consumed=False))
+
+
+def event_topics(event: Event) -> frozenset[str]:
+    """The topics under which runs listen for this event."""
+    topics = {f"event:{event.name}"}
+    if event.type == "system":
+        topics.update(_derived_topics(event.name, event.properties))
+    return frozenset(topics)
+
+
+def _derived_topics(name: str, properties: dict[str, Any]) -> Iterable[str]:
+    if name == "Contact Changed":
+        yield from (f"field:{field}" for field in properties.get("fields", ()))
+        yield from (f"tag:{tag}" for tag in (*properties.get("tags_added", ()), *properties.get("tags_removed", ())))
+    elif name == "Score Changed":
+        yield f"score:{properties.get('group')}"
+    elif name == "Consent Changed":
+        yield "consent"
+
+
+def fires(session: Session, trigger: Trigger, event: Event, now: datetime) -> bool:
+    """Whether the event is what the trigger waits for."""
+    match trigger:
+        case EventTrigger(where=where):
+            return where is None or matches(where, event.properties, now)
+        case AttributeTrigger(field=field, to=to, any_value=any_value):
+            changed = event.type == "system" and field in event.properties.get("fields", ())
+            return changed and (any_value or SqlFacts(session, event.contact_id, as_of=now).value(field) == to)
+        case ScoreTrigger(group=group, at_least=at_least):
+            before, after = event.properties.get("before", 0.0), event.properties.get("after", 0.0)
+            return event.type == "system" and event.properties.get("group") == group and before < at_least <= after
+        case _:
+            return False
+
+
+def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> None:
+    """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
+    run = session.execute(select(runs.c.version_id, runs.c.started_at).where(runs.c.id == run_id)).one()
+    goal = engine.program(session, run.version_id).goal
+    if goal is None or not _within(goal, run.started_at, event) or not (goal.where is None or matches(goal.where, event.properties, event.occurred_at)):
+        return
+    worth = dig(event.properties, goal.value) if goal.value else None
+    values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}
+    session.execute(_reach_goal, values)
+
+
+def _within(goal: Goal, started_at: datetime, event: Event) -> bool:
+    return started_at <= event.occurred_at <= started_at + goal.window
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+
+
+def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bool:
+    """Whether an event of that name would wake or start anything for the contact; if not, it need not be routed."""
+    if name in engine.index(session).by_event:
+        return True
+    listening = select(subscriptions.c.run_id).where(subscriptions.c.contact_id == contact_id, subscriptions.c.topic == f"event:{name}")
+    return session.execute(listening.limit(1)).first() is not None

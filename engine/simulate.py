@@ -1,0 +1,223 @@
+"""The simulator: one contact, one program, a virtual clock and a script. It walks with the same `advance` as a real run.
+
+Nothing is sent and nothing is stored; what a call would answer comes from the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from engine.advance import Advanced, Note, advance, exit_topics
+from engine.facts import Overlay
+from engine.paths import dig
+from engine.state import State
+from journeys.compile import Program
+from journeys.document import Span
+from journeys.facts import Calendar
+from journeys.rules import DictFacts, explain, holds, normalise_deep
+from journeys.values import Change, Do, End, Performed, Received, RunInfo
+
+MAX_STEPS = 10_000
+RUN_ID = "simulated"
+
+
+class ScriptEvent(BaseModel):
+    """Something that happens to the contact, `after` the start. `fields` are written to the contact with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Span
+    name: str = Field(min_length=1, max_length=200)
+    properties: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+
+
+class Script(BaseModel):
+    """A contact and what happens to it.
+
+    `history` are events from before the start (their `after` counts back). `answers` maps a node id to the outlet its call leaves
+    through (a list: one per visit, the last one stays); otherwise the first outlet.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    contact: dict[str, Any] = {}
+    tags: list[str] = []
+    consents: list[tuple[str, str, str]] = []
+    scores: dict[str, float] = {}
+    rotations: dict[str, list[str]] = {}
+    start: AwareDatetime = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    trigger: dict[str, Any] = {}
+    history: list[ScriptEvent] = Field([], max_length=1_000)
+    events: list[ScriptEvent] = Field([], max_length=1_000)
+    answers: dict[str, str | list[str]] = {}
+    until: Span = timedelta(days=1830)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the path: a note of the trail with its virtual instant."""
+
+    at: datetime
+    node: str
+    what: str
+    outlet: str
+    detail: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Path:
+    """Where the contact went. `ended` is the reason, or None when it still waits (`waits_until` None: only for something to happen)."""
+
+    entered: bool
+    why: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    steps: int = 0
+    ended: str | None = None
+    ended_at: datetime | None = None
+    waits_until: datetime | None = None
+
+    def outlets(self) -> list[tuple[str, str]]:
+        """(node, outlet) in the order in which they were left."""
+        return [(line.node, line.outlet) for line in self.lines if line.what == "left"]
+
+    def nodes(self) -> list[str]:
+        """Node ids in the order in which they were entered."""
+        return [line.node for line in self.lines if line.what == "entered"]
+
+
+def simulate(program: Program, script: Script, calendar: Calendar | None = None) -> Path:
+    """The path of the script's contact through the program.
+
+    Raises: what a node raises (in the engine the run would be stuck there).
+    """
+    simulation = _Simulation(program, script, calendar)
+    return simulation.run()
+
+
+class _Simulation:
+    def __init__(self, program: Program, script: Script, calendar: Calendar | None) -> None:
+        self.program = program
+        self.script = script
+        self.now = script.start
+        self.number = 0
+        self.listen = exit_topics(program)
+        self._changed: frozenset[str] = frozenset()
+        key = dig(script.trigger, program.entry.reentry.key or "")
+        self.info = RunInfo(RUN_ID, "simulated-contact", program.key, script.start, str(key or ""), normalise_deep(script.trigger))
+        self.facts = DictFacts(
+            script.contact,
+            tags=script.tags,
+            consents={(channel, purpose): state for channel, purpose, state in script.consents},
+            scores=script.scores,
+            events=[self._received(event, -1) for event in script.history],
+            trigger=script.trigger,
+            run_started_at=script.start,
+            run_id=RUN_ID,
+            calendar=calendar,
+            rotations=script.rotations,
+        )
+        self.overlay = Overlay(self.facts)
+        self.coming = sorted(script.events, key=lambda event: event.after)
+        self.path = Path(entered=True)
+
+    def run(self) -> Path:
+        if not self._enters():
+            return self.path
+        state, received, performed = State(), list[Received](), None
+        for _ in range(MAX_STEPS):
+            advanced = advance(self.program, self.overlay, state, self.info, self.now, received, performed)
+            self._take(advanced)
+            if isinstance(advanced.answer, End):
+                return self._finish(advanced.answer.reason)
+            state, received, performed = advanced.state, [], None
+            if isinstance(advanced.answer, Do):
+                performed = self._perform(advanced, advanced.answer)
+            elif (heard := self._sleep(advanced)) is None:
+                return self.path
+            else:
+                received = heard
+        return self.path
+
+    def _enters(self) -> bool:
+        rule = self.program.entry.filter
+        if rule is None or holds(rule, self.overlay, self.now):
+            return True
+        self.path.entered = False
+        self.path.why = explain(rule, self.overlay, self.now)
+        return False
+
+    def _take(self, advanced: Advanced) -> None:
+        self.path.steps += 1
+        self.path.lines.extend(self._line(note) for note in advanced.trail)
+        self.path.changes.extend(advanced.changes)
+
+    def _line(self, note: Note) -> Line:
+        return Line(self.now, note.node, note.what, note.outlet, note.detail)
+
+    def _finish(self, reason: str) -> Path:
+        self.path.ended, self.path.ended_at = reason, self.now
+        return self.path
+
+    def _perform(self, advanced: Advanced, answer: Do) -> Performed:
+        """What the call answers, and the event that a sent message leaves behind."""
+        node_id = advanced.state.node
+        outlet = self._answer(node_id, advanced.state.visit)
+        self.path.calls.append({"at": self.now, "node": node_id, "channel": answer.call.channel, "input": answer.call.input, "outlet": outlet})
+        if outlet == "sent":
+            properties = {"run_id": RUN_ID, "journey": self.program.key, "node": node_id, "template": answer.call.input.get("template", "")}
+            self.facts.add_event(self._event("Message Sent", properties | {"channel": answer.call.channel, "machine": False}))
+        return Performed(outlet=outlet)
+
+    def _answer(self, node_id: str, visit: int) -> str:
+        answer = self.script.answers.get(node_id)
+        if isinstance(answer, list) and answer:
+            return answer[min(visit, len(answer)) - 1]
+        return answer if isinstance(answer, str) else self.program.nodes[node_id].outlets()[0]
+
+    def _sleep(self, advanced: Advanced) -> list[Received] | None:
+        """Moves the clock to whatever comes first: an event the run listens for, or the wait's end. None: nothing more will come."""
+        end = self.script.start + self.script.until
+        for event in self._happening(advanced.wake_at, end):
+            if f"event:{event.name}" in advanced.listen | self.listen or self._changed & (advanced.listen | self.listen):
+                return [event]
+        if advanced.wake_at is None or advanced.wake_at > end:
+            self.path.waits_until = advanced.wake_at
+            return None
+        self.now = max(self.now, advanced.wake_at)
+        return []
+
+    def _happening(self, wake_at: datetime | None, end: datetime) -> Iterator[Received]:
+        """The script's events up to the wait's end, in order; each moves the clock and becomes a fact."""
+        limit = min(wake_at, end) if wake_at else end
+        while self.coming and self.script.start + self.coming[0].after <= limit:
+            scripted = self.coming.pop(0)
+            event = self._received(scripted, 1)
+            self.now = max(self.now, event.occurred_at)
+            self.facts.add_event(event)
+            self.facts.fields.update(normalise_deep(scripted.fields))
+            self._changed = frozenset(f"field:{name}" for name in scripted.fields)
+            yield event
+
+    def _received(self, event: ScriptEvent, sign: int) -> Received:
+        at = self.script.start + sign * event.after
+        return self._event(event.name, _of_run(event), at)
+
+    def _event(self, name: str, properties: dict[str, Any], at: datetime | None = None) -> Received:
+        self.number += 1
+        at = at or self.now
+        return Received(id=self.number, name=name, properties=normalise_deep(properties), occurred_at=at, arrived_at=at)
+
+
+def _of_run(event: ScriptEvent) -> dict[str, Any]:
+    """What a message event carries besides the script's words: it belongs to this run, and a human did it."""
+    if not event.name.startswith("Message "):
+        return event.properties
+    return {"run_id": RUN_ID, "machine": False, **event.properties}

@@ -1,0 +1,296 @@
+"""`step`: the only way a run moves. One transaction, numbered; the first committed result wins.
+
+Asked at the run's own number it consumes the inbox, advances, applies the changes and stores the next instruction under n+1.
+Asked above or below it writes nothing: retries and doubled local activities get the stored instruction, a database older than
+its workflows (restored from a backup) gets its run quarantined. It never raises for a journey's mistake: the run is stuck, with
+the reason, and waits for the bell that follows the fix.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from crm.facts import SqlFacts
+from crm.sql import table
+from engine.advance import Advanced, Note, advance
+from engine.apply import apply_changes
+from engine.live import Engine
+from engine.state import Effect, Instruction, State
+from engine.wakeups import Wakeups
+from journeys.calls import activity_of, queue_of
+from journeys.errors import NotFound
+from journeys.values import Do, End, Performed, Received, RunInfo
+from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
+
+log = logging.getLogger(__name__)
+
+runs = table(Run)
+inbox = table(Inbox)
+subscriptions = table(Subscription)
+trail = table(Trail)
+events = table(Event)
+
+_run = select(runs).where(runs.c.id == bindparam("run_id"))
+_contact_of = select(runs.c.contact_id).where(runs.c.id == bindparam("run_id"))
+_waiting = (
+    select(events.c.id, events.c.name, events.c.properties, events.c.occurred_at, inbox.c.arrived_at)
+    .join(inbox, inbox.c.event_id == events.c.id)
+    .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed.is_(False))
+    .order_by(inbox.c.arrived_at, events.c.id)
+)
+_consume = update(inbox).where(inbox.c.run_id == bindparam("of_run"), inbox.c.consumed.is_(False)).values(consumed=True)
+_update_run = update(runs).where(runs.c.id == bindparam("run_id"))
+_insert_trail = insert(trail)
+
+WAIT_FOR_BELL: Instruction = {"op": "wait", "step": 0, "until": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a step answers: the instruction for the workflow, and what else must be told to Temporal after the commit."""
+
+    instruction: Instruction
+    wakeups: Wakeups
+
+
+def step(engine: Engine, run_id: str, number: int, as_of: datetime) -> Moved:
+    """Moves the run if it is due, in one transaction of its own.
+
+    `as_of` is the workflow's time (virtual in staging). Safe to repeat at any time, in any process.
+
+    Raises: NotFound for an unknown run; database errors, after which nothing was written.
+    """
+    with engine.db.write() as session:
+        row = lock_run(session, run_id)
+        if row.step != number or row.ended_at is not None:
+            return Moved(fenced(session, row, number, as_of), Wakeups())
+        return move(engine, session, row, as_of)
+
+
+def lock_run(session: Session, run_id: str) -> Row[Any]:
+    """The run's row, with its contact locked first and then itself. A merge may give the run another contact meanwhile; then again.
+
+    Raises: NotFound.
+    """
+    while True:
+        contact_id = session.execute(_contact_of, {"run_id": run_id}).scalar()
+        if contact_id is None:
+            raise NotFound("there is no such run", run_id=run_id)
+        lock_contact(session, contact_id)
+        row = session.execute(lock(session, _run), {"run_id": run_id}).one()
+        if row.contact_id == contact_id:
+            return row
+
+
+def lock_contact(session: Session, contact_id: str) -> None:
+    """Takes the contact's row, which is the lock for all that happens to that person. SQLite has locked the file already."""
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(select(Contact.id).where(Contact.id == contact_id).with_for_update())  # type: ignore[arg-type]
+
+
+def fenced(session: Session, row: Row[Any], number: int, as_of: datetime) -> Instruction:
+    """The stored instruction, for somebody who asks with another number. Below it the database is older than the workflow: never guess."""
+    if row.step < number and row.ended_at is None:
+        halt(session, row, as_of, "quarantined", "database_behind", f"expected step {number}, the database is at {row.step}", asked=number)
+        return {**WAIT_FOR_BELL, "step": number}
+    return row.instruction
+
+
+def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, performed: Performed | None = None) -> Moved:
+    """Advances a locked, open run. The caller has checked its number.
+
+    A paused journey holds what comes due; exits still act. An error in a node leaves the run stuck at the same place, its inbox unread.
+    """
+    index = engine.index(session)
+    if index.state(row.journey_id) == "stopped":
+        return Moved(write(engine, session, row, _stopped(row), as_of), Wakeups())
+    paused = index.state(row.journey_id) == "paused" or row.status == "quarantined"
+    performed = performed or _kept(row)
+    savepoint = session.begin_nested()
+    try:
+        advanced = _advance(engine, session, row, as_of, performed)
+        if paused and advanced.moved and not advanced.exited:
+            savepoint.rollback()
+            return Moved(halt(session, row, as_of, "held", "paused", performed=performed), Wakeups())
+        wakeups = apply_changes(engine, session, row, advanced.changes, as_of)
+        savepoint.commit()
+    except DBAPIError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a node or a custom kind raises must not take the run down with it
+        savepoint.rollback()
+        log.warning("run %s is stuck at node %s: %s", row.id, row.node, type(error).__name__)
+        return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error), performed=performed), Wakeups())
+    return Moved(write(engine, session, row, advanced, as_of), wakeups)
+
+
+def _advance(engine: Engine, session: Session, row: Row[Any], as_of: datetime, performed: Performed | None) -> Advanced:
+    received = take_inbox(session, row.id)
+    run = run_info(engine, session, row)
+    facts = SqlFacts(session, row.contact_id, run, as_of=as_of)
+    return advance(engine.program(session, row.version_id), facts, State.from_json(row.state), run, as_of, received, performed)
+
+
+def _kept(row: Row[Any]) -> Performed | None:
+    """A result that came back from outside while the run could not move on."""
+    kept = row.state.get("performed")
+    return Performed.model_validate(kept) if kept else None
+
+
+def _stopped(row: Row[Any]) -> Advanced:
+    return Advanced(State.from_json(row.state), End(reason="stopped"), trail=(Note(row.node, "ended", detail={"reason": "stopped"}),))
+
+
+def take_inbox(session: Session, run_id: str) -> list[Received]:
+    """Consumes what lies in the run's inbox, in order of arrival."""
+    rows = session.execute(_waiting, {"run_id": run_id}).all()
+    if rows:
+        session.execute(_consume, {"of_run": run_id})
+    return [Received(id=r.id, name=r.name, properties=r.properties, occurred_at=r.occurred_at, arrived_at=r.arrived_at) for r in rows]
+
+
+def has_mail(session: Session, run_id: str) -> bool:
+    """Whether something lies unread in the run's inbox."""
+    return session.execute(select(inbox.c.event_id).where(inbox.c.run_id == run_id, inbox.c.consumed.is_(False)).limit(1)).first() is not None
+
+
+def run_info(engine: Engine, session: Session, row: Row[Any]) -> RunInfo:
+    """The run as nodes and facts see it."""
+    program = engine.program(session, row.version_id)
+    return RunInfo(row.id, row.contact_id, program.journey.key, row.started_at, row.run_key, row.trigger)
+
+
+def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, as_of: datetime) -> Instruction:
+    """Stores where `advance` led, under the next step number, and returns the instruction. A wait that goes on keeps number and row."""
+    due_at = advanced.wake_at or _expected_by(engine, advanced, as_of)
+    if not advanced.moved and row.status == "active" and (isinstance(advanced.answer, Do) or row.due_at == due_at):
+        return row.instruction
+    number = row.step + 1
+    instruction = instruct(engine, advanced, number)
+    ended = isinstance(advanced.answer, End)
+    values: dict[str, Any] = {
+        "step": number,
+        "instruction": instruction,
+        "state": advanced.state.to_json(),
+        "status": "ended" if ended else "active",
+        "node": advanced.state.node,
+        "node_entered_at": advanced.state.entered_at,
+        "due_at": due_at,
+        "reason": advanced.answer.reason if isinstance(advanced.answer, End) else "",
+        "error": "",
+        "updated_at": as_of,
+    }
+    if ended:
+        values["ended_at"] = as_of
+    session.execute(_update_run.values(values), {"run_id": row.id})
+    write_trail(session, row.id, row.version_id, number, as_of, advanced.trail)
+    listen(session, row, advanced, ended)
+    return instruction
+
+
+def _expected_by(engine: Engine, advanced: Advanced, as_of: datetime) -> datetime | None:
+    """When a call should be done: past that the keeper looks whether anybody is at it."""
+    if not isinstance(advanced.answer, Do):
+        return None
+    return as_of + timedelta(seconds=2 * engine.timeout_seconds(advanced.answer.call.channel))
+
+
+def look_again(number: int, now: datetime) -> Instruction:
+    """Sends the workflow straight back to the step: the row was rewritten."""
+    return {"op": "wait", "step": number, "until": now.isoformat()}
+
+
+def instruct(engine: Engine, advanced: Advanced, number: int) -> Instruction:
+    """What the workflow is to do, in real time."""
+    answer = advanced.answer
+    if isinstance(answer, End):
+        return {"op": "end", "step": number, "reason": answer.reason}
+    if isinstance(answer, Do):
+        return {"op": "do", "step": number, "then": effect(engine, answer.call.channel)}
+    until = engine.clock.to_real(advanced.wake_at).isoformat() if advanced.wake_at else None
+    instruction: Instruction = {"op": "wait", "step": number, "until": until}
+    if advanced.foretold:
+        instruction["then"] = effect(engine, advanced.foretold)
+    return instruction
+
+
+def effect(engine: Engine, channel: str) -> Effect:
+    queue = queue_of(channel, engine.accounts.get(channel, "default"))
+    return {"activity": activity_of(channel), "queue": queue, "timeout_seconds": engine.timeout_seconds(channel)}
+
+
+def write_trail(session: Session, run_id: str, version_id: str, number: int, at: datetime, notes: Sequence[Note]) -> None:
+    """One row a note; (run, step, seq) exists once, so a step that is written twice fails loudly."""
+    if notes:
+        rows = [
+            {
+                "run_id": run_id,
+                "step": number,
+                "seq": seq,
+                "version_id": version_id,
+                "at": at,
+                "node": note.node,
+                "what": note.what,
+                "outlet": note.outlet,
+                "detail": note.detail,
+            }
+            for seq, note in enumerate(notes)
+        ]
+        session.execute(_insert_trail, rows)
+
+
+def listen(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:
+    """Replaces the subscriptions of the wait; an ended run keeps only its goal's."""
+    gone = delete(subscriptions).where(subscriptions.c.run_id == row.id)
+    if ended:
+        session.execute(gone.where(subscriptions.c.why != "goal"))
+        return
+    if (row.state.get("blocked") or {}).get("answer") == "wait_for":
+        session.execute(gone.where(subscriptions.c.why == "wait"))
+    if advanced.listen:
+        session.execute(insert(subscriptions), [subscription(row.id, row.contact_id, topic, "wait") for topic in sorted(advanced.listen)])
+
+
+def subscription(run_id: str, contact_id: str, topic: str, why: str, until: datetime | None = None) -> dict[str, Any]:
+    return {"run_id": run_id, "contact_id": contact_id, "topic": topic, "why": why, "until": until}
+
+
+def halt(
+    session: Session,
+    row: Row[Any],
+    as_of: datetime,
+    status: str,
+    reason: str,
+    error: str = "",
+    *,
+    performed: Performed | None = None,
+    asked: int | None = None,
+) -> Instruction:
+    """Keeps the run where it is until a bell: held, stuck or quarantined. The number stays, so the same step is tried again.
+
+    A result that came back from outside is kept with the state, so that it is not asked for twice; `asked` is the number that a
+    workflow ahead of the database came with.
+    """
+    state = dict(row.state)
+    if performed is not None:
+        state["performed"] = performed.model_dump(mode="json")
+    if asked is not None:
+        state["asked"] = asked
+    values = {"status": status, "reason": reason, "error": error, "state": state, "updated_at": as_of}
+    session.execute(_update_run.values(values), {"run_id": row.id})
+    return {**WAIT_FOR_BELL, "step": row.step}
+
+
+def where(error: BaseException) -> str:
+    """The place of an error in the code, without its text: that may hold what a contact typed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1] if frames else None
+    return f"{type(error).__name__} in {last.filename.rsplit('/', 2)[-1]}:{last.lineno} ({last.name})" if last else type(error).__name__

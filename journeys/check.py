@@ -1,0 +1,259 @@
+"""Every problem of a draft at once, each with the node and field where it can be mended. Pure; changes nothing.
+
+Errors keep a journey from being published; warnings do not. The shape of the drawing is checked in `graph`, rules in
+`rules`; here is what takes more than one of them, and what the document names outside itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from journeys.catalogue import Catalogue, closest
+from journeys.compile import document_rules
+from journeys.cron import CronError
+from journeys.cron import parse as parse_cron
+from journeys.document import Exit, Journey, Trigger
+from journeys.errors import Issue
+from journeys.graph import Graph, build
+from journeys.known import Known
+from journeys.nodes import Palette
+from journeys.nodes.send_email import Send
+from journeys.rules import MessageTerm, Rule, check_rule, terms
+from journeys.rules.check import Scope
+
+LONG_WAIT = timedelta(days=366)
+NOTHING_KNOWN = Known()
+
+
+def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known = NOTHING_KNOWN) -> list[Issue]:
+    """All issues, those of the document first, then node by node in the order of the document; an empty list is a sound journey."""
+    graph = build(journey, palette)
+    found = [
+        *graph.issues,
+        *_entry(journey, catalogue, known),
+        *_exits(journey, catalogue),
+        *_goal(journey, catalogue),
+        *_settings(journey, known),
+        *_rules(journey, graph, catalogue),
+        *_nodes(journey, graph, catalogue, known),
+    ]
+    places = {node_id: place for place, node_id in enumerate(journey.nodes)}
+    return sorted(found, key=lambda issue: places.get(issue.node_id, -1) if issue.node_id is not None else -1)
+
+
+# --- The document itself -------------------------------------------------------------------------------------------
+
+
+def _entry(journey: Journey, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
+    entry = journey.entry
+    if not entry.triggers:
+        yield Issue(code="no_trigger", text="Nobody can enter: the journey needs a trigger.", field="entry.triggers")
+    for i, trigger in enumerate(entry.triggers):
+        yield from _trigger(trigger, f"entry.triggers.{i}", catalogue, known)
+    if entry.reentry.policy == "per_key" and not entry.reentry.key:
+        text = "One run per key needs the name of the key, such as cart_id."
+        yield Issue(code="no_key", text=text, field="entry.reentry.key")
+    if entry.reentry.policy == "after_window" and not entry.reentry.window:
+        yield Issue(code="no_window", text="Entry after a window needs the window's length.", field="entry.reentry.window")
+    if entry.cap is not None and not entry.cap.per:
+        yield Issue(code="no_window", text="An entry cap needs a length of time.", field="entry.cap.per")
+
+
+def _trigger(trigger: Trigger, path: str, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
+    if trigger.type == "event":
+        yield from _event(trigger.event, trigger.where, path, catalogue)
+    elif trigger.type in ("attribute", "date"):
+        yield from _field(trigger.field, None, f"{path}.field", catalogue)
+    elif trigger.type == "schedule":
+        yield from _cron(trigger.cron, f"{path}.cron")
+    elif trigger.type == "score":
+        yield from _named("score", trigger.group, None, f"{path}.group", known)
+
+
+def _cron(line: str, path: str) -> Iterator[Issue]:
+    try:
+        parse_cron(line)
+    except CronError as error:
+        text = "This schedule cannot be read: {problem}."
+        yield Issue(code="bad_cron", text=text, values={"problem": str(error)}, field=path)
+
+
+def _exits(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
+    for i, leaving in enumerate(journey.exit_when):
+        path = f"exit_when.{i}"
+        if (leaving.event is None) == (leaving.rule is None):
+            yield Issue(code="bad_exit", text="An exit is either an event or a rule.", field=path)
+        if leaving.event is not None:
+            yield from _event(leaving.event, leaving.where, path, catalogue)
+        yield from _match_key(leaving, journey, path)
+
+
+def _match_key(leaving: Exit, journey: Journey, path: str) -> Iterator[Issue]:
+    if leaving.match_key is None:
+        return
+    if leaving.event is None:
+        text = "Only an event can be compared with the run's key."
+        yield Issue(code="bad_exit", text=text, field=f"{path}.match_key")
+    if journey.entry.reentry.policy != "per_key":
+        text = "Runs of this journey have no key to compare with: set re-entry to one run per key."
+        yield Issue(code="no_key", text=text, field=f"{path}.match_key")
+
+
+def _goal(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
+    if journey.goal is None:
+        return
+    yield from _event(journey.goal.event, journey.goal.where, "goal", catalogue)
+    if not journey.goal.window:
+        yield Issue(code="no_window", text="A goal needs a length of time in which it counts.", field="goal.window")
+    event = catalogue.event(journey.goal.event)
+    value = journey.goal.value
+    if event is not None and value is not None and event.property(value) is None:
+        text = "The event “{event}” has no known property “{name}”."
+        values = {"event": event.name, "name": value}
+        yield Issue(code="unknown_property", text=text, values=values, field="goal.value", severity="warning")
+
+
+def _settings(journey: Journey, known: Known) -> Iterator[Issue]:
+    name = journey.settings.timezone
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        text = "There is no time zone “{name}”."
+        yield Issue(code="unknown_timezone", text=text, values={"name": name[:80]}, field="settings.timezone")
+    yield from _named("purpose", journey.settings.purpose, None, "settings.purpose", known)
+
+
+# --- Rules ---------------------------------------------------------------------------------------------------------
+
+
+def _rules(journey: Journey, graph: Graph, catalogue: Catalogue) -> Iterator[Issue]:
+    triggers = _trigger_events(journey)
+    for _, path, rule in document_rules(journey):
+        # A schedule asks its rule of many contacts before there is any run.
+        scope: Scope = "contact" if path.startswith("entry.triggers.") else "run"
+        yield from check_rule(rule, catalogue, None, path, scope=scope, triggers=triggers)
+        yield from _own_messages(rule, None, path, graph)
+    for node_id, node in graph.nodes.items():
+        for path, rule in node.rules():
+            yield from check_rule(rule, catalogue, node_id, path, triggers=triggers)
+            yield from _own_messages(rule, node_id, path, graph)
+        for path, event, where in node.event_rules():
+            yield from check_rule(where, catalogue, node_id, path, scope="event", event=event)
+
+
+def _trigger_events(journey: Journey) -> list[str] | None:
+    """The events that can start a run; None when it can also start otherwise, with values nobody knows beforehand."""
+    triggers = journey.entry.triggers
+    events = [trigger.event for trigger in triggers if trigger.type == "event"]
+    return events if events and len(events) == len(triggers) else None
+
+
+def _own_messages(rule: Rule, node_id: str | None, path: str, graph: Graph) -> Iterator[Issue]:
+    """A term on a message of this run must name a step that sends one."""
+    for place, term in terms(rule):
+        if not isinstance(term, MessageTerm) or term.node is None or term.journey is not None or term.node in graph.unread:
+            continue
+        node = graph.nodes.get(term.node)
+        if not isinstance(node, Send):
+            text = "There is no step “{node}”." if node is None else "The step “{node}” sends no message."
+            field = ".".join((path, *place, "node"))
+            yield Issue(code="unknown_message", text=text, values={"node": term.node}, node_id=node_id, field=field)
+
+
+def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> Iterator[Issue]:
+    yield from _known_event(name, None, f"{path}.event", catalogue)
+    if where is not None:
+        yield from check_rule(where, catalogue, None, f"{path}.where", scope="event", event=name)
+
+
+# --- Nodes ---------------------------------------------------------------------------------------------------------
+
+
+def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
+    for node_id, node in graph.nodes.items():
+        for path, noun, name in node.references():
+            yield from _reference(noun, name, node_id, path, journey, catalogue, known)
+        if isinstance(node, Send):
+            yield from _message(node, node_id, journey, known)
+        if node.minimum_wait() > LONG_WAIT:
+            text = "This waits for more than a year."
+            yield Issue(code="long_wait", text=text, node_id=node_id, severity="warning")
+
+
+def _reference(noun: str, name: str, node_id: str, path: str, journey: Journey, catalogue: Catalogue, known: Known) -> Iterable[Issue]:
+    if noun == "field":
+        return _field(name, node_id, path, catalogue)
+    if noun == "event":
+        return _known_event(name, node_id, path, catalogue)
+    if noun == "node":
+        return _other_node(name, node_id, path, journey)
+    if noun == "journey" and name == journey.key:
+        text = "This names the journey itself."
+        return [Issue(code="own_journey", text=text, node_id=node_id, field=path)]
+    return _named(noun, name, node_id, path, known)
+
+
+def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterator[Issue]:
+    if node.purpose is not None:
+        yield from _named("purpose", node.purpose, node_id, "purpose", known)
+    keys = [key for _, noun, key in node.references() if noun == "template"]
+    for template in ((known.templates or {}).get(key) for key in keys):
+        if template is None:
+            continue
+        if template.channel != node.effect_channel:
+            text = "This template is for another channel ({channel})."
+            yield Issue(code="wrong_channel", text=text, values={"channel": template.channel}, node_id=node_id, field="template")
+        marketing = (node.message_class or journey.settings.message_class) == "marketing"
+        if marketing and node.effect_channel == "email" and not template.unsubscribe:
+            text = "A marketing e-mail needs an unsubscribe link, and this template has none: add {{{{ unsubscribe_url }}}}."
+            yield Issue(code="no_unsubscribe", text=text, node_id=node_id, field="template")
+
+
+def _other_node(name: str, node_id: str, path: str, journey: Journey) -> Iterator[Issue]:
+    if name not in journey.nodes:
+        yield _unknown("node", name, closest(name, journey.nodes), node_id, path)
+
+
+def _field(name: str, node_id: str | None, path: str, catalogue: Catalogue) -> Iterator[Issue]:
+    if not name.startswith("trigger.") and catalogue.field(name) is None:
+        yield _unknown("field", name, catalogue.suggest_field(name), node_id, path)
+
+
+def _known_event(name: str, node_id: str | None, path: str, catalogue: Catalogue) -> Iterator[Issue]:
+    if catalogue.event(name) is None:
+        yield _unknown("event", name, catalogue.suggest_event(name), node_id, path, severity="warning")
+
+
+def _named(noun: str, name: str, node_id: str | None, path: str, known: Known) -> Iterator[Issue]:
+    names = known.of(noun)
+    if names is not None and name not in names:
+        yield _unknown(noun, name, closest(name, names), node_id, path)
+
+
+def _unknown(noun: str, name: str, near: str | None, node_id: str | None, path: str, severity: str = "error") -> Issue:
+    text, text_with_near = _UNKNOWN[noun]
+    values = {"name": name, **({"near": near} if near else {})}
+    return Issue(
+        code=f"unknown_{noun}",
+        text=text_with_near if near else text,
+        values=values,
+        node_id=node_id,
+        field=path,
+        severity="warning" if severity == "warning" else "error",
+    )
+
+
+_UNKNOWN = {
+    "field": ("There is no contact field “{name}”.", "There is no contact field “{name}”. Did you mean “{near}”?"),
+    "event": ("The event “{name}” has never been seen.", "The event “{name}” has never been seen. Did you mean “{near}”?"),
+    "node": ("There is no step “{name}”.", "There is no step “{name}”. Did you mean “{near}”?"),
+    "template": ("There is no template “{name}”.", "There is no template “{name}”. Did you mean “{near}”?"),
+    "pool": ("There is no pool “{name}”.", "There is no pool “{name}”. Did you mean “{near}”?"),
+    "journey": ("There is no journey “{name}”.", "There is no journey “{name}”. Did you mean “{near}”?"),
+    "secret": ("There is no secret “{name}”.", "There is no secret “{name}”. Did you mean “{near}”?"),
+    "purpose": ("There is no consent purpose “{name}”.", "There is no consent purpose “{name}”. Did you mean “{near}”?"),
+    "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
+}
+"""Whole sentences, because languages bend nouns differently."""

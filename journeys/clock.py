@@ -1,0 +1,85 @@
+"""Time of day in a zone: which instant a wall clock means, and when it shows a time next. Pure; right across daylight saving.
+
+The two odd cases have one answer each, everywhere. A time that the clock skips in spring (02:30) means the first
+instant after the gap (03:00). A time that the clock shows twice in autumn means the first of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from journeys.document import QuietHours
+
+_DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
+
+
+def instant_of(day: date, at: time, zone: tzinfo) -> datetime:
+    """The instant (aware UTC) at which clocks in `zone` show `at` on `day`."""
+    wall = datetime.combine(day, at.replace(tzinfo=None, fold=0), tzinfo=zone)
+    instant = wall.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return instant
+    return _end_of_gap(wall)
+
+
+def _end_of_gap(wall: datetime) -> datetime:
+    """The instant of the clock change that skipped `wall`.
+
+    Source: PEP 495: inside a gap, fold=1 reads as an instant before the change and fold=0 as one after it.
+    """
+    low, high = (wall.replace(fold=fold, microsecond=0).astimezone(UTC) for fold in (1, 0))
+    offset = low.astimezone(wall.tzinfo).utcoffset()
+    while high - low > _SECOND:
+        middle = (low + (high - low) / 2).replace(microsecond=0)
+        if middle.astimezone(wall.tzinfo).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def next_clock_time(after: datetime, at: time, zone: tzinfo, weekdays: Collection[int] = range(7)) -> datetime:
+    """The first instant (aware UTC) later than `after` at which clocks show `at` on one of `weekdays` (0 = Monday)."""
+    day = after.astimezone(zone).date()
+    for days in range(-1, 9):
+        candidate = day + days * _DAY
+        if candidate.weekday() in weekdays and (instant := instant_of(candidate, at, zone)) > after:
+            return instant
+    raise ValueError("expected at least one weekday from 0 to 6, got none")
+
+
+def next_opening(instant: datetime, weekdays: Collection[int], start: time, end: time, zone: tzinfo) -> datetime:
+    """`instant` itself when it lies in a window, else the start of the next one (aware UTC).
+
+    A window runs from `start` (inclusive) to `end` (exclusive) on each of `weekdays`; with `end` at or before `start` it
+    passes midnight and belongs to the day on which it starts.
+    """
+    day = instant.astimezone(zone).date()
+    for days in range(-1, 9):
+        candidate = day + days * _DAY
+        if candidate.weekday() not in weekdays:
+            continue
+        opens, closes = _window(candidate, start, end, zone)
+        if instant < closes:
+            return max(opens, instant.astimezone(UTC))
+    raise ValueError("expected at least one weekday from 0 to 6, got none")
+
+
+def earliest_allowed(instant: datetime, quiet_hours: QuietHours | None, zone: tzinfo) -> datetime:
+    """`instant` itself, or the end of the quiet hours it falls into (aware UTC); equal start and end mean no quiet hours."""
+    if quiet_hours is None or quiet_hours.start == quiet_hours.end:
+        return instant.astimezone(UTC)
+    start, end = time.fromisoformat(quiet_hours.start), time.fromisoformat(quiet_hours.end)
+    day = instant.astimezone(zone).date()
+    for candidate in (day - _DAY, day):
+        begins, ends = _window(candidate, start, end, zone)
+        if begins <= instant < ends:
+            return ends
+    return instant.astimezone(UTC)
+
+
+def _window(day: date, start: time, end: time, zone: tzinfo) -> tuple[datetime, datetime]:
+    last_day = day if start < end else day + _DAY
+    return instant_of(day, start, zone), instant_of(last_day, end, zone)

@@ -1,0 +1,219 @@
+"""Custom activities: a Python function of yours becomes a step in the palette.
+
+    @activity(name="loyalty_points", title="Add loyalty points", outlets=("added", "not_a_member"))
+    def add_points(ctx: ActivityContext, input: AddPoints) -> Result:
+        \"\"\"Books points in the loyalty system.\"\"\"
+
+The docstring is the help text, the fields of the pydantic input are the form. The step is of the kind `custom.<name>`; the
+function runs as a Temporal activity and is faked in staging. How functions are found: `activities.custom`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, ClassVar, get_type_hints
+
+from pydantic import BaseModel, Field, ValidationError, create_model
+
+from journeys.nodes.node import Node
+from journeys.placeholders import fields, fill_json
+from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OUTLET = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityContext:
+    """For whom and where the function is called.
+
+    `once_key` is the same on every retry of this visit: hand it to the other system as its idempotency key. `contact` holds
+    the contact's fields, `trigger` the properties of the event that started the run. `attempt` counts from 1.
+    """
+
+    run_id: str
+    contact_id: str
+    journey: str
+    node_id: str
+    once_key: str
+    attempt: int = 1
+    contact: Mapping[str, Any] = field(default_factory=dict)
+    trigger: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The way out, and what later steps and templates may read (small JSON)."""
+
+    outlet: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class GiveUp(Exception):
+    """Raise it from an activity when trying again is useless; the run stops at this step and is listed as stuck.
+
+    `code` is a word for programs and reports, without personal data. Every other exception is retried.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+Answered = Result | str | None
+"""What a function may return: a result, only the outlet's name, or None for the first outlet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomActivity:
+    """A decorated function with everything that runs it and draws it."""
+
+    name: str
+    title: str
+    version: int
+    outlets: tuple[str, ...]
+    timeout: timedelta
+    retries: int
+    function: Callable[[ActivityContext, Any], Answered]
+    input_model: type[BaseModel]
+    node: type[Node]
+    fake: Callable[[Any], Answered] | None = None
+
+    @property
+    def channel(self) -> str:
+        return f"custom:{self.name}"
+
+    def __call__(self, ctx: ActivityContext, input: Any) -> Answered:
+        """The function itself, so that a test can call it as it was written."""
+        return self.function(ctx, input)
+
+    def perform(self, ctx: ActivityContext, raw: Mapping[str, Any]) -> Result:
+        """Calls the function with the checked input.
+
+        Raises:
+            GiveUp: the input is not valid (`bad_input`), the answer names no outlet (`bad_answer`), or the function gave up.
+        """
+        return self._result(self.function(ctx, self._input(raw)))
+
+    def pretend(self, raw: Mapping[str, Any]) -> Result:
+        """The answer in staging and in the simulator: `fake` if the author wrote one, else the first outlet."""
+        checked = self._input(raw)
+        return self._result(self.fake(checked) if self.fake is not None else None)
+
+    def _input(self, raw: Mapping[str, Any]) -> BaseModel:
+        try:
+            return self.input_model.model_validate(raw)
+        except ValidationError as error:
+            raise GiveUp("bad_input") from error
+
+    def _result(self, answered: Answered) -> Result:
+        if answered is None:
+            return Result(self.outlets[0])
+        result = Result(answered) if isinstance(answered, str) else answered
+        if not isinstance(result, Result) or result.outlet not in self.outlets:
+            raise GiveUp("bad_answer")
+        return result
+
+
+def activity(
+    *,
+    name: str,
+    title: str,
+    version: int = 1,
+    outlets: tuple[str, ...] = ("next",),
+    timeout: timedelta = timedelta(seconds=30),
+    retries: int = 10,
+    icon: str = "plug",
+    fake: Callable[[Any], Answered] | None = None,
+) -> Callable[[Callable[[ActivityContext, Any], Answered]], CustomActivity]:
+    """Makes a custom activity of a function `(ctx, input)`.
+
+    `name`: lower-case letters, digits and _; part of saved journeys, never change it. `version`: raise it when the function
+    starts to behave differently; keep the old one registered as long as runs use it. `outlets`: the ways out, at least
+    one. `timeout`: of one attempt. `retries`: attempts after the first, with growing pauses, before the run is stuck.
+    `fake`: (input) -> answer, used in staging and in the simulator.
+
+    Raises:
+        TypeError, ValueError: when it is applied, with what was expected.
+    """
+    _check_options(name, version, outlets, timeout, retries)
+
+    def decorate(function: Callable[[ActivityContext, Any], Answered]) -> CustomActivity:
+        model = _input_model(function)
+        help_text = inspect.getdoc(function) or title
+        node = _node_class(name, title, help_text, version, outlets, icon, model)
+        return CustomActivity(name, title, version, outlets, timeout, retries, function, model, node, fake)
+
+    return decorate
+
+
+class CustomStep(Node):
+    """What all custom activities have in common; not itself in the palette."""
+
+    group = "code"
+    ways_out: ClassVar[tuple[str, ...]]
+
+    def outlets(self) -> tuple[str, ...]:
+        return self.ways_out
+
+    def enter(self, ctx: Context) -> Answer:
+        return Do(call=Call(channel=str(self.effect_channel), input={"input": fill_json(self._given(), ctx.facts)}))
+
+    def resume(self, ctx: Context, outcome: Outcome) -> Answer:
+        if not isinstance(outcome, Performed):
+            raise TypeError(f"expected a custom activity to be Performed, got: {type(outcome).__name__}")
+        return Leave(outlet=outcome.outlet, remember=outcome.data)
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        for name in fields(self._given()):
+            yield "input", "field", name
+
+    def _given(self) -> Any:
+        return self.model_dump(mode="json", include={"input"})["input"]
+
+
+def _node_class(
+    name: str, title: str, help_text: str, version: int, outlets: tuple[str, ...], icon: str, model: type[BaseModel]
+) -> type[Node]:
+    needed = any(info.is_required() for info in model.model_fields.values())
+    given: Any = Field(title=title) if needed else Field(default_factory=model, title=title)
+    node: type[Node] = create_model("Custom" + "".join(part.title() for part in name.split("_")), __base__=CustomStep, input=(model, given))
+    node.__doc__ = help_text
+    node.kind = f"custom.{name}"
+    node.label = title
+    node.icon = icon
+    node.behaviour = version
+    node.effect_channel = f"custom:{name}"
+    node.ways_out = outlets
+    return node
+
+
+def _input_model(function: Callable[..., Any]) -> type[BaseModel]:
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"expected {function.__qualname__} to be a plain function, got an async one")
+    hints = get_type_hints(function)
+    parameters = list(inspect.signature(function).parameters)
+    model = hints.get(parameters[1]) if len(parameters) == 2 else None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(f"expected {function.__qualname__} to be written as (ctx, input: SomePydanticModel)")
+    return model
+
+
+def _check_options(name: str, version: int, outlets: tuple[str, ...], timeout: timedelta, retries: int) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"expected name to be 1 to 40 lower-case letters, digits and _, got: {name!r}")
+    if version < 1:
+        raise ValueError(f"expected version to be 1 or more, got: {version}")
+    if not isinstance(outlets, tuple) or not outlets or len(outlets) != len({*outlets}):
+        raise ValueError(f"expected outlets to be a tuple of different names, at least one, got: {outlets!r}")
+    for outlet in outlets:
+        if not _OUTLET.fullmatch(outlet):
+            raise ValueError(f"expected an outlet of 1 to 40 lower-case letters, digits, - and _, got: {outlet!r}")
+    if not timedelta(seconds=1) <= timeout <= timedelta(hours=1):
+        raise ValueError(f"expected timeout to be from one second to one hour, got: {timeout}")
+    if not 0 <= retries <= 100:
+        raise ValueError(f"expected retries to be from 0 to 100, got: {retries}")

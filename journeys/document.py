@@ -1,0 +1,211 @@
+"""The journey document: what a marketer edits, what git stores, what a version freezes.
+
+It says nothing about node kinds: `nodes` maps an id to a raw object whose `kind` a palette knows
+(`journeys.nodes.Palette`). That way a draft with a broken node is still a document, and `check` can list
+every problem at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from journeys.rules import Rule
+
+SPEC = 1
+"""Format version of the document; `journeys.upgrade` lifts older ones."""
+
+MAX_NODES = 2_000
+MAX_EDGES = 4_000
+MAX_DOCUMENT_BYTES = 2_000_000
+
+Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+NodeId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+EventName = Annotated[str, Field(min_length=1, max_length=200)]
+Span = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1830))]
+"""A duration as ISO 8601 text ("PT1H", "P3D"), at most five years."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- Entry: triggers joined by OR ---------------------------------------------------------------------------------
+
+
+class EventTrigger(Part):
+    """Enters when the event happens; `where` is a rule on the event's properties."""
+
+    type: Literal["event"] = "event"
+    event: EventName
+    where: Rule | None = None
+
+
+class AttributeTrigger(Part):
+    """Enters when a contact field changes, optionally only from/to given values."""
+
+    type: Literal["attribute"] = "attribute"
+    field: str = Field(min_length=1, max_length=120)
+    to: Any = None
+    any_value: bool = True
+
+
+class DateTrigger(Part):
+    """Enters `offset` after (negative: before) the date in a contact field, at `at` o'clock in the contact's zone; `yearly` for birthdays."""
+
+    type: Literal["date"] = "date"
+    field: str = Field(min_length=1, max_length=120)
+    offset_days: int = Field(0, ge=-366, le=366)
+    at: str = Field("09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    yearly: bool = False
+
+
+class ScheduleTrigger(Part):
+    """Enters, at each time of a cron line in the journey's zone, everyone for whom `rule` holds, page by page."""
+
+    type: Literal["schedule"] = "schedule"
+    cron: str = Field(max_length=100)
+    rule: Rule
+
+
+class ManualTrigger(Part):
+    """Enters contacts picked in the list, by API or in bulk."""
+
+    type: Literal["manual"] = "manual"
+
+
+class ScoreTrigger(Part):
+    """Enters when a score group rises to `at_least` from below."""
+
+    type: Literal["score"] = "score"
+    group: Key
+    at_least: float
+
+
+class JourneyTrigger(Part):
+    """Enters when another journey's `start_journey` step names this one."""
+
+    type: Literal["journey"] = "journey"
+
+
+Trigger = Annotated[
+    EventTrigger | AttributeTrigger | DateTrigger | ScheduleTrigger | ManualTrigger | ScoreTrigger | JourneyTrigger,
+    Field(discriminator="type"),
+]
+
+
+class Reentry(Part):
+    """`never`; `after_exit` (once the former run ended); `after_window` (`window` after the former start); `per_key` (one run per
+    value of `key`, a path into the trigger's properties such as `cart_id`; any number in parallel)."""
+
+    policy: Literal["never", "after_exit", "after_window", "per_key"] = "never"
+    window: Span | None = None
+    key: str | None = Field(None, max_length=120)
+
+
+class EntryCap(Part):
+    """At most `count` entries in any `per`."""
+
+    count: int = Field(ge=1, le=10_000_000)
+    per: Span
+
+
+class Entry(Part):
+    """Who comes in: triggers joined by OR, a filter, the re-entry policy, a hold-out share and a cap."""
+
+    triggers: tuple[Trigger, ...] = Field((), max_length=20)
+    filter: Rule | None = None
+    reentry: Reentry = Reentry()
+    holdout_percent: float = Field(0, ge=0, le=50)
+    cap: EntryCap | None = None
+
+
+class Exit(Part):
+    """Ends a run at once, wherever it is: an event (with `where`; `match_key` compares the run key with this property of the event),
+    or a rule that becomes true."""
+
+    event: EventName | None = None
+    where: Rule | None = None
+    match_key: str | None = Field(None, max_length=120)
+    rule: Rule | None = None
+
+
+class Goal(Part):
+    """What the journey is for. Counted once a run when `event` occurs between the run's start and `window` later; `value` is a path
+    into the event's properties (`total`)."""
+
+    event: EventName
+    where: Rule | None = None
+    window: Span = timedelta(days=30)
+    value: str | None = Field(None, max_length=120)
+    ends_run: bool = False
+
+
+class QuietHours(Part):
+    """No messages between `start` and `end` (contact's clock); may pass midnight."""
+
+    start: str = Field("21:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    end: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+
+
+class Settings(Part):
+    """What holds for all steps. `timezone` serves contacts whose zone is unknown."""
+
+    timezone: str = "Europe/Zurich"
+    quiet_hours: QuietHours | None = None
+    message_class: Literal["marketing", "transactional"] = "marketing"
+    purpose: Key = "marketing"
+    cap_class: Key = "default"
+    priority: int = Field(3, ge=1, le=5)
+    hold_at_most: Span = timedelta(days=3)
+    spread: Span = timedelta(minutes=5)
+
+
+class Edge(Part):
+    """From an outlet of one node to another node. `from` is a Python keyword, hence the alias."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    source: NodeId = Field(alias="from")
+    outlet: str = Field("next", min_length=1, max_length=64)
+    to: NodeId
+
+
+class Journey(BaseModel):
+    """The document. `start` names the first node; `ui` (positions, notes) is not part of the digest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spec: Literal[1] = SPEC
+    key: Key
+    name: str = Field(min_length=1, max_length=120)
+    description: str = Field("", max_length=2_000)
+    entry: Entry = Entry()
+    exit_when: tuple[Exit, ...] = Field((), max_length=20)
+    goal: Goal | None = None
+    settings: Settings = Settings()
+    start: NodeId | None = None
+    nodes: dict[NodeId, dict[str, Any]] = Field({}, max_length=MAX_NODES)
+    edges: tuple[Edge, ...] = Field((), max_length=MAX_EDGES)
+    ui: dict[str, Any] = {}
+
+
+def canonical(journey: Journey) -> str:
+    """The document without `ui` as JSON text in one stable form: sorted keys, defaults written out, no blanks."""
+    data = journey.model_dump(mode="json", by_alias=True, exclude={"ui"})
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(journey: Journey) -> str:
+    """SHA-256 (hex) of the canonical JSON without `ui`: equal digests behave equally."""
+    return hashlib.sha256(canonical(journey).encode()).hexdigest()
+
+
+def pretty(journey: Journey) -> str:
+    """The document as it stands in git: what the author set, sorted keys, two blanks, one line end at the end."""
+    data = {"spec": journey.spec, **journey.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=2) + "\n"

@@ -1,0 +1,37 @@
+"""What exists outside a journey and can be named in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTemplate:
+    """A message template: its channel, and whether it holds the contact's unsubscribe link."""
+
+    channel: str = "email"
+    unsubscribe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names by noun; None means that nobody looked, so nothing of that noun is checked."""
+
+    templates: Mapping[str, KnownTemplate] | None = None
+    pools: Collection[str] | None = None
+    journeys: Collection[str] | None = None
+    secrets: Collection[str] | None = None
+    purposes: Collection[str] | None = None
+    score_groups: Collection[str] | None = None
+
+    def of(self, noun: str) -> Collection[str] | None:
+        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score."""
+        return {
+            "template": self.templates,
+            "pool": self.pools,
+            "journey": self.journeys,
+            "secret": self.secrets,
+            "purpose": self.purposes,
+            "score": self.score_groups,
+        }.get(noun)

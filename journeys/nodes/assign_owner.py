@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from journeys.document import Key
+from journeys.nodes.node import Node
+from journeys.values import Answer, Context, Leave, SetOwner
+
+
+class AssignOwner(Node):
+    """Gives the contact an owner from a pool, whose turn it is.
+
+    People who are absent are passed over. When nobody is present the contact goes on without a new owner, and the
+    timeline says so.
+    """
+
+    kind = "assign_owner"
+    label = "Assign owner"
+    group = "contact"
+    icon = "user-plus"
+
+    pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool"})
+    keep: bool = Field(True, title="Keep the present owner", description="Only contacts without an owner get one.")
+
+    def enter(self, ctx: Context) -> Answer:
+        if self.keep and ctx.facts.value("owner"):
+            return Leave(outlet="next", note={"kept": True})
+        owner = ctx.facts.next_owner(self.pool)
+        if owner is None:
+            return Leave(outlet="next", note={"nobody_present": self.pool})
+        return Leave(outlet="next", changes=(SetOwner(owner=owner, pool=self.pool),), note={"owner": owner})
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        yield "pool", "pool", self.pool

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from journeys import values
+from journeys.document import Span
+from journeys.errors import Issue
+from journeys.nodes.node import Node
+from journeys.nodes.wait_for import OutletName
+from journeys.placeholders import fields, fill
+from journeys.values import Answer, Context, Leave
+from journeys.worktime import add_working_time
+
+OVERDUE = "overdue"
+
+
+class CreateTask(Node):
+    """Gives a person something to do with this contact.
+
+    The task belongs to the contact's owner unless another is named. With a time limit it is due after so much working
+    time (nights, weekends and days off do not count); once overdue it goes to the person named for escalation. A later
+    *Wait for task* can go on by the outcome.
+    """
+
+    kind = "create_task"
+    label = "Create task"
+    group = "contact"
+    icon = "clipboard-check"
+
+    title: str = Field(title="Title", description="May name values: {{ contact.company }}.", min_length=1, max_length=200)
+    description: str = Field("", title="Description", max_length=4_000, json_schema_extra={"widget": "text"})
+    owner: str | None = Field(
+        None, title="For", description="The contact's owner when empty.", max_length=120, json_schema_extra={"widget": "user"}
+    )
+    sla: Annotated[Span, Field(gt=timedelta(0))] | None = Field(None, title="Due after", description="No time limit when empty.")
+    working_time: bool = Field(True, title="Working hours only", description="Count only working hours towards the time limit.")
+    outcomes: tuple[OutletName, ...] = Field(
+        ("done",), title="Outcomes", description="What it can be finished with.", min_length=1, max_length=10
+    )
+    priority: Literal["low", "normal", "high"] = Field("normal", title="Priority")
+    escalate_to: str | None = Field(
+        None, title="Escalate to", description="Gets the task when it is overdue.", max_length=120, json_schema_extra={"widget": "user"}
+    )
+
+    def enter(self, ctx: Context) -> Answer:
+        due_at = self._due_at(ctx)
+        task = values.CreateTask(
+            id=ctx.once_key,
+            title=fill(self.title, ctx.facts),
+            description=fill(self.description, ctx.facts),
+            owner=self.owner or _text(ctx.facts.value("owner")),
+            due_at=due_at,
+            outcomes=self.outcomes,
+            priority=self.priority,
+            escalate_to=self.escalate_to,
+        )
+        due = due_at.isoformat() if due_at else None
+        note = {"task_id": task.id, "due_at": due}
+        return Leave(outlet="next", changes=(task,), note=note, remember=note)
+
+    def _due_at(self, ctx: Context) -> datetime | None:
+        if self.sla is None:
+            return None
+        return add_working_time(ctx.as_of, self.sla, ctx.facts.calendar()) if self.working_time else ctx.as_of + self.sla
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        for place in ("title", "description"):
+            for name in fields(getattr(self, place)):
+                yield place, "field", name
+
+    def problems(self, node_id: str) -> Iterable[Issue]:
+        if OVERDUE in self.outcomes:
+            text = "An outcome cannot be called “{name}”: that stands for a missed time limit."
+            yield Issue(code="outlet_reserved", text=text, values={"name": OVERDUE}, node_id=node_id, field="outcomes")
+        if self.escalate_to is not None and self.sla is None:
+            text = "Without a time limit the task is never overdue and nobody is told."
+            yield Issue(code="escalation_without_limit", text=text, node_id=node_id, field="escalate_to", severity="warning")
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

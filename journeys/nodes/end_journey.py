@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from journeys import values
+from journeys.document import Key
+from journeys.nodes.node import Node
+from journeys.values import Answer, Context, Leave
+
+
+class EndJourney(Node):
+    """Ends another journey for this contact, wherever it is there. This journey goes on; to end it, draw an exit."""
+
+    kind = "end_journey"
+    label = "End journey"
+    group = "paths"
+    icon = "square"
+
+    journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey"})
+
+    def enter(self, ctx: Context) -> Answer:
+        return Leave(outlet="next", changes=(values.EndJourney(journey=self.journey),))
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        yield "journey", "journey", self.journey

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pydantic import Field
+
+from journeys.document import Key
+from journeys.nodes.node import Node
+from journeys.values import Answer, Context, End
+
+
+class Exit(Node):
+    """Ends the journey for this contact. Every path ends in an exit, with its own reason if reports should tell them apart."""
+
+    kind = "exit"
+    label = "Exit"
+    group = "paths"
+    icon = "flag"
+
+    reason: Key = Field("completed", title="Reason", description="Shown in reports; lower-case letters, digits, - and _.")
+
+    def outlets(self) -> tuple[str, ...]:
+        return ()
+
+    def enter(self, ctx: Context) -> Answer:
+        return End(reason=self.reason)

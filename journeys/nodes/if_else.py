@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from journeys.nodes.node import Node
+from journeys.rules import Rule, explain, holds
+from journeys.values import Answer, Context, Leave
+
+
+class IfElse(Node):
+    """Asks a question about the contact and goes on through *yes* or *no*.
+
+    The question is a rule on contact fields, tags, scores, consent, events and messages. What every term saw is kept
+    on the timeline, so that the decision can be explained later.
+    """
+
+    kind = "if_else"
+    label = "If / else"
+    group = "paths"
+    icon = "split"
+
+    rule: Rule = Field(title="If", json_schema_extra={"widget": "rule"})
+
+    def outlets(self) -> tuple[str, ...]:
+        return ("yes", "no")
+
+    def enter(self, ctx: Context) -> Answer:
+        outlet = "yes" if holds(self.rule, ctx.facts, ctx.as_of) else "no"
+        return Leave(outlet=outlet, note={"rule": explain(self.rule, ctx.facts, ctx.as_of)})
+
+    def rules(self) -> Iterable[tuple[str, Rule]]:
+        yield "rule", self.rule

@@ -1,0 +1,90 @@
+"""`Node`: what every kind of step is, and how the rest of the product talks to it.
+
+A kind is one file: a subclass whose docstring is its palette text and help page, whose fields are its form,
+its validation and its OpenAPI, whose `outlets` are its handles on the canvas, and whose `enter` and `resume`
+are its behaviour. Nothing else in the tree knows its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from journeys.errors import Issue
+from journeys.rules import Rule
+from journeys.values import Answer, Context, Outcome
+
+Group = Literal["time", "paths", "messages", "contact", "code"]
+
+
+class Node(BaseModel):
+    """A step of a journey."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: ClassVar[str]
+    group: ClassVar[Group]
+    label: ClassVar[str]
+    """What the palette calls it, in English (a message id of the catalogues)."""
+    icon: ClassVar[str] = "circle"
+    behaviour: ClassVar[int] = 1
+    """Raised when a released kind starts to behave differently; the old behaviour stays while open runs use it."""
+    effect_channel: ClassVar[str | None] = None
+    """Set on kinds whose `enter` always answers `Do` on this channel: the engine may then foretell the call after a wait."""
+
+    leaves_wait_through: ClassVar[str | None] = None
+    """Set on kinds that answer `WaitUntil` and then always leave through this outlet: what follows needs no decision."""
+
+    name: str = Field("", max_length=120, title="Name", description="Shown on the canvas and in reports.")
+
+    def outlets(self) -> tuple[str, ...]:
+        """The ways out, in the order they are drawn."""
+        return ("next",)
+
+    def enter(self, ctx: Context) -> Answer:
+        """What to do on arrival."""
+        raise TypeError(f"{type(self).__name__} does not say what to do on arrival")
+
+    def resume(self, ctx: Context, outcome: Outcome) -> Answer:
+        """What to do when the thing waited for has come. Kinds that never block need not define it."""
+        raise TypeError(f"{type(self).__name__} never waits, got: {type(outcome).__name__}")
+
+    def minimum_wait(self) -> timedelta:
+        """The least time a contact spends here; a cycle of edges needs at least a minute in all."""
+        return timedelta(0)
+
+    def minimum_wait_through(self, outlet: str) -> timedelta:
+        """The least time spent here by a contact that leaves through `outlet`."""
+        return self.minimum_wait()
+
+    def fallback(self, outlet: str) -> str | None:
+        """The outlet whose edge serves `outlet` too when none is drawn from it; None: an edge must be drawn."""
+        return None
+
+    def rules(self) -> Iterable[tuple[str, Rule]]:
+        """(dotted field path, rule) of every rule in the node, for checks and dependencies."""
+        return ()
+
+    def event_rules(self) -> Iterable[tuple[str, str, Rule]]:
+        """(dotted field path, event name, rule on that event's properties)."""
+        return ()
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        """(dotted field path, noun, key) of everything named outside the journey: template, journey, event, field, pool, node."""
+        return ()
+
+    def problems(self, node_id: str) -> Iterable[Issue]:
+        """What pydantic cannot say about the fields."""
+        return ()
+
+    def problems_among(self, node_id: str, nodes: Mapping[str, Node]) -> Iterable[Issue]:
+        """What is wrong between this node and the others of the journey."""
+        return ()
+
+    @classmethod
+    def form(cls) -> dict[str, Any]:
+        """JSON Schema of the fields, with titles, bounds and widget hints."""
+        return cls.model_json_schema()

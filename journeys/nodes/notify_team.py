@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from journeys.errors import Issue
+from journeys.nodes.node import Node
+from journeys.placeholders import fields, fill
+from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
+
+Recipient = Annotated[str, Field(pattern=r"^(owner|[^@\s]{1,64}@[^@\s]{1,190})$", max_length=255)]
+
+
+class NotifyTeam(Node):
+    """Tells colleagues something, by e-mail or in Slack.
+
+    The text may name values of the contact: `{{ contact.company }}`. The journey goes on whether or not the message could
+    be delivered; a failure is on the timeline.
+    """
+
+    kind = "notify_team"
+    label = "Notify team"
+    group = "messages"
+    icon = "megaphone"
+    effect_channel = "team"
+
+    to: tuple[Recipient, ...] = Field((), title="To", description="E-mail addresses; `owner` is the contact's owner.", max_length=20)
+    slack_webhook: str | None = Field(
+        None,
+        title="Slack channel",
+        description="Name of the secret that holds the channel's webhook address.",
+        max_length=64,
+        json_schema_extra={"widget": "secret"},
+    )
+    subject: str = Field("", title="Subject", description="Of the e-mail.", max_length=200)
+    text: str = Field(title="Text", min_length=1, max_length=4_000, json_schema_extra={"widget": "text"})
+
+    def enter(self, ctx: Context) -> Answer:
+        said: dict[str, Any] = {"text": fill(self.text, ctx.facts), "subject": fill(self.subject, ctx.facts), "to": list(self.to)}
+        if self.slack_webhook is not None:
+            said["slack_webhook"] = self.slack_webhook
+        return Do(call=Call(channel="team", input=said))
+
+    def resume(self, ctx: Context, outcome: Outcome) -> Answer:
+        if not isinstance(outcome, Performed):
+            raise TypeError(f"expected a notice to be Performed, got: {type(outcome).__name__}")
+        return Leave(outlet="next", note={"result": outcome.outlet})
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        if self.slack_webhook is not None:
+            yield "slack_webhook", "secret", self.slack_webhook
+        for place in ("subject", "text"):
+            for name in fields(getattr(self, place)):
+                yield place, "field", name
+
+    def problems(self, node_id: str) -> Iterable[Issue]:
+        if not self.to and self.slack_webhook is None:
+            yield Issue(code="no_recipient", text="Nobody is told: choose addresses or a Slack channel.", node_id=node_id, field="to")

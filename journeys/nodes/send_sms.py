@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from journeys.document import Key
+from journeys.nodes.send_email import Send
+from journeys.values import Answer, Context
+
+
+class SendSms(Send):
+    """Sends a text message to the contact, from a template or written here.
+
+    It passes the same gate as an e-mail: valid number, consent, suppression, quiet hours and frequency caps. A text
+    written here may use the same names as a template: `{{ contact.first_name }}`, `{{ trigger.cart_id }}`.
+    """
+
+    kind = "send_sms"
+    label = "Send SMS"
+    icon = "message-square"
+    effect_channel = "sms"
+
+    template: Key | None = Field(None, title="Template", json_schema_extra={"widget": "template", "channel": "sms"})
+    text: str | None = Field(None, title="Text", min_length=1, max_length=1_600, json_schema_extra={"widget": "text"})
+
+    @model_validator(mode="after")
+    def _template_or_text(self) -> Self:
+        if (self.template is None) == (self.text is None):
+            raise ValueError("a text message has either a template or a text")
+        return self
+
+    def enter(self, ctx: Context) -> Answer:
+        return self._do("sms", template=self.template) if self.template else self._do("sms", text=self.text)
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        if self.template:
+            yield "template", "template", self.template

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from journeys import values
+from journeys.document import EventName, Part, Span
+from journeys.errors import Issue
+from journeys.nodes.node import Node
+from journeys.rules import Rule, explain, holds
+from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome
+
+TIMED_OUT = "timed_out"
+OutletName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+class WaitBranch(Part):
+    """One thing to wait for: an event, or a rule that becomes true."""
+
+    name: OutletName = Field(title="Outlet", description="Names this way out, in lower-case letters, digits, - and _.")
+    event: EventName | None = Field(None, title="Event", json_schema_extra={"widget": "event"})
+    where: Rule | None = Field(None, title="Only if", description="A rule on the event's properties.", json_schema_extra={"widget": "rule"})
+    rule: Rule | None = Field(None, title="Rule", description="Instead of an event.", json_schema_extra={"widget": "rule"})
+
+    @model_validator(mode="after")
+    def _event_or_rule(self) -> Self:
+        if (self.event is None) == (self.rule is None):
+            raise ValueError("a branch waits either for an event or for a rule")
+        if self.where is not None and self.event is None:
+            raise ValueError("only an event has properties to check with `where`")
+        return self
+
+
+class WaitFor(Node):
+    """Waits until the contact does something, or until time is up.
+
+    The first branch that happens decides the way on. An event counts if it arrives after the contact reached this step
+    and by the deadline. A branch with a rule is taken at once if the rule already holds; of several, the topmost.
+    """
+
+    kind = "wait_for"
+    label = "Wait for event"
+    group = "time"
+    icon = "hourglass"
+
+    branches: tuple[WaitBranch, ...] = Field(title="Wait for", min_length=1, max_length=20)
+    timeout: Annotated[Span, Field(gt=timedelta(0), title="At most", description="After this time the contact leaves through *timed_out*.")]
+
+    def outlets(self) -> tuple[str, ...]:
+        return (*(branch.name for branch in self.branches), TIMED_OUT)
+
+    def enter(self, ctx: Context) -> Answer:
+        for branch in self.branches:
+            if branch.rule is not None and holds(branch.rule, ctx.facts, ctx.as_of):
+                return Leave(outlet=branch.name, note={"branch": branch.name, "rule": explain(branch.rule, ctx.facts, ctx.as_of)})
+        branches = tuple(Branch(name=b.name, event=b.event, where=b.where, rule=b.rule) for b in self.branches)
+        return values.WaitFor(branches=branches, deadline=ctx.entered_at + self.timeout)
+
+    def resume(self, ctx: Context, outcome: Outcome) -> Answer:
+        if not isinstance(outcome, Occurred):
+            return Leave(outlet=TIMED_OUT)
+        note = {"branch": outcome.branch}
+        if outcome.event is None:
+            return Leave(outlet=outcome.branch, note=note)
+        seen = {"event": outcome.event.name, "event_id": outcome.event.id}
+        return Leave(outlet=outcome.branch, note=note | seen, remember=seen)
+
+    def minimum_wait_through(self, outlet: str) -> timedelta:
+        return self.timeout if outlet == TIMED_OUT else timedelta(0)
+
+    def rules(self) -> Iterable[tuple[str, Rule]]:
+        for i, branch in enumerate(self.branches):
+            if branch.rule is not None:
+                yield f"branches.{i}.rule", branch.rule
+
+    def event_rules(self) -> Iterable[tuple[str, str, Rule]]:
+        for i, branch in enumerate(self.branches):
+            if branch.event is not None and branch.where is not None:
+                yield f"branches.{i}.where", branch.event, branch.where
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        for i, branch in enumerate(self.branches):
+            if branch.event is not None:
+                yield f"branches.{i}.event", "event", branch.event
+
+    def problems(self, node_id: str) -> Iterable[Issue]:
+        if any(branch.name == TIMED_OUT for branch in self.branches):
+            text = "A branch cannot be called “{name}”: that outlet is for the time-out."
+            yield Issue(code="outlet_reserved", text=text, values={"name": TIMED_OUT}, node_id=node_id, field="branches")

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from journeys import values
+from journeys.clock import instant_of, next_clock_time, next_opening
+from journeys.document import Part
+from journeys.draws import spread
+from journeys.nodes.node import Node
+from journeys.values import Answer, Context, Leave, Outcome
+
+ClockText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", json_schema_extra={"widget": "time"})]
+Weekday = Annotated[int, Field(ge=0, le=6)]
+Weekdays = Annotated[tuple[Weekday, ...], Field(title="On", description="0 is Monday.", min_length=1, max_length=7)]
+EVERY_DAY: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+_YEARS = range(1800, 9000)
+"""Dates outside come from broken imports; near the ends of the calendar arithmetic would overflow."""
+LONGEST_OFFSET = timedelta(days=366)
+
+
+class ClockTime(Part):
+    """The next time the contact's clock shows `at`, on one of the weekdays."""
+
+    type: Literal["clock"] = "clock"
+    at: ClockText = Field("09:00", title="At")
+    weekdays: Weekdays = EVERY_DAY
+
+    def instant(self, ctx: Context) -> tuple[datetime | None, int]:
+        return next_clock_time(ctx.entered_at, time.fromisoformat(self.at), ctx.zone, self.weekdays), ctx.spread_seconds
+
+
+class Window(Part):
+    """Goes on at once inside the window, else when it opens next. With `end` at or before `start` it passes midnight."""
+
+    type: Literal["window"] = "window"
+    start: ClockText = Field("09:00", title="From")
+    end: ClockText = Field("17:00", title="To")
+    weekdays: Weekdays = (0, 1, 2, 3, 4)
+
+    def instant(self, ctx: Context) -> tuple[datetime | None, int]:
+        start, end = time.fromisoformat(self.start), time.fromisoformat(self.end)
+        opens = next_opening(ctx.entered_at, self.weekdays, start, end, ctx.zone)
+        inside = opens <= ctx.entered_at
+        return opens, 0 if inside else min(ctx.spread_seconds, self._length_seconds())
+
+    def _length_seconds(self) -> int:
+        start, end = time.fromisoformat(self.start), time.fromisoformat(self.end)
+        minutes = (end.hour - start.hour) * 60 + end.minute - start.minute
+        return (minutes % 1440 or 1440) * 60
+
+
+class DateField(Part):
+    """A date in a contact field, moved by `offset` ("-P3D" is three days before). With `at` the day counts and the clock shows `at`;
+    without, the time in the field counts. `yearly` takes the next anniversary (29 February: the 28th in other years)."""
+
+    type: Literal["date"] = "date"
+    field: str = Field(title="Field", min_length=1, max_length=120, json_schema_extra={"widget": "field"})
+    offset: timedelta = Field(timedelta(0), title="Moved by", ge=-LONGEST_OFFSET, le=LONGEST_OFFSET)
+    at: ClockText | None = Field("09:00", title="At")
+    yearly: bool = Field(False, title="Every year")
+
+    def instant(self, ctx: Context) -> tuple[datetime | None, int]:
+        wall = wall_time(ctx.facts.value(self.field), ctx)
+        if wall is None:
+            return None, 0
+        if not self.yearly:
+            return self._moved(wall, ctx), ctx.spread_seconds
+        first_year = ctx.entered_at.year - 2
+        moved = (self._moved(_in_year(wall, first_year + n), ctx) for n in range(6))
+        return next(at for at in moved if at > ctx.entered_at), ctx.spread_seconds
+
+    def _moved(self, wall: datetime, ctx: Context) -> datetime:
+        if self.at is not None:
+            return instant_of((wall + self.offset).date(), time.fromisoformat(self.at), ctx.zone)
+        return instant_of(wall.date(), wall.time(), ctx.zone) + self.offset
+
+
+class WaitUntil(Node):
+    """Waits for a time of day, a weekday window or a date, on the contact's own clock.
+
+    A time of day and a window always come. A date can lie in the past or be missing: the contact then leaves through
+    *passed* at once. Wake-ups at the same minute are spread a little, by the journey's settings.
+    """
+
+    kind = "wait_until"
+    label = "Wait until"
+    group = "time"
+    icon = "calendar-clock"
+    leaves_wait_through = "next"
+
+    until: ClockTime | Window | DateField = Field(title="Until", discriminator="type")
+
+    def outlets(self) -> tuple[str, ...]:
+        return ("next", "passed") if isinstance(self.until, DateField) else ("next",)
+
+    def enter(self, ctx: Context) -> Answer:
+        at, spread_seconds = self.until.instant(ctx)
+        if at is None:
+            return Leave(outlet="passed", note={"reason": "no_date"})
+        if isinstance(self.until, DateField) and at <= ctx.entered_at:
+            return Leave(outlet="passed", note={"reason": "passed", "at": at.isoformat()})
+        at += spread(spread_seconds, ctx.run.contact_id)
+        return Leave(outlet="next") if at <= ctx.as_of else values.WaitUntil(at=at)
+
+    def resume(self, ctx: Context, outcome: Outcome) -> Answer:
+        return Leave(outlet="next")
+
+    def minimum_wait(self) -> timedelta:
+        # Whoever comes back to a time of day has passed it and waits for the next one; only the first wait can be short.
+        return timedelta(minutes=1) if isinstance(self.until, ClockTime) else timedelta(0)
+
+    def references(self) -> Iterable[tuple[str, str, str]]:
+        if isinstance(self.until, DateField):
+            yield "until.field", "field", self.until.field
+
+
+def wall_time(value: Any, ctx: Context) -> datetime | None:
+    """A field's value as a wall-clock time of the contact (naive); None when it is no date.
+
+    Takes ISO 8601 text, dates and datetimes; a day alone is its midnight, a time with a zone is moved to the contact's.
+    """
+    if isinstance(value, str):
+        value = _parsed(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime) or value.year not in _YEARS:
+        return None
+    return value.astimezone(ctx.zone).replace(tzinfo=None) if value.tzinfo else value
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def _in_year(wall: datetime, year: int) -> datetime:
+    try:
+        return wall.replace(year=year)
+    except ValueError:  # 29 February
+        return wall.replace(year=year, day=28)

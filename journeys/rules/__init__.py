@@ -1,0 +1,59 @@
+"""Rules: a condition on a contact and its events, as JSON.
+
+One language with three faces that must agree: `holds` answers for one contact, `crm.rules.expression` for many, `sentence` speaks
+to people. `topics` and `next_flip` say what a rule depends on.
+"""
+
+from journeys.rules.check import check_rule
+from journeys.rules.closures import holds, matches
+from journeys.rules.dates import normalise, normalise_deep
+from journeys.rules.dictfacts import DictFacts
+from journeys.rules.explain import explain
+from journeys.rules.messages import MESSAGE_EVENTS, desugar
+from journeys.rules.model import (
+    MAX_DEPTH,
+    MAX_TERMS,
+    ConsentTerm,
+    Count,
+    EventTerm,
+    FieldTerm,
+    Group,
+    MessageTerm,
+    Rule,
+    ScoreTerm,
+    TagTerm,
+    Term,
+    parse_rule,
+)
+from journeys.rules.sentence import sentence
+from journeys.rules.walk import needs_run, next_flip, terms, topics
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_TERMS",
+    "MESSAGE_EVENTS",
+    "ConsentTerm",
+    "Count",
+    "DictFacts",
+    "EventTerm",
+    "FieldTerm",
+    "Group",
+    "MessageTerm",
+    "Rule",
+    "ScoreTerm",
+    "TagTerm",
+    "Term",
+    "check_rule",
+    "desugar",
+    "explain",
+    "holds",
+    "matches",
+    "needs_run",
+    "next_flip",
+    "normalise",
+    "normalise_deep",
+    "parse_rule",
+    "sentence",
+    "terms",
+    "topics",
+]

@@ -1,0 +1,104 @@
+"""Facts about one contact from plain data: for the simulator, previews and tests. Changes nothing and reads no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from journeys.facts import Calendar, Occurrences
+from journeys.rules.closures import matches
+from journeys.rules.dates import normalise_deep
+from journeys.rules.fields import TRIGGER, path_of, read
+
+if TYPE_CHECKING:
+    from journeys.rules.model import EventTerm
+
+
+class Happened(Protocol):
+    """An event as far as a rule looks at it; `journeys.values.Received` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+
+
+class DictFacts:
+    """`Facts` over dicts, in the same meaning as the database.
+
+    `fields` holds columns and attributes side by side; values are normalised (`journeys.rules.dates`) here, `events` are taken as they
+    are stored. `consents` maps (channel, purpose) -> state, `rotations` pool -> owners in order, the next one first. Without
+    `run_started_at` and `run_id` there is no run, so `since_entry` and `own_run` find nothing.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        tags: Iterable[str] = (),
+        consents: Mapping[tuple[str, str], str] | None = None,
+        scores: Mapping[str, float] | None = None,
+        events: Iterable[Happened] = (),
+        trigger: Mapping[str, Any] | None = None,
+        run_started_at: datetime | None = None,
+        run_id: str | None = None,
+        calendar: Calendar | None = None,
+        rotations: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.fields: dict[str, Any] = normalise_deep(fields)
+        self.tags = set(tags)
+        self.consents = dict(consents or {})
+        self.scores = dict(scores or {})
+        self.trigger: dict[str, Any] = normalise_deep(trigger or {})
+        self.run_started_at = run_started_at
+        self.run_id = run_id
+        self.rotations = dict(rotations or {})
+        self._calendar = calendar or Calendar()
+        self._events: dict[str, list[Happened]] = {}
+        for event in events:
+            self.add_event(event)
+
+    def add_event(self, event: Happened) -> None:
+        """One more event, in any order."""
+        self._events.setdefault(event.name, []).append(event)
+
+    def value(self, name: str) -> Any:
+        if "." not in name:
+            return self.fields.get(name)
+        if name.startswith(TRIGGER):
+            return read(self.trigger, path_of(name)[1:])
+        return read(self.fields, path_of(name))
+
+    def has_tag(self, tag: str) -> bool:
+        return tag in self.tags
+
+    def consent(self, channel: str, purpose: str) -> str | None:
+        return self.consents.get((channel, purpose))
+
+    def score(self, group: str) -> float:
+        return self.scores.get(group, 0.0)
+
+    def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
+        events = self._events.get(term.event)
+        if not events or (term.since_entry and self.run_started_at is None) or (term.own_run and self.run_id is None):
+            return Occurrences()
+        times = [event.occurred_at for event in events if self._counts(event, term, as_of)]
+        return Occurrences(len(times), min(times), max(times)) if times else Occurrences()
+
+    def next_owner(self, pool: str) -> str | None:
+        return next(iter(self.rotations.get(pool, ())), None)
+
+    def calendar(self) -> Calendar:
+        return self._calendar
+
+    def _counts(self, event: Happened, term: EventTerm, as_of: datetime) -> bool:
+        at = event.occurred_at
+        if at > as_of or (term.within is not None and at <= as_of - term.within):
+            return False
+        if term.since_entry and self.run_started_at is not None and at < self.run_started_at:
+            return False
+        if term.own_run and event.properties.get("run_id") != self.run_id:
+            return False
+        return term.where is None or matches(term.where, event.properties, as_of)

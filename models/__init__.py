@@ -1,0 +1,73 @@
+"""SQLModel tables, one noun a file, and the session. No logic."""
+
+from models.admin import (
+    ApiKey,
+    Audit,
+    CatalogueEvent,
+    CatalogueField,
+    Import,
+    Lease,
+    LoginSession,
+    LoginToken,
+    Stamp,
+    WorkspaceSetting,
+)
+from models.columns import new_id
+from models.consent import Consent, ConsentState, Suppression
+from models.contact import Contact, Identity, Merge, Score, ScoreChange, Tag
+from models.event import Event
+from models.job import Job
+from models.journey import Freshness, Journey, TriggerCursor, Version
+from models.message import Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
+from models.run import Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Trail
+from models.session import Database, lock
+from models.team import Member, Rotation, Task, TaskChange
+
+__all__ = [
+    "ApiKey",
+    "Audit",
+    "Body",
+    "CatalogueEvent",
+    "CatalogueField",
+    "Consent",
+    "ConsentState",
+    "Contact",
+    "Database",
+    "Event",
+    "Freshness",
+    "Hit",
+    "Identity",
+    "Import",
+    "Inbox",
+    "Job",
+    "Journey",
+    "Lease",
+    "Link",
+    "LoginSession",
+    "LoginToken",
+    "Member",
+    "Merge",
+    "Message",
+    "MigratedRun",
+    "Migration",
+    "OutboxItem",
+    "Refusal",
+    "Rotation",
+    "Run",
+    "Score",
+    "ScoreChange",
+    "Stamp",
+    "Subscription",
+    "Suppression",
+    "Tag",
+    "Task",
+    "TaskChange",
+    "Template",
+    "TemplateVersion",
+    "Trail",
+    "TriggerCursor",
+    "Version",
+    "WorkspaceSetting",
+    "lock",
+    "new_id",
+]

@@ -1,0 +1,142 @@
+"""Keys, sessions, settings, the catalogue, the audit trail and the marks that processes leave for each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Field, Index, SQLModel
+
+from models.columns import big_id, json_field, new_id
+
+
+class ApiKey(SQLModel, table=True):
+    """A write key (`kind` write: ingestion only) or admin key. Only a hash is stored; `prefix` lets people recognise it."""
+
+    __tablename__ = "api_key"
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    kind: str = Field(max_length=8)
+    name: str = Field(max_length=120)
+    prefix: str = Field(max_length=16)
+    key_hash: str = Field(unique=True, max_length=64)
+    created_at: datetime
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class LoginToken(SQLModel, table=True):
+    """A one-time login link; only its hash is stored."""
+
+    __tablename__ = "login_token"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    member_id: str = Field(foreign_key="member.id", max_length=32)
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+class LoginSession(SQLModel, table=True):
+    """A browser that is logged in; the cookie holds the token, we keep its hash."""
+
+    __tablename__ = "login_session"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    member_id: str = Field(foreign_key="member.id", index=True, max_length=32)
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_agent: str = Field(default="", max_length=300)
+
+
+class WorkspaceSetting(SQLModel, table=True):
+    """A setting that people change while the server runs: `sender`, `quiet_hours`, `frequency_caps`, `calendar`, `tracking`…"""
+
+    __tablename__ = "workspace_setting"
+
+    name: str = Field(primary_key=True, max_length=64)
+    value: dict[str, Any] = json_field()
+    updated_at: datetime
+    updated_by: str = Field(default="", max_length=120)
+
+
+class CatalogueField(SQLModel, table=True):
+    """A known contact field. `type`: string, number, boolean, datetime, date, list or object. `origin`: built_in, declared or learned."""
+
+    __tablename__ = "catalogue_field"
+
+    name: str = Field(primary_key=True, max_length=120)
+    type: str = Field(max_length=16)
+    title: str = Field(default="", max_length=120)
+    origin: str = Field(default="declared", max_length=16)
+    values: list[Any] = json_field(list)
+    """Allowed or known values, for forms."""
+    first_seen_at: datetime
+
+
+class CatalogueEvent(SQLModel, table=True):
+    """A known event; `properties` maps a dotted path to its type."""
+
+    __tablename__ = "catalogue_event"
+
+    name: str = Field(primary_key=True, max_length=200)
+    title: str = Field(default="", max_length=200)
+    properties: dict[str, Any] = json_field()
+    origin: str = Field(default="declared", max_length=16)
+    first_seen_at: datetime
+
+
+class Audit(SQLModel, table=True):
+    """Who did what, chained: `digest` covers the row and the digest before it."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject", "subject", "id"),)
+
+    id: int | None = big_id()
+    at: datetime
+    actor: str = Field(max_length=120)
+    action: str = Field(max_length=64)
+    subject: str = Field(default="", max_length=160)
+    detail: dict[str, Any] = json_field()
+    digest: str = Field(max_length=64)
+
+
+class Lease(SQLModel, table=True):
+    """One process holds a named duty until `until`; others wait."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True, max_length=64)
+    holder: str = Field(max_length=64)
+    until: datetime
+
+
+class Stamp(SQLModel, table=True):
+    """What this database is: workspace (`live` or `staging`) and Temporal namespace. A process whose settings differ refuses to start."""
+
+    __tablename__ = "stamp"
+
+    id: int = Field(default=1, primary_key=True)
+    workspace: str = Field(max_length=16)
+    namespace: str = Field(max_length=64)
+    clock: dict[str, Any] = json_field()
+    """Staging only: {"factor", "real_anchor", "virtual_anchor"}"""
+    created_at: datetime
+
+
+class Import(SQLModel, table=True):
+    """A file being imported, row by row; `cursor` is the next row, so that it can go on after a crash."""
+
+    __tablename__ = "import_job"
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    file_name: str = Field(max_length=200)
+    mapping: dict[str, Any] = json_field()
+    state: str = Field(default="running", max_length=16)
+    cursor: int = 0
+    rows_ok: int = 0
+    rows_failed: int = 0
+    errors: list[dict[str, Any]] = json_field(list)
+    created_at: datetime
+    finished_at: datetime | None = None

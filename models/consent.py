@@ -1,0 +1,56 @@
+"""What a contact allowed, and addresses that must not be written to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Field, Index, SQLModel
+
+from models.columns import big_id, json_field
+
+
+class Consent(SQLModel, table=True):
+    """One statement about consent; append-only, the newest by `id` counts. `state` is granted, withdrawn or pending."""
+
+    __tablename__ = "consent"
+    __table_args__ = (Index("ix_consent_contact", "contact_id", "channel", "purpose", "id"),)
+
+    id: int | None = big_id()
+    contact_id: str = Field(foreign_key="contact.id", max_length=32)
+    channel: str = Field(max_length=32)
+    purpose: str = Field(max_length=64)
+    state: str = Field(max_length=16)
+    source: str = Field(max_length=200)
+    """Where it was said: `api`, `import:<file>`, `preferences`, `one-click`, `demo`…"""
+    wording: str = Field(default="", max_length=4_000)
+    proof: dict[str, Any] = json_field()
+    """Shortened IP, form URL, mail id, method: what proves it."""
+    said_at: datetime
+    recorded_at: datetime
+
+
+class ConsentState(SQLModel, table=True):
+    """The newest statement per channel and purpose, written with it in one transaction."""
+
+    __tablename__ = "consent_state"
+    __table_args__ = (Index("ix_consent_state_lookup", "channel", "purpose", "state", "contact_id"),)
+
+    contact_id: str = Field(foreign_key="contact.id", primary_key=True, max_length=32)
+    channel: str = Field(primary_key=True, max_length=32)
+    purpose: str = Field(primary_key=True, max_length=64)
+    state: str = Field(max_length=16)
+    said_at: datetime
+
+
+class Suppression(SQLModel, table=True):
+    """An address that gets nothing: `reason` is hard_bounce, complaint, unsubscribe, manual, import or invalid.
+    `address_hash` is a keyed hash, so that the entry outlives an erasure."""
+
+    __tablename__ = "suppression"
+
+    channel: str = Field(primary_key=True, max_length=32)
+    address_hash: str = Field(primary_key=True, max_length=64)
+    reason: str = Field(max_length=32)
+    source: str = Field(default="", max_length=200)
+    created_at: datetime

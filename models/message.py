@@ -1,0 +1,163 @@
+"""The send ledger, the built-in outbox, and what recipients did with a message."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Text
+from sqlalchemy import text as sql_text
+from sqlmodel import Field, Index, SQLModel
+
+from models.columns import big_id, json_field, new_id
+
+
+class Message(SQLModel, table=True):
+    """One communication (or other effect) to one contact on one channel, with its whole life: the ledger row that makes it happen once.
+
+    `once_key` is `run:node:visit` for journeys, `test:<id>` for test sends. `status`: planned, held, claimed, sent, delivered,
+    bounced, failed, skipped, uncertain. `claimed_at` with `lease_until` marks a provider call in flight or in doubt.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("ix_message_contact", "contact_id", "id"),
+        Index("ix_message_cap", "contact_id", "cap_class", "sent_at"),
+        Index("ix_message_journey", "journey_id", "node", "status"),
+        Index("ix_message_provider", "provider", "provider_id"),
+        Index("ix_message_run", "run_id"),
+        Index(
+            "ix_message_open",
+            "status",
+            "lease_until",
+            sqlite_where=sql_text("status IN ('claimed','held','uncertain')"),
+            postgresql_where=sql_text("status IN ('claimed','held','uncertain')"),
+        ),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    once_key: str = Field(unique=True, max_length=160)
+    run_id: str | None = Field(default=None, max_length=32)
+    journey_id: str | None = Field(default=None, max_length=32)
+    version_number: int | None = None
+    node: str = Field(default="", max_length=64)
+    contact_id: str = Field(foreign_key="contact.id", max_length=32)
+    channel: str = Field(max_length=64)
+    purpose: str = Field(default="marketing", max_length=64)
+    message_class: str = Field(default="marketing", max_length=16)
+    cap_class: str = Field(default="default", max_length=64)
+    priority: int = 3
+    template: str = Field(default="", max_length=64)
+    template_version: int | None = None
+    locale: str = Field(default="", max_length=35)
+    subject: str = Field(default="", max_length=998)
+    status: str = Field(default="planned", max_length=16)
+    reason: str = Field(default="", max_length=64)
+    attempts: int = 0
+    provider: str = Field(default="", max_length=64)
+    provider_id: str = Field(default="", max_length=200)
+    claimed_at: datetime | None = None
+    lease_until: datetime | None = None
+    held_until: datetime | None = None
+    planned_at: datetime
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    opened_at: datetime | None = None
+    """First human open; machine opens are only in `hit`."""
+    clicked_at: datetime | None = None
+    bounced_at: datetime | None = None
+    answer: dict[str, Any] = json_field()
+    """The provider's normalised answer; ids and codes only."""
+    body_id: str | None = Field(default=None, max_length=32)
+    test: bool = False
+
+
+class Body(SQLModel, table=True):
+    """The rendered message as sent; kept 90 days by default, apart from the ledger so that it can be erased."""
+
+    __tablename__ = "body"
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    contact_id: str = Field(foreign_key="contact.id", index=True, max_length=32)
+    recipient: str = Field(default="", max_length=320)
+    sender: str = Field(default="", max_length=320)
+    subject: str = Field(default="", max_length=998)
+    headers: dict[str, Any] = json_field()
+    html: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
+    text: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
+    created_at: datetime
+
+
+class OutboxItem(SQLModel, table=True):
+    """A message the `outbox` provider accepted: what a mail server would have got. One per ledger key."""
+
+    __tablename__ = "outbox_item"
+
+    id: int | None = big_id()
+    idempotency_key: str = Field(unique=True, max_length=160)
+    message_id: str | None = Field(default=None, index=True, max_length=32)
+    channel: str = Field(max_length=64)
+    recipient: str = Field(default="", max_length=320)
+    subject: str = Field(default="", max_length=998)
+    html: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
+    text: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
+    headers: dict[str, Any] = json_field()
+    accepted_at: datetime = Field(index=True)
+    opened_at: datetime | None = None
+
+
+class Link(SQLModel, table=True):
+    """A stored link target; tracking tokens name the row, so there is no open redirect."""
+
+    __tablename__ = "link"
+
+    id: int | None = big_id()
+    digest: str = Field(unique=True, max_length=64)
+    url: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime
+
+
+class Hit(SQLModel, table=True):
+    """One open or click as it arrived, with what we think it was: human, prefetch, scanner or unknown."""
+
+    __tablename__ = "hit"
+    __table_args__ = (Index("ix_hit_message", "message_id", "id"),)
+
+    id: int | None = big_id()
+    message_id: str = Field(foreign_key="message.id", max_length=32)
+    kind: str = Field(max_length=8)
+    link_id: int | None = None
+    agent_class: str = Field(max_length=16)
+    user_agent: str = Field(default="", max_length=300)
+    hit_at: datetime
+
+
+class Template(SQLModel, table=True):
+    """A message template as edited. `kind` is email, sms or text."""
+
+    __tablename__ = "template"
+
+    key: str = Field(primary_key=True, max_length=64)
+    name: str = Field(max_length=120)
+    kind: str = Field(default="email", max_length=16)
+    message_class: str = Field(default="marketing", max_length=16)
+    variants: dict[str, Any] = json_field()
+    """locale (`default` included) -> {"subject", "preheader", "mjml", "text"}"""
+    revision: int = 1
+    archived_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateVersion(SQLModel, table=True):
+    """An immutable compiled state of a template; versions of journeys pin its number."""
+
+    __tablename__ = "template_version"
+
+    key: str = Field(foreign_key="template.key", primary_key=True, max_length=64)
+    number: int = Field(primary_key=True)
+    digest: str = Field(max_length=64)
+    source: dict[str, Any] = json_field()
+    compiled: dict[str, Any] = json_field()
+    """locale -> {"subject", "html", "text", "links", "fields"}"""
+    created_at: datetime

@@ -1,0 +1,149 @@
+"""The schema of a database: bring it up to date, name it, or refuse to work with one that does not fit the code.
+
+Revisions lie in the package `migrations`, beside this one, and are found by file, so that an installed wheel has them too.
+This module never changes data on its own and is called by composition roots only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from journeys.errors import Misconfigured
+from models.session import Database
+
+FOLDER = Path(__file__).resolve().parent.parent / "migrations"
+LOCK_NUMBER = 7_263_401
+"""PostgreSQL advisory lock, so that two processes that start together do not both upgrade."""
+
+
+def upgrade(url: str, revision: str = "head", folder: Path = FOLDER) -> None:
+    """Brings the database at `url` to `revision` in one transaction; creates it where it is empty. Idempotent.
+
+    Raises:
+        Misconfigured: the database cannot be reached, is newer than this program, or holds tables that are not ours.
+    """
+    with _opened(url) as database, _reached(database, write=True) as connection:
+        if database.is_sqlite:
+            connection.connection.cursor().execute(
+                "PRAGMA foreign_keys=OFF"
+            )  # copying a table drops it; has no effect inside a transaction
+        with connection.begin():
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK_NUMBER})
+            _refuse_newer(_revision(connection), folder)
+            _refuse_foreign(connection)
+            _run(connection, revision, folder)
+            if database.is_sqlite:
+                _refuse_broken_references(connection)
+
+
+def current(url: str) -> str | None:
+    """The revision of the database at `url`; None if it was never set up.
+
+    Raises:
+        Misconfigured: the database cannot be reached.
+    """
+    with _opened(url) as database, _reached(database) as connection:
+        return _revision(connection)
+
+
+def newest(folder: Path = FOLDER) -> str:
+    """The revision this program was written for."""
+    head = _scripts(folder).get_current_head()
+    if head is None:
+        raise Misconfigured(f"No migrations were found in {folder}; install the package again.")
+    return head
+
+
+def check(url: str, folder: Path = FOLDER) -> None:
+    """Makes sure that the database at `url` has the schema this program was written for.
+
+    Raises:
+        Misconfigured: it was never set up, is older or is newer; the message says what to do.
+    """
+    found = current(url)
+    if found is None:
+        raise Misconfigured("The database has not been set up yet. Run `pfadwerk setup`.")
+    _refuse_newer(found, folder)
+    if found != newest(folder):
+        raise Misconfigured(
+            f"The database has the schema {found}, this program needs {newest(folder)}. Make a backup with `pfadwerk backup`, then run `pfadwerk setup`."
+        )
+
+
+def _refuse_newer(found: str | None, folder: Path) -> None:
+    if found is not None and found not in _known(folder):
+        raise Misconfigured(
+            f"The database has the schema {found}, which is newer than this program (it knows up to {newest(folder)}). "
+            "Install the version of Pfadwerk that wrote it, or restore a backup of that time."
+        )
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    tables = set(inspect(connection).get_table_names())
+    if tables and "alembic_version" not in tables:
+        raise Misconfigured(
+            "The database holds tables but no schema number, so it is not one of Pfadwerk's. Name an empty database in PFADWERK_DATABASE_URL."
+        )
+
+
+def _refuse_broken_references(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        tables = ", ".join(sorted({str(row[0]) for row in broken}))
+        raise Misconfigured(f"Rows of {tables} point to rows that do not exist; nothing was changed. Restore a backup, then try again.")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _run(connection: Connection, revision: str, folder: Path) -> None:
+    if revision != "head" and revision not in _known(folder):
+        raise Misconfigured(f"There is no schema {revision}; the newest is {newest(folder)}.")
+    config = _config(folder)
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _known(folder: Path) -> set[str]:
+    return {script.revision for script in _scripts(folder).walk_revisions()}
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts(folder: Path) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(folder))
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url, pool_size=1)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _reached(database: Database, *, write: bool = False) -> Iterator[Connection]:
+    try:
+        connection = database.engine.connect()
+    except OperationalError as error:
+        raise Misconfigured(f"The database cannot be opened ({type(error.orig).__name__}). Check PFADWERK_DATABASE_URL.") from None
+    with connection.execution_options(pfadwerk_write=write):
+        yield connection

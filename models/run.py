@@ -1,0 +1,153 @@
+"""Runs: one contact going through one version, with its inbox, subscriptions, trail and refusals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint
+
+from models.columns import big_id, json_field, new_id
+
+
+class Run(SQLModel, table=True):
+    """`step` is the number of the transaction that may move it next; `instruction` is what its workflow does meanwhile.
+
+    `status`: active, held (paused journey or a person's hold), stuck (an error waits for a fix), quarantined, ended,
+    held_out (never runs, counted as control group). Open = active, held, stuck or quarantined.
+    """
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("ix_run_journey_status", "journey_id", "status", "version_number"),
+        Index("ix_run_version_node", "version_id", "node", "status"),
+        Index("ix_run_contact", "contact_id", "journey_id"),
+        Index("ix_run_key", "journey_id", "contact_id", "run_key"),
+        Index("ix_run_started", "journey_id", "started_at"),
+        UniqueConstraint("journey_id", "trigger_event_id", "contact_id", name="uq_run_trigger"),
+        Index("ix_run_due", "due_at", sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
+        Index("ix_run_open", "status", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    journey_id: str = Field(foreign_key="journey.id", max_length=32)
+    version_id: str = Field(foreign_key="version.id", max_length=32)
+    version_number: int
+    contact_id: str = Field(foreign_key="contact.id", max_length=32)
+    run_key: str = Field(default="", max_length=200)
+    trigger_event_id: int | None = None
+    trigger: dict[str, Any] = json_field()
+    """Properties of the event that started it."""
+    hops: int = 0
+    status: str = Field(default="active", max_length=16)
+    step: int = 0
+    node: str = Field(default="", max_length=64)
+    node_entered_at: datetime | None = None
+    state: dict[str, Any] = json_field()
+    instruction: dict[str, Any] = json_field()
+    due_at: datetime | None = None
+    """When the present instruction comes due (None: only a bell can wake it)."""
+    reason: str = Field(default="", max_length=200)
+    """Why it ended, is stuck or is held: a code, never text from outside."""
+    error: str = Field(default="", max_length=2_000)
+    """What a stuck run's author needs to see; holds no personal data."""
+    started_at: datetime
+    ended_at: datetime | None = None
+    goal_at: datetime | None = None
+    goal_value: float | None = None
+    goal_event_id: int | None = None
+    updated_at: datetime
+
+
+class Inbox(SQLModel, table=True):
+    """An event a run listens for, stored with the event and consumed by the run's next step."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        Index("ix_inbox_waiting", "run_id", "event_id", sqlite_where=text("consumed = 0"), postgresql_where=text("NOT consumed")),
+        Index("ix_inbox_old", "arrived_at", sqlite_where=text("consumed = 0"), postgresql_where=text("NOT consumed")),
+    )
+
+    run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
+    event_id: int = Field(foreign_key="event.id", primary_key=True)
+    arrived_at: datetime
+    consumed: bool = False
+
+
+class Subscription(SQLModel, table=True):
+    """A run listens for a topic of its contact: `event:<name>`, `field:<name>`, `tag:<tag>`, `score:<group>` or `consent`.
+    `why` is exit or goal (for the run's life, goals beyond it) or wait (until the next step)."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (Index("ix_subscription_contact", "contact_id", "topic"),)
+
+    run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
+    topic: str = Field(primary_key=True, max_length=210)
+    why: str = Field(primary_key=True, max_length=8)
+    contact_id: str = Field(foreign_key="contact.id", max_length=32)
+    until: datetime | None = None
+
+
+class Trail(SQLModel, table=True):
+    """One thing that happened to a run, in order; (run, step, seq) exists once. `what` is entered, left, waiting, decided,
+    calling, performed, changed, exited, ended, stuck, held, resumed, migrated…"""
+
+    __tablename__ = "trail"
+    __table_args__ = (Index("ix_trail_node", "version_id", "node", "what"),)
+
+    run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
+    step: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    version_id: str = Field(max_length=32)
+    at: datetime
+    node: str = Field(default="", max_length=64)
+    what: str = Field(max_length=24)
+    outlet: str = Field(default="", max_length=64)
+    detail: dict[str, Any] = json_field()
+    """Inputs and reasons of a decision, deadlines, results."""
+
+
+class Refusal(SQLModel, table=True):
+    """Why a contact did not enter a journey although a trigger fired."""
+
+    __tablename__ = "refusal"
+    __table_args__ = (Index("ix_refusal_contact", "contact_id", "id"), Index("ix_refusal_journey", "journey_id", "id"))
+
+    id: int | None = big_id()
+    journey_id: str = Field(foreign_key="journey.id", max_length=32)
+    contact_id: str = Field(foreign_key="contact.id", max_length=32)
+    event_id: int | None = None
+    reason: str = Field(max_length=64)
+    detail: dict[str, Any] = json_field()
+    refused_at: datetime
+
+
+class Migration(SQLModel, table=True):
+    """A bulk move of open runs from one version to another, in chunks; `moved` and `failed` tell how far it got."""
+
+    __tablename__ = "migration"
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    journey_id: str = Field(foreign_key="journey.id", index=True, max_length=32)
+    from_version: int
+    to_version: int
+    node_map: dict[str, str] = json_field()
+    state: str = Field(default="running", max_length=16)
+    """running, done or rolled_back"""
+    after_run: str = Field(default="", max_length=32)
+    moved: int = 0
+    skipped: int = 0
+    created_at: datetime
+    created_by: str = Field(default="", max_length=120)
+
+
+class MigratedRun(SQLModel, table=True):
+    """What a run was before it was moved, for the rollback of runs that have not moved since."""
+
+    __tablename__ = "migrated_run"
+
+    migration_id: str = Field(foreign_key="migration.id", primary_key=True, max_length=32)
+    run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
+    before: dict[str, Any] = json_field()
+    step_after: int

@@ -1,0 +1,350 @@
+"""Everything an operator can set, read from environment variables that start with `PFADWERK_`.
+
+One field is one setting: its description is the text of `docs/settings.md` (`python -m settings` prints that page, a
+test compares it). Read by the composition roots only; rooms take the values they need as arguments.
+This module opens no connection and starts nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from journeys.errors import Misconfigured
+
+PREFIX = "PFADWERK_"
+TEST_PREFIX = "PFADWERK_TEST_"
+"""Variables of the test suite; never settings, never a typing mistake."""
+
+CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "team")
+KEY_MIN_CHARACTERS = 32
+
+
+class Account(BaseModel):
+    """The provider account that a channel sends through; its name is also the name of the task queue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str = Field("outbox", pattern=r"^[a-z][a-z0-9_]*$")
+    account: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+
+
+class Settings(BaseSettings):
+    """The settings of one process; `Settings.load()` is the way in, because its errors say what to set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    # Where things are
+    home: Path = Field(Path(".pfadwerk"), description="Folder that holds all state of `pfadwerk dev`: databases, logs, ports, the secret.")
+    workspace: Literal["live", "staging"] = Field(
+        "live", description="Which of the two workspaces this process serves. Staging has its own database and namespace and sends nothing."
+    )
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy address of the database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. Empty: a SQLite file in `home`.",
+    )
+    temporal_address: str = Field(
+        "", description="`HOST:PORT` of a Temporal server. Empty: the server that `pfadwerk dev` starts, with its state in `home`."
+    )
+    temporal_namespace: str = Field(
+        "", description="Temporal namespace. Empty: `pfadwerk`, and `pfadwerk-staging` for the staging workspace."
+    )
+    temporal_tls: bool = Field(False, description="Speak TLS to the Temporal server.")
+    temporal_api_key: SecretStr = Field(SecretStr(""), description="API key for the Temporal server, where it asks for one.")
+    redis_url: str = Field(
+        "",
+        description="`redis://HOST:PORT/DB` (or `rediss://`, `unix://`). Empty: the server that `pfadwerk dev` starts. Losing it loses nothing.",
+    )
+
+    # The web server
+    host: str = Field("127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port the web server listens on.")
+    public_url: str = Field(
+        "", description="Address under which people reach the web server; links in messages start with it. Empty: `http://HOST:PORT`."
+    )
+    trusted_proxies: list[str] = Field(
+        [], description="Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. JSON list."
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Signs links and sessions: `ID:KEY`, several joined by commas; the first signs, all are accepted. "
+        f"A key has at least {KEY_MIN_CHARACTERS} characters. Empty: made once and kept in `home/secret`.",
+    )
+    time_zone: str = Field("Europe/Berlin", description="Time zone of contacts and journeys that name none (an IANA name).")
+    language: Literal["de", "en"] = Field(
+        "en", description="Language of pages and messages where neither the person nor the document says."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the processes write to their logs.")
+
+    # What goes out
+    channels: dict[str, Account] = Field(
+        {},
+        description='Channel → provider account, as JSON: `{"email": {"provider": "smtp", "account": "default"}}`. '
+        f"Channels: {', '.join(CHANNELS)}. A channel that is not named goes to `outbox`, which keeps the message in the database.",
+    )
+    activity_folders: list[Path] = Field(
+        [], description="Folders with custom activities (Python files), as a JSON list. Loaded by file, never through `sys.path`."
+    )
+    smtp_host: str = Field("", description="Host of the SMTP server of the provider `smtp`.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server.")
+    smtp_user: str = Field("", description="User name at the SMTP server. Empty: no login.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password at the SMTP server.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field("starttls", description="How the SMTP connection is encrypted.")
+    smtp_timeout_seconds: float = Field(10.0, gt=0, le=60, description="How long to wait for one answer of the SMTP server.")
+    mail_from: str = Field("Pfadwerk <hello@example.org>", description="Sender of messages whose template names none.")
+    tracking: Literal["none", "clicks", "full"] = Field(
+        "full",
+        description="Most that is tracked about a message: nothing, clicks, or clicks and opens. A contact's consent can only lower it.",
+    )
+    webhook_allow: list[str] = Field(
+        [],
+        description="Hosts, addresses or networks that webhooks may reach although they are private, as a JSON list. "
+        "Everything that is not a public address is refused otherwise.",
+    )
+
+    # The worker
+    max_cached_workflows: int = Field(2000, ge=1, le=100_000, description="Runs a worker keeps in memory; 40–120 kB each.")
+    max_concurrent_workflow_tasks: int = Field(
+        8, ge=2, le=100, description="Runs a worker moves at the same time. Keep it small: the work is CPU."
+    )
+    step_concurrency: int = Field(
+        8, ge=1, le=200, description="Steps a worker takes at the same time (threads with a database connection)."
+    )
+    send_concurrency: int = Field(20, ge=1, le=500, description="Messages a worker has in flight per provider account.")
+    graceful_shutdown: timedelta = Field(
+        timedelta(seconds=30),
+        description="How long a worker that is told to stop lets sends finish; must be longer than the provider's time-out.",
+    )
+    keeper_interval: timedelta = Field(timedelta(seconds=10), description="How often the keeper looks for something to repair.")
+    hold_at_most: timedelta = Field(
+        timedelta(days=3), description="How long a held message (quiet hours, frequency cap) waits before it is skipped."
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port for the worker's Prometheus metrics, on `host`. 0: none.")
+
+    # The doors
+    max_event_bytes: int = Field(32_768, ge=1024, le=1_048_576, description="Largest single event that is accepted.")
+    max_body_bytes: int = Field(4_194_304, ge=32_768, le=67_108_864, description="Largest request body, after decompression.")
+    max_batch_events: int = Field(1000, ge=1, le=10_000, description="Most events in one batch.")
+    max_backlog: int = Field(20_000, ge=100, description="Events that may wait for the batching writer before the door answers 429.")
+    public_requests_per_minute: int = Field(
+        600, ge=1, description="Requests per minute and address on public pages (unsubscribe, preferences, login)."
+    )
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"expected an IANA time zone such as Europe/Berlin{_did_you_mean(name, available_timezones())}")
+        return name
+
+    @field_validator("channels")
+    @classmethod
+    def _known_channels(cls, channels: dict[str, Account]) -> dict[str, Account]:
+        for name in channels:
+            if name not in CHANNELS:
+                raise ValueError(f"expected channels out of {', '.join(CHANNELS)}{_did_you_mean(name, CHANNELS)}")
+        return {name: channels.get(name, Account()) for name in CHANNELS}
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _host_and_port(cls, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        if address and not (host and port.isdigit()):
+            raise ValueError("expected HOST:PORT, for example 127.0.0.1:7233")
+        return address
+
+    @field_validator("secret_key")
+    @classmethod
+    def _usable_keys(cls, keys: SecretStr) -> SecretStr:
+        parse_keys(keys.get_secret_value())
+        return keys
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Settings:
+        """Fill the settings that follow from others, so that no reader meets an empty address; `was_set` still knows."""
+        live = self.workspace == "live"
+        ports = read_ports(self.home)
+        self._default("database_url", f"sqlite:///{self.home / ('pfadwerk.db' if live else 'staging.db')}")
+        self._default("temporal_namespace", "pfadwerk" if live else "pfadwerk-staging")
+        if "temporal" in ports:
+            self._default("temporal_address", f"127.0.0.1:{ports['temporal']}")
+        if "redis" in ports:
+            self._default("redis_url", f"redis://127.0.0.1:{ports['redis']}/0")
+        if "web" in ports and not self.was_set("port"):
+            self._put("port", ports["web"])
+        self._default("public_url", f"http://{'127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host}:{self.port}")
+        self._put("public_url", self.public_url.rstrip("/"))
+        return self
+
+    def _default(self, name: str, value: str) -> None:
+        if not getattr(self, name):
+            self._put(name, value)
+
+    def _put(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # frozen for readers; not in `model_fields_set`, because nobody set it
+
+    @classmethod
+    def load(cls, **given: Any) -> Settings:
+        """Read the environment; what is `given` wins over it.
+
+        Raises:
+            Misconfigured: names every variable that is wrong or unknown, and what it should be.
+        """
+        _refuse_unknown(os.environ)
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise Misconfigured(f"Some settings cannot be used:\n{_sentences(error)}") from None
+        except SettingsError as error:
+            raise Misconfigured(f"A setting cannot be used: {error}; expected JSON, see docs/settings.md.") from None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def was_set(self, name: str) -> bool:
+        """Whether an operator chose this value (environment or argument); a default or a remembered port does not count."""
+        return name in self.model_fields_set
+
+    def environment(self) -> dict[str, str]:
+        """What was set, as environment variables for a child process; the child fills in the rest as we did."""
+        chosen = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        return {PREFIX + name.upper(): _as_variable(value) for name, value in chosen.items()} | {PREFIX + "HOME": str(self.home)}
+
+    def signing_keys(self) -> dict[str, bytes]:
+        """Key id -> key for signing; the first signs, all verify. Makes `home/secret` once when no key is set."""
+        given = self.secret_key.get_secret_value()
+        return parse_keys(given or _kept_secret(self.home / "secret"))
+
+
+def _as_variable(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    return plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def parse_keys(text: str) -> dict[str, bytes]:
+    """`ID:KEY` entries, separated by commas or lines -> key id -> key, order kept.
+
+    Raises:
+        ValueError: says what is wrong without repeating a key.
+    """
+    entries = [entry.strip() for entry in text.replace("\n", ",").split(",") if entry.strip()]
+    keys: dict[str, bytes] = {}
+    for entry in entries:
+        name, colon, key = entry.partition(":")
+        if not colon or not name.isalnum():
+            raise ValueError("expected ID:KEY, for example k1:" + "x" * 8 + "…")
+        if len(key) < KEY_MIN_CHARACTERS:
+            raise ValueError(f"expected a key of at least {KEY_MIN_CHARACTERS} characters, got {len(key)} for the key id {name}")
+        if name in keys:
+            raise ValueError(f"expected different key ids, got {name} twice")
+        keys[name] = key.encode()
+    return keys
+
+
+def _kept_secret(file: Path) -> str:
+    """The key in `file`, written there first if there is none; two processes that start together get the same one."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(f"k1:{secrets.token_urlsafe(48)}\n")
+        try:
+            os.link(draft, file)  # fails if another process was first; its key is then the key
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    text = file.read_text()
+    if not text.strip():
+        raise Misconfigured(
+            f"The file {file} is empty; restore it from a backup, or delete it to get a new key (old links then stop working)."
+        )
+    return text
+
+
+def read_ports(home: Path) -> dict[str, int]:
+    """Ports that `pfadwerk dev` last used on this folder: `web`, `temporal`, `redis`; empty before its first start."""
+    try:
+        return _PORTS.validate_json((home / "ports.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return {}
+
+
+_PORTS = TypeAdapter(dict[str, int])
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", got {name}; did you mean {close[0]}?" if close else f", got {name}"
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known and not name.startswith(TEST_PREFIX))
+    if unknown:
+        hints = "\n".join(f"  {name}: expected one of the variables in docs/settings.md{_did_you_mean(name, known)}" for name in unknown)
+        raise Misconfigured(f"Some variables are no settings:\n{hints}")
+
+
+def _sentences(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name, *inner = [str(part) for part in problem["loc"]] or ["settings"]
+        place = f" ({'.'.join(inner)})" if inner else ""
+        lines.append(f"  {PREFIX}{name.upper()}{place}: {problem['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def document() -> str:
+    """The page `docs/settings.md`."""
+    head = (
+        "# Settings\n\nEvery setting is an environment variable. Lists and tables are JSON, durations ISO 8601 (`PT30S`). A variable that starts with\n"
+        f"`{PREFIX}` and is not listed here stops the start, so that a typing mistake cannot go unnoticed.\n"
+        "This page is generated: `make docs`.\n\n| variable | default | what it does |\n|---|---|---|\n"
+    )
+    return head + "".join(_rows())
+
+
+def _rows() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        text = (field.description or "").replace("|", "\\|")
+        yield f"| `{PREFIX}{name.upper()}` | {_shown_default(field)} | {text} |\n"
+
+
+def _shown_default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if value is PydanticUndefined or value in ("", [], {}):
+        return "–"
+    if isinstance(value, timedelta):
+        value = TypeAdapter(timedelta).dump_python(value, mode="json")
+    return f"`{json.dumps(value) if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -1,0 +1,138 @@
+"""What every provider must do, tried at its wire. A provider's test module subclasses `Conformance` and gives a `wire` fixture."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+
+from activities.providers import Answer, InDoubt, MessageDead, Outgoing, Provider, ProviderFailure
+
+SPOKEN = "person@example.org said Müller"
+"""What the other side puts into its error texts; none of it may come back to us."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A message as the other side read it, by its own means."""
+
+    recipient: str
+    subject: str
+    text: str
+
+
+class Wire(Protocol):
+    """The other side of a provider. `failures`: the failure classes that can be provoked with `fail`."""
+
+    provider: Provider
+    failures: tuple[type[ProviderFailure], ...]
+
+    def fail(self, with_: type[ProviderFailure]) -> None:
+        """The next message meets this failure, the one after it none."""
+
+    def arrived(self, once_key: str) -> list[Arrived]:
+        """What was accepted under the key."""
+
+    def go_away(self) -> None:
+        """The other side does not answer any more."""
+
+
+def outgoing(once_key: str = "run1:welcome:1", **changes: object) -> Outgoing:
+    """A message with everything in it that is easily broken on the way."""
+    message = {
+        "message_id": "0" * 32,
+        "channel": "email",
+        "recipient": "anna@example.org",
+        "sender": "Käfer & Söhne <shop@example.com>",
+        "subject": "Grüße, \"Anna\" – 20 % für dich " + "und noch viel mehr " * 6 + "🎉",
+        "text": "Hallo Anna,\n.\n..zwei Punkte\nÄÖÜ €\n",
+        "html": "<p>Hallo <b>Anna</b></p>\n.\n<p>Ende</p>",
+        "headers": {"List-Unsubscribe": "<https://example.com/u/" + "a" * 90 + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        "metadata": {"run": "run1"},
+    }
+    return Outgoing(once_key=once_key, **{**message, **changes})  # type: ignore[arg-type]
+
+
+class Conformance:
+    def test_what_it_declares_can_be_relied_on(self, wire: Wire) -> None:
+        provider = wire.provider
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.name)
+        assert provider.channels
+        assert provider.doubt in ("idempotent", "lookup", "blind")
+        assert 0 < provider.timeout_seconds <= 120
+        provider.verify()
+
+    def test_a_message_arrives_as_it_was_handed_over(self, wire: Wire) -> None:
+        message = outgoing()
+        answer = wire.provider.send(message)
+        assert answer.status == "sent"
+        assert wire.arrived(message.once_key) == [Arrived("anna@example.org", message.subject, message.text)]
+
+    def test_many_threads_send_at_once(self, wire: Wire) -> None:
+        messages = [outgoing(f"run{number}:send:1") for number in range(24)]
+        with ThreadPoolExecutor(6) as threads:
+            answers = list(threads.map(wire.provider.send, messages))
+        assert {answer.status for answer in answers} == {"sent"}
+        assert [len(wire.arrived(message.once_key)) for message in messages] == [1] * 24
+
+    def test_each_failure_is_sorted_and_says_nothing_from_outside(self, wire: Wire) -> None:
+        for number, failure in enumerate(wire.failures):
+            message = outgoing(f"run{number}:send:1")
+            wire.fail(failure)
+            with pytest.raises(failure) as caught:
+                wire.provider.send(message)
+            assert type(caught.value) is failure
+            assert re.fullmatch(r"[a-z_]+[A-Za-z0-9_.:-]*", caught.value.code)
+            assert not any(word.lower() in f"{caught.value!r} {caught.value.__cause__}".lower() for word in SPOKEN.split())
+            if failure is not InDoubt:
+                assert wire.arrived(message.once_key) == []
+
+    def test_after_a_failure_the_next_message_goes_through(self, wire: Wire) -> None:
+        for number, failure in enumerate(wire.failures):
+            wire.fail(failure)
+            with pytest.raises(failure):
+                wire.provider.send(outgoing(f"bad{number}:send:1"))
+            assert wire.provider.send(outgoing(f"good{number}:send:1")).status == "sent"
+            assert len(wire.arrived(f"good{number}:send:1")) == 1
+
+    def test_doubt_is_settled_as_declared(self, wire: Wire) -> None:
+        message = outgoing()
+        assert wire.provider.lookup(message.once_key) is None
+        if InDoubt in wire.failures:
+            wire.fail(InDoubt)
+            with pytest.raises(InDoubt):
+                wire.provider.send(message)
+        else:
+            wire.provider.send(message)
+        if wire.provider.doubt == "idempotent":
+            assert wire.provider.send(message) == wire.provider.send(message)
+        if wire.provider.doubt != "blind":
+            found = wire.provider.lookup(message.once_key)
+            assert isinstance(found, Answer)
+            assert found.status == "sent"
+        assert len(wire.arrived(message.once_key)) == 1
+
+    def test_nothing_but_one_recipient_can_be_smuggled_in(self, wire: Wire) -> None:
+        for changes in (
+            {"subject": "Hi\r\nBcc: all@example.org"},
+            {"recipient": "a@example.org\nb@example.org"},
+            {"sender": "x\r\n <a@example.org>"},
+            {"reply_to": "a@example.org\0"},
+            {"headers": {"X-A": "1\r\n\r\n<script>"}},
+            {"headers": {"X-A\r\nBcc": "b@example.org"}},
+            {"headers": {"": "x"}},
+        ):
+            with pytest.raises(MessageDead) as caught:
+                outgoing(**changes)
+            assert caught.value.code == "bad_header"
+
+    def test_when_the_other_side_is_gone_nothing_is_claimed(self, wire: Wire) -> None:
+        wire.go_away()
+        with pytest.raises(ProviderFailure) as caught:
+            wire.provider.send(outgoing())
+        assert caught.value.sort in ("retry_later", "in_doubt")
+        with pytest.raises(ProviderFailure):
+            wire.provider.verify()

@@ -1,0 +1,339 @@
+"""The three ways to ask a rule of a contact give one answer: closure over dicts, closure over the database, SQL expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import not_, select
+from sqlalchemy.orm import Session
+
+from crm import rules as sql
+from crm.facts import SqlFacts, load_calendar
+from crm.sql import table
+from journeys.errors import Invalid, NotFound
+from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
+from journeys.values import Received, RunInfo
+from models import ConsentState, Contact, Database, Event, Member, Rotation, Score, Tag, WorkspaceSetting
+from tests.journeys.rules import strategies
+
+AS_OF = strategies.AS_OF
+RUN = RunInfo(id="run1", contact_id="", journey="welcome", started_at=AS_OF - timedelta(days=1), trigger={"plan": "pro", "age": 1})
+
+people = st.fixed_dictionaries(
+    {
+        "columns": strategies.columns(),
+        "attributes": strategies.attributes,
+        "events": st.lists(strategies.events(), max_size=4),
+        "tags": st.sampled_from([(), ("vip",), ("VIP", "vip")]),
+        "consents": st.sampled_from(
+            [{}, {("email", "marketing"): "granted"}, {("email", "marketing"): "pending", ("sms", "other"): "granted"}]
+        ),
+        "scores": st.sampled_from([{}, {"fit": 20.0}, {"fit": -5.0, "other": 99.0}, {"fit": 0.0}]),
+    }
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(crowd=st.lists(people, min_size=1, max_size=3), rules=st.lists(strategies.rules(in_run=True), min_size=1, max_size=4))
+def test_closure_database_and_sql_agree(db: Database, crowd: list[dict[str, Any]], rules: list[Any]) -> None:
+    with db.engine.connect() as connection, connection.begin() as transaction, Session(connection) as session:
+        ids = [_store(session, f"c{number}", person) for number, person in enumerate(crowd)]
+        session.flush()
+        for rule in rules:
+            run = RUN if needs_run(rule) else None
+            expected = [holds(rule, _facts(person, run), AS_OF) for person in crowd]
+            stored = [holds(rule, SqlFacts(session, id, run, as_of=AS_OF), AS_OF) for id in ids]
+            assert stored == expected, "SqlFacts"
+            if run is None:
+                found = sql.expression(rule, AS_OF)
+                yes, no = _ids(session, found), _ids(session, not_(found))
+                assert [id in yes for id in ids] == expected, "SQL"
+                assert yes.isdisjoint(no)
+                assert yes | no == set(ids), "never NULL"
+        transaction.rollback()
+
+
+def _facts(person: dict[str, Any], run: RunInfo | None) -> DictFacts:
+    received = [
+        Received(id=number, name=name, properties=normalise_deep(properties), occurred_at=at, arrived_at=at)
+        for number, (name, properties, at) in enumerate(person["events"])
+    ]
+    return DictFacts(
+        {**person["attributes"], **person["columns"]},
+        person["tags"],
+        person["consents"],
+        person["scores"],
+        received,
+        trigger=run.trigger if run else None,
+        run_started_at=run.started_at if run else None,
+        run_id=run.id if run else None,
+    )
+
+
+def _store(session: Session, id: str, person: dict[str, Any]) -> str:
+    session.add(Contact(id=id, **person["columns"], attributes=normalise_deep(person["attributes"]), updated_at=AS_OF))
+    session.flush()
+    session.add_all(Tag(contact_id=id, tag=tag, added_at=AS_OF) for tag in person["tags"])
+    session.add_all(Score(contact_id=id, score_group=group, value=value, changed_at=AS_OF) for group, value in person["scores"].items())
+    for (channel, purpose), state in person["consents"].items():
+        session.add(ConsentState(contact_id=id, channel=channel, purpose=purpose, state=state, said_at=AS_OF))
+    for number, (name, properties, at) in enumerate(person["events"]):
+        message_id = f"{id}:{number}"
+        event = Event(
+            contact_id=id, name=name, properties=normalise_deep(properties), message_id=message_id, occurred_at=at, received_at=at
+        )
+        session.add(event)
+    return id
+
+
+def _ids(session: Session, condition: Any) -> set[str]:
+    return set(session.execute(select(table(Contact).c.id).where(condition)).scalars())
+
+
+# --- Cases worth reading ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ada(db: Database) -> Callable[[dict[str, Any]], bool]:
+    """Whether a rule holds for Ada, asked of both her facts and the SQL expression."""
+    person = {
+        "columns": {"email": "ada@example.org", "created_at": AS_OF - timedelta(days=30), "owner": None},
+        "attributes": {"plan": "pro", "age": 36, "vip": True, "interests": ["math", "Poetry"], "note": "100 % _sure_", "gone": None},
+        "events": [
+            ("Order Completed", {"total": 80, "cart": {"id": "c1"}}, AS_OF - timedelta(days=2)),
+            ("Order Completed", {"total": 5}, AS_OF),
+        ],
+        "tags": ("vip",),
+        "consents": {("email", "marketing"): "granted"},
+        "scores": {"fit": 20.0},
+    }
+    with db.write() as session:
+        _store(session, "ada", person)
+
+    def ask(rule: dict[str, Any]) -> bool:
+        with db.read() as session:
+            parsed = parse_rule(rule)
+            answer = holds(parsed, SqlFacts(session, "ada", as_of=AS_OF), AS_OF)
+            assert ("ada" in _ids(session, sql.expression(parsed, AS_OF))) is answer
+            assert holds(parsed, _facts(person, None), AS_OF) is answer
+            return answer
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("field", "operator", "value", "expected"),
+    [
+        ("plan", "=", "pro", True),
+        ("plan", "=", "Pro", False),
+        ("age", "=", 36.0, True),
+        ("age", "=", "36", False),
+        ("age", ">", 35, True),
+        ("age", "between", [36, 40], True),
+        ("vip", "=", True, True),
+        ("vip", "=", 1, False),
+        ("vip", ">", 0, False),
+        ("missing", "=", "x", False),
+        ("missing", "!=", "x", True),
+        ("missing", "notIn", ["x"], True),
+        ("missing", "doesNotContain", "x", True),
+        ("missing", "<", 5, False),
+        ("missing", "null", None, True),
+        ("gone", "null", None, True),
+        ("gone", "notNull", None, False),
+        ("plan", ">", 1, False),
+        ("interests", "contains", "math", True),
+        ("interests", "contains", "mat", False),
+        ("interests", "contains", "poetry", False),
+        ("interests", "=", "math", False),
+        ("note", "contains", "100 %", True),
+        ("note", "contains", "100%", False),
+        ("note", "contains", "_sure_", True),
+        ("note", "beginsWith", "1", True),
+        ("note", "endsWith", "_", True),
+        ("email", "endsWith", "@example.org", True),
+        ("email", "contains", "ADA", False),
+        ("owner", "null", None, True),
+        ("created_at", "before", "-P29D", True),
+        ("created_at", "withinLast", "P30D", False),
+        ("created_at", "withinLast", "P31D", True),
+        ("created_at", "beginsWith", "2026", False),
+        ("created_at", ">", "2026-01-01", True),
+        ("created_at", "=", "2026-02-27T02:30:00+01:00", True),
+    ],
+)
+def test_fields(ada: Callable[[dict[str, Any]], bool], field: str, operator: str, value: Any, expected: bool) -> None:
+    assert ada({"field": field, "operator": operator, "value": value}) is expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"event": "Order Completed"}, True),
+        ({"event": "Order Completed", "count": {"value": 2}}, True),
+        ({"event": "Order Completed", "count": {"operator": "=", "value": 1}}, False),
+        ({"event": "Order Completed", "within": "P2D", "count": {"operator": "=", "value": 1}}, True),
+        ({"event": "Order Completed", "did": False, "where": {"rules": [{"field": "total", "operator": ">", "value": 100}]}}, True),
+        ({"event": "Order Completed", "where": {"rules": [{"field": "cart.id", "operator": "=", "value": "c1"}]}}, True),
+        ({"event": "Order Completed", "where": {"rules": [{"tag": "vip"}]}}, False),
+        ({"consent": "email"}, True),
+        ({"consent": "sms", "value": "unknown"}, True),
+        ({"consent": "sms", "operator": "!=", "value": "granted"}, True),
+        ({"score": "fit", "value": 20}, True),
+        ({"score": "other", "operator": "<", "value": 1}, True),
+        ({"tag": "vip"}, True),
+        ({"tag": "VIP"}, False),
+        ({"combinator": "and", "rules": []}, True),
+        ({"combinator": "or", "not": True, "rules": []}, False),
+    ],
+)
+def test_other_terms(ada: Callable[[dict[str, Any]], bool], rule: dict[str, Any], expected: bool) -> None:
+    assert ada(rule) is expected
+
+
+def test_a_page_leaves_out_the_merged_and_the_erased(db: Database) -> None:
+    with db.write() as session:
+        for number in range(5):
+            session.add(Contact(id=f"c{number}", created_at=AS_OF, updated_at=AS_OF, attributes={"plan": "pro"}))
+        session.add(Contact(id="c5", created_at=AS_OF, updated_at=AS_OF, merged_into="c0", attributes={"plan": "pro"}))
+        session.add(Contact(id="c6", created_at=AS_OF, updated_at=AS_OF, erased_at=AS_OF, attributes={"plan": "pro"}))
+    rule = parse_rule({"field": "plan", "operator": "=", "value": "pro"})
+    with db.read() as session:
+        assert sql.count(session, rule, AS_OF) == 5
+        assert sql.page(session, rule, AS_OF, limit=3) == ["c0", "c1", "c2"]
+        assert sql.page(session, rule, AS_OF, "c2", limit=3) == ["c3", "c4"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"field": "trigger.total", "operator": ">", "value": 1},
+        {"event": "Order Completed", "since_entry": True},
+        {"rules": [{"message": "opened", "node": "welcome1"}]},
+    ],
+)
+def test_many_contacts_cannot_be_asked_about_a_run(rule: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as error:
+        sql.expression(parse_rule(rule), AS_OF)
+    assert error.value.issues[0].code == "rule.needs_run"
+
+
+def test_an_event_rule_uses_the_index_of_events(sqlite_db: Database) -> None:
+    rule = parse_rule({"event": "Order Completed", "within": "P3D"})
+    with sqlite_db.read() as session:
+        statement = select(table(Contact).c.id).where(sql.expression(rule, AS_OF))
+        text = str(statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True}))
+        plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+    assert "ix_event_contact_name (contact_id=? AND name=? AND occurred_at>? AND occurred_at<?)" in plan
+
+
+def test_an_address_is_found_by_its_index(sqlite_db: Database) -> None:
+    rule = parse_rule({"field": "email", "operator": "=", "value": "ada@example.org"})
+    with sqlite_db.read() as session:
+        text = str(
+            select(table(Contact).c.id)
+            .where(sql.expression(rule, AS_OF))
+            .compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        )
+        plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+    assert "ix_contact_email (email=?" in plan
+
+
+# --- SqlFacts ----------------------------------------------------------------------------------------------------
+
+
+def test_facts_know_the_contact_and_the_run(db: Database) -> None:
+    run = RunInfo(id="run1", contact_id="ada", journey="w", started_at=AS_OF, trigger={"cart": {"id": "c1"}})
+    with db.write() as session:
+        contact = Contact(
+            id="ada",
+            email="ada@example.org",
+            phone="+41790000000",
+            locale="de",
+            timezone="Europe/Zurich",
+            created_at=AS_OF,
+            updated_at=AS_OF,
+        )
+        session.add(contact)
+    with db.read() as session:
+        facts = SqlFacts(session, "ada", run, as_of=AS_OF)
+        assert (facts.email, facts.phone, facts.locale, facts.timezone) == ("ada@example.org", "+41790000000", "de", "Europe/Zurich")
+        assert facts.value("created_at") == "2026-03-29T01:30:00.000000Z"
+        assert facts.value("trigger.cart.id") == "c1"
+        assert facts.value("trigger.cart.other") is None
+        assert facts.value("nothing.at.all") is None
+        assert (facts.consent("email", "marketing"), facts.score("fit"), facts.has_tag("vip")) == (None, 0.0, False)
+
+
+def test_facts_of_nobody(db: Database) -> None:
+    with db.read() as session, pytest.raises(NotFound):
+        SqlFacts(session, "nobody", as_of=AS_OF).value("email")
+
+
+def test_facts_read_little(db: Database) -> None:
+    """One SELECT for the contact, one for all scores; the same event term is not counted twice at one instant."""
+    from sqlalchemy import event as listen
+
+    with db.write() as session:
+        session.add(Contact(id="ada", created_at=AS_OF, updated_at=AS_OF))
+    said: list[str] = []
+    listen.listen(db.engine, "before_cursor_execute", lambda *args: said.append(args[2]))
+    rule = parse_rule(
+        {
+            "rules": [
+                {"field": "plan", "operator": "null"},
+                {"field": "email", "operator": "null"},
+                {"score": "fit", "operator": "<", "value": 1},
+                {"score": "other", "operator": "<", "value": 1},
+                {"event": "Order Completed", "did": False},
+            ]
+        }
+    )
+    with db.read() as session:
+        facts = SqlFacts(session, "ada", as_of=AS_OF)
+        assert holds(rule, facts, AS_OF)
+        assert all(row["result"] for row in explain(rule, facts, AS_OF))
+    assert len([text for text in said if text.startswith("SELECT")]) == 3
+
+
+def test_true_and_one_are_different_questions(db: Database) -> None:
+    """They are equal to Python, so a cache by equality would mix them up."""
+    with db.write() as session:
+        session.add(Contact(id="ada", created_at=AS_OF, updated_at=AS_OF))
+        session.flush()
+        session.add(Event(contact_id="ada", name="Set", properties={"on": True}, message_id="1", occurred_at=AS_OF, received_at=AS_OF))
+    with db.read() as session:
+        facts = SqlFacts(session, "ada", as_of=AS_OF)
+        asked = [{"event": "Set", "where": {"rules": [{"field": "on", "operator": "=", "value": value}]}} for value in (True, 1, 1.0)]
+        assert [holds(parse_rule(rule), facts, AS_OF) for rule in asked] == [True, False, False]
+
+
+def test_owners_and_working_hours_come_from_the_workspace(db: Database) -> None:
+    with db.write() as session:
+        session.add(Member(id="m1", name="Eva", email="eva@example.org", created_at=AS_OF, absent_until=AS_OF + timedelta(days=1)))
+        session.add(Member(id="m2", name="Max", email="max@example.org", created_at=AS_OF))
+        session.add(Rotation(pool="sales", name="Sales", members=["m1", "m2"]))
+        session.add(Contact(id="ada", created_at=AS_OF, updated_at=AS_OF))
+        hours = {"zone": "Europe/Vienna", "hours": {"0": ["09:00", "16:00"]}, "days_off": ["2026-12-25"]}
+        session.add(WorkspaceSetting(name="calendar", value=hours, updated_at=AS_OF))
+    with db.read() as session:
+        facts = SqlFacts(session, "ada", as_of=AS_OF)
+        assert facts.next_owner("sales") == "m2"
+        assert facts.next_owner("nobody") is None
+        assert facts.calendar().zone == "Europe/Vienna"
+        assert list(facts.calendar().hours) == [0]
+        assert facts.calendar().days_off == {"2026-12-25"}
+
+
+def test_working_hours_have_a_default(db: Database) -> None:
+    with db.read() as session:
+        assert sorted(load_calendar(session).hours) == [0, 1, 2, 3, 4]

@@ -1,0 +1,192 @@
+"""A small world for the engine: a database, published journeys, contacts and events, and a performer that only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from activities.effect import Effects, perform
+from activities.gate import Pass, Verdict
+from activities.ledger import messages
+from activities.performer import Draft, Job
+from activities.providers.provider import Answer, Doubt
+from crm.events import append_event
+from engine import publish as publishing
+from engine.clock import Clock
+from engine.live import Engine
+from engine.router import route
+from engine.state import Instruction
+from engine.step import Moved, runs, step
+from engine.wakeups import Wakeups
+from journeys.calls import activity_of
+from journeys.nodes import Palette
+from models import Contact, Database, Template, Trail, new_id
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+REFERENCE: dict[str, Any] = {
+    "spec": 1,
+    "key": "reference",
+    "name": "Reference",
+    "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]},
+    "start": "hello",
+    "nodes": {
+        "hello": {"kind": "send_email", "template": "a"},
+        "day": {"kind": "wait", "duration": "P1D"},
+        "opened": {"kind": "if_else", "rule": {"combinator": "and", "rules": [{"message": "opened", "node": "hello"}]}},
+        "thanks": {"kind": "send_email", "template": "a"},
+        "nudge": {"kind": "send_email", "template": "a"},
+        "two_days": {"kind": "wait", "duration": "P2D"},
+        "last": {"kind": "send_email", "template": "a"},
+        "end": {"kind": "exit"},
+    },
+    "edges": [
+        {"from": "hello", "outlet": "sent", "to": "day"},
+        {"from": "day", "to": "opened"},
+        {"from": "opened", "outlet": "yes", "to": "thanks"},
+        {"from": "opened", "outlet": "no", "to": "nudge"},
+        {"from": "thanks", "outlet": "sent", "to": "two_days"},
+        {"from": "nudge", "outlet": "sent", "to": "two_days"},
+        {"from": "two_days", "to": "last"},
+        {"from": "last", "outlet": "sent", "to": "end"},
+    ],
+}
+
+
+@dataclass
+class Counting:
+    """A performer that sends to nobody and counts; what it shall raise can be put into `failures`."""
+
+    name: str = "counting"
+    doubt: Doubt = "idempotent"
+    timeout_seconds: float = 5.0
+    outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})
+    received: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    failures: list[Exception] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        return Draft(payload=job.call.input)
+
+    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+        return self.verdicts.pop(0) if self.verdicts else Pass("nobody@example.org")
+
+    def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
+        return {}
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.received.append(job.once_key)
+        self.known.add(job.once_key)
+        return Answer(provider_id=job.once_key)
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return Answer(provider_id=once_key) if once_key in self.known else None
+
+    def bounced(self, session: Session, job: Job, address: str) -> None:
+        """Nothing to remember."""
+
+
+@dataclass
+class World:
+    """The engine with helpers that read like a story. `now` is the virtual clock; `walk` plays the workflow of a run."""
+
+    engine: Engine
+    performer: Counting
+    effects: Effects
+    now: datetime = START
+
+    @property
+    def db(self) -> Database:
+        return self.engine.db
+
+    def publish(self, document: Mapping[str, Any], **changes: Any) -> str:
+        """Creates (or edits) and publishes a journey; returns its id."""
+        document = {**document, **changes}
+        with self.db.write() as session:
+            try:
+                journey = publishing.get_journey(session, document["key"])
+            except Exception:
+                journey = publishing.create_journey(session, document, "test", self.now)
+            else:
+                journey = publishing.save_draft(session, journey.id, document, journey.revision, "test", self.now)
+            publishing.publish(self.engine, session, journey.id, "test", "", self.now)
+            return journey.id
+
+    def contact(self, **fields: Any) -> str:
+        with self.db.write() as session:
+            id = new_id()
+            session.add(Contact(id=id, created_at=self.now, updated_at=self.now, email=f"{id}@example.org", **fields))
+            return id
+
+    def happens(self, contact_id: str, name: str, properties: Mapping[str, Any] | None = None, **more: Any) -> Wakeups:
+        """An event arrives, as ingestion does it."""
+        with self.db.write() as session:
+            event = append_event(session, contact_id, "track", name, properties or {}, self.now, source="test", routed=True, **more)
+            return route(self.engine, session, [event], self.now)
+
+    def run(self, wakeups: Wakeups) -> str:
+        [run_id] = wakeups.starts
+        return run_id
+
+    def row(self, run_id: str) -> Any:
+        with self.db.read() as session:
+            return session.execute(select(runs).where(runs.c.id == run_id)).one()
+
+    def trail(self, run_id: str) -> list[tuple[str, str, str]]:
+        with self.db.read() as session:
+            lines = session.scalars(select(Trail).where(Trail.run_id == run_id).order_by(Trail.step, Trail.seq)).all()
+            return [(line.node, line.what, line.outlet) for line in lines]
+
+    def messages(self, run_id: str) -> list[Any]:
+        with self.db.read() as session:
+            return list(session.execute(select(messages).where(messages.c.run_id == run_id).order_by(messages.c.planned_at)))
+
+    def step(self, run_id: str, number: int | None = None) -> Moved:
+        number = self.row(run_id).step if number is None else number
+        return step(self.engine, run_id, number, self.now)
+
+    def perform(self, run_id: str, number: int | None = None) -> Moved:
+        number = self.row(run_id).step if number is None else number
+        return perform(self.effects, activity_of("email"), run_id, number, self.now)
+
+    def walk(self, run_id: str, *, until: datetime | None = None) -> Instruction:
+        """Plays the run's workflow up to `until` (the virtual clock jumps from wait to wait), or to its end."""
+        instruction: Instruction = self.row(run_id).instruction
+        for _ in range(1_000):
+            if instruction["op"] == "end":
+                return instruction
+            if instruction["op"] == "wait":
+                wakes = datetime.fromisoformat(instruction["until"]) if instruction["until"] else None
+                if wakes is None or (until is not None and wakes > until):
+                    self.now = until or self.now
+                    return instruction
+                self.now = max(self.now, wakes)
+            calls = instruction["op"] == "do" or "then" in instruction
+            moved = self.perform(run_id, instruction["step"]) if calls else self.step(run_id, instruction["step"])
+            instruction = moved.instruction
+        raise AssertionError("the run does not end")
+
+    def later(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def world(db: Database) -> World:
+    engine = Engine(db, Clock(), Palette.built_in(), (b"k" * 32,))
+    performer = Counting()
+    with db.write() as session:
+        session.add(Template(key="a", name="A", message_class="transactional", created_at=START, updated_at=START))
+    return World(engine, performer, Effects(engine, {"email": performer}))
+
+
+@pytest.fixture
+def reference() -> dict[str, Any]:
+    return dict(REFERENCE, settings={"message_class": "transactional"})

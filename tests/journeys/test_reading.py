@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from journeys.document import MAX_DOCUMENT_BYTES, MAX_NODES, canonical, digest, pretty
+from journeys.errors import Invalid, PfadwerkError, TooLarge
+from journeys.reading import read
+from tests.journeys.graphs import documents
+
+SMALL = {"key": "j", "name": "J"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(documents())
+def test_the_pretty_text_reads_back_as_the_same_document(raw: dict[str, Any]) -> None:
+    journey = read(raw)
+    again = read(pretty(journey))
+    assert canonical(again) == canonical(journey)
+    assert pretty(again) == pretty(journey)
+
+
+def test_positions_do_not_change_the_digest() -> None:
+    assert digest(read(SMALL)) == digest(read({**SMALL, "ui": {"a": {"x": 1}}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "this is not JSON: Expecting value in line 1, column 1"),
+        ("{", "this is not JSON"),
+        (b"\xff\xfe", "this is not JSON"),
+        ('{"key": NaN}', "NaN is not a JSON number"),
+        ("1" * 5_000, "this is not JSON"),
+        ("[]", "expected a journey document"),
+        ('"x"', "expected a journey document"),
+        ("{}", "not a valid journey document"),
+        ('{"key": "j", "name": "J", "spec": "1"}', "whole number"),
+        ('{"key": "j", "name": "J", "spec": 99}', "format version 99"),
+    ],
+)
+def test_what_is_no_document_is_refused_in_a_sentence(text: str | bytes, said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(text)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"ui":' * 70 + "1" + "}" * 70, " " * (MAX_DOCUMENT_BYTES + 1)])
+def test_what_is_too_deep_or_too_large_is_refused(text: str) -> None:
+    with pytest.raises(TooLarge):
+        read(text)
+
+
+def test_too_many_nodes_are_refused() -> None:
+    with pytest.raises(Invalid, match="at most"):
+        read({**SMALL, "nodes": {f"n{i}": {} for i in range(MAX_NODES + 1)}})
+
+
+def test_every_problem_is_named_with_its_place() -> None:
+    with pytest.raises(Invalid) as refused:
+        read(
+            {
+                "key": "Not a key",
+                "name": "",
+                "entry": {"triggers": [{"type": "event", "where": 1}, {"type": "moon"}]},
+                "edges": [{"to": "a"}],
+                "surprise": 1,
+            }
+        )
+    assert {(issue.field, issue.message) for issue in refused.value.issues} == {
+        ("key", "Not in the expected form (^[a-z0-9][a-z0-9_-]{0,63}$)."),
+        ("name", "Too short: at least 1 characters."),
+        ("entry.triggers.0.event", "This is needed."),
+        ("entry.triggers.0.where", "Must be an object."),
+        ("entry.triggers.1", refused.value.issues[4].message),
+        ("edges.0.from", "This is needed."),
+        ("surprise", "There is no such field."),
+    }
+
+
+def test_what_was_typed_in_is_not_repeated() -> None:
+    with pytest.raises(Invalid) as refused:
+        read({"key": "ada@example.com", "name": "J", "goal": {"event": {"secret": "ada@example.com"}}})
+    assert "ada@example.com" not in json.dumps([issue.model_dump() for issue in refused.value.issues])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_rubbish_is_refused_in_a_sentence(rubbish: str | bytes) -> None:
+    with pytest.raises(PfadwerkError):
+        read(rubbish)
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents(max_nodes=6), st.data())
+def test_a_spoilt_document_is_read_or_refused(raw: dict[str, Any], data: st.DataObject) -> None:
+    text = json.dumps(raw)
+    at = data.draw(st.integers(0, len(text) - 1))
+    spoilt = text[:at] + data.draw(st.sampled_from(['"', "}", "[", "0", "\\", "null", "\ud800"])) + text[at + 1 :]
+    with suppress(PfadwerkError):  # anything else is a bug
+        assert read(spoilt).key

@@ -1,0 +1,346 @@
+"""The house rules that a machine can check: locks, arrows, determinism, containers, documents."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journeys", "models", "reports")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def our_files() -> list[Path]:
+    """Every file that belongs to the project, by git where there is a repository, else by looking."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = listed.stdout.splitlines() if listed.returncode == 0 else [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
+    return [ROOT / name for name in names if (ROOT / name).is_file() and not name.startswith((".venv/", ".git/", ".pfadwerk/"))]
+
+
+def pages() -> list[Path]:
+    return [path for path in our_files() if path.suffix == ".md"]
+
+
+# --- Locked packages ---
+
+
+def locked(lock: str) -> dict[str, list[str]]:
+    """Package -> its lines in the lock file."""
+    packages: dict[str, list[str]] = {}
+    for line in (ROOT / lock).read_text().splitlines():
+        if not line.startswith(" "):
+            packages[re.split(r"[=\[ ]", line)[0]] = []
+        packages[list(packages)[-1]].append(line)
+    return packages
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_pins_every_version_with_hashes_and_names_no_address(lock: str) -> None:
+    for name, (first, *rest) in locked(lock).items():
+        assert "==" in first, name
+        assert rest, name
+        assert all(line.strip().startswith("--hash=sha256:") for line in rest), name
+    assert "://" not in (ROOT / lock).read_text()
+    assert "--index" not in (ROOT / lock).read_text()
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=; ]", requirement)[0].lower().replace("_", "-")
+
+
+def test_what_is_required_is_locked() -> None:
+    project = PROJECT["project"]
+    assert {_name(one) for one in project["dependencies"]} <= set(locked("requirements.lock"))
+    assert {_name(one) for one in project["optional-dependencies"]["dev"]} <= set(locked("requirements-dev.lock"))
+    assert {_name(one) for one in PROJECT["build-system"]["requires"]} <= set(locked("requirements-build.lock"))
+
+
+def test_the_tests_use_the_versions_that_run() -> None:
+    run, dev = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert {name: lines for name, lines in dev.items() if name in run} == run
+
+
+def test_every_room_is_in_the_wheel_and_is_linted() -> None:
+    packages = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    contracts = (ROOT / ".importlinter").read_text()
+    for room in ROOMS:
+        assert room in packages
+        assert f"\n    {room}\n" in contracts
+        assert (ROOT / room / "__init__.py").exists(), f"{room} is no package, so lint-imports cannot see it"
+
+
+# --- Arrows and determinism ---
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the rooms, to break rules in."""
+    folder = tmp_path_factory.mktemp("copy")
+    for room in ROOMS:
+        shutil.copytree(
+            ROOT / room, folder / room, ignore=lambda _, names: [name for name in names if not name.endswith(".py") and "." in name]
+        )
+    shutil.copy(ROOT / ".importlinter", folder)
+    return folder
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "300"}
+    return subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_arrows_hold(copy: Path) -> None:
+    linted = lint_imports(copy)
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_forbidden_arrows_are_seen(copy: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(copy, broken)
+    planted = {
+        "journeys/planted.py": "import random\nimport sqlalchemy\n",
+        "engine/planted.py": "import activities\n",
+        "engine/state.py": "import temporalio\n",
+        "models/planted.py": "from journeys import facts\n",
+        "crm/planted.py": "import engine\n",
+        "reports/planted.py": "import settings\n",
+        "activities/planted.py": "import engine.router\n",
+        "api/planted.py": "import worker\n",
+    }
+    for name, text in planted.items():
+        file = broken / name
+        file.write_text((file.read_text() if file.exists() else "") + "\n" + text)
+    linted = lint_imports(broken)
+    assert linted.returncode == 1
+    for chain in (
+        "journeys.planted -> random",
+        "journeys.planted -> sqlalchemy",
+        "engine.planted -> activities",
+        "engine.state -> temporalio",
+        "models.planted -> journeys.facts",
+        "crm.planted -> engine",
+        "reports.planted -> settings",
+        "activities.planted -> engine.router",
+        "api.planted -> worker",
+    ):
+        assert chain in linted.stdout
+
+
+UNSTEADY = "import os\nimport random\nimport time\nimport uuid\nfrom datetime import UTC, datetime\n\nX = (datetime.now(UTC), time.time(), random.random(), os.environ, uuid.uuid4())\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "banned"),
+    [
+        ("journeys/planted.py", 5),
+        ("journeys/nodes/planted.py", 5),
+        *[(f"engine/{name}.py", 5) for name in ("advance", "facts", "state", "simulate", "workflow")],
+        ("engine/step.py", 0),
+        ("crm/planted.py", 0),
+    ],
+)
+def test_clock_chance_and_environment_are_banned_where_it_matters(file: str, banned: int) -> None:
+    command = [
+        BIN / "ruff",
+        "check",
+        "--no-cache",
+        "--select",
+        "TID251",
+        "--output-format",
+        "concise",
+        "--stdin-filename",
+        ROOT / file,
+        "-",
+    ]
+    linted = subprocess.run(command, input=UNSTEADY, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert linted.stdout.count("TID251") == banned, linted.stdout
+
+
+# --- Make, CI and containers ---
+
+
+def test_make_alone_lists_every_target() -> None:
+    listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("run", "test", "check", "bench", "soak", "lock", "migrations-check", "help"):
+        assert re.search(rf"make {target} +\w", listed), target
+
+
+def test_a_python_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit\nexit 1\n')
+    old.chmod(0o755)
+    made = subprocess.run(
+        ["sh", ".ci/venv", tmp_path / "venv"], cwd=ROOT, env={**os.environ, "PYTHON": str(old)}, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 1
+    assert "Pfadwerk needs Python 3.11, 3.12 or 3.13 with its venv module, and Python 3.9.2 was found" in made.stderr
+
+
+@pytest.mark.parametrize("script", [".ci/run", ".ci/venv", "tests/prepare.sh"])
+def test_scripts_can_be_run_and_stop_at_the_first_error(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & stat.S_IXUSR
+    text = (ROOT / script).read_text()
+    assert re.search(r"^set -eu", text, re.MULTILINE)
+    shell = text.splitlines()[0].rpartition("/")[2].rpartition(" ")[2]
+    subprocess.run([shell, "-n", ROOT / script], check=True)
+
+
+def test_postgresql_missing_is_told_and_fails_in_ci(tmp_path: Path) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    (bare / "ls").write_text("#!/bin/sh\nexit 1\n")
+    (bare / "id").write_text("#!/bin/sh\necho 1000\n")
+    for program in bare.iterdir():
+        program.chmod(0o755)
+    shell = shutil.which("sh")
+    assert shell
+
+    def prepare(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [shell, ROOT / "tests/prepare.sh"], env={"PATH": str(bare), **environment}, capture_output=True, text=True, check=False
+        )
+
+    assert prepare().returncode == 0
+    assert prepare(CI="true").returncode == 1
+    assert "the tests that need it are left out" in prepare().stderr
+
+
+def test_the_image_is_locked_and_not_root() -> None:
+    lines = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes" in lines
+    last_stage = lines.rpartition("\nFROM ")[2]
+    assert "USER pfadwerk" in last_stage
+    assert last_stage.index("USER pfadwerk") < last_stage.index("ENTRYPOINT")
+    for source in re.findall(r"^COPY ([^-].*) \S+$", lines, re.MULTILINE):
+        assert all((ROOT / name).exists() for name in source.split())
+
+
+def test_the_image_holds_every_room_and_nothing_else() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert allowed >= {*wheel["packages"], *wheel["include"], "pyproject.toml", "README.md", "LICENSE"}
+    assert not allowed & {"tests", ".pfadwerk", ".env", ".git"}
+
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+# The part of the Compose specification that the file uses: key -> the types its value may have.
+# Source: compose-spec/compose-spec, schema/compose-spec.json.
+SERVICE_KEYS: dict[str, tuple[type, ...]] = {
+    "build": (str, dict),
+    "cap_drop": (list,),
+    "command": (str, list),
+    "configs": (list,),
+    "depends_on": (list, dict),
+    "environment": (list, dict),
+    "healthcheck": (dict,),
+    "image": (str,),
+    "ports": (list,),
+    "read_only": (bool,),
+    "restart": (str,),
+    "security_opt": (list,),
+    "stop_grace_period": (str,),
+    "tmpfs": (str, list),
+    "volumes": (list,),
+}
+CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
+
+
+def test_the_compose_file_has_the_shape_of_the_specification() -> None:
+    assert {key for key in COMPOSE if not key.startswith("x-")} <= {"services", "volumes", "configs", "networks", "secrets", "name"}
+    for name, service in SERVICES.items():
+        assert set(service) <= set(SERVICE_KEYS), name
+        for key, value in service.items():
+            assert isinstance(value, SERVICE_KEYS[key]), f"{name}.{key}"
+        assert set(service.get("healthcheck", {})) <= {"test", "interval", "timeout", "retries", "start_period", "disable"}
+        for other, how in service.get("depends_on", {}).items():
+            assert other in SERVICES
+            assert how["condition"] in CONDITIONS
+            assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[other]
+        for volume in service.get("volumes", []):
+            assert volume.partition(":")[0] in COMPOSE["volumes"]
+        for config in service.get("configs", []):
+            assert config["source"] in COMPOSE["configs"]
+        assert all(isinstance(value, str) for value in service["environment"].values()) if "environment" in service else True
+
+
+def test_compose_has_every_part_and_the_one_off_step() -> None:
+    assert set(SERVICES) == {"postgres", "temporal", "redis", "mailpit", "setup", "worker", "web"}
+    assert [SERVICES[name]["command"] for name in ("setup", "worker", "web")] == [["setup"], ["worker"], ["api"]]
+    assert SERVICES["setup"]["restart"] == "no"
+    for name in ("worker", "web"):
+        assert SERVICES[name]["depends_on"]["setup"] == {"condition": "service_completed_successfully"}
+
+
+def test_compose_sets_only_settings_that_exist_and_they_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    for name, value in SERVICES["worker"]["environment"].items():
+        filled = re.sub(r"\$\{PFADWERK_SECRET_KEY:\?[^}]*\}", "k1:" + "x" * 32, value)
+        monkeypatch.setenv(name, re.sub(r"\$\{(\w+):\?[^}]*\}", "something", filled))
+    settings = Settings.load(home=tmp_path)
+    assert settings.database_url == "postgresql://pfadwerk:something@postgres:5432/pfadwerk"
+    assert settings.smtp_host == "mailpit"
+
+
+def test_compose_has_no_default_password_and_opens_nothing_to_the_world() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for secret in re.findall(r"^ +\w*(?:PASSWORD|PWD|SECRET_KEY)\w*: *(\S.*)$", text, re.MULTILINE):
+        assert re.match(r"\$\{\w+:\?.+\}", secret), secret
+    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+    assert all(re.search(r":v?\d", service["image"]) or service["image"] == "pfadwerk:local" for service in SERVICES.values()), (
+        "images have versions"
+    )
+
+
+# --- Documents ---
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages()
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_the_version_is_in_the_changelog_or_still_open() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {PROJECT['project']['version']}" in text or "## Unreleased" in text
+
+
+def test_decisions_are_numbered_without_gaps_and_are_short() -> None:
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [file.name[:3] for file in files] == [f"{number:03}" for number in range(1, len(files) + 1)]
+    for file in files:
+        assert file.read_text().startswith(f"# {file.name[:3]}: "), file.name
+        assert len(file.read_text().splitlines()) <= 60, file.name
+
+
+def test_no_file_names_a_machine_of_ours() -> None:
+    """Absolute paths of a developer's machine, and private package hosts, tell strangers nothing and break for them."""
+    pattern = re.compile(r"(?<![\w.])/(?:work|home/\w+|Users/\w+|root)/(?:main|shared|scratch|src|projects?)\b|find-links|index-url\s*=")
+    found = [
+        str(file.relative_to(ROOT))
+        for file in our_files()
+        if file != Path(__file__) and file.suffix in {".py", ".md", ".toml", ".sh", ".yml", ".yaml", ".lock", ".json", ""}
+        if pattern.search(file.read_text(errors="replace"))
+    ]
+    assert found == []
