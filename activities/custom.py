@@ -60,7 +60,7 @@ def _package(point: EntryPoint) -> str:
 def _from_folders(folders: Iterable[Path]) -> Iterator[tuple[str, Any]]:
     for folder in folders:
         if not folder.is_dir():
-            raise Misconfigured(f"the folder of custom activities {folder} does not exist: create it or change custom_activities")
+            raise Misconfigured(f"the folder of custom activities {folder} does not exist: create it or change PFADWERK_ACTIVITY_FOLDERS")
         for file in sorted(folder.glob("*.py")):
             if not file.name.startswith("_"):
                 yield str(file), _module(file)

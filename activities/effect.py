@@ -171,10 +171,8 @@ def _enter_ledger(engine: Engine, session: Session, performer: Performer, job: J
             return _Ask()
         case ledger.Doubtful() if performer.doubt == "blind":
             return _answer_in(session, engine, performer, job, "uncertain", "no_answer")
-        case ledger.Doubtful(planned_at=planned_at, attempts=attempts):
+        case ledger.Doubtful(planned_at=planned_at, attempts=attempts) | ledger.Fresh(planned_at=planned_at, attempts=attempts):
             return _through_gate(engine, session, performer, job, draft, planned_at, attempts)
-        case ledger.Fresh(planned_at=planned_at):
-            return _through_gate(engine, session, performer, job, draft, planned_at, 0)
 
 
 def _through_gate(
@@ -271,7 +269,9 @@ def _answer_in(
 ) -> Moved:
     """Writes the answer, and advances the run unless it has gone on or ended meanwhile. The answer stays even if the run gets stuck."""
     fate = {"sent": "sent", "uncertain": "sent", "skipped": "skipped"}.get(status, "failed")
-    given = (answer.raw.get("outlet") if answer else None) or performer.outlets[fate]
+    given = (answer.raw.get("outlet") if answer else None) or performer.outlets.get(fate)
+    if given is None:
+        return _stick(session, job, performer, reason)
     data = {"message_id": ledger.message_id_of(job.once_key), "status": status, **({"reason": reason} if reason else {})}
     data |= dict(answer.raw.get("data", {})) if answer else {}
     values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None, "answer": {"outlet": given, "data": data}}
@@ -286,6 +286,24 @@ def _answer_in(
     if job.call.channel in MESSAGE_CHANNELS:
         _append_event(session, engine, job, status)
     return _go_on(session, engine, job, Performed(outlet=given, data=data))
+
+
+def _stick(session: Session, job: Job, performer: Performer, reason: str) -> Moved:
+    """A call that failed for good and has no way out for that: the run waits for a person, who may have it tried afresh."""
+    ledger.put(
+        session,
+        job.once_key,
+        {**job.fixed, "provider": performer.name},
+        job.as_of,
+        status="planned",
+        reason=reason[:64],
+        attempts=0,
+        claimed_at=None,
+    )
+    row = lock_run(session, job.row.id)
+    if row.ended_at is not None or row.step != job.number:
+        return Moved(row.instruction, Wakeups())
+    return Moved(halt(session, row, job.as_of, "stuck", reason[:200]), Wakeups())
 
 
 MESSAGE_CHANNELS = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard"})
@@ -307,7 +325,9 @@ def _append_event(session: Session, engine: Engine, job: Job, status: str) -> No
     }
     heard = is_heard(engine, session, job.row.contact_id, name)
     key = f"{name}:{properties['message_id']}"
-    append_event(session, job.row.contact_id, "system", name, properties, job.as_of, message_id=key, hops=job.row.hops + 1, routed=not heard)
+    append_event(
+        session, job.row.contact_id, "system", name, properties, job.as_of, message_id=key, hops=job.row.hops + 1, routed=not heard
+    )
 
 
 def _go_on(session: Session, engine: Engine, job: Job, performed: Performed) -> Moved:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from crm import consent, settings, suppression
 from crm.sql import table
 from engine.advance import zone_of
-from journeys.clock import next_opening
+from journeys.clock import earliest_allowed, next_opening
 from journeys.document import QuietHours
 from models import Contact, Message
 

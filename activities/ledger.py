@@ -24,9 +24,10 @@ MARGIN = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Not tried yet, or certainly not sent: it may go through the gate."""
+    """Not tried yet, or certainly not sent in `attempts` calls: it may go through the gate."""
 
     planned_at: datetime
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | D
     if row is None:
         return Fresh(now)
     if row.status in ("planned", "held"):
-        return Fresh(row.planned_at)
+        return Fresh(row.planned_at, row.attempts)
     if row.status == "claimed":
         return InFlight(row.lease_until) if row.lease_until > now else Doubtful(row.planned_at, row.attempts)
     return Done(row.answer.get("outlet", "sent"), row.answer.get("data", {}))

@@ -110,6 +110,10 @@ def _declared(status: int) -> dict[str, Any]:
 
 ADMIN = answers(400, 401, 403, 413, 422, 429, 503)
 """What every address of the admin interface may answer."""
+ONE = {**ADMIN, **answers(404)}
+"""An address that names one thing."""
+CHANGE = {**ONE, **answers(409)}
+"""An address that changes one thing."""
 
 
 def refuse(status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Response:

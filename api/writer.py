@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from api.errors import BUSY, FULL, Unavailable, is_busy, is_out_of_space
 from api.tracking import Tracked
+from crm.catalogue import Learner
 from crm.consent import record_consent
 from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
@@ -33,7 +35,6 @@ from crm.sql import table
 from engine.live import Engine
 from engine.router import route
 from engine.wakeups import Wakeups
-from journeys.errors import PfadwerkError
 from models import Contact, Event
 
 log = logging.getLogger("pfadwerk.ingest")
@@ -100,6 +101,7 @@ class Writer:
         self._arrived = threading.Condition()
         self._stopping = False
         self._wakes: set[asyncio.Task[None]] = set()
+        self._learner = Learner()
         self._thread = threading.Thread(target=self._work, name="ingest-writer", daemon=True)
 
     def start(self) -> None:
@@ -159,9 +161,11 @@ class Writer:
             written, wakeups = self._transaction([call for call, _ in chunk])
         except Unavailable as error:
             return _failed(chunk, error)
-        except (DBAPIError, PfadwerkError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever one event sets off, the thread lives on for the others
             if len(chunk) == 1:
-                log.error("an event cannot be stored: %s", type(error).__name__)
+                # frames only: the text of an error may hold what people are called
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                log.error("an event cannot be stored: %s\n%s", type(error).__name__, frames)
                 chunk[0][1].written.failed += 1
                 self.counts.failed += 1
                 return Wakeups()
@@ -186,7 +190,7 @@ class Writer:
         for attempt in range(ATTEMPTS):
             try:
                 with self.engine.db.write() as session:
-                    done = store(self.engine, session, calls, self.engine.clock.now())
+                    done = store(self.engine, session, calls, self.engine.clock.now(), self._learner)
                 self.counts.transactions += 1
                 return done
             except DBAPIError as error:
@@ -250,7 +254,7 @@ def next_chunk(queue: deque[tuple[Tracked, Rest]]) -> list[tuple[Tracked, Rest]]
     return chunk
 
 
-def store(engine: Engine, session: Session, calls: Sequence[Tracked], now: datetime) -> tuple[list[bool], Wakeups]:
+def store(engine: Engine, session: Session, calls: Sequence[Tracked], now: datetime, learner: Learner) -> tuple[list[bool], Wakeups]:
     """Writes calls in the caller's transaction. Returns for each whether its event is new, and what to wake after the commit.
 
     The number of statements does not grow with the number of plain events.
@@ -263,6 +267,7 @@ def store(engine: Engine, session: Session, calls: Sequence[Tracked], now: datet
     for entry, event_id in zip(taken, ids, strict=True):
         entry.event_id = event_id
     _note_seen(session, taken, now)
+    _learn(session, learner, taken, now)
     wakeups = _route(engine, session, taken, now)
     new = {id(entry.call) for entry in taken if entry.event_id is not None}
     return [id(call) in new for call in calls], wakeups
@@ -369,6 +374,15 @@ def _route(engine: Engine, session: Session, taken: Sequence[_Taken], now: datet
             events.append(cast(Event, Stored(entry.event_id, entry.contact.contact_id, call["type"], call["name"], call["properties"], call["occurred_at"], call["received_at"])))
     session.flush()
     return wakeups | route(engine, session, events, now) if events else wakeups
+
+
+def _learn(session: Session, learner: Learner, taken: Sequence[_Taken], now: datetime) -> None:
+    """Names and types that the catalogue does not know yet; for traffic that is known this is a look into a set."""
+    for entry in taken:
+        learner.see_event(entry.call.row["name"], entry.call.row["properties"])
+        if entry.call.type == "identify":
+            learner.see_fields(entry.call.traits)
+    learner.learn(session, now)
 
 
 def _note_seen(session: Session, taken: Sequence[_Taken], now: datetime) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast, get_args
 
@@ -24,16 +25,22 @@ from models import CatalogueEvent, CatalogueField
 
 TOPIC = "catalogue"
 
-MAX_FIELDS = 2_000
-MAX_EVENTS = 1_000
 MAX_PROPERTIES = 200
-"""Of one event. Past these limits nothing more is learned; declaring is still possible."""
-
 MAX_VALUES = 200
 NAME = re.compile(r'[^".\\\x00-\x1f]+(\.[^".\\\x00-\x1f]+)*')
 TYPES = get_args(Type)
 
 _fields, _events = table(CatalogueField), table(CatalogueEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Most that is learned, together with what is declared; past it the rest stays unknown. Declaring is still possible."""
+
+    fields: int = 2_000
+    events: int = 1_000
+    properties: int = MAX_PROPERTIES
+    """Of one event."""
 
 
 def load_catalogue(session: Session) -> Catalogue:
@@ -125,13 +132,21 @@ def _check_name(name: str) -> None:
 # --- Learning ----------------------------------------------------------------------------------------------------
 
 
-def learn(session: Session, fields: Mapping[str, Any], events: Mapping[str, Mapping[str, Any]], now: datetime) -> bool:
+def learn(
+    session: Session,
+    fields: Mapping[str, Any],
+    events: Mapping[str, Mapping[str, Any]],
+    now: datetime,
+    limits: Limits | None = None,
+) -> bool:
     """Adds what traffic showed: contact fields (name -> a value) and events (name -> properties). Tells whether anything was new.
 
     Built-in and declared types stay; a learned field that comes in another type becomes `any`. The same again changes nothing, but costs
     a few statements: on a busy door a `Learner` stands before it.
     """
-    learned = [_learn_fields(session, fields, now), *(_learn_event(session, name, seen, now) for name, seen in events.items())]
+    limits = limits or Limits()
+    learned = [_learn_fields(session, fields, now, limits)]
+    learned += [_learn_event(session, name, seen, now, limits) for name, seen in events.items()]
     if any(learned):
         bump(session, TOPIC)
     return any(learned)
@@ -175,12 +190,12 @@ class Learner:
         return fresh
 
 
-def _learn_fields(session: Session, fields: Mapping[str, Any], now: datetime) -> bool:
+def _learn_fields(session: Session, fields: Mapping[str, Any], now: datetime, limits: Limits) -> bool:
     seen = {name: type for name, type in _typed(fields) if name not in CONTACT_COLUMNS}
     if not seen:
         return False
     known = {row.name: row for row in session.execute(select(_fields).where(_fields.c.name.in_(seen)))}
-    room = MAX_FIELDS - _count(session, _fields)
+    room = limits.fields - _count(session, _fields)
     new = [name for name in seen if name not in known][: max(room, 0)]
     if new:
         rows = [{"name": name, "type": seen[name], "title": "", "origin": "learned", "values": [], "first_seen_at": now} for name in new]
@@ -191,7 +206,7 @@ def _learn_fields(session: Session, fields: Mapping[str, Any], now: datetime) ->
     return bool(new or blurred)
 
 
-def _learn_event(session: Session, name: str, properties: Mapping[str, Any], now: datetime) -> bool:
+def _learn_event(session: Session, name: str, properties: Mapping[str, Any], now: datetime, limits: Limits) -> bool:
     if not 0 < len(name) <= 200:
         return False
     built_in = Catalogue.built_in().event(name)
@@ -199,30 +214,30 @@ def _learn_event(session: Session, name: str, properties: Mapping[str, Any], now
     seen = {path: type for path, type in _typed(properties) if path not in spoken_for}
     row = session.execute(select(_events).where(_events.c.name == name)).one_or_none()
     if row is None:
-        return (built_in is None or bool(seen)) and _add_event(session, name, seen, now)
+        return (built_in is None or bool(seen)) and _add_event(session, name, seen, now, limits)
     if row.origin != "learned":
         return False
-    merged = _merged(row.properties, seen)
+    merged = _merged(row.properties, seen, limits.properties)
     if merged == row.properties:
         return False
     session.execute(update(_events).where(_events.c.name == name).values(properties=merged))
     return True
 
 
-def _add_event(session: Session, name: str, properties: Mapping[str, str], now: datetime) -> bool:
-    if _count(session, _events) >= MAX_EVENTS:
+def _add_event(session: Session, name: str, properties: Mapping[str, str], now: datetime, limits: Limits) -> bool:
+    if _count(session, _events) >= limits.events:
         return False
-    row = {"name": name, "title": "", "properties": _merged({}, properties), "origin": "learned", "first_seen_at": now}
+    row = {"name": name, "title": "", "properties": _merged({}, properties, limits.properties), "origin": "learned", "first_seen_at": now}
     session.execute(upsert(session, CatalogueEvent).on_conflict_do_nothing(index_elements=["name"]), row)
     return True
 
 
-def _merged(known: Mapping[str, str], seen: Mapping[str, str]) -> dict[str, str]:
+def _merged(known: Mapping[str, str], seen: Mapping[str, str], most: int) -> dict[str, str]:
     merged = dict(known)
     for path, type in seen.items():
         if path in merged:
             merged[path] = _joined(merged[path], type)
-        elif len(merged) < MAX_PROPERTIES:
+        elif len(merged) < most:
             merged[path] = type
     return merged
 

@@ -121,12 +121,12 @@ def _kept(session: Session, loser: Contact) -> dict[str, Any]:
     """What the loser was, for people who have to undo or explain a merge."""
     names = session.execute(select(Identity.kind, Identity.value).where(Identity.contact_id == loser.id))
     states = session.scalars(select(ConsentState).where(ConsentState.contact_id == loser.id))
-    scores = session.execute(select(Score.score_group, Score.value).where(Score.contact_id == loser.id))
+    scores = session.scalars(select(Score).where(Score.contact_id == loser.id))
     return {
         "contact": loser.model_dump(mode="json"),
         "names": sorted([kind, value] for kind, value in names),
         "tags": sorted(session.scalars(select(Tag.tag).where(Tag.contact_id == loser.id))),
-        "scores": dict(scores.tuples().all()),
+        "scores": {row.score_group: row.value for row in scores},
         "consents": [[row.channel, row.purpose, row.state, row.said_at.isoformat()] for row in states],
         "runs": sorted(session.scalars(select(Run.id).where(Run.contact_id == loser.id))),
     }

@@ -13,13 +13,9 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from engine.facts import Overlay
-from engine.paths import dig
-from engine.state import State
 from journeys.compile import Program
 from journeys.document import Exit
 from journeys.facts import Facts
-from journeys.nodes.node import Node
 from journeys.rules import explain, holds, matches, next_flip, topics
 from journeys.values import (
     Branch,
@@ -38,6 +34,10 @@ from journeys.values import (
     WaitFor,
     WaitUntil,
 )
+
+from engine.facts import Overlay
+from engine.paths import dig
+from engine.state import State
 
 MAX_WALK = 1_000
 """Nodes one walk may pass; a program that needs more goes round without waiting."""
@@ -264,7 +264,12 @@ class _Walk:
         if any(self._exits_on(exit_, event) for exit_ in self.program.exit_when):
             return "exit"
         goal = self.program.goal
-        if goal and goal.ends_run and goal.event == event.name and (goal.where is None or matches(goal.where, event.properties, self.as_of)):
+        if (
+            goal
+            and goal.ends_run
+            and goal.event == event.name
+            and (goal.where is None or matches(goal.where, event.properties, self.as_of))
+        ):
             return "goal"
         return None
 

@@ -6,13 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
-from sqlalchemy.orm import Session
-
 from crm import profile, scores, tasks, team
 from crm.sql import table
-from engine.live import Engine
-from engine.wakeups import Wakeups
 from journeys.values import (
     AddTag,
     Change,
@@ -25,6 +20,11 @@ from journeys.values import (
     StartJourney,
 )
 from models import Event, Run
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from engine.live import Engine
+from engine.wakeups import Wakeups
 
 runs = table(Run)
 
@@ -78,7 +78,9 @@ def _other_journey(engine: Engine, session: Session, run: Row[Any], change: Star
         entered = enrol(engine, session, live, run.contact_id, now, data={**run.trigger, **change.data}, hops=run.hops + 1)
         return entered.wakeups if isinstance(entered, Entered) else Wakeups()
     wakeups = Wakeups()
-    others = select(runs).where(runs.c.journey_id == live.id, runs.c.contact_id == run.contact_id, runs.c.ended_at.is_(None), runs.c.id != run.id)
+    others = select(runs).where(
+        runs.c.journey_id == live.id, runs.c.contact_id == run.contact_id, runs.c.ended_at.is_(None), runs.c.id != run.id
+    )
     for other in session.execute(others.order_by(runs.c.id)).all():
         end_locked(session, other.id, "ended_by_journey", now)
         wakeups.ring(other.id)

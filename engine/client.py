@@ -6,14 +6,21 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from journeys.calls import BELL, JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.runtime import Runtime
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from engine.state import Instruction
 from engine.wakeups import Start, Wakeups
-from journeys.calls import BELL, JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +28,6 @@ JOURNEY = SearchAttributeKey.for_keyword(JOURNEY_ATTRIBUTE)
 AT_ONCE = 50
 """Calls to the server in flight."""
 RPC_TIMEOUT = timedelta(seconds=10)
-
 
 
 class Temporal:
@@ -33,9 +39,14 @@ class Temporal:
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def connect(cls, address: str, namespace: str) -> Temporal:
+    async def connect(
+        cls, address: str, namespace: str, *, tls: bool = False, api_key: str | None = None, runtime: Runtime | None = None
+    ) -> Temporal:
         """Connects; raises RuntimeError if nobody listens at `address`."""
-        return cls(await Client.connect(address, namespace=namespace, grpc_compression=GrpcCompression.NONE))
+        client = await Client.connect(
+            address, namespace=namespace, tls=tls, api_key=api_key, runtime=runtime, grpc_compression=GrpcCompression.NONE
+        )
+        return cls(client)
 
     async def wake(self, wakeups: Wakeups) -> int:
         """Starts and rings; returns how many could not be told. Never raises for them."""

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
-from sqlalchemy.orm import Session
-
 from crm.facts import SqlFacts
 from crm.sql import table
-from engine.live import Engine, LiveJourney
-from engine.paths import dig
-from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
-from engine.wakeups import Wakeups
 from journeys.draws import draw
 from journeys.rules import explain, holds
 from journeys.values import RunInfo
 from models import Contact, Event, Refusal, Run, Subscription, new_id
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from engine.live import Engine, LiveJourney
+from engine.paths import dig
+from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
+from engine.wakeups import Wakeups
 
 runs = table(Run)
 contacts = table(Contact)
@@ -140,7 +140,11 @@ def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
     cap = live.program.entry.cap
     if cap is None:
         return None
-    recent = select(runs.c.id).where(runs.c.journey_id == live.id, runs.c.started_at > now - cap.per, runs.c.status != "held_out").limit(cap.count)
+    recent = (
+        select(runs.c.id)
+        .where(runs.c.journey_id == live.id, runs.c.started_at > now - cap.per, runs.c.status != "held_out")
+        .limit(cap.count)
+    )
     entered = session.execute(select(func.count()).select_from(recent.subquery())).scalar_one()
     return Refused("cap", {"count": cap.count}) if entered >= cap.count else None
 

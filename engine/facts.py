@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.paths import dig
 from journeys.facts import Calendar, Facts, Occurrences
 from journeys.values import AddTag, Change, ChangeScore, RemoveTag, SetFields, SetOwner
 
@@ -42,7 +43,8 @@ class Overlay:
     def value(self, name: str) -> Any:
         if name in self._fields:
             return self._fields[name]
-        return self.beneath.value(name)
+        head, dot, rest = name.partition(".")
+        return dig(self._fields[head], rest) if dot and head in self._fields else self.beneath.value(name)
 
     def has_tag(self, tag: str) -> bool:
         known = self._tags.get(tag)

@@ -11,14 +11,16 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from typing import Any, cast
 
 from crm import tasks
 from crm.sql import changed_rows, table
+from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
 from engine import clocktriggers, migrate
 from engine.client import Temporal
 from engine.live import Engine
@@ -27,7 +29,6 @@ from engine.runs import end_locked
 from engine.state import Instruction
 from engine.step import WAIT_FOR_BELL, lock_run
 from engine.wakeups import Wakeups
-from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Keeper:
     def move_migrations(self) -> Wakeups:
         """The next chunk of every running migration."""
         with self.engine.db.read() as session:
-            running = list(session.scalars(select(Migration.id).where(Migration.state == "running").limit(5)))
+            running = list(session.scalars(select(col(Migration.id)).where(col(Migration.state) == "running").limit(5)))
         return self._each(running, lambda session, id: migrate.move_chunk(self.engine, session, id, self.engine.clock.now())[0])
 
     def end_stopped(self) -> Wakeups:
@@ -135,7 +136,9 @@ class Keeper:
     def escalate_tasks(self) -> Wakeups:
         """Tasks past their SLA: handed on; who waits for them hears of it when the event is routed."""
         now = self.engine.clock.now()
-        late = select(Task.id).where(Task.escalated_at.is_(None), Task.state.in_(tasks.OPEN), Task.due_at <= now)  # type: ignore[union-attr,attr-defined,operator]
+        late = select(col(Task.id)).where(
+            col(Task.escalated_at).is_(None), col(Task.state).in_(tasks.OPEN), col(Task.due_at) <= now
+        )
         with self.engine.db.read() as session:
             if session.scalars(late.limit(1)).first() is None:
                 return Wakeups()
@@ -148,13 +151,17 @@ class Keeper:
         now = self.engine.clock.now()
         with self.engine.db.read() as session:
             past = session.execute(
-                select(subscriptions.c.run_id, subscriptions.c.topic).where(subscriptions.c.why == "goal", subscriptions.c.until < now).limit(PAGE)
+                select(subscriptions.c.run_id, subscriptions.c.topic)
+                .where(subscriptions.c.why == "goal", subscriptions.c.until < now)
+                .limit(PAGE)
             ).all()
         if past:
             with self.engine.db.write() as session:
                 for run_id, topic in past:
                     session.execute(
-                        delete(subscriptions).where(subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal")
+                        delete(subscriptions).where(
+                            subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal"
+                        )
                     )
 
     def _each(self, ids: Iterable[str], act: Callable[[Session, str], Wakeups]) -> Wakeups:
@@ -172,7 +179,12 @@ class Keeper:
         now = self.engine.clock.now()
         late = now - self.grace
         with self.engine.db.read() as session:
-            found = [*self._overdue(session, late), *self._unread(session, late), *self._to_resume(session), *self._ended_elsewhere(session, late)]
+            found = [
+                *self._overdue(session, late),
+                *self._unread(session, late),
+                *self._to_resume(session),
+                *self._ended_elsewhere(session, late),
+            ]
         again = now - RING_AGAIN
         self._rung = {run_id: at for run_id, at in self._rung.items() if at > again}
         fresh = [run_id for run_id in dict.fromkeys(found) if run_id not in self._rung]
@@ -203,13 +215,16 @@ class Keeper:
 
     def _to_resume(self, session: Session) -> list[str]:
         live = select(journeys.c.id).where(journeys.c.state == "live")
-        held = select(runs.c.id).where(runs.c.status == "held", runs.c.ended_at.is_(None), runs.c.journey_id.in_(live)).order_by(runs.c.id).limit(PAGE)
+        held = (
+            select(runs.c.id)
+            .where(runs.c.status == "held", runs.c.ended_at.is_(None), runs.c.journey_id.in_(live))
+            .order_by(runs.c.id)
+            .limit(PAGE)
+        )
         return list(session.scalars(held))
 
     def _ended_elsewhere(self, session: Session, late: datetime) -> list[str]:
-        recent = select(runs.c.id).where(
-            runs.c.ended_at < late, runs.c.ended_at > late - RING_AGAIN, runs.c.reason.in_(ENDED_ELSEWHERE)
-        )
+        recent = select(runs.c.id).where(runs.c.ended_at < late, runs.c.ended_at > late - RING_AGAIN, runs.c.reason.in_(ENDED_ELSEWHERE))
         return list(session.scalars(recent.limit(PAGE)))
 
     async def _ring_or_start(self, run_id: str) -> None:
@@ -233,11 +248,12 @@ _startable = (
 )
 
 
-def instruction_of(row: Row[Any]) -> Instruction:
+def instruction_of(row: Any) -> Instruction:
     """What a fresh workflow of this run begins with: the stored instruction, or waiting for a bell where the run is halted."""
     if row.status == "active" and row.instruction:
-        return row.instruction
-    return {**WAIT_FOR_BELL, "step": row.step}
+        return cast(Instruction, row.instruction)
+    waiting: Instruction = {**WAIT_FOR_BELL, "step": row.step}
+    return waiting
 
 
 async def recover(engine: Engine, temporal: Temporal) -> AsyncIterator[tuple[int, int]]:

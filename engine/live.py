@@ -10,20 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from crm.freshness import freshness
-from engine.advance import exit_topics
-from engine.clock import Clock
+from crm.sql import table
 from journeys.compile import Program, compile_journey
 from journeys.document import AttributeTrigger, EventTrigger, ScoreTrigger, Trigger
 from journeys.document import Journey as Document
 from journeys.nodes import Palette
 from journeys.upgrade import upgrade
 from models import Database, Journey, Version
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine.advance import exit_topics
+from engine.clock import Clock
 
 JOURNEYS = "journeys"
+
+journeys_table = table(Journey)
+versions = table(Version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Engine:
         """The compiled program of a version; compiled once per process (a version never changes)."""
         known = self._programs.get(version_id)
         if known is None:
-            row = session.execute(select(Version.document, Version.pins).where(Version.id == version_id)).one()
+            row = session.execute(select(versions.c.document, versions.c.pins).where(versions.c.id == version_id)).one()
             known = self._programs[version_id] = self._compile(row.document, row.pins)
         return known
 
@@ -95,17 +99,23 @@ class Engine:
 
     def _load(self, session: Session, number: int) -> Index:
         rows = session.execute(
-            select(Journey.id, Journey.key, Journey.state, Version.id, Version.number)
-            .join(Version, (Version.journey_id == Journey.id) & (Version.number == Journey.live_version))
-            .order_by(Journey.key)
+            select(
+                journeys_table.c.id, journeys_table.c.key, journeys_table.c.state, versions.c.id.label("version_id"), versions.c.number
+            )
+            .join(versions, (versions.c.journey_id == journeys_table.c.id) & (versions.c.number == journeys_table.c.live_version))
+            .order_by(journeys_table.c.key)
         ).all()
-        journeys = [LiveJourney(*row, program, exit_topics(program)) for row in rows for program in [self.program(session, row[3])]]
+        journeys = [self._live(session, row) for row in rows]
         by_event: dict[str, list[tuple[LiveJourney, Trigger]]] = {}
         for live in journeys:
             for trigger in live.program.entry.triggers:
                 if live.state != "stopped" and (name := trigger_event(trigger)):
                     by_event.setdefault(name, []).append((live, trigger))
         return Index(number, {live.id: live for live in journeys}, {live.key: live for live in journeys}, by_event)
+
+    def _live(self, session: Session, row: Any) -> LiveJourney:
+        program = self.program(session, row.version_id)
+        return LiveJourney(row.id, row.key, row.state, row.version_id, row.number, program, exit_topics(program))
 
 
 def trigger_event(trigger: Trigger) -> str | None:

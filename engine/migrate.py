@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.orm import Session
-
 from crm.audit import record
 from crm.sql import table
+from journeys.compile import Program
+from journeys.errors import Conflict, Invalid, Issue, NotFound
+from models import MigratedRun, Migration, Run, Subscription
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
 from engine.advance import Note, exit_topics
 from engine.live import Engine
 from engine.publish import get_journey, get_version
 from engine.state import Instruction
 from engine.step import lock_run, look_again, subscription, write_trail
 from engine.wakeups import Wakeups
-from journeys.compile import Program
-from journeys.errors import Conflict, Invalid, Issue, NotFound
-from models import MigratedRun, Migration, Run, Subscription
 
 runs = table(Run)
 migrated = table(MigratedRun)
@@ -59,14 +60,21 @@ def preview(engine: Engine, session: Session, journey_id: str, from_version: int
 
 
 def start(
-    engine: Engine, session: Session, journey_id: str, from_version: int, to_version: int, node_map: Mapping[str, str], by: str, now: datetime
+    engine: Engine,
+    session: Session,
+    journey_id: str,
+    from_version: int,
+    to_version: int,
+    node_map: Mapping[str, str],
+    by: str,
+    now: datetime,
 ) -> Migration:
     """Begins a migration; `move_chunk` carries it out.
 
     Raises: NotFound; Invalid as in `preview`; Conflict while another one of this journey is running.
     """
     journey = get_journey(session, journey_id, locked=True)
-    running = session.scalars(select(Migration).where(Migration.journey_id == journey.id, Migration.state == "running")).first()
+    running = session.scalars(select(Migration).where(col(Migration.journey_id) == journey.id, col(Migration.state) == "running")).first()
     if running is not None:
         raise Conflict("a migration of this journey is running already: wait until it is done", migration=running.id)
     _targets(*_programs(engine, session, journey.id, from_version, to_version), node_map)
@@ -116,7 +124,7 @@ def rollback(engine: Engine, session: Session, migration_id: str, by: str, now: 
     if migration.state == "running":
         raise Conflict("the migration is still running: wait until it is done", migration=migration_id)
     wakeups, stayed = Wakeups(), list[str]()
-    for record_ in session.scalars(select(MigratedRun).where(MigratedRun.migration_id == migration_id).order_by(MigratedRun.run_id)):
+    for record_ in session.scalars(select(MigratedRun).where(col(MigratedRun.migration_id) == migration_id).order_by(col(MigratedRun.run_id))):
         row = lock_run(session, record_.run_id)
         if row.step != record_.step_after or row.ended_at is not None:
             stayed.append(row.id)
@@ -174,7 +182,14 @@ def _page(session: Session, migration: Migration, chunk: int) -> list[str]:
 
 
 def _move(
-    engine: Engine, session: Session, migration: Migration, row: Row[Any], targets: Mapping[str, str], new: Program, version_id: str, now: datetime
+    engine: Engine,
+    session: Session,
+    migration: Migration,
+    row: Row[Any],
+    targets: Mapping[str, str],
+    new: Program,
+    version_id: str,
+    now: datetime,
 ) -> bool:
     """Rewrites one run. A call in flight belongs to the old version: such runs follow when their step is done, so they are skipped here."""
     target = targets.get(row.node)
@@ -197,11 +212,20 @@ def _put_back(engine: Engine, session: Session, row: Row[Any], before: Mapping[s
     instruction = look_again(row.step + 1, now)
     _rewrite(session, row, before["version_id"], before["version_number"], before["node"], before["state"], instruction, now)
     _listen_for_exits(session, row, engine.program(session, before["version_id"]))
-    write_trail(session, row.id, before["version_id"], row.step + 1, now, [Note(row.node, "migrated_back", detail={"node": before["node"]})])
+    write_trail(
+        session, row.id, before["version_id"], row.step + 1, now, [Note(row.node, "migrated_back", detail={"node": before["node"]})]
+    )
 
 
 def _rewrite(
-    session: Session, row: Row[Any], version_id: str, number: int, node: str, state: Mapping[str, Any], instruction: Instruction, now: datetime
+    session: Session,
+    row: Row[Any],
+    version_id: str,
+    number: int,
+    node: str,
+    state: Mapping[str, Any],
+    instruction: Instruction,
+    now: datetime,
 ) -> None:
     values = {
         "version_id": version_id,

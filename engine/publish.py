@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
-from sqlalchemy.orm import Session
-
+from crm import secrets
 from crm.audit import record
 from crm.catalogue import load_catalogue
-from crm.sql import table
 from crm.freshness import bump
-from engine.live import JOURNEYS, Engine
-from engine.wakeups import Wakeups
+from crm.sql import table
 from journeys.check import check
 from journeys.compile import compile_journey
 from journeys.document import Journey as Document
@@ -23,6 +19,13 @@ from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.known import Known, KnownTemplate
 from journeys.reading import read
 from models import Journey, Rotation, Run, Template, TemplateVersion, Version, lock
+from sqlalchemy import Select, func, update
+from sqlalchemy import select as sql_select
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from engine.live import JOURNEYS, Engine
+from engine.wakeups import Wakeups
 
 runs = table(Run)
 
@@ -76,23 +79,28 @@ def check_draft(engine: Engine, session: Session, document: Mapping[str, Any]) -
 
 def known(session: Session) -> Known:
     """What a journey may name outside itself."""
-    kinds = {key: kind for key, kind in session.execute(select(Template.key, Template.kind).where(Template.archived_at.is_(None)))}  # type: ignore[union-attr]
-    compiled = {key: variants for key, variants in session.execute(_newest_templates())}
+    kinds = dict(session.execute(select(Template.key, Template.kind).where(col(Template.archived_at).is_(None))).all())
+    compiled: dict[str, Any] = dict(session.execute(_newest_templates()).all())
     return Known(
         templates={key: KnownTemplate(kind, _can_unsubscribe(compiled.get(key, {}))) for key, kind in kinds.items()},
         pools=frozenset(session.scalars(select(Rotation.pool)).all()),
         journeys=frozenset(session.scalars(select(Journey.key)).all()),
+        secrets=frozenset(secrets.names(session)),
     )
 
 
-def _newest_templates() -> Select[tuple[str, dict[str, Any]]]:
-    newest = select(TemplateVersion.key, func.max(TemplateVersion.number).label("number")).group_by(TemplateVersion.key).subquery()
+def _newest_templates() -> Select[Any]:
     versions = table(TemplateVersion)
-    return select(versions.c.key, versions.c.compiled).join(newest, (newest.c.key == versions.c.key) & (newest.c.number == versions.c.number))
+    newest = sql_select(versions.c.key, func.max(versions.c.number).label("number")).group_by(versions.c.key).subquery()
+    return sql_select(versions.c.key, versions.c.compiled).join(
+        newest, (newest.c.key == versions.c.key) & (newest.c.number == versions.c.number)
+    )
 
 
 def _can_unsubscribe(compiled: Mapping[str, Any]) -> bool:
-    return bool(compiled) and all("unsubscribe_url" in str(variant.get("html") or variant.get("text") or "") for variant in compiled.values())
+    return bool(compiled) and all(
+        "unsubscribe_url" in str(variant.get("html") or variant.get("text") or "") for variant in compiled.values()
+    )
 
 
 def publish(engine: Engine, session: Session, journey_id: str, by: str, note: str, now: datetime) -> Version:
@@ -117,7 +125,7 @@ def publish(engine: Engine, session: Session, journey_id: str, by: str, note: st
 
 
 def _version(engine: Engine, session: Session, journey: Journey, draft: Document, by: str, note: str, now: datetime) -> Version:
-    last = session.scalars(select(Version).where(Version.journey_id == journey.id).order_by(Version.number.desc()).limit(1)).first()  # type: ignore[attr-defined]
+    last = session.scalars(select(Version).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(1)).first()
     program = compile_journey(draft, engine.palette)
     pins = {"behaviours": sorted(program.behaviours), "templates": _pinned_templates(session, program.nodes.values())}
     fingerprint = digest(draft)
@@ -143,9 +151,9 @@ def _pinned_templates(session: Session, nodes: Any) -> dict[str, int]:
     if not keys:
         return {}
     rows = session.execute(
-        select(TemplateVersion.key, func.max(TemplateVersion.number)).where(TemplateVersion.key.in_(keys)).group_by(TemplateVersion.key)  # type: ignore[attr-defined]
+        select(TemplateVersion.key, func.max(col(TemplateVersion.number))).where(col(TemplateVersion.key).in_(keys)).group_by(TemplateVersion.key)
     )
-    return {key: number for key, number in rows}
+    return dict(rows.all())
 
 
 def pause(engine: Engine, session: Session, journey_id: str, by: str, now: datetime) -> Wakeups:
@@ -203,8 +211,8 @@ def get_journey(session: Session, journey_id: str, *, locked: bool = False) -> J
 
     Raises: NotFound.
     """
-    statement = select(Journey).where((Journey.id == journey_id) | (Journey.key == journey_id))
-    journey = session.scalars(lock(session, statement) if locked else statement).first()
+    statement = select(Journey).where((col(Journey.id) == journey_id) | (col(Journey.key) == journey_id))
+    journey: Journey | None = session.scalars(lock(session, statement) if locked else statement).first()
     if journey is None:
         raise NotFound(f"there is no journey {journey_id[:64]!r}")
     return journey
@@ -230,7 +238,7 @@ def update_pinned_template(session: Session, journey_id: str, number: int, key: 
     if session.get(TemplateVersion, (key, template_version)) is None:
         raise NotFound(f"the template {key!r} has no version {template_version}")
     pins = {**version.pins, "templates": {**pinned, key: template_version}}
-    session.execute(update(Version).where(Version.id == version.id).values(pins=pins))  # type: ignore[arg-type]
+    session.execute(update(Version).where(col(Version.id) == version.id).values(pins=pins))
     record(session, by, "version.template", f"version:{version.id}", {"template": key, "from": pinned[key], "to": template_version}, now)
 
 
@@ -248,5 +256,3 @@ def _change_state(session: Session, journey_id: str, allowed: tuple[str, ...], s
 def as_json(document: Document) -> dict[str, Any]:
     """What the author set, as it is stored."""
     return {"spec": document.spec, **document.model_dump(mode="json", by_alias=True, exclude_unset=True)}
-
-

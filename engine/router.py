@@ -10,18 +10,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from crm.facts import SqlFacts
+from crm.sql import table
+from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
+from journeys.rules import matches
+from models import Contact, Event, Inbox, Run, Subscription
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from crm.facts import SqlFacts
-from crm.sql import table
 from engine.enrol import Entered, enrol
 from engine.live import Engine
 from engine.paths import dig
 from engine.wakeups import Wakeups
-from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
-from journeys.rules import matches
-from models import Contact, Event, Inbox, Run, Subscription
 
 subscriptions = table(Subscription)
 inbox = table(Inbox)
@@ -134,7 +134,11 @@ def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> 
     """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
     run = session.execute(select(runs.c.version_id, runs.c.started_at).where(runs.c.id == run_id)).one()
     goal = engine.program(session, run.version_id).goal
-    if goal is None or not _within(goal, run.started_at, event) or not (goal.where is None or matches(goal.where, event.properties, event.occurred_at)):
+    if (
+        goal is None
+        or not _within(goal, run.started_at, event)
+        or not (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
+    ):
         return
     worth = dig(event.properties, goal.value) if goal.value else None
     values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}
@@ -147,8 +151,6 @@ def _within(goal: Goal, started_at: datetime, event: Event) -> bool:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 
 
 def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bool:

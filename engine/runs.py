@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
-from sqlalchemy.orm import Session
-
 from crm.audit import record
 from crm.runs import end_runs
 from crm.sql import table
+from journeys.errors import Conflict, NotFound
+from journeys.values import Do, WaitFor
+from models import Contact, Event, Inbox, Journey, Message, Run, Trail, Version
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.orm import Session
+
 from engine.live import Engine
 from engine.state import State
 from engine.step import lock_contact, lock_run
 from engine.wakeups import Wakeups
-from journeys.errors import Conflict, NotFound
-from journeys.values import Do, WaitFor
-from models import Contact, Event, Inbox, Journey, Message, Run, Trail, Version
 
 runs = table(Run)
 trail = table(Trail)
@@ -169,7 +169,10 @@ def timeline(session: Session, run_id: str) -> dict[str, Any]:
         "journey": {"id": row.journey_id, "key": journey.key if journey else "", "name": journey.name if journey else ""},
         "nodes": _node_names(version),
         "contact": {"id": row.contact_id, "email": contact.email if contact else None},
-        "trail": [{"step": r.step, "seq": r.seq, "at": r.at, "node": r.node, "what": r.what, "outlet": r.outlet, "detail": r.detail} for r in lines],
+        "trail": [
+            {"step": r.step, "seq": r.seq, "at": r.at, "node": r.node, "what": r.what, "outlet": r.outlet, "detail": r.detail}
+            for r in lines
+        ],
         "messages": [_message(m) for m in messages],
         "heard": _heard(session, run_id),
         "next": _next(row),
@@ -182,7 +185,21 @@ def _node_names(version: Version | None) -> dict[str, dict[str, str]]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    names = ("id", "node", "channel", "status", "reason", "subject", "planned_at", "held_until", "sent_at", "opened_at", "clicked_at", "bounced_at", "body_id")
+    names = (
+        "id",
+        "node",
+        "channel",
+        "status",
+        "reason",
+        "subject",
+        "planned_at",
+        "held_until",
+        "sent_at",
+        "opened_at",
+        "clicked_at",
+        "bounced_at",
+        "body_id",
+    )
     return {name: getattr(message, name) for name in names}
 
 
@@ -213,6 +230,8 @@ def counts(session: Session, journey_id: str) -> dict[str, int]:
     """Runs by status, and how many reached the goal."""
     rows = session.execute(select(runs.c.status, func.count()).where(runs.c.journey_id == journey_id).group_by(runs.c.status)).all()
     goals = session.execute(
-        select(func.count()).select_from(runs).where(runs.c.journey_id == journey_id, runs.c.goal_at.is_not(None), runs.c.status != "held_out")
+        select(func.count())
+        .select_from(runs)
+        .where(runs.c.journey_id == journey_id, runs.c.goal_at.is_not(None), runs.c.status != "held_out")
     ).scalar_one()
-    return {**{status: number for status, number in rows}, "goals": goals}
+    return {**dict(rows), "goals": goals}

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from journeys.compile import Program
+from journeys.document import Span
+from journeys.facts import Calendar
+from journeys.rules import DictFacts, explain, holds, normalise_deep
+from journeys.values import Change, Do, End, Performed, Received, RunInfo
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
 from engine.paths import dig
 from engine.state import State
-from journeys.compile import Program
-from journeys.document import Span
-from journeys.facts import Calendar
-from journeys.rules import DictFacts, explain, holds, normalise_deep
-from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"
@@ -170,7 +170,9 @@ class _Simulation:
         """What the call answers, and the event that a sent message leaves behind."""
         node_id = advanced.state.node
         outlet = self._answer(node_id, advanced.state.visit)
-        self.path.calls.append({"at": self.now, "node": node_id, "channel": answer.call.channel, "input": answer.call.input, "outlet": outlet})
+        self.path.calls.append(
+            {"at": self.now, "node": node_id, "channel": answer.call.channel, "input": answer.call.input, "outlet": outlet}
+        )
         if outlet == "sent":
             properties = {"run_id": RUN_ID, "journey": self.program.key, "node": node_id, "template": answer.call.input.get("template", "")}
             self.facts.add_event(self._event("Message Sent", properties | {"channel": answer.call.channel, "machine": False}))

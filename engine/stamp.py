@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+from journeys.errors import Misconfigured
+from models import Stamp
 from sqlalchemy.orm import Session
 
 from engine.clock import Clock
-from journeys.errors import Misconfigured
-from models import Stamp
 
 
-def claim(session: Session, workspace: str, namespace: str, now: datetime) -> Clock:
+def claim(session: Session, workspace: str, namespace: str) -> Clock:
     """Stamps a fresh database, or checks the stamp of a used one; returns the clock it runs by.
 
     Raises: Misconfigured when the stamp says something else.
     """
     stamp = session.get(Stamp, 1)
     if stamp is None:
-        stamp = Stamp(id=1, workspace=workspace, namespace=namespace, created_at=now)
+        stamp = Stamp(id=1, workspace=workspace, namespace=namespace, created_at=datetime.now(UTC))
         session.add(stamp)
         session.flush()
     if (stamp.workspace, stamp.namespace) != (workspace, namespace):

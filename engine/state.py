@@ -47,7 +47,9 @@ class State:
 
     def at(self, node: str, entered_at: datetime) -> State:
         """Arrived at `node`: one more visit, nothing waited on."""
-        return replace(self, node=node, entered_at=entered_at, blocked=None, go_to=None, visits={**self.visits, node: self.visits.get(node, 0) + 1})
+        return replace(
+            self, node=node, entered_at=entered_at, blocked=None, go_to=None, visits={**self.visits, node: self.visits.get(node, 0) + 1}
+        )
 
     @property
     def visit(self) -> int:

@@ -13,23 +13,23 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+from crm.facts import SqlFacts
+from crm.sql import table
+from journeys.calls import activity_of, queue_of
+from journeys.errors import NotFound
+from journeys.values import Do, End, Performed, Received, RunInfo
+from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm.facts import SqlFacts
-from crm.sql import table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
 from engine.live import Engine
 from engine.state import Effect, Instruction, State
 from engine.wakeups import Wakeups
-from journeys.calls import activity_of, queue_of
-from journeys.errors import NotFound
-from journeys.values import Do, End, Performed, Received, RunInfo
-from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ inbox = table(Inbox)
 subscriptions = table(Subscription)
 trail = table(Trail)
 events = table(Event)
+contacts = table(Contact)
 
 _run = select(runs).where(runs.c.id == bindparam("run_id"))
 _contact_of = select(runs.c.contact_id).where(runs.c.id == bindparam("run_id"))
@@ -94,7 +95,7 @@ def lock_run(session: Session, run_id: str) -> Row[Any]:
 def lock_contact(session: Session, contact_id: str) -> None:
     """Takes the contact's row, which is the lock for all that happens to that person. SQLite has locked the file already."""
     if session.get_bind().dialect.name != "sqlite":
-        session.execute(select(Contact.id).where(Contact.id == contact_id).with_for_update())  # type: ignore[arg-type]
+        session.execute(select(contacts.c.id).where(contacts.c.id == contact_id).with_for_update())
 
 
 def fenced(session: Session, row: Row[Any], number: int, as_of: datetime) -> Instruction:
@@ -102,7 +103,7 @@ def fenced(session: Session, row: Row[Any], number: int, as_of: datetime) -> Ins
     if row.step < number and row.ended_at is None:
         halt(session, row, as_of, "quarantined", "database_behind", f"expected step {number}, the database is at {row.step}", asked=number)
         return {**WAIT_FOR_BELL, "step": number}
-    return row.instruction
+    return cast(Instruction, row.instruction)
 
 
 def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, performed: Performed | None = None) -> Moved:
@@ -159,7 +160,9 @@ def take_inbox(session: Session, run_id: str) -> list[Received]:
 
 def has_mail(session: Session, run_id: str) -> bool:
     """Whether something lies unread in the run's inbox."""
-    return session.execute(select(inbox.c.event_id).where(inbox.c.run_id == run_id, inbox.c.consumed.is_(False)).limit(1)).first() is not None
+    return (
+        session.execute(select(inbox.c.event_id).where(inbox.c.run_id == run_id, inbox.c.consumed.is_(False)).limit(1)).first() is not None
+    )
 
 
 def run_info(engine: Engine, session: Session, row: Row[Any]) -> RunInfo:
@@ -172,7 +175,7 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
     """Stores where `advance` led, under the next step number, and returns the instruction. A wait that goes on keeps number and row."""
     due_at = advanced.wake_at or _expected_by(engine, advanced, as_of)
     if not advanced.moved and row.status == "active" and (isinstance(advanced.answer, Do) or row.due_at == due_at):
-        return row.instruction
+        return cast(Instruction, row.instruction)
     number = row.step + 1
     instruction = instruct(engine, advanced, number)
     ended = isinstance(advanced.answer, End)

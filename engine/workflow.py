@@ -5,15 +5,14 @@ It decides nothing and remembers a step number. Its history holds ids and small 
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+from journeys.calls import BELL, RUN_WORKFLOW, STEP
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from engine.state import Effect, Instruction
-from journeys.calls import BELL, RUN_WORKFLOW, STEP
 
 LONG_HISTORY = 500
 """Events after which the run goes on in a fresh history."""
@@ -54,19 +53,20 @@ class RunWorkflow:
         timeout = None if until is None else max(datetime.fromisoformat(until) - workflow.now(), timedelta(0))
         try:
             await workflow.wait_condition(self._rung, timeout=timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return False
         return True
 
     async def _step(self, run_id: str, step: int) -> Instruction:
         self.heard = self.bells
-        return await workflow.execute_local_activity(
+        instruction: Instruction = await workflow.execute_local_activity(
             STEP,
             args=[run_id, step, workflow.now().isoformat()],
             start_to_close_timeout=STEP_TIMEOUT,
             retry_policy=STEP_RETRY,
             result_type=dict[str, Any],
         )
+        return instruction
 
     async def _perform(self, run_id: str, step: int, effect: Effect) -> Instruction:
         """Runs the effect. A bell meanwhile asks for a step, so that an exit ends the run at once; the effect itself is never cancelled."""
@@ -82,7 +82,8 @@ class RunWorkflow:
         while True:
             await workflow.wait_condition(lambda: performing.done() or self._rung())
             if performing.done():
-                return performing.result()
+                instruction: Instruction = performing.result()
+                return instruction
             await self._step(run_id, step)
 
     def _rung(self) -> bool:

@@ -180,7 +180,7 @@ class Journey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    spec: Literal[1] = SPEC
+    spec: Literal[1] = 1
     key: Key
     name: str = Field(min_length=1, max_length=120)
     description: str = Field("", max_length=2_000)

@@ -9,6 +9,7 @@ from models.admin import (
     Lease,
     LoginSession,
     LoginToken,
+    Secret,
     Stamp,
     WorkspaceSetting,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Run",
     "Score",
     "ScoreChange",
+    "Secret",
     "Stamp",
     "Subscription",
     "Suppression",

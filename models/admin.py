@@ -61,6 +61,17 @@ class WorkspaceSetting(SQLModel, table=True):
     updated_by: str = Field(default="", max_length=120)
 
 
+class Secret(SQLModel, table=True):
+    """A secret that journeys name (webhook key, Slack address); `sealed` is encrypted with the signing keys."""
+
+    __tablename__ = "secret"
+
+    name: str = Field(primary_key=True, max_length=64)
+    sealed: str = Field(max_length=8_000)
+    updated_at: datetime
+    updated_by: str = Field(default="", max_length=120)
+
+
 class CatalogueField(SQLModel, table=True):
     """A known contact field. `type`: string, number, boolean, datetime, date, list or object. `origin`: built_in, declared or learned."""
 

@@ -34,10 +34,10 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction that may write: commits at the end, rolls back on any exception. Keep it under 20 ms and 500 rows."""
-        with self.engine.connect().execution_options(pfadwerk_write=True) as connection, Session(connection, expire_on_commit=False) as session:
-            with connection.begin():
-                yield session
-                session.flush()
+        connect = self.engine.connect().execution_options(pfadwerk_write=True)
+        with connect as connection, connection.begin(), Session(connection, expire_on_commit=False) as session:
+            yield session
+            session.flush()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -55,7 +55,12 @@ def _dumps(value: Any) -> str:
 
 
 def _engine(url: str, pool_size: int) -> Engine:
-    options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads, "pool_size": pool_size, "max_overflow": pool_size}
+    options: dict[str, Any] = {
+        "json_serializer": _dumps,
+        "json_deserializer": orjson.loads,
+        "pool_size": pool_size,
+        "max_overflow": pool_size,
+    }
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5}, **options)
         event.listen(engine, "connect", _prepare_sqlite)

@@ -1,5 +1,9 @@
-"""Providers: who carries a message to the outside world. One file each; `provider.py` says what they have in common."""
+"""Providers: who carries a message to the outside world. One file each; `provider.py` says what they have in common.
 
+Only the outbox, which reaches nobody, is imported here: a process that must not send does not even load the others.
+"""
+
+from activities.providers.outbox import Outbox
 from activities.providers.provider import (
     AddressDead,
     Answer,
@@ -19,6 +23,7 @@ __all__ = [
     "Doubt",
     "InDoubt",
     "MessageDead",
+    "Outbox",
     "Outgoing",
     "Provider",
     "ProviderFailure",

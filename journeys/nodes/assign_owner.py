@@ -20,6 +20,7 @@ class AssignOwner(Node):
     label = "Assign owner"
     group = "contact"
     icon = "user-plus"
+    example = {"pool": "sales"}
 
     pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool"})
     keep: bool = Field(True, title="Keep the present owner", description="Only contacts without an owner get one.")

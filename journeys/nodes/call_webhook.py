@@ -33,6 +33,7 @@ class CallWebhook(Node):
     group = "code"
     icon = "webhook"
     effect_channel = "webhook"
+    example = {"url": "https://erp.example.com/orders", "body": {"order": "{{ trigger.order_id }}"}, "secret": "erp"}
 
     url: str = Field(title="Address", max_length=2_000, pattern=r"^https?://\S")
     method: Literal["POST", "PUT", "PATCH", "GET", "DELETE"] = Field("POST", title="Method")

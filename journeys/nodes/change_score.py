@@ -17,6 +17,7 @@ class ChangeScore(Node):
     label = "Change score"
     group = "contact"
     icon = "gauge"
+    example = {"group": "engagement", "points": 10}
 
     group_key: Key = Field("engagement", alias="group", title="Score", json_schema_extra={"widget": "score_group"})
     points: float = Field(title="Points", description="May be negative.", ge=-100_000, le=100_000, allow_inf_nan=False)

@@ -17,6 +17,7 @@ class EndJourney(Node):
     label = "End journey"
     group = "paths"
     icon = "square"
+    example = {"journey": "cart_abandonment"}
 
     journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey"})
 

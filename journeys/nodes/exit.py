@@ -14,6 +14,7 @@ class Exit(Node):
     label = "Exit"
     group = "paths"
     icon = "flag"
+    example = {"reason": "completed"}
 
     reason: Key = Field("completed", title="Reason", description="Shown in reports; lower-case letters, digits, - and _.")
 

@@ -20,6 +20,7 @@ class IfElse(Node):
     label = "If / else"
     group = "paths"
     icon = "split"
+    example = {"rule": {"field": "lifecycle_stage", "operator": "=", "value": "customer"}}
 
     rule: Rule = Field(title="If", json_schema_extra={"widget": "rule"})
 

@@ -30,6 +30,8 @@ class Node(BaseModel):
     label: ClassVar[str]
     """What the palette calls it, in English (a message id of the catalogues)."""
     icon: ClassVar[str] = "circle"
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Fields of a sensible step of this kind (all but `kind`): for the help page, and to begin with on the canvas."""
     behaviour: ClassVar[int] = 1
     """Raised when a released kind starts to behave differently; the old behaviour stays while open runs use it."""
     effect_channel: ClassVar[str | None] = None

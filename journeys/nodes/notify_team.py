@@ -7,7 +7,7 @@ from pydantic import Field
 
 from journeys.errors import Issue
 from journeys.nodes.node import Node
-from journeys.placeholders import fields, fill
+from journeys.placeholders import fields
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
 Recipient = Annotated[str, Field(pattern=r"^(owner|[^@\s]{1,64}@[^@\s]{1,190})$", max_length=255)]
@@ -16,8 +16,8 @@ Recipient = Annotated[str, Field(pattern=r"^(owner|[^@\s]{1,64}@[^@\s]{1,190})$"
 class NotifyTeam(Node):
     """Tells colleagues something, by e-mail or in Slack.
 
-    The text may name values of the contact: `{{ contact.company }}`. The journey goes on whether or not the message could
-    be delivered; a failure is on the timeline.
+    Subject and text may use values as a template does: `{{ contact.company|default("no company") }}`. The journey goes
+    on whether or not the message could be delivered; a failure is on the timeline.
     """
 
     kind = "notify_team"
@@ -25,6 +25,7 @@ class NotifyTeam(Node):
     group = "messages"
     icon = "megaphone"
     effect_channel = "team"
+    example = {"to": ["owner"], "subject": "New lead", "text": "{{ contact.email }} asked for a call."}
 
     to: tuple[Recipient, ...] = Field((), title="To", description="E-mail addresses; `owner` is the contact's owner.", max_length=20)
     slack_webhook: str | None = Field(
@@ -38,7 +39,8 @@ class NotifyTeam(Node):
     text: str = Field(title="Text", min_length=1, max_length=4_000, json_schema_extra={"widget": "text"})
 
     def enter(self, ctx: Context) -> Answer:
-        said: dict[str, Any] = {"text": fill(self.text, ctx.facts), "subject": fill(self.subject, ctx.facts), "to": list(self.to)}
+        # Text and subject stay Jinja: they are rendered once, when the notice goes out.
+        said: dict[str, Any] = {"text": self.text, "subject": self.subject, "to": list(self.to)}
         if self.slack_webhook is not None:
             said["slack_webhook"] = self.slack_webhook
         return Do(call=Call(channel="team", input=said))

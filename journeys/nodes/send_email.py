@@ -53,6 +53,7 @@ class SendEmail(Send):
     label = "Send e-mail"
     icon = "mail"
     effect_channel = "email"
+    example = {"template": "welcome-1-hello"}
 
     template: Key = Field(title="Template", json_schema_extra={"widget": "template", "channel": "email"})
 

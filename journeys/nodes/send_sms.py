@@ -21,6 +21,7 @@ class SendSms(Send):
     label = "Send SMS"
     icon = "message-square"
     effect_channel = "sms"
+    example = {"text": "Your parcel arrives today, {{ contact.first_name }}."}
 
     template: Key | None = Field(None, title="Template", json_schema_extra={"widget": "template", "channel": "sms"})
     text: str | None = Field(None, title="Text", min_length=1, max_length=1_600, json_schema_extra={"widget": "text"})

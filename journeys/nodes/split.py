@@ -31,6 +31,7 @@ class Split(Node):
     label = "Split"
     group = "paths"
     icon = "shuffle"
+    example = {"arms": [{"name": "a", "percent": 50}, {"name": "b", "percent": 50}]}
 
     arms: tuple[Arm, ...] = Field(title="Arms", description="Shares add up to 100 per cent.", min_length=2, max_length=20)
     salt: str = Field("", title="Salt", description="Change it to draw anew for everybody.", max_length=40)

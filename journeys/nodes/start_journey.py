@@ -22,6 +22,7 @@ class StartJourney(Node):
     label = "Start journey"
     group = "paths"
     icon = "play"
+    example = {"journey": "welcome", "data": {"source": "webinar", "plan": {"from": "trigger.plan"}}}
 
     journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey"})
     data: dict[FieldName, Scalar | Copy] = Field({}, title="Data", max_length=50, json_schema_extra={"widget": "fields"})

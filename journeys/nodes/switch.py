@@ -26,6 +26,7 @@ class Switch(Node):
     label = "Switch"
     group = "paths"
     icon = "list-tree"
+    example = {"cases": [{"name": "vip", "rule": {"tag": "vip"}}, {"name": "fits", "rule": {"score": "fit", "value": 50}}]}
 
     cases: tuple[Case, ...] = Field(title="Cases", min_length=1, max_length=20)
 

@@ -34,6 +34,7 @@ class UpdateContact(Node):
     label = "Update contact"
     group = "contact"
     icon = "user-pen"
+    example = {"set": {"lifecycle_stage": "customer", "plan": {"from": "trigger.plan"}}, "add_tags": ["new"]}
 
     set: dict[FieldName, Scalar | Copy] = Field({}, title="Set fields", max_length=50, json_schema_extra={"widget": "fields"})
     clear: tuple[FieldName, ...] = Field((), title="Clear fields", max_length=50)

@@ -23,6 +23,7 @@ class Wait(Node):
     group = "time"
     icon = "clock"
     leaves_wait_through = "next"
+    example = {"duration": "P1D"}
 
     duration: Annotated[Span, Field(gt=timedelta(0), title="How long", description="From one second to five years.")]
     working_time: bool = Field(False, title="Working hours only", description="Count only the workspace's working hours.")

@@ -45,6 +45,7 @@ class WaitFor(Node):
     label = "Wait for event"
     group = "time"
     icon = "hourglass"
+    example = {"branches": [{"name": "bought", "event": "Order Completed"}], "timeout": "P3D"}
 
     branches: tuple[WaitBranch, ...] = Field(title="Wait for", min_length=1, max_length=20)
     timeout: Annotated[Span, Field(gt=timedelta(0), title="At most", description="After this time the contact leaves through *timed_out*.")]

@@ -29,6 +29,7 @@ class WaitForTask(Node):
     label = "Wait for task"
     group = "time"
     icon = "user-check"
+    example = {"task": "call", "outcomes": ["won", "lost"], "timeout": "P2D"}
 
     task: NodeId = Field(title="Task", description="The step that creates it.", json_schema_extra={"widget": "node", "kind": "create_task"})
     outcomes: tuple[OutletName, ...] = Field(("done",), title="Outcomes", description="As in that step.", min_length=1, max_length=10)

@@ -91,6 +91,7 @@ class WaitUntil(Node):
     group = "time"
     icon = "calendar-clock"
     leaves_wait_through = "next"
+    example = {"until": {"type": "date", "field": "renewal_on", "offset": "-P3D", "at": "09:00"}}
 
     until: ClockTime | Window | DateField = Field(title="Until", discriminator="type")
 

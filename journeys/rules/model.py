@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 MAX_TERMS = 200
 MAX_DEPTH = 10
 MAX_LIST = 1_000
+MAX_VALUES = 5_000
+"""Of all lists of a rule together, so that it fits into one SQL statement (SQLite takes 32,766 parameters)."""
 MAX_TEXT = 2_000
 MAX_NUMBER = 2**53 - 1
 """Beyond it, a whole number is no longer the same in JavaScript and as a float; long ids are text."""
@@ -142,13 +144,16 @@ _TELLING = (
 def _bounded(data: Any) -> Any:
     """Refuses over-deep and over-long trees before pydantic recurses into them."""
     if isinstance(data, Mapping):
-        terms = 0
+        terms = values = 0
         level: list[Any] = [data]
         for _ in range(MAX_DEPTH + 1):
             level = [child for node in level if isinstance(node, Mapping) for child in _children(node)]
             terms += len(level)
+            values += sum(_listed(node) for node in level)
             if terms > MAX_TERMS:
                 raise ValueError(f"a rule has at most {MAX_TERMS} terms")
+            if values > MAX_VALUES:
+                raise ValueError(f"the lists of a rule have at most {MAX_VALUES} values together")
             if not level:
                 return data
         raise ValueError(f"a rule is nested at most {MAX_DEPTH} deep")
@@ -159,6 +164,11 @@ def _children(node: Mapping[str, Any]) -> list[Any]:
     rules = node.get("rules")
     where = node.get("where")
     return [*(rules if isinstance(rules, list | tuple) else ()), *((where,) if where is not None else ())]
+
+
+def _listed(node: Any) -> int:
+    value = node.get("value") if isinstance(node, Mapping) else None
+    return len(value) if isinstance(value, list | tuple) else 0
 
 
 Rule = Annotated[

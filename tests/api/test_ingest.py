@@ -106,7 +106,7 @@ def test_imported_history_changes_the_profile_and_wakes_nobody(track: Send, engi
 
 def test_a_group_stands_in_fields_of_its_own(track: Send, engine: Engine) -> None:
     track("group", {"userId": "u1", "groupId": "acme", "traits": {"industry": "tools"}})
-    assert contacts(engine)[0].attributes == {"group.id": "acme", "group.industry": "tools"}
+    assert contacts(engine)[0].attributes == {"group": {"id": "acme", "industry": "tools"}}
 
 
 def test_an_alias_joins_what_somebody_did_before_logging_in(track: Send, engine: Engine) -> None:

@@ -227,6 +227,23 @@ def test_many_contacts_cannot_be_asked_about_a_run(rule: dict[str, Any]) -> None
     assert error.value.issues[0].code == "rule.needs_run"
 
 
+def test_the_largest_rules_can_be_asked(db: Database) -> None:
+    """Within the limits of parsing, no rule is too much for a database: parameters, depth of expressions, number of subqueries."""
+    wide = [{"field": f"f{number}", "operator": "in", "value": list(range(25))} for number in range(199)]
+    long = [{"field": "plan", "operator": "in", "value": [f"v{number}" for number in range(1_000)]}] * 5
+    asked = [{"event": "Order Completed", "within": "P3D", "where": {"rules": [{"field": "total", "operator": ">", "value": 1}]}}] * 60
+    deep: dict[str, Any] = {"tag": "vip"}
+    for _ in range(10):
+        deep = {"not": True, "rules": [deep]}
+    with db.write() as session:
+        session.add(Contact(id="ada", created_at=AS_OF, updated_at=AS_OF, attributes={"f0": 3}))
+    with db.read() as session:
+        found = [
+            sql.count(session, parse_rule({"combinator": "or", "rules": rules}), AS_OF) for rules in (wide, long, asked, deep["rules"])
+        ]
+    assert found == [1, 0, 0, 1]
+
+
 def test_an_event_rule_uses_the_index_of_events(sqlite_db: Database) -> None:
     rule = parse_rule({"event": "Order Completed", "within": "P3D"})
     with sqlite_db.read() as session:

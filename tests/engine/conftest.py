@@ -25,6 +25,7 @@ from engine.state import Instruction
 from engine.step import Moved, runs, step
 from engine.wakeups import Wakeups
 from journeys.calls import activity_of
+from journeys.errors import NotFound
 from journeys.nodes import Palette
 from models import Contact, Database, Template, Trail, new_id
 
@@ -113,7 +114,7 @@ class World:
         with self.db.write() as session:
             try:
                 journey = publishing.get_journey(session, document["key"])
-            except Exception:
+            except NotFound:
                 journey = publishing.create_journey(session, document, "test", self.now)
             else:
                 journey = publishing.save_draft(session, journey.id, document, journey.revision, "test", self.now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-
 from typing import ClassVar
 
 from engine import publish as publishing
@@ -17,7 +16,15 @@ def test_reference_journey_goes_its_way(world, reference):
     run = world.run(world.happens(world.contact(), "Signed Up"))
     ended = world.walk(run)
     assert ended["reason"] == "completed"
-    assert [node for node, what, _ in world.trail(run) if what == "entered"] == ["hello", "day", "opened", "nudge", "two_days", "last", "end"]
+    assert [node for node, what, _ in world.trail(run) if what == "entered"] == [
+        "hello",
+        "day",
+        "opened",
+        "nudge",
+        "two_days",
+        "last",
+        "end",
+    ]
     assert world.performer.received == [f"{run}:hello:1", f"{run}:nudge:1", f"{run}:last:1"]
     assert [m.status for m in world.messages(run)] == ["sent"] * 3
 

@@ -67,7 +67,7 @@ def test_it_leaves_as_the_function_said() -> None:
 
 def test_the_form_is_in_the_schema() -> None:
     schema = journey_schema(Palette.built_in().with_kinds(made().node))
-    assert schema["$defs"]["CustomBook"]["properties"]["kind"]["const"] == "custom.book"
+    assert schema["$defs"]["step.custom.book"]["properties"]["kind"]["const"] == "custom.book"
     assert schema["$defs"]["Book"]["properties"]["points"]["minimum"] == 1
 
 

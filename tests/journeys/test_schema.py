@@ -17,7 +17,7 @@ VALIDATOR = jsonschema_rs.validator_for(journey_schema(Palette.built_in()))
 
 
 def test_the_published_schema_is_current() -> None:
-    assert PUBLISHED.read_text("utf-8") == schema_text(Palette.built_in()), "write it again: python -m bench.write_docs"
+    assert PUBLISHED.read_text("utf-8") == schema_text(Palette.built_in()), "run `make docs`"
 
 
 @settings(max_examples=20, deadline=None)
@@ -40,3 +40,8 @@ def test_every_kind_is_known_by_its_name(kind: str) -> None:
 def test_an_unknown_kind_is_not_valid() -> None:
     assert not VALIDATOR.is_valid({"key": "j", "name": "J", "nodes": {"a": {"kind": "teleport"}}})
     assert VALIDATOR.is_valid({"key": "j", "name": "J", "nodes": {"a": {"kind": "exit"}}})
+
+
+@pytest.mark.parametrize("rule", [{}, {"field": "plan"}, {"field": "plan", "operator": "matches"}, {"rules": [{"count": 1}]}])
+def test_what_is_no_rule_is_not_valid(rule: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid({"key": "j", "name": "J", "nodes": {"a": {"kind": "if_else", "rule": rule}}})

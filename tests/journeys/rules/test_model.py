@@ -88,6 +88,13 @@ def test_the_number_of_terms_is_limited(shape: Any) -> None:
         parse_rule(shape([term] * (MAX_TERMS + 1)))
 
 
+def test_the_number_of_values_is_limited() -> None:
+    term = {"field": "plan", "operator": "in", "value": ["x"] * 1_000}
+    assert parse_rule({"rules": [term] * 5})
+    with pytest.raises(ValidationError, match="at most 5000 values together"):
+        parse_rule({"rules": [term] * 6})
+
+
 @pytest.mark.parametrize(
     ("data", "place"),
     [

@@ -1,0 +1,81 @@
+"""Performs custom activities: the engineer's own function, with its own time limit and number of attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from activities.gate import Pass, Refuse, Verdict
+from activities.messages import contact_values
+from activities.performer import CannotPrepare, Draft, Job
+from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
+from journeys.custom import ActivityContext, CustomActivity, GiveUp
+from models import Contact
+
+
+@dataclass(slots=True)
+class CustomPerformer:
+    """One custom activity. `fake` answers as the author's `fake` does and calls nothing: that is how staging runs it.
+
+    A crash in the middle repeats the call with the same `once_key`; the function hands it to the other system.
+    """
+
+    activity: CustomActivity
+    fake: bool = False
+    doubt: Doubt = "idempotent"
+    outlets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"custom:{self.activity.name}"
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.activity.timeout.total_seconds()
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        contact = session.get(Contact, job.row.contact_id)
+        if contact is None or contact.erased_at is not None:
+            raise CannotPrepare("no_contact")
+        return Draft({"input": job.call.input.get("input", {}), "contact": contact_values(contact)})
+
+    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+        gone = contact is None or contact.erased_at is not None or contact.merged_into is not None
+        return Refuse("no_contact") if gone else Pass("")
+
+    def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
+        return {}
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        if self.fake:
+            result = self.activity.pretend(draft.payload["input"])
+            return Answer(raw={"outlet": result.outlet, "data": dict(result.data)})
+        context = ActivityContext(
+            run_id=job.row.id,
+            contact_id=job.row.contact_id,
+            journey=job.program.key,
+            node_id=job.state.node,
+            once_key=job.once_key,
+            attempt=attempt,
+            contact=draft.payload["contact"],
+            trigger=job.row.trigger,
+        )
+        try:
+            result = self.activity.perform(context, draft.payload["input"])
+        except GiveUp as error:
+            raise MessageDead(error.code) from None
+        except Exception as error:  # noqa: BLE001 - an engineer's function may raise anything; its text stays out of histories
+            if attempt > self.activity.retries:
+                raise MessageDead(type(error).__name__) from None
+            raise RetryLater(type(error).__name__, timedelta(seconds=min(2**attempt, 300))) from None
+        return Answer(raw={"outlet": result.outlet, "data": dict(result.data)})
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return None
+
+    def bounced(self, session: Session, job: Job, address: str) -> None:
+        """Custom activities have no addresses."""

@@ -1,0 +1,217 @@
+"""Messages to contacts: what a channel with a provider needs to prepare, check, record and send one. `effect` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from activities import gate
+from activities.ledger import message_id_of
+from activities.performer import CannotPrepare, Draft, Job
+from activities.providers.provider import Answer, Doubt, Outgoing, Provider
+from activities.rendering import CompiledTemplate, Rendered, RenderFailed, render, render_text
+from activities.tracking import Level, Tracking, level, store_links
+from crm import settings, suppression
+from crm.sql import table
+from journeys.document import Settings as JourneySettings
+from models import Body, Contact, TemplateVersion, Version, new_id
+
+bodies = table(Body)
+contacts = table(Contact)
+versions = table(Version)
+
+SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
+HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all messages of an installation have in common. `mail_from` is used where the workspace names no sender; `zone` and `language`
+    serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read."""
+
+    tracking: Tracking
+    address_keys: Sequence[bytes]
+    mail_from: str
+    tracking_level: Level = "full"
+    language: str = "en"
+    zone: str = "Europe/Berlin"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that is ready but for its recipient."""
+
+    rendered: Rendered
+    sender: str
+    reply_to: str
+
+
+@dataclass(slots=True)
+class MessagePerformer:
+    """Sends through one provider account on one channel."""
+
+    house: House
+    provider: Provider
+    channel: str
+    outlets: Mapping[str, str] = field(default_factory=lambda: SENT)
+    _templates: dict[tuple[str, int], CompiledTemplate] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
+
+    @property
+    def doubt(self) -> Doubt:
+        return self.provider.doubt
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.provider.timeout_seconds
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        contact = session.get(Contact, job.row.contact_id)
+        if contact is None or contact.erased_at is not None:
+            raise CannotPrepare("no_contact")
+        sender = settings.load(session, settings.Sender)
+        values = self._values(job, contact, sender)
+        zone = contact.timezone or job.program.settings.timezone
+        template, number = self._template(session, job)
+        try:
+            if template is None:
+                text = render_text(str(job.call.input.get("text", "")), values, locale=contact.locale or self.house.language, zone=zone)
+                rendered = Rendered("", "", text, contact.locale or self.house.language)
+            else:
+                rendered = self._render(session, job, contact, template, values, zone)
+        except RenderFailed as error:
+            raise CannotPrepare(f"render_{error.code}") from None
+        mail_from = f"{sender.name} <{sender.email}>" if sender.name and sender.email else sender.email or self.house.mail_from
+        wanted = self._wanted(job)
+        return Draft(
+            Prepared(rendered, mail_from, sender.reply_to),
+            {
+                "purpose": wanted.purpose,
+                "message_class": wanted.message_class,
+                "cap_class": wanted.cap_class,
+                "template": str(job.call.input.get("template", "")),
+                "template_version": number,
+                "locale": rendered.locale,
+                "subject": rendered.subject,
+            },
+        )
+
+    def ask(self, session: Session, contact: Contact | None, job: Job) -> gate.Verdict:
+        return gate.ask(session, contact, self._wanted(job), self.house.address_keys, job.as_of)
+
+    def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
+        prepared: Prepared = draft.payload
+        store_links(session, prepared.rendered.links, job.as_of)
+        body_id = new_id()
+        session.execute(
+            insert(bodies).values(
+                id=body_id,
+                contact_id=job.row.contact_id,
+                recipient=address,
+                sender=prepared.sender,
+                subject=prepared.rendered.subject,
+                headers=dict(prepared.rendered.headers),
+                html=prepared.rendered.html,
+                text=prepared.rendered.text,
+                created_at=job.as_of,
+            )
+        )
+        return {"body_id": body_id}
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        return self.provider.send(self._outgoing(job, draft.payload, address))
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return self.provider.lookup(once_key)
+
+    def bounced(self, session: Session, job: Job, address: str) -> None:
+        """A dead address gets nothing more on this channel."""
+        suppression.suppress(
+            session, self.house.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
+        )
+
+    def _outgoing(self, job: Job, prepared: Prepared, address: str) -> Outgoing:
+        rendered = prepared.rendered
+        return Outgoing(
+            once_key=job.once_key,
+            message_id=message_id_of(job.once_key),
+            channel=self.channel,
+            recipient=address,
+            sender=prepared.sender,
+            reply_to=prepared.reply_to,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            headers=rendered.headers,
+            metadata={"run": job.row.id, "node": job.state.node},
+        )
+
+    def _wanted(self, job: Job) -> gate.Wanted:
+        said, journey = job.call.input, job.program.settings
+        return gate.Wanted(
+            message_id=message_id_of(job.once_key),
+            channel=self.channel,
+            purpose=str(said.get("purpose") or journey.purpose),
+            message_class=message_class(said, journey),
+            cap_class=journey.cap_class,
+            priority=journey.priority,
+            quiet_hours=journey.quiet_hours,
+            fallback_zone=journey.timezone,
+        )
+
+    def _render(
+        self, session: Session, job: Job, contact: Contact, template: CompiledTemplate, values: Mapping[str, Any], zone: str
+    ) -> Rendered:
+        marks = self.house.tracking.marks(message_id_of(job.once_key), level(session, contact.id, self.house.tracking_level))
+        languages = [name for name in (contact.locale, self.house.language) if name]
+        kind = message_class(job.call.input, job.program.settings)
+        return render(template, languages, values, marks=marks, message_class=kind, zone=zone)
+
+    def _template(self, session: Session, job: Job) -> tuple[CompiledTemplate | None, int | None]:
+        """The template in the version that the journey's version pins. Compiled templates never change, so they are kept."""
+        key = job.call.input.get("template")
+        if key is None:
+            return None, None
+        pins = session.execute(select(versions.c.pins).where(versions.c.id == job.row.version_id)).scalar_one()
+        number = pins.get("templates", {}).get(key)
+        if number is None:
+            raise CannotPrepare("no_template")
+        known = self._templates.get((key, number))
+        if known is None:
+            row = session.get(TemplateVersion, (key, number))
+            if row is None:
+                raise CannotPrepare("no_template")
+            kind: Literal["email", "sms"] = "email" if self.channel == "email" else "sms"
+            known = self._templates[key, number] = CompiledTemplate.from_json(kind, row.compiled)
+        return known, number
+
+    def _values(self, job: Job, contact: Contact, sender: settings.Sender) -> dict[str, Any]:
+        """What a template may read: plain values only."""
+        urls = self.house.tracking.urls(message_id_of(job.once_key))
+        return {
+            "contact": contact_values(contact),
+            "trigger": job.row.trigger,
+            "run": {"id": job.row.id, "journey": job.program.key, "started_at": job.row.started_at},
+            "steps": job.state.memory,
+            "sender": {"name": sender.name, "email": sender.email, "address": sender.postal_address},
+            "now": job.as_of,
+            **urls,
+        }
+
+
+def contact_values(contact: Contact) -> dict[str, Any]:
+    """A contact as templates see it: attributes, overlaid by the fields with a column of their own."""
+    columns = {column.name: getattr(contact, column.name) for column in contacts.columns if column.name not in HIDDEN | {"attributes"}}
+    return {**contact.attributes, **columns}
+
+
+def message_class(said: Mapping[str, Any], journey: JourneySettings) -> str:
+    """marketing or transactional: as the step says, else as the journey does."""
+    return str(said.get("message_class") or journey.message_class)

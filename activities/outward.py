@@ -1,0 +1,134 @@
+"""Performs the calls that are no messages to contacts: signed webhooks and notices to the team."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from activities import notify, webhook
+from activities.addresses import Guard
+from activities.gate import Pass, Refuse, Verdict
+from activities.ledger import message_id_of
+from activities.messages import House
+from activities.performer import CannotPrepare, Draft, Job
+from activities.providers.provider import Answer, Doubt, MessageDead, Provider, ProviderFailure, RetryLater
+from crm import secrets, settings
+from journeys.errors import NotFound
+from models import Contact
+
+
+def _secret(session: Session, house: House, name: object) -> str | None:
+    if not name:
+        return None
+    try:
+        return secrets.reveal(session, house.address_keys, str(name))
+    except NotFound:
+        raise CannotPrepare("no_secret") from None
+
+
+class Outward:
+    """What both have in common: no consent is asked, but an erased contact is spoken of no more."""
+
+    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+        gone = contact is None or contact.erased_at is not None or contact.merged_into is not None
+        return Refuse("no_contact") if gone else Pass("")
+
+    def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
+        return {}
+
+    def bounced(self, session: Session, job: Job, address: str) -> None:
+        """There is no address of a contact here."""
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return None
+
+
+@dataclass(slots=True)
+class WebhookPerformer(Outward):
+    """One HTTP request; repeated with the same id after a crash, so that the receiver can tell."""
+
+    house: House
+    guard: Guard
+    name: str = "webhook"
+    doubt: Doubt = "idempotent"
+    timeout_seconds: float = 10.0
+    outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "ok", "skipped": "failed", "failed": "failed"})
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        said = job.call.input
+        body = b"" if said["method"] in ("GET", "DELETE") and not said["body"] else json.dumps(said["body"]).encode()
+        secret = _secret(session, self.house, said.get("secret_name"))
+        return Draft(webhook.Request(job.once_key, said["url"], said["method"], said["headers"], body, secret))
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        reply = webhook.call(draft.payload, self.guard, job.as_of, timeout_seconds=self.timeout_seconds)
+        answer = reply.answer()
+        return Answer(
+            provider_id=answer.provider_id,
+            kind=answer.kind,
+            raw={"outlet": "ok", "data": {"status": reply.status, "answer": dict(reply.data)}},
+        )
+
+
+@dataclass(slots=True)
+class TeamPerformer(Outward):
+    """One notice to several colleagues, by e-mail and Slack. Whoever got it does not get it again because another did not."""
+
+    house: House
+    provider: Provider
+    guard: Guard
+    outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
+
+    @property
+    def doubt(self) -> Doubt:
+        return self.provider.doubt
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.provider.timeout_seconds
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        said = job.call.input
+        to = notify.addresses(session, said.get("to", ()), job.row.contact_id)
+        slack = _secret(session, self.house, said.get("slack_webhook"))
+        if not to and slack is None:
+            raise CannotPrepare("no_recipient")
+        sender = settings.load(session, settings.Sender)
+        return Draft(
+            {"to": to, "slack": slack, "sender": sender.email or self.house.mail_from}, {"subject": str(said.get("subject", ""))[:200]}
+        )
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        said, told, failures = job.call.input, 0, list[ProviderFailure]()
+        message_id = message_id_of(job.once_key)
+        for number, to in enumerate(draft.payload["to"]):
+            try:
+                notify.by_email(
+                    self.provider,
+                    f"{job.once_key}:{number}",
+                    message_id,
+                    draft.payload["sender"],
+                    to,
+                    said.get("subject", ""),
+                    said["text"],
+                )
+                told += 1
+            except ProviderFailure as failure:
+                failures.append(failure)
+        if draft.payload["slack"]:
+            try:
+                notify.by_slack(draft.payload["slack"], job.once_key, said["text"], self.guard, job.as_of)
+                told += 1
+            except ProviderFailure as failure:
+                failures.append(failure)
+        if told == 0:
+            raise next((f for f in failures if isinstance(f, RetryLater)), MessageDead(failures[0].code if failures else "no_recipient"))
+        return Answer(kind=failures[0].code if failures else "", raw={"data": {"told": told, "not_told": len(failures)}})

@@ -1,0 +1,42 @@
+"""The webhook of a workspace that must not reach anybody: answers *ok* and calls nothing. Imports no network code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from activities.gate import Pass, Verdict
+from activities.performer import Draft, Job
+from activities.providers.provider import Answer, Doubt
+from models import Contact
+
+
+@dataclass(slots=True)
+class PretendWebhook:
+    """Takes every call and says so."""
+
+    name: str = "pretend"
+    doubt: Doubt = "idempotent"
+    timeout_seconds: float = 5.0
+    outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "ok", "skipped": "failed", "failed": "failed"})
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        return Draft(None)
+
+    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+        return Pass("")
+
+    def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
+        return {}
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        return Answer(kind="pretended", raw={"outlet": "ok", "data": {"pretended": True}})
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return None
+
+    def bounced(self, session: Session, job: Job, address: str) -> None:
+        """Nobody is reached, so no address is dead."""

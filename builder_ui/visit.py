@@ -1,0 +1,110 @@
+"""What a page knows: the house it stands in, who looks at it, and where they are. Values only; nothing is fetched here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from builder_ui.permits import Roles, may
+from builder_ui.speech import Speech
+from engine.live import Engine
+from engine.wakeups import Wakeups
+from models import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session.
+
+    `member` and `close` read and write the database: call them in a thread.
+    """
+
+    cookie: str
+    member: Callable[[str], Member | None]
+    close: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end."""
+
+    engine: Engine
+    login: Login
+    wake: Callable[[Wakeups], None]
+    public_url: str
+    language: str = "en"
+
+    def now(self) -> datetime:
+        return self.engine.clock.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One browser on one page. `arguments` come from the path, `query` from behind the question mark."""
+
+    house: House
+    member: Member
+    token: str
+    speech: Speech
+    path: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Engine:
+        return self.house.engine
+
+    @property
+    def by(self) -> str:
+        """The visitor as the audit trail names actors."""
+        return f"member:{self.member.id}"
+
+    def may(self, roles: Roles) -> bool:
+        return may(self.member, roles)
+
+    def link(self, **changes: str | None) -> str:
+        """This page with another query; None takes a value out. Whatever changes, pages begin anew."""
+        query = {k: v for k, v in {**self.query, "before": None, **changes}.items() if v}
+        return f"{self.path}?{urlencode(query)}" if query else self.path
+
+
+Load = Callable[[Visit], Any]
+View = Callable[["Visit", Any, "Acts"], Any]
+Do = Callable[[Visit], Wakeups | None]
+"""A change: runs in a thread, in transactions of its own, as the member who was checked just before; `None` wakes nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """What a view may hang on its buttons. `act(roles, do, done)` is a handler: checks the role, does it, says `done`, loads anew.
+
+    `drafts` keeps what was typed into fields until a button needs it; a view reads it, handlers write it.
+    """
+
+    act: Callable[[Roles, Do, str], Callable[..., Any]]
+    drafts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`load` reads everything (in a thread), `view` draws it (pure), `stamp` is a cheap question whose answer changes when `load`'s would.
+
+    `path` has `{names}` for single segments. `title` and `section` are message ids; the section is the entry of the menu to light up.
+    """
+
+    path: str
+    title: str
+    section: str
+    load: Load
+    view: View
+    stamp: Load | None = None
+    every_seconds: float = 2.0
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The values of the path's names, None if this is another page's path."""
+        found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]{1,200})", self.path), path)
+        return found.groupdict() if found else None

@@ -1,0 +1,69 @@
+"""Secrets that people give us (webhook keys, Slack addresses): named, encrypted at rest, never shown again."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.audit import record
+from journeys.errors import Invalid, NotFound
+from models import Secret
+
+MAX_CHARACTERS = 4_000
+
+
+def put(session: Session, keys: Sequence[bytes], name: str, value: str, by: str, now: datetime) -> Secret:
+    """Stores or replaces the secret; audited without its value. The first of `keys` encrypts, all decrypt.
+
+    Raises:
+        Invalid: no name, or a value that is empty or too long.
+    """
+    if not 0 < len(name) <= 64 or not 0 < len(value) <= MAX_CHARACTERS:
+        raise Invalid(f"A secret needs a name of at most 64 and a value of at most {MAX_CHARACTERS} characters.")
+    row = session.get(Secret, name) or Secret(name=name, sealed="", updated_at=now)
+    row.sealed, row.updated_at, row.updated_by = _box(keys).encrypt(value.encode()).decode(), now, by[:120]
+    session.add(row)
+    record(session, by, "secret.put", f"secret:{name}", {}, now)
+    session.flush()
+    return row
+
+
+def reveal(session: Session, keys: Sequence[bytes], name: str) -> str:
+    """The value, for the call that needs it.
+
+    Raises:
+        NotFound: there is no such secret, or it was sealed with a key that is gone.
+    """
+    row = session.get(Secret, name)
+    if row is None:
+        raise NotFound(f"There is no secret {name[:64]!r}: add it in the settings.")
+    try:
+        return _box(keys).decrypt(row.sealed.encode()).decode()
+    except InvalidToken:
+        raise NotFound(f"The secret {name[:64]!r} was sealed with a key that is gone: enter it again.") from None
+
+
+def names(session: Session) -> list[str]:
+    """Every name, for forms and checks."""
+    return list(session.scalars(select(Secret.name).order_by(col(Secret.name))))
+
+
+def remove(session: Session, name: str, by: str, now: datetime) -> None:
+    """Forgets the secret. Raises: NotFound."""
+    row = session.get(Secret, name)
+    if row is None:
+        raise NotFound(f"There is no secret {name[:64]!r}.")
+    session.delete(row)
+    record(session, by, "secret.remove", f"secret:{name}", {}, now)
+    session.flush()
+
+
+def _box(keys: Sequence[bytes]) -> MultiFernet:
+    """Fernet keys derived from the signing keys, so that one secret file is all there is to keep."""
+    return MultiFernet([Fernet(urlsafe_b64encode(hashlib.sha256(b"pfadwerk:secrets:" + key).digest())) for key in keys])

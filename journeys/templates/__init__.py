@@ -1,0 +1,106 @@
+"""The gallery: journeys to begin with, each with its message templates in several languages and scenarios that show what it does.
+
+`<key>/journey.json` is the document, `<key>/mails/<template>.json` names a template, its subjects and preheaders by language, with the
+body beside it (`<template>.<language>.mjml`), and `<key>/scenarios.json` lists scripts for the simulator with the expected path
+(`docs/journeys.md`). Read from the package; nothing is installed into a workspace here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from journeys.document import Journey
+from journeys.reading import read
+
+KEYS = ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message template: `variants` maps a language to its parts (subject, preheader, mjml), as a stored template holds them."""
+
+    key: str
+    name: str
+    kind: str
+    message_class: str
+    variants: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A script for the simulator (`engine.simulate.Script` as JSON) and what it must show: (node, outlet) in order, and how it ends."""
+
+    name: str
+    script: Mapping[str, Any]
+    expect: tuple[tuple[str, str], ...]
+    ends: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntry:
+    """One journey of the gallery. `name` and `description` are English texts for translation."""
+
+    key: str
+    document: Mapping[str, Any]
+    mails: tuple[Mail, ...]
+    scenarios: tuple[Scenario, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.document["name"])
+
+    @property
+    def description(self) -> str:
+        return str(self.document.get("description", ""))
+
+    def journey(self) -> Journey:
+        """The document, ready to be checked, compiled or stored under another key."""
+        return read(self.document)
+
+
+@cache
+def gallery() -> tuple[TemplateEntry, ...]:
+    """Every journey of the gallery, in the order in which it is shown."""
+    here = files("journeys.templates")
+    return tuple(_entry(key, here / key) for key in KEYS)
+
+
+def _entry(key: str, folder: Traversable) -> TemplateEntry:
+    scenarios = tuple(_scenario(raw) for raw in _json(folder / "scenarios.json"))
+    return TemplateEntry(key, _json(folder / "journey.json"), tuple(_mails(folder / "mails")), scenarios)
+
+
+def _mails(folder: Traversable) -> Iterator[Mail]:
+    if not folder.is_dir():
+        return
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".json"):
+            yield _mail(file.name.removesuffix(".json"), _json(file), folder)
+
+
+def _mail(key: str, about: Mapping[str, Any], folder: Traversable) -> Mail:
+    variants = {
+        language: {
+            "subject": subject,
+            "preheader": about["preheaders"][language],
+            "mjml": (folder / f"{key}.{language}.mjml").read_text("utf-8"),
+        }
+        for language, subject in about["subjects"].items()
+    }
+    return Mail(key, about["name"], about["kind"], about["message_class"], variants)
+
+
+def _scenario(raw: Mapping[str, Any]) -> Scenario:
+    script = {key: value for key, value in raw.items() if key not in ("name", "expect", "ends")}
+    expect = tuple((step["node"], step["outlet"]) for step in raw["expect"])
+    return Scenario(raw["name"], script, expect, raw.get("ends"))
+
+
+def _json(file: Traversable) -> Any:
+    return json.loads(file.read_text("utf-8"))

@@ -1,0 +1,171 @@
+"""Rules in words, English and German."""
+
+from __future__ import annotations
+
+import string
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from journeys.catalogue import CONTACT_FIELDS, Catalogue
+from journeys.rules import check_rule, parse_rule, sentence
+from locales import translator
+from tests.journeys.rules import strategies
+
+NAMES = {"w1": "Welcome 1"}
+english, german = translator("en"), translator("de")
+
+SAID = [
+    (
+        {"message": "opened", "node": "w1", "within": "P3D"},
+        "opened *Welcome 1* in the last 3 days",
+        "hat in den letzten 3 Tagen *Welcome 1* geöffnet",
+    ),
+    (
+        {"message": "clicked", "did": False, "node": "gone"},
+        "did not click in *gone*",
+        "hat in *gone* nicht geklickt",
+    ),
+    (
+        {"message": "sent", "journey": "welcome", "template": "hello"},
+        "was sent a message with the template *hello* of the journey *welcome*",
+        "hat eine Nachricht mit der Vorlage *hello* der Journey *welcome* geschickt bekommen",
+    ),
+    (
+        {"event": "Order Completed", "did": False, "within": "P90D"},
+        "did not do *Order Completed* in the last 90 days",
+        "hat in den letzten 90 Tagen *Order Completed* nicht ausgelöst",
+    ),
+    (
+        {
+            "event": "Order Completed",
+            "count": {"value": 2},
+            "within": "PT24H",
+            "where": {"rules": [{"field": "total", "operator": ">=", "value": 50}]},
+        },
+        "did *Order Completed* at least 2 times in the last 24 hours, where total is at least 50",
+        "hat in den letzten 24 Stunden *Order Completed* mindestens 2-mal ausgelöst (mit: total ist mindestens 50)",
+    ),
+    (
+        {"event": "Page Viewed", "did": False, "count": {"operator": ">", "value": 3}, "since_entry": True},
+        "did *Page Viewed* at most 3 times since entry",
+        "hat seit dem Eintritt *Page Viewed* höchstens 3-mal ausgelöst",
+    ),
+    ({"field": "plan", "operator": "=", "value": "pro"}, "plan is “pro”", "plan ist „pro“"),
+    ({"field": "first_name", "operator": "notNull"}, "first name is known", "Vorname ist bekannt"),
+    ({"field": "age", "operator": "between", "value": [18, 25.5]}, "age is between 18 and 25.5", "age liegt zwischen 18 und 25.5"),
+    ({"field": "plan", "operator": "in", "value": ["a", 1, True]}, "plan is one of “a”, 1, yes", "plan ist eines von „a“, 1, ja"),
+    (
+        {"field": "created_at", "operator": "before", "value": "-P30D"},
+        "date created is earlier than 30 days ago",
+        "Anlagedatum liegt früher als vor 30 Tagen",
+    ),
+    (
+        {"field": "renews_at", "operator": "withinNext", "value": "PT1H"},
+        "renews_at will be in the next hour",
+        "renews_at liegt in der nächsten Stunde",
+    ),
+    (
+        {"field": "renews_at", "operator": "after", "value": "2026-12-31T18:00:00+01:00"},
+        "renews_at is after 2026-12-31 17:00 UTC",
+        "renews_at liegt nach 2026-12-31 17:00 UTC",
+    ),
+    (
+        {"field": "trigger.total", "operator": ">", "value": 9},
+        "total of the trigger is more than 9",
+        "total des Auslösers ist größer als 9",
+    ),
+    ({"consent": "email"}, "allowed e-mail for marketing", "hat E-Mail für marketing erlaubt"),
+    ({"score": "fit", "value": 20}, "score *fit* is at least 20", "Punktzahl *fit* ist mindestens 20"),
+    ({"tag": "vip", "has": False}, "does not have the tag *vip*", "hat das Schlagwort *vip* nicht"),
+    ({"combinator": "and", "rules": []}, "everybody", "alle"),
+    (
+        {
+            "combinator": "or",
+            "rules": [{"tag": "a"}, {"rules": [{"tag": "b"}, {"tag": "c"}]}, {"not": True, "rules": [{"tag": "d"}]}],
+        },
+        "has the tag *a* or (has the tag *b* and has the tag *c*) or not (has the tag *d*)",
+        "hat das Schlagwort *a* oder (hat das Schlagwort *b* und hat das Schlagwort *c*) oder nicht (hat das Schlagwort *d*)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "words"), [(rule, words) for rule, words, _ in SAID])
+def test_english(rule: dict[str, Any], words: str) -> None:
+    assert sentence(parse_rule(rule), english, NAMES) == words
+
+
+@pytest.mark.parametrize(("rule", "words"), [(rule, words) for rule, _, words in SAID])
+def test_german(rule: dict[str, Any], words: str) -> None:
+    assert sentence(parse_rule(rule), german, NAMES) == words
+
+
+@settings(max_examples=150, deadline=None)
+@given(strategies.rules(in_run=True))
+def test_every_rule_can_be_said_and_checked(rule: Any) -> None:
+    """Whatever operands a rule has, and although braces in them look like placeholders."""
+    assert sentence(rule, english)
+    assert sentence(rule, german)
+    for issue in check_rule(rule, Catalogue.built_in(), "n", "rule"):
+        assert issue.message
+        assert issue.say(german)
+
+
+def _phrases() -> set[str]:
+    """Every message id that sentences use, heard by a translator that takes notes."""
+    heard: set[str] = set()
+
+    def note(text: str) -> str:
+        heard.add(text)
+        return text
+
+    for rule in _one_of_each():
+        sentence(parse_rule(rule), note)
+    return heard
+
+
+def _one_of_each() -> list[dict[str, Any]]:
+    spans = ["PT0S", *(f"{sign}{span}" for sign in ("", "-") for span in ("P3D", "PT1H", "PT2H", "PT1M", "PT2M", "PT1S", "PT2S"))]
+    rules: list[dict[str, Any]] = [
+        {"field": "plan", "operator": operator, "value": value}
+        for operator in strategies.OPERATORS
+        for value in (1, [1, 2], [], None, True, False, "x")
+    ]
+    rules += [{"field": "plan", "operator": op, "value": span} for op in ("before", "after", "withinLast", "withinNext") for span in spans]
+    rules += [{"field": spec.name, "operator": "null"} for spec in CONTACT_FIELDS]
+    rules += [{"message": what, "did": did} for what in ("sent", "delivered", "opened", "clicked", "bounced") for did in (True, False)]
+    rules += [{"message": "sent", "node": "n", "journey": "j", "template": "t"}, {"field": "trigger.x", "operator": "null"}]
+    rules += [{"score": "fit", "operator": operator, "value": 1} for operator in ("=", "!=", "<", "<=", ">", ">=")]
+    rules += [{"event": "x", "count": {"operator": operator, "value": 3}} for operator in ("=", "!=", "<", "<=", ">", ">=")]
+    rules += [
+        {"event": "x", "did": False, "where": {"rules": [{"tag": "a"}]}},
+        {"event": "x", "own_run": True},
+        {"event": "x", "since_entry": True},
+    ]
+    rules += [
+        {"consent": channel, "operator": operator, "value": value}
+        for channel, operator, value in product(
+            ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"),
+            ("=", "!="),
+            ("granted", "withdrawn", "pending", "unknown"),
+        )
+    ]
+    rules += [
+        {"tag": "a", "has": False},
+        {"not": True, "rules": []},
+        {"combinator": "or", "not": True, "rules": [{"tag": "a"}, {"rules": []}]},
+    ]
+    return rules
+
+
+def test_every_phrase_has_a_german_translation_with_the_same_placeholders() -> None:
+    for phrase in _phrases() - {"WhatsApp"}:
+        translation = german(phrase)
+        assert translation != phrase, phrase
+        assert _placeholders(translation) == _placeholders(phrase)
+
+
+def _placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}

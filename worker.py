@@ -1,0 +1,205 @@
+"""Composition root of the worker: steps, effects and the keeper in one process. Run as many as the load needs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from sqlalchemy import select
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.addresses import Guard
+from activities.custom import load_custom
+from activities.customs import CustomPerformer
+from activities.effect import Effects
+from activities.messages import House, MessagePerformer
+from activities.outward import TeamPerformer, WebhookPerformer
+from activities.performer import Performer
+from activities.providers import Outbox, Provider
+from activities.temporal import effect_activity, step_activity
+from activities.tracking import Tracking
+from engine import stamp
+from engine.client import Temporal
+from engine.keeper import Keeper
+from engine.live import Engine
+from engine.workflow import RunWorkflow
+from journeys.calls import RUN_QUEUE, queue_of
+from journeys.custom import CustomActivity
+from journeys.errors import Misconfigured
+from journeys.nodes import Palette
+from models import Database, Run, Version
+from settings import Settings
+
+log = logging.getLogger(__name__)
+
+MESSAGE_CHANNELS = ("email", "sms")
+ATTEMPT_MARGIN_SECONDS = 5.0
+"""An attempt may take the provider's limit and this, for rendering and the two transactions."""
+
+
+async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Works until `stop` is set, then lets sends in flight finish. `ready` is called once tasks are taken.
+
+    Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code.
+    """
+    db = Database(settings.database_url, pool_size=settings.step_concurrency + settings.send_concurrency)
+    customs = load_custom(settings.activity_folders)
+    engine = build_engine(settings, db, customs)
+    refuse_unknown_behaviours(engine)
+    effects = Effects(engine, build_performers(settings, engine, customs))
+    engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
+    temporal = await Temporal.connect(
+        settings.temporal_address,
+        settings.temporal_namespace,
+        tls=settings.temporal_tls,
+        api_key=settings.temporal_api_key.get_secret_value() or None,
+        runtime=_runtime(settings),
+    )
+    keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds())
+    async with AsyncExitStack() as stack:
+        for worker in build_workers(settings, temporal, effects, stack):
+            await stack.enter_async_context(worker)
+        keeping = asyncio.create_task(keeper.run())
+        ready()
+        await stop.wait()
+        keeping.cancel()
+    db.close()
+
+
+def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]) -> Engine:
+    """The engine of these settings; stamps a fresh database."""
+    with db.write() as session:
+        clock = stamp.claim(session, settings.workspace, settings.temporal_namespace)
+    palette = Palette.built_in().with_kinds(*(custom.node for custom in customs))
+    accounts = {channel: account.account for channel, account in settings.channels.items()}
+    return Engine(db, clock, palette, tuple(settings.signing_keys().values()), accounts=accounts)
+
+
+def refuse_unknown_behaviours(engine: Engine) -> None:
+    """A worker that lacks a behaviour which open runs were published with must not touch them.
+
+    Raises: Misconfigured, naming what is missing.
+    """
+    with engine.db.read() as session:
+        open_versions = select(Run.version_id).where(Run.ended_at.is_(None)).distinct()  # type: ignore[union-attr]
+        pins = session.scalars(select(Version.pins).where(Version.id.in_(open_versions))).all()  # type: ignore[attr-defined]
+    missing = sorted({name for pin in pins for name in pin.get("behaviours", ())} - engine.palette.behaviours)
+    if missing:
+        raise Misconfigured(
+            f"open runs need {', '.join(missing)}, which this installation does not have: install the package or set PFADWERK_ACTIVITY_FOLDERS"
+        )
+
+
+def build_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+    """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
+    return {"live": _live_performers, "staging": _staging_performers}[settings.workspace](settings, engine, customs)
+
+
+def _live_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+    house = _house(settings)
+    guard = Guard.allowing(settings.webhook_allow)
+    providers = {channel: _provider(settings, engine, account.provider) for channel, account in settings.channels.items()}
+    performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in MESSAGE_CHANNELS}
+    performers["team"] = TeamPerformer(house, providers["team"], guard)
+    performers["webhook"] = WebhookPerformer(house, guard)
+    return performers | {custom.channel: CustomPerformer(custom) for custom in customs}
+
+
+def _staging_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+    from activities.pretend import PretendWebhook
+
+    house = _house(settings)
+    outbox = Outbox(engine.db, engine.clock.now)
+    performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in MESSAGE_CHANNELS}
+    performers["team"] = TeamPerformer(house, outbox, Guard.allowing(()))
+    performers["webhook"] = PretendWebhook()
+    return performers | {custom.channel: CustomPerformer(custom, fake=True) for custom in customs}
+
+
+def _house(settings: Settings) -> House:
+    keys = settings.signing_keys()
+    return House(
+        tracking=Tracking(keys, settings.public_url),
+        address_keys=tuple(keys.values()),
+        mail_from=settings.mail_from,
+        tracking_level=settings.tracking,
+        language=settings.language,
+        zone=settings.time_zone,
+    )
+
+
+def _provider(settings: Settings, engine: Engine, name: str) -> Provider:
+    if name == "outbox":
+        return Outbox(engine.db, engine.clock.now)
+    if name == "smtp":
+        return _smtp(settings)
+    raise Misconfigured(f"there is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp")
+
+
+def _smtp(settings: Settings) -> Provider:
+    from activities.providers.smtp import Smtp, SmtpServer
+
+    if not settings.smtp_host:
+        raise Misconfigured("the provider smtp needs a server: set PFADWERK_SMTP_HOST")
+    server = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        user=settings.smtp_user,
+        password=settings.smtp_password.get_secret_value(),
+        tls=settings.smtp_tls,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+    return Smtp(server)
+
+
+def build_workers(settings: Settings, temporal: Temporal, effects: Effects, stack: AsyncExitStack) -> list[Worker]:
+    """One worker for runs, one per queue of effects; each with threads of its own, so that slow sends never hold up a step."""
+    workers = [_run_worker(settings, temporal, effects.engine, stack)]
+    queues: dict[str, list[str]] = {}
+    for channel in effects.performers:
+        queues.setdefault(queue_of(channel, effects.engine.accounts.get(channel, "default")), []).append(channel)
+    return workers + [_effect_worker(settings, temporal, effects, queue, channels, stack) for queue, channels in queues.items()]
+
+
+def _run_worker(settings: Settings, temporal: Temporal, engine: Engine, stack: AsyncExitStack) -> Worker:
+    threads = stack.enter_context(ThreadPoolExecutor(settings.step_concurrency, thread_name_prefix="step"))
+    return Worker(
+        temporal.client,
+        task_queue=RUN_QUEUE,
+        workflows=[RunWorkflow],
+        activities=[step_activity(engine, temporal)],
+        activity_executor=threads,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=settings.max_cached_workflows,
+        max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
+        max_concurrent_local_activities=settings.step_concurrency,
+        max_concurrent_activities=1,
+        no_remote_activities=True,
+        graceful_shutdown_timeout=settings.graceful_shutdown,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
+    )
+
+
+def _effect_worker(
+    settings: Settings, temporal: Temporal, effects: Effects, queue: str, channels: list[str], stack: AsyncExitStack
+) -> Worker:
+    threads = stack.enter_context(ThreadPoolExecutor(settings.send_concurrency, thread_name_prefix=queue))
+    return Worker(
+        temporal.client,
+        task_queue=queue,
+        activities=[effect_activity(effects, temporal, channel) for channel in channels],
+        activity_executor=threads,
+        max_concurrent_activities=settings.send_concurrency,
+        graceful_shutdown_timeout=settings.graceful_shutdown,
+    )
+
+
+def _runtime(settings: Settings) -> Runtime | None:
+    if not settings.metrics_port:
+        return None
+    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=f"{settings.host}:{settings.metrics_port}")))
