@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
@@ -16,6 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.addresses import Guard
 from activities.custom import load_custom
 from activities.customs import CustomPerformer
+from activities.doubts import settle
 from activities.effect import Effects
 from activities.messages import House, MessagePerformer
 from activities.outward import TeamPerformer, WebhookPerformer
@@ -42,8 +44,12 @@ ATTEMPT_MARGIN_SECONDS = 5.0
 """An attempt may take the provider's limit and this, for rendering and the two transactions."""
 
 
-async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def run(
+    settings: Settings, ready: Callable[[], None], stop: asyncio.Event, providers: Mapping[str, Callable[[], Provider]] | None = None
+) -> None:
     """Works until `stop` is set, then lets sends in flight finish. `ready` is called once tasks are taken.
+
+    `providers` are further ones that the channels of the live workspace may name.
 
     Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code.
     """
@@ -51,7 +57,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     customs = load_custom(settings.activity_folders)
     engine = build_engine(settings, db, customs)
     refuse_unknown_behaviours(engine)
-    effects = Effects(engine, build_performers(settings, engine, customs))
+    effects = Effects(engine, build_performers(settings, engine, customs, providers or {}))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
     temporal = await Temporal.connect(
         settings.temporal_address,
@@ -60,7 +66,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
         api_key=settings.temporal_api_key.get_secret_value() or None,
         runtime=_runtime(settings),
     )
-    keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds())
+    keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=[partial(settle, effects)])
     async with AsyncExitStack() as stack:
         for worker in build_workers(settings, temporal, effects, stack):
             await stack.enter_async_context(worker)
@@ -95,15 +101,24 @@ def refuse_unknown_behaviours(engine: Engine) -> None:
         )
 
 
-def build_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+def build_performers(
+    settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
+) -> dict[str, Performer]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
-    return {"live": _live_performers, "staging": _staging_performers}[settings.workspace](settings, engine, customs)
+    if settings.workspace == "staging":
+        return _staging_performers(settings, engine, customs)
+    return _live_performers(settings, engine, customs, more)
 
 
-def _live_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+def _live_performers(
+    settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
+) -> dict[str, Performer]:
     house = _house(settings)
     guard = Guard.allowing(settings.webhook_allow)
-    providers = {channel: _provider(settings, engine, account.provider) for channel, account in settings.channels.items()}
+    providers = {
+        channel: more[account.provider]() if account.provider in more else _provider(settings, engine, account.provider)
+        for channel, account in settings.channels.items()
+    }
     performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in MESSAGE_CHANNELS}
     performers["team"] = TeamPerformer(house, providers["team"], guard)
     performers["webhook"] = WebhookPerformer(house, guard)

@@ -8,6 +8,7 @@ possibly lost message is listed.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from activities import ledger
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, ProviderFailure, RetryLater, SenderStopped
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
 from crm.events import append_event
 from crm.sql import table
 from engine.live import Engine
@@ -61,10 +62,11 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """Transaction A is committed: the call may be made."""
+    """Transaction A is committed: the call may be made, if it begins before `begin_by` (monotonic seconds)."""
 
     address: str
     attempt: int
+    begin_by: float
 
 
 def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved:
@@ -74,20 +76,26 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
 
     Raises: ApplicationError (held, busy, retry_later) when the activity shall come back; database errors.
     """
-    engine = effects.engine
+    engine, began = effects.engine, time.monotonic()
     found = _find(engine, activity, run_id, number, as_of)
     if isinstance(found, Moved):
         return found
     job, performer = found, effects.performer(found.call.channel)
-    try:
-        with engine.db.read() as session:
-            draft = performer.prepare(session, job)
-    except CannotPrepare as error:
-        return _answer(engine, performer, job, "skipped", error.code)
-    claimed = _claim(engine, performer, job, draft)
+    draft = _prepare(engine, performer, job)
+    claimed = _claim(engine, performer, job, draft, began)
     if isinstance(claimed, Moved):
         return claimed
+    assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
     return _call(engine, performer, job, draft, claimed)
+
+
+def _prepare(engine: Engine, performer: Performer, job: Job) -> Draft | CannotPrepare:
+    """The prepared call, or why there is none; what that means depends on the ledger, because a former attempt may have been sent."""
+    try:
+        with engine.db.read() as session:
+            return performer.prepare(session, job)
+    except CannotPrepare as error:
+        return error
 
 
 # --- finding the call ------------------------------------------------------------------------------------------------------
@@ -119,7 +127,7 @@ def _peek(engine: Engine, activity: str, run_id: str, number: int, as_of: dateti
 # --- transaction A -----------------------------------------------------------------------------------------------------------
 
 
-def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft) -> Moved | _Claimed:
+def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
     """Lock, fence, exits, pause, ledger, gate, claim. The raise of `come_back` comes after the commit: holding is a fact, too."""
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
@@ -128,12 +136,12 @@ def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft) -> Move
         left = _leave_first(engine, session, row, job)
         if left is not None:
             return left
-        outcome = _enter_ledger(engine, session, performer, job, draft)
+        outcome = _enter_ledger(engine, session, performer, job, draft, began)
     if isinstance(outcome, _Later):
         real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
         raise come_back(outcome.kind, outcome.code, real)
-    if isinstance(outcome, _Ask):
-        return _look_up(engine, performer, job, draft)
+    if isinstance(outcome, ledger.Doubtful):
+        return _look_up(engine, performer, job, draft, began, outcome.attempts)
     return outcome
 
 
@@ -156,11 +164,10 @@ class _Later:
     until: datetime
 
 
-class _Ask:
-    """The provider must be asked what became of the last call, outside of the transaction."""
-
-
-def _enter_ledger(engine: Engine, session: Session, performer: Performer, job: Job, draft: Draft) -> Moved | _Claimed | _Later | _Ask:
+def _enter_ledger(
+    engine: Engine, session: Session, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
+) -> Moved | _Claimed | _Later | ledger.Doubtful:
+    """`Doubtful`: the provider must be asked what became of the last call, outside of the transaction."""
     stands = ledger.look(session, job.once_key, job.as_of)
     match stands:
         case ledger.Done(outlet=outlet, data=data):
@@ -168,46 +175,67 @@ def _enter_ledger(engine: Engine, session: Session, performer: Performer, job: J
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", until)
         case ledger.Doubtful() if performer.doubt == "lookup":
-            return _Ask()
+            return stands
         case ledger.Doubtful() if performer.doubt == "blind":
             return _answer_in(session, engine, performer, job, "uncertain", "no_answer")
-        case ledger.Doubtful(planned_at=planned_at, attempts=attempts) | ledger.Fresh(planned_at=planned_at, attempts=attempts):
-            return _through_gate(engine, session, performer, job, draft, planned_at, attempts)
+        case ledger.Doubtful() | ledger.Fresh():
+            return _through_gate(engine, session, performer, job, draft, stands, began)
 
 
 def _through_gate(
-    engine: Engine, session: Session, performer: Performer, job: Job, draft: Draft, planned_at: datetime, attempts: int
+    engine: Engine,
+    session: Session,
+    performer: Performer,
+    job: Job,
+    draft: Draft | CannotPrepare,
+    stands: ledger.Fresh | ledger.Doubtful,
+    began: float,
 ) -> Moved | _Claimed | _Later:
+    """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain."""
+    dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
+    if isinstance(draft, CannotPrepare):
+        return _answer_in(session, engine, performer, job, dropped, draft.code)
     fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
     contact = session.get(Contact, job.row.contact_id, populate_existing=True)
     match performer.ask(session, contact, job):
         case Refuse(reason=reason):
-            return _answer_in(session, engine, performer, job, "skipped", reason)
+            return _answer_in(session, engine, performer, job, dropped, reason)
         case Hold(until=until, reason=reason):
-            if until > planned_at + job.program.settings.hold_at_most:
-                return _answer_in(session, engine, performer, job, "skipped", f"held_too_long_{reason}")
-            ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=reason, held_until=until)
+            if until > stands.planned_at + job.program.settings.hold_at_most:
+                return _answer_in(session, engine, performer, job, dropped, f"held_too_long_{reason}")
+            if isinstance(stands, ledger.Fresh):
+                ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=reason, held_until=until)
             session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=until))
             return _Later(HELD, reason, until)
         case Pass(address=address):
             stored = performer.record(session, job, draft, address)
-            limit = timedelta(seconds=performer.timeout_seconds)
-            ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, limit, attempts + 1)
-            return _Claimed(address, attempts + 1)
+            lease_until, begin_by = _lease(engine, performer, job, began)
+            ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1)
+            return _Claimed(address, stands.attempts + 1, begin_by)
+
+
+def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tuple[datetime, float]:
+    """Until when the claim holds, and by when the call must have begun to be over before that. Counted from now, not from the attempt's
+    start: waiting for locks must not eat it up."""
+    now = time.monotonic()
+    real = engine.clock.to_real(job.as_of) + timedelta(seconds=now - began + performer.timeout_seconds) + ledger.MARGIN
+    return engine.clock.to_virtual(real), now + ledger.MARGIN.total_seconds()
 
 
 # --- the call ------------------------------------------------------------------------------------------------------------------
 
 
 def _call(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> Moved:
-    """Makes the call and sorts what comes back."""
+    """Makes the call and sorts what comes back. A process that stood still after its claim may no longer be the only one at it."""
+    if time.monotonic() > claimed.begin_by:
+        return _later(engine, performer, job, claimed, RetryLater("stalled", ledger.MARGIN))
     try:
         answer = performer.send(job, draft, claimed.address, claimed.attempt)
     except RetryLater as failure:
-        return _later(engine, performer, job, failure, failure.after)
+        return _later(engine, performer, job, claimed, failure)
     except SenderStopped as failure:
         log.error("the provider %s refuses our account (%s): nothing leaves until it is set right", performer.name, failure.code)
-        return _later(engine, performer, job, failure, STOPPED_SENDER_PAUSE)
+        return _later(engine, performer, job, claimed, RetryLater(failure.code, STOPPED_SENDER_PAUSE))
     except AddressDead as failure:
         return _answer(engine, performer, job, "bounced", failure.code, address=claimed.address)
     except MessageDead as failure:
@@ -219,20 +247,22 @@ def _call(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed:
     return _answer(engine, performer, job, answer.status, answer.kind, answer)
 
 
-def _later(engine: Engine, performer: Performer, job: Job, failure: ProviderFailure, after: timedelta) -> Moved:
+def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: RetryLater) -> Moved:
     """Certainly not sent: free the claim and come back, unless it has been tried for too long."""
     with engine.db.write() as session:
-        lock_run(session, job.row.id)
+        row = lock_run(session, job.row.id)
+        ledger.release(session, job.once_key, failure.code, claimed.attempt)
         stands = ledger.look(session, job.once_key, job.as_of)
-        ledger.release(session, job.once_key, failure.code)
-        session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=job.as_of + after))
-    planned_at = getattr(stands, "planned_at", job.row.node_entered_at or job.as_of)
-    if job.as_of > planned_at + job.program.settings.hold_at_most:
+        if row.step == job.number and row.ended_at is None:
+            session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=job.as_of + failure.after))
+    if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
         return _answer(engine, performer, job, "failed", failure.code)
-    raise come_back(RETRY_LATER, failure.code, after) from None
+    raise come_back(RETRY_LATER, failure.code, failure.after) from None
 
 
-def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft) -> Moved | _Claimed:
+def _look_up(
+    engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, attempts: int
+) -> Moved | _Claimed:
     """The provider knows it: answered. It does not: certainly not sent, so the whole gate again."""
     try:
         known = performer.lookup(job.once_key)
@@ -242,8 +272,8 @@ def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft) -> Mo
         return _answer(engine, performer, job, known.status, known.kind, known)
     with engine.db.write() as session:
         lock_run(session, job.row.id)
-        ledger.release(session, job.once_key, "looked_up_absent")
-    return _claim(engine, performer, job, draft)
+        ledger.release(session, job.once_key, "looked_up_absent", attempts)
+    return _claim(engine, performer, job, draft, began)
 
 
 # --- transaction B ---------------------------------------------------------------------------------------------------------------
@@ -283,8 +313,9 @@ def _answer_in(
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
     ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
-    if job.call.channel in MESSAGE_CHANNELS:
-        _append_event(session, engine, job, status)
+    template = str(job.call.input.get("template", ""))
+    fate = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
+    append_fate(session, engine, fate, status, job.as_of)
     return _go_on(session, engine, job, Performed(outlet=given, data=data))
 
 
@@ -309,25 +340,35 @@ def _stick(session: Session, job: Job, performer: Performer, reason: str) -> Mov
 MESSAGE_CHANNELS = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard"})
 
 
-def _append_event(session: Session, engine: Engine, job: Job, status: str) -> None:
-    """What happened to the message, as an event of the contact; the keeper routes it if anybody listens."""
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """A message whose end is known: its run's row and what its event tells."""
+
+    run: Row[Any]
+    journey: str
+    node: str
+    channel: str
+    template: str
+    once_key: str
+
+
+def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: datetime) -> None:
+    """What happened to the message, as an event of the contact; the keeper routes it if anybody listens. Other calls are no messages."""
     name = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Message Bounced"}.get(status)
-    if name is None:
+    if name is None or fate.channel not in MESSAGE_CHANNELS:
         return
     properties = {
-        "message_id": ledger.message_id_of(job.once_key),
-        "run_id": job.row.id,
-        "journey": job.program.key,
-        "node": job.state.node,
-        "template": job.call.input.get("template", ""),
-        "channel": job.call.channel,
+        "message_id": ledger.message_id_of(fate.once_key),
+        "run_id": fate.run.id,
+        "journey": fate.journey,
+        "node": fate.node,
+        "template": fate.template,
+        "channel": fate.channel,
         "machine": False,
     }
-    heard = is_heard(engine, session, job.row.contact_id, name)
+    heard = is_heard(engine, session, fate.run.contact_id, name)
     key = f"{name}:{properties['message_id']}"
-    append_event(
-        session, job.row.contact_id, "system", name, properties, job.as_of, message_id=key, hops=job.row.hops + 1, routed=not heard
-    )
+    append_event(session, fate.run.contact_id, "system", name, properties, now, message_id=key, hops=fate.run.hops + 1, routed=not heard)
 
 
 def _go_on(session: Session, engine: Engine, job: Job, performed: Performed) -> Moved:

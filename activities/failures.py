@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from engine.step import where
+
 HELD = "held"
 BUSY = "busy"
 RETRY_LATER = "retry_later"
@@ -15,3 +17,8 @@ def come_back(kind: str, code: str, after: timedelta) -> ApplicationError:
     """The activity shall be tried again `after` a while; expected, so it is no error in logs and metrics (and 0 history events)."""
     delay = max(after, timedelta(milliseconds=100))
     return ApplicationError(code, type=kind, next_retry_delay=delay, category=ApplicationErrorCategory.BENIGN)
+
+
+def unforeseen(error: Exception) -> ApplicationError:
+    """An error that nobody foresaw (the database is away, a mistake of ours): its kind and place, and the usual retries."""
+    return ApplicationError(where(error), type=type(error).__name__)

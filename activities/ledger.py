@@ -19,7 +19,7 @@ from models import Message
 messages = table(Message)
 
 MARGIN = timedelta(seconds=2)
-"""The lease outlives the provider's own time limit by this."""
+"""The lease outlives the provider's own time limit by this; a call that could not begin within it is not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,8 @@ def _defaults() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def claim(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, call_limit: timedelta, attempts: int) -> str:
-    """The row that must be committed before the provider is called."""
-    lease_until = now + call_limit + MARGIN
+def claim(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, lease_until: datetime, attempts: int) -> str:
+    """The row that must be committed before the provider is called. `attempts` is the number of this call: it names who holds the claim."""
     return put(
         session,
         once_key,
@@ -116,7 +115,8 @@ def claim(session: Session, once_key: str, fixed: dict[str, Any], now: datetime,
     )
 
 
-def release(session: Session, once_key: str, code: str) -> None:
-    """The call certainly did not arrive: the next attempt starts at the gate again."""
+def release(session: Session, once_key: str, code: str, attempts: int) -> None:
+    """The call of that number certainly did not arrive: the next attempt starts at the gate again. Somebody else's claim is left alone."""
     values = {"status": "planned", "reason": code[:64], "claimed_at": None, "lease_until": None}
-    session.execute(update(messages).where(messages.c.id == message_id_of(once_key)).values(values))
+    mine = (messages.c.id == message_id_of(once_key), messages.c.status == "claimed", messages.c.attempts == attempts)
+    session.execute(update(messages).where(*mine).values(values))

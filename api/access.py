@@ -20,7 +20,7 @@ from api.server import Server, TheServer
 from models import Member
 
 ROLES = ("admin", "marketer", "engineer", "tester", "sales", "viewer")
-PER_ACTOR = Rate("admin", per_second=50, burst=500)
+PER_ACTOR = Rate("admin", per_second=200, burst=2_000)
 BAD_LOGINS = Rate("bad-login", per_second=0.5, burst=30)
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="adminKey", description="An admin key: `Authorization: Bearer pfa_…`.")

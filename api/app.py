@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from redis.asyncio import Redis
 
+from activities.messages import House
+from activities.providers import Outbox, Provider
+from activities.tracking import Tracking
 from api import errors, health, ingest, login, openapi
 from api.admin import admin_routers
 from api.bodies import Bodies
 from api.doors import Doors
-from api.jobs import Jobs
 from api.keys import KeyRing
 from api.limits import Limits
 from api.metrics import Metrics
@@ -34,17 +36,20 @@ REDIS_SECONDS = 0.25
 """Longer than this nobody waits for Redis."""
 
 
-def create_app(settings: Settings, engine: Engine, *, connect: Connect | None = None, waker: Waker | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, engine: Engine, *, connect: Connect | None = None, waker: Waker | None = None, provider: Provider | None = None
+) -> FastAPI:
     """The app over an engine whose database is migrated. It listens nowhere itself: the caller binds it, to loopback by default.
 
     `connect` replaces the connection to Temporal that the settings name; a `waker` replaces Temporal altogether. With neither a waker
     nor an address in the settings nothing is rung, and the keeper finds what to do from the rows.
+    `provider` carries test sends; the default is the outbox, which reaches nobody.
     """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _server(settings, engine, metrics, _waker(settings, connect, waker)) as server:
+        async with _server(settings, engine, metrics, _waker(settings, connect, waker), provider) as server:
             app.state.server = server
             yield
 
@@ -62,7 +67,7 @@ def create_app(settings: Settings, engine: Engine, *, connect: Connect | None = 
     errors.install(app)
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
     app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"))
-    for router in (ingest.router, login.router, health.router, *admin_routers()):
+    for router in (ingest.router, *admin_routers(), login.router, health.router, public_router):
         app.include_router(router)
     openapi.install(app)
     return app
@@ -80,30 +85,44 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
 
 
 @asynccontextmanager
-async def _server(settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None) -> AsyncIterator[Server]:
+async def _server(
+    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, provider: Provider | None
+) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
     writer = Writer(engine, waker, loop, settings.max_backlog)
     keys = KeyRing(engine.db, engine.clock.now)
-    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop)
+    provider = provider or Outbox(engine.db, engine.clock.now)
+    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, _house(settings), provider)
     metrics.watch(engine, writer)
-    jobs = Jobs(server)
     tasks = [asyncio.create_task(_regularly(FLUSH_SECONDS, keys.flush))]
     if isinstance(waker, Bells):
         tasks.append(asyncio.create_task(waker.run()))
     writer.start()
-    jobs.start()
+    server.jobs.start()
     try:
         yield server
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await run_in_threadpool(jobs.stop)
+        await run_in_threadpool(server.jobs.stop)
         await run_in_threadpool(writer.stop)
         await run_in_threadpool(keys.flush)
         if redis is not None:
             await redis.aclose()
+
+
+def _house(settings: Settings) -> House:
+    keys = settings.signing_keys()
+    return House(
+        tracking=Tracking(keys, settings.public_url),
+        address_keys=tuple(keys.values()),
+        mail_from=settings.mail_from,
+        tracking_level=settings.tracking,
+        language=settings.language,
+        zone=settings.time_zone,
+    )
 
 
 def _redis(settings: Settings) -> Redis | None:

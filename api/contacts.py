@@ -284,7 +284,7 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Admin) -> Erased:
     """Forgets the person for good (GDPR Art. 17): profile, names, what was sent; open runs end. What was withdrawn stays withdrawn."""
     engine = server.engine
     with engine.db.write() as session:
-        done = contacts.erase(session, contact_id, engine.clock.now(), by=actor.id, keys=[engine.address_key])
+        done = contacts.erase(session, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
     server.wake(Wakeups(bells=set(done.rung)))
     return Erased(id=contact_id, runs_ended=len(done.rung))
 
@@ -361,7 +361,7 @@ def leave_journey(contact_id: Id, journey_id: Id, server: TheServer, actor: Edit
 def look_up(address: Address, server: TheServer, actor: Seller) -> Suppressed:
     """Addresses are stored as keyed hashes only: there is no list to read."""
     with server.engine.db.read() as session:
-        reason = suppression.is_suppressed(session, [server.engine.address_key], address.channel, address.address)
+        reason = suppression.is_suppressed(session, server.engine.address_keys, address.channel, address.address)
     return Suppressed(suppressed=reason is not None, reason=reason)
 
 
@@ -371,7 +371,7 @@ def suppress(entry: Suppress, server: TheServer, actor: Seller) -> Suppressed:
     engine = server.engine
     now = engine.clock.now()
     with engine.db.write() as session:
-        row = suppression.suppress(session, [engine.address_key], entry.channel, entry.address, entry.reason, now, source=actor.id)
+        row = suppression.suppress(session, engine.address_keys, entry.channel, entry.address, entry.reason, now, source=actor.id)
         record(session, actor.id, "suppression.add", f"suppression:{row.address_hash[:16]}", {"channel": entry.channel, "reason": row.reason}, now)
         return Suppressed(suppressed=True, reason=row.reason)
 
@@ -381,7 +381,7 @@ def lift(entry: Lift, server: TheServer, actor: Admin) -> Suppressed:
     """An audited act with its reason."""
     engine = server.engine
     with engine.db.write() as session:
-        suppression.lift(session, [engine.address_key], entry.channel, entry.address, actor.id, entry.why, engine.clock.now())
+        suppression.lift(session, engine.address_keys, entry.channel, entry.address, actor.id, entry.why, engine.clock.now())
     return Suppressed(suppressed=False)
 
 

@@ -151,7 +151,7 @@ async def preflight() -> Response:
     description="What Segment's `analytics-next` asks for first; it then sends to this server and to nobody else.",
     responses={
         200: {"content": {"application/json": {"example": {"integrations": {"Segment.io": {"apiKey": "pfw_…", "apiHost": "example.org/v1", "protocol": "https"}}}}}},
-        **answers(400, 404, 429, 503),
+        **answers(400, 404, 422, 429, 503),
     },
 )
 async def project_settings(write_key: str, request: Request, server: TheServer) -> dict[str, Any]:

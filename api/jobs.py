@@ -11,30 +11,28 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
 from crm.audit import record
-from engine import enrol, migrate
+from engine import enrol, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from journeys.rules import Rule
-from models import Job, Migration, lock
-
-if TYPE_CHECKING:
-    from api.server import Server
+from models import Job, Migration, Run, lock
 
 log = logging.getLogger("pfadwerk.jobs")
 
 IDLE_SECONDS = 5.0
 """How often the thread looks for work that another process left behind."""
 RETRY_SECONDS = 1.0
+RESUME_PAGE = 100
 
 _rule: TypeAdapter[Rule | None] = TypeAdapter(Rule | None)
 
@@ -63,7 +61,40 @@ def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> 
     return Page(wakeups, migration.after_run, {"moved": migration.moved - moved, "skipped": migration.skipped - skipped}, finished)
 
 
-KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {"bulk_enrol": _enrol_page, "migrate": _migrate_page}
+def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    """Stuck runs of a journey, in order; one whose state changed meanwhile is passed over."""
+    stuck = select(Run.id).where(Run.journey_id == job.input["journey_id"], Run.status == "stuck", col(Run.id) > job.cursor)
+    page = session.scalars(stuck.order_by(col(Run.id)).limit(RESUME_PAGE)).all()
+    wakeups, resumed = Wakeups(), 0
+    for run_id in page:
+        try:
+            wakeups.add(runs.resume_stuck(engine, session, run_id, job.created_by, now))
+            resumed += 1
+        except Conflict:
+            continue
+    return Page(wakeups, page[-1] if page else job.cursor, {"resumed": resumed}, finished=len(page) < RESUME_PAGE)
+
+
+KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {"bulk_enrol": _enrol_page, "migrate": _migrate_page, "resume_stuck": _resume_page}
+
+
+class JobRow(BaseModel):
+    """Long work and how far it got. `state`: running, done, failed or cancelled; `total` null: not known beforehand."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    kind: str
+    subject: str
+    state: str
+    done: int
+    total: int | None
+    counts: dict[str, int] = Field(examples=[{"entered": 412, "already_entered": 3}])
+    error: str
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
 
 
 def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:
@@ -146,8 +177,9 @@ def _fail(engine: Engine, job_id: str, error: str, now: datetime) -> None:
 class Jobs:
     """The thread that works on jobs while the web server runs."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, engine: Engine, wake: Callable[..., None]) -> None:
+        self._engine = engine
+        self._wake = wake
         self._stopping = threading.Event()
         self._news = threading.Event()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -175,14 +207,13 @@ class Jobs:
 
     def _round(self) -> float:
         """One page of every running job; returns how long to wait before the next round."""
-        engine = self._server.engine
         try:
-            with engine.db.read() as session:
+            with self._engine.db.read() as session:
                 running = session.scalars(select(Job.id).where(Job.state == "running").order_by(col(Job.id)).limit(100)).all()
             for job_id in running:
                 if self._stopping.is_set():
                     return 0.0
-                self._server.wake(do_page(engine, job_id), wait=True)
+                self._wake(do_page(self._engine, job_id), wait=True)
         except DBAPIError as error:
             if not (is_busy(error) or is_out_of_space(error)):
                 log.error("a job cannot go on: %s", type(error).__name__)

@@ -131,14 +131,24 @@ def _locale(request: Request, server: Server) -> str:
     return _language(request.headers.get("accept-language", "")[:40], server.settings.language)
 
 
-@router.get("/login/{token}", response_class=HTMLResponse, summary="Page behind a login link", responses=answers(400, 429))
+@router.get("/login/{token}", response_class=HTMLResponse, summary="Page behind a login link", responses=answers(400, 422, 429))
 def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
     """Shows a button; the link is used up only by pressing it."""
     server.take(PER_ADDRESS, request.client.host if request.client else "")
     return _page(_locale(request, server), "This link logs you in once.", "Log in")
 
 
-@router.post("/login/{token}", summary="Log in with a link", responses={303: {"description": "Logged in."}, **answers(400, 401, 413, 429, 503)}, response_class=Response)
+@router.post(
+    "/login/{token}",
+    summary="Log in with a link",
+    status_code=303,
+    responses={
+        303: {"description": "Logged in."},
+        401: {"description": "Used, expired or unknown: a page that says so.", "content": {"text/html": {"schema": {"type": "string"}}}},
+        **answers(400, 413, 422, 429, 503),
+    },
+    response_class=Response,
+)
 def log_in(token: str, request: Request, server: TheServer) -> Response:
     """Exchanges the link for a session cookie and leads to the start page."""
     server.take(PER_ADDRESS, request.client.host if request.client else "")

@@ -9,6 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
+from activities.messages import House
+from activities.providers import Provider
+from api.jobs import Jobs
 from api.keys import KeyRing
 from api.limits import Limits, Rate
 from api.metrics import Metrics
@@ -22,7 +25,7 @@ WAKE_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Server:
-    """`waker` is None where no Temporal is wanted (tools, tests): the keeper then finds what to do from the rows."""
+    """`provider` carries test sends. `waker` is None where no Temporal is wanted (tools, tests): the keeper then finds what to do from the rows."""
 
     settings: Settings
     engine: Engine
@@ -33,7 +36,13 @@ class Server:
     writer: Writer
     metrics: Metrics
     loop: asyncio.AbstractEventLoop
+    house: House
+    provider: Provider
+    jobs: Jobs = field(init=False)
     _wakes: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.jobs = Jobs(self.engine, self.wake)
 
     def take(self, rate: Rate, who: str) -> None:
         """`Limits.take` for endpoints in worker threads.

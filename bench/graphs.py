@@ -97,7 +97,10 @@ def _wait_until(choose: Choose, nodes: dict[str, Raw]) -> Made:
 def _wait_for(choose: Choose, nodes: dict[str, Raw]) -> Made:
     branches: list[Raw] = [{"name": "bought", "event": "Order Completed"}, {"name": "fits", "rule": _rule(choose)}]
     kept = branches[: 1 + choose(2)]
-    return {"kind": "wait_for", "branches": kept, "timeout": f"PT{1 + choose(72)}H"}, (*(branch["name"] for branch in kept), "timed_out")
+    return {"kind": "wait_for", "branches": kept, "timeout": f"PT{1 + choose(72)}H"}, (
+        *(str(branch["name"]) for branch in kept),
+        "timed_out",
+    )
 
 
 def _if_else(choose: Choose, nodes: dict[str, Raw]) -> Made:
@@ -106,7 +109,7 @@ def _if_else(choose: Choose, nodes: dict[str, Raw]) -> Made:
 
 def _switch(choose: Choose, nodes: dict[str, Raw]) -> Made:
     cases = [{"name": name, "rule": _rule(choose)} for name in ("a", "b", "c")[: 1 + choose(3)]]
-    return {"kind": "switch", "cases": cases}, (*(case["name"] for case in cases), "otherwise")
+    return {"kind": "switch", "cases": cases}, (*(str(case["name"]) for case in cases), "otherwise")
 
 
 def _split(choose: Choose, nodes: dict[str, Raw]) -> Made:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 from locales import SUPPORTED, translator
 from models import Member
@@ -36,7 +37,10 @@ class Speech:
 
     def moment(self, at: datetime | None) -> str:
         """Date and time to the minute."""
-        return format_datetime(at, "medium", tzinfo=self.zone, locale=self.locale).rpartition(":")[0] if at else ""
+        if at is None:
+            return ""
+        date = format_date(at.astimezone(self.zone), "medium", locale=self.locale)
+        return f"{date}, {format_time(at, 'short', tzinfo=self.zone, locale=self.locale)}"
 
     def exactly(self, at: datetime) -> str:
         """Everything, for a tooltip."""
@@ -55,7 +59,7 @@ class Speech:
 
     def span(self, span: timedelta) -> str:
         """A length of time in its largest unit that divides it, else in the two largest: `3 days`, `1 hour 30 minutes`."""
-        return " ".join(format_timedelta(part, granularity="second", threshold=10_000, locale=self.locale) for part in _parts(span))
+        return " ".join(format_unit(count, unit, locale=self.locale) for count, unit in _parts(span))
 
     def number(self, value: float) -> str:
         return format_decimal(value, locale=self.locale)
@@ -65,15 +69,17 @@ class Speech:
         return format_percent(part / whole, "#,##0 %" if self.language == "de" else "#,##0%", locale=self.locale) if whole else "–"
 
 
-def _parts(span: timedelta) -> list[timedelta]:
-    """`P1DT2H` -> a day, two hours; at most two parts."""
-    seconds, parts = abs(round(span.total_seconds())), []
-    for size in (7 * 86_400, 86_400, 3_600, 60, 1):
-        count, rest = divmod(seconds, size)
-        if count and (size != 7 * 86_400 or not rest):
-            parts.append(timedelta(seconds=count * size))
-            seconds = rest
-    return parts[:2] or [timedelta(0)]
+_UNITS = ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def _parts(span: timedelta) -> list[tuple[int, str]]:
+    """`P1DT2H` -> a day, two hours; at most two parts. Weeks only where they are whole."""
+    rest, parts = abs(round(span.total_seconds())), []
+    for seconds, unit in _UNITS:
+        if rest >= seconds and (unit != "week" or rest % seconds == 0):
+            count, rest = divmod(rest, seconds)
+            parts.append((count, unit))
+    return parts[:2] or [(0, "second")]
 
 
 def speech_of(member: Member, accept: str, default: str) -> Speech:

@@ -83,6 +83,6 @@ def _with_progress(
     db: Database, path: Path, clock: Callable[[], datetime], options: Options, console: Console, translate: Callable[[str], str]
 ) -> ImportReport:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(translate("Importing contacts"), total=1.0)
         return imports.import_contacts(db, path, clock, options, progress=lambda report: bar.update(task, completed=report.fraction))

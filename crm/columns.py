@@ -259,6 +259,8 @@ def instant_of(text: str) -> datetime | None:
     if found := _GERMAN_DATE.fullmatch(text):
         day, month, year, clock = found.groups()
         text = f"{year}-{month:0>2}-{day:0>2}" + (f"T{clock:0>5}" if clock else "")
+    if not _DATE.match(text):
+        return None
     try:
         moment = datetime.fromisoformat(normalise(text))
     except ValueError:
@@ -282,10 +284,6 @@ def _typed(column: _Column, text: str) -> Any:
             moment = instant_of(text)
             if moment is None:
                 raise RowProblem("invalid_date", column.header)
-            return moment.date().isoformat() if column.type == "date" or _is_day(text) else normalise(moment)
+            return moment.date().isoformat() if column.type == "date" or ":" not in text else normalise(moment)
         case _:
             return text
-
-
-def _is_day(text: str) -> bool:
-    return len(text) <= 10 and (_DATE.fullmatch(text) is not None or ":" not in text)

@@ -53,7 +53,7 @@ SYSTEM_KEPT = (
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
 _PAGE = 500
-_DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription)
+DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription)
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     session.flush()
     _keep_withdrawals(session, contact, keys, now)
     done.rung = end_runs(session, open_runs(session, [contact_id]), "erased", now)
-    for model in _DELETED:
+    for model in DELETED:
         session.execute(delete(model).where(_of(model) == contact_id))
     _blank_events(session, contact_id)
     _blank_messages(session, contact_id)

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
+from crm.payload import MAX_INTEGER
 from crm.sql import table
 from journeys.errors import Invalid
 from models import Consent, Event, Message, Refusal, Run, TaskChange, Trail
@@ -136,7 +137,7 @@ def _read_mark(text: str) -> Item:
     try:
         at, kind, *key = orjson.loads(base64.urlsafe_b64decode(text.encode()))
         source = next(source for source in _SOURCES if source.kind == kind)
-        if [type(part) for part in key] != [column.type.python_type for column in source.key]:
+        if len(key) != len(source.key) or not all(map(_fits, key, source.key)):
             raise ValueError("wrong key")
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
@@ -144,3 +145,9 @@ def _read_mark(text: str) -> Item:
         return Item(moment, kind, tuple(key), {})
     except (ValueError, TypeError, StopIteration):
         raise Invalid("This page mark was not given out by the timeline; start again without it.") from None
+
+
+def _fits(part: Any, column: ColumnElement[Any]) -> bool:
+    if column.type.python_type is int:
+        return type(part) is int and 0 <= part <= MAX_INTEGER
+    return isinstance(part, str) and "\x00" not in part

@@ -13,6 +13,9 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from engine.facts import Overlay
+from engine.paths import dig
+from engine.state import State
 from journeys.compile import Program
 from journeys.document import Exit
 from journeys.facts import Facts
@@ -34,10 +37,6 @@ from journeys.values import (
     WaitFor,
     WaitUntil,
 )
-
-from engine.facts import Overlay
-from engine.paths import dig
-from engine.state import State
 
 MAX_WALK = 1_000
 """Nodes one walk may pass; a program that needs more goes round without waiting."""

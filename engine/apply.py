@@ -6,8 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
 from crm import profile, scores, tasks, team
 from crm.sql import table
+from engine.live import Engine
+from engine.wakeups import Wakeups
 from journeys.values import (
     AddTag,
     Change,
@@ -20,11 +25,6 @@ from journeys.values import (
     StartJourney,
 )
 from models import Event, Run
-from sqlalchemy import Row, select
-from sqlalchemy.orm import Session
-
-from engine.live import Engine
-from engine.wakeups import Wakeups
 
 runs = table(Run)
 

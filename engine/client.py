@@ -6,7 +6,6 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from journeys.calls import BELL, JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     SearchAttributeKey,
@@ -21,6 +20,7 @@ from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from engine.state import Instruction
 from engine.wakeups import Start, Wakeups
+from journeys.calls import BELL, JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW
 
 log = logging.getLogger(__name__)
 

@@ -11,21 +11,21 @@ import json
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from crm import rules as sql_rules
-from crm.sql import table
-from journeys.clock import next_clock_time
-from journeys.cron import next_after
-from journeys.document import DateTrigger, ScheduleTrigger, Trigger
-from journeys.rules import FieldTerm, Group, Rule
-from models import Contact, TriggerCursor
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crm import rules as sql_rules
+from crm.sql import table
 from engine.advance import zone_of
 from engine.enrol import Entered, enrol
 from engine.live import Engine, LiveJourney
 from engine.router import lock_contacts
 from engine.wakeups import Wakeups
+from journeys.clock import next_clock_time
+from journeys.cron import next_after
+from journeys.document import DateTrigger, ScheduleTrigger, Trigger
+from journeys.rules import FieldTerm, Group, Rule
+from models import Contact, TriggerCursor
 
 PAGE = 100
 contacts = table(Contact)

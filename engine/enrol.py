@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crm.facts import SqlFacts
-from crm.sql import table
-from journeys.draws import draw
-from journeys.rules import explain, holds
-from journeys.values import RunInfo
-from models import Contact, Event, Refusal, Run, Subscription, new_id
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from crm.facts import SqlFacts
+from crm.sql import table
 from engine.live import Engine, LiveJourney
 from engine.paths import dig
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
 from engine.wakeups import Wakeups
+from journeys.draws import draw
+from journeys.rules import explain, holds
+from journeys.values import RunInfo
+from models import Contact, Event, Refusal, Run, Subscription, new_id
 
 runs = table(Run)
 contacts = table(Contact)

@@ -9,26 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from crm import tasks
-from crm.sql import changed_rows, table
-from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from crm import tasks
+from crm.sql import changed_rows, table
 from engine import clocktriggers, migrate
 from engine.client import Temporal
 from engine.live import Engine
 from engine.router import route
 from engine.runs import end_locked
 from engine.state import Instruction
-from engine.step import WAIT_FOR_BELL, lock_run
+from engine.step import WAIT_FOR_BELL, lock_run, where
 from engine.wakeups import Wakeups
+from journeys.errors import PfadwerkError
+from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
 
 log = logging.getLogger(__name__)
 
@@ -39,24 +40,40 @@ events = table(Event)
 journeys = table(Journey)
 subscriptions = table(Subscription)
 
-LEASE = timedelta(seconds=15)
 PAGE = 200
-GRACE = timedelta(seconds=20)
-"""How long a due run or an unread inbox row may lie before the keeper rings."""
-RING_AGAIN = timedelta(minutes=5)
+LEASE, GRACE, RING_AGAIN = 1.5, 2, 30
+"""In ticks: how long the lease lasts, how long a due run or an unread inbox row may lie before the keeper rings, and until it rings again."""
 ENDED_ELSEWHERE = ("ended_by_person", "removed", "stopped", "merged", "erased", "ended_by_journey")
 KEEP_INBOX = timedelta(days=30)
 
 
 class Keeper:
-    """Holds the lease or waits for it. `tick` does every duty once; `run` ticks until it is cancelled."""
+    """Holds the lease or waits for it. `tick` does every duty once; `run` ticks until it is cancelled.
 
-    def __init__(self, engine: Engine, temporal: Temporal, *, every_seconds: float = 1.0, grace: timedelta = GRACE) -> None:
+    All its patience follows from `every_seconds`; `grace` alone may be set apart. `duties` are further ones, from rooms that the engine
+    does not know.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        temporal: Temporal,
+        *,
+        every_seconds: float = 10.0,
+        grace: timedelta | None = None,
+        duties: Sequence[Callable[[], Wakeups]] = (),
+    ) -> None:
         self.engine = engine
         self.temporal = temporal
         self.every_seconds = every_seconds
-        self.grace = grace
+        self.lease = timedelta(seconds=every_seconds * LEASE)
+        self.grace = timedelta(seconds=every_seconds * GRACE) if grace is None else grace
+        self.ring_again = timedelta(seconds=every_seconds * RING_AGAIN)
         self.name = secrets.token_hex(8)
+        self._duties = (
+            self.route_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old,
+            *duties,
+        )  # fmt: skip
         self._after_due = datetime(1970, 1, 1, tzinfo=UTC)
         self._rung: dict[str, datetime] = {}
 
@@ -66,17 +83,23 @@ class Keeper:
             try:
                 if await asyncio.to_thread(self._holds_lease):
                     await self.tick()
-            except SQLAlchemyError as error:
-                log.warning("the keeper could not reach the database (%s); it tries again", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - without its keeper a worker heals nothing, and nobody would notice
+                log.error("the keeper failed and tries again: %s", where(error))
             await asyncio.sleep(self.every_seconds)
 
     async def tick(self) -> None:
-        """Every duty once."""
-        for duty in (self.route_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks):
-            await self.temporal.wake(await asyncio.to_thread(duty))
-        looked = await asyncio.to_thread(self._needing_a_bell)
-        await asyncio.gather(*(self._ring_or_start(run_id) for run_id in looked))
-        await asyncio.to_thread(self.forget_old)
+        """Every duty once. One that fails does not keep the others from their work."""
+        for duty in self._duties:
+            await self._do(duty)
+        await asyncio.gather(*(self._ring_or_start(run_id) for run_id in await asyncio.to_thread(self._needing_a_bell)))
+
+    async def _do(self, duty: Callable[[], Wakeups]) -> None:
+        try:
+            wakeups = await asyncio.to_thread(duty)
+        except Exception as error:  # noqa: BLE001 - whatever one duty stumbles over, all runs depend on the others
+            log.error("a duty of the keeper failed and is tried again: %s", where(error))
+        else:
+            await self.temporal.wake(wakeups)
 
     # --- the lease ---------------------------------------------------------------------------------------------------
 
@@ -85,14 +108,14 @@ class Keeper:
         mine = (
             update(leases)
             .where(leases.c.name == "keeper", (leases.c.holder == self.name) | (leases.c.until < now))
-            .values(holder=self.name, until=now + LEASE)
+            .values(holder=self.name, until=now + self.lease)
         )
         with self.engine.db.write() as session:
             if changed_rows(session, mine):
                 return True
         try:
             with self.engine.db.write() as session:
-                session.execute(insert(leases).values(name="keeper", holder=self.name, until=now + LEASE))
+                session.execute(insert(leases).values(name="keeper", holder=self.name, until=now + self.lease))
         except IntegrityError:
             return False
         return True
@@ -136,9 +159,7 @@ class Keeper:
     def escalate_tasks(self) -> Wakeups:
         """Tasks past their SLA: handed on; who waits for them hears of it when the event is routed."""
         now = self.engine.clock.now()
-        late = select(col(Task.id)).where(
-            col(Task.escalated_at).is_(None), col(Task.state).in_(tasks.OPEN), col(Task.due_at) <= now
-        )
+        late = select(col(Task.id)).where(col(Task.escalated_at).is_(None), col(Task.state).in_(tasks.OPEN), col(Task.due_at) <= now)
         with self.engine.db.read() as session:
             if session.scalars(late.limit(1)).first() is None:
                 return Wakeups()
@@ -146,8 +167,8 @@ class Keeper:
             tasks.overdue(session, now, PAGE)
         return Wakeups()
 
-    def forget_old(self) -> None:
-        """Goals whose window is over, and consumed inbox rows that no timeline needs."""
+    def forget_old(self) -> Wakeups:
+        """Goals whose window is over."""
         now = self.engine.clock.now()
         with self.engine.db.read() as session:
             past = session.execute(
@@ -163,6 +184,7 @@ class Keeper:
                             subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal"
                         )
                     )
+        return Wakeups()
 
     def _each(self, ids: Iterable[str], act: Callable[[Session, str], Wakeups]) -> Wakeups:
         """One short transaction an item, so that nobody waits long for the lock."""
@@ -185,7 +207,7 @@ class Keeper:
                 *self._to_resume(session),
                 *self._ended_elsewhere(session, late),
             ]
-        again = now - RING_AGAIN
+        again = now - self.ring_again
         self._rung = {run_id: at for run_id, at in self._rung.items() if at > again}
         fresh = [run_id for run_id in dict.fromkeys(found) if run_id not in self._rung]
         self._rung.update(dict.fromkeys(fresh, now))
@@ -224,16 +246,19 @@ class Keeper:
         return list(session.scalars(held))
 
     def _ended_elsewhere(self, session: Session, late: datetime) -> list[str]:
-        recent = select(runs.c.id).where(runs.c.ended_at < late, runs.c.ended_at > late - RING_AGAIN, runs.c.reason.in_(ENDED_ELSEWHERE))
+        recent = select(runs.c.id).where(
+            runs.c.ended_at < late, runs.c.ended_at > late - self.ring_again, runs.c.reason.in_(ENDED_ELSEWHERE)
+        )
         return list(session.scalars(recent.limit(PAGE)))
 
     async def _ring_or_start(self, run_id: str) -> None:
-        """A run that nobody works on gets its workflow back, from its row."""
-        if await self.temporal.ring(run_id) is not False:
-            return
-        start = await asyncio.to_thread(self._start_of, run_id)
-        if start is not None:
-            await self.temporal.start(run_id, *start)
+        """A run that nobody works on gets its workflow back, from its row. Where the server does not answer it is looked at again soon."""
+        told = await self.temporal.ring(run_id)
+        if told is False:
+            start = await asyncio.to_thread(self._start_of, run_id)
+            told = True if start is None else await self.temporal.start(run_id, *start) or None
+        if told is None:
+            self._rung.pop(run_id, None)
 
     def _start_of(self, run_id: str) -> tuple[str, Instruction] | None:
         with self.engine.db.read() as session:
@@ -256,16 +281,38 @@ def instruction_of(row: Any) -> Instruction:
     return waiting
 
 
+class NotTold(PfadwerkError):
+    """Temporal did not answer, time after time."""
+
+    code = "temporal_does_not_answer"
+    status = 503
+
+
 async def recover(engine: Engine, temporal: Temporal) -> AsyncIterator[tuple[int, int]]:
-    """Gives every open run its workflow back, and rings it; yields (looked at, started anew) after each page. Safe to repeat."""
+    """Gives every open run its workflow back, and rings it; yields (looked at, started anew) after each page. Safe to repeat.
+
+    Raises: NotTold when the server stops answering; the runs of the pages before are seen to.
+    """
     looked = started = 0
     after = ""
     while page := await asyncio.to_thread(_open_page, engine, after):
         after = page[-1].id
-        outcomes = await asyncio.gather(*(_recover_run(temporal, row) for row in page))
+        started += await _recover_page(temporal, page)
         looked += len(page)
-        started += sum(outcomes)
         yield looked, started
+
+
+async def _recover_page(temporal: Temporal, page: list[Row[Any]]) -> int:
+    """How many were started anew; those that the server did not take are tried again."""
+    started = 0
+    for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
+        outcomes = await asyncio.gather(*(_recover_run(temporal, row) for row in page))
+        started += outcomes.count(True)
+        page = [row for row, outcome in zip(page, outcomes, strict=True) if outcome is None]
+        if not page:
+            return started
+        await asyncio.sleep(pause)
+    raise NotTold(f"Temporal did not answer for {len(page)} runs. Start it, then run this again.")
 
 
 def _open_page(engine: Engine, after: str) -> list[Row[Any]]:
@@ -273,7 +320,9 @@ def _open_page(engine: Engine, after: str) -> list[Row[Any]]:
         return list(session.execute(_startable.where(runs.c.id > after).order_by(runs.c.id).limit(PAGE)))
 
 
-async def _recover_run(temporal: Temporal, row: Row[Any]) -> bool:
-    if await temporal.ring(row.id) is not False:
-        return False
-    return await temporal.start(row.id, row.key, instruction_of(row))
+async def _recover_run(temporal: Temporal, row: Row[Any]) -> bool | None:
+    """True: started anew; False: its workflow was there; None: the server did not answer."""
+    told = await temporal.ring(row.id)
+    if told is None or told:
+        return None if told is None else False
+    return await temporal.start(row.id, row.key, instruction_of(row)) or None

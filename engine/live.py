@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from crm.freshness import freshness
 from crm.sql import table
+from engine.advance import exit_topics
+from engine.clock import Clock
 from journeys.compile import Program, compile_journey
 from journeys.document import AttributeTrigger, EventTrigger, ScoreTrigger, Trigger
 from journeys.document import Journey as Document
 from journeys.nodes import Palette
 from journeys.upgrade import upgrade
 from models import Database, Journey, Version
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from engine.advance import exit_topics
-from engine.clock import Clock
 
 JOURNEYS = "journeys"
 
@@ -99,9 +99,7 @@ class Engine:
 
     def _load(self, session: Session, number: int) -> Index:
         rows = session.execute(
-            select(
-                journeys_table.c.id, journeys_table.c.key, journeys_table.c.state, versions.c.id.label("version_id"), versions.c.number
-            )
+            select(journeys_table.c.id, journeys_table.c.key, journeys_table.c.state, versions.c.id.label("version_id"), versions.c.number)
             .join(versions, (versions.c.journey_id == journeys_table.c.id) & (versions.c.number == journeys_table.c.live_version))
             .order_by(journeys_table.c.key)
         ).all()

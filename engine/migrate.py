@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crm.audit import record
-from crm.sql import table
-from journeys.compile import Program
-from journeys.errors import Conflict, Invalid, Issue, NotFound
-from models import MigratedRun, Migration, Run, Subscription
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from crm.audit import record
+from crm.sql import table
 from engine.advance import Note, exit_topics
 from engine.live import Engine
 from engine.publish import get_journey, get_version
 from engine.state import Instruction
 from engine.step import lock_run, look_again, subscription, write_trail
 from engine.wakeups import Wakeups
+from journeys.compile import Program
+from journeys.errors import Conflict, Invalid, Issue, NotFound
+from models import MigratedRun, Migration, Run, Subscription
 
 runs = table(Run)
 migrated = table(MigratedRun)
@@ -124,7 +124,9 @@ def rollback(engine: Engine, session: Session, migration_id: str, by: str, now: 
     if migration.state == "running":
         raise Conflict("the migration is still running: wait until it is done", migration=migration_id)
     wakeups, stayed = Wakeups(), list[str]()
-    for record_ in session.scalars(select(MigratedRun).where(col(MigratedRun.migration_id) == migration_id).order_by(col(MigratedRun.run_id))):
+    for record_ in session.scalars(
+        select(MigratedRun).where(col(MigratedRun.migration_id) == migration_id).order_by(col(MigratedRun.run_id))
+    ):
         row = lock_run(session, record_.run_id)
         if row.step != record_.step_after or row.ended_at is not None:
             stayed.append(row.id)

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Select, func, update
+from sqlalchemy import select as sql_select
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
 from crm import secrets
 from crm.audit import record
 from crm.catalogue import load_catalogue
 from crm.freshness import bump
 from crm.sql import table
+from engine.live import JOURNEYS, Engine
+from engine.wakeups import Wakeups
 from journeys.check import check
 from journeys.compile import compile_journey
 from journeys.document import Journey as Document
@@ -19,13 +26,6 @@ from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.known import Known, KnownTemplate
 from journeys.reading import read
 from models import Journey, Rotation, Run, Template, TemplateVersion, Version, lock
-from sqlalchemy import Select, func, update
-from sqlalchemy import select as sql_select
-from sqlalchemy.orm import Session
-from sqlmodel import col, select
-
-from engine.live import JOURNEYS, Engine
-from engine.wakeups import Wakeups
 
 runs = table(Run)
 
@@ -151,7 +151,9 @@ def _pinned_templates(session: Session, nodes: Any) -> dict[str, int]:
     if not keys:
         return {}
     rows = session.execute(
-        select(TemplateVersion.key, func.max(col(TemplateVersion.number))).where(col(TemplateVersion.key).in_(keys)).group_by(TemplateVersion.key)
+        select(TemplateVersion.key, func.max(col(TemplateVersion.number)))
+        .where(col(TemplateVersion.key).in_(keys))
+        .group_by(TemplateVersion.key)
     )
     return dict(rows.all())
 

@@ -10,18 +10,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from crm.facts import SqlFacts
-from crm.sql import table
-from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
-from journeys.rules import matches
-from models import Contact, Event, Inbox, Run, Subscription
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from crm.facts import SqlFacts
+from crm.sql import table
 from engine.enrol import Entered, enrol
 from engine.live import Engine
 from engine.paths import dig
 from engine.wakeups import Wakeups
+from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
+from journeys.rules import matches
+from models import Contact, Event, Inbox, Run, Subscription
 
 subscriptions = table(Subscription)
 inbox = table(Inbox)

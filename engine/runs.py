@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from crm.audit import record
-from crm.runs import end_runs
-from crm.sql import table
-from journeys.errors import Conflict, NotFound
-from journeys.values import Do, WaitFor
-from models import Contact, Event, Inbox, Journey, Message, Run, Trail, Version
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
+from crm.audit import record
+from crm.runs import end_runs
+from crm.sql import table
 from engine.live import Engine
 from engine.state import State
 from engine.step import lock_contact, lock_run
 from engine.wakeups import Wakeups
+from journeys.errors import Conflict, NotFound
+from journeys.values import Do, WaitFor
+from models import Contact, Event, Inbox, Journey, Message, Run, Trail, Version
 
 runs = table(Run)
 trail = table(Trail)

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from journeys.compile import Program
-from journeys.document import Span
-from journeys.facts import Calendar
-from journeys.rules import DictFacts, explain, holds, normalise_deep
-from journeys.values import Change, Do, End, Performed, Received, RunInfo
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
 from engine.paths import dig
 from engine.state import State
+from journeys.compile import Program
+from journeys.document import Span
+from journeys.facts import Calendar
+from journeys.rules import DictFacts, explain, holds, normalise_deep
+from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"
@@ -46,6 +46,8 @@ class Script(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    contact_id: str = "simulated"
+    """Draws (splits, spread, hold-out) hang on it."""
     contact: dict[str, Any] = {}
     tags: list[str] = []
     consents: list[tuple[str, str, str]] = []
@@ -111,7 +113,7 @@ class _Simulation:
         self.listen = exit_topics(program)
         self._changed: frozenset[str] = frozenset()
         key = dig(script.trigger, program.entry.reentry.key or "")
-        self.info = RunInfo(RUN_ID, "simulated-contact", program.key, script.start, str(key or ""), normalise_deep(script.trigger))
+        self.info = RunInfo(RUN_ID, script.contact_id, program.key, script.start, str(key or ""), normalise_deep(script.trigger))
         self.facts = DictFacts(
             script.contact,
             tags=script.tags,

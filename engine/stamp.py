@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from journeys.errors import Misconfigured
-from models import Stamp
 from sqlalchemy.orm import Session
 
 from engine.clock import Clock
+from journeys.errors import Misconfigured
+from models import Stamp
 
 
 def claim(session: Session, workspace: str, namespace: str) -> Clock:

@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from crm.facts import SqlFacts
-from crm.sql import table
-from journeys.calls import activity_of, queue_of
-from journeys.errors import NotFound
-from journeys.values import Do, End, Performed, Received, RunInfo
-from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from crm.facts import SqlFacts
+from crm.sql import table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
 from engine.live import Engine
 from engine.state import Effect, Instruction, State
 from engine.wakeups import Wakeups
+from journeys.calls import activity_of, queue_of
+from journeys.errors import NotFound
+from journeys.values import Do, End, Performed, Received, RunInfo
+from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from journeys.calls import BELL, RUN_WORKFLOW, STEP
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from engine.state import Effect, Instruction
+from journeys.calls import BELL, RUN_WORKFLOW, STEP
 
 LONG_HISTORY = 500
 """Events after which the run goes on in a fresh history."""
@@ -69,7 +69,10 @@ class RunWorkflow:
         return instruction
 
     async def _perform(self, run_id: str, step: int, effect: Effect) -> Instruction:
-        """Runs the effect. A bell meanwhile asks for a step, so that an exit ends the run at once; the effect itself is never cancelled."""
+        """Runs the effect. A bell meanwhile asks for a step, so that an exit ends the run at once; the effect itself is never cancelled.
+
+        A foretold effect has left its wait, so the step must ask with the number that followed.
+        """
         self.heard = self.bells
         performing = workflow.start_activity(
             effect["activity"],
@@ -84,7 +87,10 @@ class RunWorkflow:
             if performing.done():
                 instruction: Instruction = performing.result()
                 return instruction
-            await self._step(run_id, step)
+            looked = await self._step(run_id, step)
+            if looked["op"] == "do" and looked["step"] > step:
+                step = looked["step"]
+                await self._step(run_id, step)
 
     def _rung(self) -> bool:
         return self.bells > self.heard

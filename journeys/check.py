@@ -76,8 +76,7 @@ def _cron(line: str, path: str) -> Iterator[Issue]:
     try:
         parse_cron(line)
     except CronError as error:
-        text = "This schedule cannot be read: {problem}."
-        yield Issue(code="bad_cron", text=text, values={"problem": str(error)}, field=path)
+        yield Issue(code="bad_cron", text=error.text, values=error.values, field=path)
 
 
 def _exits(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:

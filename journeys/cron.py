@@ -18,10 +18,17 @@ _MONTHS = {
     for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1)
 }
 _DAYS = {name: number for number, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
+_EXPECTED = {
+    "minute": "The minute of a schedule is a number from {low} to {high}, got: “{got}”.",
+    "hour": "The hour of a schedule is a number from {low} to {high}, got: “{got}”.",
+    "day": "The day of a schedule is a number from {low} to {high}, got: “{got}”.",
+    "month": "The month of a schedule is a number from {low} to {high} or an English name such as jan, got: “{got}”.",
+    "weekday": "The weekday of a schedule is a number from {low} to {high} or an English name such as mon, got: “{got}”.",
+}
 _PARTS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),
-    ("day of the month", 1, 31, {}),
+    ("day", 1, 31, {}),
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 7, _DAYS),
 )
@@ -30,7 +37,12 @@ LONGEST_SEARCH_DAYS = 366 * 9
 
 
 class CronError(ValueError):
-    """A line that cannot be read; `str(error)` says which part is wrong."""
+    """A line that cannot be read. `text` with `values` says why, as in an `Issue`; `str(error)` in English."""
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ def next_after(line: str, instant: datetime, zone: tzinfo) -> datetime:
                 if at > instant:
                     return at
         day += timedelta(days=1)
-    raise CronError("there is no such day")
+    raise CronError("This schedule means a day that does not exist.")
 
 
 @lru_cache(maxsize=1_000)
@@ -87,7 +99,7 @@ def parse(line: str) -> Cron:
     """
     words = line.lower().split()
     if len(words) != len(_PARTS):
-        raise CronError(f"expected five parts, got: {len(words)}")
+        raise CronError("A schedule has five parts (minute, hour, day, month, weekday), got: {count}.", count=len(words))
     minutes, hours, days, months, weekdays = (frozenset(_numbers(word, *part)) for word, part in zip(words, _PARTS, strict=True))
     cron = Cron(
         minutes=tuple(sorted(minutes)),
@@ -99,7 +111,7 @@ def parse(line: str) -> Cron:
         every_hour=words[1].startswith("*"),
     )
     if not any(cron.on(date(2000, 1, 1) + timedelta(days=n)) for n in range(366)) and not _some_day(cron):
-        raise CronError("there is no such day")
+        raise CronError("This schedule means a day that does not exist.")
     return cron
 
 
@@ -133,7 +145,7 @@ def _numbers(word: str, what: str, low: int, high: int, names: dict[str, int]) -
             first = _number(start, what, low, high, names)
             last = _number(end, what, low, high, names) if dash else (high if slash else first)
         if first > last:
-            raise CronError(f"{what}: {span} runs backwards")
+            raise CronError("{span} in a schedule runs backwards.", span=span[:20])
         yield from range(first, last + 1, step)
 
 
@@ -141,7 +153,7 @@ def _number(text: str, what: str, low: int, high: int, names: dict[str, int]) ->
     if text in names:
         return names[text]
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and low <= int(text) <= high):
-        raise CronError(f"{what}: expected a number from {low} to {high}, got: {text[:20] or 'nothing'}")
+        raise CronError(_EXPECTED[what], low=low, high=high, got=text[:20])
     return int(text)
 
 

@@ -1,7 +1,7 @@
 """Values of the contact and of the entry event inside short texts: `{{ contact.first_name }}`, `{{ trigger.cart_id }}`.
 
-The look of Jinja without its power: a name between braces, nothing else. Texts with logic (e-mails) are templates and
-are rendered by `activities`.
+The look of Jinja without its power: a name between braces, with a fallback if need be (`|default("friend")`), nothing else.
+Texts with logic (e-mails) are templates and are rendered by `activities`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from journeys.facts import Facts
 
-_PLACE = re.compile(r"\{\{\s*([A-Za-z_$][A-Za-z0-9_.$ -]{0,119}?)\s*\}\}")
+_PLACE = re.compile(r"""\{\{\s*([A-Za-z_$][A-Za-z0-9_.$ -]{0,119}?)\s*(?:\|\s*default\(\s*["']([^"'{}]{0,200})["']\s*\)\s*)?\}\}""")
 
 
 def fill(text: str, facts: Facts, quote: Callable[[str], str] = str) -> str:
     """`text` with every placeholder replaced by its value, passed through `quote`; what has no value becomes nothing."""
-    return _PLACE.sub(lambda place: quote(_shown(_look_up(place[1], facts))), text)
+    return _PLACE.sub(lambda place: quote(_shown(_look_up(place, facts))), text)
 
 
 def fill_json(data: Any, facts: Facts) -> Any:
@@ -29,13 +29,13 @@ def fill_json(data: Any, facts: Facts) -> Any:
     if not isinstance(data, str):
         return data
     whole = _PLACE.fullmatch(data)
-    return _look_up(whole[1], facts) if whole else fill(data, facts)
+    return _look_up(whole, facts) if whole else fill(data, facts)
 
 
 def names(data: Any) -> Iterable[str]:
     """Every name between braces, in order: `contact.plan`, `trigger.cart_id`, and whatever else the author wrote there."""
     if isinstance(data, str):
-        yield from _PLACE.findall(data)
+        yield from (place[1] for place in _PLACE.finditer(data))
     elif isinstance(data, dict):
         for value in data.values():
             yield from names(value)
@@ -49,8 +49,9 @@ def fields(data: Any) -> Iterable[str]:
     return (name.removeprefix("contact.") for name in names(data))
 
 
-def _look_up(name: str, facts: Facts) -> Any:
-    return facts.value(name.removeprefix("contact."))
+def _look_up(place: re.Match[str], facts: Facts) -> Any:
+    value = facts.value(place[1].removeprefix("contact."))
+    return place[2] if value in (None, "") and place[2] is not None else value
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,9 @@ Does not judge whether the journey makes sense; that is `check`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,8 +31,7 @@ def read(source: str | bytes | Mapping[str, Any]) -> Journey:
     data = _decode(source) if isinstance(source, str | bytes) else source
     if not isinstance(data, Mapping):
         raise Invalid(f"expected a journey document (a JSON object), got: {type(data).__name__}")
-    if _deeper_than(data, MAX_JSON_DEPTH):
-        raise TooLarge(f"the document is nested more than {MAX_JSON_DEPTH} deep")
+    _look_through(data)
     upgraded = upgrade(data)
     try:
         return Journey.model_validate(upgraded)
@@ -40,7 +41,7 @@ def read(source: str | bytes | Mapping[str, Any]) -> Journey:
 
 
 def _decode(text: str | bytes) -> Any:
-    size = len(text.encode()) if isinstance(text, str) else len(text)
+    size = len(text)  # of a text in characters, which are never more than its bytes
     if size > MAX_DOCUMENT_BYTES:
         raise TooLarge(f"a journey document has at most {MAX_DOCUMENT_BYTES} bytes, got: {size}")
     try:
@@ -59,15 +60,29 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _deeper_than(data: Any, limit: int) -> bool:
+def _look_through(data: Any) -> None:
+    """Refuses what JSON text can say but no database and no other reader can take: too deep, no numbers, half characters, NUL."""
     level = [data]
-    for _ in range(limit):
-        level = [
-            child for item in level if isinstance(item, Mapping | list) for child in (item.values() if isinstance(item, Mapping) else item)
-        ]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [child for item in level for child in _children(item)]
         if not level:
-            return False
-    return True
+            return
+    raise TooLarge(f"the document is nested more than {MAX_JSON_DEPTH} deep")
+
+
+def _children(item: Any) -> Iterable[Any]:
+    if isinstance(item, Mapping):
+        return [*item, *item.values()]
+    if isinstance(item, list):
+        return item
+    if isinstance(item, str) and _UNSTORABLE.search(item):
+        raise Invalid("the document holds a character that is none (NUL, or half of a surrogate pair)")
+    if isinstance(item, float) and not isfinite(item):
+        raise Invalid("the document holds a number that is too large")
+    return ()
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def issues_of(error: ValidationError, data: Any, node_id: str | None = None) -> list[Issue]:
@@ -82,11 +97,18 @@ def _only_follows(issue: Issue, issues: list[Issue]) -> bool:
 
 
 def _issue(problem: Mapping[str, Any], data: Any, node_id: str | None) -> Issue:
-    context = problem.get("ctx", {})
-    values = {key: value for key, value in context.items() if isinstance(value, str | int | float)}
-    values["problem"] = str(context.get("error", problem["msg"]))
-    text = _SENTENCES.get(problem["type"], "{problem}")
+    text, values = _said(problem)
     return Issue(code=problem["type"], text=text, values=values, node_id=node_id, field=_path(problem["loc"], data) or None)
+
+
+def _said(problem: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """(message id, values) of a problem; the sentence of a validator of ours is its own message id."""
+    context = problem.get("ctx", {})
+    if "error" in context:
+        return str(context["error"]).replace("{", "{{").replace("}", "}}"), {}
+    if problem["type"] not in _SENTENCES:
+        return "{problem}", {"problem": problem["msg"]}
+    return _SENTENCES[problem["type"]], {key: value for key, value in context.items() if isinstance(value, str | int | float)}
 
 
 def _path(places: Iterable[int | str], data: Any) -> str:

@@ -162,7 +162,7 @@ class _Rewriter:
     def rewritten(self, html: str) -> str:
         if re.search(r"\{[{%#]", html):
             raise Fault(
-                0, "brace", 'The compiled HTML holds "{{", "{%" or "{#" that is no Jinja; put a space between the braces of your CSS.'
+                0, "brace", 'The compiled HTML holds "{{{{", "{{%" or "{{#" that is no Jinja; put a space between the braces of your CSS.'
             )
         parts = [self._style(part) if index % 2 else self._markup(part) for index, part in enumerate(_split_styles(html))]
         html = "".join(parts).replace("jxlang", "{{ lang }}")

@@ -21,7 +21,7 @@ class ChangeScore(Node):
 
     group_key: Key = Field("engagement", alias="group", title="Score", json_schema_extra={"widget": "score_group"})
     points: float = Field(title="Points", description="May be negative.", ge=-100_000, le=100_000, allow_inf_nan=False)
-    absolute: bool = Field(False, title="Set", description="Set the score to these points instead of adding them.")
+    absolute: bool = Field(False, title="Set instead of add", description="Set the score to these points instead of adding them.")
 
     model_config = Node.model_config | {"populate_by_name": True, "serialize_by_alias": True}
 

@@ -35,7 +35,7 @@ class CreateTask(Node):
     title: str = Field(title="Title", description="May name values: {{ contact.company }}.", min_length=1, max_length=200)
     description: str = Field("", title="Description", max_length=4_000, json_schema_extra={"widget": "text"})
     owner: str | None = Field(
-        None, title="For", description="The contact's owner when empty.", max_length=120, json_schema_extra={"widget": "user"}
+        None, title="Belongs to", description="The contact's owner when empty.", max_length=120, json_schema_extra={"widget": "user"}
     )
     sla: Annotated[Span, Field(gt=timedelta(0))] | None = Field(None, title="Due after", description="No time limit when empty.")
     working_time: bool = Field(True, title="Working hours only", description="Count only working hours towards the time limit.")

@@ -7,6 +7,7 @@ are its behaviour. Nothing else in the tree knows its name.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -85,6 +86,11 @@ class Node(BaseModel):
     def problems_among(self, node_id: str, nodes: Mapping[str, Node]) -> Iterable[Issue]:
         """What is wrong between this node and the others of the journey."""
         return ()
+
+    @classmethod
+    def help(cls) -> tuple[str, ...]:
+        """The docstring paragraph by paragraph, each on one line (message ids of the catalogues); the first is the palette's text."""
+        return tuple(" ".join(paragraph.split()) for paragraph in (inspect.getdoc(cls) or "").split("\n\n"))
 
     @classmethod
     def form(cls) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from pydantic import Field
 
 from journeys.errors import Issue
 from journeys.nodes.node import Node
-from journeys.placeholders import fields
+from journeys.placeholders import fields, fill
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
-Recipient = Annotated[str, Field(pattern=r"^(owner|[^@\s]{1,64}@[^@\s]{1,190})$", max_length=255)]
+Recipient = Annotated[str, Field(pattern=r"^[^@\s]{1,64}(@[^@\s]{1,190})?$", max_length=255)]
 
 
 class NotifyTeam(Node):
     """Tells colleagues something, by e-mail or in Slack.
 
-    Subject and text may use values as a template does: `{{ contact.company|default("no company") }}`. The journey goes
-    on whether or not the message could be delivered; a failure is on the timeline.
+    Subject and text may name values: `{{ contact.company|default("no company") }}`. The journey goes on whether or not
+    the message could be delivered; a failure is on the timeline.
     """
 
     kind = "notify_team"
@@ -27,7 +27,9 @@ class NotifyTeam(Node):
     effect_channel = "team"
     example = {"to": ["owner"], "subject": "New lead", "text": "{{ contact.email }} asked for a call."}
 
-    to: tuple[Recipient, ...] = Field((), title="To", description="E-mail addresses; `owner` is the contact's owner.", max_length=20)
+    to: tuple[Recipient, ...] = Field(
+        (), title="Recipients", description="Members or e-mail addresses; `owner` is the contact's owner.", max_length=20
+    )
     slack_webhook: str | None = Field(
         None,
         title="Slack channel",
@@ -39,8 +41,7 @@ class NotifyTeam(Node):
     text: str = Field(title="Text", min_length=1, max_length=4_000, json_schema_extra={"widget": "text"})
 
     def enter(self, ctx: Context) -> Answer:
-        # Text and subject stay Jinja: they are rendered once, when the notice goes out.
-        said: dict[str, Any] = {"text": self.text, "subject": self.subject, "to": list(self.to)}
+        said: dict[str, Any] = {"text": fill(self.text, ctx.facts), "subject": fill(self.subject, ctx.facts), "to": list(self.to)}
         if self.slack_webhook is not None:
             said["slack_webhook"] = self.slack_webhook
         return Do(call=Call(channel="team", input=said))

@@ -29,7 +29,7 @@ class SendSms(Send):
     @model_validator(mode="after")
     def _template_or_text(self) -> Self:
         if (self.template is None) == (self.text is None):
-            raise ValueError("a text message has either a template or a text")
+            raise ValueError("A text message has either a template or a text.")
         return self
 
     def enter(self, ctx: Context) -> Answer:

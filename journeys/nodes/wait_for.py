@@ -28,9 +28,9 @@ class WaitBranch(Part):
     @model_validator(mode="after")
     def _event_or_rule(self) -> Self:
         if (self.event is None) == (self.rule is None):
-            raise ValueError("a branch waits either for an event or for a rule")
+            raise ValueError("A branch waits either for an event or for a rule.")
         if self.where is not None and self.event is None:
-            raise ValueError("only an event has properties to check with `where`")
+            raise ValueError("Only an event has properties to ask about.")
         return self
 
 

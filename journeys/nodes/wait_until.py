@@ -15,7 +15,7 @@ from journeys.values import Answer, Context, Leave, Outcome
 
 ClockText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", json_schema_extra={"widget": "time"})]
 Weekday = Annotated[int, Field(ge=0, le=6)]
-Weekdays = Annotated[tuple[Weekday, ...], Field(title="On", description="0 is Monday.", min_length=1, max_length=7)]
+Weekdays = Annotated[tuple[Weekday, ...], Field(title="On weekdays", description="0 is Monday.", min_length=1, max_length=7)]
 EVERY_DAY: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
 _YEARS = range(1800, 9000)
 """Dates outside come from broken imports; near the ends of the calendar arithmetic would overflow."""
@@ -26,7 +26,7 @@ class ClockTime(Part):
     """The next time the contact's clock shows `at`, on one of the weekdays."""
 
     type: Literal["clock"] = "clock"
-    at: ClockText = Field("09:00", title="At")
+    at: ClockText = Field("09:00", title="Time of day")
     weekdays: Weekdays = EVERY_DAY
 
     def instant(self, ctx: Context) -> tuple[datetime | None, int]:
@@ -37,8 +37,8 @@ class Window(Part):
     """Goes on at once inside the window, else when it opens next. With `end` at or before `start` it passes midnight."""
 
     type: Literal["window"] = "window"
-    start: ClockText = Field("09:00", title="From")
-    end: ClockText = Field("17:00", title="To")
+    start: ClockText = Field("09:00", title="Opens at")
+    end: ClockText = Field("17:00", title="Closes at")
     weekdays: Weekdays = (0, 1, 2, 3, 4)
 
     def instant(self, ctx: Context) -> tuple[datetime | None, int]:
@@ -60,7 +60,7 @@ class DateField(Part):
     type: Literal["date"] = "date"
     field: str = Field(title="Field", min_length=1, max_length=120, json_schema_extra={"widget": "field"})
     offset: timedelta = Field(timedelta(0), title="Moved by", ge=-LONGEST_OFFSET, le=LONGEST_OFFSET)
-    at: ClockText | None = Field("09:00", title="At")
+    at: ClockText | None = Field("09:00", title="Time of day")
     yearly: bool = Field(False, title="Every year")
 
     def instant(self, ctx: Context) -> tuple[datetime | None, int]:

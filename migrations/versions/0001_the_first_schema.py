@@ -221,6 +221,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pool"),
     )
     op.create_table(
+        "secret",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("sealed", sa.String(8000), nullable=False),
+        sa.Column("updated_at", Instant, nullable=False),
+        sa.Column("updated_by", sa.String(120), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "stamp",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("workspace", sa.String(16), nullable=False),
@@ -937,6 +945,7 @@ def downgrade() -> None:
     op.drop_table("template")
     op.drop_table("suppression")
     op.drop_table("stamp")
+    op.drop_table("secret")
     op.drop_table("rotation")
     with op.batch_alter_table("outbox_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbox_item_message_id"))

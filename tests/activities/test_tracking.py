@@ -83,7 +83,13 @@ def test_a_human_open_is_an_event_and_a_date(db: Database, message: Message, now
     with db.write() as session:
         event = record_open(session, message.id, Fetch(FIREFOX), later)
     assert event is not None
-    assert (event.name, event.type, event.contact_id, event.routed, event.hops) == ("Message Opened", "system", message.contact_id, False, 3)
+    assert (event.name, event.type, event.contact_id, event.routed, event.hops) == (
+        "Message Opened",
+        "system",
+        message.contact_id,
+        False,
+        3,
+    )
     assert event.properties == {
         "message_id": message.id, "run_id": message.run_id, "journey": "welcome", "node": "first", "template": "welcome_1", "channel": "email",
         "machine": False,

@@ -158,7 +158,9 @@ def test_what_cannot_be_reached_is_tried_again(receiver: Receiver) -> None:
     assert call(Request("a:b:1", "https://nowhere.example/"), nobody, NOW).code == "unknown_host"
 
 
-@pytest.mark.parametrize("url", ["ftp://example.org/", "https://", "http://user:pw@example.org/", "https://[::1", "http://example.org:99999/", "x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://example.org/", "https://", "http://user:pw@example.org/", "https://[::1", "http://example.org:99999/", "x"]
+)
 def test_what_is_no_address_fails_for_good(url: str) -> None:
     with pytest.raises(MessageDead):
         call(Request("a:b:1", url), GUARD, NOW).answer()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import socket
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
@@ -43,7 +47,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def engine(db: Database) -> Engine:
-    return Engine(db, Clock(), Palette.built_in(), b"k" * 32)
+    return Engine(db, Clock(), Palette.built_in(), (b"k" * 32,))
 
 
 @pytest.fixture
@@ -70,11 +74,9 @@ def write_key(engine: Engine) -> str:
 
 
 @pytest.fixture
-def admin(client: TestClient, engine: Engine) -> TestClient:
+def admin(client: TestClient, admin_key: str) -> TestClient:
     """Talks to the app with an admin key."""
-    with engine.db.write() as session:
-        key = add_key(session, "admin", "Tests", engine.clock.now())[1]
-    client.headers["authorization"] = f"Bearer {key}"
+    client.headers["authorization"] = f"Bearer {admin_key}"
     return client
 
 
@@ -91,3 +93,24 @@ def track(client: TestClient, write_key: str) -> Send:
         return client.post(f"/v1/{path}", json=body, headers={"authorization": f"Basic {basic}", **named})
 
     return send
+
+
+@pytest.fixture
+def live_url(app: FastAPI) -> Iterator[str]:
+    """The app behind a real uvicorn on a free port of this machine."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as client:
+        assert client.get("/health", timeout=10).status_code == 200  # the socket listens already: this waits until it is served
+        yield str(client.base_url).rstrip("/")
+    server.should_exit = True
+    thread.join()
+    listening.close()
+
+
+@pytest.fixture
+def admin_key(engine: Engine) -> str:
+    with engine.db.write() as session:
+        return add_key(session, "admin", "Tests", engine.clock.now())[1]

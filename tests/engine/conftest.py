@@ -95,7 +95,7 @@ class Counting:
         """Nothing to remember."""
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """The engine with helpers that read like a story. `now` is the virtual clock; `walk` plays the workflow of a run."""
 
@@ -154,9 +154,9 @@ class World:
         number = self.row(run_id).step if number is None else number
         return step(self.engine, run_id, number, self.now)
 
-    def perform(self, run_id: str, number: int | None = None) -> Moved:
+    def perform(self, run_id: str, number: int | None = None, activity: str = activity_of("email")) -> Moved:
         number = self.row(run_id).step if number is None else number
-        return perform(self.effects, activity_of("email"), run_id, number, self.now)
+        return perform(self.effects, activity, run_id, number, self.now)
 
     def walk(self, run_id: str, *, until: datetime | None = None) -> Instruction:
         """Plays the run's workflow up to `until` (the virtual clock jumps from wait to wait), or to its end."""
@@ -170,9 +170,9 @@ class World:
                     self.now = until or self.now
                     return instruction
                 self.now = max(self.now, wakes)
-            calls = instruction["op"] == "do" or "then" in instruction
-            moved = self.perform(run_id, instruction["step"]) if calls else self.step(run_id, instruction["step"])
-            instruction = moved.instruction
+            then = instruction.get("then")
+            number = instruction["step"]
+            instruction = (self.perform(run_id, number, then["activity"]) if then else self.step(run_id, number)).instruction
         raise AssertionError("the run does not end")
 
     def later(self, **span: float) -> None:

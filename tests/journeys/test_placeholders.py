@@ -18,6 +18,8 @@ FACTS = DictFacts({"first_name": "Ada", "visits": 3, "vip": True, "address": {"c
         ("{{ first_name }}", "Ada"),
         ("[{{ contact.nobody }}]", "[]"),
         ("{{ contact.first_name | upper }}", "{{ contact.first_name | upper }}"),
+        ('{{ contact.nobody|default("friend") }}', "friend"),
+        ("{{ contact.first_name | default('friend') }}", "Ada"),
         ("{% if x %}", "{% if x %}"),
         ("{{ }} {{}}", "{{ }} {{}}"),
     ],

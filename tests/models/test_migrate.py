@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -76,18 +77,15 @@ def next_folder(tmp_path: Path) -> Path:
 
 def test_migrations_make_the_schema_that_the_models_describe(url: str) -> None:
     migrate.upgrade(url)
-    database = Database(url)
-    with database.engine.connect() as connection:
+    with closing(Database(url)) as database, database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
-    database.close()
 
 
 def test_partial_indexes_are_the_same_too(sqlite_url: str, sqlite_db: Database) -> None:
     migrate.upgrade(sqlite_url)
-    made = Database(sqlite_url)
-    assert _indexes(made) == _indexes(sqlite_db)
-    made.close()
+    with closing(Database(sqlite_url)) as made:
+        assert _indexes(made) == _indexes(sqlite_db)
 
 
 def _indexes(database: Database) -> set[str]:
@@ -111,23 +109,20 @@ def test_a_database_that_was_never_set_up_is_refused(url: str) -> None:
 
 def test_an_older_schema_is_refused_until_it_is_upgraded_and_keeps_its_data(url: str, next_folder: Path) -> None:
     migrate.upgrade(url)
-    database = Database(url)
-    with database.write() as session:
+    with closing(Database(url)) as database, database.write() as session:
         session.add(Contact(id="c1", first_name="Anna", attributes={"plan": "pro"}, created_at=NOW, updated_at=NOW))
         session.flush()
         session.add(Identity(kind="email", value="anna@example.org", contact_id="c1", created_at=NOW))
-    database.close()
     with pytest.raises(Misconfigured, match="pfadwerk backup"):
         migrate.check(url, next_folder)
     migrate.upgrade(url, folder=next_folder)
     migrate.check(url, next_folder)
-    database = Database(url)
-    with database.read() as session:
+    with closing(Database(url)) as database, database.read() as session:
         row = session.execute(text("SELECT given_name, salutation FROM contact")).one()
         holder = session.execute(text("SELECT contact_id FROM identity")).scalar_one()
+        indexes = {index["name"] for index in inspect(session.connection()).get_indexes("contact")}
     assert (row.given_name, row.salutation, holder) == ("Anna", "none", "c1")
-    assert {"ix_contact_email", "ix_contact_merged_into"} <= {index["name"] for index in inspect(database.engine).get_indexes("contact")}
-    database.close()
+    assert {"ix_contact_email", "ix_contact_merged_into"} <= indexes
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url: str, next_folder: Path) -> None:
@@ -140,10 +135,8 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str, next_folder: Path) -
 
 
 def test_somebody_elses_database_is_left_alone(url: str) -> None:
-    database = Database(url)
-    with database.engine.begin() as connection:
+    with closing(Database(url)) as database, database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE invoices (id INTEGER)"))
-    database.close()
     with pytest.raises(Misconfigured, match="not one of Pfadwerk's"):
         migrate.upgrade(url)
 

@@ -47,7 +47,7 @@ def outgoing(once_key: str = "run1:welcome:1", **changes: object) -> Outgoing:
         "channel": "email",
         "recipient": "anna@example.org",
         "sender": "Käfer & Söhne <shop@example.com>",
-        "subject": "Grüße, \"Anna\" – 20 % für dich " + "und noch viel mehr " * 6 + "🎉",
+        "subject": 'Grüße, "Anna" – 20 % für dich ' + "und noch viel mehr " * 6 + "🎉",
         "text": "Hallo Anna,\n.\n..zwei Punkte\nÄÖÜ €\n",
         "html": "<p>Hallo <b>Anna</b></p>\n.\n<p>Ende</p>",
         "headers": {"List-Unsubscribe": "<https://example.com/u/" + "a" * 90 + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},

@@ -40,7 +40,9 @@ def test_a_message_id_names_the_step_for_people() -> None:
     assert message_id("::", "shop@example.com") == "<message@example.com>"
 
 
-@pytest.mark.parametrize("address", ["", "nobody", "a b@example.org", "a@b@example.org", "a@example.org, b@example.org", "<>", "ä@example.org"])
+@pytest.mark.parametrize(
+    "address", ["", "nobody", "a b@example.org", "a@b@example.org", "a@example.org, b@example.org", "<>", "ä@example.org"]
+)
 def test_what_is_no_single_address_is_refused(address: str) -> None:
     with pytest.raises(MessageDead):
         build(Outgoing("r:n:1", "m", "email", address, "shop@example.com", text="x"), NOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -42,8 +41,8 @@ class OutboxWire:
 
 
 @pytest.fixture
-def wire(db: Database) -> Iterator[OutboxWire]:
-    yield OutboxWire(db)
+def wire(db: Database) -> OutboxWire:
+    return OutboxWire(db)
 
 
 class TestConformance(Conformance):

@@ -21,7 +21,7 @@ def test_every_kind_explains_itself(kind: type[Node]) -> None:
     assert kind.label
     assert kind.__doc__ != Node.__doc__
     untitled = [name for name, field in kind.form()["properties"].items() if not field.get("title")]
-    assert untitled == [] or untitled == ["rule"]
+    assert untitled == []
 
 
 @pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.kind)

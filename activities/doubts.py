@@ -1,0 +1,78 @@
+"""Claims that nobody comes back to: the call began, its process died, and its run ended or was led past it meanwhile.
+
+A duty of the keeper. The run is over, so nothing is sent any more; but what may have left is found out or listed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from activities import ledger
+from activities.effect import Effects, Fate, append_fate
+from activities.ledger import messages
+from activities.performer import Performer
+from activities.providers.provider import Answer, ProviderFailure
+from crm.sql import table
+from engine.state import State
+from engine.step import lock_run
+from engine.wakeups import Wakeups
+from journeys.values import Do
+from models import Run
+
+runs = table(Run)
+PAGE = 50
+
+_doubtful = (
+    select(messages.c.once_key, messages.c.run_id, messages.c.node, messages.c.channel, messages.c.template, messages.c.attempts, runs.c.state)
+    .join(runs, runs.c.id == messages.c.run_id)
+    .where(messages.c.status == "claimed")
+    .order_by(messages.c.lease_until)
+    .limit(PAGE)
+)
+
+
+def settle(effects: Effects) -> Wakeups:
+    """Gives every abandoned claim its end: what the provider says, else `uncertain`."""
+    now = effects.engine.clock.now()
+    with effects.engine.db.read() as session:
+        late = session.execute(_doubtful.where(messages.c.lease_until < now - ledger.MARGIN)).all()
+    for row in late:
+        performer = effects.performers.get(row.channel)
+        if performer is not None and not _is_awaited(row):
+            _settle(effects, performer, row, now)
+    return Wakeups()
+
+
+def _is_awaited(row: Row[Any]) -> bool:
+    """Whether the run still stands at this call: then its activity comes back to it."""
+    state = State.from_json(row.state)
+    return isinstance(state.blocked, Do) and f"{row.run_id}:{state.node}:{state.visit}" == row.once_key
+
+
+def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime) -> None:
+    try:
+        known = performer.lookup(row.once_key) if performer.doubt == "lookup" else None
+    except ProviderFailure:
+        return  # asked again at the next tick
+    with effects.engine.db.write() as session:
+        run = lock_run(session, row.run_id)
+        stands = ledger.look(session, row.once_key, now)
+        if isinstance(stands, ledger.Doubtful) and stands.attempts == row.attempts:
+            _write(effects, session, performer, run, row, known, now)
+
+
+def _write(
+    effects: Effects, session: Session, performer: Performer, run: Row[Any], row: Row[Any], known: Answer | None, now: datetime
+) -> None:
+    absent = performer.doubt == "lookup" and known is None
+    status, reason = ("skipped", "run_moved_on") if absent else (known.status, known.kind) if known else ("uncertain", "no_answer")
+    values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None}
+    if status in ("sent", "uncertain"):
+        values["sent_at"] = now
+    ledger.put(session, row.once_key, {}, now, **values)
+    journey = effects.engine.program(session, run.version_id).key
+    append_fate(session, effects.engine, Fate(run, journey, row.node, row.channel, row.template, row.once_key), status, now)

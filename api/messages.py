@@ -1,0 +1,125 @@
+"""What was sent, to whom, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+from sqlmodel import col, select
+
+from api.access import Anyone, Seller
+from api.errors import ONE
+from api.json_body import JsonRoute
+from api.paging import Cursor, Id, Limit, Page, page_of
+from api.server import TheServer
+from engine.publish import get_journey
+from journeys.errors import NotFound
+from models import Body, Hit, Message
+
+router = APIRouter(prefix="/api/v1", tags=["messages"], route_class=JsonRoute)
+
+
+class MessageRow(BaseModel):
+    """One communication with its life. `reason` says why it is held, was skipped, failed or is uncertain."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    run_id: str | None
+    journey_id: str | None
+    version_number: int | None
+    node: str
+    contact_id: str
+    channel: str
+    purpose: str
+    message_class: str
+    template: str
+    template_version: int | None
+    locale: str
+    subject: str
+    status: str
+    reason: str
+    attempts: int
+    provider: str
+    provider_id: str
+    planned_at: datetime
+    held_until: datetime | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    opened_at: datetime | None
+    clicked_at: datetime | None
+    bounced_at: datetime | None
+    test: bool
+
+
+class Fetched(BaseModel):
+    """An open or click as it arrived; machines are told apart."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: str
+    agent_class: str
+    hit_at: datetime
+
+
+class Rendered(BaseModel):
+    """The message as it was sent; kept for 90 days."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    recipient: str
+    sender: str
+    subject: str
+    headers: dict[str, Any]
+    html: str
+    text: str
+
+
+class MessageDetail(MessageRow):
+    """`body` null: not rendered, not yet sent, or no longer kept."""
+
+    body: Rendered | None
+    hits: list[Fetched]
+
+
+@router.get("/messages", summary="List messages", responses=ONE)
+def list_messages(
+    server: TheServer,
+    actor: Anyone,
+    contact_id: Annotated[str | None, Query(max_length=32)] = None,
+    journey: Annotated[str | None, Query(max_length=64, description="Key or id.")] = None,
+    node: Annotated[str | None, Query(max_length=64)] = None,
+    status: Literal["planned", "held", "claimed", "sent", "delivered", "bounced", "failed", "skipped", "uncertain"] | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[MessageRow]:
+    """Newest first; every filter that is given must fit. `uncertain`: possibly lost, a person decides."""
+    statement = select(Message).order_by(col(Message.id).desc()).limit(limit + 1)
+    with server.engine.db.read() as session:
+        journey_id = get_journey(session, journey).id if journey else None
+        filters = ((Message.contact_id, contact_id), (Message.journey_id, journey_id), (Message.node, node), (Message.status, status))
+        for column, value in filters:
+            if value is not None:
+                statement = statement.where(column == value)
+        if cursor:
+            statement = statement.where(col(Message.id) < cursor)
+        rows, following = page_of(list(session.scalars(statement)), limit, "id")
+        return Page(items=[MessageRow.model_validate(row) for row in rows], next=following)
+
+
+@router.get("/messages/{message_id}", summary="One message, as sent", responses=ONE)
+def one_message(message_id: Id, server: TheServer, actor: Seller) -> MessageDetail:
+    """With its text and the fetches of its pixel and links."""
+    with server.engine.db.read() as session:
+        message = session.get(Message, message_id)
+        if message is None:
+            raise NotFound("There is no message with this id.")
+        body = session.get(Body, message.body_id) if message.body_id else None
+        hits = session.scalars(select(Hit).where(Hit.message_id == message_id).order_by(col(Hit.id)).limit(200)).all()
+        return MessageDetail(
+            **MessageRow.model_validate(message).model_dump(),
+            body=Rendered.model_validate(body) if body else None,
+            hits=[Fetched.model_validate(hit) for hit in hits],
+        )

@@ -1,0 +1,8 @@
+"""The doors for people who got a message: pixel, links, unsubscribing, preferences, the message in the browser.
+
+No login, no cookie, no script: what a token in the address says is all that is known. An address that we did not sign is a plain 404.
+"""
+
+from api.public.doors import router as public_router
+
+__all__ = ["public_router"]

@@ -1,0 +1,94 @@
+"""What a contact can choose on the preference page, and how the answers become statements of consent.
+
+Only what was changed on the page is recorded, so saving an unchanged page says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+from sqlmodel import select
+
+from crm import settings
+from crm.consent import record_consent
+from models import ConsentState, Event, Message
+
+CHANNELS: Mapping[str, str] = {
+    "email": "By e-mail",
+    "sms": "By text message",
+    "whatsapp": "By WhatsApp",
+    "push": "By push message",
+    "in_app": "In the app",
+    "postcard": "By post",
+}
+PURPOSES: Mapping[str, str] = {"marketing": "News and offers", "newsletter": "Newsletter", "service": "Help with what you bought"}
+TRACKING = "You may measure whether I open messages and which links I use."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One box: `label` and `channel_label` are message ids of the catalogue; an unknown purpose shows its own name."""
+
+    channel: str
+    purpose: str
+    label: str
+    channel_label: str
+    chosen: bool
+
+    @property
+    def name(self) -> str:
+        """The field's name in the form."""
+        return f"c.{self.channel}.{self.purpose}"
+
+    @property
+    def wording(self) -> str:
+        """What was shown, for the proof."""
+        return f"{self.label} – {self.channel_label}" if self.channel_label else self.label
+
+
+def choices(session: Session, message: Message) -> list[Choice]:
+    """Everything the contact ever said something about, and the message at hand; tracking last."""
+    statement = select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == message.contact_id)
+    states = {(channel, purpose): state for channel, purpose, state in session.execute(statement)}
+    pairs = sorted({pair for pair in states if pair[0] in CHANNELS} | _own(message))
+    boxes = [Choice(c, p, PURPOSES.get(p, p.replace("_", " ")), CHANNELS[c], states.get((c, p)) == "granted") for c, p in pairs]
+    return [*boxes, Choice("tracking", "marketing", TRACKING, "", _tracked(session, states.get(("tracking", "marketing"))))]
+
+
+def purpose_of(message: Message) -> str:
+    """The consent purpose that a message was sent under."""
+    return message.purpose or "marketing"
+
+
+def record(session: Session, message: Message, ticked: frozenset[str], now: datetime, proof: Mapping[str, object]) -> list[Event]:
+    """Stores what differs from what the page showed; returns the events to route."""
+    events = []
+    for choice in choices(session, message):
+        wanted = choice.name in ticked
+        if wanted != choice.chosen:
+            state = "granted" if wanted else "withdrawn"
+            said = record_consent(
+                session,
+                message.contact_id,
+                choice.channel,
+                choice.purpose,
+                state,
+                now,
+                source="preferences",
+                wording=choice.wording,
+                proof=proof,
+            )
+            events += [said] if said else []
+    return events
+
+
+def _own(message: Message) -> set[tuple[str, str]]:
+    return {(message.channel, purpose_of(message))} if message.channel in CHANNELS and message.message_class == "marketing" else set()
+
+
+def _tracked(session: Session, state: str | None) -> bool:
+    """Whether tracking is on as things stand: who said nothing is tracked only where the workspace does not ask first."""
+    return state == "granted" or (state is None and not settings.load(session, settings.Tracking).opens_need_consent)

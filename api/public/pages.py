@@ -1,0 +1,75 @@
+"""The pages of the public doors: plain HTML in the reader's language, with a policy that lets nothing run or load."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from locales import SUPPORTED, translator
+
+PAGES = Path(__file__).parent / "pages"
+
+_environment = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(default=True), undefined=StrictUndefined)
+
+VIEW_POLICY = (
+    "default-src 'none'; img-src http: https: data:; style-src 'unsafe-inline' https:; font-src https:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+"""For mails shown in the browser: they are somebody's HTML, so they get pictures and styles and nothing else."""
+
+
+@lru_cache(maxsize=1)
+def style() -> tuple[Markup, str]:
+    """The style sheet, and the hash under which the policy allows it."""
+    text = (PAGES / "style.css").read_text()
+    return Markup(text), b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def page(name: str, language: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page from `pages/<name>.html`; `_` translates inside it."""
+    sheet, digest = style()
+    translate: Callable[[str], str] = translator(language)
+    body = _environment.get_template(f"{name}.html").render(_=translate, language=language, style=sheet, **values)
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    return HTMLResponse(body, status, headers(policy))
+
+
+def headers(policy: str) -> dict[str, str]:
+    """What keeps a page private: nothing may load but what `policy` names, nobody may keep, index or embed it."""
+    return {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+
+
+def language_of(request: Request, locale: str | None, default: str) -> str:
+    """The supported language of the contact, else of the browser, else `default`."""
+    for wanted in (locale or "", *_accepted(request.headers.get("accept-language", ""))):
+        name = wanted.replace("_", "-").split("-")[0].strip().lower()
+        if name in SUPPORTED:
+            return name
+    return default
+
+
+def _accepted(header: str) -> list[str]:
+    """The languages of `Accept-Language`, most wanted first."""
+    weighted = []
+    for part in header[:500].split(","):
+        name, _, weight = part.partition(";q=")
+        try:
+            weighted.append((-float(weight or 1), name.strip()))
+        except ValueError:
+            continue
+    return [name for _, name in sorted(weighted, key=lambda pair: pair[0])]

@@ -1,0 +1,221 @@
+"""Runs: contacts on their way. Look, resume, skip, end; enrol one contact, or everyone for whom a rule holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.access import Anyone, Editor, Operator
+from api.errors import ADMIN, CHANGE, ONE
+from api.jobs import JobRow, add_job
+from api.json_body import JsonRoute
+from api.paging import Cursor, Id, KeyOrId, Limit, Page
+from api.server import TheServer
+from engine import enrol, runs
+from engine.publish import get_journey
+from journeys.errors import Conflict
+from journeys.rules import Rule
+
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=JsonRoute)
+
+_RULE = {"combinator": "and", "rules": [{"field": "plan", "operator": "=", "value": "pro"}]}
+
+
+class RunRow(BaseModel):
+    """A run as lists show it. `due_at`: when it goes on by itself; null: only when something happens."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    journey_id: str
+    version_number: int
+    contact_id: str
+    run_key: str
+    status: str
+    node: str
+    node_entered_at: datetime | None
+    due_at: datetime | None
+    reason: str
+    error: str
+    started_at: datetime
+    ended_at: datetime | None
+    goal_at: datetime | None
+    goal_value: float | None
+    step: int
+
+
+class RunStory(BaseModel):
+    """One run with every step it took: decisions with their inputs and reasons, waits, messages, what it heard, what comes next."""
+
+    run: dict[str, Any]
+    journey: dict[str, Any]
+    nodes: dict[str, Any] = Field(description="Node id -> kind and name, of the run's version.")
+    contact: dict[str, Any]
+    trail: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    heard: list[dict[str, Any]]
+    next: dict[str, Any] | None
+
+
+class Skip(BaseModel):
+    """The outlet to leave the node through."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"outlet": "next"}})
+
+    outlet: str = Field(min_length=1, max_length=64)
+
+
+class Done(BaseModel):
+    """It is done; the run is woken."""
+
+    run_id: str
+
+
+class Enrol(BaseModel):
+    """A contact to enrol. `data` stands for the properties of the event that otherwise starts a run."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e", "data": {"cart_id": "c-7"}}})
+
+    contact_id: str = Field(min_length=1, max_length=32)
+    data: dict[str, Any] = Field({}, max_length=200)
+
+
+class Enrolled(BaseModel):
+    """`entered` false: `reason` and `detail` say why not. `held_out`: in the control group."""
+
+    entered: bool
+    run_id: str | None = None
+    held_out: bool = False
+    reason: str | None = None
+    detail: dict[str, Any] = {}
+
+
+class Bulk(BaseModel):
+    """Everyone for whom `rule` holds; null: everyone."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"rule": _RULE}})
+
+    rule: Rule | None = None
+
+
+class BulkPreview(BaseModel):
+    """`count` contacts fit the rule; `would_enter` and `refused` are judged on a sample when there are many."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    count: int
+    would_enter: int
+    refused: dict[str, int]
+    sample: list[Any]
+
+
+@router.get("/runs", summary="List runs", responses=ADMIN)
+def list_runs(
+    server: TheServer,
+    actor: Anyone,
+    journey: Annotated[str | None, Query(max_length=64, description="Key or id.")] = None,
+    contact_id: Annotated[str | None, Query(max_length=32)] = None,
+    status: Annotated[Literal["open", "active", "held", "stuck", "quarantined", "ended", "held_out"] | None, Query()] = None,
+    node: Annotated[str | None, Query(max_length=64)] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RunRow]:
+    """Newest first; every filter that is given must fit. `open` is everything that has not ended."""
+    with server.engine.db.read() as session:
+        journey_id = get_journey(session, journey).id if journey else None
+        wanted = runs.RunFilter(journey_id, contact_id, status, node, version, cursor, limit)
+        rows = runs.list_runs(session, wanted)
+        return Page(items=[RunRow.model_validate(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None)
+
+
+@router.get("/runs/{run_id}", summary="One run's timeline", responses=ONE)
+def one_run(run_id: Id, server: TheServer, actor: Anyone) -> RunStory:
+    """Answers "why did she get this, and what comes next?"."""
+    with server.engine.db.read() as session:
+        return RunStory.model_validate(runs.timeline(session, run_id))
+
+
+@router.post("/runs/{run_id}/resume", summary="Resume a stuck run", responses=CHANGE)
+def resume_run(run_id: Id, server: TheServer, actor: Operator) -> Done:
+    """Lets a stuck, held or quarantined run try again from where it is."""
+    engine = server.engine
+    with engine.db.write() as session:
+        wakeups = runs.resume_stuck(engine, session, run_id, actor.id, engine.clock.now())
+    server.wake(wakeups)
+    return Done(run_id=run_id)
+
+
+@router.post("/runs/{run_id}/skip", summary="Lead a stuck run past its node", responses=CHANGE)
+def skip_run(run_id: Id, skip: Skip, server: TheServer, actor: Operator) -> Done:
+    """What the node would have done does not happen."""
+    engine = server.engine
+    with engine.db.write() as session:
+        wakeups = runs.skip_stuck(engine, session, run_id, skip.outlet, actor.id, engine.clock.now())
+    server.wake(wakeups)
+    return Done(run_id=run_id)
+
+
+@router.post("/runs/{run_id}/end", summary="End a run", responses=CHANGE)
+def end_run(run_id: Id, server: TheServer, actor: Operator) -> Done:
+    """At once, wherever it is."""
+    engine = server.engine
+    with engine.db.write() as session:
+        wakeups = runs.end_run(engine, session, run_id, actor.id, engine.clock.now())
+    server.wake(wakeups)
+    return Done(run_id=run_id)
+
+
+@router.post("/journeys/{journey_id}/stuck/resume", summary="Resume all stuck runs", status_code=202, responses=CHANGE)
+def resume_all(journey_id: KeyOrId, server: TheServer, actor: Operator) -> JobRow:
+    """After the fix: starts a job that lets every stuck run of the journey try again."""
+    now = server.engine.clock.now()
+    with server.engine.db.write() as session:
+        journey = get_journey(session, journey_id)
+        total = runs.counts(session, journey.id).get("stuck", 0)
+        job = add_job(session, "resume_stuck", f"journey:{journey.id}", {"journey_id": journey.id}, actor.id, now, total)
+        row = JobRow.model_validate(job)
+    server.jobs.look()
+    return row
+
+
+@router.post("/journeys/{journey_id}/enrol", summary="Enrol a contact", responses=CHANGE)
+def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Operator) -> Enrolled:
+    """Under the journey's entry rules; the answer says why if the contact may not enter."""
+    engine = server.engine
+    with engine.db.write() as session:
+        journey = get_journey(session, journey_id)
+        answer = enrol.enrol_contact(engine, session, journey.key, wanted.contact_id, wanted.data, engine.clock.now(), actor.id)
+    if isinstance(answer, enrol.Refused):
+        return Enrolled(entered=False, reason=answer.reason, detail=answer.detail)
+    server.wake(answer.wakeups)
+    return Enrolled(entered=True, run_id=answer.run_id, held_out=answer.held_out)
+
+
+@router.post("/journeys/{journey_id}/enrol/preview", summary="Preview a bulk enrolment", responses=CHANGE)
+def preview_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Operator) -> BulkPreview:
+    """How many fit the rule, how many would enter, and why the others would not. Writes nothing."""
+    engine = server.engine
+    with engine.db.read() as session:
+        journey = get_journey(session, journey_id)
+        return BulkPreview.model_validate(enrol.preview_bulk(engine, session, journey.id, wanted.rule, engine.clock.now()))
+
+
+@router.post("/journeys/{journey_id}/enrol/bulk", summary="Enrol everyone for whom a rule holds", status_code=202, responses=CHANGE)
+def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Editor) -> JobRow:
+    """Starts a job that enrols page by page; its progress is at `/api/v1/jobs/{id}`."""
+    engine = server.engine
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        journey = get_journey(session, journey_id)
+        if journey.state != "live":
+            raise Conflict(f"The journey is {journey.state}; publish it or resume it first.")
+        total = enrol.preview_bulk(engine, session, journey.id, wanted.rule, now).count
+        rule = wanted.model_dump(mode="json", by_alias=True)["rule"]
+        job = add_job(session, "bulk_enrol", f"journey:{journey.id}", {"journey_id": journey.id, "rule": rule}, actor.id, now, total)
+        row = JobRow.model_validate(job)
+    server.jobs.look()
+    return row

@@ -1,0 +1,254 @@
+"""Message templates: edit, preview on a real contact, versions, and a test send to oneself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import col, select
+
+from activities import templates
+from activities.rendering import Kind, compile_template
+from api.access import Anyone, Editor
+from api.errors import ADMIN, CHANGE, ONE
+from api.json_body import JsonRoute
+from api.messages import MessageRow
+from api.paging import Cursor, Limit, Number, Page, page_of
+from api.server import TheServer
+from journeys.errors import Invalid, Issue, NotFound
+from locales import translator
+from models import Template, TemplateVersion
+
+router = APIRouter(prefix="/api/v1", tags=["templates"], route_class=JsonRoute)
+
+Key = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Key of the template.", examples=["welcome-1"])]
+
+_VARIANTS = {
+    "default": {
+        "subject": "Welcome, {{ contact.first_name | default('friend') }}",
+        "mjml": "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>",
+    }
+}
+
+
+class TemplateRow(BaseModel):
+    """A template as lists show it. `kind`: email, sms or text."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    key: str
+    name: str
+    kind: str
+    message_class: str
+    revision: int
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateDetail(TemplateRow):
+    """With its texts: locale (`default` included) -> subject, preheader, mjml, text. `version` is the newest compiled one."""
+
+    variants: dict[str, Any]
+    version: int
+    warnings: list[str] = []
+
+
+class Save(BaseModel):
+    """A template as edited. `revision` is the one you loaded; leave it out to create or to overwrite."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "Welcome 1", "kind": "email", "message_class": "transactional", "variants": _VARIANTS}}
+    )
+
+    name: str = Field(min_length=1, max_length=120)
+    kind: Kind = "email"
+    message_class: Literal["marketing", "transactional"] = "marketing"
+    variants: dict[str, Any] = Field(max_length=50)
+    revision: int | None = Field(None, ge=1, le=2**31 - 1)
+
+
+class Preview(BaseModel):
+    """What to fill in. Without `variants` the stored template; without `contact_id` a made-up contact."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"locale": "de", "trigger": {"total": 59.9}}})
+
+    contact_id: str | None = Field(None, max_length=32)
+    locale: str | None = Field(None, max_length=35)
+    version: int | None = Field(None, ge=1, le=2**31 - 1)
+    trigger: dict[str, Any] = Field({}, max_length=200)
+    variants: dict[str, Any] | None = Field(None, max_length=50)
+
+
+class Previewed(BaseModel):
+    """The message as this contact would get it, without tracking."""
+
+    subject: str
+    html: str
+    text: str
+    locale: str
+    headers: dict[str, str]
+
+
+class TestSend(BaseModel):
+    """Filled in for a contact, sent to a member: you, unless an admin key asks, which has to name one."""
+
+    __test__ = False  # no test case, whatever its name says to pytest
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e"}})
+
+    contact_id: str = Field(min_length=1, max_length=32)
+    member_id: str | None = Field(None, max_length=32)
+    version: int | None = Field(None, ge=1, le=2**31 - 1)
+    trigger: dict[str, Any] = Field({}, max_length=200)
+
+
+class TemplateVersionRow(BaseModel):
+    """An immutable compiled state; journeys pin its number when they are published."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    key: str
+    number: int
+    digest: str
+    source: dict[str, Any]
+    created_at: datetime
+
+
+@router.get("/templates", summary="List templates", responses=ADMIN)
+def list_templates(
+    server: TheServer,
+    actor: Anyone,
+    kind: Literal["email", "sms", "text"] | None = None,
+    archived: Annotated[bool, Query(description="Archived ones instead of the others.")] = False,
+    text: Annotated[str, Query(max_length=120, description="Part of the name or the key.")] = "",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[TemplateRow]:
+    """By key."""
+    statement = select(Template).order_by(col(Template.key)).limit(limit + 1)
+    statement = statement.where(col(Template.archived_at).is_not(None) if archived else col(Template.archived_at).is_(None))
+    if kind:
+        statement = statement.where(Template.kind == kind)
+    if text:
+        statement = statement.where(col(Template.name).icontains(text, autoescape=True) | col(Template.key).icontains(text, autoescape=True))
+    if cursor:
+        statement = statement.where(col(Template.key) > cursor)
+    with server.engine.db.read() as session:
+        rows, following = page_of(list(session.scalars(statement)), limit, "key")
+        return Page(items=[TemplateRow.model_validate(row) for row in rows], next=following)
+
+
+@router.get("/templates/{key}", summary="One template", responses=ONE)
+def one_template(key: Key, server: TheServer, actor: Anyone, response: Response) -> TemplateDetail:
+    """As edited last. The `ETag` is the revision."""
+    with server.engine.db.read() as session:
+        template = templates.get(session, key)
+        response.headers["etag"] = f'"{template.revision}"'
+        row = TemplateRow.model_validate(template)
+        return TemplateDetail(**row.model_dump(), variants=template.variants, version=templates.latest(session, key))
+
+
+@router.put("/templates/{key}", summary="Save a template", responses=CHANGE)
+def save_template(key: Key, wanted: Save, server: TheServer, actor: Editor, response: Response) -> TemplateDetail:
+    """Compiles first: 422 lists every problem with its place and stores nothing. A changed text becomes the next version."""
+    engine = server.engine
+    saved = templates.save(
+        engine.db,
+        key,
+        wanted.variants,
+        name=wanted.name,
+        kind=wanted.kind,
+        message_class=wanted.message_class,
+        actor=actor.id,
+        now=engine.clock.now(),
+        revision=wanted.revision,
+    )
+    response.headers["etag"] = f'"{saved.template.revision}"'
+    translate = translator(actor.locale)
+    row = TemplateRow.model_validate(saved.template)
+    warnings = [issue.say(translate) for issue in saved.warnings]
+    return TemplateDetail(**row.model_dump(), variants=saved.template.variants, version=saved.number, warnings=warnings)
+
+
+@router.delete("/templates/{key}", summary="Archive a template", responses=CHANGE)
+def archive_template(key: Key, server: TheServer, actor: Editor) -> TemplateRow:
+    """Journeys that pin one of its versions go on with it. Saving it brings it back."""
+    with server.engine.db.write() as session:
+        return TemplateRow.model_validate(templates.archive(session, key, actor.id, server.engine.clock.now()))
+
+
+@router.get("/templates/{key}/versions", summary="List versions of a template", responses=ONE)
+def list_versions(
+    key: Key,
+    server: TheServer,
+    actor: Anyone,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,9}$", description="`next` of the page before.")] = None,
+) -> Page[TemplateVersionRow]:
+    """Newest first."""
+    statement = select(TemplateVersion).where(TemplateVersion.key == key).order_by(col(TemplateVersion.number).desc()).limit(limit + 1)
+    if cursor:
+        statement = statement.where(col(TemplateVersion.number) < int(cursor))
+    with server.engine.db.read() as session:
+        templates.get(session, key)
+        rows, following = page_of(list(session.scalars(statement)), limit, "number")
+        return Page(items=[TemplateVersionRow.model_validate(row) for row in rows], next=following)
+
+
+@router.get("/templates/{key}/versions/{number}", summary="One version of a template", responses=ONE)
+def one_version(key: Key, number: Number, server: TheServer, actor: Anyone) -> TemplateVersionRow:
+    """With the source it was compiled from."""
+    with server.engine.db.read() as session:
+        version = session.get(TemplateVersion, (key, number))
+        if version is None:
+            raise NotFound("There is no such version of this template.")
+        return TemplateVersionRow.model_validate(version)
+
+
+@router.post("/templates/{key}/preview", summary="Preview a template", responses=CHANGE)
+def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Anyone) -> Previewed:
+    """Renders the stored template, or the `variants` at hand before they are saved."""
+    engine = server.engine
+    with engine.db.read() as session:
+        template = templates.get(session, key)
+        if wanted.variants is None:
+            compiled = templates.load(session, key, wanted.version)
+        else:
+            compiled = compile_template(wanted.variants, _kind(template.kind), message_class=template.message_class)
+        rendered = templates.preview(
+            session,
+            server.house,
+            compiled,
+            engine.clock.now(),
+            contact_id=wanted.contact_id,
+            locale=wanted.locale,
+            message_class=template.message_class,
+            trigger=wanted.trigger,
+        )
+    return Previewed(subject=rendered.subject, html=rendered.html, text=rendered.text, locale=rendered.locale, headers=dict(rendered.headers))
+
+
+@router.post("/templates/{key}/test-send", summary="Send a test to oneself", status_code=201, responses=CHANGE)
+def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Editor) -> MessageRow:
+    """Goes to the member's own address and to nobody else; passes no gate and counts nowhere."""
+    member_id = wanted.member_id if actor.member is None else actor.member.id
+    if member_id is None:
+        raise Invalid("Expected member_id.", [Issue(code="missing", text="An admin key belongs to nobody: name a member.", field="member_id")])
+    message = templates.send_test(
+        server.engine.db,
+        server.house,
+        server.provider,
+        key,
+        member_id=member_id,
+        now=server.engine.clock.now(),
+        contact_id=wanted.contact_id,
+        number=wanted.version,
+        trigger=wanted.trigger,
+    )
+    return MessageRow.model_validate(message)
+
+
+def _kind(text: str) -> Kind:
+    return "email" if text == "email" else "sms" if text == "sms" else "text"

@@ -1,0 +1,231 @@
+"""The workspace: settings, keys, secrets for webhooks, the audit trail and long jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import col, select
+
+from api import jobs, keys
+from api.access import Admin, Anyone, Editor, Operator
+from api.errors import ADMIN, CHANGE, ONE
+from api.jobs import JobRow
+from api.json_body import JsonRoute
+from api.paging import Cursor, Id, Limit, Page, page_of
+from api.server import TheServer
+from crm import audit, secrets, settings
+from models import ApiKey, Job
+
+router = APIRouter(prefix="/api/v1", tags=["workspace"], route_class=JsonRoute)
+
+SettingName = Annotated[str, Path(max_length=64, description="Name of the setting.", examples=["quiet_hours"])]
+SecretName = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["crm-webhook"])]
+
+
+class KeyRow(BaseModel):
+    """A key; the key itself is shown once, when it is made."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    kind: str
+    name: str
+    prefix: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class ShownKey(KeyRow):
+    """A new key. Keep `key` now: only its hash is stored."""
+
+    key: str
+
+
+class NewKey(BaseModel):
+    """`write` keys send events and nothing else, `admin` keys may do everything."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"kind": "write", "name": "Shop"}})
+
+    kind: Literal["write", "admin"]
+    name: str = Field(min_length=1, max_length=64, description="Stands as `source` at the events it sends.")
+
+
+class Rotate(BaseModel):
+    """How long the old key stays valid."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"grace": "P7D"}})
+
+    grace: timedelta = keys.GRACE
+
+
+class AuditRow(BaseModel):
+    """Who did what. Each digest covers the row and the digest before it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    digest: str
+
+
+class AuditState(BaseModel):
+    """`broken_at` null: the chain holds."""
+
+    broken_at: int | None
+    newest_digest: str
+
+
+class SecretValue(BaseModel):
+    """A secret that webhooks are signed with; stored encrypted and never shown again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"value": "a long random text"}})
+
+    value: str = Field(min_length=1, max_length=4_000)
+
+
+@router.get("/settings", summary="All workspace settings", responses=ADMIN)
+def all_settings(server: TheServer, actor: Anyone) -> dict[str, Any]:
+    """What people change while the server runs; what an operator sets once is in the environment."""
+    with server.engine.db.read() as session:
+        return {name: settings.get(session, name).model_dump(mode="json") for name in settings.SETTINGS}
+
+
+@router.get("/settings/{name}", summary="One workspace setting", responses=ONE)
+def one_setting(name: SettingName, server: TheServer, actor: Anyone) -> dict[str, Any]:
+    """With its defaults filled in."""
+    with server.engine.db.read() as session:
+        return settings.get(session, name).model_dump(mode="json")
+
+
+@router.put("/settings/{name}", summary="Change a workspace setting", responses=CHANGE)
+def put_setting(name: SettingName, value: dict[str, Any], server: TheServer, actor: Admin) -> dict[str, Any]:
+    """Replaces it; 422 lists every problem. Audited with the old and the new value."""
+    with server.engine.db.write() as session:
+        return settings.put(session, name, value, actor.id, server.engine.clock.now()).model_dump(mode="json")
+
+
+@router.get("/keys", summary="List keys", responses=ADMIN)
+def list_keys(server: TheServer, actor: Admin, limit: Limit = 50, cursor: Cursor = None) -> Page[KeyRow]:
+    """Newest first; revoked ones too."""
+    statement = select(ApiKey).order_by(col(ApiKey.id).desc()).limit(limit + 1)
+    with server.engine.db.read() as session:
+        rows, following = page_of(list(session.scalars(statement.where(col(ApiKey.id) < cursor) if cursor else statement)), limit, "id")
+        return Page(items=[KeyRow.model_validate(row) for row in rows], next=following)
+
+
+@router.post("/keys", summary="Make a key", status_code=201, responses=CHANGE)
+def add_key(new: NewKey, server: TheServer, actor: Admin) -> ShownKey:
+    """The answer is the only place where the key is ever shown."""
+    now = server.engine.clock.now()
+    with server.engine.db.write() as session:
+        row, key = keys.add_key(session, new.kind, new.name, now)
+        audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": new.kind}, now)
+        return ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
+
+
+@router.post("/keys/{key_id}/rotate", summary="Rotate a key", status_code=201, responses=CHANGE)
+def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Admin) -> ShownKey:
+    """A new key of the same kind and name; the old one stays valid for `grace`."""
+    now = server.engine.clock.now()
+    with server.engine.db.write() as session:
+        row, key = keys.rotate_key(session, key_id, now, rotate.grace)
+        audit.record(session, actor.id, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
+        shown = ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
+    server.keys.forget()
+    return shown
+
+
+@router.delete("/keys/{key_id}", summary="Revoke a key", responses=CHANGE)
+def revoke_key(key_id: Id, server: TheServer, actor: Admin) -> KeyRow:
+    """At once in this process, within seconds in others."""
+    now = server.engine.clock.now()
+    with server.engine.db.write() as session:
+        row = KeyRow.model_validate(keys.revoke_key(session, key_id, now))
+        audit.record(session, actor.id, "key.revoke", f"key:{key_id}", {}, now)
+    server.keys.forget()
+    return row
+
+
+@router.get("/secrets", summary="Names of the secrets", responses=ADMIN)
+def list_secrets(server: TheServer, actor: Editor) -> list[str]:
+    """Names only: nobody can read a secret back."""
+    with server.engine.db.read() as session:
+        return secrets.names(session)
+
+
+@router.put("/secrets/{name}", summary="Store a secret", status_code=204, responses=CHANGE)
+def put_secret(name: SecretName, secret: SecretValue, server: TheServer, actor: Admin) -> Response:
+    """Replaces what was stored under the name."""
+    engine = server.engine
+    with engine.db.write() as session:
+        secrets.put(session, engine.address_keys, name, secret.value, actor.id, engine.clock.now())
+    return Response(status_code=204)
+
+
+@router.delete("/secrets/{name}", summary="Remove a secret", status_code=204, responses=CHANGE)
+def remove_secret(name: SecretName, server: TheServer, actor: Admin) -> Response:
+    """Webhooks that name it fail from now on."""
+    with server.engine.db.write() as session:
+        secrets.remove(session, name, actor.id, server.engine.clock.now())
+    return Response(status_code=204)
+
+
+@router.get("/audit", summary="The audit trail", responses=ADMIN)
+def list_audit(
+    server: TheServer,
+    actor: Admin,
+    subject: Annotated[str | None, Query(max_length=160, description="Only about this: `journey:<id>`.")] = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$", description="`next` of the page before.")] = None,
+) -> Page[AuditRow]:
+    """Newest first."""
+    with server.engine.db.read() as session:
+        rows = audit.list_lines(session, subject=subject, before=int(cursor) if cursor else None, limit=limit)
+        return Page(items=[AuditRow.model_validate(row) for row in rows], next=str(rows[-1].id) if len(rows) == limit else None)
+
+
+@router.get("/audit/verify", summary="Does the audit trail hold?", responses=ADMIN)
+def verify_audit(server: TheServer, actor: Admin) -> AuditState:
+    """Recomputes every digest. Keep `newest_digest` elsewhere to notice lines cut off at the end."""
+    with server.engine.db.read() as session:
+        return AuditState(broken_at=audit.verify(session), newest_digest=audit.newest_digest(session))
+
+
+@router.get("/jobs", summary="List long jobs", responses=ADMIN)
+def list_jobs(
+    server: TheServer,
+    actor: Anyone,
+    state: Literal["running", "done", "failed", "cancelled"] | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[JobRow]:
+    """Newest first."""
+    statement = select(Job).order_by(col(Job.id).desc()).limit(limit + 1)
+    if state:
+        statement = statement.where(Job.state == state)
+    with server.engine.db.read() as session:
+        rows, following = page_of(list(session.scalars(statement.where(col(Job.id) < cursor) if cursor else statement)), limit, "id")
+        return Page(items=[JobRow.model_validate(row) for row in rows], next=following)
+
+
+@router.get("/jobs/{job_id}", summary="Progress of a job", responses=ONE)
+def one_job(job_id: Id, server: TheServer, actor: Anyone) -> JobRow:
+    """How far it is, and what it counted."""
+    with server.engine.db.read() as session:
+        return JobRow.model_validate(jobs.get_job(session, job_id))
+
+
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job", responses=CHANGE)
+def cancel_job(job_id: Id, server: TheServer, actor: Operator) -> JobRow:
+    """Ends after the page it is on; what is done stays done."""
+    with server.engine.db.write() as session:
+        return JobRow.model_validate(jobs.cancel_job(session, job_id, actor.id, server.engine.clock.now()))

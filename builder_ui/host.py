@@ -1,0 +1,283 @@
+"""Serves the pages: an HTML shell per page, the socket behind it, and static files.
+
+A shell holds what every page has (menu, language, log-out), so it paints before any socket is open; the page itself comes over the
+socket. Who is not logged in, or comes from another site, is refused before the socket is accepted. Pages are looked up by path and
+bring their own content; nothing here knows one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from fastapi import APIRouter, Request, WebSocket
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from builder_ui import compat
+from builder_ui.parts import ICONS
+from builder_ui.screen import load, screen
+from builder_ui.speech import Speech, language_for, speech_of
+from builder_ui.visit import House, Page, Visit
+from locales import SUPPORTED, translator
+from models import Member
+
+log = logging.getLogger("pfadwerk.pages")
+
+HERE = Path(__file__).parent
+MAX_MESSAGE_CHARACTERS = 65_536
+LOOK_AGAIN_SECONDS = 30.0
+"""How often an open socket asks whether its session still stands."""
+LOGGED_OUT = 4401
+"""Close code that tells the shell to send the person to the log-in page."""
+
+FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+MENU = (
+    ("journeys", "/ui/journeys", "Journeys", "route"),
+    ("contacts", "/ui/contacts", "Contacts", "people"),
+    ("outbox", "/ui/outbox", "Outbox", "mail"),
+    ("tasks", "/ui/tasks", "Tasks", "check-square"),
+)
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+
+_templates = Environment(loader=FileSystemLoader(HERE / "shells"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A file that never changes under its address, because the address carries a digest of the content."""
+
+    name: str
+    content: bytes
+    digest: str
+
+    @property
+    def url(self) -> str:
+        return f"/ui/static/{self.digest}/{self.name}"
+
+
+def _statics() -> dict[str, Static]:
+    files = sorted((HERE / "static").iterdir())
+    return {f.name: Static(f.name, f.read_bytes(), sha256(f.read_bytes()).hexdigest()[:12]) for f in files if f.suffix in TYPES}
+
+
+STATICS = _statics()
+
+
+class Host:
+    """The pages of one web server process."""
+
+    def __init__(self, house: House, pages: Sequence[Page]) -> None:
+        self.house = house
+        self.pages = pages
+
+    def find(self, path: str) -> tuple[Page, dict[str, str]] | None:
+        """The page of a path, with the values in it."""
+        return next(((page, values) for page in self.pages if (values := page.match(path)) is not None), None)
+
+    async def member(self, cookies: Mapping[str, str]) -> tuple[str, Member] | None:
+        """Who is logged in, and the value of their cookie."""
+        token = cookies.get(self.house.login.cookie, "")
+        member = await asyncio.to_thread(self.house.login.member, token) if token else None
+        return (token, member) if member else None
+
+    def is_ours(self, headers: Mapping[str, str]) -> bool:
+        """Whether a browser came from one of our own pages. Source: RFC 6455 §10.2."""
+        origin = urlsplit(headers.get("origin", ""))
+        return bool(origin.netloc) and origin.netloc in (headers.get("host"), urlsplit(self.house.public_url).netloc)
+
+    def speech(self, member: Member, headers: Mapping[str, str]) -> Speech:
+        return speech_of(member, headers.get("accept-language", ""), self.house.language)
+
+    # Shells
+
+    async def shell(self, request: Request) -> Response:
+        """The page around a page."""
+        known = await self.member(request.cookies)
+        if known is None:
+            return self.stranger(request)
+        _, member = known
+        found = self.find(request.url.path)
+        speech = self.speech(member, request.headers)
+        page = found[0] if found else None
+        nonce = secrets.token_urlsafe(16)
+        html = _templates.get_template("page.html").render(
+            t=speech,
+            title=speech(page.title if page else "Not found"),
+            section=page.section if page else "",
+            menu=MENU,
+            icons=ICONS,
+            member=member,
+            languages={code: LANGUAGES[code] for code in SUPPORTED},
+            statics=STATICS,
+            client=compat.CLIENT.name,
+            nonce=nonce,
+            found=page is not None,
+            path=request.url.path,
+        )
+        return HTMLResponse(html, 200 if found else 404, guard(nonce))
+
+    def stranger(self, request: Request) -> Response:
+        """What somebody sees who is not logged in."""
+        language = language_for(request.headers.get("accept-language", ""), self.house.language)
+        html = _templates.get_template("stranger.html").render(t=translator(language), language=language, statics=STATICS)
+        return HTMLResponse(html, 401, guard(""))
+
+    async def speak(self, request: Request, language: str) -> Response:
+        """Changes the language of the member's own pages."""
+        known = await self.member(request.cookies)
+        if known is None or not self.is_ours(request.headers) or language not in SUPPORTED:
+            return Response(status_code=403)
+        await asyncio.to_thread(self._set_language, known[1].id, language)
+        return RedirectResponse(_back(request), 303)
+
+    def _set_language(self, member_id: str, language: str) -> None:
+        with self.house.engine.db.write() as session:
+            session.get_one(Member, member_id).locale = language
+
+    async def leave(self, request: Request) -> Response:
+        """Logs out."""
+        token = request.cookies.get(self.house.login.cookie, "")
+        if not self.is_ours(request.headers):
+            return Response(status_code=403)
+        await asyncio.to_thread(self.house.login.close, token)
+        answer = RedirectResponse("/ui", 303)
+        answer.delete_cookie(self.house.login.cookie, path="/")
+        return answer
+
+    # The socket
+
+    async def stream(self, socket: WebSocket) -> None:
+        """One open page, until the browser leaves or the session ends."""
+        known = await self.member(socket.cookies) if self.is_ours(socket.headers) else None
+        found = self.find("/" + socket.path_params["path"])
+        if known is None or found is None:
+            await socket.close(LOGGED_OUT)  # before accept: the handshake is answered with 403
+            return
+        page, arguments = found
+        (token, member), speech = known, self.speech(known[1], socket.headers)
+        visit = Visit(self.house, member, token, speech, "/" + socket.path_params["path"], arguments, dict(socket.query_params))
+        first = await asyncio.to_thread(load, visit, page)
+        await socket.accept()
+        watch = asyncio.create_task(self._watch(socket, token))
+        try:
+            await compat.serve(screen(visit, page, first), _sender(socket), _receiver(socket))
+        except* WebSocketDisconnect:
+            pass
+        finally:
+            watch.cancel()
+
+    async def _watch(self, socket: WebSocket, token: str) -> None:
+        """Closes the socket once its session has ended."""
+        while await asyncio.to_thread(self.house.login.member, token) is not None:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await socket.close(LOGGED_OUT)
+
+
+def _sender(socket: WebSocket) -> Callable[[Any], Awaitable[None]]:
+    async def send(message: Any) -> None:
+        if socket.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnect
+        await socket.send_text(orjson.dumps(message).decode())
+
+    return send
+
+
+def _receiver(socket: WebSocket) -> Callable[[], Awaitable[Any]]:
+    async def receive() -> Any:
+        while True:
+            event = _read(await _next_text(socket))
+            if event is not None:
+                return event
+
+    return receive
+
+
+async def _next_text(socket: WebSocket) -> str:
+    """The next message; an empty text for a binary one, which no page of ours sends."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code") or 1000)
+    return message.get("text") or ""
+
+
+def _read(text: str) -> Any:
+    """A layout event, None for anything else: ReactPy would tear the page down over it."""
+    if len(text) > MAX_MESSAGE_CHARACTERS:
+        return None
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return message if compat.is_layout_event(message) else None
+
+
+def _back(request: Request) -> str:
+    """The page the form stood on; only ever one of ours."""
+    path = request.query_params.get("from", "")
+    return path if path.startswith("/ui/") and "\\" not in path and "\n" not in path else "/ui/journeys"
+
+
+def guard(nonce: str) -> dict[str, str]:
+    """The headers of every page of ours."""
+    script = f"'self' 'nonce-{nonce}'" if nonce else "'none'"
+    policy = (
+        f"default-src 'self'; script-src {script}; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return {"content-security-policy": policy, "cache-control": "no-store", "x-frame-options": "DENY", "referrer-policy": "same-origin"}
+
+
+def routes(house: House, pages: Sequence[Page]) -> APIRouter:
+    """Everything the host answers. Addresses of pages are `/ui/…`; the browser side of ReactPy insists on `/_reactpy/…`."""
+    host = Host(house, pages)
+    router = APIRouter(include_in_schema=False)
+    router.add_api_route("/", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
+    router.add_api_route("/ui", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
+    router.add_api_route("/favicon.ico", _favicon, methods=["GET"])
+    router.add_api_route("/ui/static/{digest}/{name}", _static, methods=["GET"])
+    router.add_api_route("/_reactpy/assets/{name}", _client, methods=["GET"])
+    router.add_api_route("/ui/language/{language}", host.speak, methods=["POST"])
+    router.add_api_route("/ui/logout", host.leave, methods=["POST"])
+    for page in pages:
+        router.add_api_route(page.path, host.shell, methods=["GET"], response_class=HTMLResponse)
+    router.add_api_websocket_route("/_reactpy/stream/{path:path}", host.stream)
+    return router
+
+
+def elsewhere(house: House, pages: Sequence[Page]) -> APIRouter:
+    """Answers every other address under `/ui`; include it last."""
+    router = APIRouter(include_in_schema=False)
+    router.add_api_route("/ui/{path:path}", Host(house, pages).shell, methods=["GET"], response_class=HTMLResponse)
+    return router
+
+
+def _static(digest: str, name: str) -> Response:
+    file = STATICS.get(name)
+    if file is None or file.digest != digest:
+        return Response(status_code=404)
+    return Response(file.content, 200, FOREVER, TYPES[Path(name).suffix])
+
+
+def _client(name: str) -> Response:
+    if name != compat.CLIENT.name:
+        return Response(status_code=404)
+    return Response(_CLIENT_CODE, 200, FOREVER, TYPES[".js"])
+
+
+def _favicon() -> Response:
+    return Response(STATICS["favicon.svg"].content, 200, {"cache-control": "public, max-age=86400"}, TYPES[".svg"])
+
+
+_CLIENT_CODE = compat.CLIENT.read_bytes()

@@ -1,0 +1,262 @@
+"""One contact from all sides: who they are, what they allowed, and everything that happened, in one timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from builder_ui import parts, words
+from builder_ui.compat import Element, html
+from builder_ui.people import called, member_names
+from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
+from crm.contacts import get, names_of
+from crm.timeline import Item, TimelinePage, timeline
+from engine.runs import RunFilter, list_runs
+from models import ConsentState, Contact, Event, Journey, Message, Score, Tag
+
+KIND_NAMES = {"event": "Events", "message": "Messages", "run": "Journeys", "consent": "Consents", "refusal": "Refusals", "task": "Tasks"}
+ICONS = {"event": "bell", "message": "mail", "run": "route", "consent": "check-square", "refusal": "ban", "task": "clipboard-check"}
+IDENTITIES = {"user_id": "User id", "anonymous_id": "Anonymous id", "email": "E-mail", "phone": "Phone"}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    contact: Contact
+    page: TimelinePage
+    identities: list[tuple[str, str]]
+    tags: list[str]
+    scores: dict[str, float]
+    consents: list[ConsentState]
+    runs: list[dict[str, Any]]
+    journeys: dict[str, tuple[str, str]]
+    """Journey id -> (key, name)."""
+    members: dict[str, str]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        contact = get(session, visit.arguments["id"])
+        kind = visit.query.get("kind", "")
+        kinds = {"kinds": (kind,)} if kind else {}
+        return Data(
+            contact,
+            timeline(session, contact.id, before=visit.query.get("before"), **kinds),
+            names_of(session, contact.id),
+            list(session.scalars(select(Tag.tag).where(Tag.contact_id == contact.id).order_by(Tag.tag))),
+            {
+                group: value
+                for group, value in session.execute(select(Score.score_group, Score.value).where(Score.contact_id == contact.id))
+            },
+            list(session.scalars(select(ConsentState).where(ConsentState.contact_id == contact.id))),
+            list_runs(session, RunFilter(contact_id=contact.id, status="open", limit=20)),
+            {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},
+            member_names(session),
+        )
+
+
+def stamp(visit: Visit) -> object:
+    """Whatever happens to a contact is an event or a step of a run; messages change by themselves."""
+    with visit.engine.db.read() as session:
+        id = get(session, visit.arguments["id"]).id
+        newest = session.scalar(select(func.max(Event.id)).where(Event.contact_id == id))
+        fates = session.execute(
+            select(Message.status, Message.opened_at).where(Message.contact_id == id).order_by(col(Message.id).desc()).limit(20)
+        )
+        runs = [(run["id"], run["step"], run["status"]) for run in list_runs(session, RunFilter(contact_id=id, limit=20))]
+        return newest, [tuple(fate) for fate in fates], runs
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, contact = visit.speech, data.contact
+    kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
+    items = [item(visit, data, one) for one in data.page.items]
+    return html._(
+        parts.head(
+            called(contact) or speech("Contact {id}", id=contact.id[-6:]),
+            contact.email if called(contact) != contact.email else None,
+            back=("/ui/contacts", speech("Contacts")),
+            state=parts.badge(contact.lifecycle_stage, "quiet", "user") if contact.lifecycle_stage else None,
+        ),
+        html.div(
+            {"className": "columns"},
+            html.section(
+                {"className": "panel"},
+                html.div({"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind"))),
+                html.ol({"className": "timeline"}, items) if items else parts.empty("clock", speech("Nothing happened yet."), None),
+                parts.pager(visit, data.page.next_before),
+            ),
+            html.section({"className": "panel side-panel"}, parts.facts(profile(visit, data))),
+        ),
+    )
+
+
+# Who they are
+
+
+def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
+    speech, contact = visit.speech, data.contact
+    pairs: list[tuple[str, Element]] = [(speech("In journeys"), open_runs(visit, data))]
+    pairs += [(coded(speech, IDENTITIES, kind), value) for kind, value in data.identities]
+    pairs.append(
+        (speech("Allowed"), html.ul([consent(visit, one) for one in data.consents]) if data.consents else speech("nothing was said"))
+    )
+    if data.tags:
+        pairs.append(
+            (
+                speech("Tags"),
+                html.span(
+                    {"className": "tags"},
+                    [html.a({"className": "tag", "key": tag, "href": f"/ui/contacts?tag={tag}"}, tag) for tag in data.tags],
+                ),
+            )
+        )
+    pairs += [(speech("Score {group}", group=group), speech.number(value)) for group, value in data.scores.items()]
+    if contact.owner:
+        pairs.append((speech("Owner"), data.members.get(contact.owner, contact.owner)))
+    pairs += [(title, value) for title, value in ((speech("Language"), contact.locale), (speech("Time zone"), contact.timezone)) if value]
+    pairs += [(name, short(value)) for name, value in sorted(contact.attributes.items())[:40]]
+    pairs.append((speech("Known since"), parts.moment(speech, contact.created_at)))
+    return pairs
+
+
+def open_runs(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    if not data.runs:
+        return speech("in none now")
+    links = [
+        html.li(
+            {"key": run["id"]},
+            html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
+            " ",
+            state(visit, run),
+        )
+        for run in data.runs
+    ]
+    return html.ul(links)
+
+
+def state(visit: Visit, run: dict[str, Any]) -> Element:
+    return parts.badge(visit.speech(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:])
+
+
+def consent(visit: Visit, one: ConsentState) -> Element:
+    speech = visit.speech
+    return html.li(
+        {"key": f"{one.channel}.{one.purpose}"},
+        coded(speech, CHANNELS, one.channel),
+        f" ({one.purpose}): ",
+        html.b(coded(speech, CONSENT_STATES, one.state)),
+    )
+
+
+def short(value: Any, most: int = 120) -> str:
+    text = str(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# What happened
+
+
+def item(visit: Visit, data: Data, one: Item) -> Element:
+    content = TELLERS[one.kind](visit, data, one.data)
+    return html.li(
+        {"className": "event small", "key": f"{one.kind}.{'.'.join(map(str, one.key))}"},
+        html.span({"className": "step-icon"}, parts.icon(ICONS[one.kind])),
+        html.div({"className": "event-body"}, html.div({"className": "event-head"}, html.div(content), parts.moment(visit.speech, one.at))),
+    )
+
+
+def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    said = [
+        f"{name}: {short(value, 60)}"
+        for name, value in row["properties"].items()
+        if not isinstance(value, dict | list) and value not in (None, "")
+    ]
+    return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None)
+
+
+def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    subject = row["subject"] or coded(speech, CHANNELS, row["channel"])
+    return html._(
+        html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] else html.b(subject),
+        " ",
+        parts.badge(speech(MESSAGE_STATES[row["status"]][0]), *MESSAGE_STATES[row["status"]][1:]),
+        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if row["reason"] else None,
+    )
+
+
+RUN_WORDS = {
+    "entered": "reached the step “{node}”",
+    "left": "left the step “{node}” through “{outlet}”",
+    "waiting": "waits at the step “{node}”",
+    "calling": "acts at the step “{node}”",
+    "performed": "acted at the step “{node}”",
+    "heard": "heard what the step “{node}” waited for",
+    "exited": "leaves early",
+    "ended": "has left the journey: {reason}",
+    "migrated": "moved to another version",
+    "migrated_back": "moved back to the earlier version",
+}
+
+
+def tell_run(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    outlet, reason = coded(speech, OUTLETS, row["outlet"]), coded(speech, REASONS, row["detail"].get("reason", ""))
+    said = speech(RUN_WORDS[row["what"]], node=row["node"], outlet=outlet, reason=reason) if row["what"] in RUN_WORDS else row["what"]
+    return html._(html.a({"href": f"/ui/runs/{row['run_id']}"}, data.journeys.get(row["journey_id"], ("", "?"))[1]), " ", said)
+
+
+def tell_consent(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    return html._(
+        html.b(coded(speech, CHANNELS, row["channel"]), f" ({row['purpose']}): ", coded(speech, CONSENT_STATES, row["state"])),
+        html.p(
+            {"className": "quiet"},
+            speech("Source: {source}", source=row["source"]),
+            f" · {short(row['wording'])}" if row["wording"] else None,
+        ),
+    )
+
+
+def tell_refusal(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    key, name = data.journeys.get(row["journey_id"], ("", "?"))
+    asked = [words.term(speech, term, {}) for term in row["detail"].get("rule", []) if not term.get("result")]
+    return html._(
+        html.span(speech("did not enter"), " ", html.a({"href": f"/ui/journeys/{key}?tab=refused"}, name)),
+        html.p(
+            {"className": "quiet"},
+            coded(speech, REFUSALS, row["reason"]),
+            " ",
+            "; ".join(f"{question.replace('*', '')} — {answer}" for question, answer in asked),
+        ),
+    )
+
+
+def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    who = data.members.get(row["by"].removeprefix("member:"), "")
+    outcome = row["detail"].get("outcome", "")
+    return html._(
+        html.b(coded(speech, TASK_CHANGES, row["what"])),
+        f": {row['title']}",
+        html.p({"className": "quiet"}, " · ".join(part for part in (who, outcome) if part)) if who or outcome else None,
+    )
+
+
+TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
+    "event": tell_event,
+    "message": tell_message,
+    "run": tell_run,
+    "consent": tell_consent,
+    "refusal": tell_refusal,
+    "task": tell_task,
+}
+
+PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", load, view, stamp, every_seconds=3.0)

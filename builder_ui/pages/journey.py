@@ -1,0 +1,350 @@
+"""One journey: what it does as a readable outline with the numbers of those who wait, its runs, its stuck runs, and who was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from builder_ui import parts, words
+from builder_ui.compat import Element, html
+from builder_ui.operate import run_acts, switches
+from builder_ui.people import contact_link, contact_names
+from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
+from crm import contacts
+from engine.publish import get_journey, get_version
+from engine.runs import RunFilter, counts, list_runs
+from journeys.document import Journey as Document
+from journeys.graph import Graph, build
+from journeys.nodes import Node
+from journeys.upgrade import upgrade
+from models import Journey, Refusal, Run
+
+PAGE_SIZE = 50
+TABS = ("", "runs", "stuck", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What the chosen tab shows; the parts of other tabs stay empty. `waiting` maps a node id to its number of open runs."""
+
+    journey: Journey
+    document: Document
+    graph: Graph
+    numbers: dict[str, int]
+    waiting: dict[str, int] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    next_before: str | None = None
+
+    def node_name(self, node_id: str, visit: Visit) -> str:
+        return words.name_of(node_id, self.graph.nodes.get(node_id), visit.speech) if node_id else visit.speech("Start")
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        journey = get_journey(session, visit.arguments["key"])
+        raw = get_version(session, journey.id, journey.live_version).document if journey.live_version else journey.draft
+        document = Document.model_validate(upgrade(raw))
+        common = (journey, document, build(document, visit.engine.palette), counts(session, journey.id))
+        match visit.query.get("tab", ""):
+            case "runs":
+                found, more = _runs(session, journey.id, visit)
+                return Data(*common, runs=found, names=contact_names(session, _people(found)), next_before=more)
+            case "stuck":
+                found = [row for status in ("stuck", "quarantined") for row in list_runs(session, RunFilter(journey.id, status=status))]
+                return Data(*common, runs=found, names=contact_names(session, _people(found)))
+            case "refused":
+                refusals, more = _refusals(session, journey.id, visit)
+                named = contact_names(session, [row.contact_id for row in refusals])
+                return Data(*common, refusals=refusals, names=named, next_before=more)
+            case _:
+                return Data(*common, waiting=_waiting(session, journey.id))
+
+
+def _people(runs: list[dict[str, Any]]) -> list[str]:
+    return [row["contact_id"] for row in runs]
+
+
+def _runs(session: Any, journey_id: str, visit: Visit) -> tuple[list[dict[str, Any]], str | None]:
+    query = visit.query
+    wanted = RunFilter(
+        journey_id, status=query.get("status") or None, node=query.get("node") or None, before=query.get("before"), limit=PAGE_SIZE + 1
+    )
+    found = list_runs(session, wanted)
+    return found[:PAGE_SIZE], found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None
+
+
+def _refusals(session: Any, journey_id: str, visit: Visit) -> tuple[list[Refusal], str | None]:
+    """Newest first; a search looks for the people first."""
+    text, before = visit.query.get("q", "").strip(), visit.query.get("before", "")
+    statement = select(Refusal).where(Refusal.journey_id == journey_id).order_by(col(Refusal.id).desc()).limit(PAGE_SIZE + 1)
+    if text:
+        people = contacts.search(session, contacts.Wanted(text=text), limit=200).contacts
+        statement = statement.where(col(Refusal.contact_id).in_([contact.id for contact in people]))
+    if before.isdecimal():
+        statement = statement.where(col(Refusal.id) < int(before[:18]))
+    found = list(session.scalars(statement))
+    return found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None
+
+
+def _waiting(session: Any, journey_id: str) -> dict[str, int]:
+    rows = session.execute(
+        select(Run.node, func.count()).where(Run.journey_id == journey_id, col(Run.ended_at).is_(None)).group_by(col(Run.node))
+    )
+    return {node: number for node, number in rows}
+
+
+def stamp(visit: Visit) -> object:
+    with visit.engine.db.read() as session:
+        journey = get_journey(session, visit.arguments["key"])
+        newest = session.scalar(select(func.max(Run.id)).where(Run.journey_id == journey.id))
+        return journey.state, journey.live_version, newest, counts(session, journey.id), _waiting(session, journey.id)
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, journey, numbers = visit.speech, data.journey, data.numbers
+    stuck = numbers.get("stuck", 0) + numbers.get("quarantined", 0)
+    all_runs = sum(number for status, number in numbers.items() if status != "goals")
+    version = (
+        speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published; this is the draft")
+    )
+    tabs = [
+        ("", speech("Steps"), None),
+        ("runs", speech("Runs"), all_runs),
+        ("stuck", speech("Stuck"), stuck),
+        ("refused", speech("Not entered"), None),
+    ]
+    shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab}.get(visit.query.get("tab", ""), steps_tab)
+    return html._(
+        parts.head(
+            journey.name,
+            data.document.description,
+            html.span({"className": "quiet"}, version, " · ", journey.key),
+            back=("/ui/journeys", speech("Journeys")),
+            state=parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+            actions=switches(visit, acts, journey),
+        ),
+        html.div({"className": "bar"}, tab_links(visit, tabs)),
+        shown(visit, data, acts),
+    )
+
+
+def tab_links(visit: Visit, tabs: list[tuple[str, str, int | None]]) -> Element:
+    """Tabs begin anew: filters of one make no sense in another."""
+    bare = Visit(visit.house, visit.member, visit.token, visit.speech, visit.path, visit.arguments, {"tab": visit.query.get("tab", "")})
+    return parts.tabs(bare, "tab", tabs, visit.speech("Views"))
+
+
+# Steps
+
+
+def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, document = visit.speech, data.document
+    ways_out = [words.way_out(speech, one) for one in document.exit_when]
+    rules = [(speech("Who enters"), sentences(words.entry(speech, document.entry)))]
+    if ways_out:
+        rules.append((speech("Who leaves early"), sentences(ways_out)))
+    if document.goal:
+        rules.append((speech("Goal"), sentences([words.goal(speech, document.goal)])))
+    return html.div(
+        {"className": "columns"},
+        html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data)),
+        html.section({"className": "panel side-panel"}, parts.facts(rules)),
+    )
+
+
+def sentences(said: list[str]) -> Element:
+    return html.ul([html.li({"key": str(n)}, parts.marked(one)) for n, one in enumerate(said)])
+
+
+def outline(visit: Visit, data: Data) -> Element:
+    """Every step once, in the order of the ways through; where each outlet leads stands beneath it."""
+    order = walk(data.graph)
+    places = {node_id: number for number, node_id in enumerate(order, 1)}
+    return html.ol({"className": "outline"}, [step(visit, data, node_id, places) for node_id in order])
+
+
+def walk(graph: Graph) -> list[str]:
+    """Node ids depth first from the start, each outlet in the order it is drawn, then whatever cannot be reached."""
+    order: dict[str, None] = {}
+    waiting = [graph.start] if graph.start else []
+    while waiting:
+        node_id = waiting.pop()
+        if node_id in order or node_id not in graph.nodes:
+            continue
+        order[node_id] = None
+        targets = [graph.next.get((node_id, outlet)) for outlet in graph.nodes[node_id].outlets()]
+        waiting += [target for target in reversed(targets) if target]
+    return [*order, *(node_id for node_id in graph.nodes if node_id not in order)]
+
+
+def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Element:
+    speech, node = visit.speech, data.graph.nodes[node_id]
+    names = {id: words.name_of(id, one, speech) for id, one in data.graph.nodes.items()}
+    waiting = data.waiting.get(node_id, 0)
+    link = html.a(
+        {"className": "waiting", "href": f"{visit.path}?tab=runs&node={node_id}&status=open"},
+        parts.icon("people"),
+        speech("{count} here now", count=speech.number(waiting)),
+    )
+    return html.li(
+        {"className": "step", "key": node_id, "id": f"step-{node_id}"},
+        html.div(
+            {"className": "step-head"},
+            html.span({"className": "step-icon"}, parts.icon(node.icon)),
+            html.div(
+                html.h3(node.name or speech(node.label)), html.span({"className": "quiet"}, *kind_line(speech(node.label), node, node_id))
+            ),
+            link if waiting else None,
+        ),
+        parts.facts([(title, parts.marked(value)) for title, value in words.fields(speech, node, names)]),
+        outlets(visit, data, node_id, node, places),
+    )
+
+
+def kind_line(label: str, node: Node, node_id: str) -> list[str]:
+    return [label, " · ", node_id] if node.name else [node_id]
+
+
+def outlets(visit: Visit, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
+    """One line an outlet; a step with a single way on, to the next line, needs none."""
+    targets = [(outlet, data.graph.next.get((node_id, outlet))) for outlet in node.outlets()]
+    if len({target for _, target in targets}) == 1 and places.get(targets[0][1] or "") == places[node_id] + 1:
+        return None
+    return html.ul({"className": "outlets"}, [outlet_line(visit, data, outlet, target, places) for outlet, target in targets])
+
+
+def outlet_line(visit: Visit, data: Data, outlet: str, target: str | None, places: dict[str, int]) -> Element:
+    speech = visit.speech
+    name = html.span({"className": "outlet"}, coded(speech, OUTLETS, outlet))
+    if target is None:
+        return html.li({"key": outlet}, name, " ", speech("leads nowhere"))
+    where = html.a({"href": f"#step-{target}"}, f"{places[target]}. {data.node_name(target, visit)}") if target in places else target
+    return html.li({"key": outlet}, name, parts.icon("arrow"), where)
+
+
+# Runs
+
+
+def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    statuses = [
+        ("", speech("All"), None),
+        *[(name, speech(RUN_STATES[name][0]), data.numbers.get(name, 0)) for name in RUN_STATES if name in data.numbers],
+    ]
+    node = visit.query.get("node")
+    filtered = (
+        html.p(
+            {"className": "filter"},
+            speech("Only at the step “{name}”", name=data.node_name(node, visit)),
+            html.a({"className": "button plain", "href": visit.link(node=None)}, speech("Show all")),
+        )
+        if node
+        else None
+    )
+    return html._(
+        html.div({"className": "bar"}, parts.tabs(visit, "status", statuses, speech("State"))),
+        filtered,
+        runs_table(visit, data) if data.runs else parts.empty("route", speech("No run fits."), None),
+        parts.pager(visit, data.next_before),
+    )
+
+
+def runs_table(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    columns = (speech("Contact"), speech("State"), speech("Step"), speech("Next"), speech("Started"), "")
+    return parts.table(speech("Runs"), columns, [run_row(visit, data, row) for row in data.runs], "runs")
+
+
+def run_row(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
+    speech = visit.speech
+    reason = coded(speech, REASONS, row["reason"]) if row["reason"] else None
+    when = parts.relative(visit, row["due_at"]) if row["due_at"] and row["ended_at"] is None else parts.moment(speech, row["ended_at"])
+    return [
+        contact_link(speech, row["contact_id"], data.names.get(row["contact_id"])),
+        html.span(
+            parts.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]), html.small(reason) if reason else None
+        ),
+        data.node_name(row["node"], visit),
+        when,
+        parts.moment(speech, row["started_at"]),
+        html.a({"className": "button plain", "href": f"/ui/runs/{row['id']}"}, speech("Open"), parts.icon("arrow")),
+    ]
+
+
+# Stuck runs
+
+
+def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    if not data.runs:
+        return parts.empty("check", speech("No run is stuck."), None)
+    return html._(
+        html.p(
+            {"className": "lead"},
+            speech("A stuck run waits at its step until a person decides: try again after the fix, skip the step, or end the run."),
+        ),
+        html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
+    )
+
+
+def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Element:
+    speech, node = visit.speech, data.graph.nodes.get(row["node"])
+    return html.article(
+        {"className": "card", "key": row["id"]},
+        html.header(
+            html.h2(
+                html.a(
+                    {"href": f"/ui/runs/{row['id']}"},
+                    data.names.get(row["contact_id"]) or speech("Contact {id}", id=row["contact_id"][-6:]),
+                )
+            ),
+            parts.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]),
+        ),
+        html.p(speech("at the step “{name}”", name=data.node_name(row["node"], visit))),
+        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])),
+        html.pre(row["error"]) if row["error"] else None,
+        html.footer({"className": "actions"}, *run_acts(visit, acts, row, node.outlets() if node else (), data.journey.state)),
+    )
+
+
+# Refusals
+
+
+def refused_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    columns = (speech("Contact"), speech("Why not"), speech("When"))
+    rows = [refusal_row(visit, data, one) for one in data.refusals]
+    found = parts.table(speech("Not entered"), columns, rows) if rows else parts.empty("check", speech("Nobody was turned away."), None)
+    return html._(
+        html.div(
+            {"className": "bar"},
+            html.p({"className": "lead"}, speech("Why did somebody not enter? Every time a trigger fired in vain.")),
+            parts.search(visit, speech("Search by name or e-mail")),
+        ),
+        found,
+        parts.pager(visit, data.next_before),
+    )
+
+
+def refusal_row(visit: Visit, data: Data, one: Refusal) -> list[Element]:
+    speech = visit.speech
+    asked = [words.term(speech, row, {}) for row in one.detail.get("rule", []) if not row.get("result")]
+    why = html.ul(
+        {"className": "terms"},
+        [html.li({"key": str(n)}, parts.marked(question), " — ", html.i(answer)) for n, (question, answer) in enumerate(asked)],
+    )
+    earlier = html.a({"href": f"/ui/runs/{one.detail['run']}"}, speech("the earlier run")) if one.detail.get("run") else None
+    return [
+        contact_link(speech, one.contact_id, data.names.get(one.contact_id)),
+        html.div(coded(speech, REFUSALS, one.reason), " ", earlier, why if asked else None),
+        parts.moment(speech, one.refused_at),
+    ]
+
+
+PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", load, view, stamp, every_seconds=5.0)

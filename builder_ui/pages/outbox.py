@@ -1,0 +1,108 @@
+"""The built-in outbox: what a mail server would have got, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, or_
+from sqlmodel import col, select
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import CHANNELS, coded
+from models import Message, OutboxItem
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Rows of (number, recipient, subject, channel, accepted_at, opened_at, clicked_at)."""
+
+    rows: list[Any]
+    next_before: str | None
+
+
+def load(visit: Visit) -> Data:
+    text, before = visit.query.get("q", "").strip()[:100], visit.query.get("before", "")
+    statement = (
+        select(
+            OutboxItem.id,
+            OutboxItem.recipient,
+            OutboxItem.subject,
+            OutboxItem.channel,
+            OutboxItem.accepted_at,
+            Message.opened_at,
+            Message.clicked_at,
+        )
+        .outerjoin(Message, col(Message.id) == col(OutboxItem.message_id))
+        .order_by(col(OutboxItem.id).desc())
+        .limit(PAGE_SIZE + 1)
+    )
+    if text:
+        statement = statement.where(
+            or_(col(OutboxItem.recipient).icontains(text, autoescape=True), col(OutboxItem.subject).icontains(text, autoescape=True))
+        )
+    if before.isdecimal():
+        statement = statement.where(col(OutboxItem.id) < int(before[:18]))
+    with visit.engine.db.read() as session:
+        found = list(session.execute(statement))
+    return Data(found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None)
+
+
+def stamp(visit: Visit) -> object:
+    """A newer mail, or another one opened or clicked on this page."""
+    if visit.query.get("before"):
+        return None
+    with visit.engine.db.read() as session:
+        newest = session.scalar(select(func.max(OutboxItem.id)))
+    return newest, [(row.opened_at, row.clicked_at) for row in load(visit).rows]
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    columns = (speech("To"), speech("Subject"), speech("Channel"), speech("Time"), speech("Opened"))
+    rows = [row(visit, one) for one in data.rows]
+    found = parts.table(speech("Outbox"), columns, rows, "mails") if rows else nothing(visit)
+    return html._(
+        parts.head(speech("Outbox"), speech("Messages that were kept here instead of being sent. Looking at one counts as opening it.")),
+        html.div({"className": "bar"}, parts.search(visit, speech("Search by recipient or subject"))),
+        found,
+        parts.pager(visit, data.next_before),
+    )
+
+
+def nothing(visit: Visit) -> Element:
+    speech = visit.speech
+    if visit.query.get("q"):
+        return parts.empty("search", speech("No message fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
+    return parts.empty(
+        "mail",
+        speech("Nothing was sent yet. Messages of live journeys turn up here."),
+        html.a({"className": "button", "href": "/ui/journeys"}, speech("To the journeys")),
+    )
+
+
+def row(visit: Visit, one: Any) -> list[Element]:
+    speech = visit.speech
+    return [
+        one.recipient,
+        html.a({"href": f"/ui/outbox/{one.id}"}, one.subject or speech("(no subject)")),
+        coded(speech, CHANNELS, one.channel),
+        parts.moment(speech, one.accepted_at),
+        opened(visit, one),
+    ]
+
+
+def opened(visit: Visit, one: Any) -> Element:
+    speech = visit.speech
+    if one.clicked_at:
+        return html.span({"className": "fate"}, parts.icon("link"), speech("clicked"), " ", parts.moment(speech, one.clicked_at))
+    if one.opened_at:
+        return html.span({"className": "fate"}, parts.icon("mail-open"), parts.moment(speech, one.opened_at))
+    return html.span({"className": "quiet"}, "–")
+
+
+PAGE = Page("/ui/outbox", "Outbox", "outbox", load, view, stamp, every_seconds=4.0)

@@ -1,0 +1,205 @@
+"""The pieces pages are made of: icons, badges, buttons, questions, lists, pagers. They draw what they are given and know no journey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from builder_ui.compat import Element, html, svg
+from builder_ui.speech import Speech
+from builder_ui.visit import Visit
+
+Handler = Callable[..., Any]
+
+ICONS: Mapping[str, str] = {
+    "alert": "M12 4 2.8 19.5h18.4zM12 10v4M12 17v.2",
+    "arrow": "M5 12h14M13 6l6 6-6 6",
+    "ban": "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M5.6 5.6l12.8 12.8",
+    "bell": "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20a2 2 0 0 0 4 0",
+    "calendar-clock": "M4 6h16v6M4 6v14h8M8 3v4M16 3v4M4 10h16M18 14a4 4 0 1 0 0 8 4 4 0 0 0 0-8M18 16v2l1.3 1",
+    "check": "M5 12.5l4.5 4.5L19 7.5",
+    "check-square": "M4 4h16v16H4zM8 12l3 3 5-6",
+    "circle": "M12 5a7 7 0 1 0 0 14 7 7 0 0 0 0-14",
+    "clipboard-check": "M8 5H5v16h14V5h-3M9 3h6v4H9zM9 14l2 2 4-4",
+    "clock": "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2",
+    "ear": "M7 10a5 5 0 0 1 10 0c0 4-4 4-4 8a2.5 2.5 0 0 1-5 0M10 10a2 2 0 0 1 4 0",
+    "flag": "M5 21V4M5 4h12l-2 4 2 4H5",
+    "gauge": "M4 18a9 9 0 1 1 16 0M12 14l4-5",
+    "hand": "M8 12V5a1.5 1.5 0 0 1 3 0v6V4a1.5 1.5 0 0 1 3 0v7V6a1.5 1.5 0 0 1 3 0v8a6 6 0 0 1-6 6c-3 0-4-1-6-5l-1-2.5a1.5 1.5 0 0 1 2.6-1.2z",
+    "hourglass": "M6 3h12M6 21h12M7 3c0 5 5 6 5 9s-5 4-5 9M17 3c0 5-5 6-5 9s5 4 5 9",
+    "link": "M10 14a4 4 0 0 0 6 0l3-3a4.2 4.2 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4.2 4.2 0 0 0 6 6l1-1",
+    "list-tree": "M4 6h9M10 12h10M10 18h10M5 9v9h2M5 12h2",
+    "mail": "M3 6h18v12H3zM3 7l9 7 9-7",
+    "mail-open": "M3 10l9-6 9 6v10H3zM3 11l9 6 9-6",
+    "megaphone": "M4 10v4h3l8 4V6l-8 4zM18 9a4 4 0 0 1 0 6M8 14l1 5h2",
+    "message-square": "M4 5h16v11H10l-4 4v-4H4z",
+    "pause": "M8 5v14M16 5v14",
+    "pencil": "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
+    "people": "M9 5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7M2.5 20a6.5 6.5 0 0 1 13 0M16 5.5a3.5 3.5 0 0 1 0 6.5M18 14.5a6.5 6.5 0 0 1 3.5 5.5",
+    "play": "M7 4.5v15l12-7.5z",
+    "route": "M6 16a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5M18 3a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5M8.5 18.5H16a3.5 3.5 0 0 0 0-7H8a3.5 3.5 0 0 1 0-7h7.5",
+    "search": "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14M16 16l5 5",
+    "shuffle": "M3 7h4l9 10h5M3 17h4l3-3.3M13.5 10.2 16 7h5M18 4l3 3-3 3M18 14l3 3-3 3",
+    "skip": "M5 5v14l9-7zM18 5v14",
+    "split": "M12 21v-7M12 14 5 7M12 14l7-7M5 12V6h6M13 6h6v6",
+    "square": "M6 6h12v12H6z",
+    "user": "M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8M4.5 21a7.5 7.5 0 0 1 15 0",
+    "user-check": "M10 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8M3 21a7 7 0 0 1 13-3.5M15 19l2 2 4-4.5",
+    "user-pen": "M10 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8M3 21a7 7 0 0 1 9-6.5M14 21l.6-2.6L19.5 13.5l2 2L16.6 20.4z",
+    "user-plus": "M10 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8M3 21a7 7 0 0 1 14 0M19 8v6M16 11h6",
+    "webhook": "M9 4l-5 8 5 8M15 4l5 8-5 8",
+}
+"""Line drawings on a 24 × 24 field, our own; kinds of step name theirs (`Node.icon`)."""
+
+
+def icon(name: str) -> Element:
+    """Decoration: what it means must stand beside it in words."""
+    path = svg.path({"d": ICONS.get(name, ICONS["circle"])})
+    return svg.svg({"className": "icon", "viewBox": "0 0 24 24", "aria-hidden": "true"}, path)
+
+
+def badge(text: str, tone: str, symbol: str) -> Element:
+    """A state: colour, symbol and word together."""
+    return html.span({"className": f"badge {tone}"}, icon(symbol), text)
+
+
+def head(
+    title: str, *lines: Element, back: tuple[str, str] | None = None, state: Element = None, actions: Sequence[Element] = ()
+) -> Element:
+    """The top of a page; `back` is (address, text)."""
+    return html.header(
+        {"className": "page-head"},
+        html.a({"className": "back", "href": back[0]}, "← ", back[1]) if back else None,
+        html.div(
+            {"className": "page-title"},
+            html.h1(title),
+            state,
+            html.div({"className": "actions"}, *actions) if any(actions) else None,
+        ),
+        *[html.p({"className": "lead"}, line) for line in lines if line],
+    )
+
+
+def button(text: str, handler: Handler, symbol: str | None = None, tone: str = "") -> Element:
+    return html.button({"type": "button", "className": f"button {tone}", "onClick": handler}, icon(symbol) if symbol else None, text)
+
+
+def ask(text: str, question: str, yes: str, handler: Handler, symbol: str, tone: str = "") -> Element:
+    """A button that asks before it acts. The question opens without the server, by mouse and by keyboard."""
+    return html.details(
+        {"className": "ask", "name": "ask"},
+        html.summary({"className": f"button {tone}"}, icon(symbol), text),
+        html.div(
+            {"className": "question"},
+            html.p(question),
+            html.button({"type": "button", "className": f"button {tone or 'main'}", "onClick": handler}, yes),
+        ),
+    )
+
+
+def choose(text: str, hint: str, choices: Sequence[tuple[str, Handler]], symbol: str, *extra: Element) -> Element:
+    """A button that opens several ways on."""
+    return html.details(
+        {"className": "ask", "name": "ask"},
+        html.summary({"className": "button"}, icon(symbol), text),
+        html.div(
+            {"className": "question"},
+            html.p(hint) if hint else None,
+            *extra,
+            *[html.button({"type": "button", "className": "button", "onClick": handler}, label) for label, handler in choices],
+        ),
+    )
+
+
+def empty(symbol: str, text: str, more: Element) -> Element:
+    """Where nothing is to be seen: why, and what leads on."""
+    return html.div({"className": "empty"}, icon(symbol), html.p(text), more)
+
+
+def search(visit: Visit, label: str) -> Element:
+    """A search field that keeps the other choices of the page. A plain form: it works while the connection is away."""
+    kept = [
+        html.input({"type": "hidden", "name": name, "value": value})
+        for name, value in visit.query.items()
+        if name not in ("q", "before") and value
+    ]
+    field = {
+        "type": "search",
+        "name": "q",
+        "defaultValue": visit.query.get("q", ""),
+        "placeholder": label,
+        "aria-label": label,
+        "maxLength": 200,
+    }
+    return html.form(
+        {"className": "search", "method": "get", "action": visit.path, "role": "search"}, icon("search"), html.input(field), *kept
+    )
+
+
+def tabs(visit: Visit, name: str, choices: Iterable[tuple[str, str, int | None]], label: str) -> Element:
+    """Links that set one value of the query; (value, text, number or None). The first choice is the default."""
+    choices = list(choices)
+    present = visit.query.get(name, "") or choices[0][0]
+    links = [_tab(visit, name, value, text, number, value == present, value == choices[0][0]) for value, text, number in choices]
+    return html.nav({"className": "tabs", "aria-label": label}, links)
+
+
+def _tab(visit: Visit, name: str, value: str, text: str, number: int | None, here: bool, default: bool) -> Element:
+    attributes = {"href": visit.link(**{name: None if default else value}), "key": value, "className": "tab here" if here else "tab"}
+    if here:
+        attributes["aria-current"] = "page"
+    count = html.span({"className": "count"}, visit.speech.number(number)) if number is not None else None
+    return html.a(attributes, text, count)
+
+
+def pager(visit: Visit, next_before: str | None) -> Element:
+    """Onwards to older ones, and back to the newest."""
+    if next_before is None and not visit.query.get("before"):
+        return None
+    speech = visit.speech
+    newest = html.a({"className": "button", "href": visit.link()}, speech("Newest")) if visit.query.get("before") else None
+    older = html.a({"className": "button", "href": visit.link(before=next_before)}, speech("Older"), icon("arrow")) if next_before else None
+    return html.nav({"className": "pager", "aria-label": speech("Pages")}, newest, older)
+
+
+def table(label: str, columns: Sequence[str], rows: Sequence[Sequence[Element]], kinds: str = "") -> Element:
+    """Rows; on a phone each becomes a small card that names its columns itself."""
+    return html.table(
+        {"className": f"list {kinds}", "aria-label": label},
+        html.thead(html.tr([html.th({"key": str(n), "scope": "col"}, column) for n, column in enumerate(columns)])),
+        html.tbody([_row(columns, row, n) for n, row in enumerate(rows)]),
+    )
+
+
+def _row(columns: Sequence[str], row: Sequence[Element], number: int) -> Element:
+    cells = [html.td({"key": str(n), "data-label": columns[n]}, cell) for n, cell in enumerate(row)]
+    return html.tr({"key": str(number)}, cells)
+
+
+def moment(speech: Speech, at: datetime | None) -> Element:
+    """Date and time, in full when pointed at."""
+    return html.time({"dateTime": at.isoformat(), "title": speech.exactly(at)}, speech.moment(at)) if at else "–"
+
+
+def relative(visit: Visit, at: datetime) -> Element:
+    """`in 2 hours`; the shell keeps it true while the page is open, where the workspace's clock is the world's."""
+    now = visit.house.now()
+    attributes = {"dateTime": at.isoformat(), "title": visit.speech.exactly(at)}
+    if visit.engine.clock.to_real(now) == now:
+        attributes["data-relative"] = visit.speech.language
+    return html.time(attributes, visit.speech.ago(at, now))
+
+
+def marked(text: str) -> list[Element]:
+    """A sentence in which names stand between asterisks, as elements: `opened *Welcome*` -> opened <b>Welcome</b>."""
+    pieces = text.split("*")
+    if len(pieces) % 2 == 0:
+        return [text]
+    return [html.b({"key": str(n)}, piece) if n % 2 else piece for n, piece in enumerate(pieces) if piece]
+
+
+def facts(pairs: Iterable[tuple[str, Element]]) -> Element:
+    """Names and values."""
+    rows = [html.div({"key": f"{n}"}, html.dt(name), html.dd(value)) for n, (name, value) in enumerate(pairs)]
+    return html.dl({"className": "facts"}, rows)

@@ -1,0 +1,33 @@
+"""Names of contacts and members beside the ids that rows hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from builder_ui.compat import Element, html
+from builder_ui.speech import Speech
+from models import Contact, Member
+
+
+def contact_names(session: Session, ids: Iterable[str]) -> dict[str, str]:
+    """Contact id -> what people call them; one query."""
+    found = session.scalars(select(Contact).where(col(Contact.id).in_(set(ids))))
+    return {contact.id: called(contact) for contact in found}
+
+
+def member_names(session: Session) -> dict[str, str]:
+    """Member id -> name."""
+    return {id: name for id, name in session.execute(select(Member.id, Member.name))}
+
+
+def called(contact: Contact) -> str:
+    """Full name, else address, else number; empty for somebody of whom only an id is known."""
+    full = " ".join(part for part in (contact.first_name, contact.last_name) if part)
+    return full or contact.email or contact.phone or ""
+
+
+def contact_link(speech: Speech, id: str, name: str | None) -> Element:
+    return html.a({"href": f"/ui/contacts/{id}"}, name or speech("Contact {id}", id=id[-6:]))

@@ -1,0 +1,157 @@
+"""The one component with a memory: loads a page's data, draws it, carries out acts, and looks now and then whether anything changed.
+
+A page that fails shows a sentence instead of nothing; what failed is in the log, without the text of the exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from builder_ui import parts
+from builder_ui.compat import Element, component, html, use_effect, use_ref, use_state
+from builder_ui.permits import Roles, may
+from builder_ui.visit import Acts, Do, Page, Visit
+from journeys.errors import Conflict, NotFound, PfadwerkError
+from models import new_id
+
+log = logging.getLogger("pfadwerk.pages")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the last act came to."""
+
+    text: str
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A page's data, or why there is none. `stamp` was asked before the data was read, so a change in between is seen later."""
+
+    data: Any = None
+    stamp: Any = None
+    problem: Notice | None = None
+
+
+class NotAllowed(PfadwerkError):
+    """The member's role does not allow the act."""
+
+    code = "forbidden"
+    status = 403
+
+
+@component
+def screen(visit: Visit, page: Page, first: Loaded) -> Element:
+    """One page for one visitor. `first` was loaded before, so that nothing flashes when a lost connection is back."""
+    loaded, set_loaded = use_state(first)
+    notice, set_notice = use_state(None)
+    busy = use_ref(False)
+    drafts = use_ref({})
+
+    async def refresh() -> None:
+        set_loaded(await asyncio.to_thread(load, visit, page))
+
+    async def watch() -> None:
+        """Loads anew whenever the stamp differs."""
+        present = first
+        while page.stamp is not None:
+            await asyncio.sleep(page.every_seconds)
+            if await asyncio.to_thread(stamp, visit, page, present.stamp) != present.stamp:
+                present = await asyncio.to_thread(load, visit, page)
+                set_loaded(present)
+
+    def act(roles: Roles, do: Do, done: str) -> Callable[..., Any]:
+        async def handler(*_event: Any) -> None:
+            if busy.current:
+                return
+            busy.current = True
+            try:
+                set_notice(await asyncio.to_thread(carry_out, visit, roles, do, done))
+                await refresh()
+            finally:
+                busy.current = False
+
+        return handler
+
+    use_effect(watch, [])
+    return html.div({"className": "screen"}, _notice(visit, notice), draw(visit, page, loaded, Acts(act, drafts.current)))
+
+
+def load(visit: Visit, page: Page) -> Loaded:
+    """Reads what the page shows."""
+    try:
+        mark = page.stamp(visit) if page.stamp else None
+        return Loaded(page.load(visit), mark)
+    except Exception as error:  # noqa: BLE001 - the boundary of a page: whatever fails is said and logged
+        return Loaded(problem=say(visit, error))
+
+
+def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
+    """The page's stamp now; `otherwise` where it cannot be read, which then changes nothing."""
+    try:
+        return page.stamp(visit) if page.stamp else otherwise
+    except Exception as error:  # noqa: BLE001 - as above
+        say(visit, error)
+        return otherwise
+
+
+def carry_out(visit: Visit, roles: Roles, do: Do, done: str) -> Notice:
+    """One act, after asking the database once more who this is and what they may: an open page may be older than a lost role."""
+    try:
+        member = visit.house.login.member(visit.token)
+        if member is None or not may(member, roles):
+            raise NotAllowed("Your role does not allow this.")
+        wakeups = do(replace(visit, member=member))
+        if wakeups:
+            visit.house.wake(wakeups)
+        return Notice(visit.speech(done), good=True)
+    except Exception as error:  # noqa: BLE001 - as above
+        return say(visit, error)
+
+
+def draw(visit: Visit, page: Page, loaded: Loaded, acts: Acts) -> Element:
+    """The page's content; a mistake in drawing it is a sentence, too."""
+    if loaded.problem is not None:
+        return parts.empty("alert", loaded.problem.text, None)
+    try:
+        return page.view(visit, loaded.data, acts)
+    except Exception as error:  # noqa: BLE001 - as above
+        return parts.empty("alert", say(visit, error).text, None)
+
+
+def say(visit: Visit, error: Exception) -> Notice:
+    """An error as a sentence for this visitor; unforeseen ones are logged under a number, without their text."""
+    speech = visit.speech
+    if isinstance(error, NotFound):
+        return Notice(speech("This does not exist, or not any more."), good=False)
+    if isinstance(error, Conflict):
+        return Notice(
+            speech("That is not possible as things stand now; somebody may have been faster. The page shows how it is."), good=False
+        )
+    if isinstance(error, PfadwerkError) and error.status < 500:
+        return Notice(speech(str(error)), good=False)
+    number = new_id()[-8:]
+    log.error(
+        "page %s failed (%s): %s\n%s",
+        number,
+        visit.path.split("/")[2],
+        type(error).__name__,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )
+    return Notice(speech("Something went wrong here. Number {number} helps to find it in the log.", number=number), good=False)
+
+
+def _notice(visit: Visit, notice: Notice | None) -> Element:
+    if notice is None:
+        return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
+    tone = "good" if notice.good else "bad"
+    return html.div(
+        {"className": "notice-place", "role": "status", "aria-live": "polite"},
+        html.p({"className": f"notice {tone}"}, parts.icon("check" if notice.good else "alert"), notice.text),
+    )

@@ -1,0 +1,70 @@
+// What the pages need in the browser beside ReactPy's own client: a banner while the connection is away, and relative times that stay true.
+"use strict";
+
+const banner = document.getElementById("offline");
+const LOGGED_OUT = 4401;
+const SILENT_MS = 1500; // a short break is nobody's business
+const GIVE_UP_MS = 15 * 60 * 1000; // the client has stopped trying by then
+let lost = 0;
+let leaving = false;
+
+function tell(text) {
+  banner.firstElementChild.textContent = text;
+  banner.hidden = false;
+}
+
+function connected() {
+  clearTimeout(lost);
+  banner.hidden = true;
+}
+
+function disconnected(event, wasOpen) {
+  if (leaving) return;
+  clearTimeout(lost);
+  if (event.code === LOGGED_OUT) return tell(banner.dataset.out);
+  if (!wasOpen && banner.hidden && !lost) return tell(banner.dataset.gone);
+  const since = Date.now();
+  lost = setTimeout(function show() {
+    const over = Date.now() - since > GIVE_UP_MS;
+    tell(over ? banner.dataset.gone : banner.dataset.lost);
+    if (!over) lost = setTimeout(show, 30_000);
+  }, SILENT_MS);
+}
+
+// The client opens its socket itself, so the only place to watch it is the constructor.
+window.WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    let open = false;
+    this.addEventListener("open", () => { open = true; connected(); });
+    this.addEventListener("close", (event) => disconnected(event, open));
+  }
+};
+window.addEventListener("pagehide", () => { leaving = true; });
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+const UNITS = [["year", 31_536_000], ["month", 2_592_000], ["week", 604_800], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+
+function relative(time) {
+  const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= 1.2 * size) || UNITS[6];
+  return new Intl.RelativeTimeFormat(time.dataset.relative).format(Math.round(seconds / size), unit);
+}
+
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-relative]")) {
+    // The text node itself is changed, never replaced: it belongs to the client.
+    if (time.firstChild) time.firstChild.data = relative(time);
+  }
+}, 10_000);
+
+// Escape closes an open question, a click elsewhere too.
+function closeQuestions(except) {
+  for (const open of document.querySelectorAll("details.ask[open]")) if (open !== except) open.open = false;
+}
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeQuestions(null); });
+document.addEventListener("click", (event) => {
+  const inside = event.target.closest("details.ask");
+  closeQuestions(inside);
+  if (inside && event.target.closest(".question button")) inside.open = false;
+});

@@ -1,0 +1,318 @@
+"""The language of journeys in words: triggers, steps, what happened in a run, and the codes that rows store.
+
+Codes of rows map to message ids here and nowhere else; a code nobody knows is shown as it is. Steps are described from their own
+fields, so a new kind needs nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from builder_ui.speech import Speech
+from journeys.document import (
+    AttributeTrigger,
+    DateTrigger,
+    Entry,
+    EventTrigger,
+    Exit,
+    Goal,
+    JourneyTrigger,
+    ManualTrigger,
+    ScheduleTrigger,
+    ScoreTrigger,
+    Trigger,
+)
+from journeys.nodes import Node
+from journeys.rules import Rule, parse_rule, sentence
+from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, ScoreTerm, TagTerm
+
+RULES = (Group, FieldTerm, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTerm)
+Names = Mapping[str, str]
+"""Node id -> the name people know it by."""
+
+JOURNEY_STATES = {
+    "draft": ("Draft", "quiet", "pencil"),
+    "live": ("Live", "good", "play"),
+    "paused": ("Paused", "warn", "pause"),
+    "stopped": ("Stopped", "quiet", "square"),
+}
+RUN_STATES = {
+    "active": ("Under way", "good", "route"),
+    "held": ("Held", "warn", "pause"),
+    "stuck": ("Stuck", "bad", "alert"),
+    "quarantined": ("Quarantined", "bad", "alert"),
+    "ended": ("Finished", "quiet", "flag"),
+    "held_out": ("Control group", "quiet", "ban"),
+}
+MESSAGE_STATES = {
+    "planned": ("Planned", "quiet", "clock"),
+    "held": ("Held", "warn", "pause"),
+    "claimed": ("Being sent", "quiet", "hourglass"),
+    "sent": ("Sent", "good", "check"),
+    "delivered": ("Delivered", "good", "check"),
+    "bounced": ("Bounced", "bad", "alert"),
+    "failed": ("Failed", "bad", "alert"),
+    "skipped": ("Not sent", "warn", "ban"),
+    "uncertain": ("Uncertain", "warn", "alert"),
+}
+TASK_STATES = {
+    "open": ("Open", "quiet", "circle"),
+    "taken": ("Taken", "good", "hand"),
+    "finished": ("Done", "quiet", "check"),
+    "cancelled": ("Cancelled", "quiet", "ban"),
+}
+CHANNELS = {
+    "email": "E-mail",
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "push": "Push message",
+    "in_app": "In-app message",
+    "postcard": "Postcard",
+    "team": "Notice to the team",
+    "webhook": "Webhook",
+}
+REFUSALS = {
+    "journey_not_live": "The journey was not live.",
+    "filter": "The entry filter does not hold for this contact.",
+    "same_trigger": "The same event had started a run already.",
+    "no_key": "The event carries no value for the key of the run.",
+    "key_seen": "There was a run with the same key already.",
+    "already_entered": "The contact had been in this journey before, and it may be entered only once.",
+    "still_inside": "The contact was still inside this journey.",
+    "too_soon": "The contact had entered too short a time ago.",
+    "cap": "The limit of entries was reached.",
+    "no_contact": "The contact does not exist any more.",
+}
+REASONS = {
+    "completed": "reached the end",
+    "exit": "an exit rule came true",
+    "goal": "the goal was reached",
+    "stopped": "the journey was stopped",
+    "removed": "taken out of the journey",
+    "ended_by_person": "ended by a person",
+    "erased": "the contact was erased",
+    "merged": "the contact was merged with another",
+    "paused": "the journey is paused",
+    "held_out": "control group: counted, but not led through",
+    "no_address": "no usable address",
+    "no_consent": "no consent",
+    "no_contact": "the contact does not exist any more",
+    "quiet_hours": "quiet hours",
+    "frequency_cap": "enough messages for now",
+    "held_too_long_quiet_hours": "held back too long by quiet hours",
+    "held_too_long_frequency_cap": "held back too long by frequency caps",
+    "database_behind": "the database is older than the run; an administrator must look at it",
+    "suppressed_hard_bounce": "the address is blocked after a bounce",
+    "suppressed_complaint": "the address is blocked after a complaint",
+    "suppressed_unsubscribe": "the address has unsubscribed",
+    "suppressed_manual": "the address is blocked",
+}
+CONSENT_STATES = {"granted": "granted", "withdrawn": "withdrawn", "pending": "not confirmed yet", "unknown": "never asked"}
+TASK_CHANGES = {
+    "created": "Task created",
+    "taken": "Task taken",
+    "finished": "Task finished",
+    "reassigned": "Task handed on",
+    "cancelled": "Task cancelled",
+    "escalated": "Task overdue and escalated",
+}
+OUTLETS = {
+    "yes": "yes",
+    "no": "no",
+    "next": "on",
+    "sent": "sent",
+    "skipped": "not sent",
+    "failed": "failed",
+    "timed_out": "time is up",
+    "otherwise": "otherwise",
+    "overdue": "overdue",
+    "passed": "already past",
+    "ok": "answered",
+}
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def coded(speech: Speech, table: Mapping[str, str], code: str) -> str:
+    """The words for a stored code; the code itself where nobody has words for it."""
+    return speech(table[code]) if code in table else code
+
+
+def trigger(speech: Speech, one: Trigger) -> str:
+    """What lets contacts in, as a sentence."""
+    match one:
+        case EventTrigger(event=event, where=None):
+            return speech("Whoever does *{event}*", event=event)
+        case EventTrigger(event=event, where=where):
+            return speech("Whoever does *{event}*, where {rule}", event=event, rule=rule(speech, where))
+        case AttributeTrigger(field=field, any_value=True):
+            return speech("Whose field *{field}* changes", field=field)
+        case AttributeTrigger(field=field, to=to):
+            return speech("Whose field *{field}* changes to “{value}”", field=field, value=to)
+        case DateTrigger():
+            return _date(speech, one)
+        case ScheduleTrigger(cron=cron, rule=where):
+            return speech("By timetable ({cron}): all for whom {rule}", cron=cron, rule=rule(speech, where))
+        case ManualTrigger():
+            return speech("Whom a person or a program puts in")
+        case ScoreTrigger(group=group, at_least=least):
+            return speech("Whose score *{group}* rises to {least}", group=group, least=speech.number(least))
+        case JourneyTrigger():
+            return speech("Whom another journey sends")
+
+
+def _date(speech: Speech, one: DateTrigger) -> str:
+    days = one.offset_days
+    text = "At {at} on the day of *{field}*"
+    if days:
+        text = "At {at}, {span} after *{field}*" if days > 0 else "At {at}, {span} before *{field}*"
+    said = speech(text, at=one.at, field=one.field, span=speech.span(timedelta(days=abs(days))))
+    return speech("{sentence}, every year", sentence=said) if one.yearly else said
+
+
+def entry(speech: Speech, one: Entry) -> list[str]:
+    """Everything that decides who comes in."""
+    said = [trigger(speech, each) for each in one.triggers]
+    if one.filter is not None:
+        said.append(speech("Only if {rule}", rule=rule(speech, one.filter)))
+    said.append(_reentry(speech, one))
+    if one.holdout_percent:
+        said.append(speech("{percent} % are kept out as a control group", percent=speech.number(one.holdout_percent)))
+    if one.cap:
+        said.append(speech("At most {count} entries in {span}", count=speech.number(one.cap.count), span=speech.span(one.cap.per)))
+    return said
+
+
+def _reentry(speech: Speech, one: Entry) -> str:
+    policy = one.reentry
+    match policy.policy:
+        case "never":
+            return speech("Each contact only once")
+        case "after_exit":
+            return speech("Again after leaving")
+        case "after_window":
+            return speech("Again after {span}", span=speech.span(policy.window or timedelta(0)))
+        case "per_key":
+            return speech("Once for each *{key}*", key=policy.key or "")
+
+
+def way_out(speech: Speech, one: Exit) -> str:
+    """What ends a run at once."""
+    if one.event is None:
+        return speech("as soon as {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
+    said = speech("as soon as *{event}* happens", event=one.event)
+    if one.match_key:
+        said = speech("{sentence} for the same {key}", sentence=said, key=one.match_key)
+    return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
+
+
+def goal(speech: Speech, one: Goal) -> str:
+    """What the journey is for."""
+    said = speech("*{event}* within {span}", event=one.event, span=speech.span(one.window))
+    return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
+
+
+def rule(speech: Speech, one: Rule, names: Names | None = None) -> str:
+    return sentence(one, speech.translate, names)
+
+
+def name_of(node_id: str, node: Node | None, speech: Speech) -> str:
+    """What people call a step: its own name, else its kind's label with its id where that says more."""
+    if node is None:
+        return node_id
+    return node.name or f"{speech(node.label)} · {node_id}"
+
+
+def fields(speech: Speech, node: Node, names: Names) -> list[tuple[str, str]]:
+    """(title, value) of what the author set on a step, in the order of its form."""
+    shown = []
+    for name, field in type(node).model_fields.items():
+        value = getattr(node, name)
+        if name != "name" and name in node.model_fields_set and value not in (None, "", (), {}, False):
+            shown.append((speech(field.title or name), value_in_words(speech, value, names)))
+    return shown
+
+
+def value_in_words(speech: Speech, value: Any, names: Names) -> str:
+    """Any value of a step's field, for people."""
+    match value:
+        case bool():
+            return speech("yes") if value else speech("no")
+        case timedelta():
+            return speech.span(value)
+        case int() | float():
+            return speech.number(value)
+        case _ if isinstance(value, RULES):
+            return rule(speech, value, names)
+        case BaseModel():
+            return ", ".join(_members(speech, value, names))
+        case Mapping():
+            return ", ".join(f"{key}: {value_in_words(speech, one, names)}" for key, one in value.items())
+        case tuple() | list():
+            return ", ".join(value_in_words(speech, one, names) for one in value)
+        case _:
+            return str(value)
+
+
+def _members(speech: Speech, value: BaseModel, names: Names) -> Iterable[str]:
+    """A part of a step, such as a branch or a window of time: its name first, then what else was set."""
+    for name, field in type(value).model_fields.items():
+        one = getattr(value, name)
+        if one in (None, "", (), {}, False) or name in ("type",):
+            continue
+        if name == "weekdays":
+            yield ", ".join(speech(WEEKDAYS[day]) for day in one) if len(one) < 7 else speech("every day")
+        elif name == "name":
+            yield f"{coded(speech, OUTLETS, one)}:"
+        else:
+            yield (
+                value_in_words(speech, one, names)
+                if name in ("rule", "event", "where")
+                else f"{speech(field.title or name)} {value_in_words(speech, one, names)}"
+            )
+
+
+def term(speech: Speech, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
+    """One row of `journeys.rules.explain`: the question as a sentence, and what was found."""
+    try:
+        asked = rule(speech, parse_rule(row["term"]), names)
+    except (ValidationError, ValueError, TypeError, KeyError):
+        asked = str(row.get("path", "?"))
+    return asked, found(speech, row.get("actual"))
+
+
+def found(speech: Speech, actual: Any) -> str:
+    """What a term found: a value, or how often an event happened and when last."""
+    match actual:
+        case None:
+            return speech("nothing is known")
+        case bool():
+            return speech("yes") if actual else speech("no")
+        case {"count": 0}:
+            return speech("never")
+        case {"count": int(count), "newest_at": str(at)}:
+            return speech("{count} times, last {at}", count=count, at=text_moment(speech, at))
+        case {"count": int(count)}:
+            return speech("{count} times", count=count)
+        case {"keys": keys}:
+            return ", ".join(str(key) for key in keys)
+        case list():
+            return ", ".join(str(one) for one in actual)
+        case int() | float():
+            return speech.number(actual)
+        case str() if actual in CONSENT_STATES:
+            return speech(CONSENT_STATES[actual])
+        case _:
+            return str(actual)
+
+
+def text_moment(speech: Speech, text: str) -> str:
+    """An instant stored as ISO text; anything else as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return speech.moment(at) if at.tzinfo else text

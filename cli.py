@@ -1,0 +1,389 @@
+"""The `pfadwerk` command: a thin list of the files in `commands/`, with their options.
+
+Imports of commands stand inside the functions, so that `--help` and the start of a child process do not load what they do not need.
+A command returns its exit code; errors of ours become one sentence on standard error (`run`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from commands.doctor import Finding
+    from settings import Settings
+
+OK, PROBLEMS, USAGE, UNAVAILABLE, CONFLICT, BUG, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 70, 130, 141
+"""Exit codes; documented in `docs/cli.md` and in `--help`."""
+DEBUG = "--debug"
+
+
+def language() -> str:
+    """`de` or `en`: PFADWERK_LANGUAGE, else the locale of the terminal."""
+    chosen = next((value for name in ("PFADWERK_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "en")
+    return "de" if chosen.lower().startswith("de") else "en"
+
+
+def _translator() -> Callable[[str], str]:
+    if language() == "en":
+        return str  # English sentences are the message ids; the catalogue need not be read
+    from locales import translator
+
+    return translator(language())
+
+
+_ = _translator()
+_RUNNING, _JOURNEYS, _WORKSPACE = _("Running"), _("Journeys"), _("Workspace")
+
+app = typer.Typer(
+    name="pfadwerk",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help=_("Customer journeys as durable workflows."),
+    epilog=_(
+        "Exit codes: 0 done · 1 problems were found · 2 wrong usage · 3 something cannot be reached or is not set up · "
+        "4 conflict with somebody else · 70 a fault of ours · 130 interrupted. Settings are environment variables: docs/settings.md."
+    ),
+)
+importing = typer.Typer(no_args_is_help=True, help=_("Import people."))
+app.add_typer(importing, name="import", rich_help_panel=_WORKSPACE)
+
+Json = Annotated[bool, typer.Option("--json", help=_("Print JSON, for programs."))]
+File = typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option(DEBUG, help=_("Show a traceback with every error."))] = False,
+    version: Annotated[bool, typer.Option("--version", help=_("Print the version."), is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(version_of("pfadwerk"))
+        raise typer.Exit
+
+
+# --- Running ---------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("Start everything on this machine: Temporal, Redis, worker, web server. Ctrl-C stops it."))
+def dev(
+    demo: Annotated[bool, typer.Option(help=_("Fill an empty database with demo journeys and people."))] = True,
+) -> int:
+    from commands.dev import dev as start
+    from commands.start import prepare, welcome
+
+    return start(_settings(), welcome(_), prepare=prepare(demo), translate=_)
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("Run one worker: steps, messages and the keeper."))
+def worker() -> int:
+    from commands import lifeline
+
+    lifeline.watch_parent()
+    from commands.worker_main import worker_main
+
+    return worker_main(_settings())
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("Run one web server: events, admin API and pages."))
+def api() -> int:
+    from commands import lifeline
+
+    lifeline.watch_parent()
+    from commands.api_main import api_main
+
+    return api_main(_settings())
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("Prepare database and Temporal for this version. Safe to repeat."))
+def setup(as_json: Json = False) -> int:
+    from commands.setup import setup as prepare
+
+    done = prepare(_settings())
+    if as_json:
+        return _print(done.model_dump_json())
+    return _print(_("Database and Temporal are ready for this version."))
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("The same as setup: bring an existing installation to this version."))
+def upgrade(as_json: Json = False) -> int:
+    return setup(as_json)
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("Look at everything a start needs, and say what is wrong."))
+def doctor(as_json: Json = False) -> int:
+    import json
+
+    from commands.doctor import doctor as look
+    from commands.doctor import is_healthy
+
+    findings = look(_settings())
+    if as_json:
+        _print(json.dumps([finding.model_dump() for finding in findings], indent=2))
+    else:
+        _print("\n".join(_finding(finding) for finding in findings))
+    return OK if is_healthy(findings) else PROBLEMS
+
+
+def _finding(finding: Finding) -> str:
+    mark = {"good": "✓", "hint": "·", "bad": "✗"}[finding.state]
+    return f"{mark} {finding.subject:<9} {finding.say(_)}"
+
+
+@app.command(rich_help_panel=_RUNNING, help=_("Print a link that logs in once, for the first administrator."))
+def login() -> int:
+    from commands.start import login_link
+
+    return _print(login_link(_settings()))
+
+
+# --- Journeys ----------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_JOURNEYS, help=_("List every problem of journey documents."))
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True, allow_dash=True)],
+    as_json: Json = False,
+) -> int:
+    from commands.check import check as look
+
+    return look(_settings(), files, out=sys.stdout, translate=_, as_json=as_json)
+
+
+@app.command(rich_help_panel=_JOURNEYS, help=_("Walk one contact through a journey on a virtual clock, and tell every decision."))
+def simulate(
+    journey: Annotated[str, typer.Argument(metavar="FILE|KEY", help=_("A file, or the key of a journey of the workspace or the gallery."))],
+    script: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help=_("Who it is and what they do, and what is expected (JSON)."))
+    ] = None,
+    contact: Annotated[str | None, typer.Option(metavar="EMAIL", help=_("Begin with what is known about this contact."))] = None,
+    as_json: Json = False,
+) -> int:
+    from commands.simulate import simulate as walk
+
+    return walk(_settings(), journey, script=script, contact=contact, out=sys.stdout, translate=_, as_json=as_json)
+
+
+@app.command(rich_help_panel=_JOURNEYS, help=_("Bring journeys and their templates from files into the workspace, as drafts."))
+def push(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, help=_("Journeys, template folders, or folders of them."))],
+    publish: Annotated[bool, typer.Option("--publish", help=_("Publish what has no errors."))] = False,
+    force: Annotated[bool, typer.Option("--force", help=_("Overwrite what was changed in the workspace meanwhile."))] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only say what would change."))] = False,
+    as_json: Json = False,
+) -> int:
+    from commands.push import push as bring
+
+    options = {"publish": publish, "force": force, "dry_run": dry_run, "as_json": as_json}
+    return bring(_settings(), files, out=sys.stdout, translate=_, **options)
+
+
+@app.command(rich_help_panel=_JOURNEYS, help=_("Write journeys and their templates into files, for git."))
+def pull(
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help=_("All that are not archived, if none is named."))] = None,
+    to: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help=_("The folder."))] = Path(),
+    as_json: Json = False,
+) -> int:
+    from commands.pull import pull as fetch
+
+    return fetch(_settings(), keys or [], to, out=sys.stdout, translate=_, as_json=as_json)
+
+
+@app.command(rich_help_panel=_JOURNEYS, help=_("Replay recorded histories against this version, before it goes live."))
+def replay(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]", exists=True, dir_okay=False, readable=True)] = None,
+    journey: Annotated[str | None, typer.Option(metavar="KEY", help=_("Without files: only runs of this journey."))] = None,
+    last: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help=_("Without files: how many recent runs."))] = 20,
+    save: Annotated[Path | None, typer.Option(metavar="DIR", file_okay=False, help=_("Keep the fetched histories as files."))] = None,
+    as_json: Json = False,
+) -> int:
+    from commands.replay import replay as again
+
+    return again(_settings(), files or [], journey=journey, last=last, save=save, out=sys.stdout, translate=_, as_json=as_json)
+
+
+@app.command(rich_help_panel=_JOURNEYS, help=_("Measure: NAME is a file of bench/; without it they are listed."))
+def bench(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, as_json: Json = False) -> int:
+    from commands.bench import bench as measure
+
+    return measure(name, out=sys.stdout, translate=_, as_json=as_json)
+
+
+# --- Workspace ---------------------------------------------------------------------------------------------------------
+
+
+@importing.command("contacts", help=_("Import a CSV file of contacts, with their consents. Goes on where it was interrupted."))
+def import_contacts(
+    file: Annotated[Path, File],
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="HEADER=TARGET", help=_("What a column means, where its header does not say."))
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help=_("Tag everybody in the file."))] = None,
+    source: Annotated[str, typer.Option(help=_("Where the consents come from; the file's name if empty."))] = "",
+    region: Annotated[str | None, typer.Option(metavar="CH", help=_("Country of phone numbers without a country code."))] = None,
+    wake: Annotated[bool, typer.Option("--wake", help=_("Let the import start journeys."))] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only look; write nothing."))] = False,
+    as_json: Json = False,
+) -> int:
+    from commands.import_contacts import import_contacts as bring
+    from commands.import_contacts import parse_columns
+    from commands.workspace import engine
+    from crm.imports import Options
+
+    options = Options(mapping=parse_columns(column or []), region=region, source=source, wake=wake, dry_run=dry_run, tags=tuple(tag or []))
+    with engine(_settings()) as live:
+        return bring(live.db, file, live.clock.now, options, out=sys.stdout, translate=_, as_json=as_json)
+
+
+@app.command(rich_help_panel=_WORKSPACE, help=_("Give every open run its workflow back, after Temporal's data was lost or a restore."))
+def recover(as_json: Json = False) -> int:
+    from commands.recover import recover as bring_back
+
+    return bring_back(_settings(), out=sys.stdout, translate=_, as_json=as_json)
+
+
+@app.command(rich_help_panel=_WORKSPACE, help=_("Write database and signing key into one file, also while everything runs."))
+def backup(file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)], as_json: Json = False) -> int:
+    from commands.backup import backup as write
+
+    manifest = write(_settings(), file)
+    if as_json:
+        return _print(manifest.model_dump_json(indent=2))
+    size = sum(part.bytes for part in manifest.parts.values())
+    return _print(
+        _("Wrote {file} ({size} bytes inside). It holds personal data and keys: keep it like the database.").format(file=file, size=size)
+    )
+
+
+@app.command(rich_help_panel=_WORKSPACE, help=_("Put a backup in the place of what is there, which is moved aside."))
+def restore(file: Annotated[Path, File], as_json: Json = False) -> int:
+    from commands.backup import restore as put_back
+
+    done = put_back(_settings(), file)
+    if as_json:
+        return _print(done.model_dump_json(indent=2))
+    for kept in done.kept:
+        _print(_("Moved aside: {file}").format(file=kept))
+    made = f"{done.manifest.created_at:%Y-%m-%d %H:%M} UTC"
+    return _print(_("The backup of {made} is restored. Start Pfadwerk, then run `pfadwerk recover`.").format(made=made))
+
+
+# --- Running a command -------------------------------------------------------------------------------------------------
+
+
+def _settings() -> Settings:
+    from settings import Settings
+
+    return Settings.load()
+
+
+def _print(text: str) -> int:
+    sys.stdout.write(text + "\n")
+    return OK
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; the exit code. `--debug` may stand anywhere on it."""
+    debug = DEBUG in arguments
+    try:
+        code = app(args=[argument for argument in arguments if argument != DEBUG], standalone_mode=False, prog_name="pfadwerk")
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the last place where anything can still be told in a sentence
+        if debug and not isinstance(error, SystemExit):
+            import traceback
+
+            traceback.print_exc()
+        return _failed(error)
+    return code if isinstance(code, int) else OK
+
+
+def _failed(error: BaseException) -> int:
+    """Says in one sentence what is wrong; the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else PROBLEMS
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        _forget_output()
+        return BROKEN_PIPE
+    if isinstance(error, _usage_errors()):
+        return _complain(_usage(error), USAGE)
+    return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    from journeys.errors import PfadwerkError
+
+    if isinstance(error, PfadwerkError):
+        return _complain(_sentences(error), _code_of(error))
+    if type(error).__module__.startswith("sqlalchemy.") and hasattr(error, "orig"):
+        return _complain(
+            _("The database does not answer ({error}). Check PFADWERK_DATABASE_URL.").format(error=type(error.orig).__name__), UNAVAILABLE
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return _complain(f"{error.filename}: {error.strerror}", UNAVAILABLE)
+    text = _("Something went wrong that should not ({error}). Run it again with --debug and report what it shows.")
+    return _complain(text.format(error=type(error).__name__), BUG)
+
+
+def _sentences(error: Any) -> str:
+    """The error, and every problem that it lists, with its place."""
+    issues = getattr(error, "issues", [])
+    places = (".".join(part for part in (issue.node_id, issue.field) if part) for issue in issues)
+    lines = [f"  {place}: {issue.say(_)}" if place else f"  {issue.say(_)}" for issue, place in zip(issues, places, strict=True)]
+    return "\n".join([_(str(error)), *lines])
+
+
+def _code_of(error: Any) -> int:
+    from journeys.errors import Misconfigured
+
+    if isinstance(error, Misconfigured):
+        return UNAVAILABLE
+    return {409: CONFLICT, 404: PROBLEMS, 413: PROBLEMS, 422: PROBLEMS}.get(error.status, UNAVAILABLE)
+
+
+def _usage_errors() -> type[BaseException]:
+    return next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+def _usage(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    hint = _("See: {command} --help").format(command=context.command_path if context else "pfadwerk")
+    return f"{error.format_message()}\n{hint}"
+
+
+def _complain(text: str, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.write(f"pfadwerk: {text}\n")
+    return code
+
+
+def _forget_output() -> None:
+    """The reader is gone: what Python would flush at the end must not fail again."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+
+
+def main() -> NoReturn:
+    """The console script. The Temporal SDK's threads would hold up the end of the interpreter, so it ends hard once all is written."""
+    code = run(sys.argv[1:])
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "temporalio" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

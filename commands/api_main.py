@@ -1,0 +1,58 @@
+"""`pfadwerk api`: one web server process, until SIGTERM or Ctrl-C; requests in flight are answered first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commands import lifeline, lock
+from commands.logs import configure
+from settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+STOP_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+
+
+def api_main(settings: Settings) -> int:
+    """Serves on `settings.host`:`settings.port`; watches the supervisor, if there is one, from the first line on.
+
+    Raises:
+        Misconfigured: the settings or the database do not fit.
+    """
+    lifeline.watch_parent()
+    configure(settings)
+    with lock.use(settings.home):
+        server = build_server(settings)
+        server.run()
+    return 0 if server.started else 3
+
+
+def build_server(settings: Settings) -> Server:
+    """The web server over a checked database, not yet listening."""
+    import uvicorn
+
+    from activities.custom import load_custom
+    from api.app import create_app
+    from models import Database
+    from models.migrate import check
+    from worker import build_engine
+
+    check(settings.database_url)
+    engine = build_engine(settings, Database(settings.database_url), load_custom(settings.activity_folders))
+    config = uvicorn.Config(
+        create_app(settings, engine),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,  # commands.logs has configured it
+        access_log=False,  # addresses of contacts and tokens stand in paths
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        backlog=BACKLOG,
+    )
+    return uvicorn.Server(config)

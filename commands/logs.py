@@ -1,0 +1,20 @@
+"""What worker and web server write: one line a record, to standard error; supervisors and containers keep it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from settings import Settings
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+QUIET = ("httpx", "httpcore", "alembic", "uvicorn.access", "websockets")
+"""Foreign loggers that would fill the log or write addresses of people into it; only their warnings are kept."""
+
+
+def configure(settings: Settings) -> None:
+    """Sets up logging for this process at the level of the settings."""
+    logging.basicConfig(level=settings.log_level.upper(), format=FORMAT, stream=sys.stderr, force=True)
+    logging.captureWarnings(True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,52 @@
+"""Notices to the team."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlmodel import select
+
+from activities.addresses import Guard
+from activities.notify import addresses, by_email, by_slack, slack_text
+from activities.providers import MessageDead, Outbox
+from models import Contact, Database, Member, OutboxItem
+
+
+def test_recipients_are_people(db: Database, contact: Contact, now: datetime) -> None:
+    with db.write() as session:
+        owner = Member(name="Max", email="max@example.com", created_at=now)
+        gone = Member(name="Eva", email="eva@example.com", active=False, created_at=now)
+        session.add_all([owner, gone])
+        session.flush()
+        session.get_one(Contact, contact.id).owner = owner.id
+    with db.read() as session:
+        assert addresses(session, ["owner", "x@example.com", owner.id, gone.id, "nobody"], contact.id) == [
+            "max@example.com",
+            "x@example.com",
+        ]
+        assert addresses(session, ["owner"], "0" * 32) == []
+
+
+def test_a_notice_is_a_plain_mail(db: Database, now: datetime) -> None:
+    by_email(Outbox(db, lambda: now), "r:n:1:0", "0" * 32, "shop@example.com", "max@example.com", "", "Ruf <Anna> an!\nBald.")
+    with db.read() as session:
+        item = session.scalars(select(OutboxItem)).one()
+    assert (item.channel, item.recipient, item.subject, item.text, item.html) == (
+        "team",
+        "max@example.com",
+        "Ruf <Anna> an! Bald.",
+        "Ruf <Anna> an!\nBald.\n",
+        "",
+    )
+    assert item.headers["Auto-Submitted"] == "auto-generated"
+
+
+def test_values_cannot_call_the_whole_channel() -> None:
+    assert slack_text("<!channel> & <https://evil.example|here>") == "&lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;"
+
+
+def test_slack_addresses_pass_the_same_guard(now: datetime) -> None:
+    with pytest.raises(MessageDead) as caught:
+        by_slack("https://hooks.slack.example/x", "r:n:1", "Hi", Guard(resolve=lambda host, port: ["10.0.0.1"]), now)
+    assert caught.value.code == "address_refused"

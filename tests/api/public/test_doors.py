@@ -1,0 +1,237 @@
+"""The public addresses, as browsers, mail programs and scanners meet them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlmodel import select
+
+from activities.rendering import link_digest
+from activities.tracking import Tracking
+from crm import consent
+from engine.live import Engine
+from models import Body, Consent, Contact, Event, Hit, Message
+from tests.api.public.conftest import SHOP
+
+FIREFOX = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+def state(engine: Engine, message: Message, channel: str = "email") -> str | None:
+    with engine.db.read() as session:
+        return consent.state(session, message.contact_id, channel, "marketing")
+
+
+def events(engine: Engine, name: str) -> list[Event]:
+    with engine.db.read() as session:
+        return list(session.scalars(select(Event).where(Event.name == name)))
+
+
+def test_the_pixel_is_a_picture_and_an_event(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    answer = client.get(tracking.pixel_url(message.id), headers=FIREFOX)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+    assert answer.content.startswith(b"GIF89a")
+    assert "no-store" in answer.headers["cache-control"]
+    opened = events(engine, "Message Opened")
+    assert [(event.properties["machine"], event.routed) for event in opened] == [(False, True)]
+    with engine.db.read() as session:
+        assert session.get_one(Message, message.id).opened_at is not None
+
+
+def test_a_click_goes_to_the_stored_target(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    answer = client.get(tracking.click_url(message.id, link_digest(SHOP)), headers=FIREFOX)
+    assert (answer.status_code, answer.headers["location"]) == (302, SHOP)
+    assert [event.properties["link"] for event in events(engine, "Message Clicked")] == [SHOP]
+
+
+def test_there_is_no_open_redirect(client: TestClient, tracking: Tracking, message: Message) -> None:
+    unknown = tracking.click_url(message.id, link_digest("https://evil.example/"))
+    assert client.get(unknown, params={"url": "https://evil.example/"}).status_code == 404
+
+
+def test_a_head_request_is_a_scanner(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    assert client.head(tracking.click_url(message.id, link_digest(SHOP)), headers=FIREFOX).status_code == 302
+    assert client.head(tracking.pixel_url(message.id), headers=FIREFOX).status_code == 200
+    with engine.db.read() as session:
+        assert {hit.agent_class for hit in session.scalars(select(Hit))} == {"scanner"}
+        assert session.get_one(Message, message.id).clicked_at is None
+
+
+def test_a_link_works_although_nothing_can_be_stored(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    with engine.db.write() as session:
+        session.execute(text("DROP TABLE hit"))
+    assert client.get(tracking.click_url(message.id, link_digest(SHOP)), headers=FIREFOX).headers["location"] == SHOP
+    assert client.get(tracking.pixel_url(message.id), headers=FIREFOX).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["o", "c", "u", "p", "v"])
+def test_every_address_that_leads_nowhere_says_the_same(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, path: str
+) -> None:
+    good = {
+        "o": tracking.pixel_url, "u": tracking.unsubscribe_url, "p": tracking.preferences_url, "v": tracking.view_url,
+        "c": lambda id: tracking.click_url(id, link_digest(SHOP)),
+    }[path](message.id)  # fmt: skip
+    token = good.rpartition("/")[2]
+    wrong = ["x", token[:-1], token[:-1] + ("A" if token[-1] != "A" else "B"), tracking.bounce_address("b@e.org", message.id)]
+    others = {"o": "u", "u": "p", "p": "v", "v": "u", "c": "o"}
+    answers = [client.get(f"/{path}/{one}") for one in wrong] + [client.get(f"/{others[path]}/{token}")]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.text for answer in answers}) == 1
+    assert events(engine, "Message Opened") == []
+
+
+def test_looking_never_unsubscribes(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    url = tracking.unsubscribe_url(message.id)
+    page = client.get(url, params={"List-Unsubscribe": "One-Click", "confirm": "yes"}, headers=FIREFOX)
+    client.head(url)
+    assert page.status_code == 200
+    assert state(engine, message) == "granted"
+    assert 'lang="de"' in page.text
+
+
+def test_one_click_unsubscribes_at_once(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    url = tracking.unsubscribe_url(message.id)
+    answers = [client.post(url, data=ONE_CLICK), client.post(url, files={"List-Unsubscribe": (None, "One-Click")})]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert not any("set-cookie" in answer.headers or "location" in answer.headers for answer in answers)
+    assert state(engine, message) == "withdrawn"
+    with engine.db.read() as session:
+        said = session.scalars(select(Consent).where(Consent.state == "withdrawn")).all()
+    assert [(row.source, row.proof["message_id"]) for row in said] == [("one-click", message.id)]
+    assert [event.routed for event in events(engine, "Consent Changed") if event.properties["state"] == "withdrawn"] == [True]
+
+
+def test_the_button_on_the_page_unsubscribes(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    page = client.post(tracking.unsubscribe_url(message.id), data={"confirm": "yes"})
+    assert page.status_code == 200
+    assert 'role="status"' in page.text
+    assert state(engine, message) == "withdrawn"
+
+
+def test_any_other_post_does_nothing(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    url = tracking.unsubscribe_url(message.id)
+    assert client.post(url).status_code == 400
+    assert client.post(url, data={"List-Unsubscribe": "Two-Clicks"}).status_code == 400
+    assert client.post(url, data={"confirm": "y" * 40_000}).status_code == 413
+    assert (
+        client.post(url, data={f"f{number}": "x" for number in range(300)}, headers={"content-type": "multipart/form-data"}).status_code
+        == 400
+    )
+    assert state(engine, message) == "granted"
+
+
+def boxes(page: str) -> dict[str, bool]:
+    return {name: bool(checked) for name, checked in re.findall(r'name="(c\.[^"]+)"( checked)?', page)}
+
+
+def test_preferences_show_what_holds_and_record_what_changes(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message
+) -> None:
+    url = tracking.preferences_url(message.id)
+    assert boxes(client.get(url).text) == {"c.email.marketing": True, "c.tracking.marketing": True}
+    client.post(url, data={"c.email.marketing": "on", "c.tracking.marketing": "on", "save": "yes"})
+    with engine.db.read() as session:
+        assert len(session.scalars(select(Consent)).all()) == 1
+    page = client.post(url, data={"c.tracking.marketing": "on", "save": "yes"})
+    assert boxes(page.text) == {"c.email.marketing": False, "c.tracking.marketing": True}
+    assert state(engine, message) == "withdrawn"
+    client.post(url, data={"c.email.marketing": "on", "save": "yes"})
+    assert (state(engine, message), state(engine, message, "tracking")) == ("granted", "withdrawn")
+    with engine.db.read() as session:
+        last = session.scalars(select(Consent).where(Consent.source == "preferences", Consent.state == "granted")).one()
+    assert last.wording == "News and offers – By e-mail"
+
+
+def test_nothing_at_all_is_an_objection_on_every_channel(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    client.post(tracking.preferences_url(message.id), data={"c.email.marketing": "on", "nothing": "yes"})
+    assert {state(engine, message, channel) for channel in ("email", "sms", "push", "tracking")} == {"withdrawn"}
+
+
+def test_boxes_that_were_not_shown_cannot_be_ticked(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    client.post(tracking.preferences_url(message.id), data={"c.email.marketing": "on", "c.sms.marketing": "on", "save": "yes"})
+    assert state(engine, message, "sms") is None
+
+
+@pytest.mark.parametrize("door", ["unsubscribe_url", "preferences_url"])
+def test_links_in_a_test_message_change_nothing(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, door: str
+) -> None:
+    with engine.db.write() as session:
+        session.get_one(Message, message.id).test = True
+    make: Callable[[str], str] = getattr(tracking, door)
+    assert client.post(make(message.id), data={**ONE_CLICK, "confirm": "yes", "nothing": "yes"}).status_code == 200
+    assert state(engine, message) == "granted"
+
+
+def test_the_message_in_the_browser_can_run_nothing(client: TestClient, tracking: Tracking, message: Message, engine: Engine) -> None:
+    answer = client.get(tracking.view_url(message.id))
+    assert "Hallo" in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "allow-scripts" not in policy
+    with engine.db.write() as session:
+        session.delete(session.scalars(select(Body)).one())
+    assert client.get(tracking.view_url(message.id)).status_code == 404
+
+
+def test_pages_let_nothing_load_or_run(client: TestClient, tracking: Tracking, message: Message) -> None:
+    for url in (tracking.unsubscribe_url(message.id), tracking.preferences_url(message.id), "/u/x"):
+        answer = client.get(url)
+        policy = answer.headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "<script" not in answer.text
+        assert "viewport" in answer.text
+        assert "prefers-color-scheme: dark" in answer.text
+
+
+def test_the_style_sheet_is_the_one_that_the_policy_names(client: TestClient) -> None:
+    answer = client.get("/u/x")
+    sheet = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert sheet is not None
+    digest = base64.b64encode(hashlib.sha256(sheet[1].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "accepted", "language"),
+    [
+        (None, "de-AT,en;q=0.5", "de"),
+        (None, "fr", "en"),
+        (None, "en;q=0.2, de;q=0.9", "de"),
+        ("en", "de", "en"),
+        ("de_CH", "en", "de"),
+        (None, ";;q=x,,", "en"),
+    ],
+)
+def test_the_language_is_the_contacts_then_the_browsers(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, locale: str | None, accepted: str, language: str
+) -> None:
+    with engine.db.write() as session:
+        session.get_one(Contact, message.contact_id).locale = locale
+    page = client.get(tracking.preferences_url(message.id), headers={"accept-language": accepted})
+    assert f'<html lang="{language}">' in page.text
+
+
+def test_who_was_erased_is_nobody(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    with engine.db.write() as session:
+        contact = session.get_one(Contact, message.contact_id)
+        contact.erased_at = engine.clock.now()
+    assert client.post(tracking.unsubscribe_url(message.id), data=ONE_CLICK).status_code == 404
+    assert client.get(tracking.pixel_url(message.id)).status_code == 200
+    assert events(engine, "Message Opened") == []
+
+
+def test_guessing_is_slowed_down(client: TestClient) -> None:
+    statuses = {client.get(f"/u/guess{number}").status_code for number in range(700)}
+    assert statuses == {404, 429}

@@ -1,0 +1,89 @@
+"""Everything a marketer reads in the builder speaks German too, with the same placeholders."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.pofile import read_po
+
+from journeys.nodes import BUILT_IN, Node
+from journeys.templates import gallery
+
+ROOT = Path(__file__).parents[2]
+PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
+PAGES = ("check", "graph", "reading", "cron", "diff", "nodes/palette")
+SENTENCES = {"text", "_SENTENCES", "_UNKNOWN", "_EXPECTED"}
+"""Names under which these files keep message ids."""
+
+
+@pytest.fixture(scope="module")
+def german() -> dict[str, str]:
+    with (ROOT / "locales" / "de" / "LC_MESSAGES" / "pfadwerk.po").open("rb") as file:
+        return {str(message.id): str(message.string) for message in read_po(file, locale="de") if message.id and message.string}
+
+
+def missing(german: dict[str, str], texts: Iterator[str | None]) -> list[str]:
+    def told(text: str) -> bool:
+        return text in german and sorted({*PLACEHOLDER.findall(text)}) == sorted({*PLACEHOLDER.findall(german[text])})
+
+    return [text for text in texts if text and not told(text)]
+
+
+def of_kind(kind: type[Node]) -> Iterator[str | None]:
+    yield kind.label
+    yield from kind.help()
+    for field in kind.form()["properties"].values():
+        yield field.get("title")
+        yield field.get("description")
+
+
+def of_gallery() -> Iterator[str | None]:
+    for entry in gallery():
+        yield entry.name
+        yield entry.description
+        yield from (node.get("name") for node in entry.document["nodes"].values())
+
+
+def of_file(path: Path) -> Iterator[str | None]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if (value := _said(node)) is not None:
+            yield from _texts(value)
+
+
+def _said(node: ast.AST) -> ast.AST | None:
+    """What holds message ids: `text=…` in a call, or a value under one of the names."""
+    if isinstance(node, ast.keyword):
+        return node.value if node.arg == "text" else None
+    named = isinstance(node, ast.Assign | ast.AnnAssign) and _names(node) & SENTENCES
+    return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
+
+
+def _names(node: ast.Assign | ast.AnnAssign) -> set[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _texts(value: ast.AST) -> Iterator[str]:
+    """Sentences only; keys of tables are single words."""
+    for part in ast.walk(value):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.endswith((".", "?")):
+            yield part.value
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.kind)
+def test_a_kind_explains_itself_in_german(kind: type[Node], german: dict[str, str]) -> None:
+    assert missing(german, of_kind(kind)) == []
+
+
+def test_the_gallery_is_told_in_german(german: dict[str, str]) -> None:
+    assert missing(german, of_gallery()) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(f"nodes/{kind.kind}" for kind in BUILT_IN)])
+def test_problems_are_said_in_german(page: Any, german: dict[str, str]) -> None:
+    assert missing(german, of_file(ROOT / "journeys" / f"{page}.py")) == []
