@@ -151,7 +151,7 @@ def login() -> int:
 
 @app.command(rich_help_panel=_JOURNEYS, help=_("List every problem of journey documents."))
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True, allow_dash=True)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, allow_dash=True)],
     as_json: Json = False,
 ) -> int:
     from commands.check import check as look
@@ -175,7 +175,7 @@ def simulate(
 
 @app.command(rich_help_panel=_JOURNEYS, help=_("Bring journeys and their templates from files into the workspace, as drafts."))
 def push(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, help=_("Journeys, template folders, or folders of them."))],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", exists=True, help=_("Journeys, template folders, or folders of them."))],
     publish: Annotated[bool, typer.Option("--publish", help=_("Publish what has no errors."))] = False,
     force: Annotated[bool, typer.Option("--force", help=_("Overwrite what was changed in the workspace meanwhile."))] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only say what would change."))] = False,
@@ -189,7 +189,7 @@ def push(
 
 @app.command(rich_help_panel=_JOURNEYS, help=_("Write journeys and their templates into files, for git."))
 def pull(
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY...]", help=_("All that are not archived, if none is named."))] = None,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY", help=_("All that are not archived, if none is named."))] = None,
     to: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help=_("The folder."))] = Path(),
     as_json: Json = False,
 ) -> int:
@@ -200,7 +200,7 @@ def pull(
 
 @app.command(rich_help_panel=_JOURNEYS, help=_("Replay recorded histories against this version, before it goes live."))
 def replay(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]", exists=True, dir_okay=False, readable=True)] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)] = None,
     journey: Annotated[str | None, typer.Option(metavar="KEY", help=_("Without files: only runs of this journey."))] = None,
     last: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help=_("Without files: how many recent runs."))] = 20,
     save: Annotated[Path | None, typer.Option(metavar="DIR", file_okay=False, help=_("Keep the fetched histories as files."))] = None,
@@ -211,8 +211,8 @@ def replay(
     return again(_settings(), files or [], journey=journey, last=last, save=save, out=sys.stdout, translate=_, as_json=as_json)
 
 
-@app.command(rich_help_panel=_JOURNEYS, help=_("Measure: NAME is a file of bench/; without it they are listed."))
-def bench(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None, as_json: Json = False) -> int:
+@app.command(rich_help_panel=_JOURNEYS, help=_("Measure: one benchmark of the folder bench, or all."))
+def bench(name: Annotated[str | None, typer.Argument(metavar="NAME")] = None, as_json: Json = False) -> int:
     from commands.bench import bench as measure
 
     return measure(name, out=sys.stdout, translate=_, as_json=as_json)

@@ -105,9 +105,7 @@ def build_performers(
     settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
 ) -> dict[str, Performer]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
-    if settings.workspace == "staging":
-        return _staging_performers(settings, engine, customs)
-    return _live_performers(settings, engine, customs, more)
+    return {"live": partial(_live_performers, more=more), "staging": _staging_performers}[settings.workspace](settings, engine, customs)
 
 
 def _live_performers(

@@ -27,7 +27,9 @@ runs = table(Run)
 PAGE = 50
 
 _doubtful = (
-    select(messages.c.once_key, messages.c.run_id, messages.c.node, messages.c.channel, messages.c.template, messages.c.attempts, runs.c.state)
+    select(
+        messages.c.once_key, messages.c.run_id, messages.c.node, messages.c.channel, messages.c.template, messages.c.attempts, runs.c.state
+    )
     .join(runs, runs.c.id == messages.c.run_id)
     .where(messages.c.status == "claimed")
     .order_by(messages.c.lease_until)

@@ -260,9 +260,7 @@ def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, fa
     raise come_back(RETRY_LATER, failure.code, failure.after) from None
 
 
-def _look_up(
-    engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, attempts: int
-) -> Moved | _Claimed:
+def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, attempts: int) -> Moved | _Claimed:
     """The provider knows it: answered. It does not: certainly not sent, so the whole gate again."""
     try:
         known = performer.lookup(job.once_key)

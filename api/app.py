@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from redis.asyncio import Redis
 
@@ -25,8 +25,11 @@ from api.public import public_router
 from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
+from builder_ui import pages
 from engine.client import Temporal
 from engine.live import Engine
+from engine.wakeups import Wakeups
+from models import Member
 from settings import Settings
 
 log = logging.getLogger("pfadwerk.api")
@@ -70,7 +73,21 @@ def create_app(
     for router in (ingest.router, *admin_routers(), login.router, health.router, public_router):
         app.include_router(router)
     openapi.install(app)
+    app.include_router(_pages(app, settings, engine))
     return app
+
+
+def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
+    def member(token: str) -> Member | None:
+        return login.member_of(engine.db, token, engine.clock.now())
+
+    def close(token: str) -> None:
+        login.close_session(engine.db, token)
+
+    def wake(wakeups: Wakeups) -> None:
+        app.state.server.wake(wakeups)
+
+    return pages.router(engine, pages.Login(login.COOKIE, member, close), wake, settings.public_url, settings.language)
 
 
 def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> Waker | None:

@@ -38,7 +38,8 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         started = time.perf_counter()
         scope["request_id"] = request_id = _request_id(scope)
         status = 0
@@ -93,5 +94,6 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log_unforeseen(error: Exception, request_id: str) -> None:
-    # Frames only: the text of an exception may hold what people are called.
-    log.error("request %s failed: %s\n%s", request_id, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    # Frames only, and ours: the text of an exception may hold what people are called.
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    log.error("request %s failed: %s\n%s", request_id, type(error).__name__, "".join(traceback.format_list(ours)))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Anyone, Editor, Operator
-from api.errors import ADMIN, CHANGE, ONE
+from api.errors import CHANGE, ONE
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Page
@@ -112,7 +112,7 @@ class BulkPreview(BaseModel):
     sample: list[Any]
 
 
-@router.get("/runs", summary="List runs", responses=ADMIN)
+@router.get("/runs", summary="List runs", responses=ONE)
 def list_runs(
     server: TheServer,
     actor: Anyone,

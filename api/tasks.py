@@ -16,6 +16,7 @@ from api.paging import Limit, Page
 from api.server import TheServer
 from crm import tasks
 from journeys.errors import Invalid
+from journeys.values import CreateTask
 from models import Task, new_id
 
 router = APIRouter(prefix="/api/v1", tags=["tasks"], route_class=JsonRoute)
@@ -131,19 +132,16 @@ def create_task(new: NewTask, server: TheServer, actor: Seller) -> TaskRow:
     """A task that no journey made."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
-        task = tasks.create_task(
-            session,
-            new_id(),
-            new.contact_id,
-            new.title,
-            now,
+        change = CreateTask(
+            id=new_id(),
+            title=new.title,
             description=new.description,
             owner=new.owner,
             due_at=new.due_at,
-            outcomes=new.outcomes,
+            outcomes=tuple(new.outcomes),
             priority=new.priority,
-            by=actor.id,
         )
+        task = tasks.create(session, change, contact_id=new.contact_id, now=now, by=actor.id)
         return TaskRow.model_validate(task)
 
 
@@ -151,7 +149,7 @@ def create_task(new: NewTask, server: TheServer, actor: Seller) -> TaskRow:
 def one_task(task_id: TaskId, server: TheServer, actor: Anyone) -> TaskDetail:
     """With everything that happened to it."""
     with server.engine.db.read() as session:
-        row = TaskRow.model_validate(tasks.get_task(session, task_id))
+        row = TaskRow.model_validate(tasks.get(session, task_id))
         steps = [TaskStep.model_validate(change) for change in tasks.changes(session, task_id)]
     return TaskDetail(**row.model_dump(), changes=steps)
 
@@ -160,7 +158,7 @@ def one_task(task_id: TaskId, server: TheServer, actor: Anyone) -> TaskDetail:
 def take_task(task_id: TaskId, take: Take, server: TheServer, actor: Seller) -> TaskRow:
     """409 if somebody else was first."""
     with server.engine.db.write() as session:
-        return TaskRow.model_validate(tasks.take_task(session, task_id, _member(actor, take.member_id), server.engine.clock.now()))
+        return TaskRow.model_validate(tasks.take(session, task_id, _member(actor, take.member_id), server.engine.clock.now()))
 
 
 @router.post("/tasks/{task_id}/finish", summary="Finish a task", responses=CHANGE)
@@ -169,9 +167,9 @@ def finish_task(task_id: TaskId, finish: Finish, server: TheServer, actor: Selle
     engine = server.engine
     now = engine.clock.now()
     with engine.db.write() as session:
-        event = tasks.finish_task(session, task_id, finish.outcome, actor.id, now, finish.note)
+        event = tasks.finish(session, task_id, finish.outcome, actor.id, now, finish.note)
         wakeups = routed(engine, session, [event], now)
-        row = TaskRow.model_validate(tasks.get_task(session, task_id))
+        row = TaskRow.model_validate(tasks.get(session, task_id))
     server.wake(wakeups)
     return row
 
@@ -180,7 +178,7 @@ def finish_task(task_id: TaskId, finish: Finish, server: TheServer, actor: Selle
 def reassign_task(task_id: TaskId, reassign: Reassign, server: TheServer, actor: Seller) -> TaskRow:
     """It has to be taken again."""
     with server.engine.db.write() as session:
-        task: Task = tasks.reassign_task(session, task_id, reassign.owner, actor.id, server.engine.clock.now())
+        task: Task = tasks.reassign(session, task_id, reassign.owner, actor.id, server.engine.clock.now())
         return TaskRow.model_validate(task)
 
 
@@ -188,7 +186,7 @@ def reassign_task(task_id: TaskId, reassign: Reassign, server: TheServer, actor:
 def cancel_task(task_id: TaskId, cancel: Cancel, server: TheServer, actor: Seller) -> TaskRow:
     """Takes it off the list without an outcome."""
     with server.engine.db.write() as session:
-        return TaskRow.model_validate(tasks.cancel_task(session, task_id, actor.id, server.engine.clock.now(), cancel.reason))
+        return TaskRow.model_validate(tasks.cancel(session, task_id, actor.id, server.engine.clock.now(), cancel.reason))
 
 
 def _member(actor: Actor, named: str | None) -> str:

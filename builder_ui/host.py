@@ -180,9 +180,10 @@ class Host:
 
     async def _watch(self, socket: WebSocket, token: str) -> None:
         """Closes the socket once its session has ended."""
-        while await asyncio.to_thread(self.house.login.member, token) is not None:
+        while True:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        await socket.close(LOGGED_OUT)
+            if await asyncio.to_thread(self.house.login.member, token) is None:
+                return await socket.close(LOGGED_OUT)
 
 
 def _sender(socket: WebSocket) -> Callable[[Any], Awaitable[None]]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from builder_ui import parts
 from builder_ui.compat import Element
-from builder_ui.permits import JOURNEYS, RUNS
+from builder_ui.permits import EDITORS, OPERATORS
 from builder_ui.visit import Acts, Do, Visit
 from builder_ui.words import OUTLETS, coded
 from engine import publish, runs
@@ -33,41 +33,44 @@ def writing(change: Callable[..., Wakeups], id: str, *more: Any) -> Do:
 
 def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:
     """Pause or resume, and stop; nothing for those who may not."""
-    if not visit.may(JOURNEYS):
+    if not visit.may(OPERATORS):
         return []
     speech = visit.speech
     pause = parts.ask(
         speech("Pause"),
         speech("Everything that comes due in “{name}” will be held until somebody resumes it. Exits still act.", name=journey.name),
         speech("Pause now"),
-        acts.act(JOURNEYS, writing(publish.pause, journey.id), "The journey is paused."),
+        acts.act(OPERATORS, writing(publish.pause, journey.id), "The journey is paused."),
         "pause",
     )
-    resume = parts.button(speech("Resume"), acts.act(JOURNEYS, writing(publish.resume, journey.id), "The journey goes on."), "play", "main")
+    resume = parts.button(
+        speech("Resume"), acts.act(OPERATORS, writing(publish.resume, journey.id), "The journey goes on."), "play", "main"
+    )
     stop = parts.ask(
         speech("Stop"),
         speech("Nobody will enter “{name}” any more, and everybody inside leaves it. This cannot be undone for them.", name=journey.name),
         speech("Stop for good"),
-        acts.act(JOURNEYS, writing(publish.stop, journey.id), "The journey is stopped."),
+        acts.act(EDITORS, writing(publish.stop, journey.id), "The journey is stopped."),
         "square",
         "danger",
     )
-    return {"live": [pause, stop], "paused": [resume, stop]}.get(journey.state, [])
+    offered = {"live": [pause, stop], "paused": [resume, stop]}.get(journey.state, [])
+    return offered if visit.may(EDITORS) else offered[:1]
 
 
 def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, ...], journey_state: str) -> list[Element]:
     """Resume, skip and end for one run (a row of `engine.runs`); nothing for ended ones or those who may not."""
-    if not visit.may(RUNS) or run["ended_at"] is not None:
+    if not visit.may(OPERATORS) or run["ended_at"] is not None:
         return []
     speech, id = visit.speech, run["id"]
     offered: list[Element] = []
     halted = run["status"] != "active"
     if halted and not (run["status"] == "held" and journey_state == "paused"):
-        again = acts.act(RUNS, writing(runs.resume_stuck, id), "The run tries again.")
+        again = acts.act(OPERATORS, writing(runs.resume_stuck, id), "The run tries again.")
         offered.append(parts.button(speech("Try again"), again, "play", "main"))
     if halted and outlets:
         ways = [
-            (coded(speech, OUTLETS, outlet), acts.act(RUNS, writing(runs.skip_stuck, id, outlet), "The run goes on behind the step."))
+            (coded(speech, OUTLETS, outlet), acts.act(OPERATORS, writing(runs.skip_stuck, id, outlet), "The run goes on behind the step."))
             for outlet in outlets
         ]
         offered.append(parts.choose(speech("Skip step"), speech("The step will not happen. Go on through:"), ways, "skip"))
@@ -76,7 +79,7 @@ def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, 
             speech("End run"),
             speech("The contact leaves the journey at once. This cannot be undone."),
             speech("End it"),
-            acts.act(RUNS, writing(runs.end_run, id), "The run has ended."),
+            acts.act(OPERATORS, writing(runs.end_run, id), "The run has ended."),
             "square",
             "danger",
         )

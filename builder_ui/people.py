@@ -20,7 +20,7 @@ def contact_names(session: Session, ids: Iterable[str]) -> dict[str, str]:
 
 def member_names(session: Session) -> dict[str, str]:
     """Member id -> name."""
-    return {id: name for id, name in session.execute(select(Member.id, Member.name))}
+    return dict(session.execute(select(Member.id, Member.name)).all())
 
 
 def called(contact: Contact) -> str:

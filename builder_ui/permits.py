@@ -1,4 +1,4 @@
-"""Which roles may change what. Checked on the server at every act; the pages use the same lists to leave out buttons.
+"""Which roles may change what. Checked on the server at every act; the pages use the same lists to leave out buttons. The same as in `api.access`.
 
 Admins may do everything, everybody may read.
 """
@@ -9,11 +9,11 @@ from models import Member
 
 Roles = frozenset[str]
 
-JOURNEYS: Roles = frozenset({"marketer", "engineer"})
-"""Pause, resume and stop journeys."""
-RUNS: Roles = frozenset({"marketer", "engineer", "tester"})
-"""Resume, skip and end runs."""
-TASKS: Roles = frozenset({"marketer", "sales"})
+EDITORS: Roles = frozenset({"marketer", "engineer"})
+"""Stop journeys."""
+OPERATORS: Roles = frozenset({"marketer", "engineer", "tester"})
+"""Pause and resume journeys; resume, skip and end runs."""
+SELLERS: Roles = frozenset({"marketer", "sales"})
 """Take, finish and hand on tasks."""
 
 

@@ -255,7 +255,7 @@ def _lines(items: Sequence[Item], translate: Translate, *, dry_run: bool, publis
         )
     elif dry_run:
         yield translate("This was a dry run: nothing was written.") + "\n"
-    elif not published and any(item.noun == "journey" for item in items):
+    elif not published and any(item.noun == "journey" and item.what != "unchanged" for item in items):
         yield (
             translate("Drafts were saved. What runs does not change until they are published: push with --publish, or in the builder.")
             + "\n"

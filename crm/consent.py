@@ -19,7 +19,7 @@ from crm.events import append_event
 from crm.locks import lock_contact
 from crm.payload import clean_object, clean_text
 from journeys.errors import Invalid
-from models import Consent, ConsentState, Event
+from models import Consent, ConsentState, Contact, Event
 
 CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking")
 STRICTNESS = {"granted": 0, "pending": 1, "withdrawn": 2}
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 
 def record_consent(
     session: Session,
-    contact_id: str,
+    contact: str | Contact,
     channel: str,
     purpose: str,
     state: str,
@@ -58,10 +58,10 @@ def record_consent(
     _check(channel, purpose, state)
     said_at = min(said_at or now, now)
     kept = _kept_proof(proof or {})
-    lock_contact(session, contact_id)
-    if _already_said(session, contact_id, channel, purpose, state, source, said_at):
-        return None
+    contact_id = lock_contact(session, contact).id
     present = session.get(ConsentState, (contact_id, channel, purpose))
+    if present is not None and _already_said(session, contact_id, channel, purpose, state, source, said_at):
+        return None
     applies = _applies(present, state, said_at)
     session.add(
         Consent(
@@ -76,26 +76,31 @@ def record_consent(
             recorded_at=now,
         )
     )
-    if not applies:
-        session.flush()
-        return None
     before = present.state if present else None
-    put_state(session, present, contact_id, channel, purpose, state, said_at)
-    if before == state:
+    if applies:
+        put_state(session, present, contact_id, channel, purpose, state, said_at)
+    session.flush()
+    if before == state or not applies:
         return None
-    return append_event(
-        session, contact_id, "system", "Consent Changed", {"channel": channel, "purpose": purpose, "state": state}, now, hops=hops
-    )
+    properties = {"channel": channel, "purpose": purpose, "state": state}
+    return append_event(session, contact_id, "system", "Consent Changed", properties, now, hops=hops)
 
 
 def confirm(
-    session: Session, contact_id: str, channel: str, purpose: str, now: datetime, *, source: str, proof: Mapping[str, object] | None = None
+    session: Session,
+    contact: str | Contact,
+    channel: str,
+    purpose: str,
+    now: datetime,
+    *,
+    source: str,
+    proof: Mapping[str, object] | None = None,
 ) -> Event | None:
     """Turns a pending double opt-in into granted; None when nothing is pending (confirmed already, or withdrawn meanwhile)."""
-    lock_contact(session, contact_id)
-    if state(session, contact_id, channel, purpose) != "pending":
+    contact = lock_contact(session, contact)
+    if state(session, contact.id, channel, purpose) != "pending":
         return None
-    return record_consent(session, contact_id, channel, purpose, "granted", now, source=source, proof=proof)
+    return record_consent(session, contact, channel, purpose, "granted", now, source=source, proof=proof)
 
 
 def state(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
@@ -105,17 +110,17 @@ def state(session: Session, contact_id: str, channel: str, purpose: str) -> str 
 
 
 def object_all(
-    session: Session, contact_id: str, now: datetime, *, source: str, proof: Mapping[str, object] | None = None, hops: int = 0
+    session: Session, contact: str | Contact, now: datetime, *, source: str, proof: Mapping[str, object] | None = None, hops: int = 0
 ) -> list[Event]:
     """The objection to direct marketing: withdraws every purpose on every channel, also where nothing was said yet.
 
     Source: GDPR Art. 21(2), 21(3): absolute, without reasons, running journeys included.
     """
-    lock_contact(session, contact_id)
-    said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact_id))
+    contact = lock_contact(session, contact)
+    said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact.id))
     pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CHANNELS}
     events = (
-        record_consent(session, contact_id, channel, purpose, "withdrawn", now, source=source, proof=proof, hops=hops)
+        record_consent(session, contact, channel, purpose, "withdrawn", now, source=source, proof=proof, hops=hops)
         for channel, purpose in sorted(pairs)
     )
     return [event for event in events if event is not None]
@@ -152,7 +157,6 @@ def put_state(
     row = present or ConsentState(contact_id=contact_id, channel=channel, purpose=purpose, state=state, said_at=said_at)
     row.state, row.said_at = state, said_at
     session.add(row)
-    session.flush()
 
 
 def _check(channel: str, purpose: str, state: str) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
+from crm.calendar import Calendars
 from crm.jsonsql import Kind, Text, place
 from crm.rules import INSTANT, event_conditions
 from crm.sql import table
@@ -25,7 +26,7 @@ from journeys.facts import Calendar, Occurrences
 from journeys.rules import EventTerm, dates
 from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
-from models import ConsentState, Contact, Event, Score, Tag, WorkspaceSetting
+from models import ConsentState, Contact, Event, Score, Tag
 
 _contacts = table(Contact)
 _one = bindparam("contact", type_=String())
@@ -43,7 +44,7 @@ class SqlFacts:
     """`Facts` of one contact out of the database.
 
     `run` gives `trigger.…`, `since_entry` and `own_run` their meaning; without it they find nothing. `as_of` decides who is absent from a
-    rotation. `calendar` spares the look into the workspace's settings.
+    rotation. `calendars` is the process's memory of the workspace's working hours.
     """
 
     def __init__(
@@ -53,13 +54,13 @@ class SqlFacts:
         run: RunInfo | None = None,
         *,
         as_of: datetime,
-        calendar: Calendar | None = None,
+        calendars: Calendars | None = None,
     ) -> None:
         self.session = session
         self.contact_id = contact_id
         self.run = run
         self.as_of = as_of
-        self._calendar = calendar
+        self._calendars = calendars or Calendars()
         self._seen: dict[tuple[str, datetime], Occurrences] = {}
 
     @cached_property
@@ -119,9 +120,7 @@ class SqlFacts:
         return next_owner(self.session, pool, self.as_of)
 
     def calendar(self) -> Calendar:
-        if self._calendar is None:
-            self._calendar = load_calendar(self.session)
-        return self._calendar
+        return self._calendars.get(self.session, self.as_of)
 
     @cached_property
     def _all_tags(self) -> frozenset[str]:
@@ -195,16 +194,3 @@ def _statement(text: str) -> _Asked:
         found.append(and_(Kind(*where) == "text", Text(*where) == bindparam("run", type_=String())))
     at = events.c.occurred_at
     return _Asked(select(func.count(), func.min(at), func.max(at)).where(*found), clock)
-
-
-# --- The workspace's calendar ------------------------------------------------------------------------------------------
-
-
-def load_calendar(session: Session) -> Calendar:
-    """Working hours from the setting `calendar`: {"zone", "hours": {"0": ["08:00", "17:00"]} (0 = Monday), "days_off": ["2026-12-25"]}.
-    What is not set has its default."""
-    row = session.get(WorkspaceSetting, "calendar")
-    value = {} if row is None else row.value
-    usual = Calendar()
-    hours = {int(day): (time.fromisoformat(start), time.fromisoformat(end)) for day, (start, end) in value.get("hours", {}).items()}
-    return Calendar(value.get("zone", usual.zone), hours or usual.hours, frozenset(value.get("days_off", ())))

@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import consent, profile
 from crm.catalogue import learn, load_catalogue
-from crm.columns import Columns, Person, RowProblem
+from crm.columns import Columns, Person, RowProblem, Said
 from crm.csv_file import Line, Shape, examine, records
-from crm.identity import resolve
-from crm.locks import lock_contact
+from crm.identity import resolve_batch
+from crm.locks import lock_contacts
 from crm.team import list_members
 from journeys.errors import Conflict, NotFound, PfadwerkError
-from models import Database, Event, Import, lock, new_id
+from models import Contact, Database, Event, Import, lock, new_id
 
 ROWS_A_TRANSACTION = 100
 MAX_ERRORS = 1_000
@@ -73,6 +74,10 @@ class Options:
     wake: bool = False
     dry_run: bool = False
     tags: tuple[str, ...] = ()
+
+
+Row = tuple[Line, Person | RowError]
+"""A line and what it says, or why it says nothing usable."""
 
 
 class _Undone(Exception):
@@ -166,22 +171,31 @@ class _Job:
             report.errors = [RowError.model_validate(error) for error in row.errors]
 
     def write(self, chunk: list[Line]) -> None:
-        """One transaction for the chunk; if a row fails in the database, a savepoint for every row."""
+        """One transaction for the chunk; if the database refuses a row, once more with every row behind a savepoint."""
         now = self.clock()
-        report = self.report.model_copy(deep=True)
         read = [(line, self._read(line, now)) for line in chunk]
         try:
+            report = self._transaction(read, now, self._write_together)
+        except (PfadwerkError, RowProblem):
+            report = self._transaction(read, now, self._write_apart)
+        report.fraction = min(1.0, chunk[-1].position / max(1, self.shape.bytes))
+        self.report = report
+
+    def _transaction(
+        self, read: list[Row], now: datetime, write_rows: Callable[[Session, list[Row], datetime, ImportReport], None]
+    ) -> ImportReport:
+        report = self.report.model_copy(deep=True)
+        report.rows += len(read)
+        try:
             with self.db.write() as session:
-                self._write_rows(session, read, now, report)
-                report.rows += len(chunk)
+                write_rows(session, read, now, report)
                 self._learn(session, now)
                 if self.options.dry_run:
                     raise _Undone
                 self._move_cursor(session, report)
         except _Undone:
             pass
-        report.fraction = min(1.0, chunk[-1].position / max(1, self.shape.bytes))
-        self.report = report
+        return report
 
     def finish(self) -> None:
         self.report.state, self.report.fraction = "done", 1.0
@@ -208,67 +222,67 @@ class _Job:
             raise RowProblem("unknown_owner")
         return self.owners[said.lower()]
 
-    def _write_rows(self, session: Session, read: list[tuple[Line, Person | RowError]], now: datetime, report: ImportReport) -> None:
+    def _write_together(self, session: Session, read: list[Row], now: datetime, report: ImportReport) -> None:
+        """All rows at once; raises if one of them cannot be written."""
+        people = [person for _, person in read if isinstance(person, Person)]
+        for _, error in read:
+            if isinstance(error, RowError):
+                _fail(report, error)
+        self._write_people(session, people, now, report)
+
+    def _write_apart(self, session: Session, read: list[Row], now: datetime, report: ImportReport) -> None:
+        """Row by row, each whole or not at all."""
         for line, person in read:
-            error = person if isinstance(person, RowError) else self._write_row(session, line, person, now, report)
-            if error is None:
-                report.ok += 1
+            if isinstance(person, RowError):
+                _fail(report, person)
                 continue
-            report.failed += 1
-            if len(report.errors) < MAX_ERRORS:
-                report.errors.append(error)
+            try:
+                with session.begin_nested():
+                    self._write_people(session, [person], now, report)
+            except RowProblem as problem:
+                _fail(report, RowError(line=line.number, reason=problem.reason))
+            except PfadwerkError as error:
+                _fail(report, RowError(line=line.number, reason=error.code))
 
-    def _write_row(self, session: Session, line: Line, person: Person, now: datetime, report: ImportReport) -> RowError | None:
-        """One row behind a savepoint, so that it is written whole or not at all."""
-        try:
-            with session.begin_nested():
-                created, withheld = self._write_person(session, person, now)
-        except RowProblem as problem:
-            return RowError(line=line.number, reason=problem.reason)
-        except PfadwerkError as error:
-            return RowError(line=line.number, reason=error.code)
-        report.created += created
-        report.withheld += withheld
-        return None
-
-    def _write_person(self, session: Session, person: Person, now: datetime) -> tuple[bool, int]:
-        source = f"import:{self.file_name}"[:64]
-        found = resolve(session, person.names, now, self.options.region)
-        contact_id = found.contact_id
-        changes: list[Event | None] = [*found.events]
-        if person.fields:
-            _refuse_overflow(session, contact_id, person.fields)
-            changes.append(profile.update_fields(session, contact_id, person.fields, now, source, region=self.options.region))
-        changes += [profile.add_tag(session, contact_id, tag, now, source) for tag in (*person.tags, *self.options.tags)]
+    def _write_people(self, session: Session, people: list[Person], now: datetime, report: ImportReport) -> None:
+        resolved = [found for found in resolve_batch(session, [person.names for person in people], now, self.options.region) if found]
+        locked = lock_contacts(session, [found.contact_id for found in resolved])
+        changes: list[Event] = [event for found in resolved for event in found.events]
         withheld = 0
-        for said in person.consents:
-            if (
-                said.said_at is None
-                and said.state != "withdrawn"
-                and consent.state(session, contact_id, said.channel, said.purpose) == "withdrawn"
-            ):
-                withheld += 1
-                continue
-            changes.append(
-                consent.record_consent(
-                    session,
-                    contact_id,
-                    said.channel,
-                    said.purpose,
-                    said.state,
-                    now,
-                    source=said.source or self.options.source or f"import:{self.file_name}",
-                    said_at=said.said_at,
-                    wording=said.wording,
-                    proof={"import": self.report.id, "dated": said.said_at is not None},
-                )
-            )
-        if not self.options.wake:
-            for event in changes:
-                if event is not None:
-                    event.backfill, event.routed = True, True
+        for person, found in zip(people, resolved, strict=True):
+            withheld += self._write_person(session, locked[found.contact_id], person, now, changes)
+        if changes and not self.options.wake:
+            session.execute(update(Event).where(col(Event.id).in_([event.id for event in changes])).values(backfill=True, routed=True))
+        report.ok += len(people)
+        report.created += sum(found.created for found in resolved)
+        report.withheld += withheld
+
+    def _write_person(self, session: Session, contact: Contact, person: Person, now: datetime, changes: list[Event]) -> int:
+        """Writes one row and adds its events to `changes`; returns how many grants were withheld."""
+        source = f"import:{self.file_name}"[:64]
+        if person.fields:
+            _refuse_overflow(contact, person.fields)
+        made = [profile.update_fields(session, contact, person.fields, now, source, region=self.options.region)]
+        made += [profile.add_tag(session, contact, tag, now, source) for tag in (*person.tags, *self.options.tags)]
+        recorded = [said for said in person.consents if not _would_undo(session, contact.id, said)]
+        made += [self._record(session, contact, said, now) for said in recorded]
+        changes += [event for event in made if event is not None]
         self.learned |= person.fields
-        return found.created, withheld
+        return len(person.consents) - len(recorded)
+
+    def _record(self, session: Session, contact: Contact, said: Said, now: datetime) -> Event | None:
+        return consent.record_consent(
+            session,
+            contact,
+            said.channel,
+            said.purpose,
+            said.state,
+            now,
+            source=said.source or self.options.source or f"import:{self.file_name}",
+            said_at=said.said_at,
+            wording=said.wording,
+            proof={"import": self.report.id, "dated": said.said_at is not None},
+        )
 
     def _learn(self, session: Session, now: datetime) -> None:
         """Tells the catalogue what fields there are now."""
@@ -302,9 +316,21 @@ class _Job:
         return next((row for row in running if row.mapping == self._identity()), None)
 
 
-def _refuse_overflow(session: Session, contact_id: str, fields: Mapping[str, Any]) -> None:
+def _fail(report: ImportReport, error: RowError) -> None:
+    report.failed += 1
+    if len(report.errors) < MAX_ERRORS:
+        report.errors.append(error)
+
+
+def _would_undo(session: Session, contact_id: str, said: Said) -> bool:
+    """Whether a grant that names no date would take back a withdrawal: imported consent is never stronger than its evidence."""
+    undated = said.said_at is None and said.state != "withdrawn"
+    return undated and consent.state(session, contact_id, said.channel, said.purpose) == "withdrawn"
+
+
+def _refuse_overflow(contact: Contact, fields: Mapping[str, Any]) -> None:
     free = {name: value for name, value in fields.items() if name not in profile.COLUMNS}
-    if refused := profile.written(lock_contact(session, contact_id).attributes, free)[1]:
+    if refused := profile.written(contact.attributes, free)[1]:
         raise RowProblem(next(iter(refused.values())))
 
 

@@ -14,16 +14,20 @@ from journeys.errors import NotFound
 from models import Contact, lock
 
 
-def lock_contact(session: Session, contact_id: str) -> Contact:
-    """The contact, locked and fresh from the database. Idempotent within a transaction.
+def lock_contact(session: Session, contact: str | Contact) -> Contact:
+    """The contact of this id, locked and fresh from the database. Idempotent within a transaction.
+
+    A `Contact` given instead of an id is one that the caller has locked in this transaction; it is returned as it is, without a statement.
 
     Raises:
         NotFound: there is no such contact (a merged or erased one still has its row).
     """
-    found = lock_contacts(session, [contact_id])
+    if isinstance(contact, Contact):
+        return contact
+    found = lock_contacts(session, [contact])
     if not found:
-        raise NotFound("There is no such contact.", contact_id=contact_id)
-    return found[contact_id]
+        raise NotFound("There is no such contact.", contact_id=contact)
+    return found[contact]
 
 
 def lock_contacts(session: Session, contact_ids: Iterable[str]) -> dict[str, Contact]:

@@ -75,7 +75,7 @@ def check_fields(fields: Mapping[str, object], region: str | None = None) -> Che
 
 def update_fields(
     session: Session,
-    contact_id: str,
+    contact: str | Contact,
     fields: Mapping[str, object],
     now: datetime,
     source: str,
@@ -84,6 +84,7 @@ def update_fields(
 ) -> Event | None:
     """Writes contact fields: the known columns, and everything else as attributes (a dot in a name descends). None clears a field.
 
+    `contact`: its id, or the row itself if the caller has locked it (so in every function of this room).
     A new e-mail address or phone number also becomes a name of the contact, unless another contact is known by it.
 
     Returns the event `Contact Changed` {fields: [paths, see `changed_paths`], refused?: {name: reason}}, None if nothing changed.
@@ -92,7 +93,7 @@ def update_fields(
         NotFound: no such contact.
     """
     checked = check_fields(fields, region)
-    contact = lock_contact(session, contact_id)
+    contact = lock_contact(session, contact)
     columns = {name: value for name, value in checked.values.items() if name in COLUMNS}
     free = {name: value for name, value in checked.values.items() if name not in COLUMNS}
     attributes, too_much = written(contact.attributes, free)
@@ -107,14 +108,14 @@ def update_fields(
     _touch(session, contact, now)
     for kind in ("email", "phone"):
         if kind in changed and columns[kind] is not None:
-            _claim(session, contact_id, kind, columns[kind], now)
+            _claim(session, contact.id, kind, columns[kind], now)
     properties: dict[str, Any] = {"fields": changed + paths}
     if refused := {**checked.refused, **too_much}:
         properties["refused"] = dict(list(refused.items())[:20])
-    return append_event(session, contact_id, "system", "Contact Changed", properties, now, source=source, hops=hops)
+    return append_event(session, contact.id, "system", "Contact Changed", properties, now, source=source, hops=hops)
 
 
-def add_tag(session: Session, contact_id: str, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
+def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
     """Tags the contact; returns `Contact Changed` {fields: [], tags_added}, None if it had the tag.
 
     Raises:
@@ -123,30 +124,25 @@ def add_tag(session: Session, contact_id: str, tag: str, now: datetime, source: 
         NotFound: no such contact.
     """
     tag = _tag(tag)
-    contact = lock_contact(session, contact_id)
-    if session.get(Tag, (contact_id, tag)) is not None:
+    contact = lock_contact(session, contact)
+    present = tags(session, contact.id)
+    if tag in present:
         return None
-    if len(tags(session, contact_id)) >= MAX_TAGS:
+    if len(present) >= MAX_TAGS:
         raise TooLarge(f"A contact has at most {MAX_TAGS} tags.")
-    session.add(Tag(contact_id=contact_id, tag=tag, added_at=now))
-    _touch(session, contact, now)
-    return append_event(
-        session, contact_id, "system", "Contact Changed", {"fields": [], "tags_added": [tag]}, now, source=source, hops=hops
-    )
+    session.add(Tag(contact_id=contact.id, tag=tag, added_at=now))
+    return _tags_changed(session, contact, {"tags_added": [tag]}, now, source, hops)
 
 
-def remove_tag(session: Session, contact_id: str, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
+def remove_tag(session: Session, contact: str | Contact, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
     """Takes a tag away; returns `Contact Changed` {fields: [], tags_removed}, None if the contact did not have it."""
     tag = _tag(tag)
-    contact = lock_contact(session, contact_id)
-    row = session.get(Tag, (contact_id, tag))
+    contact = lock_contact(session, contact)
+    row = session.get(Tag, (contact.id, tag))
     if row is None:
         return None
     session.delete(row)
-    _touch(session, contact, now)
-    return append_event(
-        session, contact_id, "system", "Contact Changed", {"fields": [], "tags_removed": [tag]}, now, source=source, hops=hops
-    )
+    return _tags_changed(session, contact, {"tags_removed": [tag]}, now, source, hops)
 
 
 def tags(session: Session, contact_id: str) -> list[str]:
@@ -154,9 +150,16 @@ def tags(session: Session, contact_id: str) -> list[str]:
     return sorted(session.scalars(select(Tag.tag).where(Tag.contact_id == contact_id)))
 
 
-def set_owner(session: Session, contact_id: str, owner: str | None, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
+def set_owner(
+    session: Session, contact: str | Contact, owner: str | None, now: datetime, source: str = "system", hops: int = 0
+) -> Event | None:
     """Gives the contact to a member of the team (None: to nobody); returns `Contact Changed` {fields: ["owner"]}."""
-    return update_fields(session, contact_id, {"owner": owner}, now, source, hops)
+    return update_fields(session, contact, {"owner": owner}, now, source, hops)
+
+
+def _tags_changed(session: Session, contact: Contact, change: dict[str, list[str]], now: datetime, source: str, hops: int) -> Event:
+    _touch(session, contact, now)
+    return append_event(session, contact.id, "system", "Contact Changed", {"fields": [], **change}, now, source=source, hops=hops)
 
 
 class _Refused(Exception):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from crm.events import append_event
 from crm.locks import lock_contact
 from journeys.errors import Invalid
-from models import Event, Score, ScoreChange
+from models import Contact, Event, Score, ScoreChange
 
 MAX_SCORE = 1_000_000.0
 """Scores stay within ± this."""
@@ -21,7 +21,7 @@ MAX_SCORE = 1_000_000.0
 
 def change_score(
     session: Session,
-    contact_id: str,
+    contact: str | Contact,
     group: str,
     points: float,
     absolute: bool,
@@ -42,7 +42,7 @@ def change_score(
         raise Invalid("Expected a finite number of points.")
     if not 0 < len(group) <= 64:
         raise Invalid("Expected the name of a score group with 1 to 64 characters.")
-    lock_contact(session, contact_id)
+    contact_id = lock_contact(session, contact).id
     row = session.get(Score, (contact_id, group)) or Score(contact_id=contact_id, score_group=group, value=0.0, changed_at=now)
     before = row.value
     after = max(-MAX_SCORE, min(MAX_SCORE, points if absolute else before + points))

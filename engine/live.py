@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crm.calendar import Calendars
 from crm.freshness import freshness
 from crm.sql import table
 from engine.advance import exit_topics
@@ -73,6 +74,7 @@ class Engine:
     effect_timeout_seconds: float = 15.0
     effect_timeouts: Mapping[str, float] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
+    calendars: Calendars = field(default_factory=Calendars)
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
 

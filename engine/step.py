@@ -136,7 +136,7 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
 def _advance(engine: Engine, session: Session, row: Row[Any], as_of: datetime, performed: Performed | None) -> Advanced:
     received = take_inbox(session, row.id)
     run = run_info(engine, session, row)
-    facts = SqlFacts(session, row.contact_id, run, as_of=as_of)
+    facts = SqlFacts(session, row.contact_id, run, as_of=as_of, calendars=engine.calendars)
     return advance(engine.program(session, row.version_id), facts, State.from_json(row.state), run, as_of, received, performed)
 
 

@@ -48,10 +48,7 @@ def load(visit: Visit) -> Data:
             timeline(session, contact.id, before=visit.query.get("before"), **kinds),
             names_of(session, contact.id),
             list(session.scalars(select(Tag.tag).where(Tag.contact_id == contact.id).order_by(Tag.tag))),
-            {
-                group: value
-                for group, value in session.execute(select(Score.score_group, Score.value).where(Score.contact_id == contact.id))
-            },
+            dict(session.execute(select(Score.score_group, Score.value).where(Score.contact_id == contact.id)).all()),
             list(session.scalars(select(ConsentState).where(ConsentState.contact_id == contact.id))),
             list_runs(session, RunFilter(contact_id=contact.id, status="open", limit=20)),
             {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},

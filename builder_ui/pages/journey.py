@@ -96,7 +96,7 @@ def _waiting(session: Any, journey_id: str) -> dict[str, int]:
     rows = session.execute(
         select(Run.node, func.count()).where(Run.journey_id == journey_id, col(Run.ended_at).is_(None)).group_by(col(Run.node))
     )
-    return {node: number for node, number in rows}
+    return dict(rows.all())
 
 
 def stamp(visit: Visit) -> object:

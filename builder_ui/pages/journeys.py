@@ -49,9 +49,7 @@ def load(visit: Visit) -> Data:
         fits = [col(Journey.archived_at).is_(None)]
         if text:
             fits.append(or_(col(Journey.name).icontains(text, autoescape=True), col(Journey.key).icontains(text, autoescape=True)))
-        by_state = {
-            name: number for name, number in session.execute(select(Journey.state, func.count()).where(*fits).group_by(Journey.state))
-        }
+        by_state = dict(session.execute(select(Journey.state, func.count()).where(*fits).group_by(Journey.state)).all())
         if state:
             fits.append(col(Journey.state) == state)
         found = session.scalars(select(Journey).where(*fits).order_by(col(Journey.name), col(Journey.id)).limit(MOST)).all()

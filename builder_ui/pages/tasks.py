@@ -9,7 +9,7 @@ from typing import Any
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import TASKS
+from builder_ui.permits import SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import TASK_STATES
 from crm import tasks
@@ -116,16 +116,16 @@ def due(visit: Visit, task: Task) -> Element:
 
 
 def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
-    if not visit.may(TASKS) or task.state not in tasks.OPEN:
+    if not visit.may(SELLERS) or task.state not in tasks.OPEN:
         return []
     speech = visit.speech
-    ways = [(outcome, acts.act(TASKS, finishing(task.id, outcome, acts), "The task is done.")) for outcome in task.outcomes]
+    ways = [(outcome, acts.act(SELLERS, finishing(task.id, outcome, acts), "The task is done.")) for outcome in task.outcomes]
     others = [
-        (member.name, acts.act(TASKS, handing(task.id, member.id), "The task was handed on."))
+        (member.name, acts.act(SELLERS, handing(task.id, member.id), "The task was handed on."))
         for member in data.members
         if member.id != task.owner
     ]
-    take = parts.button(speech("Take"), acts.act(TASKS, taking(task.id), "The task is yours."), "hand", "main")
+    take = parts.button(speech("Take"), acts.act(SELLERS, taking(task.id), "The task is yours."), "hand", "main")
     return [
         take if task.state == "open" else None,
         parts.choose(speech("Finish"), speech("How did it end?"), ways, "check", note_field(visit, task, acts)),

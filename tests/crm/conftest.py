@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
+from sqlmodel import SQLModel
 
 from models import Contact, Database, Journey, Run, Version
 
@@ -19,11 +22,32 @@ def now() -> datetime:
     return NOW
 
 
-@pytest.fixture
-def session(db: Database) -> Iterator[Session]:
-    """One write transaction for the whole test."""
-    with db.write() as session:
+@pytest.fixture(scope="session")
+def shared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('crm') / 'shared.db'}")) as database:
+        SQLModel.metadata.create_all(database.engine)
+        yield database
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_url: str) -> Iterator[Database]:
+    server = create_engine(f"{postgres_url}/postgres".replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("CREATE DATABASE crm_shared"))
+    server.dispose()
+    with closing(Database(f"{postgres_url}/crm_shared")) as database:
+        SQLModel.metadata.create_all(database.engine)
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """One write transaction for the whole test, on both kinds; nothing of it stays (a fresh database per test would cost more than the test)."""
+    database: Database = request.getfixturevalue(f"shared_{request.param}")
+    connection = database.engine.connect().execution_options(pfadwerk_write=True)
+    with connection, Session(connection, expire_on_commit=False) as session, connection.begin() as transaction:
         yield session
+        transaction.rollback()
 
 
 @pytest.fixture

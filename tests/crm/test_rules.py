@@ -13,7 +13,7 @@ from sqlalchemy import not_, select
 from sqlalchemy.orm import Session
 
 from crm import rules as sql
-from crm.facts import SqlFacts, load_calendar
+from crm.facts import SqlFacts
 from crm.sql import table
 from journeys.errors import Invalid, NotFound
 from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
@@ -349,8 +349,3 @@ def test_owners_and_working_hours_come_from_the_workspace(db: Database) -> None:
         assert facts.calendar().zone == "Europe/Vienna"
         assert list(facts.calendar().hours) == [0]
         assert facts.calendar().days_off == {"2026-12-25"}
-
-
-def test_working_hours_have_a_default(db: Database) -> None:
-    with db.read() as session:
-        assert sorted(load_calendar(session).hours) == [0, 1, 2, 3, 4]

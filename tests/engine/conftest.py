@@ -181,6 +181,16 @@ class World:
 
 @pytest.fixture
 def world(db: Database) -> World:
+    return build(db)
+
+
+@pytest.fixture
+def sqlite_world(sqlite_db: Database) -> World:
+    """For what does not depend on the kind of database."""
+    return build(sqlite_db)
+
+
+def build(db: Database) -> World:
     engine = Engine(db, Clock(), Palette.built_in(), (b"k" * 32,))
     performer = Counting()
     with db.write() as session:

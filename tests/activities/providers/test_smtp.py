@@ -5,14 +5,21 @@ from __future__ import annotations
 import email
 import email.policy
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from activities.providers import AddressDead, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
 from activities.providers.smtp import Smtp, SmtpServer, sort
@@ -170,6 +177,49 @@ def test_login(unused_port_handler: Handler) -> None:
 @pytest.fixture
 def unused_port_handler() -> Handler:
     return Handler()
+
+
+def _certificate(folder: Path) -> Path:
+    """A key and its self-signed certificate for 127.0.0.1, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "server.pem"
+    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def test_encryption_is_kept_to(unused_port_handler: Handler, tmp_path: Path) -> None:
+    file = _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    controller = Server(unused_port_handler, hostname="127.0.0.1", port=0, tls_context=context, require_starttls=True)
+    controller.start()
+    try:
+        with pytest.raises(SenderStopped) as caught:
+            Smtp(SmtpServer("127.0.0.1", controller.port, tls="starttls")).send(outgoing())
+        assert caught.value.code == "smtp_certificate"
+        with pytest.raises(SenderStopped):
+            Smtp(SmtpServer("127.0.0.1", controller.port, tls="none")).send(outgoing())
+        trusting = ssl.create_default_context(cafile=str(file))
+        provider = Smtp(SmtpServer("127.0.0.1", controller.port, tls="starttls", context=trusting))
+        provider.send(outgoing())
+        provider.close()
+    finally:
+        controller.stop()
+    assert len(unused_port_handler.mails) == 1
 
 
 # --- a server that breaks off -------------------------------------------------------------------------------------

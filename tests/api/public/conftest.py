@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,13 @@ from models import Body, Contact, Message, new_id
 from settings import Settings
 
 SHOP = "https://shop.example/p/1?a=1&b=2"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver", public_requests_per_minute=30
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,349 @@
+"""A town to look at: the gallery's journeys published, people led through them by the real engine into the real outbox, and the real app.
+
+Only Temporal is absent: `Town.walk` plays the workflow of a run and jumps from wait to wait.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from activities import templates
+from activities.addresses import Guard
+from activities.effect import Effects, perform
+from activities.messages import House as Sender
+from activities.messages import MessagePerformer
+from activities.outward import TeamPerformer
+from activities.providers.outbox import Outbox
+from activities.tracking import Fetch, Tracking, record_open
+from api.app import create_app
+from api.login import mint_link
+from crm import settings as workspace
+from crm.consent import record_consent
+from crm.events import append_event
+from crm.identity import resolve
+from crm.profile import add_tag, update_fields
+from crm.scores import change_score
+from crm.team import add_member, put_rotation
+from engine import publish
+from engine.clock import Clock
+from engine.live import Engine
+from engine.router import route
+from engine.state import Instruction
+from engine.step import step
+from engine.wakeups import Wakeups
+from journeys.nodes import Palette
+from journeys.templates import gallery
+from models import Database, Journey, Message, Run
+from settings import Settings
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
+    from fastapi.testclient import TestClient
+
+TEAM = (("Alex Admin", "admin"), ("Mara Marti", "marketer"), ("Sven Sutter", "sales"), ("Vito Viewer", "viewer"))
+READER = Fetch(user_agent="Thunderbird")
+
+
+@dataclass
+class Woken:
+    """Stands where Temporal stands."""
+
+    wakeups: Wakeups = field(default_factory=Wakeups)
+
+    async def wake(self, wakeups: Wakeups) -> None:
+        self.wakeups.add(wakeups)
+
+
+@dataclass
+class Town:
+    """`now` is the time of the story; it begins some days before the real one."""
+
+    engine: Engine
+    effects: Effects
+    now: datetime
+    people: dict[str, str] = field(default_factory=dict)
+    """First name -> contact id."""
+    members: dict[str, str] = field(default_factory=dict)
+    """Role -> member id."""
+
+    @property
+    def db(self) -> Database:
+        return self.engine.db
+
+    def person(self, first: str, last: str, **fields: Any) -> str:
+        """Somebody who allowed marketing by e-mail."""
+        with self.db.write() as session:
+            id = resolve(session, [("user_id", first.lower()), ("email", f"{first.lower()}@mail.example.org")], self.now).contact_id
+            update_fields(session, id, {"first_name": first, "last_name": last, "locale": "de-CH", **fields}, self.now, "test")
+            record_consent(session, id, "email", "marketing", "granted", self.now, source="test", wording="Ja, gern.")
+            self.people[first] = id
+            return id
+
+    def happens(self, first: str, name: str, properties: Mapping[str, Any] | None = None) -> list[str]:
+        """An event arrives; returns the runs it started."""
+        with self.db.write() as session:
+            event = append_event(session, self.people[first], "track", name, properties or {}, self.now, source="test", routed=True)
+            return list(route(self.engine, session, [event], self.now).starts)
+
+    def walk(self, run_id: str, until: datetime) -> Instruction:
+        """Plays the run's workflow up to `until`, or to its end."""
+        with self.db.read() as session:
+            instruction: Instruction = session.get_one(Run, run_id).instruction
+        for _ in range(1_000):
+            if instruction["op"] == "end":
+                return instruction
+            if instruction["op"] == "wait":
+                wakes = datetime.fromisoformat(instruction["until"]) if instruction["until"] else None
+                if wakes is None or wakes > until:
+                    self.now = max(self.now, until)
+                    return instruction
+                self.now = max(self.now, wakes)
+            call = instruction.get("then")
+            if call is not None:
+                instruction = perform(self.effects, call["activity"], run_id, instruction["step"], self.now).instruction
+            else:
+                instruction = step(self.engine, run_id, instruction["step"], self.now).instruction
+        raise AssertionError("the run does not end")
+
+    def reads(self, run_id: str, node: str, after: timedelta = timedelta(hours=3)) -> None:
+        """The recipient opens the message of a step."""
+        with self.db.write() as session:
+            message = session.scalars(select(Message).where(Message.run_id == run_id, Message.node == node)).one()
+            assert message.sent_at is not None
+            event = record_open(session, message.id, READER, message.sent_at + after)
+            assert event is not None
+            route(self.engine, session, [event], message.sent_at + after)
+
+    def journey(self, key: str) -> Journey:
+        with self.db.read() as session:
+            return publish.get_journey(session, key)
+
+    def run_of(self, first: str) -> str:
+        with self.db.read() as session:
+            return session.scalars(select(Run.id).where(Run.contact_id == self.people[first]).order_by(Run.id)).all()[-1]
+
+
+BROKEN: dict[str, Any] = {
+    "spec": 1,
+    "key": "birthday",
+    "name": "Birthday greeting",
+    "description": "A voucher on the day, and a reminder when it was not used.",
+    "entry": {"triggers": [{"type": "date", "field": "birthday", "at": "09:00", "yearly": True}, {"type": "manual"}]},
+    "start": "voucher",
+    "nodes": {
+        "voucher": {"kind": "call_webhook", "name": "Make a voucher", "url": "https://vouchers.example.org/new"},
+        "end": {"kind": "exit"},
+    },
+    "edges": [{"from": "voucher", "outlet": "ok", "to": "end"}, {"from": "voucher", "outlet": "failed", "to": "end"}],
+}
+
+
+def build_town(engine: Engine, settings: Settings) -> Town:
+    """The people and what happened to them until now."""
+    start = engine.clock.now() - timedelta(days=6)
+    town = Town(engine, None, start)  # type: ignore[arg-type]
+    keys = settings.signing_keys()
+    sender = Sender(Tracking(keys, settings.public_url), tuple(keys.values()), "Pfadwerk <hello@example.org>")
+    outbox = Outbox(engine.db, lambda: town.now)
+    performers = {"email": MessagePerformer(sender, outbox, "email"), "team": TeamPerformer(sender, outbox, Guard.allowing(()))}
+    town.effects = Effects(engine, performers)
+    for entry in gallery():
+        for mail in entry.mails:
+            templates.save(
+                engine.db, mail.key, mail.variants, name=mail.name, kind=mail.kind, message_class=mail.message_class, actor="test", now=start  # type: ignore[arg-type]
+            )
+    with engine.db.write() as session:
+        for name, role in TEAM:
+            email = f"{name.split()[0].lower()}@example.com"
+            town.members[role] = add_member(session, name, email, role, start, locale="de" if role == "sales" else "en").id
+        put_rotation(session, "sales", [town.members["sales"]], "Sales")
+        workspace.put(session, "sender", {"name": "Pfadwerk Demo", "email": "hello@example.org", "postal_address": "Musterweg 1, Zürich"}, "test", start)
+        workspace.put(session, "quiet_hours", {"enabled": False}, "test", start)
+        workspace.put(session, "frequency_caps", {"caps": []}, "test", start)
+        for document in [*(entry.document for entry in gallery()), BROKEN]:
+            settings_of = {name: value for name, value in document.get("settings", {}).items() if name != "quiet_hours"}
+            journey = publish.create_journey(session, {**document, "settings": settings_of}, "test", start)
+            if document is not BROKEN:
+                publish.publish(engine, session, journey.id, "test", "", start)
+        publish.publish(engine, session, "birthday", "test", "", start)
+        publish.create_journey(session, {**BROKEN, "key": "survey", "name": "Survey after a purchase"}, "test", start)
+    return town
+
+
+def tell(town: Town) -> None:
+    """Six days in the life of the town."""
+    start, present = town.now, town.engine.clock.now()
+    for hours, (first, last, product) in enumerate(
+        (("Anna", "Meier", "Rucksack"), ("Ben", "Huber", "Zelt"), ("Carla", "Rossi", "Kocher"), ("Emma", "Wright", "Boots"), ("Ivan", "Novak", "Karte"))
+    ):
+        town.now = start + timedelta(hours=hours)
+        town.person(first, last, timezone="Europe/Zurich", lifecycle_stage="lead")
+        [run] = town.happens(first, "Signed Up", {"plan": "trial", "product": product})
+        town.walk(run, town.now)
+    for first in ("Anna", "Ben"):
+        town.reads(town.run_of(first), "hello")
+    for first in ("Anna", "Ben", "Carla", "Emma"):
+        town.walk(town.run_of(first), present)
+    town.now = present - timedelta(hours=5)
+    town.happens("Anna", "Signed Up")
+    _carts(town, present)
+    _sales(town, present)
+    _stuck(town, present)
+
+
+def _carts(town: Town, present: datetime) -> None:
+    for first, value, hours in (("Felix", 89.0, 30), ("Grace", 24.5, 30), ("Hannah", 240.0, 1)):
+        town.now = present - timedelta(hours=hours, minutes=20)
+        town.person(first, "Baumann" if first == "Felix" else "Hill", timezone="Europe/Zurich")
+        [run] = town.happens(first, "Checkout Started", {"cart_id": f"c-{first.lower()}", "value": value, "currency": "CHF"})
+        town.walk(run, present)
+    town.now = present - timedelta(minutes=10)
+    town.happens("Felix", "Order Completed", {"order_id": "o-1", "cart_id": "c-felix", "total": 89.0})
+    town.walk(town.run_of("Felix"), present)
+    with town.db.write() as session:
+        add_tag(session, town.people["Felix"], "vip", town.now, "test")
+
+
+def _sales(town: Town, present: datetime) -> None:
+    for first, last, days in (("Julia", "Frei", 2), ("Karim", "Aziz", 0)):
+        town.now = present - timedelta(days=days, minutes=5)
+        id = town.person(first, last, lifecycle_stage="lead")
+        with town.db.write() as session:
+            event = change_score(session, id, "engagement", 85, True, "test", town.now, source="test")
+            assert event is not None
+            [run] = route(town.engine, session, [event], town.now).starts
+        town.walk(run, town.now)
+
+
+def _stuck(town: Town, present: datetime) -> None:
+    """Two runs of a step that nobody serves, as after a mistake in a custom step."""
+    from engine.enrol import Entered, enrol
+    from engine.step import halt, lock_run
+
+    for first in ("Nina", "Oliver"):
+        town.now = present - timedelta(hours=4)
+        id = town.person(first, "Weber" if first == "Nina" else "Stone")
+        with town.db.write() as session:
+            entered = enrol(town.engine, session, town.engine.index(session).by_key["birthday"], id, town.now, data={})
+            assert isinstance(entered, Entered)
+            halt(session, lock_run(session, entered.run_id), town.now, "stuck", "KeyError", "KeyError in loyalty.py:41 (points)")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver")
+
+
+@pytest.fixture
+def engine(sqlite_db: Database, settings: Settings) -> Engine:
+    return Engine(sqlite_db, Clock(), Palette.built_in(), tuple(settings.signing_keys().values()))
+
+
+@pytest.fixture
+def town(engine: Engine, settings: Settings) -> Town:
+    town = build_town(engine, settings)
+    tell(town)
+    return town
+
+
+@pytest.fixture
+def woken() -> Woken:
+    return Woken()
+
+
+@pytest.fixture
+def app(settings: Settings, engine: Engine, woken: Woken) -> FastAPI:
+    return create_app(settings, engine, waker=woken)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield client
+
+
+LogIn = Callable[[str], TestClient]
+
+
+@pytest.fixture
+def log_in(client: TestClient, town: Town) -> LogIn:
+    """Logs the client in as the member of a role, the way a person does: by a link."""
+
+    def log_in(role: str) -> TestClient:
+        link = mint_link(town.db, town.engine.clock.now(), "http://testserver", town.members[role])
+        assert client.post(link, headers={"origin": "http://testserver"}).status_code == 303
+        return client
+
+    return log_in
+
+
+@dataclass
+class Open:
+    """A page as a browser has it: what was drawn last, and a way to press what is on it."""
+
+    socket: Any
+    model: Any
+
+    @property
+    def text(self) -> str:
+        return " ".join(_texts(self.model))
+
+    def button(self, text: str) -> str:
+        """The target of a button, by its words."""
+        found = [node for node in _nodes(self.model) if node.get("eventHandlers") and text in " ".join(_texts(node))]
+        assert found, f"no button {text!r} on: {self.text[:500]}"
+        return str(found[-1]["eventHandlers"]["onClick"]["target"])
+
+    def press(self, text: str) -> None:
+        """Presses a button and waits for the next drawing that says something else."""
+        self.send({"type": "layout-event", "target": self.button(text), "data": [{}]})
+        self.see()
+
+    def send(self, message: Any) -> None:
+        self.socket.send_json(message)
+
+    def see(self) -> None:
+        self.model = self.socket.receive_json()["model"]
+
+
+def _nodes(model: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(model, dict):
+        yield model
+        for child in model.get("children", ()):
+            yield from _nodes(child)
+
+
+def _texts(model: Any) -> Iterator[str]:
+    if isinstance(model, str):
+        yield model
+    elif isinstance(model, dict):
+        for child in model.get("children", ()):
+            yield from _texts(child)
+
+
+Opener = Callable[[TestClient, str], AbstractContextManager[Open]]
+
+
+@pytest.fixture
+def opened() -> Opener:
+    """Opens a page the way ReactPy's client does."""
+
+    @contextmanager
+    def opened(client: TestClient, path: str) -> Iterator[Open]:
+        with client.websocket_connect(f"/_reactpy/stream{path}", headers={"origin": "http://testserver", "host": "testserver"}) as socket:
+            page = Open(socket, None)
+            page.see()
+            yield page
+
+    return opened
+

@@ -1,0 +1,213 @@
+"""Everything a journey needs, as processes of their own that can be killed at any instant, and two receivers that never die."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from activities.ledger import messages
+from api.keys import add_key
+from commands import servers
+from commands.process import Process, Program, last_lines, python
+from engine.step import runs
+from models import Database
+from settings import Settings
+
+HERE = Path(__file__).parent
+NAMESPACE = "pfadwerk"
+MORTAL = ("worker", "web", "temporal", "redis")
+
+
+class House:
+    """Starts everything on free ports in `folder`; what is down is started again by `look_after`, which the test calls often."""
+
+    def __init__(self, folder: Path, database_url: str, seed: int) -> None:
+        self.folder = folder
+        self.ports = {name: servers.free_port() for name in ("temporal", "redis", "web", "smtp", "http")}
+        self.settings = Settings(
+            home=folder,
+            database_url=database_url,
+            temporal_address=f"127.0.0.1:{self.ports['temporal']}",
+            redis_url=f"redis://127.0.0.1:{self.ports['redis']}/0",
+            port=self.ports["web"],
+            channels={"email": {"provider": "smtp"}, "sms": {"provider": "http_fake"}},
+            smtp_host="127.0.0.1",
+            smtp_port=self.ports["smtp"],
+            smtp_tls="none",
+            smtp_timeout_seconds=2.0,
+            keeper_interval="PT1S",
+            secret_key="k1:" + "k" * 40,
+            log_level="warning",
+        )
+        self.db = Database(database_url, pool_size=5)
+        with self.db.write() as session:
+            self.write_key = add_key(session, "write", "Shop", self.settings_now())[1]
+        self.random = random.Random(seed)
+        self.kills: Counter[str] = Counter()
+        self.in_flight = 0
+        self._programs = {name: make(seed) for name, make in self._makers().items()}
+        self._processes: dict[str, Process] = {}
+        self._due: dict[str, float] = {}
+
+    @staticmethod
+    def settings_now() -> Any:
+        from datetime import UTC, datetime
+
+        return datetime.now(UTC)
+
+    def _makers(self) -> dict[str, Callable[[int], Program]]:
+        environment = {
+            **self.settings.environment(),
+            "PFADWERK_TEST_LOOKUP_PORT": str(self.ports["http"]),
+            "PYTHONPATH": str(HERE.parents[1]),
+        }
+        return {
+            "smtp": lambda seed: self._receiver("smtp", seed),
+            "http": lambda seed: self._receiver("http", seed),
+            "redis": lambda _: servers.redis_program(self._home("redis"), self.ports["redis"], binary=servers.redis_binary()),
+            "temporal": lambda _: servers.temporal_program(
+                self._home("temporal"), self.ports["temporal"], namespaces=[NAMESPACE], binary=servers.temporal_binary()
+            ),
+            "worker": lambda _: Program("worker", python(str(HERE / "lookup_worker.py")), environment=environment),
+            "web": lambda _: Program(
+                "web", python("-m", "cli", "api"), environment=environment, is_ready=lambda: not servers.is_free(self.ports["web"])
+            ),
+        }
+
+    def _home(self, name: str) -> Path:
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        return self.folder / name
+
+    def _receiver(self, kind: str, seed: int) -> Program:
+        port = self.ports[kind]
+        command = python(str(HERE / "receivers.py"), kind, str(port), str(self.folder / f"{kind}.received"), str(seed))
+        return Program(kind, command, is_ready=lambda: not servers.is_free(port))
+
+    # --- living and dying ---
+
+    def start(self) -> None:
+        for name in self._programs:
+            self._start(name)
+            self._processes[name].wait_ready(60)
+
+    def _start(self, name: str) -> None:
+        self._processes[name] = Process(self._programs[name], self.folder / f"{name}.log")
+
+    def kill(self, name: str, back_after: float) -> None:
+        """SIGKILL now, a new start after so many seconds. Sends that the worker was at are counted."""
+        self._processes[name].kill()
+        self.kills[name] += 1
+        self._due[name] = time.monotonic() + back_after
+        if name == "worker":
+            self.in_flight += self._claimed()
+
+    def look_after(self) -> None:
+        """Starts what is due, and what ended by itself (a worker does, where no Temporal answers)."""
+        for name in MORTAL:
+            if name not in self._due and not self._processes[name].is_alive():
+                self._due[name] = time.monotonic() + 0.3
+            if name in self._due and time.monotonic() >= self._due[name]:
+                del self._due[name]
+                self._start(name)
+
+    def is_up(self, name: str) -> bool:
+        return name not in self._due and self._processes[name].is_alive()
+
+    def lose_temporal(self) -> None:
+        """Kills the server and removes all it knew; an empty one with the same name starts in its place."""
+        self._processes["temporal"].kill()
+        for file in self._home("temporal").glob("temporal.db*"):
+            file.unlink()
+        self._start("temporal")
+        self._processes["temporal"].wait_ready(60)
+
+    def stop(self) -> None:
+        for name in ("web", "worker", "temporal", "redis", "smtp", "http"):
+            if name in self._processes:
+                self._processes[name].kill()
+        self.db.close()
+
+    def last_words(self) -> str:
+        return "\n".join(f"{name}:\n{last_lines(self.folder / f'{name}.log', 30)}" for name in ("worker", "web", "temporal"))
+
+    # --- counting ---
+
+    def _claimed(self) -> int:
+        with self.db.read() as session:
+            return session.execute(select(func.count()).where(messages.c.status == "claimed")).scalar_one()
+
+    def count_runs(self, *, only_open: bool = False) -> int:
+        with self.db.read() as session:
+            found = select(func.count()).select_from(runs)
+            return session.execute(found.where(runs.c.ended_at.is_(None)) if only_open else found).scalar_one()
+
+    def received(self, what: str = "got") -> Counter[str]:
+        """What the two receivers wrote down; keys as the ledger writes them."""
+        count: Counter[str] = Counter()
+        for name in ("smtp", "http"):
+            file = self.folder / f"{name}.received"
+            for line in file.read_text().splitlines() if file.exists() else ():
+                kind, key = line.split(" ", 1)
+                if kind == what:
+                    count[key.replace(".", ":")] += 1
+        return count
+
+
+@dataclass
+class Shop:
+    """Sends events through the tracking door, as client libraries do: with message ids, again and again until the door says yes."""
+
+    port: int
+    write_key: str
+    acknowledged: set[str] = field(default_factory=set)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _gave_up: threading.Event = field(default_factory=threading.Event)
+
+    def plan(self, at: float, batch: list[dict[str, Any]]) -> None:
+        """Sends `batch` at the monotonic instant `at`, from a thread of its own."""
+        thread = threading.Thread(target=self._send, args=(at, batch), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def is_done(self) -> bool:
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def give_up(self) -> None:
+        self._gave_up.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _send(self, at: float, batch: list[dict[str, Any]]) -> None:
+        self._gave_up.wait(max(0.0, at - time.monotonic()))
+        while not self._gave_up.is_set():
+            if self._post(batch):
+                self.acknowledged.update(call["messageId"] for call in batch)
+                return
+            self._gave_up.wait(0.2)
+
+    def _post(self, batch: list[dict[str, Any]]) -> bool:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            body = json.dumps({"batch": batch, "writeKey": self.write_key})
+            connection.request("POST", "/v1/batch", body, {"Content-Type": "application/json", "X-Strict-Mode": "1"})
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+        if answer.status in (400, 401, 413, 422):
+            print(answer.status, text, file=sys.stderr)
+        return answer.status == 200

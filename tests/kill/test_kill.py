@@ -1,0 +1,258 @@
+"""A run survives the death of every process, at any instant: nothing lost, nothing twice, and what may be lost is listed.
+
+Worker, web server, Temporal and Redis are killed with SIGKILL at random instants and started again, while contacts sign up and some of
+them place an order, which ends their run. Half of the runs send mails by SMTP (`blind`), half text messages by HTTP (`lookup`);
+independent receivers count. The seed is printed; PFADWERK_TEST_SEED repeats it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from activities import templates
+from activities.ledger import messages
+from commands.process import python
+from crm.sql import table
+from engine import publish
+from engine.step import runs, trail
+from models import Event, Inbox
+from tests.kill.house import MORTAL, House, Shop
+from worker import build_engine
+
+events = table(Event)
+inbox = table(Inbox)
+LAST_SECONDS = 90.0
+"""How long the runs may take after the last kill."""
+
+
+@pytest.fixture
+def seed() -> int:
+    number = int(os.environ.get("PFADWERK_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
+    print(f"seed {number}")
+    return number
+
+
+@pytest.fixture
+def house(tmp_path: Path, database_url: str, seed: int) -> Iterator[House]:
+    house = House(tmp_path / "home", database_url, seed)
+    try:
+        furnish(house)
+        house.start()
+        yield house
+    finally:
+        house.stop()
+
+
+def journey(key: str, send: dict[str, Any]) -> dict[str, Any]:
+    """The reference journey with waits of a person without patience."""
+    return {
+        "spec": 1,
+        "key": key,
+        "name": key,
+        "entry": {"triggers": [{"type": "event", "event": f"Signed Up {key}"}], "reentry": {"policy": "after_exit"}},
+        "exit_when": [{"event": "Order Completed"}],
+        "settings": {"message_class": "transactional"},
+        "start": "hello",
+        "nodes": {
+            "hello": send,
+            "short": {"kind": "wait", "duration": "PT3S"},
+            "opened": {"kind": "if_else", "rule": {"combinator": "and", "rules": [{"message": "opened", "node": "hello"}]}},
+            "thanks": send,
+            "nudge": send,
+            "shorter": {"kind": "wait", "duration": "PT1S"},
+            "last": send,
+            "end": {"kind": "exit"},
+        },
+        "edges": [
+            {"from": "hello", "outlet": "sent", "to": "short"},
+            {"from": "short", "to": "opened"},
+            {"from": "opened", "outlet": "yes", "to": "thanks"},
+            {"from": "opened", "outlet": "no", "to": "nudge"},
+            {"from": "thanks", "outlet": "sent", "to": "shorter"},
+            {"from": "nudge", "outlet": "sent", "to": "shorter"},
+            {"from": "shorter", "to": "last"},
+            {"from": "last", "outlet": "sent", "to": "end"},
+        ],
+    }
+
+
+JOURNEYS = (journey("mail", {"kind": "send_email", "template": "hello"}), journey("text", {"kind": "send_sms", "text": "Hello"}))
+PATH = ["hello", "nudge", "last"]
+
+
+def furnish(house: House) -> None:
+    """A template, two live journeys."""
+    now = datetime.now(UTC)
+    engine = build_engine(house.settings, house.db, [])
+    mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"
+    templates.save(
+        house.db,
+        "hello",
+        {"default": {"subject": "Hello", "mjml": mjml}},
+        name="Hello",
+        kind="email",
+        message_class="transactional",
+        actor="test",
+        now=now,
+    )
+    for document in JOURNEYS:
+        with house.db.write() as session:
+            created = publish.create_journey(session, document, "test", now)
+            publish.publish(engine, session, created.id, "test", "", now)
+
+
+def customers(house: House, count: int, over_seconds: float) -> Shop:
+    """Plans `count` sign-ups, spread evenly; every fourth contact orders soon after."""
+    shop = Shop(house.ports["web"], house.write_key)
+    began = time.monotonic()
+    for number in range(count):
+        at = began + over_seconds * number / count
+        user = f"u{number}"
+        traits = {"email": f"{user}@example.org", "phone": f"+4179{number:07}"}
+        key = JOURNEYS[number % 2]["key"]
+        shop.plan(
+            at,
+            [
+                {"type": "identify", "userId": user, "traits": traits, "messageId": f"{user}-identify"},
+                {"type": "track", "userId": user, "event": f"Signed Up {key}", "messageId": f"{user}-sign-up"},
+            ],
+        )
+        if number % 4 < 2 and number % 8 < 4:
+            order = {"type": "track", "userId": user, "event": "Order Completed", "messageId": f"{user}-order"}
+            shop.plan(at + house.random.uniform(0, 7), [order])
+    return shop
+
+
+def live_through(house: House, kills: int, mean_seconds: float) -> None:
+    """So many kills at random instants: the worker most often, now and then everything at once."""
+    next_kill = time.monotonic() + house.random.expovariate(1 / mean_seconds)
+    while sum(house.kills.values()) < kills:
+        house.look_after()
+        if time.monotonic() >= next_kill:
+            for name in victims(house.random):
+                if house.is_up(name):
+                    house.kill(name, house.random.uniform(0, 1))
+            next_kill = time.monotonic() + house.random.expovariate(1 / mean_seconds)
+        time.sleep(0.02)
+
+
+def victims(chance: random.Random) -> tuple[str, ...]:
+    one = chance.choices((*MORTAL, "all"), (5, 3, 2, 1, 1))[0]
+    return MORTAL if one == "all" else (one,)
+
+
+def await_true(house: House, what: str, done: Callable[[], bool], seconds: float = LAST_SECONDS) -> None:
+    """Looks again and again, keeping the house alive, until it is so or the time is up."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{house.last_words()}"
+        house.look_after()
+        time.sleep(0.2)
+
+
+def finish(house: House, shop: Shop) -> None:
+    try:
+        await_true(house, "all events are acknowledged", lambda: shop.is_done)
+    finally:
+        shop.give_up()
+    await_true(house, "all runs have ended", lambda: house.count_runs(only_open=True) == 0)
+    await_true(house, "no send is in doubt", lambda: house._claimed() == 0)
+
+
+def rows(house: House, statement: Any) -> list[Any]:
+    with house.db.read() as session:
+        return list(session.execute(statement))
+
+
+def verify(house: House, shop: Shop, count: int) -> dict[str, int]:
+    """Every promise, one by one; returns what was counted."""
+    found = {run.id: run for run in rows(house, select(runs))}
+    assert len(found) == count, "every sign-up started one run"
+    assert len({run.trigger_event_id for run in found.values()}) == count, "and none two"
+    assert len({run.contact_id for run in found.values()}) == count
+
+    stored = [row.message_id for row in rows(house, select(events.c.message_id).where(events.c.type != "system"))]
+    assert len(stored) == len(set(stored))
+    assert set(stored) == shop.acknowledged, "no acknowledged event is lost, none is there twice"
+
+    received, ledger = house.received(), {row.once_key: row for row in rows(house, select(messages))}
+    assert {key: times for key, times in received.items() if times > 1} == {}, "nothing is received twice"
+    assert set(received) <= set(ledger), "nothing is received that the ledger does not know"
+    assert {row.status for row in ledger.values()} <= {"sent", "uncertain", "planned", "skipped"}
+    for key, row in ledger.items():
+        if row.status == "sent":
+            assert received[key] == 1, f"{key} is called sent and was not received"
+        elif row.status == "uncertain":
+            assert row.reason, "with the reason"
+        else:
+            assert found[row.run_id].reason == "exit", f"{key} was not sent although its run did not exit"
+            assert received[key] == 0, f"{key} is called {row.status} and was received"
+
+    calls = rows(house, select(trail.c.run_id, trail.c.node).where(trail.c.what == "calling").order_by(trail.c.run_id, trail.c.step))
+    for id, run in found.items():
+        path = [node for run_id, node in calls if run_id == id]
+        assert path == PATH[: len(path)], "each node is called once, in order"
+        if run.reason == "completed":
+            assert path == PATH
+            assert all(ledger[f"{id}:{node}:1"].status in ("sent", "uncertain") for node in PATH)
+        else:
+            assert run.reason == "exit"
+            assert all(f"{id}:{node}:1" in ledger for node in path[:-1])
+    assert {run.status for run in found.values()} == {"ended"}
+
+    uncertain = [row for row in ledger.values() if row.status == "uncertain"]
+    silent = house.received("silent").total()
+    assert [row.once_key for row in uncertain if row.provider == "http_fake"] == [], "who can be asked leaves no doubt"
+    assert len(uncertain) <= house.in_flight + silent, "doubt comes from kills and hang-ups only"
+    return {
+        "runs": count,
+        "exited": sum(run.reason == "exit" for run in found.values()),
+        "received": received.total(),
+        "uncertain": len(uncertain),
+        "in_flight_at_kills": house.in_flight,
+        "not_answered": silent,
+        "stuck": sum(run.status == "stuck" for run in found.values()),
+        "quarantined": sum(run.status == "quarantined" for run in found.values()),
+        "kills": house.kills.total(),
+        **{f"kills_{name}": house.kills[name] for name in MORTAL},
+    }
+
+
+def survive(house: House, count: int, over_seconds: float, kills: int, mean_seconds: float) -> None:
+    began = time.monotonic()
+    shop = customers(house, count, over_seconds)
+    live_through(house, kills, mean_seconds)
+    finish(house, shop)
+    print(json.dumps({"database": house.db.engine.dialect.name, **verify(house, shop, count), "seconds": round(time.monotonic() - began)}))
+
+
+def test_sixty_runs_survive(house: House) -> None:
+    survive(house, 60, over_seconds=12, kills=9, mean_seconds=1.8)
+
+
+@pytest.mark.soak
+def test_five_hundred_runs_survive(house: House) -> None:
+    survive(house, 500, over_seconds=120, kills=40, mean_seconds=3.5)
+
+
+def test_all_runs_come_back_when_temporal_has_lost_everything(house: House) -> None:
+    shop = customers(house, 20, over_seconds=4)
+    await_true(house, "all have entered", lambda: house.count_runs() == 20)
+    house.lose_temporal()
+    assert house.count_runs(only_open=True) > 0, "in mid-flight"
+    environment = {**os.environ, **house.settings.environment()}
+    done = subprocess.run(python("-m", "cli", "recover", "--json"), env=environment, capture_output=True, text=True, timeout=60, check=True)
+    print(done.stdout.strip())
+    finish(house, shop)
+    verify(house, shop, 20)
