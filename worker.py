@@ -14,13 +14,12 @@ from sqlalchemy import select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.addresses import Guard
 from activities.custom import load_custom
 from activities.customs import CustomPerformer
 from activities.doubts import settle
 from activities.effect import Effects
 from activities.messages import House, MessagePerformer
-from activities.outward import TeamPerformer, WebhookPerformer
+from activities.outward import TeamPerformer
 from activities.performer import Performer
 from activities.providers import Outbox, Provider
 from activities.temporal import effect_activity, step_activity
@@ -111,6 +110,10 @@ def build_performers(
 def _live_performers(
     settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
 ) -> dict[str, Performer]:
+    from activities.addresses import Guard
+    from activities.slack import by_slack
+    from activities.webhooks import WebhookPerformer
+
     house = _house(settings)
     guard = Guard.allowing(settings.webhook_allow)
     providers = {
@@ -118,18 +121,18 @@ def _live_performers(
         for channel, account in settings.channels.items()
     }
     performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in MESSAGE_CHANNELS}
-    performers["team"] = TeamPerformer(house, providers["team"], guard)
+    performers["team"] = TeamPerformer(house, providers["team"], partial(by_slack, guard))
     performers["webhook"] = WebhookPerformer(house, guard)
     return performers | {custom.channel: CustomPerformer(custom) for custom in customs}
 
 
 def _staging_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
-    from activities.pretend import PretendWebhook
+    from activities.pretend import PretendWebhook, pretend_slack
 
     house = _house(settings)
     outbox = Outbox(engine.db, engine.clock.now)
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in MESSAGE_CHANNELS}
-    performers["team"] = TeamPerformer(house, outbox, Guard.allowing(()))
+    performers["team"] = TeamPerformer(house, outbox, pretend_slack)
     performers["webhook"] = PretendWebhook()
     return performers | {custom.channel: CustomPerformer(custom, fake=True) for custom in customs}
 

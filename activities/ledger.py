@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from crm.sql import table
+from crm.sql import changed_rows, table
 from models import Message
 
 messages = table(Message)
@@ -53,6 +53,13 @@ class Done:
     data: dict[str, Any]
 
 
+_look = select(messages.c.status, messages.c.planned_at, messages.c.lease_until, messages.c.attempts, messages.c.answer).where(
+    messages.c.id == bindparam("of_message")
+)
+_update = update(messages).where(messages.c.id == bindparam("of_message"))
+_insert = insert(messages)
+
+
 def message_id_of(once_key: str) -> str:
     """The message's id follows from its key, so that links in the body can name it before the row exists."""
     return hashlib.sha256(once_key.encode()).hexdigest()[:32]
@@ -60,11 +67,7 @@ def message_id_of(once_key: str) -> str:
 
 def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | Doubtful | Done:
     """Where the message stands."""
-    row = session.execute(
-        select(messages.c.status, messages.c.planned_at, messages.c.lease_until, messages.c.attempts, messages.c.answer).where(
-            messages.c.id == message_id_of(once_key)
-        )
-    ).first()
+    row = session.execute(_look, {"of_message": message_id_of(once_key)}).first()
     if row is None:
         return Fresh(now)
     if row.status in ("planned", "held"):
@@ -77,12 +80,9 @@ def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | D
 def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, **values: Any) -> str:
     """Writes the row: `fixed` says what the message is (only used when it is new), `values` where it stands. Returns its id."""
     message_id = message_id_of(once_key)
-    known = session.execute(select(messages.c.id).where(messages.c.id == message_id)).first()
-    if known is None:
+    if changed_rows(session, _update, {"of_message": message_id, **values}) == 0:
         row = {"id": message_id, "once_key": once_key, "planned_at": now, "answer": {}, **_defaults(), **fixed, **values}
-        session.execute(insert(messages).values(row))
-    else:
-        session.execute(update(messages).where(messages.c.id == message_id).values(values))
+        session.execute(_insert, row)
     return message_id
 
 

@@ -1,20 +1,15 @@
-"""Tells colleagues something: one e-mail each, or one line in a Slack channel.
+"""Tells colleagues something by e-mail, one each.
 
 No tracking, no gate and no consent: these are people of the team. The text comes filled in.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
-from datetime import datetime
 
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from activities import webhook
-from activities.addresses import Guard
 from activities.providers.provider import Answer, Outgoing, Provider
 from activities.rendering.render import one_line
 from models import Contact, Member
@@ -48,18 +43,3 @@ def by_email(provider: Provider, once_key: str, message_id: str, sender: str, to
         once_key, message_id, "team", to, sender, subject=line, text=text[:MAX_TEXT] + "\n", headers={"Auto-Submitted": "auto-generated"}
     )
     return provider.send(message)
-
-
-def by_slack(url: str, once_key: str, text: str, guard: Guard, now: datetime, *, timeout_seconds: float = 10.0) -> Answer:
-    """Posts the notice to a Slack incoming webhook. Slack cannot tell repeats: after a time-out a line may stand there twice.
-
-    Raises:
-        RetryLater, MessageDead: it did not go through, now or ever.
-    """
-    body = json.dumps({"text": slack_text(text[:MAX_TEXT])}).encode()
-    return webhook.call(webhook.Request(once_key, url, body=body), guard, now, timeout_seconds=timeout_seconds).answer()
-
-
-def slack_text(text: str) -> str:
-    """Text whose values cannot mention everybody or forge links. Source: Slack, "Escaping text"."""
-    return re.sub(r"[&<>]", lambda match: {"&": "&amp;", "<": "&lt;", ">": "&gt;"}[match.group()], text)

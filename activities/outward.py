@@ -1,16 +1,15 @@
-"""Performs the calls that are no messages to contacts: signed webhooks and notices to the team."""
+"""Performs notices to the team, and holds what all calls have in common that are no messages to contacts. Reaches nobody by itself."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities import notify, webhook
-from activities.addresses import Guard
+from activities import notify
 from activities.gate import Pass, Refuse, Verdict
 from activities.ledger import message_id_of
 from activities.messages import House
@@ -21,13 +20,17 @@ from journeys.errors import NotFound
 from models import Contact
 
 
-def _secret(session: Session, house: House, name: object) -> str | None:
+def secret_of(session: Session, house: House, name: object) -> str | None:
     if not name:
         return None
     try:
         return secrets.reveal(session, house.address_keys, str(name))
     except NotFound:
         raise CannotPrepare("no_secret") from None
+
+
+PostToSlack = Callable[[str, str, str, datetime], Answer]
+"""(webhook address, once key, text, now) -> answer"""
 
 
 class Outward:
@@ -48,39 +51,12 @@ class Outward:
 
 
 @dataclass(slots=True)
-class WebhookPerformer(Outward):
-    """One HTTP request; repeated with the same id after a crash, so that the receiver can tell."""
-
-    house: House
-    guard: Guard
-    name: str = "webhook"
-    doubt: Doubt = "idempotent"
-    timeout_seconds: float = 10.0
-    outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "ok", "skipped": "failed", "failed": "failed"})
-
-    def prepare(self, session: Session, job: Job) -> Draft:
-        said = job.call.input
-        body = b"" if said["method"] in ("GET", "DELETE") and not said["body"] else json.dumps(said["body"]).encode()
-        secret = _secret(session, self.house, said.get("secret_name"))
-        return Draft(webhook.Request(job.once_key, said["url"], said["method"], said["headers"], body, secret))
-
-    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
-        reply = webhook.call(draft.payload, self.guard, job.as_of, timeout_seconds=self.timeout_seconds)
-        answer = reply.answer()
-        return Answer(
-            provider_id=answer.provider_id,
-            kind=answer.kind,
-            raw={"outlet": "ok", "data": {"status": reply.status, "answer": dict(reply.data)}},
-        )
-
-
-@dataclass(slots=True)
 class TeamPerformer(Outward):
     """One notice to several colleagues, by e-mail and Slack. Whoever got it does not get it again because another did not."""
 
     house: House
     provider: Provider
-    guard: Guard
+    post_to_slack: PostToSlack
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})
 
     @property
@@ -98,7 +74,7 @@ class TeamPerformer(Outward):
     def prepare(self, session: Session, job: Job) -> Draft:
         said = job.call.input
         to = notify.addresses(session, said.get("to", ()), job.row.contact_id)
-        slack = _secret(session, self.house, said.get("slack_webhook"))
+        slack = secret_of(session, self.house, said.get("slack_webhook"))
         if not to and slack is None:
             raise CannotPrepare("no_recipient")
         sender = settings.load(session, settings.Sender)
@@ -125,7 +101,7 @@ class TeamPerformer(Outward):
                 failures.append(failure)
         if draft.payload["slack"]:
             try:
-                notify.by_slack(draft.payload["slack"], job.once_key, said["text"], self.guard, job.as_of)
+                self.post_to_slack(draft.payload["slack"], job.once_key, said["text"], job.as_of)
                 told += 1
             except ProviderFailure as failure:
                 failures.append(failure)

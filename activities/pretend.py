@@ -1,9 +1,10 @@
-"""The webhook of a workspace that must not reach anybody: answers *ok* and calls nothing. Imports no network code."""
+"""Webhook and Slack of a workspace that must not reach anybody: they answer *ok* and call nothing. Imports no network code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,6 +13,11 @@ from activities.gate import Pass, Verdict
 from activities.performer import Draft, Job
 from activities.providers.provider import Answer, Doubt
 from models import Contact
+
+
+def pretend_slack(url: str, once_key: str, text: str, now: datetime) -> Answer:
+    """Posts nothing and says so."""
+    return Answer(kind="pretended")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -66,13 +67,18 @@ def _holds_nul(value: Any) -> bool:
 class _Request(Request):
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            body = await self.body()
             try:
-                self._json = read_json(body)
+                self._json = read_json(await self.body())
             except orjson.JSONDecodeError as error:
-                # FastAPI turns this class into a 422 with a position; `api.errors` makes it a 400.
+                # FastAPI turns this class into an error with a position; `api.errors` makes it a 400.
                 raise json.JSONDecodeError(error.msg, "", error.pos) from None
         return self._json
+
+    async def check(self) -> None:
+        """Reads a JSON body early: FastAPI would turn what `read_json` refuses into a 400 that says nothing."""
+        if "json" in self.headers.get("content-type", "") and await self.body():
+            with suppress(json.JSONDecodeError):
+                await self.json()
 
 
 class JsonRoute(APIRoute):
@@ -82,6 +88,8 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handle(_Request(request.scope, request.receive))
+            inner = _Request(request.scope, request.receive)
+            await inner.check()
+            return await handle(inner)
 
         return strict

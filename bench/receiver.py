@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from urllib.parse import unquote
 
 
@@ -57,11 +58,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
 
 
-async def serve(port: int, ready: asyncio.Event | None = None) -> None:
+async def serve(port: int, ready: Callable[[], None]) -> None:
     """Listens on 127.0.0.1:`port` until cancelled."""
     receiver = Receiver()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(receiver), "127.0.0.1", port)
-    if ready is not None:
-        ready.set()
+    ready()
     async with server:
         await server.serve_forever()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import insert, select
-from sqlmodel import SQLModel
 
 from activities import templates
 from activities.rendering import CompiledTemplate
@@ -22,6 +21,7 @@ from engine import publish as publishing
 from engine.live import Engine
 from journeys.templates import Mail, gallery
 from models import ConsentState, Contact, Database, Identity, TemplateVersion, new_id
+from models.migrate import upgrade
 
 EVENT = "Bench Started"
 SENDS = 3
@@ -63,8 +63,8 @@ def document(wait: str, key: str = "reference") -> dict[str, Any]:
 
 def fresh_database(file: Path) -> Database:
     """A new SQLite database with the product's tables, and with the workspace's settings that hold no mail back."""
+    upgrade(f"sqlite:///{file}")
     db = Database(f"sqlite:///{file}")
-    SQLModel.metadata.create_all(db.engine)
     now = datetime.now(UTC)
     with db.write() as session:
         workspace.put(session, "quiet_hours", {"enabled": False}, "bench", now)

@@ -6,7 +6,7 @@ fields, so a new kind needs nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -248,7 +248,7 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
         case _ if isinstance(value, RULES):
             return rule(speech, value, names)
         case BaseModel():
-            return ", ".join(_members(speech, value, names))
+            return _part(speech, value, names)
         case Mapping():
             return ", ".join(f"{key}: {value_in_words(speech, one, names)}" for key, one in value.items())
         case tuple() | list():
@@ -257,22 +257,24 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
             return str(value)
 
 
-def _members(speech: Speech, value: BaseModel, names: Names) -> Iterable[str]:
-    """A part of a step, such as a branch or a window of time: its name first, then what else was set."""
-    for name, field in type(value).model_fields.items():
-        one = getattr(value, name)
-        if one in (None, "", (), {}, False) or name in ("type",):
-            continue
-        if name == "weekdays":
-            yield ", ".join(speech(WEEKDAYS[day]) for day in one) if len(one) < 7 else speech("every day")
-        elif name == "name":
-            yield f"{coded(speech, OUTLETS, one)}:"
-        else:
-            yield (
-                value_in_words(speech, one, names)
-                if name in ("rule", "event", "where")
-                else f"{speech(field.title or name)} {value_in_words(speech, one, names)}"
-            )
+def _part(speech: Speech, value: BaseModel, names: Names) -> str:
+    """A part of a step, such as a branch or a window of time: its name before a colon, then what else was set."""
+    said = [_member(speech, value, name, names) for name in type(value).model_fields if name not in ("type", "name")]
+    text = ", ".join(one for one in said if one)
+    name = getattr(value, "name", "")
+    return f"{coded(speech, OUTLETS, name)}: {text}" if name else text
+
+
+def _member(speech: Speech, value: BaseModel, name: str, names: Names) -> str:
+    one = getattr(value, name)
+    if one in (None, "", (), {}, False):
+        return ""
+    if name == "weekdays":
+        return ", ".join(speech(WEEKDAYS[day]) for day in one) if len(one) < 7 else speech("every day")
+    said = value_in_words(speech, one, names)
+    if name == "where":
+        return speech("where {rule}", rule=said)
+    return said if name in ("rule", "event") else f"{speech(type(value).model_fields[name].title or name)} {said}"
 
 
 def term(speech: Speech, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
@@ -293,6 +295,8 @@ def found(speech: Speech, actual: Any) -> str:
             return speech("yes") if actual else speech("no")
         case {"count": 0}:
             return speech("never")
+        case {"count": 1, "newest_at": str(at)}:
+            return speech("once, {at}", at=text_moment(speech, at))
         case {"count": int(count), "newest_at": str(at)}:
             return speech("{count} times, last {at}", count=count, at=text_moment(speech, at))
         case {"count": int(count)}:

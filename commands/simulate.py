@@ -166,14 +166,14 @@ def _scenario(file: Path, number: int, raw: dict[str, Any], start: Mapping[str, 
 
 
 def _known_contact(settings: Settings, email: str) -> tuple[dict[str, Any], Calendar]:
-    from crm.facts import load_calendar
+    from crm.calendar import load_calendar
     from crm.identity import find
 
     with database(settings) as db, db.read() as session:
         contact_id = find(session, ("email", email)) or find(session, ("user_id", email))
         if contact_id is None:
             raise NotFound("there is no contact with this e-mail address or user id")
-        return _script_of(session, contact_id, datetime.now(UTC)), load_calendar(session)
+        return _script_of(session, contact_id, datetime.now(UTC)), load_calendar(session, datetime.now(UTC))
 
 
 def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _keep_withdrawals(session: Session, contact: Contact, keys: Sequence[bytes],
     for channel in sorted(withdrawn):
         address = addresses.get(channel)
         if address and keys:
-            suppress(session, keys, channel, address, "erased", now, source="erasure")
+            suppress(session, keys, channel, address, "unsubscribe", now, source="erasure")
 
 
 def _blank_events(session: Session, contact_id: str) -> None:

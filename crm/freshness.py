@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm.sql import table, upsert
 from models import Freshness
 
-_number = select(table(Freshness).c.number).where(table(Freshness).c.topic == bindparam("topic"))
+_all = select(table(Freshness).c.topic, table(Freshness).c.number)
+_SEEN, _BUMPED = "freshness seen", "freshness bumped"
 
 
 def bump(session: Session, topic: str) -> None:
@@ -16,8 +17,18 @@ def bump(session: Session, topic: str) -> None:
     numbers = table(Freshness)
     statement = upsert(session, Freshness).values(topic=topic, number=1)
     session.execute(statement.on_conflict_do_update(index_elements=["topic"], set_={"number": numbers.c.number + 1}))
+    session.info.pop(_SEEN, None)
+    session.info.setdefault(_BUMPED, set()).add(topic)
 
 
 def freshness(session: Session, topic: str) -> int:
-    """How often the topic changed; 0 if never."""
-    return int(session.execute(_number, {"topic": topic}).scalar() or 0)
+    """How often the topic changed; 0 if never. A transaction asks the database once, for all topics."""
+    numbers: dict[str, int] | None = session.info.get(_SEEN)
+    if numbers is None:
+        numbers = session.info[_SEEN] = {name: number for name, number in session.execute(_all)}
+    return numbers.get(topic, 0)
+
+
+def is_changing(session: Session, topic: str) -> bool:
+    """Whether this transaction itself changes the topic: what it sees may never be committed, so nobody else may keep it."""
+    return topic in session.info.get(_BUMPED, ())

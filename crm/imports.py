@@ -84,6 +84,10 @@ class _Undone(Exception):
     """Rolls a transaction back on purpose (dry run)."""
 
 
+class _Overtaken(Conflict):
+    """Another process has moved this import on."""
+
+
 def import_contacts(
     db: Database,
     path: Path,
@@ -176,6 +180,8 @@ class _Job:
         read = [(line, self._read(line, now)) for line in chunk]
         try:
             report = self._transaction(read, now, self._write_together)
+        except _Overtaken:
+            raise
         except (PfadwerkError, RowProblem):
             report = self._transaction(read, now, self._write_apart)
         report.fraction = min(1.0, chunk[-1].position / max(1, self.shape.bytes))
@@ -300,11 +306,11 @@ class _Job:
         """The import's row, locked; its cursor must be ours.
 
         Raises:
-            Conflict: another process has moved it.
+            _Overtaken: another process has moved it.
         """
         row: Import | None = session.scalar(lock(session, select(Import).where(Import.id == self.report.id)))
         if row is None or row.cursor != self.report.rows or row.state != "running":
-            raise Conflict("Somebody else is importing this file right now.")
+            raise _Overtaken("Somebody else is importing this file right now.")
         return row
 
     def _identity(self) -> dict[str, Any]:

@@ -6,20 +6,29 @@ What an operator sets once is in the process's environment, not here.
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, cast
+from weakref import WeakKeyDictionary
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from crm.audit import record
-from crm.freshness import bump
+from crm.freshness import bump, freshness, is_changing
 from journeys.errors import Invalid, Issue, NotFound
 from models import WorkspaceSetting
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """Looked up once: it walks through hundreds of files."""
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("expected an IANA time zone such as Europe/Zurich")
     return name
 
@@ -128,8 +137,25 @@ SETTINGS: dict[str, type[Setting]] = {
 S = TypeVar("S", bound=Setting)
 
 
+TOPIC = "settings"
+_kept: WeakKeyDictionary[Engine, tuple[int, dict[type[Setting], Setting]]] = WeakKeyDictionary()
+"""Database -> the number of its settings that this process has read last, and what was read."""
+
+
 def load(session: Session, shape: type[S]) -> S:
     """The setting of this shape as stored, else its defaults. A stored value of an older shape falls back to defaults field by field."""
+    if is_changing(session, TOPIC):
+        return _read(session, shape)
+    database, number = session.get_bind().engine, freshness(session, TOPIC)
+    known = _kept.get(database)
+    if known is None or known[0] != number:
+        known = _kept[database] = number, {}
+    if shape not in known[1]:
+        known[1][shape] = _read(session, shape)
+    return cast(S, known[1][shape])
+
+
+def _read(session: Session, shape: type[S]) -> S:
     row = session.get(WorkspaceSetting, _name_of(shape))
     if row is None:
         return shape()
@@ -169,7 +195,7 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
     row.value, row.updated_at, row.updated_by = data, now, by[:120]
     session.add(row)
     record(session, by, "setting.put", f"setting:{name}", {"before": before.model_dump(mode="json"), "after": data}, now)
-    bump(session, "settings")
+    bump(session, TOPIC)
     session.flush()
     return setting
 

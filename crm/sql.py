@@ -5,6 +5,7 @@ No statement of the domain lives here; only what two modules would otherwise cop
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Executable, Table
@@ -26,6 +27,6 @@ def upsert(session: Session, model: type[SQLModel]) -> Insert:
     return sqlite.insert(table(model)) if dialect == "sqlite" else postgresql.insert(table(model))
 
 
-def changed_rows(session: Session, statement: Executable) -> int:
-    """Runs an UPDATE or DELETE and tells how many rows it touched."""
-    return cast(CursorResult[Any], session.execute(statement)).rowcount
+def changed_rows(session: Session, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
+    """Runs an UPDATE or DELETE and tells how many rows it touched. `values` are its parameters."""
+    return cast(CursorResult[Any], session.execute(statement, values)).rowcount

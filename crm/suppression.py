@@ -20,7 +20,8 @@ from crm.payload import clean_text
 from journeys.errors import Invalid
 from models import Suppression
 
-REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection", "erased")
+REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection")
+"""`unsubscribe` stops marketing only, the others everything; the gate knows."""
 
 
 def suppress(

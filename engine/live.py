@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm.calendar import Calendars
-from crm.freshness import freshness
+from crm.freshness import freshness, is_changing
 from crm.sql import table
 from engine.advance import exit_topics
 from engine.clock import Clock
@@ -89,6 +89,8 @@ class Engine:
     def index(self, session: Session) -> Index:
         """The live journeys as this transaction sees them."""
         number = freshness(session, JOURNEYS)
+        if is_changing(session, JOURNEYS):
+            return self._load(session, number)
         if number != self._index.number:
             self._index = self._load(session, number)
         return self._index

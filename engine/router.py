@@ -34,6 +34,11 @@ MAX_HOPS = 8
 _listening = select(subscriptions.c.run_id, subscriptions.c.contact_id, subscriptions.c.topic, subscriptions.c.why).where(
     subscriptions.c.contact_id.in_(bindparam("contacts", expanding=True))
 )
+_hears = select(subscriptions.c.run_id).where(
+    subscriptions.c.contact_id == bindparam("contact"), subscriptions.c.topic == bindparam("of_topic")
+).limit(1)
+_in_inbox = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run"), inbox.c.event_id == bindparam("event"))
+_put_into_inbox = insert(inbox)
 _reach_goal = (
     update(runs)
     .where(runs.c.id == bindparam("of_run"), runs.c.goal_at.is_(None))
@@ -92,9 +97,9 @@ def _deliver(engine: Engine, session: Session, event: Event, listeners: Sequence
 
 def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -> None:
     """Once per run and event, whoever routes it."""
-    known = session.execute(select(inbox.c.event_id).where(inbox.c.run_id == run_id, inbox.c.event_id == event.id)).first()
+    known = session.execute(_in_inbox, {"run": run_id, "event": event.id}).first()
     if known is None:
-        session.execute(insert(inbox).values(run_id=run_id, event_id=event.id, arrived_at=now, consumed=False))
+        session.execute(_put_into_inbox, {"run_id": run_id, "event_id": event.id, "arrived_at": now, "consumed": False})
 
 
 def event_topics(event: Event) -> frozenset[str]:
@@ -157,5 +162,4 @@ def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bo
     """Whether an event of that name would wake or start anything for the contact; if not, it need not be routed."""
     if name in engine.index(session).by_event:
         return True
-    listening = select(subscriptions.c.run_id).where(subscriptions.c.contact_id == contact_id, subscriptions.c.topic == f"event:{name}")
-    return session.execute(listening.limit(1)).first() is not None
+    return session.execute(_hears, {"contact": contact_id, "of_topic": f"event:{name}"}).first() is not None

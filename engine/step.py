@@ -48,9 +48,13 @@ _waiting = (
     .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed.is_(False))
     .order_by(inbox.c.arrived_at, events.c.id)
 )
+_mail = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed.is_(False)).limit(1)
 _consume = update(inbox).where(inbox.c.run_id == bindparam("of_run"), inbox.c.consumed.is_(False)).values(consumed=True)
 _update_run = update(runs).where(runs.c.id == bindparam("run_id"))
 _insert_trail = insert(trail)
+_insert_subscriptions = insert(subscriptions)
+_unsubscribe_from = delete(subscriptions).where(subscriptions.c.run_id == bindparam("of_run"), subscriptions.c.why == bindparam("of_why"))
+_keep_only_goal = delete(subscriptions).where(subscriptions.c.run_id == bindparam("of_run"), subscriptions.c.why != "goal")
 
 WAIT_FOR_BELL: Instruction = {"op": "wait", "step": 0, "until": None}
 
@@ -82,6 +86,11 @@ def lock_run(session: Session, run_id: str) -> Row[Any]:
 
     Raises: NotFound.
     """
+    if is_sqlite(session):
+        row = session.execute(_run, {"run_id": run_id}).first()
+        if row is None:
+            raise NotFound("there is no such run", run_id=run_id)
+        return row
     while True:
         contact_id = session.execute(_contact_of, {"run_id": run_id}).scalar()
         if contact_id is None:
@@ -94,8 +103,13 @@ def lock_run(session: Session, run_id: str) -> Row[Any]:
 
 def lock_contact(session: Session, contact_id: str) -> None:
     """Takes the contact's row, which is the lock for all that happens to that person. SQLite has locked the file already."""
-    if session.get_bind().dialect.name != "sqlite":
+    if not is_sqlite(session):
         session.execute(select(contacts.c.id).where(contacts.c.id == contact_id).with_for_update())
+
+
+def is_sqlite(session: Session) -> bool:
+    """Whether the write transaction has locked the whole database already, so that no row needs a lock of its own."""
+    return session.get_bind().dialect.name == "sqlite"
 
 
 def fenced(session: Session, row: Row[Any], number: int, as_of: datetime) -> Instruction:
@@ -116,28 +130,39 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
         return Moved(write(engine, session, row, _stopped(row), as_of), Wakeups())
     paused = index.state(row.journey_id) == "paused" or row.status == "quarantined"
     performed = performed or _kept(row)
-    savepoint = session.begin_nested()
     try:
-        advanced = _advance(engine, session, row, as_of, performed)
+        received = read_inbox(session, row.id)
+        advanced = _advance(engine, session, row, as_of, received, performed)
         if paused and advanced.moved and not advanced.exited:
-            savepoint.rollback()
             return Moved(halt(session, row, as_of, "held", "paused", performed=performed), Wakeups())
-        wakeups = apply_changes(engine, session, row, advanced.changes, as_of)
-        savepoint.commit()
+        wakeups = _consume_and_apply(engine, session, row, received, advanced, as_of)
     except DBAPIError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a node or a custom kind raises must not take the run down with it
-        savepoint.rollback()
         log.warning("run %s is stuck at node %s: %s", row.id, row.node, type(error).__name__)
         return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error), performed=performed), Wakeups())
     return Moved(write(engine, session, row, advanced, as_of), wakeups)
 
 
-def _advance(engine: Engine, session: Session, row: Row[Any], as_of: datetime, performed: Performed | None) -> Advanced:
-    received = take_inbox(session, row.id)
+def _advance(
+    engine: Engine, session: Session, row: Row[Any], as_of: datetime, received: Sequence[Received], performed: Performed | None
+) -> Advanced:
+    """Reads only."""
     run = run_info(engine, session, row)
     facts = SqlFacts(session, row.contact_id, run, as_of=as_of, calendars=engine.calendars)
     return advance(engine.program(session, row.version_id), facts, State.from_json(row.state), run, as_of, received, performed)
+
+
+def _consume_and_apply(
+    engine: Engine, session: Session, row: Row[Any], received: Sequence[Received], advanced: Advanced, as_of: datetime
+) -> Wakeups:
+    """Both or neither. What the changes put into this run's own inbox is for the next step."""
+    if not received and not advanced.changes:
+        return Wakeups()
+    with session.begin_nested():
+        if received:
+            session.execute(_consume, {"of_run": row.id})
+        return apply_changes(engine, session, row, advanced.changes, as_of)
 
 
 def _kept(row: Row[Any]) -> Performed | None:
@@ -150,19 +175,15 @@ def _stopped(row: Row[Any]) -> Advanced:
     return Advanced(State.from_json(row.state), End(reason="stopped"), trail=(Note(row.node, "ended", detail={"reason": "stopped"}),))
 
 
-def take_inbox(session: Session, run_id: str) -> list[Received]:
-    """Consumes what lies in the run's inbox, in order of arrival."""
+def read_inbox(session: Session, run_id: str) -> list[Received]:
+    """What lies unread in the run's inbox, in order of arrival."""
     rows = session.execute(_waiting, {"run_id": run_id}).all()
-    if rows:
-        session.execute(_consume, {"of_run": run_id})
     return [Received(id=r.id, name=r.name, properties=r.properties, occurred_at=r.occurred_at, arrived_at=r.arrived_at) for r in rows]
 
 
 def has_mail(session: Session, run_id: str) -> bool:
     """Whether something lies unread in the run's inbox."""
-    return (
-        session.execute(select(inbox.c.event_id).where(inbox.c.run_id == run_id, inbox.c.consumed.is_(False)).limit(1)).first() is not None
-    )
+    return session.execute(_mail, {"run_id": run_id}).first() is not None
 
 
 def run_info(engine: Engine, session: Session, row: Row[Any]) -> RunInfo:
@@ -193,7 +214,7 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
     }
     if ended:
         values["ended_at"] = as_of
-    session.execute(_update_run.values(values), {"run_id": row.id})
+    session.execute(_update_run, {"run_id": row.id, **values})
     write_trail(session, row.id, row.version_id, number, as_of, advanced.trail)
     listen(session, row, advanced, ended)
     return instruction
@@ -252,14 +273,13 @@ def write_trail(session: Session, run_id: str, version_id: str, number: int, at:
 
 def listen(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:
     """Replaces the subscriptions of the wait; an ended run keeps only its goal's."""
-    gone = delete(subscriptions).where(subscriptions.c.run_id == row.id)
     if ended:
-        session.execute(gone.where(subscriptions.c.why != "goal"))
+        session.execute(_keep_only_goal, {"of_run": row.id})
         return
     if (row.state.get("blocked") or {}).get("answer") == "wait_for":
-        session.execute(gone.where(subscriptions.c.why == "wait"))
+        session.execute(_unsubscribe_from, {"of_run": row.id, "of_why": "wait"})
     if advanced.listen:
-        session.execute(insert(subscriptions), [subscription(row.id, row.contact_id, topic, "wait") for topic in sorted(advanced.listen)])
+        session.execute(_insert_subscriptions, [subscription(row.id, row.contact_id, topic, "wait") for topic in sorted(advanced.listen)])
 
 
 def subscription(run_id: str, contact_id: str, topic: str, why: str, until: datetime | None = None) -> dict[str, Any]:
@@ -288,7 +308,7 @@ def halt(
     if asked is not None:
         state["asked"] = asked
     values = {"status": status, "reason": reason, "error": error, "state": state, "updated_at": as_of}
-    session.execute(_update_run.values(values), {"run_id": row.id})
+    session.execute(_update_run, {"run_id": row.id, **values})
     return {**WAIT_FOR_BELL, "step": row.step}
 
 

@@ -6,9 +6,18 @@ import secrets
 import time
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Integer
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Every constraint has a name, so that a later migration can drop it on SQLite too."""
 
 JsonType = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 BigId = BigInteger().with_variant(Integer(), "sqlite")
@@ -30,3 +39,9 @@ def json_field(default: Any = dict, *, nullable: bool = False) -> Any:
 def big_id() -> Any:
     """A growing integer primary key."""
     return Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+
+
+def event_ref(*, primary_key: bool = False, foreign_key: bool = False) -> Any:
+    """An event's id in another table: as wide as `event.id`. Optional unless it is part of the primary key."""
+    reference = (ForeignKey("event.id"),) if foreign_key else ()
+    return Field(default=None, sa_column=Column(BigId, *reference, primary_key=primary_key, nullable=not primary_key, autoincrement=False))

@@ -11,7 +11,7 @@ from models.columns import big_id, json_field
 
 
 class Consent(SQLModel, table=True):
-    """One statement about consent; append-only, the newest by `id` counts. `state` is granted, withdrawn or pending."""
+    """One statement about consent; append-only, the one said last (`said_at`) counts. `state` is granted, withdrawn or pending."""
 
     __tablename__ = "consent"
     __table_args__ = (Index("ix_consent_contact", "contact_id", "channel", "purpose", "id"),)

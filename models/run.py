@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
-from models.columns import big_id, json_field, new_id
+from models.columns import big_id, event_ref, json_field, new_id
 
 
 class Run(SQLModel, table=True):
@@ -36,7 +36,7 @@ class Run(SQLModel, table=True):
     version_number: int
     contact_id: str = Field(foreign_key="contact.id", max_length=32)
     run_key: str = Field(default="", max_length=200)
-    trigger_event_id: int | None = None
+    trigger_event_id: int | None = event_ref()
     trigger: dict[str, Any] = json_field()
     """Properties of the event that started it."""
     hops: int = 0
@@ -56,7 +56,7 @@ class Run(SQLModel, table=True):
     ended_at: datetime | None = None
     goal_at: datetime | None = None
     goal_value: float | None = None
-    goal_event_id: int | None = None
+    goal_event_id: int | None = event_ref()
     updated_at: datetime
 
 
@@ -70,7 +70,7 @@ class Inbox(SQLModel, table=True):
     )
 
     run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
-    event_id: int = Field(foreign_key="event.id", primary_key=True)
+    event_id: int = event_ref(primary_key=True, foreign_key=True)
     arrived_at: datetime
     consumed: bool = False
 
@@ -117,7 +117,7 @@ class Refusal(SQLModel, table=True):
     id: int | None = big_id()
     journey_id: str = Field(foreign_key="journey.id", max_length=32)
     contact_id: str = Field(foreign_key="contact.id", max_length=32)
-    event_id: int | None = None
+    event_id: int | None = event_ref()
     reason: str = Field(max_length=64)
     detail: dict[str, Any] = json_field()
     refused_at: datetime

@@ -36,6 +36,9 @@ _KEPT = [
 ]  # fmt: skip
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def default(value: Any, fallback: Any = "") -> Any:
     """`{{ contact.first_name|default("friend") }}`: the fallback for what is missing, null or empty."""
     return fallback if isinstance(value, Undefined) or value is None or value == "" else value
@@ -138,6 +141,7 @@ def address(value: Any) -> Any:
     return Markup(escape(checked)) if escaped else checked
 
 
+@lru_cache(maxsize=4096)
 def safe_address(value: str) -> str:
     """`value` without blanks around it, if it is an address a message may hold; empty stays empty ("#").
 
@@ -148,7 +152,7 @@ def safe_address(value: str) -> str:
     if not text or text.startswith("#"):
         return text or "#"
     named = scheme(text)
-    if any(ord(character) < 32 or ord(character) == 127 for character in text) or named not in ("http", "https", "mailto", "tel", "sms"):
+    if _CONTROL.search(text) or named not in ("http", "https", "mailto", "tel", "sms"):
         raise RenderFailed("unsafe_link")
     if named in ("http", "https") and not _has_host(text):
         raise RenderFailed("unsafe_link")

@@ -36,6 +36,8 @@ class Data:
     journeys: dict[str, tuple[str, str]]
     """Journey id -> (key, name)."""
     members: dict[str, str]
+    steps: dict[tuple[str, str], str]
+    """(version id, node id) -> what people call the step."""
 
 
 def load(visit: Visit) -> Data:
@@ -43,9 +45,10 @@ def load(visit: Visit) -> Data:
         contact = get(session, visit.arguments["id"])
         kind = visit.query.get("kind", "")
         kinds = {"kinds": (kind,)} if kind else {}
+        page = timeline(session, contact.id, before=visit.query.get("before"), **kinds)
         return Data(
             contact,
-            timeline(session, contact.id, before=visit.query.get("before"), **kinds),
+            page,
             names_of(session, contact.id),
             list(session.scalars(select(Tag.tag).where(Tag.contact_id == contact.id).order_by(Tag.tag))),
             dict(session.execute(select(Score.score_group, Score.value).where(Score.contact_id == contact.id)).all()),
@@ -53,7 +56,18 @@ def load(visit: Visit) -> Data:
             list_runs(session, RunFilter(contact_id=contact.id, status="open", limit=20)),
             {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},
             member_names(session),
+            _steps(visit, session, page),
         )
+
+
+def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
+    versions = {one.data["version_id"] for one in page.items if one.kind == "run"}
+    programs = {id: visit.engine.program(session, id) for id in sorted(versions)}
+    return {
+        (id, node_id): words.name_of(node_id, node, visit.speech)
+        for id, program in programs.items()
+        for node_id, node in program.nodes.items()
+    }
 
 
 def stamp(visit: Visit) -> object:
@@ -71,7 +85,7 @@ def stamp(visit: Visit) -> object:
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
     kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
-    items = [item(visit, data, one) for one in data.page.items]
+    items = [item(visit, data, one) for one in data.page.items if not is_noise(one)]
     return html._(
         parts.head(
             called(contact) or speech("Contact {id}", id=contact.id[-6:]),
@@ -168,11 +182,18 @@ def item(visit: Visit, data: Data, one: Item) -> Element:
     )
 
 
+def is_noise(one: Item) -> bool:
+    """What another line says better: the comings and goings of steps, and the event that repeats a message."""
+    if one.kind == "run":
+        return one.data["what"] in ("entered", "calling", "performed") or one.data["outlet"] in ("next", "sent")
+    return one.kind == "event" and one.data["name"] == "Message Sent"
+
+
 def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     said = [
         f"{name}: {short(value, 60)}"
         for name, value in row["properties"].items()
-        if not isinstance(value, dict | list) and value not in (None, "")
+        if not isinstance(value, dict | list) and value not in (None, "") and not name.endswith("_id")
     ]
     return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None)
 
@@ -189,11 +210,8 @@ def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
 
 
 RUN_WORDS = {
-    "entered": "reached the step “{node}”",
     "left": "left the step “{node}” through “{outlet}”",
     "waiting": "waits at the step “{node}”",
-    "calling": "acts at the step “{node}”",
-    "performed": "acted at the step “{node}”",
     "heard": "heard what the step “{node}” waited for",
     "exited": "leaves early",
     "ended": "has left the journey: {reason}",
@@ -204,8 +222,12 @@ RUN_WORDS = {
 
 def tell_run(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
-    outlet, reason = coded(speech, OUTLETS, row["outlet"]), coded(speech, REASONS, row["detail"].get("reason", ""))
-    said = speech(RUN_WORDS[row["what"]], node=row["node"], outlet=outlet, reason=reason) if row["what"] in RUN_WORDS else row["what"]
+    words_of_it = {
+        "node": data.steps.get((row["version_id"], row["node"]), row["node"]),
+        "outlet": coded(speech, OUTLETS, row["outlet"]),
+        "reason": coded(speech, REASONS, row["detail"].get("reason", "")),
+    }
+    said = speech(RUN_WORDS[row["what"]], **words_of_it) if row["what"] in RUN_WORDS else row["what"]
     return html._(html.a({"href": f"/ui/runs/{row['run_id']}"}, data.journeys.get(row["journey_id"], ("", "?"))[1]), " ", said)
 
 

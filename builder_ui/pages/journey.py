@@ -212,20 +212,22 @@ def kind_line(label: str, node: Node, node_id: str) -> list[str]:
 
 
 def outlets(visit: Visit, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
-    """One line an outlet; a step with a single way on, to the next line, needs none."""
-    targets = [(outlet, data.graph.next.get((node_id, outlet))) for outlet in node.outlets()]
-    if len({target for _, target in targets}) == 1 and places.get(targets[0][1] or "") == places[node_id] + 1:
+    """Where the outlets lead, those with one aim on one line; a step whose only aim is the next line needs none."""
+    aims: dict[str | None, list[str]] = {}
+    for outlet in node.outlets():
+        aims.setdefault(data.graph.next.get((node_id, outlet)), []).append(outlet)
+    if [places.get(aim or "") for aim in aims] == [places[node_id] + 1]:
         return None
-    return html.ul({"className": "outlets"}, [outlet_line(visit, data, outlet, target, places) for outlet, target in targets])
+    return html.ul({"className": "outlets"}, [outlet_line(visit, data, names, aim, places) for aim, names in aims.items()])
 
 
-def outlet_line(visit: Visit, data: Data, outlet: str, target: str | None, places: dict[str, int]) -> Element:
+def outlet_line(visit: Visit, data: Data, outlets: list[str], aim: str | None, places: dict[str, int]) -> Element:
     speech = visit.speech
-    name = html.span({"className": "outlet"}, coded(speech, OUTLETS, outlet))
-    if target is None:
-        return html.li({"key": outlet}, name, " ", speech("leads nowhere"))
-    where = html.a({"href": f"#step-{target}"}, f"{places[target]}. {data.node_name(target, visit)}") if target in places else target
-    return html.li({"key": outlet}, name, parts.icon("arrow"), where)
+    names = [html.span({"className": "outlet", "key": outlet}, coded(speech, OUTLETS, outlet)) for outlet in outlets]
+    if aim not in places:
+        return html.li({"key": str(aim)}, names, " ", speech("leads nowhere"))
+    where = html.a({"href": f"#step-{aim}"}, f"{places[aim]}. {data.node_name(aim, visit)}")
+    return html.li({"key": aim}, names, parts.icon("arrow"), where)
 
 
 # Runs

@@ -210,7 +210,7 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
         case "heard":
             return plain(key, *parts.marked(heard_words(visit, detail)))
         case "left":
-            return left_line(visit, data, key, line)
+            return left_line(visit, data, chapter, key, line)
         case "exited":
             return exited_line(visit, data, key, detail)
         case "ended":
@@ -248,12 +248,14 @@ def heard_words(visit: Visit, detail: dict[str, Any]) -> str:
     return visit.speech("heard *{event}*", event=detail.get("event", ""))
 
 
-def left_line(visit: Visit, data: Data, key: str, line: dict[str, Any]) -> Element:
+def left_line(visit: Visit, data: Data, chapter: Chapter, key: str, line: dict[str, Any]) -> Element:
     """The way on, and under it what decided: each question with its answer, then whatever else the step noted."""
     speech, detail = visit.speech, line["detail"]
     asked = detail.get("rule") or [row for rows in (detail.get("cases") or {}).values() for row in rows]
     node = data.nodes.get(line["node"])
     decided = bool(asked) or (node is not None and len(node.outlets()) > 1)
+    if chapter.messages and line["outlet"] == "sent":
+        return None  # the message says it better
     if not decided and not detail:
         return None
     return html.li(
@@ -386,22 +388,21 @@ def next_line(visit: Visit, data: Data) -> Element:
         return upcoming_item(tone, symbol, words_of_it)
     if "calls" in coming:
         return upcoming_item("", "hourglass", [speech("Now: {channel}", channel=coded(speech, CHANNELS, coming["calls"]))])
-    waits = (
-        [parts.marked(speech("Waits for {names}", names=", ".join(_event_words(visit, one) for one in coming["waits_for"]))), " · "]
-        if "waits_for" in coming
-        else []
-    )
-    when = (
-        [
-            speech("Next:"),
-            " ",
-            parts.relative(visit, coming["due_at"]),
-            html.span({"className": "quiet"}, " · ", parts.moment(speech, coming["due_at"])),
-        ]
-        if coming["due_at"]
-        else [speech("Next: when something happens")]
-    )
-    return upcoming_item("", "clock", [*waits, *when])
+    return upcoming_item("", "clock", [*awaited(visit, coming), *next_look(visit, coming)])
+
+
+def awaited(visit: Visit, coming: dict[str, Any]) -> list[Element]:
+    """What a wait for events listens to, each named once."""
+    names = dict.fromkeys(_event_words(visit, one) for one in coming.get("waits_for", ()))
+    return [*parts.marked(visit.speech("Waits for {names}", names=", ".join(names))), " · "] if names else []
+
+
+def next_look(visit: Visit, coming: dict[str, Any]) -> list[Element]:
+    """The next timer."""
+    speech, due_at = visit.speech, coming["due_at"]
+    if due_at is None:
+        return [speech("Next: when something happens")]
+    return [speech("Next:"), " ", parts.relative(visit, due_at), html.span({"className": "quiet"}, " · ", parts.moment(speech, due_at))]
 
 
 def _event_words(visit: Visit, name: str) -> str:

@@ -32,8 +32,8 @@ def upgrade() -> None:
         sa.Column("last_used_at", Instant, nullable=True),
         sa.Column("expires_at", Instant, nullable=True),
         sa.Column("revoked_at", Instant, nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("key_hash"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_api_key_key_hash")),
     )
     op.create_table(
         "audit",
@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(160), nullable=False),
         sa.Column("detail", Json, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.create_index("ix_audit_subject", ["subject", "id"], unique=False)
@@ -56,7 +56,7 @@ def upgrade() -> None:
         sa.Column("properties", Json, nullable=False),
         sa.Column("origin", sa.String(16), nullable=False),
         sa.Column("first_seen_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_catalogue_event")),
     )
     op.create_table(
         "catalogue_field",
@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(16), nullable=False),
         sa.Column("values", Json, nullable=False),
         sa.Column("first_seen_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_catalogue_field")),
     )
     op.create_table(
         "contact",
@@ -86,7 +86,7 @@ def upgrade() -> None:
         sa.Column("merged_into", sa.String(32), nullable=True),
         sa.Column("erased_at", Instant, nullable=True),
         sa.Column("demo", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact")),
     )
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_contact_email"), ["email"], unique=False)
@@ -100,7 +100,7 @@ def upgrade() -> None:
         "freshness",
         sa.Column("topic", sa.String(32), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("topic"),
+        sa.PrimaryKeyConstraint("topic", name=op.f("pk_freshness")),
     )
     op.create_table(
         "import_job",
@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.Column("errors", Json, nullable=False),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("finished_at", Instant, nullable=True),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import_job")),
     )
     op.create_table(
         "job",
@@ -132,7 +132,7 @@ def upgrade() -> None:
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
         sa.Column("finished_at", Instant, nullable=True),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index(
@@ -155,8 +155,8 @@ def upgrade() -> None:
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
         sa.Column("updated_by", sa.String(120), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("key"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_journey")),
+        sa.UniqueConstraint("key", name=op.f("uq_journey_key")),
     )
     with op.batch_alter_table("journey", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_journey_state"), ["state"], unique=False)
@@ -166,7 +166,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("holder", sa.String(64), nullable=False),
         sa.Column("until", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
     op.create_table(
         "link",
@@ -174,8 +174,8 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("created_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("digest"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_link")),
+        sa.UniqueConstraint("digest", name=op.f("uq_link_digest")),
     )
     op.create_table(
         "member",
@@ -189,8 +189,8 @@ def upgrade() -> None:
         sa.Column("absent_until", Instant, nullable=True),
         sa.Column("password_hash", sa.String(300), nullable=True),
         sa.Column("created_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("email"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member")),
+        sa.UniqueConstraint("email", name=op.f("uq_member_email")),
     )
     op.create_table(
         "outbox_item",
@@ -205,8 +205,8 @@ def upgrade() -> None:
         sa.Column("headers", Json, nullable=False),
         sa.Column("accepted_at", Instant, nullable=False),
         sa.Column("opened_at", Instant, nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("idempotency_key"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_item")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_outbox_item_idempotency_key")),
     )
     with op.batch_alter_table("outbox_item", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_item_accepted_at"), ["accepted_at"], unique=False)
@@ -218,7 +218,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(120), nullable=False),
         sa.Column("members", Json, nullable=False),
         sa.Column("turn", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("pool"),
+        sa.PrimaryKeyConstraint("pool", name=op.f("pk_rotation")),
     )
     op.create_table(
         "secret",
@@ -226,7 +226,7 @@ def upgrade() -> None:
         sa.Column("sealed", sa.String(8000), nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
         sa.Column("updated_by", sa.String(120), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_secret")),
     )
     op.create_table(
         "stamp",
@@ -235,7 +235,7 @@ def upgrade() -> None:
         sa.Column("namespace", sa.String(64), nullable=False),
         sa.Column("clock", Json, nullable=False),
         sa.Column("created_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stamp")),
     )
     op.create_table(
         "suppression",
@@ -244,7 +244,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(32), nullable=False),
         sa.Column("source", sa.String(200), nullable=False),
         sa.Column("created_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("channel", "address_hash"),
+        sa.PrimaryKeyConstraint("channel", "address_hash", name=op.f("pk_suppression")),
     )
     op.create_table(
         "template",
@@ -257,7 +257,7 @@ def upgrade() -> None:
         sa.Column("archived_at", Instant, nullable=True),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
-        sa.PrimaryKeyConstraint("key"),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_template")),
     )
     op.create_table(
         "workspace_setting",
@@ -265,7 +265,7 @@ def upgrade() -> None:
         sa.Column("value", Json, nullable=False),
         sa.Column("updated_at", Instant, nullable=False),
         sa.Column("updated_by", sa.String(120), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_workspace_setting")),
     )
     op.create_table(
         "body",
@@ -278,11 +278,8 @@ def upgrade() -> None:
         sa.Column("html", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("created_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_body_contact_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_body")),
     )
     with op.batch_alter_table("body", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_body_contact_id"), ["contact_id"], unique=False)
@@ -299,11 +296,8 @@ def upgrade() -> None:
         sa.Column("proof", Json, nullable=False),
         sa.Column("said_at", Instant, nullable=False),
         sa.Column("recorded_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_consent_contact_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent")),
     )
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.create_index("ix_consent_contact", ["contact_id", "channel", "purpose", "id"], unique=False)
@@ -315,11 +309,8 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String(64), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("said_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("contact_id", "channel", "purpose"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_consent_state_contact_id")),
+        sa.PrimaryKeyConstraint("contact_id", "channel", "purpose", name=op.f("pk_consent_state")),
     )
     with op.batch_alter_table("consent_state", schema=None) as batch_op:
         batch_op.create_index("ix_consent_state_lookup", ["channel", "purpose", "state", "contact_id"], unique=False)
@@ -339,11 +330,8 @@ def upgrade() -> None:
         sa.Column("hops", sa.Integer(), nullable=False),
         sa.Column("routed", sa.Boolean(), nullable=False),
         sa.Column("backfill", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_event_contact_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
         sa.UniqueConstraint("source", "message_id", name="uq_event_message"),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
@@ -359,11 +347,8 @@ def upgrade() -> None:
         sa.Column("value", sa.String(320), nullable=False),
         sa.Column("contact_id", sa.String(32), nullable=False),
         sa.Column("created_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("kind", "value"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_identity_contact_id")),
+        sa.PrimaryKeyConstraint("kind", "value", name=op.f("pk_identity")),
     )
     with op.batch_alter_table("identity", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_identity_contact_id"), ["contact_id"], unique=False)
@@ -376,11 +361,8 @@ def upgrade() -> None:
         sa.Column("last_seen_at", Instant, nullable=False),
         sa.Column("expires_at", Instant, nullable=False),
         sa.Column("user_agent", sa.String(300), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["member_id"],
-            ["member.id"],
-        ),
-        sa.PrimaryKeyConstraint("token_hash"),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_login_session_member_id")),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_session")),
     )
     with op.batch_alter_table("login_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_login_session_member_id"), ["member_id"], unique=False)
@@ -391,11 +373,8 @@ def upgrade() -> None:
         sa.Column("member_id", sa.String(32), nullable=False),
         sa.Column("expires_at", Instant, nullable=False),
         sa.Column("used_at", Instant, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["member_id"],
-            ["member.id"],
-        ),
-        sa.PrimaryKeyConstraint("token_hash"),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_login_token_member_id")),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_token")),
     )
     op.create_table(
         "merge",
@@ -405,15 +384,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(64), nullable=False),
         sa.Column("kept", Json, nullable=False),
         sa.Column("merged_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["loser_id"],
-            ["contact.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["winner_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["loser_id"], ["contact.id"], name=op.f("fk_merge_loser_id")),
+        sa.ForeignKeyConstraint(["winner_id"], ["contact.id"], name=op.f("fk_merge_winner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_merge")),
     )
     with op.batch_alter_table("merge", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_merge_loser_id"), ["loser_id"], unique=False)
@@ -454,12 +427,9 @@ def upgrade() -> None:
         sa.Column("answer", Json, nullable=False),
         sa.Column("body_id", sa.String(32), nullable=True),
         sa.Column("test", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("once_key"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_message_contact_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+        sa.UniqueConstraint("once_key", name=op.f("uq_message_once_key")),
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index("ix_message_cap", ["contact_id", "cap_class", "sent_at"], unique=False)
@@ -488,11 +458,8 @@ def upgrade() -> None:
         sa.Column("skipped", sa.Integer(), nullable=False),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("created_by", sa.String(120), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["journey_id"],
-            ["journey.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["journey_id"], ["journey.id"], name=op.f("fk_migration_journey_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_migration")),
     )
     with op.batch_alter_table("migration", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_migration_journey_id"), ["journey_id"], unique=False)
@@ -502,19 +469,13 @@ def upgrade() -> None:
         sa.Column("id", BigId, autoincrement=True, nullable=False),
         sa.Column("journey_id", sa.String(32), nullable=False),
         sa.Column("contact_id", sa.String(32), nullable=False),
-        sa.Column("event_id", sa.Integer(), nullable=True),
+        sa.Column("event_id", BigId, autoincrement=False, nullable=True),
         sa.Column("reason", sa.String(64), nullable=False),
         sa.Column("detail", Json, nullable=False),
         sa.Column("refused_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["journey_id"],
-            ["journey.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_refusal_contact_id")),
+        sa.ForeignKeyConstraint(["journey_id"], ["journey.id"], name=op.f("fk_refusal_journey_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refusal")),
     )
     with op.batch_alter_table("refusal", schema=None) as batch_op:
         batch_op.create_index("ix_refusal_contact", ["contact_id", "id"], unique=False)
@@ -526,11 +487,8 @@ def upgrade() -> None:
         sa.Column("score_group", sa.String(64), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
         sa.Column("changed_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("contact_id", "score_group"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_score_contact_id")),
+        sa.PrimaryKeyConstraint("contact_id", "score_group", name=op.f("pk_score")),
     )
     with op.batch_alter_table("score", schema=None) as batch_op:
         batch_op.create_index("ix_score_group", ["score_group", "value"], unique=False)
@@ -544,11 +502,8 @@ def upgrade() -> None:
         sa.Column("value", sa.Float(), nullable=False),
         sa.Column("reason", sa.String(200), nullable=False),
         sa.Column("changed_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_score_change_contact_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_score_change")),
     )
     with op.batch_alter_table("score_change", schema=None) as batch_op:
         batch_op.create_index("ix_score_change_contact", ["contact_id", "id"], unique=False)
@@ -558,11 +513,8 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.String(32), nullable=False),
         sa.Column("tag", sa.String(120), nullable=False),
         sa.Column("added_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("contact_id", "tag"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_tag_contact_id")),
+        sa.PrimaryKeyConstraint("contact_id", "tag", name=op.f("pk_tag")),
     )
     with op.batch_alter_table("tag", schema=None) as batch_op:
         batch_op.create_index("ix_tag_tag", ["tag", "contact_id"], unique=False)
@@ -587,11 +539,8 @@ def upgrade() -> None:
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("taken_at", Instant, nullable=True),
         sa.Column("finished_at", Instant, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_task_contact_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task")),
     )
     with op.batch_alter_table("task", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_task_contact_id"), ["contact_id"], unique=False)
@@ -612,11 +561,8 @@ def upgrade() -> None:
         sa.Column("source", Json, nullable=False),
         sa.Column("compiled", Json, nullable=False),
         sa.Column("created_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["key"],
-            ["template.key"],
-        ),
-        sa.PrimaryKeyConstraint("key", "number"),
+        sa.ForeignKeyConstraint(["key"], ["template.key"], name=op.f("fk_template_version_key")),
+        sa.PrimaryKeyConstraint("key", "number", name=op.f("pk_template_version")),
     )
     op.create_table(
         "trigger_cursor",
@@ -625,11 +571,8 @@ def upgrade() -> None:
         sa.Column("done_until", Instant, nullable=False),
         sa.Column("occurrence_at", Instant, nullable=True),
         sa.Column("after_contact", sa.String(32), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["journey_id"],
-            ["journey.id"],
-        ),
-        sa.PrimaryKeyConstraint("journey_id", "trigger"),
+        sa.ForeignKeyConstraint(["journey_id"], ["journey.id"], name=op.f("fk_trigger_cursor_journey_id")),
+        sa.PrimaryKeyConstraint("journey_id", "trigger", name=op.f("pk_trigger_cursor")),
     )
     op.create_table(
         "version",
@@ -642,11 +585,8 @@ def upgrade() -> None:
         sa.Column("note", sa.String(2000), nullable=False),
         sa.Column("published_at", Instant, nullable=False),
         sa.Column("published_by", sa.String(120), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["journey_id"],
-            ["journey.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["journey_id"], ["journey.id"], name=op.f("fk_version_journey_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_version")),
         sa.UniqueConstraint("journey_id", "number", name="uq_version_number"),
     )
     with op.batch_alter_table("version", schema=None) as batch_op:
@@ -661,11 +601,8 @@ def upgrade() -> None:
         sa.Column("agent_class", sa.String(16), nullable=False),
         sa.Column("user_agent", sa.String(300), nullable=False),
         sa.Column("hit_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["message_id"],
-            ["message.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_hit_message_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hit")),
     )
     with op.batch_alter_table("hit", schema=None) as batch_op:
         batch_op.create_index("ix_hit_message", ["message_id", "id"], unique=False)
@@ -678,7 +615,7 @@ def upgrade() -> None:
         sa.Column("version_number", sa.Integer(), nullable=False),
         sa.Column("contact_id", sa.String(32), nullable=False),
         sa.Column("run_key", sa.String(200), nullable=False),
-        sa.Column("trigger_event_id", sa.Integer(), nullable=True),
+        sa.Column("trigger_event_id", BigId, autoincrement=False, nullable=True),
         sa.Column("trigger", Json, nullable=False),
         sa.Column("hops", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
@@ -694,21 +631,12 @@ def upgrade() -> None:
         sa.Column("ended_at", Instant, nullable=True),
         sa.Column("goal_at", Instant, nullable=True),
         sa.Column("goal_value", sa.Float(), nullable=True),
-        sa.Column("goal_event_id", sa.Integer(), nullable=True),
+        sa.Column("goal_event_id", BigId, autoincrement=False, nullable=True),
         sa.Column("updated_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["journey_id"],
-            ["journey.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["version_id"],
-            ["version.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_run_contact_id")),
+        sa.ForeignKeyConstraint(["journey_id"], ["journey.id"], name=op.f("fk_run_journey_id")),
+        sa.ForeignKeyConstraint(["version_id"], ["version.id"], name=op.f("fk_run_version_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sa.UniqueConstraint("journey_id", "trigger_event_id", "contact_id", name="uq_run_trigger"),
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
@@ -736,11 +664,8 @@ def upgrade() -> None:
         sa.Column("by", sa.String(120), nullable=False),
         sa.Column("detail", Json, nullable=False),
         sa.Column("at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["task_id"],
-            ["task.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_task_change_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_change")),
     )
     with op.batch_alter_table("task_change", schema=None) as batch_op:
         batch_op.create_index("ix_task_change_task", ["task_id", "id"], unique=False)
@@ -748,18 +673,12 @@ def upgrade() -> None:
     op.create_table(
         "inbox",
         sa.Column("run_id", sa.String(32), nullable=False),
-        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("event_id", BigId, autoincrement=False, nullable=False),
         sa.Column("arrived_at", Instant, nullable=False),
         sa.Column("consumed", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["event_id"],
-            ["event.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["run.id"],
-        ),
-        sa.PrimaryKeyConstraint("run_id", "event_id"),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_inbox_event_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_inbox_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "event_id", name=op.f("pk_inbox")),
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.create_index(
@@ -779,15 +698,9 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(32), nullable=False),
         sa.Column("before", Json, nullable=False),
         sa.Column("step_after", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["migration_id"],
-            ["migration.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["run.id"],
-        ),
-        sa.PrimaryKeyConstraint("migration_id", "run_id"),
+        sa.ForeignKeyConstraint(["migration_id"], ["migration.id"], name=op.f("fk_migrated_run_migration_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_migrated_run_run_id")),
+        sa.PrimaryKeyConstraint("migration_id", "run_id", name=op.f("pk_migrated_run")),
     )
     op.create_table(
         "subscription",
@@ -796,15 +709,9 @@ def upgrade() -> None:
         sa.Column("why", sa.String(8), nullable=False),
         sa.Column("contact_id", sa.String(32), nullable=False),
         sa.Column("until", Instant, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["contact_id"],
-            ["contact.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["run.id"],
-        ),
-        sa.PrimaryKeyConstraint("run_id", "topic", "why"),
+        sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_subscription_contact_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_subscription_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "topic", "why", name=op.f("pk_subscription")),
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.create_index("ix_subscription_contact", ["contact_id", "topic"], unique=False)
@@ -820,11 +727,8 @@ def upgrade() -> None:
         sa.Column("what", sa.String(24), nullable=False),
         sa.Column("outlet", sa.String(64), nullable=False),
         sa.Column("detail", Json, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["run.id"],
-        ),
-        sa.PrimaryKeyConstraint("run_id", "step", "seq"),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_trail_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "step", "seq", name=op.f("pk_trail")),
     )
     with op.batch_alter_table("trail", schema=None) as batch_op:
         batch_op.create_index("ix_trail_node", ["version_id", "node", "what"], unique=False)

@@ -8,8 +8,9 @@ import pytest
 from sqlmodel import select
 
 from activities.addresses import Guard
-from activities.notify import addresses, by_email, by_slack, slack_text
+from activities.notify import addresses, by_email
 from activities.providers import MessageDead, Outbox
+from activities.slack import by_slack, slack_text
 from models import Contact, Database, Member, OutboxItem
 
 
@@ -48,5 +49,5 @@ def test_values_cannot_call_the_whole_channel() -> None:
 
 def test_slack_addresses_pass_the_same_guard(now: datetime) -> None:
     with pytest.raises(MessageDead) as caught:
-        by_slack("https://hooks.slack.example/x", "r:n:1", "Hi", Guard(resolve=lambda host, port: ["10.0.0.1"]), now)
+        by_slack(Guard(resolve=lambda host, port: ["10.0.0.1"]), "https://hooks.slack.example/x", "r:n:1", "Hi", now)
     assert caught.value.code == "address_refused"

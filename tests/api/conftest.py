@@ -41,6 +41,12 @@ class Woken:
 
 
 @pytest.fixture
+def db(sqlite_db: Database) -> Database:
+    """What stands before the database does not hang on its kind; tests of what is stored ask for both kinds themselves."""
+    return sqlite_db
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver")
 

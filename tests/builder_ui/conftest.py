@@ -5,10 +5,12 @@ Only Temporal is absent: `Town.walk` plays the workflow of a run and jumps from 
 
 from __future__ import annotations
 
+import shutil
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,12 @@ class Town:
                 instruction = step(self.engine, run_id, instruction["step"], self.now).instruction
         raise AssertionError("the run does not end")
 
+    def ring(self, run_id: str) -> None:
+        """The bell of a run, after an event it listens for."""
+        with self.db.read() as session:
+            number = session.get_one(Run, run_id).step
+        step(self.engine, run_id, number, self.now)
+
     def reads(self, run_id: str, node: str, after: timedelta = timedelta(hours=3)) -> None:
         """The recipient opens the message of a step."""
         with self.db.write() as session:
@@ -138,7 +146,7 @@ BROKEN: dict[str, Any] = {
     "key": "birthday",
     "name": "Birthday greeting",
     "description": "A voucher on the day, and a reminder when it was not used.",
-    "entry": {"triggers": [{"type": "date", "field": "birthday", "at": "09:00", "yearly": True}, {"type": "manual"}]},
+    "entry": {"triggers": [{"type": "date", "field": "created_at", "at": "09:00", "yearly": True}, {"type": "manual"}]},
     "start": "voucher",
     "nodes": {
         "voucher": {"kind": "call_webhook", "name": "Make a voucher", "url": "https://vouchers.example.org/new"},
@@ -160,14 +168,27 @@ def build_town(engine: Engine, settings: Settings) -> Town:
     for entry in gallery():
         for mail in entry.mails:
             templates.save(
-                engine.db, mail.key, mail.variants, name=mail.name, kind=mail.kind, message_class=mail.message_class, actor="test", now=start  # type: ignore[arg-type]
+                engine.db,
+                mail.key,
+                mail.variants,
+                name=mail.name,
+                kind=mail.kind,
+                message_class=mail.message_class,
+                actor="test",
+                now=start,  # type: ignore[arg-type]
             )
     with engine.db.write() as session:
         for name, role in TEAM:
             email = f"{name.split()[0].lower()}@example.com"
             town.members[role] = add_member(session, name, email, role, start, locale="de" if role == "sales" else "en").id
         put_rotation(session, "sales", [town.members["sales"]], "Sales")
-        workspace.put(session, "sender", {"name": "Pfadwerk Demo", "email": "hello@example.org", "postal_address": "Musterweg 1, Zürich"}, "test", start)
+        workspace.put(
+            session,
+            "sender",
+            {"name": "Pfadwerk Demo", "email": "hello@example.org", "postal_address": "Musterweg 1, Zürich"},
+            "test",
+            start,
+        )
         workspace.put(session, "quiet_hours", {"enabled": False}, "test", start)
         workspace.put(session, "frequency_caps", {"caps": []}, "test", start)
         for document in [*(entry.document for entry in gallery()), BROKEN]:
@@ -184,7 +205,13 @@ def tell(town: Town) -> None:
     """Six days in the life of the town."""
     start, present = town.now, town.engine.clock.now()
     for hours, (first, last, product) in enumerate(
-        (("Anna", "Meier", "Rucksack"), ("Ben", "Huber", "Zelt"), ("Carla", "Rossi", "Kocher"), ("Emma", "Wright", "Boots"), ("Ivan", "Novak", "Karte"))
+        (
+            ("Anna", "Meier", "Rucksack"),
+            ("Ben", "Huber", "Zelt"),
+            ("Carla", "Rossi", "Kocher"),
+            ("Emma", "Wright", "Boots"),
+            ("Ivan", "Novak", "Karte"),
+        )
     ):
         town.now = start + timedelta(hours=hours)
         town.person(first, last, timezone="Europe/Zurich", lifecycle_stage="lead")
@@ -192,7 +219,7 @@ def tell(town: Town) -> None:
         town.walk(run, town.now)
     for first in ("Anna", "Ben"):
         town.reads(town.run_of(first), "hello")
-    for first in ("Anna", "Ben", "Carla", "Emma"):
+    for first in ("Anna", "Ben", "Carla", "Emma", "Ivan"):
         town.walk(town.run_of(first), present)
     town.now = present - timedelta(hours=5)
     town.happens("Anna", "Signed Up")
@@ -209,7 +236,7 @@ def _carts(town: Town, present: datetime) -> None:
         town.walk(run, present)
     town.now = present - timedelta(minutes=10)
     town.happens("Felix", "Order Completed", {"order_id": "o-1", "cart_id": "c-felix", "total": 89.0})
-    town.walk(town.run_of("Felix"), present)
+    town.ring(town.run_of("Felix"))
     with town.db.write() as session:
         add_tag(session, town.people["Felix"], "vip", town.now, "test")
 
@@ -239,21 +266,49 @@ def _stuck(town: Town, present: datetime) -> None:
             halt(session, lock_run(session, entered.run_id), town.now, "stuck", "KeyError", "KeyError in loyalty.py:41 (points)")
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver")
+@pytest.fixture(scope="session")
+def listening() -> Iterator[socket.socket]:
+    """A free port of this machine; pixels and links in the town's mails lead there."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
 
 
-@pytest.fixture
-def engine(sqlite_db: Database, settings: Settings) -> Engine:
-    return Engine(sqlite_db, Clock(), Palette.built_in(), tuple(settings.signing_keys().values()))
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory, listening: socket.socket) -> Settings:
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    return Settings(home=tmp_path_factory.mktemp("home"), database_url="sqlite:///unused.db", public_url=url)
 
 
-@pytest.fixture
-def town(engine: Engine, settings: Settings) -> Town:
-    town = build_town(engine, settings)
+@pytest.fixture(scope="session")
+def town_base(sqlite_base: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> tuple[Path, Town]:
+    """The town's database, to copy: building it takes seconds."""
+    path = tmp_path_factory.mktemp("town") / "town.db"
+    shutil.copyfile(sqlite_base, path)
+    town = build_town(make_engine(Database(f"sqlite:///{path}"), settings), settings)
     tell(town)
-    return town
+    with town.db.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    town.db.close()
+    return path, town
+
+
+def make_engine(db: Database, settings: Settings) -> Engine:
+    return Engine(db, Clock(), Palette.built_in(), tuple(settings.signing_keys().values()))
+
+
+@pytest.fixture
+def engine(town_base: tuple[Path, Town], settings: Settings, tmp_path: Path) -> Iterator[Engine]:
+    """The engine of a town of one's own."""
+    shutil.copyfile(town_base[0], tmp_path / "town.db")
+    db = Database(f"sqlite:///{tmp_path / 'town.db'}")
+    yield make_engine(db, settings)
+    db.close()
+
+
+@pytest.fixture
+def town(town_base: tuple[Path, Town], engine: Engine) -> Town:
+    _, built = town_base
+    return replace(built, engine=engine, effects=Effects(engine, built.effects.performers))
 
 
 @pytest.fixture
@@ -267,8 +322,8 @@ def app(settings: Settings, engine: Engine, woken: Woken) -> FastAPI:
 
 
 @pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+def client(app: FastAPI, settings: Settings) -> Iterator[TestClient]:
+    with TestClient(app, settings.public_url, raise_server_exceptions=False, follow_redirects=False) as client:
         yield client
 
 
@@ -276,12 +331,12 @@ LogIn = Callable[[str], TestClient]
 
 
 @pytest.fixture
-def log_in(client: TestClient, town: Town) -> LogIn:
+def log_in(client: TestClient, town: Town, settings: Settings) -> LogIn:
     """Logs the client in as the member of a role, the way a person does: by a link."""
 
     def log_in(role: str) -> TestClient:
-        link = mint_link(town.db, town.engine.clock.now(), "http://testserver", town.members[role])
-        assert client.post(link, headers={"origin": "http://testserver"}).status_code == 303
+        link = mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members[role])
+        assert client.post(link, headers={"origin": settings.public_url}).status_code == 303
         return client
 
     return log_in
@@ -335,15 +390,16 @@ Opener = Callable[[TestClient, str], AbstractContextManager[Open]]
 
 
 @pytest.fixture
-def opened() -> Opener:
+def opened(settings: Settings) -> Opener:
     """Opens a page the way ReactPy's client does."""
+
+    host = settings.public_url.removeprefix("http://")
 
     @contextmanager
     def opened(client: TestClient, path: str) -> Iterator[Open]:
-        with client.websocket_connect(f"/_reactpy/stream{path}", headers={"origin": "http://testserver", "host": "testserver"}) as socket:
+        with client.websocket_connect(f"/_reactpy/stream{path}", headers={"origin": settings.public_url, "host": host}) as socket:
             page = Open(socket, None)
             page.see()
             yield page
 
     return opened
-

@@ -111,7 +111,7 @@ def test_open_runs_and_tasks_end(session: Session, person: str, now: datetime) -
 
 def test_who_withdrew_is_not_written_to_again(session: Session, person: str, now: datetime) -> None:
     erase(session, person, now, by="m1", keys=KEYS)
-    assert suppression.is_suppressed(session, KEYS, "email", f"{SECRET}@example.org") == "erased"
+    assert suppression.is_suppressed(session, KEYS, "email", f"{SECRET}@example.org") == "unsubscribe"
     assert suppression.is_suppressed(session, KEYS, "sms", "+41446681800") is None
 
 

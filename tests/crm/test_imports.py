@@ -88,10 +88,10 @@ class Crash(Exception):
     pass
 
 
-@pytest.mark.parametrize("chunks", [1, 2, 3])
+@pytest.mark.parametrize("chunks", [1, 2])
 def test_a_crashed_import_goes_on_where_it_stopped(db: Database, tmp_path: Path, clock: Callable[[], datetime], chunks: int) -> None:
     rows = [("email", "n", "consent_email_marketing")]
-    rows += [(f"p{number}@example.org" if number % 50 else "bad", str(number), "yes") for number in range(350)]
+    rows += [(f"p{number}@example.org" if number % 50 else "bad", str(number), "yes") for number in range(230)]
     path = write(tmp_path, rows)
     done: list[ImportReport] = []
 
@@ -104,15 +104,15 @@ def test_a_crashed_import_goes_on_where_it_stopped(db: Database, tmp_path: Path,
         import_contacts(db, path, clock, progress=crash)
     report = import_contacts(db, path, clock)
     assert (report.id, report.resumed) == (done[0].id, True)
-    assert (report.rows, report.ok, report.failed) == (350, 343, 7)
-    assert [error.line for error in report.errors] == [number + 2 for number in range(0, 350, 50)]
+    assert (report.rows, report.ok, report.failed) == (230, 225, 5)
+    assert [error.line for error in report.errors] == [number + 2 for number in range(0, 230, 50)]
     with db.read() as session:
-        assert len(session.scalars(select(Contact)).all()) == 343
-        assert len(session.scalars(select(Consent)).all()) == 343, "no row twice"
+        assert len(session.scalars(select(Contact)).all()) == 225
+        assert len(session.scalars(select(Consent)).all()) == 225, "no row twice"
 
 
 def test_another_mapping_is_another_import(db: Database, tmp_path: Path, clock: Callable[[], datetime]) -> None:
-    path = write(tmp_path, [("email", "x"), *((f"p{number}@example.org", "1") for number in range(150))])
+    path = write(tmp_path, [("email", "x"), *((f"p{number}@example.org", "1") for number in range(110))])
 
     def crash(report: ImportReport) -> None:
         raise Crash
@@ -131,7 +131,7 @@ def test_another_mapping_is_another_import(db: Database, tmp_path: Path, clock: 
 
 
 def test_two_at_once_do_not_import_a_row_twice(db: Database, tmp_path: Path, clock: Callable[[], datetime]) -> None:
-    path = write(tmp_path, [("email", "consent_email_x"), *((f"p{number}@example.org", "yes") for number in range(250))])
+    path = write(tmp_path, [("email", "consent_email_x"), *((f"p{number}@example.org", "yes") for number in range(120))])
 
     def other(report: ImportReport) -> None:
         if report.rows == 100:
@@ -140,7 +140,7 @@ def test_two_at_once_do_not_import_a_row_twice(db: Database, tmp_path: Path, clo
     with pytest.raises(Conflict, match="right now"):
         import_contacts(db, path, clock, progress=other)
     with db.read() as session:
-        assert len(session.scalars(select(Consent)).all()) == 250
+        assert len(session.scalars(select(Consent)).all()) == 120
 
 
 def test_a_grant_without_a_date_does_not_undo_a_withdrawal(

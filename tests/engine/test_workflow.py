@@ -110,15 +110,16 @@ async def exits_while_held(world, reference, env, temporal) -> tuple[str, Workfl
     """A bell beside a pending activity: the run ends at once, the activity finds it ended."""
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact = world.contact()
-    world.performer.verdicts = [Hold(world.engine.clock.now() + timedelta(seconds=2), "quiet_hours")]
-    wakeups = world.happens(contact, "Signed Up")
-    run = world.run(wakeups)
-    await temporal.wake(wakeups)
-    await until(lambda: [m.status for m in world.messages(run)] == ["held"])
-    await temporal.wake(world.happens(contact, "Order Completed"))
-    await until(lambda: world.row(run).status == "ended")
-    assert world.performer.received == []
-    return await finish(env, run)
+    with env.with_time_skipping_disabled():
+        wakeups = world.happens(contact, "Signed Up")
+        run = world.run(wakeups)
+        world.performer.verdicts = [Hold(world.engine.clock.now() + timedelta(seconds=3), "quiet_hours")]
+        await temporal.wake(wakeups)
+        await until(lambda: [m.status for m in world.messages(run)] == ["held"])
+        await temporal.wake(world.happens(contact, "Order Completed"))
+        await until(lambda: world.row(run).status == "ended")
+        assert world.performer.received == []
+        return await finish(env, run)
 
 
 async def waits(world, run: str, node: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import sys
@@ -10,16 +11,18 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
+from temporalio.client import Client
 
 from activities.ledger import messages
 from api.keys import add_key
 from commands import servers
-from commands.process import Process, Program, last_lines, python
+from commands.process import Process, Program, ServerFailed, last_lines, python
 from engine.step import runs
 from models import Database
 from settings import Settings
@@ -29,12 +32,21 @@ NAMESPACE = "pfadwerk"
 MORTAL = ("worker", "web", "temporal", "redis")
 
 
+def quiet_port() -> int:
+    """A free port below those that the kernel gives to outgoing connections: a client that knocks at one of those while its server is down
+    can end up connected to itself, and the server never gets its port back."""
+    while not servers.is_free(port := random.SystemRandom().randrange(10_000, 32_000)):
+        pass
+    return port
+
+
 class House:
     """Starts everything on free ports in `folder`; what is down is started again by `look_after`, which the test calls often."""
 
-    def __init__(self, folder: Path, database_url: str, seed: int) -> None:
+    def __init__(self, folder: Path, database_url: str, seed: int, keeper_interval: str = "PT1S") -> None:
         self.folder = folder
-        self.ports = {name: servers.free_port() for name in ("temporal", "redis", "web", "smtp", "http")}
+        folder.mkdir(parents=True, exist_ok=True)
+        self.ports = {name: quiet_port() for name in ("temporal", "redis", "web", "smtp", "http")}
         self.settings = Settings(
             home=folder,
             database_url=database_url,
@@ -46,41 +58,35 @@ class House:
             smtp_port=self.ports["smtp"],
             smtp_tls="none",
             smtp_timeout_seconds=2.0,
-            keeper_interval="PT1S",
+            keeper_interval=keeper_interval,
             secret_key="k1:" + "k" * 40,
             log_level="warning",
         )
         self.db = Database(database_url, pool_size=5)
         with self.db.write() as session:
-            self.write_key = add_key(session, "write", "Shop", self.settings_now())[1]
+            self.write_key = add_key(session, "write", "Shop", datetime.now(UTC))[1]
         self.random = random.Random(seed)
         self.kills: Counter[str] = Counter()
         self.in_flight = 0
-        self._programs = {name: make(seed) for name, make in self._makers().items()}
+        self._programs = self._makers(seed)
         self._processes: dict[str, Process] = {}
         self._due: dict[str, float] = {}
 
-    @staticmethod
-    def settings_now() -> Any:
-        from datetime import UTC, datetime
-
-        return datetime.now(UTC)
-
-    def _makers(self) -> dict[str, Callable[[int], Program]]:
+    def _makers(self, seed: int) -> dict[str, Callable[[], Program]]:
         environment = {
             **self.settings.environment(),
             "PFADWERK_TEST_LOOKUP_PORT": str(self.ports["http"]),
             "PYTHONPATH": str(HERE.parents[1]),
         }
         return {
-            "smtp": lambda seed: self._receiver("smtp", seed),
-            "http": lambda seed: self._receiver("http", seed),
-            "redis": lambda _: servers.redis_program(self._home("redis"), self.ports["redis"], binary=servers.redis_binary()),
-            "temporal": lambda _: servers.temporal_program(
+            "smtp": lambda: self._receiver("smtp", seed),
+            "http": lambda: self._receiver("http", seed),
+            "redis": lambda: servers.redis_program(self._home("redis"), self.ports["redis"], binary=servers.redis_binary()),
+            "temporal": lambda: servers.temporal_program(
                 self._home("temporal"), self.ports["temporal"], namespaces=[NAMESPACE], binary=servers.temporal_binary()
             ),
-            "worker": lambda _: Program("worker", python(str(HERE / "lookup_worker.py")), environment=environment),
-            "web": lambda _: Program(
+            "worker": lambda: Program("worker", python(str(HERE / "lookup_worker.py")), environment=environment),
+            "web": lambda: Program(
                 "web", python("-m", "cli", "api"), environment=environment, is_ready=lambda: not servers.is_free(self.ports["web"])
             ),
         }
@@ -97,12 +103,21 @@ class House:
     # --- living and dying ---
 
     def start(self) -> None:
-        for name in self._programs:
-            self._start(name)
-            self._processes[name].wait_ready(60)
+        for together in (("smtp", "http", "redis", "temporal"), ("worker", "web")):
+            for name in together:
+                self._start(name)
+            for name in together:
+                self._await_ready(name)
 
     def _start(self, name: str) -> None:
-        self._processes[name] = Process(self._programs[name], self.folder / f"{name}.log")
+        self._processes[name] = Process(self._programs[name](), self.folder / f"{name}.log")
+
+    def _await_ready(self, name: str) -> None:
+        try:
+            self._processes[name].wait_ready(60)
+        except ServerFailed:  # Temporal picks one of its ports itself, and somebody else may be quicker
+            self._start(name)
+            self._processes[name].wait_ready(60)
 
     def kill(self, name: str, back_after: float) -> None:
         """SIGKILL now, a new start after so many seconds. Sends that the worker was at are counted."""
@@ -110,12 +125,13 @@ class House:
         self.kills[name] += 1
         self._due[name] = time.monotonic() + back_after
         if name == "worker":
-            self.in_flight += self._claimed()
+            self.in_flight += self.claimed()
 
     def look_after(self) -> None:
         """Starts what is due, and what ended by itself (a worker does, where no Temporal answers)."""
         for name in MORTAL:
             if name not in self._due and not self._processes[name].is_alive():
+                self._processes[name].kill()  # nothing but its descriptors
                 self._due[name] = time.monotonic() + 0.3
             if name in self._due and time.monotonic() >= self._due[name]:
                 del self._due[name]
@@ -130,7 +146,7 @@ class House:
         for file in self._home("temporal").glob("temporal.db*"):
             file.unlink()
         self._start("temporal")
-        self._processes["temporal"].wait_ready(60)
+        self._await_ready("temporal")
 
     def stop(self) -> None:
         for name in ("web", "worker", "temporal", "redis", "smtp", "http"):
@@ -143,9 +159,17 @@ class House:
 
     # --- counting ---
 
-    def _claimed(self) -> int:
+    def claimed(self) -> int:
+        """Sends that are in flight, or in doubt."""
         with self.db.read() as session:
             return session.execute(select(func.count()).where(messages.c.status == "claimed")).scalar_one()
+
+    def open_workflows(self) -> int:
+        async def count() -> int:
+            client = await Client.connect(self.settings.temporal_address, namespace=NAMESPACE)
+            return (await client.count_workflows("ExecutionStatus = 'Running'")).count
+
+        return asyncio.run(count())
 
     def count_runs(self, *, only_open: bool = False) -> int:
         with self.db.read() as session:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 SILENT = 0.02
 """Share of messages whose sender gets no answer; half of them were taken nevertheless."""
-SLOWEST_SECONDS = 0.25
+SLOWEST_SECONDS = 0.5
 
 
 class Book:

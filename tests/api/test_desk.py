@@ -1,0 +1,153 @@
+"""Tasks, templates, team, catalogue, settings, keys, secrets and the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlmodel import select
+
+from engine.live import Engine
+from models import OutboxItem
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+Send = Callable[..., Any]
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ contact.first_name | default('you') }}</mj-text></mj-column></mj-section></mj-body></mjml>"
+TEMPLATE = {"name": "Hello", "kind": "email", "message_class": "transactional", "variants": {"default": {"subject": "Hi", "mjml": MJML}}}
+
+
+@pytest.fixture
+def contact(admin: Any) -> str:
+    return str(admin.post("/api/v1/contacts", json={"fields": {"email": "ada@example.org", "first_name": "Ada"}}).json()["id"])
+
+
+@pytest.fixture
+def member(admin: Any) -> str:
+    return str(admin.post("/api/v1/members", json={"name": "Grace", "email": "grace@example.org", "role": "sales"}).json()["id"])
+
+
+def test_a_task_is_taken_finished_and_told_to_journeys(admin: Any, contact: str, member: str) -> None:
+    task = admin.post("/api/v1/tasks", json={"contact_id": contact, "title": "Call", "outcomes": ["reached", "not reached"]}).json()
+    path = f"/api/v1/tasks/{task['id']}"
+    assert admin.post(f"{path}/take", json={}).status_code == 422, "a key belongs to nobody"
+    assert admin.post(f"{path}/take", json={"member_id": member}).json()["state"] == "taken"
+    assert admin.get("/api/v1/tasks", params={"owner": member}).json()["items"][0]["id"] == task["id"]
+    assert admin.post(f"{path}/reassign", json={"owner": None}).json()["state"] == "open"
+    assert admin.post(f"{path}/finish", json={"outcome": "maybe"}).status_code == 422
+    assert admin.post(f"{path}/finish", json={"outcome": "reached", "note": "ok"}).json()["state"] == "finished"
+    assert admin.post(f"{path}/cancel", json={}).status_code == 409
+    assert [change["what"] for change in admin.get(path).json()["changes"]] == ["created", "taken", "reassigned", "finished"]
+    story = admin.get(f"/api/v1/contacts/{contact}/timeline", params={"kind": "event"}).json()["items"]
+    assert story[0]["data"]["name"] == "Task Finished"
+    assert story[0]["data"]["routed"]
+
+
+def test_a_template_is_compiled_previewed_and_sent_to_oneself_only(admin: Any, engine: Engine, contact: str, member: str) -> None:
+    saved = admin.put("/api/v1/templates/hello", json=TEMPLATE)
+    assert (saved.status_code, saved.json()["version"]) == (200, 1)
+    preview = admin.post("/api/v1/templates/hello/preview", json={"contact_id": contact}).json()
+    assert "Hello Ada" in preview["html"]
+    draft = {"variants": {"default": {"subject": "Hi", "mjml": MJML.replace("Hello", "Salut")}}}
+    assert "Salut" in admin.post("/api/v1/templates/hello/preview", json=draft).json()["html"]
+    sent = admin.post("/api/v1/templates/hello/test-send", json={"contact_id": contact, "member_id": member}).json()
+    assert (sent["status"], sent["test"]) == ("sent", True)
+    with engine.db.read() as session:
+        assert [item.recipient for item in session.scalars(select(OutboxItem))] == ["grace@example.org"]
+    shown = admin.get(f"/api/v1/messages/{sent['id']}").json()
+    assert "Hello Ada" in shown["body"]["html"]
+    assert admin.get("/api/v1/messages", params={"contact_id": contact}).json()["items"][0]["id"] == sent["id"]
+
+
+def test_a_template_that_cannot_be_compiled_is_not_stored(admin: Any) -> None:
+    broken = {**TEMPLATE, "variants": {"default": {"subject": "Hi", "mjml": "<mjml><mj-body>{{ oops"}}}
+    answer = admin.put("/api/v1/templates/hello", json=broken)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["issues"]
+    assert admin.get("/api/v1/templates/hello").status_code == 404
+
+
+def test_template_versions_and_revisions(admin: Any) -> None:
+    admin.put("/api/v1/templates/hello", json=TEMPLATE)
+    second = {**TEMPLATE, "revision": 1, "variants": {"default": {"subject": "Hello", "mjml": MJML}}}
+    assert admin.put("/api/v1/templates/hello", json=second).json()["version"] == 2
+    assert admin.put("/api/v1/templates/hello", json=second).status_code == 409
+    assert [row["number"] for row in admin.get("/api/v1/templates/hello/versions").json()["items"]] == [2, 1]
+    assert admin.get("/api/v1/templates/hello/versions/1").json()["source"]["default"]["subject"] == "Hi"
+    assert admin.delete("/api/v1/templates/hello").json()["archived_at"]
+    assert admin.get("/api/v1/templates").json()["items"] == []
+
+
+def test_the_last_admin_stays(admin: Any, member: str) -> None:
+    boss = admin.post("/api/v1/members", json={"name": "Ada", "email": "ada@example.org", "role": "admin"}).json()["id"]
+    assert admin.patch(f"/api/v1/members/{boss}", json={"role": "viewer"}).status_code == 409
+    assert admin.patch(f"/api/v1/members/{boss}", json={"active": False}).status_code == 409
+    assert admin.get("/api/v1/members", params={"active": True}).json()[0]["role"] == "admin"
+    assert admin.patch(f"/api/v1/members/{member}", json={"role": "admin"}).json()["role"] == "admin"
+    assert admin.patch(f"/api/v1/members/{boss}", json={"role": "viewer"}).status_code == 200
+
+
+def test_a_member_gets_a_link(admin: TestClient, member: str) -> None:
+    url = admin.post(f"/api/v1/members/{member}/login-link").json()["url"]
+    del admin.headers["authorization"]
+    assert admin.post(url).status_code == 303
+    assert admin.get("/api/v1/tasks", params={"owner": "me"}).status_code == 200
+
+
+def test_rotations(admin: Any, member: str) -> None:
+    assert admin.put("/api/v1/rotations/sales-ch", json={"members": [member]}).json()["turn"] == 0
+    assert admin.put("/api/v1/rotations/sales-ch", json={"members": ["nobody"]}).status_code == 422
+    assert [row["pool"] for row in admin.get("/api/v1/rotations").json()] == ["sales-ch"]
+
+
+def test_the_catalogue_learns_from_traffic_and_can_be_told(admin: Any, track: Send) -> None:
+    track("track", {"userId": "u1", "event": "Webinar Joined", "properties": {"seats": 3}})
+    track("identify", {"userId": "u1", "traits": {"favourite": "blue"}})
+    (event,) = admin.get("/api/v1/catalogue/events", params={"text": "Webinar J"}).json()
+    assert (event["origin"], event["properties"]) == ("learned", {"seats": "number"})
+    assert admin.get("/api/v1/catalogue/fields", params={"text": "favourite"}).json()[0]["type"] == "string"
+    assert admin.put("/api/v1/catalogue/fields/plan_level", json={"type": "number"}).json()["origin"] == "declared"
+    assert admin.delete("/api/v1/catalogue/fields/plan_level").status_code == 204
+    assert admin.put("/api/v1/catalogue/events/Trial%20Ended", json={"properties": {"why": "string"}}).status_code == 200
+    assert admin.delete("/api/v1/catalogue/events/Trial%20Ended").status_code == 204
+    sentence = admin.post("/api/v1/catalogue/sentence", json={"rule": {"field": "plan", "operator": "=", "value": "pro"}}).json()
+    assert "pro" in sentence["text"]
+
+
+def test_settings_are_checked(admin: Any) -> None:
+    assert admin.put("/api/v1/settings/tracking", json={"level": "clicks"}).json()["level"] == "clicks"
+    assert admin.get("/api/v1/settings").json()["tracking"]["level"] == "clicks"
+    assert admin.put("/api/v1/settings/tracking", json={"level": "everything"}).status_code == 422
+    assert admin.get("/api/v1/settings/unknown").status_code == 404
+
+
+def test_a_key_is_shown_once_used_rotated_and_revoked(admin: Any) -> None:
+    made = admin.post("/api/v1/keys", json={"kind": "write", "name": "Shop"}).json()
+    assert made["key"] not in admin.get("/api/v1/keys").text
+    body = {"userId": "u1", "event": "E", "writeKey": made["key"]}
+    without = {"authorization": ""}
+    assert admin.post("/v1/track", json=body, headers=without).status_code == 200
+    rotated = admin.post(f"/api/v1/keys/{made['id']}/rotate", json={"grace": "PT0S"}).json()
+    assert admin.post("/v1/track", json=body, headers=without).status_code == 401
+    assert admin.post("/v1/track", json={**body, "writeKey": rotated["key"]}, headers=without).status_code == 200
+    assert admin.delete(f"/api/v1/keys/{rotated['id']}").json()["revoked_at"]
+    assert admin.post("/v1/track", json={**body, "writeKey": rotated["key"]}, headers=without).status_code == 401
+
+
+def test_secrets_go_in_and_never_come_out(admin: Any) -> None:
+    assert admin.put("/api/v1/secrets/crm", json={"value": "s3cret-value"}).status_code == 204
+    assert admin.get("/api/v1/secrets").json() == ["crm"]
+    assert "s3cret" not in admin.get("/api/v1/audit").text
+    assert admin.delete("/api/v1/secrets/crm").status_code == 204
+
+
+def test_every_act_is_in_the_audit_trail(admin: Any, contact: str) -> None:
+    admin.put("/api/v1/settings/tracking", json={"level": "none"})
+    lines = admin.get("/api/v1/audit", params={"limit": 1}).json()
+    assert lines["items"][0]["action"] == "setting.put"
+    older = admin.get("/api/v1/audit", params={"cursor": lines["next"]}).json()["items"]
+    assert [line["action"] for line in older] == ["contact.create"]
+    assert "ada" not in str(older)
+    assert admin.get("/api/v1/audit/verify").json()["broken_at"] is None

@@ -1,0 +1,144 @@
+"""From a draft to a live journey, its versions, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from api.journeys import DOCUMENT
+from models import Database
+
+if TYPE_CHECKING:
+    from conftest import Woken
+
+Send = Callable[..., Any]
+BASE = "/api/v1/journeys"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def db(request: pytest.FixtureRequest) -> Database:
+    return request.getfixturevalue(f"{request.param}_db")
+
+
+def changed(**more: Any) -> dict[str, Any]:
+    return {**DOCUMENT, **more}
+
+
+@pytest.fixture
+def live(admin: Any) -> str:
+    """The key of a published journey."""
+    assert admin.post(BASE, json={"document": DOCUMENT}).status_code == 201
+    answer = admin.post(f"{BASE}/welcome/publish", json={"note": "first"})
+    assert answer.status_code == 200, answer.text
+    return "welcome"
+
+
+def test_the_example_of_the_documentation_is_a_journey_that_can_be_published(admin: Any, live: str) -> None:
+    row = admin.get(f"{BASE}/{live}").json()
+    assert (row["state"], row["live_version"], row["revision"]) == ("live", 1, 1)
+
+
+def test_a_draft_knows_its_revision(admin: Any, live: str) -> None:
+    loaded = admin.get(f"{BASE}/{live}")
+    revision = int(loaded.headers["etag"].strip('"'))
+    saved = admin.put(f"{BASE}/{live}/draft", json={"document": changed(name="Hello"), "revision": revision})
+    assert (saved.json()["name"], saved.headers["etag"]) == ("Hello", f'"{revision + 1}"')
+    late = admin.put(f"{BASE}/{live}/draft", json={"document": changed(name="Late"), "revision": revision})
+    assert (late.status_code, late.json()["error"]["details"]["revision"]) == (409, revision + 1)
+
+
+def test_problems_are_listed_all_at_once_and_publishing_is_refused(admin: Any) -> None:
+    broken = changed(nodes={"pause": {"kind": "wait", "duration": "forever"}, "lost": {"kind": "no_such_kind"}})
+    checked = admin.post(f"{BASE}/check", json={"document": broken}).json()
+    assert not checked["publishable"]
+    assert {problem["node_id"] for problem in checked["problems"]} >= {"pause", "lost"}
+    admin.post(BASE, json={"document": broken})
+    answer = admin.post(f"{BASE}/welcome/publish", json={})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+    assert len(answer.json()["error"]["details"]["issues"]) >= 2
+
+
+def test_versions_stay_and_differ_in_words(admin: Any, live: str) -> None:
+    longer = changed(nodes={**DOCUMENT["nodes"], "pause": {"kind": "wait", "duration": "P2D"}})
+    admin.put(f"{BASE}/{live}/draft", json={"document": longer, "revision": 1})
+    assert admin.post(f"{BASE}/{live}/publish", json={}).json()["number"] == 2
+    assert [row["number"] for row in admin.get(f"{BASE}/{live}/versions").json()["items"]] == [2, 1]
+    assert admin.get(f"{BASE}/{live}/versions/1").json()["document"]["nodes"]["pause"]["duration"] == "P1D"
+    (difference,) = admin.get(f"{BASE}/{live}/diff", params={"before": 1, "after": 2}).json()
+    assert (difference["place"], difference["field"]) == ("pause", "duration")
+    assert difference["sentence"]
+    assert admin.get(f"{BASE}/{live}/versions/9").status_code == 404
+
+
+def test_pause_resume_stop_archive(admin: Any, live: str) -> None:
+    states = [admin.post(f"{BASE}/{live}/{act}").json()["state"] for act in ("pause", "resume", "stop")]
+    assert states == ["paused", "live", "stopped"]
+    assert admin.post(f"{BASE}/{live}/pause").status_code == 409
+    assert admin.post(f"{BASE}/{live}/archive").json()["archived_at"]
+    assert admin.get(BASE).json()["items"] == []
+    assert [row["key"] for row in admin.get(BASE, params={"archived": True}).json()["items"]] == [live]
+    assert admin.post(f"{BASE}/{live}/unarchive").json()["archived_at"] is None
+
+
+def test_a_document_goes_out_and_in_as_it_stands_in_git(admin: Any, live: str) -> None:
+    text = admin.get(f"{BASE}/{live}/document").text
+    assert text.endswith("}\n")
+    answer = admin.put(f"{BASE}/copy/document", json={**DOCUMENT, "key": "copy"})
+    assert (answer.status_code, answer.json()["state"]) == (200, "draft")
+    assert admin.put(f"{BASE}/other/document", json=DOCUMENT).status_code == 422
+    replaced = admin.put(f"{BASE}/{live}/document", json=changed(name="Hello"), headers={"if-match": '"1"'})
+    assert replaced.json()["revision"] == 2
+    assert admin.put(f"{BASE}/{live}/document", json=changed(name="Late"), headers={"if-match": '"1"'}).status_code == 409
+
+
+def test_a_simulation_stores_nothing(admin: Any) -> None:
+    path = admin.post(f"{BASE}/simulate", json={"document": DOCUMENT, "script": {}}).json()
+    assert (path["entered"], [line["node"] for line in path["lines"] if line["what"] == "entered"]) == (True, ["pause", "done"])
+    assert path["ended"]
+    assert admin.get(BASE).json()["items"] == []
+    assert admin.post(f"{BASE}/simulate", json={}).status_code == 422
+
+
+def test_the_schema_names_the_kinds(admin: Any) -> None:
+    assert "send_email" in admin.get(f"{BASE}/schema").text
+    kinds = {kind["kind"]: kind for kind in admin.get("/api/v1/catalogue/kinds").json()}
+    assert kinds["wait"]["form"]["properties"]["duration"]
+
+
+def test_the_gallery_can_be_stored_as_it_is(admin: Any) -> None:
+    for entry in admin.get("/api/v1/gallery").json():
+        for template in entry["templates"]:
+            body = {name: template[name] for name in ("name", "kind", "message_class", "variants")}
+            answer = admin.put(f"/api/v1/templates/{template['key']}", json=body)
+            assert answer.status_code == 200, answer.text
+        assert admin.post(BASE, json={"document": entry["document"]}).status_code == 201
+    assert len(admin.get(BASE).json()["items"]) == len(admin.get("/api/v1/gallery").json())
+    assert admin.get("/api/v1/gallery/welcome").json()["key"] == "welcome"
+    assert admin.get("/api/v1/gallery/unknown").status_code == 404
+
+
+def enter(track: Send, *users: str) -> None:
+    track("batch", {"batch": [{"type": "track", "userId": user, "event": "Signed Up"} for user in users]})
+
+
+def test_a_run_can_be_looked_at_and_ended(admin: Any, live: str, track: Send, woken: Woken) -> None:
+    enter(track, "u1")
+    (run,) = admin.get("/api/v1/runs", params={"journey": live, "status": "open"}).json()["items"]
+    story = admin.get(f"/api/v1/runs/{run['id']}").json()
+    assert [line["what"] for line in story["trail"]][0] == "entered"
+    assert story["next"]["node"] == "pause"
+    assert admin.post(f"/api/v1/runs/{run['id']}/resume").status_code == 409
+    assert admin.post(f"/api/v1/runs/{run['id']}/end").status_code == 200
+    assert run["id"] in woken.wakeups.bells
+    assert admin.get("/api/v1/runs", params={"journey": live, "status": "open"}).json()["items"] == []
+    assert admin.get(f"{BASE}/{live}").json()["runs"]["ended"] == 1
+
+
+def test_a_contact_is_taken_out_of_a_journey(admin: Any, live: str, track: Send) -> None:
+    enter(track, "u1", "u2")
+    run, other = admin.get("/api/v1/runs").json()["items"]
+    assert admin.delete(f"/api/v1/contacts/{run['contact_id']}/journeys/{live}").json() == {"runs_ended": 1}
+    assert admin.delete(f"/api/v1/contacts/{run['contact_id']}/journeys/{live}").json() == {"runs_ended": 0}
+    assert [row["id"] for row in admin.get("/api/v1/runs", params={"status": "open"}).json()["items"]] == [other["id"]]

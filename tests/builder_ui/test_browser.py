@@ -1,0 +1,201 @@
+"""A marketer's first look around, in a real Chromium against a real uvicorn: in by the link, every page, a pause, a mail."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from api.login import mint_link
+from settings import Settings
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+READER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+"""Headless Chromium says that it is a machine, and opens by machines do not count."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; tests that need it are left out where it cannot be had, never in CI."""
+    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed; CI leaves no test out")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+Serve = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def serve(app: FastAPI, listening: socket.socket) -> Serve:
+    """Runs the web server as long as the block lasts; stopped and started again it has the same address."""
+
+    @contextmanager
+    def serve() -> Iterator[None]:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]})
+        thread.start()
+        yield
+        server.should_exit = True
+        thread.join()
+
+    return serve
+
+
+@pytest.fixture
+def served(serve: Serve) -> Iterator[None]:
+    with serve():
+        yield
+
+
+@pytest.fixture
+def context(browser: Browser, settings: Settings) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=settings.public_url, user_agent=READER, locale="en-GB")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, town: Any, served: None, settings: Settings) -> Page:
+    """Logged in by the one-time link, as the administrator; whatever a page complains about fails the test."""
+    return log_in(context, town, settings)
+
+
+def log_in(context: BrowserContext, town: Any, settings: Settings) -> Page:
+    page = context.new_page()
+    page.goto(mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members["admin"]))
+    page.get_by_role("button").click()
+    expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
+    return page
+
+
+def complaints(page: Page) -> list[str]:
+    """What the console and the page report from now on: errors, and what the content security policy stopped."""
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    return heard
+
+
+def test_a_first_look_around(page: Page, town: Any) -> None:
+    heard = complaints(page)
+    page.get_by_role("link", name="Welcome", exact=True).click()
+    expect(page.get_by_role("heading", name="Read the first one?")).to_be_visible()
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Runs").click()
+    page.get_by_role("row", name=re.compile("Anna Meier")).get_by_role("link", name="Open").click()
+    expect(page.get_by_text("opened Welcome 1", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile("found: once"))).to_be_visible()
+    page.get_by_role("link", name="Anna Meier").click()
+    expect(page.get_by_text("did not enter")).to_be_visible()
+    page.get_by_role("link", name="Tasks", exact=True).first.click()
+    page.get_by_role("link", name="Everybody's").click()
+    expect(page.get_by_role("heading", name="Call Julia Frei")).to_be_visible()
+    page.get_by_role("link", name="Contacts").click()
+    page.get_by_role("searchbox").fill("carl")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.get_by_role("link", name="Carla Rossi")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(2)
+    assert heard == []
+
+
+def test_pausing_asks_first_and_then_holds(page: Page, town: Any) -> None:
+    heard = complaints(page)
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Welcome"))
+    card.get_by_text("Pause", exact=True).click()
+    assert town.journey("welcome").state == "live"
+    card.get_by_role("button", name="Pause now").click()
+    expect(page.get_by_role("status")).to_contain_text("The journey is paused.")
+    expect(card.get_by_text("Paused", exact=True)).to_be_visible()
+    assert town.journey("welcome").state == "paused"
+    card.get_by_role("button", name="Resume").click()
+    expect(card.get_by_text("Live", exact=True)).to_be_visible()
+    assert heard == []
+
+
+def test_a_mail_is_rendered_without_its_scripts_and_fires_its_pixel(page: Page, town: Any) -> None:
+    heard = complaints(page)
+    page.get_by_role("link", name="Outbox").click()
+    page.get_by_role("searchbox").fill("grace")
+    page.get_by_role("searchbox").press("Enter")
+    with page.expect_response(re.compile("/o/")) as pixel:
+        page.get_by_role("link", name="Ihr Warenkorb ist noch da").click()
+    assert pixel.value.status == 200
+    frame = page.frame_locator("iframe.mail")
+    expect(frame.get_by_role("link").first).to_have_attribute("href", re.compile("/c/"))
+    assert page.locator("iframe.mail").get_attribute("sandbox") == "allow-popups allow-popups-to-escape-sandbox"
+    # The page notices by itself that its mail was opened.
+    opened = page.locator(".side-panel .facts > div", has_text="Opened")
+    expect(opened.get_by_role("time")).to_be_visible()
+    page.get_by_role("link", name="Plain text").click()
+    expect(page.locator("pre.mail-text")).to_contain_text("Warenkorb")
+    page.get_by_role("link", name="Headers").click()
+    expect(page.get_by_text("List-Unsubscribe", exact=True)).to_be_visible()
+    assert heard == []
+
+
+def test_a_task_is_finished_with_a_note(page: Page, town: Any) -> None:
+    page.goto("/ui/tasks?owner=all")
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Call Julia Frei"))
+    card.get_by_role("button", name="Take").click()
+    expect(card.get_by_text("Taken", exact=True)).to_be_visible()
+    card.get_by_text("Finish", exact=True).click()
+    card.get_by_role("textbox", name="Note").fill("Wants an offer in May.")
+    card.get_by_role("button", name="qualified").click()
+    expect(page.get_by_role("heading", name="Call Julia Frei")).to_have_count(0)
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_text("Wants an offer in May.")).to_be_visible()
+
+
+def test_the_language_can_be_changed_and_stays(page: Page, town: Any) -> None:
+    page.get_by_role("button", name="DE").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    page.goto("/ui/outbox")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+def test_a_lost_connection_is_told_and_the_page_goes_on_afterwards(
+    context: BrowserContext, town: Any, serve: Serve, settings: Settings
+) -> None:
+    with serve():
+        page = log_in(context, town, settings)
+        card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Welcome"))
+        expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_role("alert")).to_contain_text("The connection is lost.")
+    expect(card).to_be_visible()
+    with serve():
+        expect(page.get_by_role("alert")).to_be_hidden(timeout=20_000)
+        card.get_by_text("Stop", exact=True).click()
+        card.get_by_role("button", name="Stop for good").click()
+        expect(card.get_by_text("Stopped", exact=True)).to_be_visible()
+
+
+def test_who_logs_out_is_out(page: Page) -> None:
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="You are not logged in")).to_be_visible()
+    page.goto("/ui/journeys")
+    expect(page.get_by_role("heading", name="You are not logged in")).to_be_visible()

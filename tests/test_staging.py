@@ -1,0 +1,109 @@
+"""Staging cannot leak: its process loads no provider and holds no credential, and a listening sink hears nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from engine import stamp
+from journeys.errors import Misconfigured
+from models import Database
+
+ROOT = Path(__file__).parents[1]
+FORBIDDEN = ("activities.providers.smtp", "activities.providers.http_fake", "activities.webhook", "activities.webhooks", "activities.slack", "smtplib")
+PROGRAM = textwrap.dedent(
+    """
+    import json, socket, sys
+    tried = []
+    connect = socket.socket.connect
+    def listening(self, address):
+        tried.append(str(address))
+        return connect(self, address)
+    socket.socket.connect = listening
+
+    from datetime import datetime, UTC
+    import worker
+    from activities.effect import Effects, perform
+    from journeys.calls import activity_of
+    from models import Database
+    from settings import Settings
+    from models.migrate import upgrade
+
+    settings = Settings.load()
+    upgrade(settings.database_url)
+    db = Database(settings.database_url)
+    engine = worker.build_engine(settings, db, [])
+    performers = worker.build_performers(settings, engine, [], {})
+    from engine import publish
+    from engine.router import route
+    from crm.events import append_event
+    from models import Contact
+    document = json.loads(sys.argv[1])
+    now = datetime.now(UTC)
+    with db.write() as session:
+        session.add(Contact(id="c" * 32, email="ada@example.org", created_at=now, updated_at=now)); session.flush()
+        from crm.secrets import put
+        put(session, engine.address_keys, "slack", "http://127.0.0.1:9/hook", "test", now)
+        journey = publish.create_journey(session, document, "test", now)
+        publish.publish(engine, session, journey.id, "test", "", now)
+        event = append_event(session, "c" * 32, "track", "Go", {}, now, routed=True)
+        [start] = route(engine, session, [event], now).starts.values()
+    effects, instruction = Effects(engine, performers), start.instruction
+    while instruction["op"] == "do":
+        instruction = perform(effects, instruction["then"]["activity"], start.run_id, instruction["step"], datetime.now(UTC)).instruction
+    print(json.dumps({"modules": sorted(sys.modules), "tried": tried, "end": instruction}))
+    """
+)
+DOCUMENT = {
+    "spec": 1,
+    "key": "leaky",
+    "name": "Leaky",
+    "entry": {"triggers": [{"type": "event", "event": "Go"}]},
+    "settings": {"message_class": "transactional"},
+    "start": "hook",
+    "nodes": {
+        "hook": {"kind": "call_webhook", "url": "http://127.0.0.1:9/hook"},
+        "team": {"kind": "notify_team", "to": ["kim@example.org"], "slack_webhook": "slack", "text": "Hi"},
+        "sms": {"kind": "send_sms", "text": "Hi"},
+        "end": {"kind": "exit"},
+    },
+    "edges": [
+        {"from": "hook", "outlet": "ok", "to": "team"},
+        {"from": "hook", "outlet": "failed", "to": "end"},
+        {"from": "team", "to": "sms"},
+        {"from": "sms", "outlet": "sent", "to": "end"},
+    ],
+}
+
+
+def test_a_staging_process_reaches_nobody(tmp_path):
+    environment = {
+        **os.environ,
+        "PFADWERK_HOME": str(tmp_path),
+        "PFADWERK_WORKSPACE": "staging",
+        "PFADWERK_TEMPORAL_ADDRESS": "127.0.0.1:9",
+        "PFADWERK_SMTP_HOST": "127.0.0.1",
+        "PFADWERK_CHANNELS": json.dumps({"email": {"provider": "smtp"}, "team": {"provider": "smtp"}}),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(DOCUMENT)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["end"]["reason"] == "completed"
+    assert said["tried"] == []
+    assert [name for name in FORBIDDEN if name in said["modules"]] == []
+
+
+def test_a_process_of_the_other_workspace_does_not_start_on_this_database(db: Database):
+    with db.write() as session:
+        stamp.claim(session, "staging", "pfadwerk-staging")
+    with db.write() as session, pytest.raises(Misconfigured, match="belongs to the staging workspace"):
+        stamp.claim(session, "live", "pfadwerk")
