@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from activities import ledger
@@ -22,7 +22,7 @@ from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
-from crm.events import append_event
+from crm.events import event_row, insert_events
 from crm.sql import table
 from engine.live import Engine
 from engine.router import is_heard
@@ -37,6 +37,10 @@ from models import Contact, Run
 log = logging.getLogger(__name__)
 
 runs = table(Run)
+contacts = table(Contact)
+_run = select(runs).where(runs.c.id == bindparam("run_id"))
+_contact = select(contacts).where(contacts.c.id == bindparam("of"))
+_due = update(runs).where(runs.c.id == bindparam("run_id"))
 STOPPED_SENDER_PAUSE = timedelta(minutes=5)
 
 
@@ -77,11 +81,11 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
     Raises: ApplicationError (held, busy, retry_later) when the activity shall come back; database errors.
     """
     engine, began = effects.engine, time.monotonic()
-    found = _find(engine, activity, run_id, number, as_of)
+    found = _find(effects, activity, run_id, number, as_of)
     if isinstance(found, Moved):
         return found
-    job, performer = found, effects.performer(found.call.channel)
-    draft = _prepare(engine, performer, job)
+    job, draft = found
+    performer = effects.performer(job.call.channel)
     claimed = _claim(engine, performer, job, draft, began)
     if isinstance(claimed, Moved):
         return claimed
@@ -89,39 +93,42 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
     return _call(engine, performer, job, draft, claimed)
 
 
-def _prepare(engine: Engine, performer: Performer, job: Job) -> Draft | CannotPrepare:
-    """The prepared call, or why there is none; what that means depends on the ledger, because a former attempt may have been sent."""
-    try:
-        with engine.db.read() as session:
-            return performer.prepare(session, job)
-    except CannotPrepare as error:
-        return error
-
-
 # --- finding the call ------------------------------------------------------------------------------------------------------
 
 
-def _find(engine: Engine, activity: str, run_id: str, number: int, as_of: datetime) -> Moved | Job:
+Found = tuple[Job, Draft | CannotPrepare]
+"""The call, prepared, or why it cannot be; what that means depends on the ledger, because a former attempt may have been sent."""
+
+
+def _find(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved | Found:
     """The call, after leaving a wait that foretold it; or what the workflow shall do instead."""
-    job = _peek(engine, activity, run_id, number, as_of)
-    if job is not None:
-        return job
-    moved = step(engine, run_id, number, as_of)
+    found = _peek(effects, activity, run_id, number, as_of)
+    if found is not None:
+        return found
+    moved = step(effects.engine, run_id, number, as_of)
     if moved.instruction["op"] != "do" or moved.instruction["step"] != number + 1 or moved.wakeups:
         return moved
-    return _peek(engine, activity, run_id, number + 1, as_of) or moved
+    return _peek(effects, activity, run_id, number + 1, as_of) or moved
 
 
-def _peek(engine: Engine, activity: str, run_id: str, number: int, as_of: datetime) -> Job | None:
+def _peek(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Found | None:
     """The call if the run is blocked on one of ours at `number`, or at the next number after a foretold wait whose first attempt died."""
-    with engine.db.read() as session:
-        row = session.execute(select(runs).where(runs.c.id == run_id)).first()
+    with effects.engine.db.read() as session:
+        row = session.execute(_run, {"run_id": run_id}).first()
         if row is None or row.ended_at is not None or row.step not in (number, number + 1):
             return None
         state = State.from_json(row.state)
         if not isinstance(state.blocked, Do) or activity_of(state.blocked.call.channel) != activity or "performed" in row.state:
             return None
-        return Job(row, engine.program(session, row.version_id), state, state.blocked.call, row.step, as_of)
+        job = Job(row, effects.engine.program(session, row.version_id), state, state.blocked.call, row.step, as_of)
+        return job, _prepared(effects.performer(job.call.channel), session, job)
+
+
+def _prepared(performer: Performer, session: Session, job: Job) -> Draft | CannotPrepare:
+    try:
+        return performer.prepare(session, job)
+    except CannotPrepare as error:
+        return error
 
 
 # --- transaction A -----------------------------------------------------------------------------------------------------------
@@ -136,7 +143,7 @@ def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft | Cannot
         left = _leave_first(engine, session, row, job)
         if left is not None:
             return left
-        outcome = _enter_ledger(engine, session, performer, job, draft, began)
+        outcome = _enter_ledger(engine, session, row, performer, job, draft, began)
     if isinstance(outcome, _Later):
         real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
         raise come_back(outcome.kind, outcome.code, real)
@@ -165,26 +172,27 @@ class _Later:
 
 
 def _enter_ledger(
-    engine: Engine, session: Session, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
+    engine: Engine, session: Session, row: Row[Any], performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
 ) -> Moved | _Claimed | _Later | ledger.Doubtful:
     """`Doubtful`: the provider must be asked what became of the last call, outside of the transaction."""
     stands = ledger.look(session, job.once_key, job.as_of)
     match stands:
         case ledger.Done(outlet=outlet, data=data):
-            return move(engine, session, lock_run(session, job.row.id), job.as_of, Performed(outlet=outlet, data=data))
+            return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", until)
         case ledger.Doubtful() if performer.doubt == "lookup":
             return stands
         case ledger.Doubtful() if performer.doubt == "blind":
-            return _answer_in(session, engine, performer, job, "uncertain", "no_answer")
+            return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
         case ledger.Doubtful() | ledger.Fresh():
-            return _through_gate(engine, session, performer, job, draft, stands, began)
+            return _through_gate(engine, session, row, performer, job, draft, stands, began)
 
 
 def _through_gate(
     engine: Engine,
     session: Session,
+    row: Row[Any],
     performer: Performer,
     job: Job,
     draft: Draft | CannotPrepare,
@@ -194,18 +202,18 @@ def _through_gate(
     """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain."""
     dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
     if isinstance(draft, CannotPrepare):
-        return _answer_in(session, engine, performer, job, dropped, draft.code)
+        return _answer_in(session, engine, row, performer, job, dropped, draft.code)
     fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
-    contact = session.get(Contact, job.row.contact_id, populate_existing=True)
+    contact = session.execute(_contact, {"of": job.row.contact_id}).first()
     match performer.ask(session, contact, job):
         case Refuse(reason=reason):
-            return _answer_in(session, engine, performer, job, dropped, reason)
+            return _answer_in(session, engine, row, performer, job, dropped, reason)
         case Hold(until=until, reason=reason):
             if until > stands.planned_at + job.program.settings.hold_at_most:
-                return _answer_in(session, engine, performer, job, dropped, f"held_too_long_{reason}")
+                return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{reason}")
             if isinstance(stands, ledger.Fresh):
                 ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=reason, held_until=until)
-            session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=until))
+            session.execute(_due, {"run_id": job.row.id, "due_at": until})
             return _Later(HELD, reason, until)
         case Pass(address=address):
             stored = performer.record(session, job, draft, address)
@@ -254,7 +262,7 @@ def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, fa
         ledger.release(session, job.once_key, failure.code, claimed.attempt)
         stands = ledger.look(session, job.once_key, job.as_of)
         if row.step == job.number and row.ended_at is None:
-            session.execute(update(runs).where(runs.c.id == job.row.id).values(due_at=job.as_of + failure.after))
+            session.execute(_due, {"run_id": job.row.id, "due_at": job.as_of + failure.after})
     if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
         return _answer(engine, performer, job, "failed", failure.code)
     raise come_back(RETRY_LATER, failure.code, failure.after) from None
@@ -281,13 +289,14 @@ def _answer(
     engine: Engine, performer: Performer, job: Job, status: str, reason: str, answer: Answer | None = None, address: str = ""
 ) -> Moved:
     with engine.db.write() as session:
-        lock_run(session, job.row.id)
-        return _answer_in(session, engine, performer, job, status, reason, answer, address)
+        row = lock_run(session, job.row.id)
+        return _answer_in(session, engine, row, performer, job, status, reason, answer, address)
 
 
 def _answer_in(
     session: Session,
     engine: Engine,
+    row: Row[Any],
     performer: Performer,
     job: Job,
     status: str,
@@ -299,7 +308,7 @@ def _answer_in(
     fate = {"sent": "sent", "uncertain": "sent", "skipped": "skipped"}.get(status, "failed")
     given = (answer.raw.get("outlet") if answer else None) or performer.outlets.get(fate)
     if given is None:
-        return _stick(session, job, performer, reason)
+        return _stick(session, row, job, performer, reason)
     data = {"message_id": ledger.message_id_of(job.once_key), "status": status, **({"reason": reason} if reason else {})}
     data |= dict(answer.raw.get("data", {})) if answer else {}
     values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None, "answer": {"outlet": given, "data": data}}
@@ -314,10 +323,10 @@ def _answer_in(
     template = str(job.call.input.get("template", ""))
     fate = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
     append_fate(session, engine, fate, status, job.as_of)
-    return _go_on(session, engine, job, Performed(outlet=given, data=data))
+    return _go_on(session, engine, row, job, Performed(outlet=given, data=data))
 
 
-def _stick(session: Session, job: Job, performer: Performer, reason: str) -> Moved:
+def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reason: str) -> Moved:
     """A call that failed for good and has no way out for that: the run waits for a person, who may have it tried afresh."""
     ledger.put(
         session,
@@ -329,7 +338,6 @@ def _stick(session: Session, job: Job, performer: Performer, reason: str) -> Mov
         attempts=0,
         claimed_at=None,
     )
-    row = lock_run(session, job.row.id)
     if row.ended_at is not None or row.step != job.number:
         return Moved(row.instruction, Wakeups())
     return Moved(halt(session, row, job.as_of, "stuck", reason[:200]), Wakeups())
@@ -366,11 +374,13 @@ def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: 
     }
     heard = is_heard(engine, session, fate.run.contact_id, name)
     key = f"{name}:{properties['message_id']}"
-    append_event(session, fate.run.contact_id, "system", name, properties, now, message_id=key, hops=fate.run.hops + 1, routed=not heard)
+    event = event_row(
+        "system", name, properties, received_at=now, source="system", message_id=key, hops=fate.run.hops + 1, routed=not heard
+    )
+    insert_events(session, [{**event, "contact_id": fate.run.contact_id}])
 
 
-def _go_on(session: Session, engine: Engine, job: Job, performed: Performed) -> Moved:
-    row = lock_run(session, job.row.id)
+def _go_on(session: Session, engine: Engine, row: Row[Any], job: Job, performed: Performed) -> Moved:
     state = State.from_json(row.state)
     if row.ended_at is not None or not isinstance(state.blocked, Do) or (state.node, state.visit) != (job.state.node, job.state.visit):
         stored: Instruction = row.instruction

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from crm import consent, settings, suppression
@@ -85,7 +86,7 @@ class Hold:
 Verdict = Pass | Refuse | Hold
 
 
-def ask(session: Session, contact: Contact | None, wanted: Wanted, address_keys: Sequence[bytes], now: datetime) -> Verdict:
+def ask(session: Session, contact: Contact | Row[Any] | None, wanted: Wanted, address_keys: Sequence[bytes], now: datetime) -> Verdict:
     """The verdict for `contact`, whose row the caller has locked."""
     if contact is None or contact.erased_at is not None or contact.merged_into is not None:
         return Refuse("no_contact")
@@ -100,12 +101,12 @@ def ask(session: Session, contact: Contact | None, wanted: Wanted, address_keys:
     return _earliest(session, contact, wanted, now) or Pass(address)
 
 
-def address_of(contact: Contact, channel: str) -> str | None:
+def address_of(contact: Contact | Row[Any], channel: str) -> str | None:
     """Where the channel reaches the contact."""
     return contact.email if channel == "email" else contact.phone if channel in ("sms", "whatsapp") else contact.id
 
 
-def _earliest(session: Session, contact: Contact, wanted: Wanted, now: datetime) -> Hold | None:
+def _earliest(session: Session, contact: Contact | Row[Any], wanted: Wanted, now: datetime) -> Hold | None:
     """The first instant at which it is neither quiet nor too much; None if that is now. Transactional messages do not wait."""
     if wanted.message_class != "marketing":
         return None

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from activities import gate
 from activities.ledger import message_id_of
-from activities.performer import CannotPrepare, Draft, Job
+from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import CompiledTemplate, Rendered, RenderFailed, render, render_text
 from activities.tracking import Level, Tracking, level, store_links
@@ -23,9 +23,12 @@ from models import Body, Contact, TemplateVersion, Version, new_id
 bodies = table(Body)
 contacts = table(Contact)
 versions = table(Version)
+_contact = select(contacts).where(contacts.c.id == bindparam("of"))
+_insert_body = insert(bodies)
 
 SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
 HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
+_SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class MessagePerformer:
     channel: str
     outlets: Mapping[str, str] = field(default_factory=lambda: SENT)
     _templates: dict[tuple[str, int], CompiledTemplate] = field(default_factory=dict)
+    _pinned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -73,7 +77,7 @@ class MessagePerformer:
         return self.provider.timeout_seconds
 
     def prepare(self, session: Session, job: Job) -> Draft:
-        contact = session.get(Contact, job.row.contact_id)
+        contact = session.execute(_contact, {"of": job.row.contact_id}).first()
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
         sender = settings.load(session, settings.Sender)
@@ -103,7 +107,7 @@ class MessagePerformer:
             },
         )
 
-    def ask(self, session: Session, contact: Contact | None, job: Job) -> gate.Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
         return gate.ask(session, contact, self._wanted(job), self.house.address_keys, job.as_of)
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
@@ -111,17 +115,18 @@ class MessagePerformer:
         store_links(session, prepared.rendered.links, job.as_of)
         body_id = new_id()
         session.execute(
-            insert(bodies).values(
-                id=body_id,
-                contact_id=job.row.contact_id,
-                recipient=address,
-                sender=prepared.sender,
-                subject=prepared.rendered.subject,
-                headers=dict(prepared.rendered.headers),
-                html=prepared.rendered.html,
-                text=prepared.rendered.text,
-                created_at=job.as_of,
-            )
+            _insert_body,
+            {
+                "id": body_id,
+                "contact_id": job.row.contact_id,
+                "recipient": address,
+                "sender": prepared.sender,
+                "subject": prepared.rendered.subject,
+                "headers": dict(prepared.rendered.headers),
+                "html": prepared.rendered.html,
+                "text": prepared.rendered.text,
+                "created_at": job.as_of,
+            },
         )
         return {"body_id": body_id}
 
@@ -167,7 +172,7 @@ class MessagePerformer:
         )
 
     def _render(
-        self, session: Session, job: Job, contact: Contact, template: CompiledTemplate, values: Mapping[str, Any], zone: str
+        self, session: Session, job: Job, contact: Person, template: CompiledTemplate, values: Mapping[str, Any], zone: str
     ) -> Rendered:
         marks = self.house.tracking.marks(message_id_of(job.once_key), level(session, contact.id, self.house.tracking_level))
         languages = [name for name in (contact.locale, self.house.language) if name]
@@ -179,8 +184,7 @@ class MessagePerformer:
         key = job.call.input.get("template")
         if key is None:
             return None, None
-        pins = session.execute(select(versions.c.pins).where(versions.c.id == job.row.version_id)).scalar_one()
-        number = pins.get("templates", {}).get(key)
+        number = self._pins(session, job.row.version_id).get("templates", {}).get(key)
         if number is None:
             raise CannotPrepare("no_template")
         known = self._templates.get((key, number))
@@ -192,7 +196,14 @@ class MessagePerformer:
             known = self._templates[key, number] = CompiledTemplate.from_json(kind, row.compiled)
         return known, number
 
-    def _values(self, job: Job, contact: Contact, sender: settings.Sender) -> dict[str, Any]:
+    def _pins(self, session: Session, version_id: str) -> dict[str, Any]:
+        """What a version of a journey pins; it never changes."""
+        known = self._pinned.get(version_id)
+        if known is None:
+            known = self._pinned[version_id] = session.execute(select(versions.c.pins).where(versions.c.id == version_id)).scalar_one()
+        return known
+
+    def _values(self, job: Job, contact: Person, sender: settings.Sender) -> dict[str, Any]:
         """What a template may read: plain values only."""
         urls = self.house.tracking.urls(message_id_of(job.once_key))
         return {
@@ -206,9 +217,9 @@ class MessagePerformer:
         }
 
 
-def contact_values(contact: Contact) -> dict[str, Any]:
+def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:
     """A contact as templates see it: attributes, overlaid by the fields with a column of their own."""
-    columns = {column.name: getattr(contact, column.name) for column in contacts.columns if column.name not in HIDDEN | {"attributes"}}
+    columns = {name: getattr(contact, name) for name in _SHOWN}
     return {**contact.attributes, **columns}
 
 

@@ -18,6 +18,10 @@ from journeys.values import Call
 from models import Contact
 
 
+Person = Contact | Row[Any]
+"""A contact's row, as the model or plain: reading it plain costs a third."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A call that has come due: the run's row, its state and program, and the key that makes it happen once."""
@@ -74,7 +78,7 @@ class Performer(Protocol):
     def prepare(self, session: Session, job: Job) -> Draft:
         """Renders; reads only. Raises: CannotPrepare."""
 
-    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
         """The gate, in the claiming transaction."""
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:

@@ -131,4 +131,3 @@ Seller = Annotated[Actor, needs("marketer", "sales")]
 """Works on tasks and contacts."""
 Admin = Annotated[Actor, needs()]
 """Keys, members, settings, erasure."""
-

@@ -17,6 +17,7 @@ from api.errors import refuse
 READ_SECONDS = 30.0
 """How long a sender may take for its whole body."""
 
+
 class Refused(Exception):
     """The body is refused; carries status, code and sentence."""
 
@@ -104,7 +105,8 @@ def _plain(scope: Scope, length: int) -> Scope:
     headers = MutableHeaders(raw=list(scope["headers"]))
     del headers["content-encoding"]
     headers["content-length"] = str(length)
-    return {**scope, "headers": headers.raw}
+    scope["headers"] = headers.raw  # in place: the outer door reads from this scope which route it was
+    return scope
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -85,7 +85,9 @@ class Entry(BaseModel):
 class Ask(BaseModel):
     """A rule to be said in words."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"rule": {"field": "plan", "operator": "=", "value": "pro"}, "language": "de"}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"rule": {"field": "plan", "operator": "=", "value": "pro"}, "language": "de"}}
+    )
 
     rule: Rule
     language: Literal["de", "en"] | None = None
@@ -96,11 +98,17 @@ class Sentence(BaseModel):
 
 
 @router.get("/catalogue/fields", summary="Known contact fields", responses=ADMIN)
-def list_fields(server: TheServer, actor: Anyone, text: Annotated[str, Query(max_length=120, description="Part of the name.")] = "") -> list[FieldRow]:
+def list_fields(
+    server: TheServer, actor: Anyone, text: Annotated[str, Query(max_length=120, description="Part of the name.")] = ""
+) -> list[FieldRow]:
     """Built in, declared and learned, by name."""
     with server.engine.db.read() as session:
         known = catalogue.load_catalogue(session).fields
-    return [FieldRow(name=f.name, type=f.type, title=f.title, origin=f.origin, values=list(f.values)) for _, f in sorted(known.items()) if text in f.name]
+    return [
+        FieldRow(name=f.name, type=f.type, title=f.title, origin=f.origin, values=list(f.values))
+        for _, f in sorted(known.items())
+        if text in f.name
+    ]
 
 
 @router.put("/catalogue/fields/{name}", summary="Declare a contact field", responses=CHANGE)
@@ -120,7 +128,9 @@ def forget_field(name: FieldName, server: TheServer, actor: Editor) -> Response:
 
 
 @router.get("/catalogue/events", summary="Known events", responses=ADMIN)
-def list_events(server: TheServer, actor: Anyone, text: Annotated[str, Query(max_length=200, description="Part of the name.")] = "") -> list[EventRow]:
+def list_events(
+    server: TheServer, actor: Anyone, text: Annotated[str, Query(max_length=200, description="Part of the name.")] = ""
+) -> list[EventRow]:
     """Built in, declared and learned, by name, with their properties."""
     with server.engine.db.read() as session:
         known = catalogue.load_catalogue(session).events

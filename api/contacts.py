@@ -27,7 +27,7 @@ from models import ConsentState, Contact, Event, Score
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=JsonRoute)
 
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "id": "019aa1b2c3d4e5f60718293a4b5c6d7e",
     "email": "ada@example.org",
     "phone": None,
@@ -69,7 +69,9 @@ class ContactRow(BaseModel):
 class Name(BaseModel):
     """A name the contact is known by."""
 
-    kind: str = Field(min_length=1, max_length=64, examples=["user_id"], description="`user_id`, `anonymous_id`, `email`, `phone` or `external:<system>`.")
+    kind: str = Field(
+        min_length=1, max_length=64, examples=["user_id"], description="`user_id`, `anonymous_id`, `email`, `phone` or `external:<system>`."
+    )
     value: str = Field(min_length=1, max_length=320, examples=["u1"])
 
 
@@ -97,7 +99,10 @@ class NewContact(BaseModel):
     """At least one name, or an e-mail address or phone number among the fields."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"names": [{"kind": "user_id", "value": "u1"}], "fields": {"email": "ada@example.org", "plan": "pro"}}}
+        extra="forbid",
+        json_schema_extra={
+            "example": {"names": [{"kind": "user_id", "value": "u1"}], "fields": {"email": "ada@example.org", "plan": "pro"}}
+        },
     )
 
     names: list[Name] = Field([], max_length=20)
@@ -120,7 +125,15 @@ class Statement(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"example": {"channel": "email", "purpose": "marketing", "state": "granted", "source": "shop checkout", "wording": "Yes, send me offers."}},
+        json_schema_extra={
+            "example": {
+                "channel": "email",
+                "purpose": "marketing",
+                "state": "granted",
+                "source": "shop checkout",
+                "wording": "Yes, send me offers.",
+            }
+        },
     )
 
     channel: Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
@@ -183,7 +196,9 @@ class Address(BaseModel):
 class Suppress(Address):
     """An address that shall get nothing."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"channel": "email", "address": "ada@example.org", "reason": "manual"}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"channel": "email", "address": "ada@example.org", "reason": "manual"}}
+    )
 
     reason: Literal["manual", "import", "complaint", "hard_bounce", "objection"] = "manual"
 
@@ -192,7 +207,8 @@ class Lift(Address):
     """Lets an address receive again; `why` is the evidence and stands in the audit trail."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"channel": "email", "address": "ada@example.org", "why": "new opt-in by letter of 2026-11-20"}}
+        extra="forbid",
+        json_schema_extra={"example": {"channel": "email", "address": "ada@example.org", "why": "new opt-in by letter of 2026-11-20"}},
     )
 
     why: str = Field(min_length=3, max_length=500)
@@ -274,7 +290,8 @@ def _apply(session: Session, contact_id: str, change: ContactChange, now: dateti
     events += [profile.add_tag(session, contact_id, tag, now, by) for tag in change.add_tags]
     events += [profile.remove_tag(session, contact_id, tag, now, by) for tag in change.remove_tags]
     events += [
-        scores.change_score(session, contact_id, group, points, False, "by hand", now, source=by) for group, points in change.add_points.items()
+        scores.change_score(session, contact_id, group, points, False, "by hand", now, source=by)
+        for group, points in change.add_points.items()
     ]
     return events
 
@@ -303,7 +320,9 @@ def contact_timeline(
     contact_id: Id,
     server: TheServer,
     actor: Anyone,
-    kind: Annotated[list[Literal["event", "message", "run", "consent", "refusal", "task"]] | None, Query(description="Only these kinds.")] = None,
+    kind: Annotated[
+        list[Literal["event", "message", "run", "consent", "refusal", "task"]] | None, Query(description="Only these kinds.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[StoryItem]:
@@ -372,7 +391,14 @@ def suppress(entry: Suppress, server: TheServer, actor: Seller) -> Suppressed:
     now = engine.clock.now()
     with engine.db.write() as session:
         row = suppression.suppress(session, engine.address_keys, entry.channel, entry.address, entry.reason, now, source=actor.id)
-        record(session, actor.id, "suppression.add", f"suppression:{row.address_hash[:16]}", {"channel": entry.channel, "reason": row.reason}, now)
+        record(
+            session,
+            actor.id,
+            "suppression.add",
+            f"suppression:{row.address_hash[:16]}",
+            {"channel": entry.channel, "reason": row.reason},
+            now,
+        )
         return Suppressed(suppressed=True, reason=row.reason)
 
 

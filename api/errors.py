@@ -82,7 +82,12 @@ _SAMPLES: dict[int, tuple[str, str, str, dict[str, Any]]] = {
     403: ("The role does not allow this.", "forbidden", "This needs one of the roles admin, marketer; yours is viewer.", {}),
     404: ("It does not exist.", "not_found", "There is no journey with this id.", {}),
     405: ("The address exists, but not with this method.", "method_not_allowed", "This address does not know the method DELETE.", {}),
-    409: ("It changed meanwhile, or its state forbids this.", "conflict", "Somebody saved revision 8 meanwhile; load it and try again.", {}),
+    409: (
+        "It changed meanwhile, or its state forbids this.",
+        "conflict",
+        "Somebody saved revision 8 meanwhile; load it and try again.",
+        {},
+    ),
     413: ("Too large.", "too_large", "Expected at most 4194304 bytes.", {"limit_bytes": 4194304}),
     408: ("The body took too long to arrive.", "malformed", "The body did not arrive within 30 seconds.", {}),
     415: ("The body is encoded in a way we do not read.", "malformed", "Expected Content-Encoding gzip or none.", {}),
@@ -92,7 +97,12 @@ _SAMPLES: dict[int, tuple[str, str, str, dict[str, Any]]] = {
         "Some values are wrong.",
         {"issues": [{"place": "body.name", "message": "Field required", "code": "missing"}]},
     ),
-    429: ("Too many requests; `Retry-After` says when to come back.", "too_many_requests", "Too many requests; try again in 2 seconds.", {}),
+    429: (
+        "Too many requests; `Retry-After` says when to come back.",
+        "too_many_requests",
+        "Too many requests; try again in 2 seconds.",
+        {},
+    ),
     503: ("The database cannot take this now.", "unavailable", "The database is busy or full; nothing was stored. Try again later.", {}),
 }
 
@@ -146,7 +156,9 @@ async def _wrong_input(_request: Request, error: Exception) -> Response:
     if any(problem["type"] == "json_invalid" for problem in problems):
         return refuse(400, "malformed", "The body is not JSON.", {"position": problems[0]["loc"][-1]})
     issues = [{"place": _place(p["loc"]), "message": _sentence(p), "code": p["type"]} for p in problems[:100]]
-    return refuse(422, "invalid", "Some values are wrong: " + "; ".join(f"{i['place']}: {i['message']}" for i in issues[:3]), {"issues": issues})
+    return refuse(
+        422, "invalid", "Some values are wrong: " + "; ".join(f"{i['place']}: {i['message']}" for i in issues[:3]), {"issues": issues}
+    )
 
 
 def _place(location: tuple[Any, ...]) -> str:
@@ -193,5 +205,7 @@ async def _database(_request: Request, error: Exception) -> Response:
     return refuse(503, "unavailable", FULL if is_out_of_space(error) else BUSY, headers={"retry-after": "5"})
 
 
-FULL = "The database cannot store anything: its disk or its size limit is full, or it cannot be reached. Nothing was stored; try again later."
+FULL = (
+    "The database cannot store anything: its disk or its size limit is full, or it cannot be reached. Nothing was stored; try again later."
+)
 BUSY = "The database is busy. Nothing was stored; try again."

@@ -45,7 +45,11 @@ _EVENT = {
     "type": "object",
     "description": "One call of the Segment specification. `userId` or `anonymousId` is required; other fields are kept in `properties` or `traits`.",
     "properties": {
-        "type": {"type": "string", "enum": ["track", "identify", "page", "screen", "group", "alias"], "description": "Needed inside a batch."},
+        "type": {
+            "type": "string",
+            "enum": ["track", "identify", "page", "screen", "group", "alias"],
+            "description": "Needed inside a batch.",
+        },
         "userId": {"type": "string", "maxLength": 320},
         "anonymousId": {"type": "string", "maxLength": 320},
         "event": {"type": "string", "maxLength": 200, "description": "Name of the event, for `track`."},
@@ -64,11 +68,15 @@ _EVENT = {
         "writeKey": {"type": "string", "description": "Instead of Basic authentication."},
     },
 }
-_EXAMPLES = {
+_EXAMPLES: dict[str, dict[str, Any]] = {
     "track": {"userId": "u1", "event": "Order Completed", "properties": {"order_id": "o-17", "total": 59.9, "currency": "EUR"}},
     "identify": {
         "userId": "u1",
-        "traits": {"email": "ada@example.org", "firstName": "Ada", "consents": [{"channel": "email", "purpose": "marketing", "state": "granted"}]},
+        "traits": {
+            "email": "ada@example.org",
+            "firstName": "Ada",
+            "consents": [{"channel": "email", "purpose": "marketing", "state": "granted"}],
+        },
     },
     "page": {"anonymousId": "a1", "name": "Pricing", "properties": {"url": "https://shop.example/pricing"}},
     "screen": {"anonymousId": "a1", "name": "Cart"},
@@ -104,7 +112,12 @@ def _openapi(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
         "requestBody": {"required": True, "content": content},
         "security": [{"writeKey": []}, {}],
         "parameters": [
-            {"name": "X-Strict-Mode", "in": "header", "schema": {"type": "string", "enum": ["0", "1"]}, "description": "1: answer 400 for wrong events."}
+            {
+                "name": "X-Strict-Mode",
+                "in": "header",
+                "schema": {"type": "string", "enum": ["0", "1"]},
+                "description": "1: answer 400 for wrong events.",
+            }
         ],
     }
 
@@ -150,7 +163,13 @@ async def preflight() -> Response:
     summary="Settings for the browser library",
     description="What Segment's `analytics-next` asks for first; it then sends to this server and to nobody else.",
     responses={
-        200: {"content": {"application/json": {"example": {"integrations": {"Segment.io": {"apiKey": "pfw_…", "apiHost": "example.org/v1", "protocol": "https"}}}}}},
+        200: {
+            "content": {
+                "application/json": {
+                    "example": {"integrations": {"Segment.io": {"apiKey": "pfw_…", "apiHost": "example.org/v1", "protocol": "https"}}}
+                }
+            }
+        },
         **answers(400, 404, 422, 429, 503),
     },
 )
@@ -160,10 +179,20 @@ async def project_settings(write_key: str, request: Request, server: TheServer) 
     except Unauthorized:
         raise NotFound("There is no write key like this.") from None
     protocol, _, host = server.settings.public_url.partition("://")
-    integration = {"apiKey": write_key, "apiHost": f"{host}/v1", "protocol": protocol, "unbundledIntegrations": [], "addBundledMetadata": False}
+    integration = {
+        "apiKey": write_key,
+        "apiHost": f"{host}/v1",
+        "protocol": protocol,
+        "unbundledIntegrations": [],
+        "addBundledMetadata": False,
+    }
     return {
         "integrations": {"Segment.io": integration},
-        "plan": {"track": {"__default": {"enabled": True}}, "identify": {"__default": {"enabled": True}}, "group": {"__default": {"enabled": True}}},
+        "plan": {
+            "track": {"__default": {"enabled": True}},
+            "identify": {"__default": {"enabled": True}},
+            "group": {"__default": {"enabled": True}},
+        },
         "edgeFunction": {},
         "analyticsNextEnabled": True,
         "middlewareSettings": {},

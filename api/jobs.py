@@ -20,7 +20,7 @@ from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
 from crm.audit import record
-from engine import enrol, migrate, runs
+from engine import by_hand, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound, PfadwerkError
@@ -48,7 +48,9 @@ class Page:
 
 
 def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    wakeups, after, counts = enrol.enrol_page(engine, session, job.input["journey_id"], _rule.validate_python(job.input["rule"]), job.cursor, now)
+    wakeups, after, counts = by_hand.enrol_page(
+        engine, session, job.input["journey_id"], _rule.validate_python(job.input["rule"]), job.cursor, now
+    )
     return Page(wakeups, after or job.cursor, counts, finished=after is None)
 
 
@@ -75,7 +77,11 @@ def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
     return Page(wakeups, page[-1] if page else job.cursor, {"resumed": resumed}, finished=len(page) < RESUME_PAGE)
 
 
-KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {"bulk_enrol": _enrol_page, "migrate": _migrate_page, "resume_stuck": _resume_page}
+KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
+    "bulk_enrol": _enrol_page,
+    "migrate": _migrate_page,
+    "resume_stuck": _resume_page,
+}
 
 
 class JobRow(BaseModel):

@@ -33,7 +33,7 @@ from models import Journey, Migration, Run, Version
 
 router = APIRouter(prefix="/api/v1", tags=["journeys"], route_class=JsonRoute)
 
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "spec": 1,
     "key": "welcome",
     "name": "Welcome",
@@ -140,7 +140,9 @@ class Difference(BaseModel):
 class Move(BaseModel):
     """A migration: from one version to another. `node_map`: old node -> new node; nodes of the same id and kind need no entry."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"from_version": 1, "to_version": 2, "node_map": {"wait-3-days": "wait-2-days"}}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"from_version": 1, "to_version": 2, "node_map": {"wait-3-days": "wait-2-days"}}}
+    )
 
     from_version: int = Field(ge=1, le=2**31 - 1)
     to_version: int = Field(ge=1, le=2**31 - 1)
@@ -185,7 +187,8 @@ class Try(BaseModel):
     """A simulation: a document, or a version of a stored journey (`version` 0: its draft), and a script."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"document": DOCUMENT, "script": {"contact": {"email": "ada@example.org"}, "until": "P7D"}}}
+        extra="forbid",
+        json_schema_extra={"example": {"document": DOCUMENT, "script": {"contact": {"email": "ada@example.org"}, "until": "P7D"}}},
     )
 
     document: dict[str, Any] | None = None
@@ -309,7 +312,10 @@ def check_draft(journey_id: KeyOrId, server: TheServer, actor: Anyone) -> Checke
     responses={200: {"content": {"application/json": {"schema": {"type": "object"}, "example": DOCUMENT}}}, **ONE},
 )
 def export_document(
-    journey_id: KeyOrId, server: TheServer, actor: Anyone, version: Annotated[int, Query(ge=0, le=2**31 - 1, description="0: the draft.")] = 0
+    journey_id: KeyOrId,
+    server: TheServer,
+    actor: Anyone,
+    version: Annotated[int, Query(ge=0, le=2**31 - 1, description="0: the draft.")] = 0,
 ) -> Response:
     """As it stands in git: stable key order, two blanks, one line end at the end."""
     with server.engine.db.read() as session:
@@ -333,7 +339,10 @@ def import_document(
         journey = session.scalars(select(Journey).where((Journey.key == journey_id) | (Journey.id == journey_id))).first()
         if journey is None:
             if document.get("key") != journey_id:
-                raise Invalid(f"Expected a document with the key {journey_id}.", [Issue(code="key", text="The key differs from the address.", field="key")])
+                raise Invalid(
+                    f"Expected a document with the key {journey_id}.",
+                    [Issue(code="key", text="The key differs from the address.", field="key")],
+                )
             return _detail(session, publish.create_journey(session, document, actor.id, now), response)
         revision = _revision(if_match, journey.revision)
         return _detail(session, publish.save_draft(session, journey.id, document, revision, actor.id, now), response)
@@ -472,7 +481,9 @@ def _document_to_try(session: Session, wanted: Try) -> Mapping[str, Any]:
     if wanted.document is not None:
         return wanted.document
     if wanted.journey is None:
-        raise Invalid("Expected a document or a journey.", [Issue(code="missing", text="Expected a document or a journey.", field="document")])
+        raise Invalid(
+            "Expected a document or a journey.", [Issue(code="missing", text="Expected a document or a journey.", field="document")]
+        )
     journey = get_journey(session, wanted.journey)
     return get_version(session, journey.id, wanted.version).document if wanted.version else journey.draft
 
@@ -496,7 +507,8 @@ def _shelve(server: Server, journey_id: str, by: str, act: Any) -> JourneyRow:
 def _checked(issues: list[Issue], locale: str) -> Checked:
     translate = translator(locale)
     problems = [
-        Problem(code=issue.code, severity=issue.severity, node_id=issue.node_id, field=issue.field, message=issue.say(translate)) for issue in issues
+        Problem(code=issue.code, severity=issue.severity, node_id=issue.node_id, field=issue.field, message=issue.say(translate))
+        for issue in issues
     ]
     return Checked(publishable=all(problem.severity != "error" for problem in problems), problems=problems)
 
@@ -520,12 +532,20 @@ def _counts(session: Session, journey_ids: list[str]) -> dict[str, dict[str, int
     by_status = select(Run.journey_id, Run.status, func.count()).where(of_page).group_by(Run.journey_id, Run.status)
     for journey_id, status, number in session.execute(by_status):
         counted.setdefault(journey_id, {})[status] = number
-    goals = select(Run.journey_id, func.count()).where(of_page, col(Run.goal_at).is_not(None), Run.status != "held_out").group_by(Run.journey_id)
+    goals = (
+        select(Run.journey_id, func.count())
+        .where(of_page, col(Run.goal_at).is_not(None), Run.status != "held_out")
+        .group_by(Run.journey_id)
+    )
     for journey_id, number in session.execute(goals):
         counted.setdefault(journey_id, {})["goals"] = number
     return counted
 
 
 def _open_runs(session: Session, journey_id: str) -> dict[int, int]:
-    is_open = select(Run.version_number, func.count()).where(Run.journey_id == journey_id, col(Run.ended_at).is_(None)).group_by(Run.version_number)
+    is_open = (
+        select(Run.version_number, func.count())
+        .where(Run.journey_id == journey_id, col(Run.ended_at).is_(None))
+        .group_by(col(Run.version_number))
+    )
     return dict(session.execute(is_open).all())

@@ -111,8 +111,6 @@ button{{font:inherit;padding:.7rem 1.6rem;border:0;border-radius:8px;background:
 <main><h1>Pfadwerk</h1><p>{text}</p>{action}</main></html>"""
 _CSP = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
 
-PER_ADDRESS = Rate("login", per_second=0.5, burst=30)
-
 
 def _page(locale: str, text: str, button: str | None, status: int = 200) -> HTMLResponse:
     translate = translator(locale)
@@ -127,6 +125,13 @@ def _language(accept: str, default: str) -> str:
     return "de" if first.startswith("de") else "en" if first.startswith("en") else default
 
 
+def _limit(server: Server, request: Request) -> None:
+    """Raises:
+    TooMany: this address asked too often."""
+    most = server.settings.public_requests_per_minute
+    server.take(Rate("login", per_second=most / 60, burst=most), request.client.host if request.client else "")
+
+
 def _locale(request: Request, server: Server) -> str:
     return _language(request.headers.get("accept-language", "")[:40], server.settings.language)
 
@@ -134,7 +139,7 @@ def _locale(request: Request, server: Server) -> str:
 @router.get("/login/{token}", response_class=HTMLResponse, summary="Page behind a login link", responses=answers(400, 422, 429))
 def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
     """Shows a button; the link is used up only by pressing it."""
-    server.take(PER_ADDRESS, request.client.host if request.client else "")
+    _limit(server, request)
     return _page(_locale(request, server), "This link logs you in once.", "Log in")
 
 
@@ -151,7 +156,7 @@ def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
 )
 def log_in(token: str, request: Request, server: TheServer) -> Response:
     """Exchanges the link for a session cookie and leads to the start page."""
-    server.take(PER_ADDRESS, request.client.host if request.client else "")
+    _limit(server, request)
     try:
         cookie, _ = exchange(server.engine.db, token, server.engine.clock.now(), request.headers.get("user-agent", ""))
     except Unauthorized:

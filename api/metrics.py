@@ -95,11 +95,19 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
         messages.add_metric([status], count)
     yield messages
     oldest_inbox = session.scalar(select(func.min(Inbox.arrived_at)).where(col(Inbox.consumed).is_(False)))
-    yield GaugeMetricFamily("pfadwerk_inbox_lag_seconds", "Age of the oldest event that a run has not consumed.", value=_age(oldest_inbox, now))
+    yield GaugeMetricFamily(
+        "pfadwerk_inbox_lag_seconds", "Age of the oldest event that a run has not consumed.", value=_age(oldest_inbox, now)
+    )
     first = select(Event.received_at).where(col(Event.routed).is_(False)).order_by(col(Event.id)).limit(1)
-    yield GaugeMetricFamily("pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now))
+    yield GaugeMetricFamily(
+        "pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now)
+    )
     first_claim = select(func.min(Message.claimed_at)).where(col(Message.status) == "claimed")
-    yield GaugeMetricFamily("pfadwerk_outbox_lag_seconds", "Age of the oldest message handed to a provider without an answer.", value=_age(session.scalar(first_claim), now))
+    yield GaugeMetricFamily(
+        "pfadwerk_outbox_lag_seconds",
+        "Age of the oldest message handed to a provider without an answer.",
+        value=_age(session.scalar(first_claim), now),
+    )
 
 
 def _age(at: datetime | None, now: datetime) -> float:

@@ -20,7 +20,9 @@ class Page(BaseModel, Generic[T]):
 
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows of a page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.", examples=["019aa1b2c3d4e5f60718293a4b5c6d7e"])]
+Cursor = Annotated[
+    str | None, Query(max_length=200, description="`next` of the page before.", examples=["019aa1b2c3d4e5f60718293a4b5c6d7e"])
+]
 Id = Annotated[str, Path(min_length=1, max_length=64, description="Id.", examples=["019aa1b2c3d4e5f60718293a4b5c6d7e"])]
 KeyOrId = Annotated[str, Path(min_length=1, max_length=64, description="Key or id of the journey.", examples=["welcome"])]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of a version.", examples=[3])]

@@ -14,14 +14,15 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Page
 from api.server import TheServer
-from engine import enrol, runs
+from engine import by_hand, runs
+from engine.enrol import Refused
 from engine.publish import get_journey
 from journeys.errors import Conflict
 from journeys.rules import Rule
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=JsonRoute)
 
-_RULE = {"combinator": "and", "rules": [{"field": "plan", "operator": "=", "value": "pro"}]}
+_RULE: dict[str, Any] = {"combinator": "and", "rules": [{"field": "plan", "operator": "=", "value": "pro"}]}
 
 
 class RunRow(BaseModel):
@@ -77,7 +78,9 @@ class Done(BaseModel):
 class Enrol(BaseModel):
     """A contact to enrol. `data` stands for the properties of the event that otherwise starts a run."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e", "data": {"cart_id": "c-7"}}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e", "data": {"cart_id": "c-7"}}}
+    )
 
     contact_id: str = Field(min_length=1, max_length=32)
     data: dict[str, Any] = Field({}, max_length=200)
@@ -102,14 +105,15 @@ class Bulk(BaseModel):
 
 
 class BulkPreview(BaseModel):
-    """`count` contacts fit the rule; `would_enter` and `refused` are judged on a sample when there are many."""
+    """`count` contacts fit the rule. The first `judged` of them were asked: so many would enter, the others are counted by reason."""
 
     model_config = ConfigDict(from_attributes=True)
 
     count: int
+    judged: int
     would_enter: int
     refused: dict[str, int]
-    sample: list[Any]
+    sample: list[dict[str, Any]]
 
 
 @router.get("/runs", summary="List runs", responses=ONE)
@@ -188,8 +192,8 @@ def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Oper
     engine = server.engine
     with engine.db.write() as session:
         journey = get_journey(session, journey_id)
-        answer = enrol.enrol_contact(engine, session, journey.key, wanted.contact_id, wanted.data, engine.clock.now(), actor.id)
-    if isinstance(answer, enrol.Refused):
+        answer = by_hand.enrol_contact(engine, session, journey.id, wanted.contact_id, wanted.data, engine.clock.now(), actor.id)
+    if isinstance(answer, Refused):
         return Enrolled(entered=False, reason=answer.reason, detail=answer.detail)
     server.wake(answer.wakeups)
     return Enrolled(entered=True, run_id=answer.run_id, held_out=answer.held_out)
@@ -201,7 +205,7 @@ def preview_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Op
     engine = server.engine
     with engine.db.read() as session:
         journey = get_journey(session, journey_id)
-        return BulkPreview.model_validate(enrol.preview_bulk(engine, session, journey.id, wanted.rule, engine.clock.now()))
+        return BulkPreview.model_validate(by_hand.preview_bulk(engine, session, journey.id, wanted.rule, engine.clock.now()))
 
 
 @router.post("/journeys/{journey_id}/enrol/bulk", summary="Enrol everyone for whom a rule holds", status_code=202, responses=CHANGE)
@@ -213,7 +217,7 @@ def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Edit
         journey = get_journey(session, journey_id)
         if journey.state != "live":
             raise Conflict(f"The journey is {journey.state}; publish it or resume it first.")
-        total = enrol.preview_bulk(engine, session, journey.id, wanted.rule, now).count
+        total = by_hand.preview_bulk(engine, session, journey.id, wanted.rule, now).count
         rule = wanted.model_dump(mode="json", by_alias=True)["rule"]
         job = add_job(session, "bulk_enrol", f"journey:{journey.id}", {"journey_id": journey.id, "rule": rule}, actor.id, now, total)
         row = JobRow.model_validate(job)

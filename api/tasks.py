@@ -21,7 +21,9 @@ from models import Task, new_id
 
 router = APIRouter(prefix="/api/v1", tags=["tasks"], route_class=JsonRoute)
 
-TaskId = Annotated[str, Path(min_length=1, max_length=160, description="Id of the task.", examples=["019aa1b2c3d4e5f60718293a4b5c6d7e:call:1"])]
+TaskId = Annotated[
+    str, Path(min_length=1, max_length=160, description="Id of the task.", examples=["019aa1b2c3d4e5f60718293a4b5c6d7e:call:1"])
+]
 
 
 class TaskRow(BaseModel):
@@ -66,7 +68,10 @@ class TaskDetail(TaskRow):
 
 class NewTask(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e", "title": "Call back", "outcomes": ["reached", "not reached"]}}
+        extra="forbid",
+        json_schema_extra={
+            "example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e", "title": "Call back", "outcomes": ["reached", "not reached"]}
+        },
     )
 
     contact_id: str = Field(min_length=1, max_length=32)
@@ -122,7 +127,14 @@ def list_tasks(
     wanted = {"me": actor.member.id if actor.member else "", "nobody": ""}.get(owner, owner) if owner else None
     with server.engine.db.read() as session:
         page = tasks.list_tasks(
-            session, server.engine.clock.now(), owner=wanted, contact_id=contact_id, state=state, only_overdue=overdue, after=cursor, limit=limit
+            session,
+            server.engine.clock.now(),
+            owner=wanted,
+            contact_id=contact_id,
+            state=state,
+            only_overdue=overdue,
+            after=cursor,
+            limit=limit,
         )
         return Page(items=[TaskRow.model_validate(task) for task in page.tasks], next=page.next_after)
 

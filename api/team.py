@@ -41,7 +41,9 @@ class MemberRow(BaseModel):
 
 
 class NewMember(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "Grace Hopper", "email": "grace@example.org", "role": "marketer"}})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "Grace Hopper", "email": "grace@example.org", "role": "marketer"}}
+    )
 
     name: str = Field(min_length=1, max_length=120)
     email: str = Field(min_length=3, max_length=320)
@@ -86,7 +88,9 @@ class PutRotation(BaseModel):
 
 
 @router.get("/members", summary="List members", responses=ADMIN)
-def list_members(server: TheServer, actor: Anyone, active: Annotated[bool, Query(description="Only active ones.")] = False) -> list[MemberRow]:
+def list_members(
+    server: TheServer, actor: Anyone, active: Annotated[bool, Query(description="Only active ones.")] = False
+) -> list[MemberRow]:
     """By name."""
     with server.engine.db.read() as session:
         return [MemberRow.model_validate(member) for member in team.list_members(session, only_active=active)]
@@ -115,7 +119,14 @@ def change_member(member_id: Id, change: MemberChange, server: TheServer, actor:
         session.add(member)
         session.flush()
         _keep_an_admin(team.list_members(session, only_active=True))
-        record(session, actor.id, "member.change", f"member:{member.id}", {k: v for k, v in change.model_dump(mode="json", exclude_unset=True).items() if k != "name"}, now)
+        record(
+            session,
+            actor.id,
+            "member.change",
+            f"member:{member.id}",
+            {k: v for k, v in change.model_dump(mode="json", exclude_unset=True).items() if k != "name"},
+            now,
+        )
         return MemberRow.model_validate(member)
 
 

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["templates"], route_class=JsonRoute)
 
 Key = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Key of the template.", examples=["welcome-1"])]
 
-_VARIANTS = {
+_VARIANTS: dict[str, Any] = {
     "default": {
         "subject": "Welcome, {{ contact.first_name | default('friend') }}",
         "mjml": "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>",
@@ -60,7 +60,8 @@ class Save(BaseModel):
     """A template as edited. `revision` is the one you loaded; leave it out to create or to overwrite."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"name": "Welcome 1", "kind": "email", "message_class": "transactional", "variants": _VARIANTS}}
+        extra="forbid",
+        json_schema_extra={"example": {"name": "Welcome 1", "kind": "email", "message_class": "transactional", "variants": _VARIANTS}},
     )
 
     name: str = Field(min_length=1, max_length=120)
@@ -132,7 +133,9 @@ def list_templates(
     if kind:
         statement = statement.where(Template.kind == kind)
     if text:
-        statement = statement.where(col(Template.name).icontains(text, autoescape=True) | col(Template.key).icontains(text, autoescape=True))
+        statement = statement.where(
+            col(Template.name).icontains(text, autoescape=True) | col(Template.key).icontains(text, autoescape=True)
+        )
     if cursor:
         statement = statement.where(col(Template.key) > cursor)
     with server.engine.db.read() as session:
@@ -227,7 +230,9 @@ def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Anyone
             message_class=template.message_class,
             trigger=wanted.trigger,
         )
-    return Previewed(subject=rendered.subject, html=rendered.html, text=rendered.text, locale=rendered.locale, headers=dict(rendered.headers))
+    return Previewed(
+        subject=rendered.subject, html=rendered.html, text=rendered.text, locale=rendered.locale, headers=dict(rendered.headers)
+    )
 
 
 @router.post("/templates/{key}/test-send", summary="Send a test to oneself", status_code=201, responses=CHANGE)
@@ -235,7 +240,9 @@ def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Editor) -> M
     """Goes to the member's own address and to nobody else; passes no gate and counts nowhere."""
     member_id = wanted.member_id if actor.member is None else actor.member.id
     if member_id is None:
-        raise Invalid("Expected member_id.", [Issue(code="missing", text="An admin key belongs to nobody: name a member.", field="member_id")])
+        raise Invalid(
+            "Expected member_id.", [Issue(code="missing", text="An admin key belongs to nobody: name a member.", field="member_id")]
+        )
     message = templates.send_test(
         server.engine.db,
         server.house,

@@ -29,7 +29,16 @@ MAX_MESSAGE_ID = 100
 MAX_NAME = 200
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-SYSTEM_NAMES = ("Message ", "Contact Changed", "Score Changed", "Consent Changed", "Task Finished", "Task Overdue", "Journey Entered", "Journey Ended")
+SYSTEM_NAMES = (
+    "Message ",
+    "Contact Changed",
+    "Score Changed",
+    "Consent Changed",
+    "Task Finished",
+    "Task Overdue",
+    "Journey Entered",
+    "Journey Ended",
+)
 
 
 class Bad(PfadwerkError):
@@ -283,4 +292,6 @@ def _shown(value: Any) -> str:
     """A value's type for an error message: never the value itself, which may be personal."""
     if value is None:
         return "nothing"
-    return {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}.get(type(value), "something else")
+    return {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}.get(
+        type(value), "something else"
+    )

@@ -371,7 +371,20 @@ def _route(engine: Engine, session: Session, taken: Sequence[_Taken], now: datet
         for run_id in entry.contact.rung:
             wakeups.ring(run_id)
         if entry.event_id is not None and not call["backfill"]:
-            events.append(cast(Event, Stored(entry.event_id, entry.contact.contact_id, call["type"], call["name"], call["properties"], call["occurred_at"], call["received_at"])))
+            events.append(
+                cast(
+                    Event,
+                    Stored(
+                        entry.event_id,
+                        entry.contact.contact_id,
+                        call["type"],
+                        call["name"],
+                        call["properties"],
+                        call["occurred_at"],
+                        call["received_at"],
+                    ),
+                )
+            )
     session.flush()
     return wakeups | route(engine, session, events, now) if events else wakeups
 

@@ -94,8 +94,8 @@ class Host:
 
     def is_ours(self, headers: Mapping[str, str]) -> bool:
         """Whether a browser came from one of our own pages. Source: RFC 6455 §10.2."""
-        origin = urlsplit(headers.get("origin", ""))
-        return bool(origin.netloc) and origin.netloc in (headers.get("host"), urlsplit(self.house.public_url).netloc)
+        scheme, _, host = headers.get("origin", "").partition("://")
+        return scheme in ("http", "https") and bool(host) and host in (headers.get("host"), urlsplit(self.house.public_url).netloc)
 
     def speech(self, member: Member, headers: Mapping[str, str]) -> Speech:
         return speech_of(member, headers.get("accept-language", ""), self.house.language)
@@ -167,7 +167,7 @@ class Host:
             return
         page, arguments = found
         (token, member), speech = known, self.speech(known[1], socket.headers)
-        visit = Visit(self.house, member, token, speech, "/" + socket.path_params["path"], arguments, dict(socket.query_params))
+        visit = Visit(self.house, member, token, speech, "/" + socket.path_params["path"], clean(arguments), clean(socket.query_params))
         first = await asyncio.to_thread(load, visit, page)
         await socket.accept()
         watch = asyncio.create_task(self._watch(socket, token))
@@ -184,6 +184,11 @@ class Host:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             if await asyncio.to_thread(self.house.login.member, token) is None:
                 return await socket.close(LOGGED_OUT)
+
+
+def clean(values: Mapping[str, str]) -> dict[str, str]:
+    """What stood in an address, short and without the one character that PostgreSQL cannot take."""
+    return {name[:40]: value.replace("\0", "")[:300] for name, value in list(values.items())[:20]}
 
 
 def _sender(socket: WebSocket) -> Callable[[Any], Awaitable[None]]:

@@ -10,6 +10,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from builder_ui import parts
@@ -39,6 +40,14 @@ class Loaded:
     problem: Notice | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is on the screen. One value, so that the word about an act and its result are drawn together."""
+
+    loaded: Loaded
+    notice: Notice | None = None
+
+
 class NotAllowed(PfadwerkError):
     """The member's role does not allow the act."""
 
@@ -49,13 +58,9 @@ class NotAllowed(PfadwerkError):
 @component
 def screen(visit: Visit, page: Page, first: Loaded) -> Element:
     """One page for one visitor. `first` was loaded before, so that nothing flashes when a lost connection is back."""
-    loaded, set_loaded = use_state(first)
-    notice, set_notice = use_state(None)
+    shown, set_shown = use_state(Shown(first))
     busy = use_ref(False)
     drafts = use_ref({})
-
-    async def refresh() -> None:
-        set_loaded(await asyncio.to_thread(load, visit, page))
 
     async def watch() -> None:
         """Loads anew whenever the stamp differs."""
@@ -64,7 +69,7 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
             await asyncio.sleep(page.every_seconds)
             if await asyncio.to_thread(stamp, visit, page, present.stamp) != present.stamp:
                 present = await asyncio.to_thread(load, visit, page)
-                set_loaded(present)
+                set_shown(partial(_with_loaded, present))
 
     def act(roles: Roles, do: Do, done: str) -> Callable[..., Any]:
         async def handler(*_event: Any) -> None:
@@ -72,15 +77,19 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
                 return
             busy.current = True
             try:
-                set_notice(await asyncio.to_thread(carry_out, visit, roles, do, done))
-                await refresh()
+                notice = await asyncio.to_thread(carry_out, visit, roles, do, done)
+                set_shown(Shown(await asyncio.to_thread(load, visit, page), notice))
             finally:
                 busy.current = False
 
         return handler
 
     use_effect(watch, [])
-    return html.div({"className": "screen"}, _notice(visit, notice), draw(visit, page, loaded, Acts(act, drafts.current)))
+    return html.div({"className": "screen"}, _notice(shown.notice), draw(visit, page, shown.loaded, Acts(act, drafts.current)))
+
+
+def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
+    return replace(shown, loaded=loaded)
 
 
 def load(visit: Visit, page: Page) -> Loaded:
@@ -147,7 +156,7 @@ def say(visit: Visit, error: Exception) -> Notice:
     return Notice(speech("Something went wrong here. Number {number} helps to find it in the log.", number=number), good=False)
 
 
-def _notice(visit: Visit, notice: Notice | None) -> Element:
+def _notice(notice: Notice | None) -> Element:
     if notice is None:
         return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
     tone = "good" if notice.good else "bad"

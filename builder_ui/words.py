@@ -155,7 +155,7 @@ def trigger(speech: Speech, one: Trigger) -> str:
         case DateTrigger():
             return _date(speech, one)
         case ScheduleTrigger(cron=cron, rule=where):
-            return speech("By timetable ({cron}): all for whom {rule}", cron=cron, rule=rule(speech, where))
+            return speech("By timetable ({cron}), everybody for whom this holds: {rule}", cron=cron, rule=rule(speech, where))
         case ManualTrigger():
             return speech("Whom a person or a program puts in")
         case ScoreTrigger(group=group, at_least=least):
@@ -177,7 +177,7 @@ def entry(speech: Speech, one: Entry) -> list[str]:
     """Everything that decides who comes in."""
     said = [trigger(speech, each) for each in one.triggers]
     if one.filter is not None:
-        said.append(speech("Only if {rule}", rule=rule(speech, one.filter)))
+        said.append(speech("Only if this holds: {rule}", rule=rule(speech, one.filter)))
     said.append(_reentry(speech, one))
     if one.holdout_percent:
         said.append(speech("{percent} % are kept out as a control group", percent=speech.number(one.holdout_percent)))
@@ -202,7 +202,7 @@ def _reentry(speech: Speech, one: Entry) -> str:
 def way_out(speech: Speech, one: Exit) -> str:
     """What ends a run at once."""
     if one.event is None:
-        return speech("as soon as {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
+        return speech("as soon as this holds: {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
     said = speech("as soon as *{event}* happens", event=one.event)
     if one.match_key:
         said = speech("{sentence} for the same {key}", sentence=said, key=one.match_key)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from commands import lifeline, lock
+from commands.dev import PortInUse
 from commands.logs import configure
+from commands.servers import is_free
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -21,13 +24,24 @@ def api_main(settings: Settings) -> int:
 
     Raises:
         Misconfigured: the settings or the database do not fit.
+        PortInUse: somebody else listens there.
     """
     lifeline.watch_parent()
     configure(settings)
     with lock.use(settings.home):
+        _refuse_used_port(settings)
         server = build_server(settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn raises what stopped it once more at its end, which would look like a crash
         server.run()
-    return 0 if server.started else 3
+    return 0
+
+
+def _refuse_used_port(settings: Settings) -> None:
+    if not is_free(settings.port, settings.host):
+        raise PortInUse(
+            f"Port {settings.port} on {settings.host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port."
+        )
 
 
 def build_server(settings: Settings) -> Server:

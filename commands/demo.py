@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from activities import templates
@@ -93,7 +93,8 @@ def has_write_key(home: Path) -> bool:
 def _is_wanted(db: Database) -> bool:
     with db.read() as session:
         made = session.get(WorkspaceSetting, MARK) is not None
-        return not made and not session.scalar(select(exists().where(Contact.id.is_not(None)) | exists().where(Journey.id.is_not(None))))  # type: ignore[attr-defined]
+        used = any(session.scalars(select(noun).limit(1)).first() is not None for noun in (Contact, Journey))
+        return not made and not used
 
 
 def _save_mails(db: Database, entry: TemplateEntry, now: datetime) -> None:

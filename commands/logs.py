@@ -8,7 +8,7 @@ import sys
 from settings import Settings
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-QUIET = ("httpx", "httpcore", "alembic", "uvicorn.access", "websockets")
+QUIET = ("httpx", "httpcore", "alembic", "temporalio", "uvicorn", "websockets")
 """Foreign loggers that would fill the log or write addresses of people into it; only their warnings are kept."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from sqlalchemy import func, select
+from sqlmodel import col
 
 from commands.progress import progress
 from commands.workspace import engine
@@ -49,4 +50,4 @@ async def _recover(settings: Settings, live: Engine, translate: Callable[[str], 
 
 def _open(live: Engine) -> int:
     with live.db.read() as session:
-        return session.scalar(select(func.count()).select_from(Run).where(Run.ended_at.is_(None))) or 0  # type: ignore[union-attr]
+        return session.execute(select(func.count()).select_from(Run).where(col(Run.ended_at).is_(None))).scalar_one()

@@ -344,7 +344,7 @@ class _Teller:
         if outcome.ended is not None and outcome.ended_at is not None:
             span = outcome.ended_at - outcome.scenario.script.start
             return self._say(
-                "  Ends {at} after {span}: {reason}", at=_shown(outcome.ended_at, zone), span=_span(span), reason=outcome.ended
+                "  Ends {at} after {span}: {reason}", at=_shown(outcome.ended_at, zone), span=self._span(span), reason=outcome.ended
             )
         if not outcome.entered:
             return self._say("  Nothing happens.")
@@ -352,14 +352,14 @@ class _Teller:
             return self._say("  Still waits, until {at}.", at=_shown(outcome.waits_until, zone))
         return self._say("  Still waits for something to happen.")
 
+    def _span(self, span: timedelta) -> str:
+        minutes = round(span.total_seconds() / 60)
+        parts = {"days": minutes // 1440, "hours": minutes % 1440 // 60, "minutes": minutes % 60}
+        return self._say("{days} d {hours} h {minutes} min", **parts)
+
     def _say(self, text: str, **values: object) -> str:
         return self._translate(text).format(**values)
 
 
 def _shown(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-
-
-def _span(span: timedelta) -> str:
-    minutes = round(span.total_seconds() / 60)
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h {minutes % 60} min"

@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import bindparam
+from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.events import append_event
 from crm.locks import lock_contact
 from crm.payload import clean_object, clean_text
+from crm.sql import table
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
 
@@ -26,6 +29,10 @@ STRICTNESS = {"granted": 0, "pending": 1, "withdrawn": 2}
 """The three states; a higher number allows less. Nothing ever said is no state: the gate refuses it by itself."""
 
 MAX_PROOF_BYTES = 8_192
+_states = table(ConsentState)
+_state = sql_select(_states.c.state).where(
+    _states.c.contact_id == bindparam("of"), _states.c.channel == bindparam("on"), _states.c.purpose == bindparam("for")
+)
 _NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 
 
@@ -105,8 +112,7 @@ def confirm(
 
 def state(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
     """`granted`, `withdrawn`, `pending`, or None if nothing was ever said."""
-    row = session.get(ConsentState, (contact_id, channel, purpose))
-    return row.state if row else None
+    return session.execute(_state, {"of": contact_id, "on": channel, "for": purpose}).scalar()
 
 
 def object_all(

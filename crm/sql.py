@@ -6,6 +6,7 @@ No statement of the domain lives here; only what two modules would otherwise cop
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Executable, Table
@@ -23,8 +24,22 @@ def table(model: type[SQLModel]) -> Table:
 
 def upsert(session: Session, model: type[SQLModel]) -> Insert:
     """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update` in the dialect of `session`."""
-    dialect = session.get_bind().dialect.name
+    return _upsert(session.get_bind().dialect.name, model)
+
+
+def _upsert(dialect: str, model: type[SQLModel]) -> Insert:
     return sqlite.insert(table(model)) if dialect == "sqlite" else postgresql.insert(table(model))
+
+
+@cache
+def _insert_new(dialect: str, model: type[SQLModel], keys: tuple[str, ...], returning: tuple[str, ...]) -> Executable:
+    statement = _upsert(dialect, model).on_conflict_do_nothing(index_elements=keys)
+    return statement.returning(*(table(model).c[name] for name in returning)) if returning else statement
+
+
+def insert_new(session: Session, model: type[SQLModel], keys: tuple[str, ...], returning: tuple[str, ...] = ()) -> Executable:
+    """An INSERT that leaves rows alone whose `keys` are there already; built once, because building costs more than running."""
+    return _insert_new(session.get_bind().dialect.name, model, keys, returning)
 
 
 def changed_rows(session: Session, statement: Executable, values: Mapping[str, Any] | None = None) -> int:

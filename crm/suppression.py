@@ -11,17 +11,28 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import bindparam
+from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import names
 from crm.audit import record
 from crm.payload import clean_text
+from crm.sql import table
 from journeys.errors import Invalid
 from models import Suppression
 
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection")
 """`unsubscribe` stops marketing only, the others everything; the gate knows."""
+
+
+_rows = table(Suppression)
+_reason = (
+    sql_select(_rows.c.reason)
+    .where(_rows.c.channel == bindparam("on"), _rows.c.address_hash.in_(bindparam("hashes", expanding=True)))
+    .limit(1)
+)
 
 
 def suppress(
@@ -51,16 +62,20 @@ def suppress(
 
 def is_suppressed(session: Session, keys: Sequence[bytes], channel: str, address: str) -> str | None:
     """The reason why `address` gets nothing on `channel`; None if it may."""
-    row = find(session, keys, channel, address)
-    return row.reason if row else None
+    found: str | None = session.execute(_reason, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalar()
+    return found
 
 
 def find(session: Session, keys: Sequence[bytes], channel: str, address: str) -> Suppression | None:
     """The entry for an address, whatever key wrote it."""
+    hashes = _hashes(keys, channel, address)
+    return session.scalar(select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(hashes)).limit(1))
+
+
+def _hashes(keys: Sequence[bytes], channel: str, address: str) -> list[str]:
     if not keys:
         raise Invalid("Expected at least one key to look up suppressed addresses.")
-    hashes = [hashed(key, channel, address) for key in keys]
-    return session.scalar(select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(hashes)).limit(1))
+    return [hashed(key, channel, address) for key in keys]
 
 
 def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by: str, why: str, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.runtime import Runtime
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
+from engine.privacy import BARE
 from engine.state import Instruction
 from engine.wakeups import Start, Wakeups
 from journeys.calls import BELL, JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW
@@ -44,7 +45,13 @@ class Temporal:
     ) -> Temporal:
         """Connects; raises RuntimeError if nobody listens at `address`."""
         client = await Client.connect(
-            address, namespace=namespace, tls=tls, api_key=api_key, runtime=runtime, grpc_compression=GrpcCompression.NONE
+            address,
+            namespace=namespace,
+            tls=tls,
+            api_key=api_key,
+            runtime=runtime,
+            data_converter=BARE,
+            grpc_compression=GrpcCompression.NONE,
         )
         return cls(client)
 

@@ -190,12 +190,17 @@ def is_noise(one: Item) -> bool:
 
 
 def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """The event's name and its first few values; ids say nothing to people."""
     said = [
-        f"{name}: {short(value, 60)}"
+        f"{name}: {short(words.found(visit.speech, value), 60)}"
         for name, value in row["properties"].items()
-        if not isinstance(value, dict | list) and value not in (None, "") and not name.endswith("_id")
+        if not (isinstance(value, dict | list) or value in (None, "") or name.endswith("_id") or name in INNER.get(row["type"], ()))
     ]
     return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None)
+
+
+INNER = {"system": ("journey", "node", "channel", "machine")}
+"""Properties of our own events that another line of the timeline shows better."""
 
 
 def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:

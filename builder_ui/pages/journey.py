@@ -275,7 +275,7 @@ def run_row(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
         data.node_name(row["node"], visit),
         when,
         parts.moment(speech, row["started_at"]),
-        html.a({"className": "button plain", "href": f"/ui/runs/{row['id']}"}, speech("Open"), parts.icon("arrow")),
+        html.a({"className": "button plain", "href": f"/ui/runs/{row['id']}"}, speech("Show"), parts.icon("arrow")),
     ]
 
 
@@ -309,7 +309,7 @@ def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Ele
             parts.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]),
         ),
         html.p(speech("at the step “{name}”", name=data.node_name(row["node"], visit))),
-        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])),
+        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if not row["error"].startswith(row["reason"]) else None,
         html.pre(row["error"]) if row["error"] else None,
         html.footer({"className": "actions"}, *run_acts(visit, acts, row, node.outlets() if node else (), data.journey.state)),
     )

@@ -116,7 +116,9 @@ def summary(visit: Visit, data: Data, person: Element) -> list[tuple[str, Elemen
     if run["run_key"]:
         pairs.append((speech("Key"), run["run_key"]))
     if run["trigger"]:
-        given = [f"{key}: {value}" for key, value in list(run["trigger"].items())[:8] if not isinstance(value, dict | list)]
+        given = [
+            f"{key}: {words.found(speech, value)}" for key, value in list(run["trigger"].items())[:8] if not isinstance(value, dict | list)
+        ]
         pairs.append((speech("Came in with"), ", ".join(given) or "…"))
     if run["goal_at"]:
         value = f" ({speech.number(run['goal_value'])})" if run["goal_value"] is not None else ""
@@ -254,7 +256,7 @@ def left_line(visit: Visit, data: Data, chapter: Chapter, key: str, line: dict[s
     asked = detail.get("rule") or [row for rows in (detail.get("cases") or {}).values() for row in rows]
     node = data.nodes.get(line["node"])
     decided = bool(asked) or (node is not None and len(node.outlets()) > 1)
-    if chapter.messages and line["outlet"] == "sent":
+    if chapter.messages and "sent" in (line["outlet"], detail.get("result")):
         return None  # the message says it better
     if not decided and not detail:
         return None
@@ -342,7 +344,7 @@ def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
             {"className": "fates"},
             parts.badge(speech(MESSAGE_STATES[message["status"]][0]), *MESSAGE_STATES[message["status"]][1:]),
             html.small(", ".join(part for part in (reason, held) if part)) if reason or held else None,
-            fate(visit, "Sent", message["sent_at"]),
+            fate(visit, "", message["sent_at"]),
             fate(visit, "Opened", message["opened_at"], "mail-open"),
             fate(visit, "Clicked", message["clicked_at"], "link"),
             fate(visit, "Bounced", message["bounced_at"], "alert"),
@@ -351,11 +353,11 @@ def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
 
 
 def fate(visit: Visit, text: str, at: datetime | None, symbol: str | None = None) -> Element:
-    return (
-        html.span({"className": "fate"}, parts.icon(symbol) if symbol else None, visit.speech(text), " ", parts.moment(visit.speech, at))
-        if at
-        else None
-    )
+    """A time of a message's life; without a text the badge beside it says of what."""
+    if at is None:
+        return None
+    words_of_it = [visit.speech(text), " "] if text else []
+    return html.span({"className": "fate"}, parts.icon(symbol) if symbol else None, *words_of_it, parts.moment(visit.speech, at))
 
 
 def heard_line(visit: Visit, event: dict[str, Any]) -> Element:

@@ -101,7 +101,9 @@ def test_what_rudder_sdk_node_sends(live_url: str, write_key: str, engine: Engin
     assert stored(engine)[0].type == "identify"
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/v1/t", "track"), ("/v1/i", "identify"), ("/v1/p", "page"), ("/v1/g", "group"), ("/v1/a", "alias")])
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/v1/t", "track"), ("/v1/i", "identify"), ("/v1/p", "page"), ("/v1/g", "group"), ("/v1/a", "alias")]
+)
 def test_what_analytics_next_sends_from_a_browser(live_url: str, write_key: str, engine: Engine, path: str, kind: str) -> None:
     """@segment/analytics-next 1.84: text/plain, so that the browser asks no preflight; write key in the body and as Basic user."""
     basic = base64.b64encode(f"{write_key}:".encode()).decode()
@@ -122,7 +124,13 @@ def test_what_analytics_next_sends_from_a_browser(live_url: str, write_key: str,
         "writeKey": write_key,
         "sentAt": "2026-11-22T10:00:00.100Z",
         "_metadata": {"bundled": ["Segment.io"], "unbundled": [], "bundledIds": []},
-        "context": {"page": {"path": "/"}, "userAgent": "Mozilla/5.0", "locale": "de-CH", "timezone": "Europe/Zurich", "library": {"name": "analytics.js"}},
+        "context": {
+            "page": {"path": "/"},
+            "userAgent": "Mozilla/5.0",
+            "locale": "de-CH",
+            "timezone": "Europe/Zurich",
+            "library": {"name": "analytics.js"},
+        },
     }
     answer = post(live_url, path, body, content_type="text/plain", authorization=f"Basic {basic}", origin="https://shop.example")
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")

@@ -142,7 +142,12 @@ def test_an_event_meets_the_profile_its_sender_meant(track: Send, engine: Engine
 
 
 def test_one_bad_event_never_spoils_the_others(track: Send, engine: Engine) -> None:
-    batch = [{"type": "track", "userId": "u1", "event": "Good"}, {"type": "track", "event": "Nobody"}, 7, {"type": "identify", "userId": "u1", "traits": 1}]
+    batch = [
+        {"type": "track", "userId": "u1", "event": "Good"},
+        {"type": "track", "event": "Nobody"},
+        7,
+        {"type": "identify", "userId": "u1", "traits": 1},
+    ]
     answer = track("batch", {"batch": batch})
     assert (answer.status_code, answer.json()) == (200, {"success": True})
     assert answer.headers["x-dropped-events"] == "3"
@@ -150,7 +155,9 @@ def test_one_bad_event_never_spoils_the_others(track: Send, engine: Engine) -> N
 
 
 def test_strict_mode_names_what_is_wrong_and_stores_the_rest(track: Send, engine: Engine) -> None:
-    answer = track("batch", {"batch": [{"type": "track", "userId": "u1", "event": "Good"}, {"type": "track", "event": "Nobody"}]}, x_strict_mode="1")
+    answer = track(
+        "batch", {"batch": [{"type": "track", "userId": "u1", "event": "Good"}, {"type": "track", "event": "Nobody"}]}, x_strict_mode="1"
+    )
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert error["code"] == "invalid_event"
@@ -245,7 +252,9 @@ def _full(writer: Any) -> Any:
 
 
 def test_browsers_may_send_from_anywhere(client: TestClient, track: Send) -> None:
-    asked = client.options("/v1/t", headers={"origin": "https://shop.example", "access-control-request-headers": "authorization,x-retry-count"})
+    asked = client.options(
+        "/v1/t", headers={"origin": "https://shop.example", "access-control-request-headers": "authorization,x-retry-count"}
+    )
     assert asked.status_code == 204
     assert asked.headers["access-control-allow-origin"] == "*"
     assert {"authorization", "x-retry-count"} <= set(asked.headers["access-control-allow-headers"].split(", "))

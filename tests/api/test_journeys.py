@@ -127,7 +127,7 @@ def test_a_run_can_be_looked_at_and_ended(admin: Any, live: str, track: Send, wo
     enter(track, "u1")
     (run,) = admin.get("/api/v1/runs", params={"journey": live, "status": "open"}).json()["items"]
     story = admin.get(f"/api/v1/runs/{run['id']}").json()
-    assert [line["what"] for line in story["trail"]][0] == "entered"
+    assert story["trail"][0]["what"] == "entered"
     assert story["next"]["node"] == "pause"
     assert admin.post(f"/api/v1/runs/{run['id']}/resume").status_code == 409
     assert admin.post(f"/api/v1/runs/{run['id']}/end").status_code == 200

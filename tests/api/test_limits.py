@@ -33,7 +33,9 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         pytest.skip("there is no Redis on this machine")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = subprocess.Popen([program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
+    )
     try:
         yield f"redis://127.0.0.1:{port}/0"
     finally:

@@ -135,7 +135,21 @@ json_values = st.recursive(
     max_leaves=8,
 )
 fields = st.sampled_from(
-    ["type", "event", "userId", "anonymousId", "messageId", "timestamp", "sentAt", "properties", "traits", "context", "groupId", "previousId", "name"]
+    [
+        "type",
+        "event",
+        "userId",
+        "anonymousId",
+        "messageId",
+        "timestamp",
+        "sentAt",
+        "properties",
+        "traits",
+        "context",
+        "groupId",
+        "previousId",
+        "name",
+    ]
 )
 kinds = st.sampled_from(["track", "identify", "page", "screen", "group", "alias", None])
 

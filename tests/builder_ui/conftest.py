@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import shutil
 import socket
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -280,12 +282,23 @@ def settings(tmp_path_factory: pytest.TempPathFactory, listening: socket.socket)
 
 
 @pytest.fixture(scope="session")
-def town_base(sqlite_base: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> tuple[Path, Town]:
+def build(settings: Settings) -> Callable[[Database], Town]:
+    """Builds a town in an empty database."""
+
+    def build(db: Database) -> Town:
+        town = build_town(make_engine(db, settings), settings)
+        tell(town)
+        return town
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def town_base(sqlite_base: Path, tmp_path_factory: pytest.TempPathFactory, build: Callable[[Database], Town]) -> tuple[Path, Town]:
     """The town's database, to copy: building it takes seconds."""
     path = tmp_path_factory.mktemp("town") / "town.db"
     shutil.copyfile(sqlite_base, path)
-    town = build_town(make_engine(Database(f"sqlite:///{path}"), settings), settings)
-    tell(town)
+    town = build(Database(f"sqlite:///{path}"))
     with town.db.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     town.db.close()
@@ -353,11 +366,14 @@ class Open:
     def text(self) -> str:
         return " ".join(_texts(self.model))
 
+    def nodes(self) -> list[dict[str, Any]]:
+        return list(_nodes(self.model))
+
     def button(self, text: str) -> str:
-        """The target of a button, by its words."""
-        found = [node for node in _nodes(self.model) if node.get("eventHandlers") and text in " ".join(_texts(node))]
+        """The target of the first button with these words."""
+        found = [node for node in self.nodes() if node.get("eventHandlers") and text in " ".join(_texts(node))]
         assert found, f"no button {text!r} on: {self.text[:500]}"
-        return str(found[-1]["eventHandlers"]["onClick"]["target"])
+        return str(found[0]["eventHandlers"]["onClick"]["target"])
 
     def press(self, text: str) -> None:
         """Presses a button and waits for the next drawing that says something else."""
@@ -368,7 +384,26 @@ class Open:
         self.socket.send_json(message)
 
     def see(self) -> None:
-        self.model = self.socket.receive_json()["model"]
+        """Waits for the next drawing; a page that says nothing any more fails the test instead of holding it up."""
+        self.model = _within(20, self.socket.receive_json)["model"]
+
+    def see_until(self, text: str) -> None:
+        while text not in self.text:
+            self.see()
+
+
+def _within(seconds: float, wait: Callable[[], Any]) -> Any:
+    """What `wait` returns or raises, in a thread that may be left behind."""
+    answer: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(wait())
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(seconds)
 
 
 def _nodes(model: Any) -> Iterator[dict[str, Any]]:
@@ -397,7 +432,7 @@ def opened(settings: Settings) -> Opener:
 
     @contextmanager
     def opened(client: TestClient, path: str) -> Iterator[Open]:
-        with client.websocket_connect(f"/_reactpy/stream{path}", headers={"origin": settings.public_url, "host": host}) as socket:
+        with client.websocket_connect(f"ws://{host}/_reactpy/stream{path}", headers={"origin": settings.public_url}) as socket:
             page = Open(socket, None)
             page.see()
             yield page

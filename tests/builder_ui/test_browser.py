@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.login import mint_link
+from models import OutboxItem
 from settings import Settings
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -107,7 +108,7 @@ def test_a_first_look_around(page: Page, town: Any) -> None:
     page.get_by_role("link", name="Welcome", exact=True).click()
     expect(page.get_by_role("heading", name="Read the first one?")).to_be_visible()
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Runs").click()
-    page.get_by_role("row", name=re.compile("Anna Meier")).get_by_role("link", name="Open").click()
+    page.get_by_role("row", name=re.compile("Anna Meier")).get_by_role("link", name="Show").click()
     expect(page.get_by_text("opened Welcome 1", exact=True)).to_be_visible()
     expect(page.get_by_text(re.compile("found: once"))).to_be_visible()
     page.get_by_role("link", name="Anna Meier").click()
@@ -156,6 +157,45 @@ def test_a_mail_is_rendered_without_its_scripts_and_fires_its_pixel(page: Page, 
     page.get_by_role("link", name="Headers").click()
     expect(page.get_by_text("List-Unsubscribe", exact=True)).to_be_visible()
     assert heard == []
+
+
+HOSTILE = """<html><head><title>x</title></head><body><p>Read me</p>
+<script>document.body.append("scripts run")</script>
+<img src="x" onerror="document.body.append('handlers run')">
+<img src="http://{elsewhere}/pixel.gif"><link rel="stylesheet" href="http://{elsewhere}/style.css">
+<iframe src="http://{elsewhere}/frame"></iframe><form action="http://{elsewhere}/form"><button>Send</button></form></body></html>"""
+
+
+def test_a_hostile_mail_reaches_nobody(page: Page, town: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sink:
+        sink.settimeout(0.5)
+        elsewhere = f"127.0.0.1:{sink.getsockname()[1]}"
+        with town.db.write() as session:
+            item = OutboxItem(
+                idempotency_key="h", channel="email", recipient="x", html=HOSTILE.format(elsewhere=elsewhere), accepted_at=town.now
+            )
+            session.add(item)
+            session.flush()
+            address = f"/ui/outbox/{item.id}"
+        page.goto(address)
+        frame = page.frame_locator("iframe.mail")
+        expect(frame.get_by_text("Read me")).to_be_visible()
+        frame.get_by_role("button", name="Send").click()
+        expect(frame.get_by_text("Read me")).to_be_visible()
+        expect(frame.get_by_text("run")).to_have_count(0)
+        with pytest.raises(TimeoutError):
+            sink.accept()
+
+
+def test_a_link_in_a_mail_opens_a_new_tab_and_counts_as_a_click(page: Page, context: BrowserContext, town: Any) -> None:
+    context.route(lambda url: "127.0.0.1" not in url, lambda route: route.fulfill(body="the shop"))
+    page.goto("/ui/outbox?q=anna")
+    page.get_by_role("link", name="Schön, dass Sie dabei sind").click()
+    with page.expect_popup() as tab:
+        page.frame_locator("iframe.mail").get_by_role("link").first.click()
+    expect(tab.value.get_by_text("the shop")).to_be_visible()
+    clicked = page.locator(".side-panel .facts > div", has_text="Clicked")
+    expect(clicked.get_by_role("time")).to_be_visible()
 
 
 def test_a_task_is_finished_with_a_note(page: Page, town: Any) -> None:

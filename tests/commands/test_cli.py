@@ -16,6 +16,7 @@ import pytest
 import typer
 
 import cli
+from locales import translator
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cli.md").read_text()
@@ -226,3 +227,12 @@ def test_bench_names_what_there_is(run):
     ran = run("bench", "compil")
     assert ran.code == 1
     assert "did you mean compil" in ran.err
+
+
+def test_it_speaks_german(clean):
+    child = program("doctor", env={**os.environ, "PFADWERK_LANGUAGE": "de"})
+    said, _ = child.communicate(timeout=60)
+    english = "There is no database at {file} yet; the first start makes it"
+    german = translator("de")(english)
+    assert german != english
+    assert german.format(file=clean / "pfadwerk.db") in said

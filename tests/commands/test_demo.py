@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlmodel import select
 
 from api.keys import KeyRing
@@ -127,3 +128,19 @@ def test_the_welcome_filter_lets_in_who_granted_consent(demo):
         rule = live.index(session).by_key["welcome"].program.entry.filter
     assert rule is not None
     assert holds(rule, DictFacts({}, consents={("email", "marketing"): "granted"}), datetime.now(UTC))
+
+
+def test_it_is_the_same_on_postgresql(postgres_url: str, clean: Path):
+    name = "demo_workspace"
+    admin = create_engine(f"{postgres_url}/postgres".replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    clean.mkdir()
+    elsewhere = Settings(home=clean, database_url=f"{postgres_url}/{name}")
+    for _ in range(2):
+        prepare(True)(elsewhere)
+    with engine(elsewhere) as live, live.db.read() as session:
+        assert len(session.scalars(select(Contact)).all()) == 24
+        assert len(live.index(session).by_key) == 4

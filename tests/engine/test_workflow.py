@@ -20,6 +20,7 @@ from activities.gate import Hold
 from activities.temporal import effect_activity, step_activity
 from commands.servers import temporal_binary
 from engine.client import Temporal
+from engine.privacy import BARE
 from engine.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, queue_of
 
@@ -38,7 +39,7 @@ SKIPPING = [
 async def running(world) -> AsyncIterator[tuple[WorkflowEnvironment, Temporal]]:
     """A server, and a worker that serves the world's runs and e-mails."""
     start = WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=str(temporal_binary()), dev_server_extra_args=SKIPPING, dev_server_log_level="error"
+        dev_server_existing_path=str(temporal_binary()), dev_server_extra_args=SKIPPING, dev_server_log_level="error", data_converter=BARE
     )
     async with await start as env:
         temporal = Temporal(env.client)
@@ -168,6 +169,18 @@ def test_the_reference_journey_takes_34_events_and_no_upsert(sqlite_world, refer
     assert len(names) == 34, names
     assert not [name for name in names if "UPSERT" in name]
     assert len(sqlite_world.performer.received) == 3
+
+
+def test_an_error_leaves_neither_text_nor_traceback_in_the_history(sqlite_world, reference):
+    async def breaks(world, reference, env, temporal):
+        world.performer.failures = [RuntimeError("the address ada@example.org is wrong")]
+        return await goes_through(world, reference, env, temporal)
+
+    _, history = tell(sqlite_world, reference, breaks)
+    text = history.to_json()
+    assert "lastFailure" in text
+    assert "ada@example.org" not in text
+    assert "stackTrace" not in text
 
 
 def test_holding_a_message_costs_no_event(sqlite_world, reference):

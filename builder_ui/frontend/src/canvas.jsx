@@ -1,0 +1,333 @@
+// The canvas: React Flow over the model, with palette, menu, search, shortcuts and toolbar. The server hears of changes, never of clicks.
+import {
+  Background, ControlButton, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow,
+} from "@xyflow/react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { ENTRY, edgeId, outletsOf } from "./graph.js";
+import { Model } from "./model.js";
+import { AddMenu, Find, Palette, Shortcuts, Toolbar } from "./parts.jsx";
+import { Entry, Step, Way } from "./shapes.jsx";
+import { badges, CanvasContext, channel, useModel } from "./store.js";
+import { post } from "./wire.js";
+
+const NODE_TYPES = { step: Step, entry: Entry };
+const EDGE_TYPES = { way: Way };
+const MINIMAP_FROM = 15;
+const MANY = 80;
+const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
+
+export function Canvas(props) {
+  return (
+    <ReactFlowProvider>
+      <Board {...props} />
+    </ReactFlowProvider>
+  );
+}
+
+/** Draws nothing: carries the server's small news to the canvas of the same id. */
+export function Bridge({ id, feed }) {
+  useEffect(() => {
+    channel(id).give(JSON.parse(feed));
+  }, [id, feed]);
+  return null;
+}
+
+function inText(target) {
+  return target instanceof Element && !!target.closest("input, textarea, select, [contenteditable]");
+}
+
+function Board({ id, session, initial, palette: paletteText, texts: textsText, editable, onEvent }) {
+  const handler = useRef(onEvent);
+  handler.current = onEvent;
+  const palette = useMemo(() => JSON.parse(paletteText), [paletteText]);
+  const texts = useMemo(() => JSON.parse(textsText), [textsText]);
+  const t = useCallback((text, values) => {
+    const said = texts[text] ?? text;
+    return values ? said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : said;
+  }, [texts]);
+  const [model] = useState(() => {
+    const made = new Model((message) => editable && post(handler.current, message));
+    made.load(JSON.parse(initial));
+    return made;
+  });
+  const flow = useReactFlow();
+  const host = useRef(null);
+  const [menu, setMenu] = useState(null);
+  const [overlay, setOverlay] = useState(""); // "find" | "keys"
+  const [over, setOver] = useState(null); // the edge under a dragged palette entry
+  const [said, setSaid] = useState("");
+  useModel(model);
+
+  const tellSelection = useMemo(() => {
+    let last = "";
+    let timer = 0;
+    return () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const ids = model.selected;
+        if (ids.join() === last) return;
+        last = ids.join();
+        post(handler.current, { type: "select", ids });
+      }, 20);
+    };
+  }, [model]);
+
+  const focus = useCallback((ids, animate = true) => {
+    model.select(ids);
+    tellSelection();
+    const node = model.node(ids[0]);
+    if (!node) return;
+    const zoom = Math.max(flow.getZoom(), 0.7);
+    flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom, duration: animate ? 200 : 0 });
+  }, [flow, model, tellSelection]);
+
+  // A session of another id is a server that knows nothing of this page: it gets everything.
+  const [since] = useState(session);
+  const present = useRef(since);
+  useEffect(() => {
+    if (present.current === session) return;
+    present.current = session;
+    if (editable) model.resync();
+    else post(handler.current, { type: "select", ids: model.selected });
+  }, [session, model, editable]);
+
+  useEffect(() => channel(id).take((feed) => {
+    if (feed.session !== present.current) return;
+    model.saved = feed.saved;
+    badges.set(feed.problems, feed.counts);
+    for (const patch of feed.patches) {
+      if (patch.seq <= model.seen) continue;
+      model.seen = patch.seq;
+      if (patch.graph) {
+        model.load(patch.graph);
+        setTimeout(() => flow.fitView(FIT));
+      }
+      if (patch.nodes || patch.edges || patch.cut || patch.gone) model.apply(patch);
+      if (patch.select) focus(patch.select);
+      if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy })[patch.run]?.();
+    }
+    if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
+  }), [id, model, flow, focus]);
+
+  const act = useMemo(() => ({
+    undo: () => { if (!model.undo()) setSaid(t("There is nothing to undo.")); tellSelection(); },
+    redo: () => { if (!model.redo()) setSaid(t("There is nothing to redo.")); tellSelection(); },
+    tidy: () => { model.tidy(); setTimeout(() => flow.fitView(FIT)); },
+    find: () => setOverlay("find"),
+    keys: () => setOverlay("keys"),
+    fit: () => flow.fitView(FIT),
+    duplicate: () => { if (model.paste(model.copied())) { tellSelection(); focus(model.selected); } },
+    all: () => { model.select(model.nodes.filter((node) => node.id !== ENTRY).map((node) => node.id)); tellSelection(); },
+    remove: () => {
+      const edges = model.edges.filter((edge) => edge.selected).map((edge) => edge.id);
+      if (model.remove(model.selected, edges)) { setSaid(t("Deleted. Ctrl+Z brings it back.")); tellSelection(); }
+    },
+    add: (kind, at) => {
+      const made = model.add(kind, at);
+      setMenu(null);
+      tellSelection();
+      setSaid(t("Added: {name}", { name: kind.label }));
+      setTimeout(() => { reveal(flow, host.current, model.node(made)); host.current?.querySelector(`[data-id="${CSS.escape(made)}"]`)?.focus(); }, 60);
+    },
+    /** From the palette without a place: after the chosen step where it has an open outlet, else in the middle. */
+    append: (kind) => {
+      const source = model.node(model.selected[0] ?? "") ?? lonely(model);
+      const open = source && outletsOf(source).find(([outlet]) => !model.edge(edgeId(source.id, outlet)));
+      act.add(kind, open ? { from: source.id, outlet: open[0] } : { position: middle(flow, host.current) });
+    },
+    menu: (event, at) => {
+      const box = host.current.getBoundingClientRect();
+      const place = event.currentTarget.getBoundingClientRect();
+      setMenu({ at, x: Math.max(8, Math.min(place.left - box.left + 16, box.width - 296)), y: Math.max(8, Math.min(place.top - box.top, box.height - 380)) });
+    },
+    /** What is under the pointer: an edge, the free canvas, or nothing. */
+    under: (x, y) => {
+      const found = document.elementsFromPoint(x, y);
+      if (!found.some((one) => one.closest?.(".react-flow")) || found[0]?.closest?.(".pfb-palette, .pfb-toolbar")) return null;
+      const edge = found.map((one) => one.closest?.("[data-way], .react-flow__edge")).find(Boolean);
+      return edge ? { edge: edge.dataset.way ?? edge.dataset.id } : { position: flow.screenToFlowPosition({ x, y }) };
+    },
+    hover: setOver,
+  }), [model, flow, t, tellSelection, focus]);
+
+  useEffect(() => {
+    function press(event) {
+      const mod = event.ctrlKey || event.metaKey;
+      const key = event.key.toLowerCase();
+      if (mod && key === "f") return taking(event, act.find);
+      if (inText(event.target) || document.querySelector("dialog[open]")) return undefined;
+      if (mod && key === "z" && editable) return taking(event, event.shiftKey ? act.redo : act.undo);
+      if (mod && key === "y" && editable) return taking(event, act.redo);
+      if (mod && key === "d" && editable) return taking(event, act.duplicate);
+      if (mod && key === "s") return taking(event, () => { model.flush(); post(handler.current, { type: "save" }); });
+      if (event.key === "?") return taking(event, act.keys);
+      const inside = host.current?.contains(event.target) || event.target === document.body;
+      if (!inside || mod) return undefined;
+      if ((key === "delete" || key === "backspace") && editable) return taking(event, act.remove);
+      if (key === "f") return taking(event, act.fit);
+      return undefined;
+    }
+    function selectAll(event) {
+      const inside = host.current?.contains(event.target) || event.target === document.body;
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a" && inside && !inText(event.target)) taking(event, act.all);
+    }
+    function commit(event) {
+      // Enter in a field of the panel commits it, as leaving it does.
+      if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.closest(".pfb-panel")) event.target.blur();
+    }
+    function clip(event) {
+      if (inText(event.target) || String(document.getSelection())) return;
+      const text = model.copied();
+      if (!text) return;
+      event.clipboardData.setData("text/plain", text);
+      event.preventDefault();
+      setSaid(t("Copied: {count}", { count: model.selected.filter((one) => one !== ENTRY).length }));
+      if (event.type === "cut" && editable) act.remove();
+    }
+    function paste(event) {
+      if (inText(event.target) || !editable) return;
+      const count = model.paste(event.clipboardData.getData("text/plain"));
+      event.preventDefault();
+      setSaid(count ? t("Pasted: {count}", { count }) : t("The clipboard holds no steps."));
+      if (count) focus(model.selected);
+    }
+    function leaving(event) {
+      if (editable && model.dirty) event.preventDefault();
+    }
+    const heard = { keydown: [press, selectAll, commit], copy: [clip], cut: [clip], paste: [paste] };
+    for (const [name, all] of Object.entries(heard)) for (const one of all) document.addEventListener(name, one);
+    window.addEventListener("beforeunload", leaving);
+    window.addEventListener("pagehide", model.flush);
+    return () => {
+      for (const [name, all] of Object.entries(heard)) for (const one of all) document.removeEventListener(name, one);
+      window.removeEventListener("beforeunload", leaving);
+      window.removeEventListener("pagehide", model.flush);
+    };
+  }, [act, model, editable, t, focus]);
+
+  const dragging = useMemo(() => {
+    let before = null;
+    return {
+      start: () => { before = { nodes: model.nodes, edges: model.edges, laid: model.laid }; model.held = true; },
+      stop: () => {
+        model.held = false;
+        const from = new Map(before.nodes.map((node) => [node.id, node.position]));
+        if (!model.nodes.some((node) => { const at = from.get(node.id); return at && (at.x !== node.position.x || at.y !== node.position.y); })) return;
+        model.past = [...model.past, before].slice(-100);
+        model.future = [];
+        model.laid = false;
+        model.show(model.nodes.map((node) => ({ ...node, position: { x: Math.round(node.position.x), y: Math.round(node.position.y) } })), model.edges);
+        model.tell();
+      },
+    };
+  }, [model]);
+
+  const onNodesChange = useCallback((changes) => {
+    const kept = changes.filter((change) => change.type !== "remove" && change.type !== "dimensions");
+    if (!kept.length) return;
+    const byKey = kept.some((change) => change.type === "position" && !change.dragging) && !model.held;
+    if (byKey && editable) {
+      if (Date.now() - (model.keyedAt ?? 0) > 600) model.remember();
+      model.keyedAt = Date.now();
+      model.laid = false;
+    }
+    model.show(applyNodeChanges(kept, model.nodes), model.edges);
+    if (byKey && editable) model.tell();
+    if (kept.some((change) => change.type === "select")) tellSelection();
+  }, [model, tellSelection, editable]);
+  const onEdgesChange = useCallback((changes) => {
+    model.show(model.nodes, applyEdgeChanges(changes.filter((change) => change.type !== "remove"), model.edges));
+  }, [model]);
+
+  const context = useMemo(() => ({ model, t, act, editable, icons: palette.icons }), [model, t, act, editable, palette]);
+  const shown = over ? model.edges.map((edge) => (edge.id === over ? { ...edge, className: "pfb-over" } : edge)) : model.edges;
+
+  return (
+    <CanvasContext.Provider value={context}>
+      <div className="pfb-board" ref={host}>
+        {editable && <Palette kinds={palette.kinds} groups={palette.groups} />}
+        <div className="pfb-flow">
+          <ReactFlow
+            nodes={model.nodes}
+            edges={shown}
+            nodeTypes={NODE_TYPES}
+            edgeTypes={EDGE_TYPES}
+            onNodesChange={onNodesChange}
+            onEdgesChange={onEdgesChange}
+            onConnect={({ source, sourceHandle, target }) => model.connect(source, sourceHandle, target)}
+            onReconnect={(old, { source, sourceHandle, target }) => model.reconnect(old.id, source, sourceHandle, target)}
+            isValidConnection={({ source, target }) => source !== target && target !== ENTRY}
+            onNodeDragStart={dragging.start}
+            onNodeDragStop={dragging.stop}
+            onSelectionDragStart={dragging.start}
+            onSelectionDragStop={dragging.stop}
+            nodesDraggable={editable}
+            nodesConnectable={editable}
+            edgesReconnectable={editable}
+            deleteKeyCode={null}
+            multiSelectionKeyCode={["Shift", "Control", "Meta"]}
+            selectionKeyCode="Shift"
+            colorMode="system"
+            minZoom={0.1}
+            maxZoom={1.6}
+            fitView
+            fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
+            connectionRadius={40}
+            nodeDragThreshold={3}
+            onlyRenderVisibleElements={model.nodes.length > MANY}
+            ariaLabelConfig={aria(t)}
+          >
+            <Background gap={22} size={1.2} />
+            <Controls showInteractive={false} fitViewOptions={FIT}>
+              {editable && <ControlButton onClick={act.tidy} title={t("Tidy up")} aria-label={t("Tidy up")}>≡</ControlButton>}
+            </Controls>
+            {model.nodes.length >= MINIMAP_FROM && <MiniMap pannable zoomable ariaLabel={t("Map of the journey")} />}
+          </ReactFlow>
+          <Toolbar canUndo={model.past.length > 0} canRedo={model.future.length > 0} />
+          {menu && <AddMenu {...menu} kinds={palette.kinds} groups={palette.groups} onClose={() => setMenu(null)} />}
+          {overlay === "find" && <Find onGo={(one) => focus([one])} onClose={() => setOverlay("")} />}
+          {overlay === "keys" && <Shortcuts onClose={() => setOverlay("")} />}
+          <div className="pfb-said" role="status" aria-live="polite">{said}</div>
+        </div>
+      </div>
+    </CanvasContext.Provider>
+  );
+}
+
+function taking(event, act) {
+  event.preventDefault();
+  act();
+}
+
+function lonely(model) {
+  return model.nodes.length === 1 ? model.nodes[0] : null;
+}
+
+function middle(flow, host) {
+  const box = host.querySelector(".pfb-flow").getBoundingClientRect();
+  return flow.screenToFlowPosition({ x: box.left + box.width / 2, y: box.top + box.height / 2 });
+}
+
+/** Brings a new step into view if it is not. */
+function reveal(flow, host, node) {
+  if (!node || !host) return;
+  const box = host.querySelector(".pfb-flow").getBoundingClientRect();
+  const at = flow.flowToScreenPosition({ x: node.position.x + node.width / 2, y: node.position.y + node.height / 2 });
+  const inside = at.x > box.left + 140 && at.x < box.right - 140 && at.y > box.top + 60 && at.y < box.bottom - 90;
+  if (!inside) flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom: flow.getZoom(), duration: 200 });
+}
+
+function aria(t) {
+  return {
+    "node.a11yDescription.default": t("Press Enter to choose the step, the arrow keys to move it, Delete to delete it."),
+    "node.a11yDescription.keyboardDisabled": t("Press Enter to choose the step, the arrow keys to move it, Delete to delete it."),
+    "node.a11yDescription.ariaLiveMessage": () => t("The step was moved."),
+    "edge.a11yDescription.default": t("Press Enter to choose the connection, Delete to delete it."),
+    "controls.ariaLabel": t("View"),
+    "controls.zoomIn.ariaLabel": t("Zoom in"),
+    "controls.zoomOut.ariaLabel": t("Zoom out"),
+    "controls.fitView.ariaLabel": t("Fit everything in"),
+    "minimap.ariaLabel": t("Map of the journey"),
+    "handle.ariaLabel": t("Connection point"),
+  };
+}

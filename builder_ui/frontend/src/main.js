@@ -1,0 +1,6 @@
+// What ReactPy loads: `bind`, and the components it may name.
+import "@xyflow/react/dist/style.css";
+import "./canvas.css";
+
+export { bind } from "./bind.js";
+export { Bridge, Canvas } from "./canvas.jsx";

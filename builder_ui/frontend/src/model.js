@@ -1,0 +1,305 @@
+// What the client owns: nodes, edges, their history, and what the server has been told of them.
+import { difference, edgeId, edgeOf, ENTRY, freshId, layout, nodeOf, outletsOf, overlaps, sized, told, without } from "./graph.js";
+
+const HISTORY = 100;
+const SEND_AFTER_MS = 250;
+const GAP = 64;
+
+export class Model {
+  constructor(send) {
+    this.send = send;
+    this.nodes = [];
+    this.edges = [];
+    this.past = [];
+    this.future = [];
+    this.said = told([], []);
+    this.number = 0; // of the last message with changes
+    this.saved = { rev: 0, op: 0 }; // what the server has stored
+    this.laid = true; // nobody moved a step since the last layout
+    this.held = false; // while something is dragged
+    this.seen = 0;
+    this.timer = 0;
+    this.listeners = new Set();
+    this.version = 0;
+  }
+
+  subscribe = (listener) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  look = () => this.version;
+
+  show(nodes, edges) {
+    this.nodes = nodes;
+    this.edges = edges;
+    this.version += 1;
+    for (const listener of this.listeners) listener();
+  }
+
+  node = (id) => this.nodes.find((node) => node.id === id);
+  edge = (id) => this.edges.find((edge) => edge.id === id);
+  get dirty() {
+    return this.number > this.saved.op || this.timer !== 0;
+  }
+  get selected() {
+    return this.nodes.filter((node) => node.selected).map((node) => node.id);
+  }
+
+  /** Takes over a graph from the server, which thereby counts as told. */
+  load({ nodes, edges, laid }) {
+    const known = new Set(Object.keys(nodes));
+    let made = Object.entries(nodes).map(([id, one]) => nodeOf(id, one.raw, one.view, { x: one.x ?? 0, y: one.y ?? 0 }));
+    const drawn = edges.filter(([from, , to]) => known.has(from) && known.has(to)).map(([from, outlet, to]) => edgeOf(from, outlet, to));
+    this.said = told(made, drawn);
+    const placed = Object.values(nodes).every((one) => one.x !== undefined);
+    this.laid = laid || !placed;
+    if (!placed || overlaps(made)) {
+      made = layout(made, drawn);
+      this.laid = true;
+      // Positions found here are no edit: they are told along with the first one.
+      this.said = told(made, drawn);
+    }
+    this.past = [];
+    this.future = [];
+    this.show(made, drawn);
+  }
+
+  remember() {
+    this.past = [...this.past.slice(1 - HISTORY), { nodes: this.nodes, edges: this.edges, laid: this.laid }];
+    this.future = [];
+  }
+
+  /** One step of the person's: remembered for undo, told to the server. */
+  change(nodes, edges) {
+    this.remember();
+    this.show(nodes, edges);
+    this.tell();
+  }
+
+  undo = () => this.travel(this.past, this.future);
+  redo = () => this.travel(this.future, this.past);
+
+  travel(from, to) {
+    const there = from.at(-1);
+    if (!there) return false;
+    to.push({ nodes: this.nodes, edges: this.edges, laid: this.laid });
+    from.pop();
+    this.laid = there.laid;
+    const chosen = new Set(this.selected);
+    this.show(there.nodes.map((node) => ({ ...node, selected: chosen.has(node.id), dragging: false })), there.edges);
+    this.tell();
+    return true;
+  }
+
+  tell() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(this.flush, SEND_AFTER_MS);
+  }
+
+  flush = () => {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    if (this.held) return this.tell();
+    const changes = difference(this.said, this.nodes, this.edges);
+    if (!changes) return;
+    this.said = told(this.nodes, this.edges);
+    this.number += 1;
+    this.send({ type: "ops", n: this.number, laid: this.laid, ...changes });
+  };
+
+  /** Everything, for a server that knows nothing of this page. */
+  resync() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    const dirty = this.number > this.saved.op || difference(this.said, this.nodes, this.edges) !== null;
+    this.said = told(this.nodes, this.edges);
+    this.number += 1;
+    this.seen = 0;
+    const graph = difference(told([], []), this.nodes, this.edges) || { nodes: {}, edges: [], gone: [], cut: [] };
+    this.send({ type: "resync", n: this.number, rev: this.saved.rev, dirty, laid: this.laid, ...graph });
+    this.send({ type: "select", ids: this.selected });
+  }
+
+  // What people do
+
+  tidy = () => {
+    this.laid = true;
+    this.change(layout(this.nodes, this.edges), this.edges);
+  };
+
+  /** Sets one step of the palette; `at` is {position}, {from, outlet} or {edge}. Answers its id. */
+  add(kind, at) {
+    const id = freshId(kind.kind, new Set(this.nodes.map((node) => node.id)));
+    let made = nodeOf(id, kind.raw, kind.view, { x: 0, y: 0 });
+    let edges = this.edges;
+    let nodes = this.nodes;
+    const edge = at.edge && this.edge(at.edge);
+    const from = edge ? edge.source : at.from;
+    if (from) {
+      const source = this.node(from);
+      const outlet = edge ? edge.sourceHandle : at.outlet;
+      made = { ...made, position: beneath(source, outlet, made) };
+      const first = outletsOf(made)[0];
+      edges = [...edges.filter((one) => one.id !== edgeId(from, outlet)), edgeOf(from, outlet, id)];
+      const next = edge ? edge.target : this.edge(edgeId(from, outlet))?.target;
+      if (next && first) edges = [...edges, edgeOf(id, first[0], next)];
+      if (!this.laid && next) nodes = moved(nodes, edges, next, made);
+    } else {
+      made = { ...made, position: { x: Math.round(at.position.x - made.width / 2), y: Math.round(at.position.y - 20) } };
+      this.laid = false;
+    }
+    nodes = [...nodes.map((node) => (node.selected ? { ...node, selected: false } : node)), { ...made, selected: true }];
+    this.change(this.laid ? layout(nodes, edges) : nodes, edges);
+    return id;
+  }
+
+  connect(from, outlet, to) {
+    if (from === to || to === ENTRY || this.edge(edgeId(from, outlet))?.target === to) return;
+    this.change(this.nodes, [...this.edges.filter((edge) => edge.id !== edgeId(from, outlet)), edgeOf(from, outlet, to)]);
+  }
+
+  reconnect(old, from, outlet, to) {
+    if (from === to || to === ENTRY) return;
+    const kept = this.edges.filter((edge) => edge.id !== old && edge.id !== edgeId(from, outlet));
+    this.change(this.nodes, [...kept, edgeOf(from, outlet, to)]);
+  }
+
+  remove(nodeIds, edgeIds) {
+    const ids = nodeIds.filter((id) => id !== ENTRY);
+    if (!ids.length && !edgeIds.length) return 0;
+    const left = without(this.nodes, this.edges, ids, edgeIds);
+    this.change(this.laid && ids.length ? layout(left.nodes, left.edges) : left.nodes, left.edges);
+    return ids.length || edgeIds.length;
+  }
+
+  /** The chosen steps and the edges among them, as a text for the clipboard; empty if none is chosen. */
+  copied() {
+    const chosen = this.nodes.filter((node) => node.selected && node.id !== ENTRY);
+    if (!chosen.length) return "";
+    const ids = new Set(chosen.map((node) => node.id));
+    const steps = chosen.map((node) => ({ id: node.id, raw: node.data.raw, view: node.data.view, ...node.position }));
+    const ways = this.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target));
+    return JSON.stringify({ pfadwerk: "steps", steps, ways: ways.map((edge) => [edge.source, edge.sourceHandle, edge.target]) });
+  }
+
+  /** Sets copied steps beneath the others, under new ids; answers how many, 0 if the text holds none. */
+  paste(text) {
+    const found = read(text);
+    if (!found) return 0;
+    const taken = new Set(this.nodes.map((node) => node.id));
+    const renamed = new Map();
+    for (const one of found.steps) {
+      const id = freshId(one.raw.kind, taken);
+      taken.add(id);
+      renamed.set(one.id, id);
+    }
+    const top = Math.min(...found.steps.map((one) => one.y));
+    const left = Math.min(...found.steps.map((one) => one.x));
+    const bottom = Math.max(...this.nodes.map((node) => node.position.y + node.height), 0) + GAP;
+    const start = Math.min(...this.nodes.map((node) => node.position.x), 0);
+    const made = found.steps.map((one) => {
+      const position = { x: one.x - left + start, y: one.y - top + bottom };
+      return { ...nodeOf(renamed.get(one.id), one.raw, one.view, position), selected: true };
+    });
+    const ways = found.ways.filter(([from, , to]) => renamed.has(from) && renamed.has(to));
+    const edges = ways.map(([from, outlet, to]) => edgeOf(renamed.get(from), outlet, renamed.get(to)));
+    this.change([...this.nodes.map((node) => ({ ...node, selected: false })), ...made], [...this.edges, ...edges]);
+    return made.length;
+  }
+
+  select(ids) {
+    const chosen = new Set(ids);
+    this.show(
+      this.nodes.map((node) => (!!node.selected === chosen.has(node.id) ? node : { ...node, selected: chosen.has(node.id) })),
+      this.edges.map((edge) => (edge.selected ? { ...edge, selected: false } : edge)),
+    );
+  }
+
+  // What the server says
+
+  /** Changes made in the panel: they can be undone like any other. A view alone is no change. */
+  apply(patch) {
+    const news = patch.nodes || {};
+    const real = patch.gone?.length || patch.cut?.length || patch.edges?.length || Object.entries(news).some(([id, one]) => {
+      const node = this.node(id);
+      return !node || (one.raw !== undefined && JSON.stringify(node.data.raw) !== JSON.stringify(one.raw));
+    });
+    if (real) this.remember();
+    const gone = new Set(patch.gone || []);
+    const cut = new Set((patch.cut || []).map(([from, outlet]) => edgeId(from, outlet)));
+    const drawn = (patch.edges || []).map(([from, outlet, to]) => edgeOf(from, outlet, to));
+    const replaced = new Set(drawn.map((edge) => edge.id));
+    const edges = [
+      ...this.edges.filter((edge) => !cut.has(edge.id) && !replaced.has(edge.id) && !gone.has(edge.source) && !gone.has(edge.target)),
+      ...drawn,
+    ];
+    let nodes = this.nodes.filter((node) => !gone.has(node.id)).map((node) => {
+      const one = news[node.id];
+      return one ? sized({ ...node, data: { raw: one.raw ?? node.data.raw, view: one.view ?? node.data.view } }) : node;
+    });
+    const fresh = Object.entries(news).filter(([id]) => !this.node(id));
+    for (const [id, one] of fresh) {
+      const made = nodeOf(id, one.raw, one.view, { x: 0, y: 0 });
+      const above = drawn.find((edge) => edge.target === id);
+      const source = above && nodes.find((node) => node.id === above.source);
+      nodes = [...nodes, source ? { ...made, position: beneath(source, above.sourceHandle, made) } : made];
+    }
+    // What came from the server it knows already; positions found here it does not.
+    const know = told(nodes, edges);
+    for (const [id] of fresh) know.nodes.set(id, { ...know.nodes.get(id), x: null });
+    const pending = this.timer !== 0;
+    this.show(this.laid && real ? layout(nodes, edges) : nodes, edges);
+    if (pending) this.merge(know, news, drawn, cut, gone);
+    else this.said = know;
+    if (real) this.tell();
+  }
+
+  /** Marks as told only what the patch held, because something of our own is still to be told. */
+  merge(know, news, drawn, cut, gone) {
+    for (const id of Object.keys(news)) this.said.nodes.set(id, know.nodes.get(id));
+    for (const edge of drawn) this.said.edges.set(edge.id, [edge.source, edge.sourceHandle, edge.target]);
+    for (const id of cut) this.said.edges.delete(id);
+    for (const id of gone) this.said.nodes.delete(id);
+    this.tell();
+  }
+}
+
+/** Under the outlet it hangs on. */
+function beneath(source, outlet, node) {
+  const outlets = outletsOf(source);
+  const place = Math.max(0, outlets.findIndex(([name]) => name === outlet));
+  const x = source.position.x + (source.width * (place + 0.5)) / Math.max(1, outlets.length) - node.width / 2;
+  return { x: Math.round(x), y: Math.round(source.position.y + source.height + GAP) };
+}
+
+/** Makes room for `made` above `first`: it and what follows move down. */
+function moved(nodes, edges, first, made) {
+  const target = nodes.find((node) => node.id === first);
+  const shift = made.position.y + made.height + GAP - target.position.y;
+  if (shift <= 0 || target.position.y < made.position.y - GAP) return nodes;
+  const following = new Set([first]);
+  for (const id of following) for (const edge of edges) if (edge.source === id) following.add(edge.target);
+  const lowest = target.position.y;
+  return nodes.map((node) =>
+    following.has(node.id) && node.position.y >= lowest ? { ...node, position: { x: node.position.x, y: node.position.y + shift } } : node,
+  );
+}
+
+function read(text) {
+  if (text.length > 1_000_000 || !text.includes('"pfadwerk"')) return null;
+  try {
+    const found = JSON.parse(text);
+    const good = found?.pfadwerk === "steps" && Array.isArray(found.steps) && Array.isArray(found.ways) && found.steps.length;
+    return good && found.steps.every(isStep) && found.ways.every((way) => Array.isArray(way) && way.length === 3) ? found : null;
+  } catch {
+    return null; // text from anywhere
+  }
+}
+
+function isStep(one) {
+  return (
+    typeof one?.id === "string" && typeof one.raw?.kind === "string" && Array.isArray(one.view?.outlets) &&
+    one.view.outlets.every((outlet) => Array.isArray(outlet)) && Number.isFinite(one.x) && Number.isFinite(one.y)
+  );
+}

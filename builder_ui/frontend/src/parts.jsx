@@ -1,0 +1,185 @@
+// What stands around the canvas: palette, menu of steps, search, shortcuts, toolbar.
+import { useEffect, useId, useMemo, useRef, useState } from "react";
+import { Icon } from "./shapes.jsx";
+import { useCanvas } from "./store.js";
+
+const DRAG_FROM_PX = 5;
+
+function fitting(kinds, text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return kinds.filter((kind) => words.every((word) => `${kind.label} ${kind.kind} ${kind.text}`.toLowerCase().includes(word)));
+}
+
+export function Palette({ kinds, groups }) {
+  const { t } = useCanvas();
+  const [text, setText] = useState("");
+  const found = fitting(kinds, text);
+  return (
+    <nav className="pfb-palette" aria-label={t("Steps to add")}>
+      <input type="search" value={text} onChange={(event) => setText(event.target.value)} placeholder={t("Search steps")} aria-label={t("Search steps")} />
+      {groups.map(([group, title]) => {
+        const inside = found.filter((kind) => kind.group === group);
+        return inside.length > 0 && (
+          <section key={group}>
+            <h3>{title}</h3>
+            {inside.map((kind) => <Offer key={kind.kind} kind={kind} />)}
+          </section>
+        );
+      })}
+      {!found.length && <p className="quiet">{t("No step fits.")}</p>}
+    </nav>
+  );
+}
+
+/** Dragged by the pointer with a ghost of our own; a click or Enter adds it without a place. */
+function Offer({ kind }) {
+  const { act } = useCanvas();
+  const [ghost, setGhost] = useState(null);
+  const start = useRef(null);
+  const dragged = useRef(false);
+  function move(event) {
+    const from = start.current;
+    if (!from || (!ghost && Math.hypot(event.clientX - from.x, event.clientY - from.y) < DRAG_FROM_PX)) return;
+    dragged.current = true;
+    setGhost({ x: event.clientX, y: event.clientY });
+    act.hover(act.under(event.clientX, event.clientY)?.edge ?? null);
+  }
+  function drop(event) {
+    start.current = null;
+    if (!ghost) return;
+    setGhost(null);
+    act.hover(null);
+    const at = act.under(event.clientX, event.clientY);
+    if (at) act.add(kind, at);
+  }
+  return (
+    <>
+      <button
+        type="button"
+        className="pfb-offer"
+        title={kind.text}
+        onPointerDown={(event) => {
+          if (event.button !== 0) return;
+          event.currentTarget.setPointerCapture(event.pointerId);
+          start.current = { x: event.clientX, y: event.clientY };
+          dragged.current = false;
+        }}
+        onPointerMove={move}
+        onPointerUp={drop}
+        onPointerCancel={() => { start.current = null; setGhost(null); act.hover(null); }}
+        onClick={() => { if (!dragged.current) act.append(kind); dragged.current = false; }}
+      >
+        <span className={`pfb-card-icon pfb-g-${kind.group}`}><Icon name={kind.view.icon} /></span>{kind.label}
+      </button>
+      {ghost && <div className="pfb-ghost" style={{ left: ghost.x + 8, top: ghost.y + 8 }}>{kind.label}</div>}
+    </>
+  );
+}
+
+/** The "+" menu: type to search, arrows to choose, Enter to add. */
+export function AddMenu({ at, x, y, kinds, groups, onClose }) {
+  const { t, act } = useCanvas();
+  const [text, setText] = useState("");
+  const [chosen, setChosen] = useState(0);
+  const listId = useId();
+  const list = useRef(null);
+  const back = useRef(document.activeElement);
+  const found = useMemo(() => groups.flatMap(([group]) => fitting(kinds, text).filter((kind) => kind.group === group)), [kinds, groups, text]);
+  useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen]);
+  function close() {
+    onClose();
+    back.current?.focus?.();
+  }
+  function press(event) {
+    const moves = { ArrowDown: 1, ArrowUp: -1 };
+    if (event.key in moves) { event.preventDefault(); setChosen((chosen + moves[event.key] + found.length) % Math.max(1, found.length)); }
+    if (event.key === "Enter" && found[chosen]) { event.preventDefault(); act.add(found[chosen], at); }
+    if (event.key === "Escape") { event.stopPropagation(); close(); }
+  }
+  return (
+    <div className="pfb-menu" style={{ left: x, top: y }} role="dialog" aria-label={t("Add a step")}
+      onBlur={(event) => { if (!event.currentTarget.contains(event.relatedTarget)) onClose(); }}>
+      <input
+        type="search" autoFocus value={text} placeholder={t("Search steps")} aria-label={t("Search steps")} role="combobox" aria-expanded="true"
+        aria-controls={listId} aria-activedescendant={found[chosen] ? `${listId}-${chosen}` : undefined}
+        onChange={(event) => { setText(event.target.value); setChosen(0); }} onKeyDown={press}
+      />
+      <div className="pfb-options" role="listbox" id={listId} ref={list} aria-label={t("Steps to add")}>
+        {found.map((kind, place) => (
+          <div
+            key={kind.kind} id={`${listId}-${place}`} role="option" aria-selected={place === chosen} className="pfb-option"
+            onPointerEnter={() => setChosen(place)} onMouseDown={(event) => event.preventDefault()} onClick={() => act.add(kind, at)}
+          >
+            <span className={`pfb-card-icon pfb-g-${kind.group}`}><Icon name={kind.view.icon} /></span>
+            <span><b>{kind.label}</b><small>{kind.text}</small></span>
+          </div>
+        ))}
+        {!found.length && <p className="quiet">{t("No step fits.")}</p>}
+      </div>
+    </div>
+  );
+}
+
+export function Find({ onGo, onClose }) {
+  const { t, model } = useCanvas();
+  const [text, setText] = useState("");
+  const [place, setPlace] = useState(-1);
+  const found = useMemo(() => {
+    const wanted = text.trim().toLowerCase();
+    if (!wanted) return [];
+    const said = (node) => `${node.id} ${node.data.view.name} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
+    return model.nodes.filter((node) => said(node).toLowerCase().includes(wanted));
+  }, [text, model.nodes]);
+  function go(step) {
+    if (!found.length) return;
+    const next = (place + step + found.length) % found.length;
+    setPlace(next);
+    onGo(found[next].id);
+  }
+  return (
+    <div className="pfb-find" role="search">
+      <input
+        type="search" autoFocus value={text} placeholder={t("Find in the journey")} aria-label={t("Find in the journey")}
+        onChange={(event) => { setText(event.target.value); setPlace(-1); }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
+          if (event.key === "Escape") onClose();
+        }}
+      />
+      <span className="quiet" role="status">{text.trim() && (found.length ? `${Math.max(0, place) + 1} / ${found.length}` : t("Nothing found"))}</span>
+      <button type="button" onClick={() => go(1)} aria-label={t("Next match")}>↓</button>
+      <button type="button" onClick={onClose} aria-label={t("Close")}>×</button>
+    </div>
+  );
+}
+
+const KEYS = [
+  ["Ctrl Z", "Undo"], ["Ctrl Shift Z / Ctrl Y", "Redo"], ["Ctrl C / X / V", "Copy, cut, paste, also into another journey"],
+  ["Ctrl D", "Duplicate"], ["Ctrl A", "Choose everything"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["F", "Fit everything in"],
+  ["Tab", "Go from step to step"], ["Enter", "Choose the step and show its form"], ["← ↑ → ↓", "Move the chosen steps"], ["Shift", "Draw a frame to choose many"], ["?", "This list"],
+];
+
+export function Shortcuts({ onClose }) {
+  const { t } = useCanvas();
+  const dialog = useRef(null);
+  useEffect(() => dialog.current.showModal(), []);
+  return (
+    <dialog className="pfb-dialog" ref={dialog} onClose={onClose} aria-label={t("Keyboard shortcuts")}>
+      <h2>{t("Keyboard shortcuts")}</h2>
+      <dl className="pfb-keys">{KEYS.map(([keys, text]) => <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{t(text)}</dd></div>)}</dl>
+      <button type="button" className="button main" autoFocus onClick={() => dialog.current.close()}>{t("Close")}</button>
+    </dialog>
+  );
+}
+
+export function Toolbar({ canUndo, canRedo }) {
+  const { t, act, editable } = useCanvas();
+  return (
+    <div className="pfb-toolbar" role="toolbar" aria-label={t("Editing")}>
+      {editable && <button type="button" disabled={!canUndo} onClick={act.undo} title={`${t("Undo")} (Ctrl Z)`}>↶ {t("Undo")}</button>}
+      {editable && <button type="button" disabled={!canRedo} onClick={act.redo} title={`${t("Redo")} (Ctrl Y)`}>↷ {t("Redo")}</button>}
+      <button type="button" onClick={act.find} title={`${t("Find")} (Ctrl F)`}><Icon name="search" />{t("Find")}</button>
+      <button type="button" onClick={act.keys} aria-label={t("Keyboard shortcuts")} title={`${t("Keyboard shortcuts")} (?)`}>?</button>
+    </div>
+  );
+}

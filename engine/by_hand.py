@@ -1,0 +1,109 @@
+"""Enrolment that a person or the API asks for: one contact, or everyone for whom a rule holds, page by page.
+
+The journey's own entry rules decide in both cases; nothing here lets anybody in who may not enter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from crm import rules
+from crm.audit import record
+from crm.locks import lock_contact, lock_contacts
+from engine.enrol import Entered, Refused, enrol
+from engine.live import Engine, LiveJourney
+from engine.wakeups import Wakeups
+from journeys.errors import Conflict
+from journeys.rules import Group, Rule
+
+PAGE = 25
+"""Contacts of one transaction: each costs some milliseconds, and nobody else can write to SQLite meanwhile."""
+JUDGED = 200
+"""Contacts of a preview that are asked one by one."""
+SAMPLE = 10
+EVERYONE = Group()
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPreview:
+    """`count` contacts fit the rule. Of the first `judged` of them `would_enter`, and `refused` counts the others by reason.
+    `sample`: some contact ids with the reason, None for those who would enter."""
+
+    count: int
+    judged: int
+    would_enter: int
+    refused: dict[str, int]
+    sample: list[dict[str, Any]]
+
+
+def enrol_contact(
+    engine: Engine, session: Session, journey_id: str, contact_id: str, data: Mapping[str, Any], now: datetime, by: str
+) -> Entered | Refused:
+    """Enrols one contact; `data` stands for the properties of an event. A refusal is an answer and is stored like any other.
+
+    Raises: NotFound for the contact; Conflict if the journey was never published.
+    """
+    live = _live(engine, session, journey_id)
+    lock_contact(session, contact_id)
+    answer = enrol(engine, session, live, contact_id, now, data=dict(data))
+    record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
+    return answer
+
+
+def preview_bulk(engine: Engine, session: Session, journey_id: str, rule: Rule | None, now: datetime) -> BulkPreview:
+    """What `enrol_page` would do now; writes nothing.
+
+    Raises: Conflict if the journey was never published.
+    """
+    live = _live(engine, session, journey_id)
+    wanted = rule or EVERYONE
+    judged = rules.page(session, wanted, now, "", JUDGED)
+    reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in judged}
+    refused = Counter(reason for reason in reasons.values() if reason is not None)
+    sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
+    return BulkPreview(rules.count(session, wanted, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
+
+
+def enrol_page(
+    engine: Engine, session: Session, journey_id: str, rule: Rule | None, after_id: str, now: datetime
+) -> tuple[Wakeups, str | None, dict[str, int]]:
+    """Enrols the next contacts after `after_id` for whom the rule holds now.
+
+    Returns what to wake, the id to go on after (None: this was the last page), and counts: `entered`, `held_out`, and one per refusal.
+
+    Raises: Conflict if the journey was never published.
+    """
+    live = _live(engine, session, journey_id)
+    page = rules.page(session, rule or EVERYONE, now, after_id, PAGE)
+    lock_contacts(session, page)
+    wakeups, counts = Wakeups(), Counter[str]()
+    for contact_id in page:
+        answer = enrol(engine, session, live, contact_id, now)
+        counts[_outcome(answer)] += 1
+        if isinstance(answer, Entered):
+            wakeups.add(answer.wakeups)
+    return wakeups, page[-1] if len(page) == PAGE else None, dict(counts)
+
+
+def _live(engine: Engine, session: Session, journey_id: str) -> LiveJourney:
+    live = engine.index(session).by_id.get(journey_id)
+    if live is None:
+        raise Conflict("nobody can enter a journey that was never published: publish it first")
+    return live
+
+
+def _reason(engine: Engine, session: Session, live: LiveJourney, contact_id: str, now: datetime) -> str | None:
+    answer = enrol(engine, session, live, contact_id, now, dry=True)
+    return answer.reason if isinstance(answer, Refused) else None
+
+
+def _outcome(answer: Entered | Refused) -> str:
+    if isinstance(answer, Refused):
+        return answer.reason
+    return "held_out" if answer.held_out else "entered"

@@ -1,0 +1,158 @@
+"""Long work: previewed, done in pages, gone on with after a crash, cancelled; and enrolment by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlmodel import select
+
+from api.jobs import Jobs, add_job, do_page
+from api.journeys import DOCUMENT
+from engine.by_hand import PAGE
+from engine.live import Engine
+from engine.publish import create_journey, publish
+from models import Contact, Database, Job, Run
+
+if TYPE_CHECKING:
+    from conftest import Woken
+
+Send = Callable[..., Any]
+BASE = "/api/v1/journeys/welcome"
+MANY = 2 * PAGE + 3
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def db(request: pytest.FixtureRequest) -> Database:
+    return request.getfixturevalue(f"{request.param}_db")
+
+
+@pytest.fixture
+def journey(engine: Engine) -> str:
+    """The id of a live journey."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        created = create_journey(session, DOCUMENT, "tests", now)
+        publish(engine, session, created.id, "tests", "", now)
+        return created.id
+
+
+@pytest.fixture
+def people(engine: Engine) -> list[str]:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        rows = [Contact(attributes={"plan": "pro" if n else "free"}, created_at=now, updated_at=now) for n in range(MANY + 1)]
+        session.add_all(rows)
+        return [row.id for row in rows]
+
+
+PRO = {"rule": {"field": "plan", "operator": "=", "value": "pro"}}
+
+
+def runs(engine: Engine) -> int:
+    with engine.db.read() as session:
+        return len(session.scalars(select(Run.id)).all())
+
+
+def finished(client: Any, job_id: str) -> dict[str, Any]:
+    """The job when it is over; asks again until then."""
+    for _ in range(2_000):
+        job: dict[str, Any] = client.get(f"/api/v1/jobs/{job_id}").json()
+        if job["state"] != "running":
+            return job
+        threading.Event().wait(0.01)
+    raise AssertionError(f"the job did not end: {job}")
+
+
+def test_everyone_for_whom_a_rule_holds_is_enrolled(admin: Any, engine: Engine, journey: str, people: list[str], woken: Woken) -> None:
+    preview = admin.post(f"{BASE}/enrol/preview", json=PRO).json()
+    assert (preview["count"], preview["would_enter"], preview["refused"]) == (MANY, MANY, {})
+    job = finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
+    assert (job["state"], job["done"], job["total"], job["counts"]) == ("done", MANY, MANY, {"entered": MANY})
+    assert runs(engine) == MANY == len(woken.wakeups.starts)
+    again = admin.post(f"{BASE}/enrol/preview", json=PRO).json()
+    assert (again["would_enter"], again["refused"]) == (0, {"already_entered": MANY})
+
+
+def test_a_job_goes_on_where_a_crash_left_it(engine: Engine, journey: str, people: list[str]) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        job = add_job(session, "bulk_enrol", f"journey:{journey}", {"journey_id": journey, "rule": None}, "tests", now)
+    do_page(engine, job.id)
+    assert runs(engine) == PAGE
+    ended = threading.Event()
+    jobs = Jobs(engine, lambda wakeups, wait: ended.set() if not wakeups.starts or len(wakeups.starts) < PAGE else None)
+    jobs.start()
+    assert ended.wait(20)
+    jobs.stop()
+    with engine.db.read() as session:
+        row = session.get_one(Job, job.id)
+    assert (row.state, row.done, runs(engine)) == ("done", MANY + 1, MANY + 1)
+
+
+def test_an_error_of_the_work_ends_the_job_and_says_why(engine: Engine, journey: str) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        job = add_job(session, "bulk_enrol", "journey:gone", {"journey_id": "gone", "rule": None}, "tests", now)
+    do_page(engine, job.id)
+    with engine.db.read() as session:
+        row = session.get_one(Job, job.id)
+    assert row.state == "failed"
+    assert "publish" in row.error
+
+
+def test_a_finished_job_cannot_be_cancelled(admin: Any, engine: Engine, journey: str) -> None:
+    job = finished(admin, admin.post(f"{BASE}/enrol/bulk", json={}).json()["id"])
+    assert admin.post(f"/api/v1/jobs/{job['id']}/cancel").status_code == 409
+    assert [row["id"] for row in admin.get("/api/v1/jobs", params={"state": "done"}).json()["items"]] == [job["id"]]
+
+
+def test_a_cancelled_job_does_no_further_page(admin: Any, engine: Engine, journey: str, people: list[str]) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:  # straight into the table: the thread of the app looks every few seconds only
+        job = add_job(session, "bulk_enrol", f"journey:{journey}", {"journey_id": journey, "rule": None}, "tests", now)
+        job.state = "cancelled"
+    assert not do_page(engine, job.id)
+    assert runs(engine) == 0
+
+
+def test_one_contact_is_enrolled_or_told_why_not(admin: Any, journey: str, people: list[str], woken: Woken) -> None:
+    body = {"contact_id": people[0], "data": {"cart_id": "c1"}}
+    entered = admin.post(f"{BASE}/enrol", json=body).json()
+    assert entered["entered"]
+    assert entered["run_id"] in woken.wakeups.starts
+    assert admin.get(f"/api/v1/runs/{entered['run_id']}").json()["run"]["trigger"] == {"cart_id": "c1"}
+    refused = admin.post(f"{BASE}/enrol", json=body).json()
+    assert (refused["entered"], refused["reason"]) == (False, "already_entered")
+    assert admin.post(f"{BASE}/enrol", json={"contact_id": "nobody"}).status_code == 404
+
+
+def test_open_runs_are_moved_to_another_version_and_back(admin: Any, engine: Engine, journey: str, people: list[str]) -> None:
+    finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
+    longer = {**DOCUMENT, "nodes": {**DOCUMENT["nodes"], "pause": {"kind": "wait", "duration": "P2D"}}}
+    admin.put(f"{BASE}/draft", json={"document": longer, "revision": 1})
+    admin.post(f"{BASE}/publish", json={})
+    move = {"from_version": 1, "to_version": 2}
+    preview = admin.post(f"{BASE}/migrations/preview", json=move).json()
+    assert (preview["open_runs"], preview["moves"]) == (MANY, [{"from": "pause", "to": "pause", "runs": MANY}])
+    job = finished(admin, admin.post(f"{BASE}/migrations", json=move).json()["id"])
+    assert (job["state"], job["counts"]["moved"]) == ("done", MANY)
+    (migration,) = admin.get(f"{BASE}/migrations").json()["items"]
+    assert (migration["state"], migration["moved"]) == ("done", MANY)
+    assert admin.post(f"/api/v1/migrations/{migration['id']}/rollback").json()["stayed"] == []
+    versions = {row["number"]: row["open_runs"] for row in admin.get(f"{BASE}/versions").json()["items"]}
+    assert versions == {1: MANY, 2: 0}
+
+
+def test_stuck_runs_are_resumed_in_bulk(admin: Any, engine: Engine, journey: str, people: list[str], woken: Woken) -> None:
+    finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
+    with engine.db.write() as session:
+        for run in session.scalars(select(Run)):
+            run.status = "stuck"
+            session.add(run)
+    job = finished(admin, admin.post(f"{BASE}/stuck/resume").json()["id"])
+    assert job["counts"] == {"resumed": MANY}
+    assert len(woken.wakeups.bells) == MANY
+    assert admin.get(BASE).json()["runs"]["active"] == MANY

@@ -1,0 +1,43 @@
+"""The pages' own questions on the other database: every page, every filter and a search."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from builder_ui import pages as all_pages
+from engine.live import Engine
+from models import Database
+
+
+@pytest.fixture
+def town(postgres_db: Database, build: Callable[[Database], Any]) -> Any:
+    return build(postgres_db)
+
+
+@pytest.fixture
+def engine(town: Any) -> Engine:
+    engine: Engine = town.engine
+    return engine
+
+
+def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
+    client = log_in("admin")
+    ids = {"/ui/runs/{id}": town.run_of("Anna"), "/ui/outbox/{id}": "1", "/ui/contacts/{id}": town.people["Anna"]}
+    paths = [page.path.format(key="welcome", id=ids.get(page.path, "")) for page in all_pages.PAGES]
+    paths += [
+        "/ui/journeys?q=CART&state=live",
+        "/ui/outbox?q=ANNA&before=999",
+        "/ui/contacts?q=an&tag=vip",
+        "/ui/tasks?owner=all&only=overdue",
+    ]
+    paths += [f"/ui/journeys/welcome?tab={tab}&q=anna" for tab in ("runs", "stuck", "refused")]
+    paths += ["/ui/runs/%00", "/ui/outbox?q=%00", "/ui/journeys?q=%00", "/ui/journeys/welcome?tab=refused&before=999999999999999999"]
+    for path in paths:
+        with opened(client, path) as page:
+            assert page.text
+            page.socket.send_text("{}")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
