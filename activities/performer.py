@@ -17,7 +17,6 @@ from journeys.compile import Program
 from journeys.values import Call
 from models import Contact
 
-
 Person = Contact | Row[Any]
 """A contact's row, as the model or plain: reading it plain costs a third."""
 

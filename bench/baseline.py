@@ -157,6 +157,4 @@ async def work(settings: Settings, receiver_port: int, ready: Callable[[], None]
 
 
 async def connected(settings: Settings) -> Client:
-    return await Client.connect(
-        settings.temporal_address, namespace=settings.temporal_namespace, grpc_compression=GrpcCompression.NONE
-    )
+    return await Client.connect(settings.temporal_address, namespace=settings.temporal_namespace, grpc_compression=GrpcCompression.NONE)

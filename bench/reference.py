@@ -108,9 +108,18 @@ def add_contacts(db: Database, count: int) -> list[str]:
 def _insert(db: Database, ids: Sequence[str], now: datetime) -> None:
     people = [
         {
-            **{"id": id, "email": f"{id}@example.org", "first_name": "Anna", "last_name": "Muster", "locale": "en-GB"},
-            **{"timezone": "Europe/Zurich", "lifecycle_stage": "lead", "attributes": {"plan": "basic", "shoe_size": 38}},
-            **{"created_at": now, "updated_at": now, "last_seen_at": now, "demo": False},
+            "id": id,
+            "email": f"{id}@example.org",
+            "first_name": "Anna",
+            "last_name": "Muster",
+            "locale": "en-GB",
+            "timezone": "Europe/Zurich",
+            "lifecycle_stage": "lead",
+            "attributes": {"plan": "basic", "shoe_size": 38},
+            "created_at": now,
+            "updated_at": now,
+            "last_seen_at": now,
+            "demo": False,
         }
         for id in ids
     ]

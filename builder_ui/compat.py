@@ -12,14 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import reactpy
-from reactpy import component, config, html, svg, use_effect, use_ref, use_state
+from reactpy import component, config, html, svg, use_effect, use_ref, use_state, vdom, web
 from reactpy.core.layout import Layout
 from reactpy.core.serve import serve_layout
 
-__all__ = ["CLIENT", "Element", "component", "html", "is_layout_event", "serve", "svg", "use_effect", "use_ref", "use_state"]
+__all__ = [
+    "CLIENT",
+    "Component",
+    "Element",
+    "browser_components",
+    "component",
+    "datalist",
+    "html",
+    "is_layout_event",
+    "optgroup",
+    "serve",
+    "svg",
+    "use_effect",
+    "use_ref",
+    "use_state",
+]
 
 Element = Any
 """What ReactPy calls VDOM: an element, text, None, or a list of them."""
+
+Component = Callable[..., Element]
 
 CLIENT = next((Path(reactpy.__file__).parent / "_static" / "assets").glob("index.*.js"))
 """ReactPy's browser side; its name carries a hash of its content."""
@@ -36,6 +53,22 @@ def _settle() -> None:
 
 
 _settle()
+
+
+def datalist(attributes: dict[str, Any], options: list[Element]) -> Element:
+    """A list of suggestions for text fields, which ReactPy's `html` has forgotten."""
+    return vdom("datalist", attributes, options)
+
+
+def optgroup(attributes: dict[str, Any], options: list[Element]) -> Element:
+    """Options of a select under a title, forgotten likewise."""
+    return vdom("optgroup", attributes, options)
+
+
+def browser_components(url: str, *names: str) -> tuple[Component, ...]:
+    """Components of a JavaScript module of ours, which exports `bind` beside them. They take no children."""
+    module = web.module_from_url(url, resolve_exports=False)
+    return tuple(web.export(module, list(names), allow_children=False))
 
 
 async def serve(root: Element, send: Callable[[Any], Awaitable[None]], receive: Callable[[], Awaitable[Any]]) -> None:

@@ -21,6 +21,7 @@ import orjson
 from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.exc import DBAPIError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from builder_ui import compat
@@ -35,8 +36,6 @@ log = logging.getLogger("pfadwerk.pages")
 
 HERE = Path(__file__).parent
 MAX_MESSAGE_CHARACTERS = 65_536
-LOOK_AGAIN_SECONDS = 30.0
-"""How often an open socket asks whether its session still stands."""
 LOGGED_OUT = 4401
 """Close code that tells the shell to send the person to the log-in page."""
 
@@ -181,9 +180,17 @@ class Host:
     async def _watch(self, socket: WebSocket, token: str) -> None:
         """Closes the socket once its session has ended."""
         while True:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            if await asyncio.to_thread(self.house.login.member, token) is None:
+            await asyncio.sleep(self.house.look_again_seconds)
+            if not await asyncio.to_thread(self._still_stands, token):
                 return await socket.close(LOGGED_OUT)
+
+    def _still_stands(self, token: str) -> bool:
+        """A database that does not answer now ends no session: the next look decides."""
+        try:
+            return self.house.login.member(token) is not None
+        except DBAPIError as error:
+            log.warning("a session could not be looked up: %s", type(error.orig).__name__)
+            return True
 
 
 def clean(values: Mapping[str, str]) -> dict[str, str]:

@@ -30,13 +30,15 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end."""
+    """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
+    `look_again_seconds` whether its session still stands."""
 
     engine: Engine
     login: Login
     wake: Callable[[Wakeups], None]
     public_url: str
     language: str = "en"
+    look_again_seconds: float = 30.0
 
     def now(self) -> datetime:
         return self.engine.clock.now()

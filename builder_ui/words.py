@@ -137,8 +137,8 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def coded(speech: Speech, table: Mapping[str, str], code: str) -> str:
-    """The words for a stored code; the code itself where nobody has words for it."""
-    return speech(table[code]) if code in table else code
+    """The words for a stored code. One that nobody has words for, such as an author's own outlet, is shown without its underscores."""
+    return speech(table[code]) if code in table else code.replace("_", " ")
 
 
 def trigger(speech: Speech, one: Trigger) -> str:

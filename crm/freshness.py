@@ -25,7 +25,7 @@ def freshness(session: Session, topic: str) -> int:
     """How often the topic changed; 0 if never. A transaction asks the database once, for all topics."""
     numbers: dict[str, int] | None = session.info.get(_SEEN)
     if numbers is None:
-        numbers = session.info[_SEEN] = {name: number for name, number in session.execute(_all)}
+        numbers = session.info[_SEEN] = dict(session.execute(_all).all())
     return numbers.get(topic, 0)
 
 

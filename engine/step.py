@@ -132,6 +132,7 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
     performed = performed or _kept(row)
     try:
         received = read_inbox(session, row.id)
+        as_of = max([as_of, *(event.arrived_at for event in received)])  # a rule must see the event whose bell is used up here
         advanced = _advance(engine, session, row, as_of, received, performed)
         if paused and advanced.moved and not advanced.exited:
             return Moved(halt(session, row, as_of, "held", "paused", performed=performed), Wakeups())

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests need beside Python packages: the PostgreSQL server programs. Installed where that is allowed (Debian, as root);
-# else the run says which tests are left out, and with CI=true that is a failure.
+# What the tests need beside Python packages: the PostgreSQL server programs and Chromium. Installed where that is allowed (Debian, as
+# root); else the run says which tests are left out, and with CI=true that is a failure.
 set -eu
 
 has_postgres() {
@@ -8,16 +8,31 @@ has_postgres() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 }
 
-has_postgres && exit 0
+has_chromium() {
+    command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1
+}
+
+has_postgres && has_chromium && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "Installing PostgreSQL for the tests (once) ..."
+    missing=
+    has_postgres || missing="$missing postgresql"
+    has_chromium || missing="$missing chromium fonts-dejavu-core"
+    echo "Installing for the tests (once):$missing ..."
     # No cluster of its own: the tests make theirs, in a temporary folder.
     mkdir -p /etc/postgresql-common
     [ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || true
-    has_postgres && exit 0
+    # shellcheck disable=SC2086 - several packages
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; } || true
 fi
 
-echo "PostgreSQL is not installed: the tests that need it are left out. They run after: apt-get install postgresql (macOS: brew install postgresql)" >&2
-[ "${CI:-}" != true ] || exit 1
+left_out=
+if ! has_postgres; then
+    left_out=yes
+    echo "PostgreSQL is not installed: the tests that need it are left out. They run after: apt-get install postgresql (macOS: brew install postgresql)" >&2
+fi
+if ! has_chromium; then
+    left_out=yes
+    echo "Chromium is not installed: the tests that need it are left out. They run after: apt-get install chromium (macOS: brew install chromium)" >&2
+fi
+[ -z "$left_out" ] || [ "${CI:-}" != true ] || exit 1

@@ -7,23 +7,45 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from builder_ui import host, mail
+from builder_ui.builder import gallery
+from builder_ui.builder import page as builder
 from builder_ui.pages import contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
 from builder_ui.visit import House, Login
 from engine.live import Engine
 from engine.wakeups import Wakeups
 
-PAGES = (journeys.PAGE, journey.PAGE, run.PAGE, outbox.PAGE, outbox_item.PAGE, contacts.PAGE, contact.PAGE, tasks.PAGE)
+PAGES = (
+    journeys.PAGE,
+    journey.PAGE,
+    run.PAGE,
+    outbox.PAGE,
+    outbox_item.PAGE,
+    contacts.PAGE,
+    contact.PAGE,
+    tasks.PAGE,
+    gallery.PAGE,
+    builder.PAGE,
+)
 
 __all__ = ["PAGES", "Login", "router"]
 
 
-def router(engine: Engine, login: Login, wake: Callable[[Wakeups], None], public_url: str, language: str = "en") -> APIRouter:
+def router(
+    engine: Engine,
+    login: Login,
+    wake: Callable[[Wakeups], None],
+    public_url: str,
+    language: str = "en",
+    look_again_seconds: float = 30.0,
+) -> APIRouter:
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
-    `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown.
+    `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown. An open page
+    asks every `look_again_seconds` whether its session still stands.
     """
-    house = House(engine, login, wake, public_url.rstrip("/"), language)
+    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds)
     routes = host.routes(house, PAGES)
     routes.include_router(mail.routes(house))
+    routes.include_router(gallery.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

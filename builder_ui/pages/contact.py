@@ -266,7 +266,7 @@ def tell_refusal(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
 def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     who = data.members.get(row["by"].removeprefix("member:"), "")
-    outcome = row["detail"].get("outcome", "")
+    outcome = coded(speech, {}, row["detail"].get("outcome", ""))
     return html._(
         html.b(coded(speech, TASK_CHANGES, row["what"])),
         f": {row['title']}",

@@ -11,7 +11,7 @@ from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
 from builder_ui.permits import SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
-from builder_ui.words import TASK_STATES
+from builder_ui.words import TASK_STATES, coded
 from crm import tasks
 from crm.team import list_members
 from engine.router import route
@@ -84,7 +84,11 @@ def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
         ),
         due(visit, task),
         html.p(task.description) if task.description else None,
-        html.p({"className": "quiet"}, speech("Outcome: {outcome}", outcome=task.outcome), f" · {task.note}" if task.note else None)
+        html.p(
+            {"className": "quiet"},
+            speech("Outcome: {outcome}", outcome=coded(speech, {}, task.outcome)),
+            f" · {task.note}" if task.note else None,
+        )
         if task.outcome
         else None,
         html.footer({"className": "actions"}, *choices(visit, data, task, acts)),
@@ -119,7 +123,9 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
     if not visit.may(SELLERS) or task.state not in tasks.OPEN:
         return []
     speech = visit.speech
-    ways = [(outcome, acts.act(SELLERS, finishing(task.id, outcome, acts), "The task is done.")) for outcome in task.outcomes]
+    ways = [
+        (coded(speech, {}, outcome), acts.act(SELLERS, finishing(task.id, outcome, acts), "The task is done.")) for outcome in task.outcomes
+    ]
     others = [
         (member.name, acts.act(SELLERS, handing(task.id, member.id), "The task was handed on."))
         for member in data.members

@@ -159,6 +159,19 @@ def test_a_mail_is_rendered_without_its_scripts_and_fires_its_pixel(page: Page, 
     assert heard == []
 
 
+def heard_by(sink: socket.socket) -> bytes:
+    """The first bytes that anybody sent to a listening socket. A connection alone is nothing: Chromium opens some in advance."""
+    heard = b""
+    while True:
+        try:
+            connection, _ = sink.accept()
+            with connection:
+                connection.settimeout(0.5)
+                heard += connection.recv(1_000)
+        except TimeoutError:
+            return heard
+
+
 HOSTILE = """<html><head><title>x</title></head><body><p>Read me</p>
 <script>document.body.append("scripts run")</script>
 <img src="x" onerror="document.body.append('handlers run')">
@@ -183,8 +196,7 @@ def test_a_hostile_mail_reaches_nobody(page: Page, town: Any) -> None:
         frame.get_by_role("button", name="Send").click()
         expect(frame.get_by_text("Read me")).to_be_visible()
         expect(frame.get_by_text("run")).to_have_count(0)
-        with pytest.raises(TimeoutError):
-            sink.accept()
+        assert heard_by(sink) == b""
 
 
 def test_a_link_in_a_mail_opens_a_new_tab_and_counts_as_a_click(page: Page, context: BrowserContext, town: Any) -> None:

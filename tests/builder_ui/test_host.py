@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import update
 from starlette.websockets import WebSocketDisconnect
 
-from builder_ui import compat
-from models import LoginSession, Member, OutboxItem
+from builder_ui import compat, pages
+from models import Member, OutboxItem
 from settings import Settings
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
+    from fastapi.testclient import TestClient
 
 
 def sockets(client: Any, path: str, **headers: str) -> Any:
@@ -92,11 +98,18 @@ def test_malformed_messages_change_nothing(log_in: Any, opened: Any, caplog: pyt
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_an_open_socket_is_closed_when_the_session_ends(log_in: Any, opened: Any, town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder_ui.host.LOOK_AGAIN_SECONDS", 0.01)
-    with opened(log_in("admin"), "/ui/contacts") as page:
-        with town.db.write() as session:
-            session.execute(update(LoginSession).values(expires_at=town.now))
+def test_an_open_socket_is_closed_when_the_session_ends(opened: Any, town: Any, settings: Settings) -> None:
+    known = {"token": town.members["admin"]}
+
+    def member(token: str) -> Member | None:
+        with town.db.read() as session:
+            return session.get(Member, known.get(token, ""))
+
+    app = FastAPI()
+    login = pages.Login("pfadwerk_session", member, lambda token: None)
+    app.include_router(pages.router(town.engine, login, lambda wakeups: None, settings.public_url, look_again_seconds=0.01))
+    with TestClient(app, settings.public_url, cookies={"pfadwerk_session": "token"}) as client, opened(client, "/ui/contacts") as page:
+        known.clear()
         with pytest.raises(WebSocketDisconnect) as closed:
             page.see()
     assert closed.value.code == 4401

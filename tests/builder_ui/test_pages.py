@@ -209,7 +209,7 @@ def test_tasks_are_taken_handed_on_and_finished(log_in: Any, opened: Any, town: 
         page.press("Take")
         page.see_until("The task is yours.")
         assert "Taken" in page.text
-        page.press("not_yet")
+        page.press("not yet")
         page.see_until("The task is done.")
         page.press("Mara Marti")
         page.see_until("The task was handed on.")

@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from crm import settings
 from crm.calendar import Calendars, build, load_calendar
+from crm.freshness import bump
 from crm.settings import SETTINGS, FrequencyCaps, QuietHours, WorkCalendar
 from journeys.errors import Invalid, NotFound
 from journeys.facts import Calendar
@@ -59,7 +60,7 @@ def test_what_is_wrong_is_named_and_nothing_is_written(session: Session, now: da
 def test_a_value_of_another_version_loses_only_what_no_longer_fits(session: Session, now: datetime) -> None:
     value = {"enabled": False, "start": "nonsense", "colour": "red"}
     session.add(WorkspaceSetting(name="quiet_hours", value=value, updated_at=now))
-    session.flush()
+    bump(session, settings.TOPIC)
     assert settings.load(session, QuietHours) == QuietHours(enabled=False)
 
 

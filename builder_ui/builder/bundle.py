@@ -1,0 +1,30 @@
+"""The built canvas: which files it consists of now, and its components for ReactPy. It is built by `make bundle`; nobody needs Node to run it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+from builder_ui.compat import Component, browser_components
+from builder_ui.host import HERE, STATICS
+
+MANIFEST = HERE / "static" / ".vite" / "manifest.json"
+
+
+@cache
+def _entry() -> tuple[str, str]:
+    """(script, style sheet) by name."""
+    entry = json.loads(MANIFEST.read_text("utf-8"))["src/main.js"]
+    return entry["file"], entry["css"][0]
+
+
+def stylesheet() -> str:
+    """The address of the builder's style sheet."""
+    return STATICS[_entry()[1]].url
+
+
+@cache
+def components() -> tuple[Component, Component]:
+    """`Canvas` and `Bridge`."""
+    canvas, bridge = browser_components(STATICS[_entry()[0]].url, "Canvas", "Bridge")
+    return canvas, bridge

@@ -1,0 +1,135 @@
+"""What a step looks like on the canvas and in the palette: words, icon, ways out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from builder_ui import words
+from builder_ui.builder.draft import Draft
+from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.parts import ICONS
+from builder_ui.speech import Speech
+from journeys.document import Entry
+from journeys.nodes import Node, Palette
+
+GROUPS = {"time": "Time", "paths": "Paths", "messages": "Messages", "contact": "Contact and sales", "code": "Code"}
+LONGEST_SUMMARY = 160
+
+View = dict[str, Any]
+"""`label` (the kind), `name`, `summary`, `icon`, `group`, `outlets`: [[id, words, may stay open]]"""
+
+
+def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: words.Names, before: View | None = None) -> View:
+    """The card of a step. A step that cannot be read keeps the ways out of the card `before`."""
+    node = palette.parse(node_id, raw)
+    name = raw.get("name") if isinstance(raw.get("name"), str) else ""
+    if isinstance(node, Node):
+        return _card(speech, node, name, _summary(speech, node, names), _outlets(speech, node))
+    kind = palette[raw["kind"]] if raw.get("kind") in palette else None
+    outlets = before["outlets"] if before else _outlets_of_kind(speech, kind)
+    return {
+        "label": speech(kind.label) if kind else str(raw.get("kind"))[:60],
+        "name": str(name)[:120],
+        "summary": speech("Not complete yet"),
+        "icon": kind.icon if kind else "alert",
+        "group": kind.group if kind else "code",
+        "outlets": outlets,
+    }
+
+
+def _card(speech: Speech, node: Node, name: Any, summary: str, outlets: list[list[Any]]) -> View:
+    label = speech(node.label)
+    return {"label": label, "name": name, "summary": summary, "icon": node.icon, "group": node.group, "outlets": outlets}
+
+
+def _outlets(speech: Speech, node: Node) -> list[list[Any]]:
+    return [[name, words.coded(speech, words.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
+
+
+def _outlets_of_kind(speech: Speech, kind: type[Node] | None) -> list[list[Any]]:
+    node = Palette([kind]).parse("x", {"kind": kind.kind, **kind.example}) if kind else None
+    return _outlets(speech, node) if isinstance(node, Node) else [["next", words.coded(speech, words.OUTLETS, "next"), False]]
+
+
+def _summary(speech: Speech, node: Node, names: words.Names) -> str:
+    """What was set, as short as a card needs it: values, and the titles of what is merely switched on."""
+    said = [title if value == speech("yes") else value for title, value in words.fields(speech, node, names)]
+    return " · ".join(said).replace("*", "")[:LONGEST_SUMMARY]
+
+
+def entry_view(speech: Speech, draft: Draft) -> View:
+    """The card of the journey itself."""
+    try:
+        entry = Entry.model_validate(draft.parts.get("entry") or {})
+        said = words.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
+    except ValueError:
+        said = [speech("Not complete yet")]
+    summary = " · ".join(said).replace("*", "")[:LONGEST_SUMMARY]
+    outlets = [["next", words.coded(speech, words.OUTLETS, "next"), False]]
+    return {
+        "label": speech("Start"),
+        "name": speech("Who enters"),
+        "summary": summary,
+        "icon": "play",
+        "group": "entry",
+        "outlets": outlets,
+    }
+
+
+def names_of(speech: Speech, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Node id -> what people call the step."""
+    return {id: _called(speech, palette, id, raw) for id, raw in nodes.items()}
+
+
+def _called(speech: Speech, palette: Palette, id: str, raw: Mapping[str, Any]) -> str:
+    name, kind = raw.get("name"), raw.get("kind")
+    if isinstance(name, str) and name:
+        return name
+    return f"{speech(palette[kind].label)} · {id}" if isinstance(kind, str) and kind in palette else id
+
+
+def palette_of(speech: Speech, palette: Palette, knowledge: Knowledge) -> dict[str, Any]:
+    """The palette for the canvas: groups in order, kinds with the step they begin as, and the icons."""
+    kinds = [_offer(speech, palette, kind, knowledge) for kind in palette]
+    return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(ICONS)}
+
+
+def _offer(speech: Speech, palette: Palette, kind: type[Node], knowledge: Knowledge) -> dict[str, Any]:
+    raw = beginning(kind, knowledge)
+    view = view_of(speech, palette, kind.kind, raw, {})
+    text = " ".join(speech(paragraph) for paragraph in kind.help()[:1]).replace("*", "").replace("`", "")
+    return {"kind": kind.kind, "label": speech(kind.label), "group": kind.group, "text": text, "raw": raw, "view": view}
+
+
+def beginning(kind: type[Node], knowledge: Knowledge) -> dict[str, Any]:
+    """The kind's example, with the names of things that exist here in place of those that do not."""
+    raw: dict[str, Any] = {"kind": kind.kind, **copy.deepcopy(dict(kind.example))}
+    form = kind.form()
+    for name, field in form.get("properties", {}).items():
+        widget = field.get("widget")
+        if name not in raw or widget not in knowledge.choices:
+            continue
+        fitting = knowledge.offered(widget, field)
+        if not any(key == raw[name] for key, _ in fitting):
+            if name in form.get("required", ()):
+                raw[name] = fitting[0][0] if fitting else raw[name]
+            else:
+                del raw[name]
+    return raw
+
+
+def in_order(draft: Draft, views: Mapping[str, View]) -> list[str]:
+    """Node ids from the start, depth first, each outlet in its order; then those that nothing leads to."""
+    order: dict[str, None] = {}
+    waiting = [draft.edges[ENTRY, "next"]] if (ENTRY, "next") in draft.edges else []
+    while waiting:
+        id = waiting.pop()
+        if id in order or id not in draft.nodes:
+            continue
+        order[id] = None
+        targets = [draft.edges.get((id, outlet)) for outlet, *_ in views[id]["outlets"]]
+        waiting += [target for target in reversed(targets) if target]
+    return [*order, *(id for id in draft.nodes if id not in order)]

@@ -1,0 +1,147 @@
+"""A draft in the shape in which it is edited: nodes and edges by id, and the journey's own parts as they were typed, right or wrong.
+
+Pure. A part that is wrong (a trigger without an event) is kept as typed and left out of what is stored until it is right.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from builder_ui.builder.protocol import ENTRY, Changes
+from journeys.document import MAX_EDGES, MAX_NODES
+from journeys.errors import Invalid, Issue, TooLarge
+from journeys.reading import read
+
+PARTS = ("name", "description", "entry", "exit_when", "goal", "settings")
+START = (ENTRY, "next")
+
+Edges = dict[tuple[str, str], str]
+
+
+class Draft:
+    """`nodes`: id -> raw step; `edges`: (id, outlet) -> id; `places`: id -> (x, y); `parts`: the journey's own form."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        data = copy.deepcopy(dict(document))
+        self.key: str = data["key"]
+        self.parts: dict[str, Any] = {name: data[name] for name in PARTS if name in data}
+        self.good: dict[str, Any] = dict(self.parts)
+        self.nodes: dict[str, dict[str, Any]] = data.get("nodes") or {}
+        self.edges: Edges = {(edge["from"], edge.get("outlet", "next")): edge["to"] for edge in data.get("edges") or ()}
+        if data.get("start"):
+            self.edges = {START: data["start"], **self.edges}
+        self.ui: dict[str, Any] = data.get("ui") or {}
+        self.places: dict[str, tuple[float, float]] = _places(self.ui)
+
+    def document(self) -> dict[str, Any]:
+        """What can be stored."""
+        nodes = {id: raw for id, raw in self.nodes.items()}
+        edges = [{"from": source, "outlet": outlet, "to": to} for (source, outlet), to in self.edges.items() if source != ENTRY]
+        places = {id: {"x": x, "y": y} for id, (x, y) in self.places.items() if id in nodes or id == ENTRY}
+        document = {"spec": 1, "key": self.key, **self.good, "nodes": nodes, "edges": edges, "ui": {**self.ui, "positions": places}}
+        start = self.edges.get(START)
+        return {**document, "start": start} if start else document
+
+    def change(self, changes: Changes) -> set[str]:
+        """Carries out what the canvas says; answers the ids whose step is new or different.
+
+        Raises: Invalid, TooLarge; nothing is changed then.
+        """
+        nodes, edges, places = dict(self.nodes), dict(self.edges), dict(self.places)
+        parts = None
+        for id in changes.gone:
+            nodes.pop(id, None)
+            places.pop(id, None)
+        touched = set()
+        for id, step in changes.nodes.items():
+            if step.x is not None and step.y is not None:
+                places[id] = (round(step.x), round(step.y))
+            if step.raw is None:
+                continue
+            touched.add(id)
+            if id == ENTRY:
+                parts = {name: step.raw[name] for name in PARTS if name in step.raw}
+            elif not isinstance(step.raw.get("kind"), str):
+                raise Invalid("a step needs a kind")
+            else:
+                nodes[id] = step.raw
+        edges = {place: to for place, to in edges.items() if place not in set(changes.cut)}
+        edges |= {(source, outlet): to for source, outlet, to in changes.edges}
+        edges = {(source, outlet): to for (source, outlet), to in edges.items() if (source == ENTRY or source in nodes) and to in nodes}
+        if len(nodes) > MAX_NODES or len(edges) > MAX_EDGES:
+            raise TooLarge(f"a journey has at most {MAX_NODES} steps")
+        _readable({"spec": 1, "key": self.key, "name": "x", "nodes": {id: nodes[id] for id in touched if id in nodes}})
+        self.nodes, self.edges, self.places = nodes, edges, places
+        self.ui = {**self.ui, "laid_out": changes.laid}
+        if parts is not None:
+            self.set_parts(parts)
+        return touched
+
+    def set_parts(self, parts: Mapping[str, Any]) -> None:
+        """The journey's own form as typed; what is right of it can be stored."""
+        self.parts = dict(parts)
+        for name in PARTS:
+            if name not in parts:
+                if name != "name":
+                    self.good.pop(name, None)
+            elif not self._wrong(name):
+                self.good[name] = parts[name]
+
+    def issues(self) -> list[Issue]:
+        """What is wrong with the parts that are kept as typed."""
+        return [issue for name in self.parts for issue in self._wrong(name)]
+
+    def _wrong(self, name: str) -> list[Issue]:
+        try:
+            _readable({"spec": 1, "key": self.key, "name": "x", name: self.parts[name]})
+        except Invalid as error:
+            return error.issues or [Issue(code="unreadable", text="{problem}", values={"problem": str(error)}, field=name)]
+        except TooLarge as error:
+            return [Issue(code="too_large", text="{problem}", values={"problem": str(error)}, field=name)]
+        return []
+
+
+def _readable(document: Mapping[str, Any]) -> None:
+    read(document)
+
+
+def _places(ui: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Positions that are some; documents come from everywhere."""
+    stored = ui.get("positions")
+    found = {}
+    for id, place in stored.items() if isinstance(stored, Mapping) else ():
+        x, y = (place.get("x"), place.get("y")) if isinstance(place, Mapping) else (None, None)
+        if isinstance(x, int | float) and isinstance(y, int | float) and abs(x) < 1e7 and abs(y) < 1e7:
+            found[id] = (x, y)
+    return found
+
+
+def replaced(data: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """A copy of JSON `data` with `value` at `path`; None takes a key of an object out. Objects on the way are made."""
+    if not path:
+        return value
+    first, rest = path[0], path[1:]
+    if isinstance(first, int):
+        items = list(data or ())
+        items[first] = replaced(items[first], rest, value)
+        return items
+    object = dict(data) if isinstance(data, Mapping) else {}
+    if not rest and value is None:
+        object.pop(first, None)
+    else:
+        object[first] = replaced(object.get(first), rest, value)
+    return object
+
+
+def at(data: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands at `path`, None where nothing does."""
+    for place in path:
+        if isinstance(data, Mapping):
+            data = data.get(place)  # type: ignore[arg-type]
+        elif isinstance(data, list | tuple) and isinstance(place, int) and place < len(data):
+            data = data[place]
+        else:
+            return None
+    return data

@@ -1,0 +1,630 @@
+"""A form out of a JSON Schema: every kind of step brings its own (`Node.form`), the journey's parts bring theirs.
+
+Widgets follow from hints (`widget`), formats and types; a field nobody foresaw becomes a JSON field. Text is committed when its field is
+left: a field that follows every keystroke over a network loses some.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from builder_ui import parts, words
+from builder_ui.builder import labels
+from builder_ui.builder.draft import at
+from builder_ui.builder.journey_form import DEFINITIONS
+from builder_ui.builder.knowledge import Knowledge
+from builder_ui.compat import Element, datalist, html
+from builder_ui.speech import Speech
+from journeys.errors import Issue
+
+Path = tuple[str | int, ...]
+Schema = Mapping[str, Any]
+UNITS = (("W", "weeks", 604_800), ("D", "days", 86_400), ("H", "hours", 3_600), ("M", "minutes", 60), ("S", "seconds", 1))
+PICKERS = ("template", "pool", "journey", "secret", "user")
+MOST_OFFERED = 400
+
+_span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What every widget needs. `raw` is the whole object, `edit(path, value, fields moved)` changes it; `generation` names the fields' state."""
+
+    speech: Speech
+    knowledge: Knowledge
+    target: str
+    raw: Any
+    edit: Callable[[Path, Any, bool], None]
+    generation: int
+    editable: bool = True
+    definitions: Schema = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Node id -> kind."""
+    issues: Mapping[str, Sequence[Issue]] = field(default_factory=dict)
+    """Dotted path -> what is wrong there."""
+
+    def value(self, path: Path) -> Any:
+        return at(self.raw, path)
+
+    def id(self, path: Path) -> str:
+        return f"pfb-{self.target.strip('$')}-{'-'.join(str(one) for one in path)}"
+
+    def key(self, path: Path) -> str:
+        """A field of another key is drawn anew, with the value that is given."""
+        return f"{self.target}/{'.'.join(str(one) for one in path)}/{self.generation}"
+
+    def resolve(self, schema: Schema) -> Schema:
+        """Follows a reference; what stands beside it (title, hint) stays."""
+        if "$ref" in schema:
+            found = self.definitions.get(schema["$ref"].rpartition("/")[2], {})
+            return {**found, **{name: value for name, value in schema.items() if name != "$ref"}}
+        return schema
+
+
+def form(form: Form, schema: Schema, hidden: Sequence[str] = ()) -> Element:
+    """All fields of an object, in the order of its schema."""
+    form = replace(form, definitions=schema.get("$defs", {}))
+    return html.div({"className": "pfb-form"}, *_fields(form, schema, (), hidden))
+
+
+def part(form: Form, schema: Schema, path: Path) -> Element:
+    """One chapter of the journey's own form; an object's fields at once, a list as a list."""
+    form = replace(form, definitions=DEFINITIONS)
+    optional, inner = _inner(form, form.resolve(schema))
+    if inner.get("properties"):
+        return html.div({"className": "pfb-form"}, *_fields(form, inner, path))
+    return html.div({"className": "pfb-form"}, labelled(form, path, inner, not optional))
+
+
+def _fields(form: Form, schema: Schema, path: Path, hidden: Sequence[str] = ()) -> list[Element]:
+    needed = schema.get("required", ())
+    properties = schema.get("properties", {})
+    return [labelled(form, (*path, name), one, name in needed) for name, one in properties.items() if name not in (*hidden, "kind")]
+
+
+def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
+    """One field with its title, what it means, and what is wrong with it."""
+    schema = form.resolve(schema)
+    optional, inner = _inner(form, schema)
+    speech = form.speech
+    title = speech(labels.title(form.target, path, inner))
+    help_text = labels.description(form.target, path, inner)
+    wrong = [_wrong(form, issue) for issue in form.issues.get(".".join(str(one) for one in path), ())]
+    key = {"key": form.key(path) + "/field", "className": "pfb-field bad" if wrong else "pfb-field"}
+    if inner.get("type") == "boolean":
+        return html.div(key, checkbox(form, path, bool(_present(form, path, inner)), title), _small(speech, help_text), *wrong)
+    widget = _widget(form, path, inner, optional and not needed, title)
+    legend = html.label({"htmlFor": form.id(path)}, title, html.small(" ", speech("(optional)")) if optional else None)
+    return html.div(key, legend, widget, _small(speech, help_text), *wrong)
+
+
+def _small(speech: Speech, text: str) -> Element:
+    return html.small(*parts.marked(speech(text).replace("`", ""))) if text else None
+
+
+def _wrong(form: Form, issue: Issue) -> Element:
+    tone = "pfb-wrong" if issue.severity == "error" else "pfb-wrong warning"
+    return html.p({"className": tone, "role": "alert"}, parts.icon("alert"), issue.say(form.speech.translate))
+
+
+def _inner(form: Form, schema: Schema) -> tuple[bool, Schema]:
+    """(whether None is allowed, the schema of the rest)."""
+    choices = schema.get("anyOf")
+    if not choices or not any(one.get("type") == "null" for one in choices):
+        return False, schema
+    rest = [form.resolve(one) for one in choices if one.get("type") != "null"]
+    outer = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return True, {**rest[0], **outer} if len(rest) == 1 else {**outer, "anyOf": rest}
+
+
+def _present(form: Form, path: Path, schema: Schema) -> Any:
+    value = form.value(path)
+    return schema.get("default") if value is None else value
+
+
+def _is_rule(schema: Schema) -> bool:
+    options = schema.get("oneOf") or ()
+    return schema.get("widget") == "rule" or any(str(one.get("$ref", "")).endswith("/Group") for one in options)
+
+
+def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) -> Element:
+    from builder_ui.builder.rulebook import rule_field
+
+    hint = schema.get("widget") or labels.widget(form.target, path)
+    kind = schema.get("type")
+    if hint == "rule" or _is_rule(schema):
+        return rule_field(form, path, optional)
+    if hint in PICKERS:
+        return picker(form, path, form.knowledge.offered(hint, schema), optional)
+    if hint == "node":
+        steps = [(id, form.names.get(id, id)) for id, one in form.kinds.items() if one == schema.get("kind", one)]
+        return picker(form, path, steps, optional)
+    if hint == "event":
+        return text(form, path, offered="pfb-events")
+    if hint == "field":
+        return text(form, path, offered="pfb-fields")
+    if hint == "fields":
+        return pairs(form, path, copies=True)
+    if hint == "text":
+        return area(form, path, schema.get("maxLength"))
+    if schema.get("format") == "duration":
+        return duration(form, path, _present(form, path, schema), signed=hint != "span" and path[-1] == "offset")
+    if "enum" in schema:
+        return select(form, path, [(one, labels.choice(one)) for one in schema["enum"]], _present(form, path, schema), optional)
+    if "discriminator" in schema:
+        return variants(form, path, schema)
+    if kind == "array":
+        return _array(form, path, schema)
+    if kind in ("integer", "number"):
+        return number(form, path, _present(form, path, schema), schema)
+    if kind == "string":
+        return text(form, path, kind="time" if hint == "time" or labels.is_clock(schema) else "text", most=schema.get("maxLength"))
+    if kind == "object" and schema.get("properties"):
+        return html.div({"className": "pfb-item"}, *_fields(form, schema, path))
+    if (
+        kind == "object"
+        and isinstance(schema.get("additionalProperties"), Mapping)
+        and schema["additionalProperties"].get("type") == "string"
+    ):
+        return pairs(form, path, copies=False)
+    if not kind and not schema.get("anyOf"):
+        return scalar(form, path)
+    return code(form, path)
+
+
+# Plain widgets
+
+
+def _said(event: Mapping[str, Any]) -> str:
+    return str(event.get("target", {}).get("value") or "")
+
+
+def text(
+    form: Form, path: Path, *, kind: str = "text", offered: str = "", most: int | None = None, label: str = "", narrow: bool = False
+) -> Element:
+    """One line of text, committed when it is left; `offered` names a list of suggestions."""
+    value = form.value(path)
+
+    def left(event: Mapping[str, Any]) -> None:
+        said = _said(event).strip() if kind == "text" else _said(event)
+        form.edit(path, said or (None if value is None else "" if path[-1] in ("name", "description", "salt", "subject") else None), False)
+
+    attributes = {
+        "key": form.key(path), "id": form.id(path), "type": kind, "defaultValue": "" if value is None else str(value), "onBlur": left,
+        "disabled": not form.editable, "maxLength": most or 2_000, "autoComplete": "off", "className": "narrow" if narrow else "",
+    }  # fmt: skip
+    return html.input({**attributes, **({"list": offered} if offered else {}), **({"aria-label": label} if label else {})})
+
+
+def area(form: Form, path: Path, most: int | None = None) -> Element:
+    value = form.value(path)
+
+    def left(event: Mapping[str, Any]) -> None:
+        form.edit(path, _said(event) or None, False)
+
+    attributes = {"key": form.key(path), "id": form.id(path), "defaultValue": value or "", "rows": 4, "onBlur": left}
+    return html.textarea({**attributes, "disabled": not form.editable, "maxLength": most or 20_000})
+
+
+def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "") -> Element:
+    def left(event: Mapping[str, Any]) -> None:
+        form.edit(path, as_number(_said(event)), False)
+
+    attributes = {
+        "key": key or form.key(path), "id": form.id(path), "type": "number", "defaultValue": "" if value is None else plain(value), "onBlur": left,
+        "step": "1" if schema.get("type") == "integer" else "any", "disabled": not form.editable, "className": "narrow",
+    }  # fmt: skip
+    bounds = {name: schema[other] for name, other in (("min", "minimum"), ("max", "maximum")) if other in schema}
+    return html.input({**attributes, **bounds, **({"aria-label": label} if label else {})})
+
+
+def as_number(said: str) -> float | int | str | None:
+    """What was typed as a number; something else stays what it is, and the check says so."""
+    said = said.strip().replace(",", ".")
+    if not said:
+        return None
+    try:
+        found = float(said)
+    except ValueError:
+        return said[:40]
+    return int(found) if found.is_integer() and abs(found) < 2**53 else found if abs(found) < 2**53 else said[:40]
+
+
+def plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+
+
+def checkbox(form: Form, path: Path, value: bool, title: str) -> Element:
+    def changed(event: Mapping[str, Any]) -> None:
+        form.edit(path, bool(event.get("target", {}).get("checked")), False)
+
+    box = html.input({"type": "checkbox", "id": form.id(path), "checked": value, "onChange": changed, "disabled": not form.editable})
+    return html.label({"className": "pfb-check", "htmlFor": form.id(path)}, box, title)
+
+
+def select(
+    form: Form, path: Path, choices: Sequence[tuple[Any, str]], value: Any, optional: bool = False, label: str = "", redraw: bool = False
+) -> Element:
+    """One of a few. A value that is none of them is shown as it is, so that opening a form changes nothing."""
+    speech = form.speech
+    shown = [(str(stored), speech(said), stored) for stored, said in choices]
+    if optional:
+        shown.insert(0, ("", "–", None))
+    present = "" if value is None else str(value)
+    if not any(key == present for key, *_ in shown):
+        shown.insert(0, (present, present or speech("Please choose"), value))
+
+    def changed(event: Mapping[str, Any]) -> None:
+        said = _said(event)
+        form.edit(path, next((stored for key, _, stored in shown if key == said), None), redraw)
+
+    attributes = {"id": form.id(path), "value": present, "onChange": changed, "disabled": not form.editable}
+    options = [html.option({"key": key, "value": key}, words_) for key, words_, _ in shown]
+    return html.select({**attributes, **({"aria-label": label} if label else {})}, options)
+
+
+def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional: bool) -> Element:
+    named = [(key, name if name == key or not name else f"{name} ({key})") for key, name in choices]
+    return select(form, path, named, form.value(path), optional)
+
+
+def duration(form: Form, path: Path, value: Any, signed: bool = False, label: str = "") -> Element:
+    """A number and a unit; `signed` also says before or after."""
+    speech = form.speech
+    count, unit, negative = in_units(value)
+
+    def keep(count: Any, unit: str, negative: bool) -> None:
+        form.edit(path, iso(count, unit, negative), False)
+
+    def left(event: Mapping[str, Any]) -> None:
+        keep(as_number(_said(event)), unit, negative)
+
+    def changed(event: Mapping[str, Any]) -> None:
+        keep(count if count is not None else 1, _said(event), negative)
+
+    def turned(event: Mapping[str, Any]) -> None:
+        keep(count if count is not None else 1, unit, _said(event) == "before")
+
+    named = label or speech("Number")
+    fields = [
+        html.input({
+            "key": form.key(path), "id": form.id(path), "type": "number", "min": 0, "defaultValue": "" if count is None else plain(count),
+            "onBlur": left, "className": "narrow", "aria-label": named, "disabled": not form.editable,
+        }),
+        html.select(
+            {"value": unit, "onChange": changed, "aria-label": speech("Unit"), "disabled": not form.editable},
+            [html.option({"key": code, "value": code}, speech(name)) for code, name, _ in UNITS],
+        ),
+    ]  # fmt: skip
+    if signed:
+        sides = [html.option({"key": one, "value": one}, speech(one)) for one in ("before", "after")]
+        side = {
+            "value": "before" if negative else "after",
+            "onChange": turned,
+            "aria-label": speech("Before or after"),
+            "disabled": not form.editable,
+        }
+        fields.append(html.select(side, sides))
+    return html.div({"className": "pfb-row"}, *fields)
+
+
+def in_units(value: Any) -> tuple[int | float | None, str, bool]:
+    """An ISO 8601 duration as (number, unit, negative), in the largest unit that divides it."""
+    try:
+        seconds = _span.validate_python(value).total_seconds() if value not in (None, "") else None
+    except ValidationError:
+        seconds = None
+    if seconds is None:
+        return None, "D", False
+    size = abs(seconds)
+    code, unit = next(((code, unit) for code, _, unit in UNITS if size and size % unit == 0), ("D", 86_400) if not size else ("S", 1))
+    return (int(size / unit) if size % unit == 0 else size / unit), code, seconds < 0
+
+
+def iso(count: Any, unit: str, negative: bool = False) -> str | None:
+    """(3, "D") -> "P3D"; None where there is no number, and what was typed where it is none."""
+    if not isinstance(count, int | float):
+        return count if isinstance(count, str) else None
+    sizes = {code: size for code, _, size in UNITS}
+    seconds = abs(count) * sizes.get(unit, 86_400)
+    sign = "-" if negative else ""
+    if unit in "WD" and float(count).is_integer():
+        return f"{sign}P{round(seconds / 86_400)}D"
+    if unit == "S" or not float(count).is_integer():
+        return f"{sign}PT{seconds:g}S" if seconds < 1e6 else f"{sign}PT{round(seconds)}S"
+    return f"{sign}PT{int(abs(count))}{unit}"
+
+
+def code(form: Form, path: Path) -> Element:
+    """JSON as text; what cannot be read stays in the field and changes nothing."""
+    value = form.value(path)
+
+    def left(event: Mapping[str, Any]) -> None:
+        said = _said(event).strip()
+        try:
+            form.edit(path, json.loads(said) if said else None, False)
+        except (ValueError, RecursionError):
+            form.edit(path, said, False)
+
+    shown = value if isinstance(value, str) else "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+    attributes = {"key": form.key(path), "id": form.id(path), "className": "code", "rows": 6, "spellCheck": False, "defaultValue": shown}
+    return html.textarea({**attributes, "onBlur": left, "disabled": not form.editable, "maxLength": 40_000})
+
+
+def scalar(form: Form, path: Path, offered: str = "", label: str = "") -> Element:
+    """Text, a number, yes or no: what was typed decides."""
+    value = form.value(path)
+
+    def left(event: Mapping[str, Any]) -> None:
+        form.edit(path, as_scalar(_said(event)), False)
+
+    shown = "" if value is None else str(value).lower() if isinstance(value, bool) else plain(value)
+    attributes = {
+        "key": form.key(path),
+        "id": form.id(path),
+        "type": "text",
+        "defaultValue": shown,
+        "onBlur": left,
+        "disabled": not form.editable,
+    }
+    return html.input(
+        {**attributes, "maxLength": 2_000, **({"list": offered} if offered else {}), **({"aria-label": label} if label else {})}
+    )
+
+
+def as_scalar(said: str) -> Any:
+    said = said.strip()
+    if said in ("true", "false"):
+        return said == "true"
+    found = as_number(said) if said and (said.lstrip("-").replace(".", "", 1).isdigit()) and not said.startswith("0") else None
+    return found if found is not None else said or None
+
+
+# Widgets of several fields
+
+
+def _array(form: Form, path: Path, schema: Schema) -> Element:
+    item = form.resolve(schema.get("items", {}))
+    if item.get("type") == "integer" and item.get("maximum") == 6:
+        return weekdays(form, path, _present(form, path, schema))
+    if item.get("type") == "string":
+        return words_list(form, path, _present(form, path, schema) or ())
+    return items(form, path, schema, item)
+
+
+def weekdays(form: Form, path: Path, value: Any) -> Element:
+    chosen = set(value or ())
+
+    def toggle(day: int) -> Callable[[Any], None]:
+        return lambda _event: form.edit(path, sorted(chosen ^ {day}), False)
+
+    boxes = [
+        html.label(
+            {"key": str(day), "className": "pfb-check"},
+            html.input({"type": "checkbox", "checked": day in chosen, "onChange": toggle(day), "disabled": not form.editable}),
+            form.speech(name),
+        )
+        for day, name in enumerate(words.WEEKDAYS)
+    ]
+    return html.div({"className": "pfb-days", "role": "group", "id": form.id(path)}, boxes)
+
+
+def words_list(form: Form, path: Path, value: Any) -> Element:
+    """Short texts, with commas between them."""
+
+    def left(event: Mapping[str, Any]) -> None:
+        form.edit(path, [one.strip() for one in _said(event).split(",") if one.strip()], False)
+
+    shown = ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
+    attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 4_000}
+    return html.div(
+        {"className": "pfb-field"},
+        html.input({**attributes, "disabled": not form.editable}),
+        html.small(form.speech("Several are separated by commas.")),
+    )
+
+
+def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
+    """A list of objects: branches, cases, arms, triggers."""
+    speech, value = form.speech, form.value(path) or []
+    value = value if isinstance(value, list) else []
+    shares = "percent" in item.get("properties", {})
+
+    def keep(new: list[Any]) -> None:
+        form.edit(path, even(new) if shares and len(new) != len(value) else new, True)
+
+    def remove(place: int) -> Callable[[Any], None]:
+        return lambda _event: keep([*value[:place], *value[place + 1 :]])
+
+    def up(place: int) -> Callable[[Any], None]:
+        return lambda _event: keep([*value[: place - 1], value[place], value[place - 1], *value[place + 1 :]])
+
+    cards = []
+    for place in range(len(value)):
+        buttons = [
+            small(speech("Up"), up(place), speech("Move entry {number} up", number=place + 1)) if place and form.editable else None,
+            small(speech("Remove"), remove(place), speech("Remove entry {number}", number=place + 1), "danger") if form.editable else None,
+        ]
+        top = html.div({"className": "pfb-item-head"}, html.span(f"{place + 1}."), html.span({"className": "pfb-row"}, *buttons))
+        body = _item(form, (*path, place), item, value, shares)
+        cards.append(html.div({"key": f"{place}/{form.generation}", "className": "pfb-item"}, top, *body))
+    return html.div(
+        {"className": "pfb-list", "id": form.id(path)},
+        cards,
+        total(form, path, value) if shares else None,
+        _more(form, path, schema, item, value, keep),
+    )
+
+
+def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any], keep: Callable[[list[Any]], None]) -> Element:
+    """The button that adds an entry; of a list of several types, one to choose from."""
+    speech = form.speech
+    if not form.editable or len(value) >= schema.get("maxItems", 1_000):
+        return None
+    types = _types(form, item)
+    if not types:
+        return small(
+            speech("Add"),
+            lambda _event: keep([*value, labels.fresh(path, item, value)]),
+            speech("Add to “{list}”", list=speech(labels.title(form.target, path, schema))),
+        )
+
+    def chosen(event: Mapping[str, Any]) -> None:
+        if _said(event) in types:
+            keep([*value, labels.fresh_of_type(_said(event))])
+
+    options = [html.option({"key": "", "value": ""}, speech("Add …"))]
+    options += [html.option({"key": name, "value": name}, speech(labels.choice(name))) for name in types]
+    title = speech("Add to “{list}”", list=speech(labels.title(form.target, path, schema)))
+    return html.select({"key": f"more/{len(value)}", "value": "", "onChange": chosen, "aria-label": title}, options)
+
+
+def _types(form: Form, item: Schema) -> dict[str, Schema]:
+    mapping = item.get("discriminator", {}).get("mapping", {})
+    return {name: form.resolve({"$ref": reference}) for name, reference in mapping.items()}
+
+
+def _item(form: Form, path: Path, item: Schema, value: list[Any], shares: bool) -> list[Element]:
+    types = _types(form, item)
+    if types:
+        return _variant(form, path, types)
+    if shares:
+        return [_share(form, path, value), *_fields(form, item, path, ("percent",))]
+    return _fields(form, item, path)
+
+
+def _share(form: Form, path: Path, value: list[Any]) -> Element:
+    """The share of an arm; of two arms the other one takes the rest."""
+    place = int(path[-1])
+    present = value[place].get("percent") if isinstance(value[place], dict) else None
+
+    def left(event: Mapping[str, Any]) -> None:
+        said = as_number(_said(event))
+        new = [dict(one) for one in value]
+        new[place]["percent"] = said
+        if len(new) == 2 and isinstance(said, int | float) and 0 <= said <= 100:
+            new[1 - place]["percent"] = round(100 - said, 3)
+        form.edit(path[:-1], new, False)
+
+    attributes = {
+        "key": f"{form.key(path)}/{present}", "id": form.id((*path, "percent")), "type": "number", "min": 0, "max": 100, "step": "any",
+        "defaultValue": "" if present is None else plain(present), "onBlur": left, "disabled": not form.editable,
+    }  # fmt: skip
+    title = form.speech("Share in per cent")
+    return html.div({"className": "pfb-field"}, html.label({"htmlFor": form.id((*path, "percent"))}, title), html.input(attributes))
+
+
+def total(form: Form, path: Path, value: list[Any]) -> Element:
+    """Whether shares add up, and the way to make them."""
+    speech = form.speech
+    whole = sum(one.get("percent") for one in value if isinstance(one, dict) and isinstance(one.get("percent"), int | float))
+    good = abs(whole - 100) <= 0.01 * max(1, len(value))
+    said = speech("Together {total} %", total=speech.number(round(whole, 2)))
+    return html.div(
+        {"className": "pfb-row"},
+        html.span({"className": "pfb-total" if good else "pfb-wrong"}, parts.icon("check" if good else "alert"), " ", said),
+        small(speech("Share evenly"), lambda _event: form.edit(path, even(value), True)) if form.editable and value else None,
+    )
+
+
+def even(value: list[Any]) -> list[Any]:
+    """Equal shares that add up to exactly 100; the first takes what rounding leaves."""
+    if not value:
+        return value
+    each = round(100 / len(value), 2)
+    first = round(100 - each * (len(value) - 1), 2)
+    return [{**one, "percent": first if place == 0 else each} for place, one in enumerate(value)]
+
+
+def variants(form: Form, path: Path, schema: Schema) -> Element:
+    """One object of several types."""
+    return html.div({"className": "pfb-item"}, *_variant(form, path, _types(form, schema)))
+
+
+def _variant(form: Form, path: Path, types: Mapping[str, Schema]) -> list[Element]:
+    speech, present = form.speech, form.value((*path, "type"))
+
+    def changed(event: Mapping[str, Any]) -> None:
+        if _said(event) in types:
+            form.edit(path, labels.fresh_of_type(_said(event)), True)
+
+    options = [html.option({"key": name, "value": name}, speech(labels.choice(name))) for name in types]
+    attributes = {"value": present or "", "onChange": changed, "aria-label": speech("Type"), "disabled": not form.editable}
+    schema = types.get(str(present))
+    return [html.select(attributes, options), *(_fields(form, schema, path, ("type",)) if schema else ())]
+
+
+def pairs(form: Form, path: Path, copies: bool) -> Element:
+    """Names with values; with `copies` a value may come from another field."""
+    speech, value = form.speech, form.value(path)
+    value = value if isinstance(value, dict) else {}
+    rows = [_pair(form, path, value, name, copies, place) for place, name in enumerate(value)]
+
+    def add(_event: Any) -> None:
+        fresh = next(name for n in range(1, 1_000) if (name := f"field_{n}" if copies else f"X-Header-{n}") not in value)
+        form.edit(path, {**value, fresh: ""}, True)
+
+    return html.div({"className": "pfb-list", "id": form.id(path)}, rows, small(speech("Add"), add) if form.editable else None)
+
+
+def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: bool, place: int) -> Element:
+    speech, present = form.speech, value[name]
+    copied = isinstance(present, dict)
+
+    def rename(event: Mapping[str, Any]) -> None:
+        said = _said(event).strip()
+        if said and said != name and said not in value:
+            form.edit(path, {said if one == name else one: kept for one, kept in value.items()}, True)
+
+    def keep(event: Mapping[str, Any]) -> None:
+        said = _said(event).strip()
+        form.edit(path, {**value, name: {"from": said} if copied else as_scalar(said) if copies else said}, False)
+
+    def turn(event: Mapping[str, Any]) -> None:
+        form.edit(path, {**value, name: {"from": "trigger.value"} if _said(event) == "copy" else ""}, True)
+
+    def remove(_event: Any) -> None:
+        form.edit(path, {one: kept for one, kept in value.items() if one != name} or None, True)
+
+    key = form.key((*path, name))
+    shown = (
+        present.get("from", "")
+        if copied
+        else ""
+        if present is None
+        else str(present).lower()
+        if isinstance(present, bool)
+        else str(present)
+    )
+    disabled = {"disabled": not form.editable}
+    ways = [html.option({"key": "is", "value": "is"}, speech("set to")), html.option({"key": "copy", "value": "copy"}, speech("copy from"))]
+    return html.div(
+        {"key": f"{place}/{key}", "className": "pfb-row"},
+        html.input({"key": key + "/n", "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": speech("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
+        html.select({"value": "copy" if copied else "is", "onChange": turn, "aria-label": speech("Set or copy"), **disabled}, ways) if copies else None,
+        html.input({"key": key + "/v", "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": speech("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
+        small("×", remove, speech("Remove “{name}”", name=name), "danger") if form.editable else None,
+    )  # fmt: skip
+
+
+def small(label: str, handler: Callable[[Any], None], title: str = "", tone: str = "") -> Element:
+    attributes = {"type": "button", "className": f"pfb-small {tone}", "onClick": handler}
+    return html.button({**attributes, "aria-label": title, "title": title} if title else attributes, label)
+
+
+def offers(speech: Speech, knowledge: Knowledge) -> Element:
+    """The lists of suggestions that fields name: contact fields and events."""
+    catalogue = knowledge.catalogue
+    fields = [
+        html.option({"key": name, "value": name}, speech(spec.title) if spec.title else name)
+        for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
+    ]
+    events = [html.option({"key": name, "value": name}, spec.title or name) for name, spec in list(catalogue.events.items())[:MOST_OFFERED]]
+    return html.div(datalist({"id": "pfb-fields"}, fields), datalist({"id": "pfb-events"}, events))

@@ -1,0 +1,228 @@
+"""New journeys: from nothing, from the gallery with a preview, from a file, or as a copy. Plain forms that lead into the builder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse, Response
+from sqlmodel import select
+
+from activities import templates
+from builder_ui import parts
+from builder_ui.builder import cards
+from builder_ui.builder.bundle import stylesheet
+from builder_ui.builder.draft import Draft
+from builder_ui.builder.protocol import is_key
+from builder_ui.compat import Element, html
+from builder_ui.host import Host
+from builder_ui.permits import EDITORS, may
+from builder_ui.visit import Acts, House, Page, Visit
+from engine import publish
+from journeys.document import MAX_DOCUMENT_BYTES
+from journeys.errors import Conflict, NotFound, PfadwerkError, TooLarge
+from journeys.reading import read
+from journeys.templates import TemplateEntry, gallery
+from models import Journey, Member, Template
+
+KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
+PROBLEMS = {
+    "taken": "There is a journey with this key already. Choose another key.",
+    "key": "A key has lower-case letters, digits, - and _, at most 64.",
+    "invalid": "This file is not a journey. A journey is a JSON file as the export writes it.",
+    "large": "This file is too large for a journey.",
+    "gone": "This journey does not exist any more.",
+    "role": "Your role does not allow this.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Free keys for what may be made here, by gallery key; the empty key stands for a blank journey."""
+
+    free: Mapping[str, str]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        taken = set(session.scalars(select(Journey.key)).all())
+    wanted = {"": "journey", **{entry.key: entry.key for entry in gallery()}}
+    return Data({key: _free(wish, taken) for key, wish in wanted.items()})
+
+
+def _free(wish: str, taken: set[str]) -> str:
+    return wish if wish not in taken else next(key for n in range(2, 100_000) if (key := f"{wish}_{n}") not in taken)
+
+
+def view(visit: Visit, data: Data, _acts: Acts) -> Element:
+    speech = visit.speech
+    problem = PROBLEMS.get(visit.query.get("problem", ""))
+    if not visit.may(EDITORS):
+        return html._(parts.head(speech("New journey")), parts.empty("ban", speech("Your role does not allow this."), None))
+    return html._(
+        html.link({"rel": "stylesheet", "href": stylesheet()}),
+        parts.head(speech("New journey"), back=("/ui/journeys", speech("Journeys"))),
+        html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        html.div(
+            {"className": "pfb-gallery"},
+            _blank(visit, data),
+            _file(visit),
+            [_offer(visit, data, entry) for entry in gallery()],
+        ),
+    )
+
+
+def _blank(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    return html.article(
+        {"className": "card", "key": "blank"},
+        html.h2(speech("From nothing")),
+        html.p({"className": "quiet"}, speech("An empty canvas with a start and an exit.")),
+        _naming(visit, "", speech("New journey"), data.free[""]),
+    )
+
+
+def _naming(visit: Visit, template: str, name: str, key: str) -> Element:
+    speech = visit.speech
+    return html.form(
+        {"className": "pfb-new", "method": "post", "action": "/ui/gallery"},
+        html.input({"type": "hidden", "name": "template", "value": template}),
+        html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
+        html.label(speech("Key"), html.input({"name": "key", "required": True, "pattern": KEY_PATTERN, "defaultValue": key})),
+        html.button({"className": "button main"}, speech("Create and draw")),
+    )
+
+
+def _file(visit: Visit) -> Element:
+    speech = visit.speech
+    form = {"className": "pfb-new", "method": "post", "action": "/ui/gallery/import", "encType": "multipart/form-data"}
+    return html.article(
+        {"className": "card", "key": "file"},
+        html.h2(speech("From a file")),
+        html.p({"className": "quiet"}, speech("A journey that was exported, here or elsewhere.")),
+        html.form(
+            form,
+            html.label(speech("File"), html.input({"type": "file", "name": "file", "accept": ".json,application/json", "required": True})),
+            html.label(speech("Key (empty: as in the file)"), html.input({"name": "key", "pattern": KEY_PATTERN})),
+            html.button({"className": "button"}, speech("Import")),
+        ),
+    )
+
+
+def _offer(visit: Visit, data: Data, entry: TemplateEntry) -> Element:
+    speech = visit.speech
+    name = speech(entry.name)
+    return html.article(
+        {"className": "card", "key": entry.key},
+        html.h2(name),
+        html.p({"className": "quiet"}, speech(entry.description)),
+        html.details(html.summary(speech("Look at the steps")), _steps(visit, entry.document)),
+        _naming(visit, entry.key, name, data.free[entry.key]),
+    )
+
+
+def _steps(visit: Visit, document: Mapping[str, Any]) -> Element:
+    """The steps in the order of their ways."""
+    speech, palette, draft = visit.speech, visit.engine.palette, Draft(document)
+    names = cards.names_of(speech, palette, draft.nodes)
+    views = {id: cards.view_of(speech, palette, id, raw, names) for id, raw in draft.nodes.items()}
+    start = cards.entry_view(speech, draft)
+    lines = [start, *(views[id] for id in cards.in_order(draft, views))]
+    items = [
+        html.li({"key": str(n)}, parts.icon(one["icon"]), html.span(html.b(one["name"] or one["label"]), " ", html.small(one["summary"])))
+        for n, one in enumerate(lines)
+    ]
+    return html.ol({"className": "pfb-preview"}, items)
+
+
+PAGE = Page("/ui/gallery", "New journey", "journeys", load, view)
+
+
+# What the forms do
+
+
+def routes(house: House) -> APIRouter:
+    """Where the forms lead. Each answers with a redirect: into the builder, or back with what was wrong."""
+    router, makers = APIRouter(include_in_schema=False), _Makers(house)
+    router.add_api_route("/ui/gallery", makers.create, methods=["POST"])
+    router.add_api_route("/ui/gallery/import", makers.take, methods=["POST"])
+    router.add_api_route("/ui/journeys/{key}/duplicate", makers.duplicate, methods=["POST"])
+    return router
+
+
+class _Makers:
+    """Checks who asks, makes the journey, leads on."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.host = Host(house, ())
+
+    async def create(
+        self,
+        request: Request,
+        key: Annotated[str, Form(max_length=200)],
+        name: Annotated[str, Form(max_length=400)],
+        template: Annotated[str, Form(max_length=64)] = "",
+    ) -> Response:
+        return await self._led(request, self._create, key, name, template)
+
+    async def take(self, request: Request, file: UploadFile, key: Annotated[str, Form(max_length=200)] = "") -> Response:
+        content = await file.read(MAX_DOCUMENT_BYTES + 1)
+        return await self._led(request, self._import, key, content)
+
+    async def duplicate(self, request: Request, key: str, new_key: Annotated[str, Form(alias="key", max_length=200)]) -> Response:
+        return await self._led(request, self._duplicate, new_key, key)
+
+    async def _led(self, request: Request, make: Any, key: str, *arguments: Any) -> Response:
+        known = await self.host.member(request.cookies)
+        if known is None or not self.host.is_ours(request.headers):
+            return Response(status_code=403)
+        if not may(known[1], EDITORS):
+            return _back("role")
+        if key and not is_key(key) or not key and make != self._import:
+            return _back("key")
+        try:
+            made = await run_in_threadpool(make, known[1], key, *arguments)
+        except PfadwerkError as error:
+            return _back({Conflict: "taken", TooLarge: "large", NotFound: "gone"}.get(type(error), "invalid"))
+        return RedirectResponse(f"/ui/journeys/{quote(made)}/edit", 303)
+
+    def _create(self, member: Member, key: str, name: str, template: str) -> str:
+        entry = next((one for one in gallery() if one.key == template), None)
+        if entry is not None:
+            self._mails(entry, member)
+        document = dict(entry.document) if entry else _BLANK
+        return self._store(member, {**document, "key": key, "name": name.strip()[:120] or key})
+
+    def _mails(self, entry: TemplateEntry, member: Member) -> None:
+        """The message templates of a gallery journey; those that are there already stay as they are."""
+        with self.house.engine.db.read() as session:
+            present = set(session.scalars(select(Template.key)).all())
+        for mail in entry.mails:
+            if mail.key not in present:
+                kept: dict[str, Any] = {"name": mail.name, "kind": mail.kind, "message_class": mail.message_class}
+                templates.save(self.house.engine.db, mail.key, mail.variants, actor=f"member:{member.id}", now=self.house.now(), **kept)
+
+    def _import(self, member: Member, key: str, content: bytes) -> str:
+        raw = publish.as_json(read(content))
+        return self._store(member, {**raw, **({"key": key} if key else {})})
+
+    def _duplicate(self, member: Member, key: str, original: str) -> str:
+        with self.house.engine.db.read() as session:
+            draft = dict(publish.get_journey(session, original).draft)
+        return self._store(member, {**draft, "key": key, "name": str(draft.get("name", key))[:118] + " 2"})
+
+    def _store(self, member: Member, document: Mapping[str, Any]) -> str:
+        with self.house.engine.db.write() as session:
+            return publish.create_journey(session, document, f"member:{member.id}", self.house.now()).key
+
+
+_BLANK: dict[str, Any] = {"spec": 1, "start": "exit", "nodes": {"exit": {"kind": "exit"}}, "edges": []}
+
+
+def _back(problem: str) -> Response:
+    return RedirectResponse(f"/ui/gallery?problem={problem}", 303)

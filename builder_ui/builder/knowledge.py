@@ -1,0 +1,48 @@
+"""What forms offer to choose from: templates, pools, journeys, secrets, members, fields and events. Read once when the builder opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm import secrets
+from crm.catalogue import load_catalogue
+from journeys.catalogue import Catalogue
+from models import Journey, Member, Rotation, Template
+
+Choice = tuple[str, str]
+"""(what is stored, what is shown)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """`choices`: widget hint -> choices; `kinds`: template key -> its channel."""
+
+    catalogue: Catalogue
+    choices: Mapping[str, list[Choice]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    def offered(self, widget: str, hints: Mapping[str, Any]) -> list[Choice]:
+        """The choices of a field with that widget; templates only of its channel."""
+        found = self.choices.get(widget, [])
+        channel = hints.get("channel")
+        return [one for one in found if self.kinds.get(one[0]) == channel] if widget == "template" and channel else found
+
+
+def load(session: Session) -> Knowledge:
+    templates = session.scalars(select(Template).where(col(Template.archived_at).is_(None)).order_by(col(Template.name))).all()
+    pools = session.scalars(select(Rotation).order_by(col(Rotation.name))).all()
+    journeys = session.execute(select(Journey.key, Journey.name).where(col(Journey.archived_at).is_(None)).order_by(Journey.name)).all()
+    members = session.execute(select(Member.id, Member.name).where(col(Member.active)).order_by(Member.name)).all()
+    choices: dict[str, list[Choice]] = {
+        "template": [(one.key, one.name) for one in templates],
+        "pool": [(one.pool, one.name) for one in pools],
+        "journey": [(key, name) for key, name in journeys],
+        "secret": [(name, name) for name in secrets.names(session)],
+        "user": [(id, name) for id, name in members],
+    }
+    return Knowledge(load_catalogue(session), choices, {one.key: one.kind for one in templates})

@@ -1,0 +1,144 @@
+"""Words for the parts of the journey's own form, whose models carry no titles, and what a new entry of a list begins as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from builder_ui.builder.protocol import ENTRY
+
+Path = tuple[str | int, ...]
+
+_TITLES = {
+    "triggers": "Triggers",
+    "filter": "Only if",
+    "reentry": "Again?",
+    "policy": "How often",
+    "key": "Property that tells them apart",
+    "holdout_percent": "Control group in per cent",
+    "cap": "Limit of entries",
+    "count": "At most",
+    "per": "In any",
+    "event": "Event",
+    "where": "Only if",
+    "rule": "Rule",
+    "match_key": "Same value of",
+    "field": "Field",
+    "to": "To the value",
+    "any_value": "Any value",
+    "offset_days": "Days after (negative: before)",
+    "at": "Time of day",
+    "yearly": "Every year",
+    "cron": "Timetable (cron)",
+    "group": "Score",
+    "at_least": "At least",
+    "window": "Within",
+    "value": "Property that holds the value",
+    "ends_run": "Reaching the goal ends the journey",
+    "timezone": "Time zone",
+    "quiet_hours": "Quiet hours",
+    "start": "From",
+    "end": "Until",
+    "message_class": "Class",
+    "purpose": "Consent purpose",
+    "cap_class": "Frequency cap",
+    "priority": "Priority",
+    "hold_at_most": "Hold messages at most",
+    "spread": "Spread wake-ups over",
+    "name": "Name",
+    "description": "Description",
+    "exit_when": "Ends at once when",
+}
+_DESCRIPTIONS = {
+    "triggers": "One is enough: whichever happens first lets the contact in.",
+    "filter": "Is asked of the contact at the door.",
+    "key": "A property of the event, such as `cart_id`: one run for each of its values.",
+    "holdout_percent": "So many are kept out by chance and counted, to see what the journey brings.",
+    "match_key": "Only if this property of the event equals the key of the run.",
+    "cron": "Minute, hour, day of the month, month, weekday: `0 9 * * 1` is Mondays at nine.",
+    "value": "A property of the event, such as `total`: what the goal is worth.",
+    "timezone": "For contacts whose own time zone is unknown.",
+    "priority": "1 goes first where a frequency cap lets only one through.",
+    "spread": "So that not everybody hears of it in the same second.",
+    "any_value": "Whatever it changes to.",
+}
+_WIDGETS = {"event": "event", "field": "field", "where": "rule", "filter": "rule", "rule": "rule", "description": "text"}
+_CHOICES = {
+    "event": "Event happens",
+    "attribute": "Field changes",
+    "date": "Date in a field",
+    "schedule": "By timetable",
+    "manual": "By hand or by program",
+    "score": "Score rises",
+    "journey": "Sent by another journey",
+    "clock": "Time of day",
+    "window": "Weekday window",
+    "never": "Each contact only once",
+    "after_exit": "Again after leaving",
+    "after_window": "Again after some time",
+    "per_key": "Once for each value of a property",
+    "marketing": "Marketing",
+    "transactional": "Transactional",
+    "low": "low",
+    "normal": "normal",
+    "high": "high",
+}
+_FRESH_TYPES: Mapping[str, dict[str, Any]] = {
+    "event": {"event": ""},
+    "attribute": {"field": "lifecycle_stage"},
+    "date": {"field": "created_at", "at": "09:00"},
+    "schedule": {"cron": "0 9 * * 1", "rule": {"field": "lifecycle_stage", "operator": "=", "value": "customer"}},
+    "score": {"group": "engagement", "at_least": 50},
+    "clock": {"at": "09:00"},
+    "window": {"start": "09:00", "end": "17:00"},
+}
+
+
+def title(target: str, path: Path, schema: Mapping[str, Any]) -> str:
+    """A message id. Steps bring their own titles; a clock of the journey's entry is named like any."""
+    last = next((str(one) for one in reversed(path) if isinstance(one, str)), "")
+    if target == ENTRY:
+        return _TITLES.get(last, str(schema.get("title", last)))
+    return str(schema.get("title") or _TITLES.get(last) or last)
+
+
+def description(target: str, path: Path, schema: Mapping[str, Any]) -> str:
+    last = str(path[-1]) if path else ""
+    if target == ENTRY:
+        return _DESCRIPTIONS.get(last, "")
+    text = schema.get("description", "") if "properties" not in schema else ""
+    return " ".join(str(text).split())
+
+
+def widget(target: str, path: Path) -> str:
+    last = str(path[-1]) if path else ""
+    return _WIDGETS.get(last, "") if target == ENTRY else ""
+
+
+def choice(value: Any) -> str:
+    """A message id for one of a few stored values; the value itself where nobody has words for it."""
+    return _CHOICES.get(str(value), str(value))
+
+
+def is_clock(schema: Mapping[str, Any]) -> bool:
+    return str(schema.get("pattern", "")).startswith("^([01]")
+
+
+def fresh_of_type(name: str) -> dict[str, Any]:
+    return {"type": name, **_FRESH_TYPES.get(name, {})}
+
+
+def fresh(path: Path, item: Mapping[str, Any], present: list[Any]) -> dict[str, Any]:
+    """A new entry that differs from those that are there."""
+    properties = item.get("properties", {})
+    made: dict[str, Any] = {}
+    if "name" in properties:
+        taken = {one.get("name") for one in present if isinstance(one, dict)}
+        made["name"] = next(name for n in range(len(present), 1_000) if (name := chr(97 + n) if n < 26 else f"way_{n}") not in taken)
+    if "percent" in properties:
+        made["percent"] = 0
+    if "event" in properties:
+        made["event"] = "Order Completed"
+    elif "rule" in properties:
+        made["rule"] = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "customer"}]}
+    return made

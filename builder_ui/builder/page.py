@@ -1,0 +1,437 @@
+"""The builder's page: head, canvas or outline, panel, problems. Each part listens for its own topics and is drawn alone.
+
+The component around them has no state, so that a click never sends the whole drawing again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from builder_ui import parts
+from builder_ui.builder import bundle, cards, forms, texts
+from builder_ui.builder.journey_form import JOURNEY_FORM
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.builder.session import Editor, Stored, fetch
+from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref, use_state
+from builder_ui.permits import EDITORS
+from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import JOURNEY_STATES, OUTLETS, coded
+from journeys.errors import Issue
+
+CANVAS_ID = "journey"
+MOST_SHOWN = 200
+
+
+class Opening:
+    """What a builder begins with. Not a dataclass: ReactPy logs the arguments of a component that fails, and nobody may read these there."""
+
+    def __init__(self, visit: Visit, stored: Stored) -> None:
+        self.visit, self.stored = visit, stored
+
+
+def view(visit: Visit, stored: Stored, _acts: Acts) -> Element:
+    return builder(Opening(visit, stored))
+
+
+@component
+def builder(opening: Opening) -> Element:
+    """One open builder; a page that comes back after a lost connection is a new one with the old canvas."""
+    held = use_ref(None)
+    if held.current is None:
+        held.current = Editor(opening.visit, opening.stored)
+    editor: Editor = held.current
+    visit = opening.visit
+    use_effect(lambda: editor.close, [])
+    return html.div(
+        {"className": "pfb"},
+        html.link({"rel": "stylesheet", "href": bundle.stylesheet()}),
+        head(editor),
+        html.div(
+            {"className": "pfb-body"},
+            work(editor, html.div({"className": "pfb-canvas"}, canvas(editor)), bridge(editor)),
+            html.aside({"className": "pfb-side", "aria-label": visit.speech("Form")}, panel(editor), problems(editor)),
+        ),
+        forms.offers(visit.speech, editor.knowledge),
+    )
+
+
+def use_topics(editor: Editor, *topics: str) -> None:
+    """Draws the component again when one of the topics changes."""
+    _, count = use_state(0)
+    use_effect(lambda: editor.listen(topics, lambda: count(lambda n: n + 1)), [])
+
+
+# Canvas
+
+
+@component
+def work(editor: Editor, drawing: Element, news: Element) -> Element:
+    """Canvas or outline; the canvas stays where it is, because undo lives in it."""
+    shown, show = use_state(editor.outlined)
+
+    def look() -> None:
+        show(editor.outlined)
+
+    use_effect(lambda: editor.listen(("outline",), look), [])
+    place = {"className": "pfb-work outlined" if shown else "pfb-work"}
+    return html.div(place, drawing, news, outline(editor) if shown else None)
+
+
+@component
+def canvas(editor: Editor) -> Element:
+    """Drawn once; from then on the canvas hears of changes through the bridge."""
+    speech, palette = editor.speech, editor.visit.engine.palette
+    drawing, _ = bundle.components()
+    return drawing(
+        {
+            "id": CANVAS_ID,
+            "session": editor.id,
+            "initial": _text(editor.graph()),
+            "palette": _text(cards.palette_of(speech, palette, editor.knowledge)),
+            "texts": _text(texts.for_canvas(speech)),
+            "editable": editor.editable,
+            "onEvent": editor.hear,
+        }
+    )
+
+
+@component
+def bridge(editor: Editor) -> Element:
+    use_topics(editor, "feed")
+    _, news = bundle.components()
+    return news({"id": CANVAS_ID, "feed": _text(editor.feed())})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# Head
+
+_STATUS = {
+    "saved": ("Saved", "good", "check"),
+    "unsaved": ("Saving …", "", "clock"),
+    "conflict": ("Not saved: somebody else changed this journey", "bad", "alert"),
+    "denied": ("Not saved: your role does not allow it", "bad", "ban"),
+    "failed": ("Not saved yet; trying again", "warn", "alert"),
+}
+
+
+@component
+def head(editor: Editor) -> Element:
+    use_topics(editor, "head")
+    speech, key = editor.speech, editor.journey.key
+    state = JOURNEY_STATES[editor.state]
+    text, tone, symbol = _STATUS[editor.status]
+    if editor.status == "saved" and editor.draft.issues():
+        text, tone, symbol = "Saved, but for what is not complete", "warn", "alert"
+    if not editor.visit.may(EDITORS):
+        text, tone, symbol = "You can look, not change", "", "ban"
+    actions = [
+        parts.button(
+            speech("Canvas") if editor.outlined else speech("Outline"),
+            lambda _event: editor.toggle_outline(),
+            "route" if editor.outlined else "list-tree",
+        ),
+        parts.button(
+            speech("Hide numbers") if editor.counts is not None else speech("Numbers"), lambda _event: editor.toggle_counts(), "people"
+        )
+        if editor.live_version
+        else None,
+        _more(editor),
+        parts.button(speech("Publish …"), lambda _event: editor.spawn(editor.look_over), "play", "main") if editor.editable else None,
+    ]
+    return html.header(
+        {"className": "pfb-head"},
+        html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
+        html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
+        parts.badge(speech(state[0]), *state[1:]),
+        html.span({"className": f"pfb-status {tone}", "role": "status"}, parts.icon(symbol), speech(text)),
+        html.div({"className": "actions"}, *actions),
+        _conflict(editor),
+        _notice(editor),
+        review(editor) if editor.review else None,
+    )
+
+
+def _more(editor: Editor) -> Element:
+    """Export and duplicate: plain links and forms, which work while the connection is away."""
+    speech, key = editor.speech, editor.journey.key
+    duplicate = html.form(
+        {"className": "pfb-new", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
+        html.label(
+            speech("Key of the copy"),
+            html.input({"name": "key", "required": True, "pattern": "[a-z0-9][a-z0-9_\\-]{0,63}", "defaultValue": f"{key[:58]}_copy"}),
+        ),
+        html.button({"className": "button"}, speech("Duplicate")),
+    )
+    return html.details(
+        {"className": "ask", "name": "ask"},
+        html.summary({"className": "button"}, speech("More")),
+        html.div(
+            {"className": "question"},
+            html.a({"className": "button", "href": f"/v1/journeys/{key}/document", "download": f"{key}.json"}, speech("Export as a file")),
+            duplicate if editor.editable else None,
+        ),
+    )
+
+
+def _conflict(editor: Editor) -> Element:
+    if editor.status != "conflict":
+        return None
+    speech = editor.speech
+    by = editor.by or speech("Somebody")
+    return html.div(
+        {"className": "pfb-notice bad", "role": "alertdialog", "aria-label": speech("Two people changed this journey")},
+        html.p(speech("{name} saved this journey while you changed it. Nothing of yours is lost as long as this page is open.", name=by)),
+        parts.button(speech("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
+        parts.button(speech("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
+    )
+
+
+def _notice(editor: Editor) -> Element:
+    if editor.notice is None:
+        return None
+    text, good = editor.notice
+    return html.div({"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"}, parts.icon("check" if good else "alert"), html.p(text))
+
+
+@component
+def review(editor: Editor) -> Element:
+    """What publishing would do, before it does it."""
+    note = use_ref("")
+    found, speech = editor.review, editor.speech
+    if found is None:
+        return None
+
+    def noted(event: Any) -> None:
+        note.current = str(event["target"].get("value") or "")
+
+    errors = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.errors[:MOST_SHOWN])]
+    warnings = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.warnings[:MOST_SHOWN])]
+    changes = [html.li({"key": str(n)}, change) for n, change in enumerate(found.changes[:MOST_SHOWN])]
+    inside = speech("{count} contacts are inside; they stay on the version they entered.", count=speech.number(found.inside))
+    what = html.p(speech("This is the first version: from now on contacts enter.")) if found.first else html.ul({"className": "pfb-changes"}, changes)
+    if not found.first and not changes:
+        what = html.p(speech("Nothing changed since the live version."))
+    go = html._(
+        html.input({"type": "text", "aria-label": speech("Note"), "placeholder": speech("What changed, for the others (optional)"), "maxLength": 500, "onBlur": noted}),
+        parts.button(speech("Publish now"), lambda _event: editor.spawn(editor.publish, note.current), "play", "main"),
+    )
+    return html.section(
+        {"className": "pfb-review", "aria-label": speech("Before publishing")},
+        html.h2(speech("This cannot go live yet") if errors else speech("This will change")),
+        html.ul({"className": "pfb-changes"}, errors) if errors else what,
+        html._(html.h3(speech("Worth a look")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
+        html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
+        html.div({"className": "actions"}, go if not errors else None, parts.button(speech("Not now"), lambda _event: editor.cancel_review())),
+    )
+
+
+# Panel
+
+
+@component
+def panel(editor: Editor) -> Element:
+    use_topics(editor, "panel")
+    chosen = editor.selection
+    if len(chosen) > 1:
+        body = many(editor, len(chosen))
+    elif chosen and chosen[0] != ENTRY and chosen[0] in editor.draft.nodes:
+        body = step_panel(editor, chosen[0])
+    else:
+        body = journey_panel(editor)
+    return html.div({"className": "pfb-panel", "key": "panel"}, body)
+
+
+def many(editor: Editor, count: int) -> Element:
+    speech = editor.speech
+    return html._(
+        html.h2(speech("{count} steps chosen", count=count)),
+        html.p({"className": "pfb-help"}, speech("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form.")),
+    )
+
+
+def _form(editor: Editor, target: str) -> forms.Form:
+    prefix = "" if target == ENTRY else target
+    issues: dict[str, list[Issue]] = {}
+    for issue in editor.issues:
+        if (issue.node_id or "") == prefix and issue.field:
+            issues.setdefault(issue.field, []).append(issue)
+    kinds = {id: str(raw.get("kind")) for id, raw in editor.draft.nodes.items()}
+    return forms.Form(
+        editor.speech,
+        editor.knowledge,
+        target,
+        editor.raw(target),
+        lambda path, value, redraw: editor.edit(target, path, value, redraw),
+        editor.generation,
+        editor.editable,
+        names=editor.names,
+        kinds=kinds,
+        issues=issues,
+    )
+
+
+def step_panel(editor: Editor, id: str) -> Element:
+    """The form of one step: its kind's fields, what follows, and its problems."""
+    speech, palette = editor.speech, editor.visit.engine.palette
+    view, raw = editor.views[id], editor.draft.nodes[id]
+    kind = palette[raw["kind"]] if raw.get("kind") in palette else None
+    body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
+    remove = forms.small(speech("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable else None
+    return html.div(
+        {"key": f"step/{id}"},
+        html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])), view["label"]),
+        help_of(speech, kind) if kind else None,
+        general(editor, id),
+        body,
+        html.h3(speech("What follows")) if view["outlets"] else None,
+        html.div({"className": "pfb-form"}, [follow(editor, id, *outlet) for outlet in view["outlets"]]),
+        html.div({"className": "pfb-form"}, remove),
+    )
+
+
+def general(editor: Editor, id: str) -> list[Element]:
+    """Problems of a step that belong to none of its fields."""
+    here = [issue for issue in editor.issues if issue.node_id == id and (not issue.field or issue.code == "missing_edge")]
+    return [
+        html.p({"key": f"general{n}", "className": f"pfb-wrong {issue.severity}", "role": "alert"}, parts.icon("alert"), issue.say(editor.speech.translate))
+        for n, issue in enumerate(here)
+    ]
+
+
+def help_of(speech: Any, kind: Any) -> Element:
+    first, *more = [parts.marked(speech(paragraph).replace("`", "")) for paragraph in kind.help()]
+    if not more:
+        return html.p({"className": "pfb-help"}, *first)
+    return html.details({"className": "pfb-help"}, html.summary(*first), [html.p({"key": str(n)}, *one) for n, one in enumerate(more)])
+
+
+def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Element:
+    """Where an outlet leads: another step, a new one, or nowhere. The way to draw without a mouse."""
+    speech = editor.speech
+    target = editor.draft.edges.get((id, outlet), "")
+    field = f"pfb-follow-{id.strip('$')}-{outlet}"
+    nothing = speech("as “{outlet}”", outlet=coded(speech, OUTLETS, "sent")) if spare else speech("nothing yet")
+
+    def changed(event: Any) -> None:
+        said = str(event["target"].get("value") or "")
+        if said.startswith("+"):
+            editor.add(said[1:], id, outlet)
+        else:
+            editor.connect(id, outlet, said)
+
+    names = editor.names
+    existing = [html.option({"key": one, "value": one}, names[one]) for one in cards.in_order(editor.draft, editor.views) if one != id]
+    fresh = [html.option({"key": f"+{kind.kind}", "value": f"+{kind.kind}"}, speech(kind.label)) for kind in editor.visit.engine.palette]
+    attributes = {"id": field, "value": target, "onChange": changed, "disabled": not editor.editable}
+    return html.div(
+        {"className": "pfb-field", "key": f"{id}/{outlet}/{target}/{len(names)}"},
+        html.label({"htmlFor": field}, speech("After “{outlet}”", outlet=label)),
+        html.select(
+            attributes,
+            html.option({"key": "", "value": ""}, nothing),
+            optgroup({"key": "new", "label": speech("New step, set in between")}, fresh),
+            optgroup({"key": "old", "label": speech("Step of this journey")}, existing),
+        ),
+    )
+
+
+def journey_panel(editor: Editor) -> Element:
+    """The journey's own form: who enters, who leaves early, the goal, the settings."""
+    speech, form = editor.speech, _form(editor, ENTRY)
+    issues = [issue for issue in editor.issues if issue.node_id is None and not issue.field]
+    wrong = [html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, parts.icon("alert"), one.say(speech.translate)) for n, one in enumerate(issues)]
+    return html.div(
+        {"key": "journey"},
+        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
+        html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
+        wrong,
+        html.div({"className": "pfb-form"}, follow(editor, ENTRY, "next", speech("Start"), False)),
+        [_part(form, name, title, schema, name in ("entry",)) for name, title, schema in JOURNEY_FORM],
+    )
+
+
+def _part(form: forms.Form, name: str, title: str, schema: Any, opened: bool) -> Element:
+    """One chapter of the journey's form, to fold."""
+    speech = form.speech
+    has = form.raw.get(name)
+    wrong = any(path == name or path.startswith(f"{name}.") for path in form.issues)
+    said = html.span({"className": "pfb-wrong"}, " ", parts.icon("alert"), speech("not complete")) if wrong else None
+    if name == "goal" and not isinstance(has, dict):
+        set_goal: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": "Order Completed"}, True)  # noqa: E731
+        body = forms.small(speech("Set a goal"), set_goal) if form.editable else html.p(speech("No goal"))
+    elif name == "goal":
+        drop = forms.small(speech("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
+        body = html._(forms.part(form, schema, (name,)), drop)
+    else:
+        body = forms.part(form, schema, (name,) if name != "about" else ())
+    return html.details({"key": name, "className": "pfb-part", "open": opened or wrong}, html.summary(speech(title), said), body)
+
+
+# Problems and outline
+
+
+@component
+def problems(editor: Editor) -> Element:
+    use_topics(editor, "panel", "feed")
+    speech = editor.speech
+    errors = sum(issue.severity == "error" for issue in editor.issues)
+    title = speech("No problems") if not editor.issues else speech("{errors} problems, {warnings} hints", errors=errors, warnings=len(editor.issues) - errors)
+    ordered = sorted(editor.issues, key=lambda issue: issue.severity != "error")[:MOST_SHOWN]
+    lines = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(ordered)]
+    return html.details(
+        {"className": "pfb-problems", "open": bool(errors)},
+        html.summary(parts.icon("alert" if errors else "check"), " ", title),
+        html.ul(lines) if lines else None,
+    )
+
+
+def problem(editor: Editor, issue: Issue) -> Element:
+    """One problem; pressing it leads to where it is."""
+    place = issue.node_id or ENTRY
+    name = editor.names.get(place, editor.speech("Journey"))
+    jump: Callable[[Any], None] = lambda _event: editor.select([place], show=True)  # noqa: E731
+    attributes = {"type": "button", "className": f"pfb-problem {issue.severity}", "onClick": jump}
+    return html.button(attributes, parts.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.speech.translate)))
+
+
+@component
+def outline(editor: Editor) -> Element:
+    """The journey as a list: every step once, in the order of its ways, with what follows each outlet."""
+    use_topics(editor, "outline")
+    speech = editor.speech
+    order = cards.in_order(editor.draft, editor.views)
+    undo = html.div(
+        {"className": "pfb-row"},
+        forms.small(speech("Undo"), lambda _event: editor.command("undo")),
+        forms.small(speech("Redo"), lambda _event: editor.command("redo")),
+    )
+    lines = [_line(editor, id, place) for place, id in enumerate([ENTRY, *order])]
+    return html.div({"className": "pfb-outline"}, undo if editor.editable else None, html.ol({"aria-label": speech("Steps")}, lines))
+
+
+def _line(editor: Editor, id: str, place: int) -> Element:
+    speech, view = editor.speech, editor.views[id]
+    badge = editor.problems().get(id)
+    here = id in editor.selection
+    name = {"type": "button", "className": "pfb-name", "onClick": lambda _event: editor.select([id], show=True), "aria-pressed": str(here).lower()}
+    return html.li(
+        {"key": id, "className": "pfb-line here" if here else "pfb-line"},
+        html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])),
+        html.div(
+            html.button(name, f"{place}. " if place else "", view["name"] or view["label"]),
+            html.p({"className": "quiet"}, view["label"] if view["name"] else None, " · " if view["name"] and view["summary"] else None, view["summary"]),
+            html.p({"className": f"pfb-wrong {badge['severity']}"}, parts.icon("alert"), badge["text"]) if badge else None,
+        ),
+        forms.small(speech("Delete"), lambda _event: editor.remove(id), speech("Delete step {number}", number=place), "danger")
+        if editor.editable and id != ENTRY
+        else html.span(),
+        html.div({"className": "pfb-ways"}, [follow(editor, id, *outlet) for outlet in view["outlets"]]),
+    )
+
+
+PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", fetch, view)

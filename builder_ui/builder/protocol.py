@@ -1,0 +1,139 @@
+"""What the browser may say. Everything else is refused before anybody looks at it.
+
+Messages are JSON texts; long ones come in pieces, because the host takes no large frames.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from journeys.document import MAX_DOCUMENT_BYTES, MAX_EDGES, MAX_NODES, Key, NodeId
+
+ENTRY = "$entry"
+"""The card that stands for the journey itself; its edge leads to the first step."""
+
+Place = Annotated[str, Field(pattern=r"^(\$entry|[A-Za-z0-9_-]{1,64})$")]
+Outlet = Annotated[str, Field(min_length=1, max_length=64)]
+Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Step(Message):
+    """A step, or only where it stands."""
+
+    raw: dict[str, Any] | None = None
+    x: Coordinate | None = None
+    y: Coordinate | None = None
+
+
+class Changes(Message):
+    """`edges` are drawn (an outlet has one), `cut` are taken out. `n` numbers the changes of one page."""
+
+    n: int = Field(ge=0, le=2**31)
+    laid: bool = False
+    nodes: dict[Place, Step] = Field({}, max_length=MAX_NODES + 1)
+    gone: list[NodeId] = Field([], max_length=MAX_NODES)
+    edges: list[tuple[Place, Outlet, NodeId]] = Field([], max_length=MAX_EDGES)
+    cut: list[tuple[Place, Outlet]] = Field([], max_length=MAX_EDGES)
+
+
+class Ops(Changes):
+    """What a person changed on the canvas."""
+
+    type: Literal["ops"]
+
+
+class Resync(Changes):
+    """The whole graph of a page whose server was gone. `rev`: the revision it last knew to be stored; `dirty`: there is more."""
+
+    type: Literal["resync"]
+    rev: int = Field(ge=0)
+    dirty: bool
+
+
+class Select(Message):
+    type: Literal["select"]
+    ids: list[Place] = Field(max_length=MAX_NODES + 1)
+
+
+class Seen(Message):
+    """The last news from the server that the page has carried out."""
+
+    type: Literal["seen"]
+    seq: int = Field(ge=0)
+
+
+class Save(Message):
+    type: Literal["save"]
+
+
+class Piece(Message):
+    type: Literal["piece"]
+    id: int
+    at: int = Field(ge=0, lt=200)
+    of: int = Field(ge=1, le=200)
+    text: str = Field(max_length=60_000)
+
+
+Spoken = Ops | Resync | Select | Seen | Save
+_messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Ops | Resync | Select | Seen | Save | Piece, Field(discriminator="type")])
+
+
+class Ear:
+    """Puts pieces together. One message at a time, as the socket keeps their order."""
+
+    def __init__(self) -> None:
+        self._id = -1
+        self._pieces: list[str] = []
+
+    def hear(self, text: object) -> Spoken | None:
+        """The message, None while pieces are missing.
+
+        Raises: ValueError for anything that is none.
+        """
+        message = _parse(text)
+        if not isinstance(message, Piece):
+            return message
+        if message.at == 0:
+            self._id, self._pieces = message.id, []
+        if message.id != self._id or message.at != len(self._pieces):
+            raise ValueError("a piece is missing")
+        self._pieces.append(message.text)
+        if sum(len(piece) for piece in self._pieces) > MAX_DOCUMENT_BYTES:
+            raise ValueError("too long")
+        if len(self._pieces) < message.of:
+            return None
+        whole = _parse("".join(self._pieces))
+        self._id, self._pieces = -1, []
+        if isinstance(whole, Piece):
+            raise ValueError("a piece in pieces")
+        return whole
+
+
+def _parse(text: object) -> Spoken | Piece:
+    if not isinstance(text, str):
+        raise ValueError("expected text")
+    try:
+        return _messages.validate_python(json.loads(text))
+    except (ValidationError, RecursionError) as error:
+        raise ValueError("not a message of ours") from error
+
+
+def is_key(text: object) -> bool:
+    """Whether `text` can be the key of a journey."""
+    try:
+        _key.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+_key: TypeAdapter[str] = TypeAdapter(Key)
+Raw = Mapping[str, Any]

@@ -1,0 +1,547 @@
+"""`Editor`: one open builder. Keeps the document in memory, checks it, saves it, and tells the parts of the page what changed.
+
+Everything in memory happens in the event loop, in order; the database is asked in threads, one save at a time. The page's own copy is
+believed about nothing: shapes, limits, the role and the revision are checked here again, the role at every save anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from builder_ui.builder import cards, knowledge, numbers
+from builder_ui.builder.draft import Draft, at, replaced
+from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.protocol import ENTRY, Changes, Ear, Ops, Resync, Save, Seen, Select
+from builder_ui.permits import EDITORS, may
+from builder_ui.screen import NotAllowed
+from builder_ui.visit import Visit
+from engine import publish
+from journeys.diff import diff
+from journeys.errors import Conflict, Issue, NotFound, PfadwerkError
+from journeys.reading import read
+from models import Journey, Member, Run, new_id
+
+log = logging.getLogger("pfadwerk.pages")
+
+SAVE_AFTER_SECONDS = 0.7
+COUNT_EVERY_SECONDS = 3.0
+MOST_BADGES = 300
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the database holds of the journey when the builder opens."""
+
+    id: str
+    key: str
+    name: str
+    state: str
+    live_version: int | None
+    revision: int
+    document: dict[str, Any]
+    issues: list[Issue]
+    knowledge: Knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What publishing would do: sentences on what changes, problems by weight, and how many contacts are inside now."""
+
+    first: bool
+    changes: list[str]
+    errors: list[Issue]
+    warnings: list[Issue]
+    inside: int
+
+
+class Editor:
+    """`topics` are names of what changed: head, feed, panel, outline. `status`: saved, unsaved, conflict, denied or failed."""
+
+    def __init__(self, visit: Visit, stored: Stored) -> None:
+        self.visit = visit
+        self.id = new_id()
+        self.journey = stored
+        self.knowledge = stored.knowledge
+        self.revision = stored.revision
+        self.state, self.live_version = stored.state, stored.live_version
+        self.draft = Draft(stored.document)
+        self.issues = stored.issues
+        self.views: dict[str, cards.View] = {}
+        self.selection: tuple[str, ...] = ()
+        self.status, self.by = "saved", ""
+        self.review: Review | None = None
+        self.notice: tuple[str, bool] | None = None
+        self.outlined = False
+        self.counts: dict[str, Any] | None = None
+        self.generation = 0
+        """Grows whenever values changed behind the forms, so that fields are drawn anew."""
+        self._patches: list[dict[str, Any]] = []
+        self._sequence = 0
+        self._op = self._saved_op = 0
+        self._ear = Ear()
+        self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._saving = asyncio.Lock()
+        self._changed = 0
+        self._stored_change = 0
+        self._look()
+
+    # What the page shows
+
+    @property
+    def editable(self) -> bool:
+        return self.visit.may(EDITORS) and self.status != "denied"
+
+    @property
+    def speech(self) -> Any:
+        return self.visit.speech
+
+    @property
+    def names(self) -> dict[str, str]:
+        return cards.names_of(self.speech, self.visit.engine.palette, self.draft.nodes)
+
+    def raw(self, id: str) -> dict[str, Any] | None:
+        return self.draft.parts if id == ENTRY else self.draft.nodes.get(id)
+
+    def problems(self) -> dict[str, dict[str, Any]]:
+        """Node id -> what its badge says."""
+        found: dict[str, dict[str, Any]] = {}
+        for issue in self.issues:
+            place = issue.node_id or ENTRY
+            if len(found) >= MOST_BADGES and place not in found:
+                continue
+            badge = found.setdefault(place, {"count": 0, "severity": "warning", "text": issue.say(self.speech.translate)[:200]})
+            badge["count"] += 1
+            if issue.severity == "error":
+                badge["severity"] = "error"
+        return found
+
+    def feed(self) -> dict[str, Any]:
+        """The small news for the canvas; what it has carried out is left out."""
+        saved = {"rev": self.revision, "op": self._saved_op}
+        return {"session": self.id, "saved": saved, "patches": self._patches, "problems": self.problems(), "counts": self.counts}
+
+    def graph(self) -> dict[str, Any]:
+        """Everything, for a canvas that begins."""
+        nodes = {ENTRY: {"raw": self.draft.parts, "view": self.views[ENTRY]}}
+        nodes |= {id: {"raw": raw, "view": self.views[id]} for id, raw in self.draft.nodes.items()}
+        for id, node in nodes.items():
+            if id in self.draft.places:
+                node["x"], node["y"] = self.draft.places[id]  # type: ignore[assignment]
+        edges = [[source, outlet, to] for (source, outlet), to in self.draft.edges.items()]
+        placed = len(self.draft.places) > 0
+        return {"nodes": nodes, "edges": edges, "laid": bool(self.draft.ui.get("laid_out")) or not placed}
+
+    def _look(self, ids: Sequence[str] | None = None) -> dict[str, cards.View]:
+        """Draws cards anew, all or those of `ids`; answers those that look different now."""
+        palette, names = self.visit.engine.palette, self.names
+        before, fresh = self.views, {}
+        for id in self.draft.nodes if ids is None else [id for id in ids if id in self.draft.nodes]:
+            fresh[id] = cards.view_of(self.speech, palette, id, self.draft.nodes[id], names, before.get(id))
+        if ids is None or ENTRY in ids:
+            fresh[ENTRY] = cards.entry_view(self.speech, self.draft)
+        changed = {id: view for id, view in fresh.items() if before.get(id) != view}
+        kept = {id: view for id, view in before.items() if id in self.draft.nodes or id == ENTRY}
+        self.views = {**kept, **fresh}
+        return changed
+
+    # Listening
+
+    def listen(self, topics: Sequence[str], heard: Callable[[], None]) -> Callable[[], None]:
+        """Calls `heard` when one of the topics changes; answers how to stop that."""
+        entry = (frozenset(topics), heard)
+        self._listeners.append(entry)
+        return lambda: self._listeners.remove(entry)
+
+    def tell(self, *topics: str) -> None:
+        for wanted, heard in list(self._listeners):
+            if wanted & set(topics):
+                heard()
+
+    def send(self, **patch: Any) -> None:
+        """News for the canvas, in order; kept until it says that it has seen them."""
+        self._sequence += 1
+        self._patches = [*self._patches, {"seq": self._sequence, **patch}]
+        self.tell("feed")
+
+    # What the canvas says
+
+    def hear(self, text: object) -> None:
+        """One message of the canvas. What cannot be taken brings the canvas back to what the server holds."""
+        try:
+            message = self._ear.hear(text)
+            if isinstance(message, Ops | Resync) and not self.editable:
+                raise ValueError("not allowed")
+            if message is not None:
+                self._act(message)
+        except (ValueError, PfadwerkError) as error:
+            log.warning("a message of the canvas was refused (%s)", type(error).__name__)
+            self.reload_canvas()
+
+    def _act(self, message: Any) -> None:
+        match message:
+            case Seen(seq=seq):
+                self._patches = [patch for patch in self._patches if patch["seq"] > seq]
+            case Select(ids=ids):
+                self.select([id for id in ids if id == ENTRY or id in self.draft.nodes])
+            case Save():
+                self.save_soon(0)
+            case Resync():
+                self._resync(message)
+            case Ops():
+                self._apply(message)
+
+    def _apply(self, changes: Changes) -> None:
+        touched = self.draft.change(changes)
+        self._op = changes.n
+        looks = self._look(None if touched or changes.gone else [])
+        # The canvas drew new and restored steps from what it had; it hears how they really look.
+        shown = {id: {"view": self.views[id]} for id in {*looks, *touched} if id in self.views}
+        if shown:
+            self.send(nodes=shown)
+        if touched:
+            self.generation += 1
+        self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
+        self._after_change()
+
+    def _resync(self, message: Resync) -> None:
+        """A page from before this process. Its work is taken if nobody saved since; else a person decides."""
+        mine = Draft(self.draft.document())
+        mine.nodes, mine.edges, mine.places = {}, {}, {}
+        mine.change(message)
+        same = _alike(mine.document(), self.draft.document())
+        self._op = message.n
+        if same or not message.dirty:
+            self._saved_op = message.n
+            if not same:
+                self.reload_canvas()
+            return self.tell("feed", "head")
+        behind = message.rev != self.revision
+        self.draft = mine
+        self._look()
+        self.generation += 1
+        if behind:
+            self.revision = message.rev
+            self.status, self.by = "conflict", ""
+        self._after_change()
+        return None
+
+    def reload_canvas(self) -> None:
+        self.send(graph=self.graph())
+
+    # What panel and outline do
+
+    def select(self, ids: Sequence[str], show: bool = False) -> None:
+        """`show` brings the first of them into view on the canvas."""
+        if show:
+            self.send(select=list(ids))
+        if tuple(ids) != self.selection:
+            self.selection = tuple(ids)
+            self.tell("panel", "outline")
+
+    def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
+        """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
+        before = self.raw(id)
+        if not self.editable or before is None or at(before, path) == value:
+            return
+        raw = replaced(before, path, value)
+        outlets = [name for name, *_ in self.views[id]["outlets"]]
+        if id == ENTRY:
+            self.draft.set_parts(raw)
+        else:
+            self.draft.nodes[id] = raw
+        looks = self._look(None if path == ("name",) else [id])
+        drawn, cut = self._rename_outlets(id, outlets)
+        news = {other: {"view": self.views[other]} for other in looks}
+        self.send(nodes={**news, id: {"raw": raw, "view": self.views[id]}}, edges=drawn, cut=cut)
+        if redraw:
+            self.generation += 1
+        self._after_change()
+
+    def _rename_outlets(self, id: str, before: list[str]) -> tuple[list[list[str]], list[list[str]]]:
+        """A way out with a new name keeps its edge; one that is gone loses it. Answers (edges drawn, edges cut)."""
+        after = [name for name, *_ in self.views[id]["outlets"]]
+        drawn: list[list[str]] = []
+        cut: list[list[str]] = []
+        for place, old in enumerate(before):
+            if old in after or (id, old) not in self.draft.edges:
+                continue
+            target = self.draft.edges.pop((id, old))
+            cut.append([id, old])
+            if len(before) == len(after) and after[place] not in before:
+                self.draft.edges[id, after[place]] = target
+                drawn.append([id, after[place], target])
+        return drawn, cut
+
+    def connect(self, source: str, outlet: str, to: str) -> None:
+        """Draws an edge from an outlet, or takes it out (`to` empty)."""
+        if not self.editable:
+            return
+        if to in self.draft.nodes:
+            self.draft.edges[source, outlet] = to
+            self.send(edges=[[source, outlet, to]])
+        elif (source, outlet) in self.draft.edges:
+            del self.draft.edges[source, outlet]
+            self.send(cut=[[source, outlet]])
+        self._after_change()
+
+    def add(self, kind: str, source: str, outlet: str) -> None:
+        """A new step of `kind` behind an outlet, before whatever followed."""
+        palette = self.visit.engine.palette
+        if not self.editable or kind not in palette:
+            return
+        id = _fresh_id(kind, self.draft.nodes)
+        raw = cards.beginning(palette[kind], self.knowledge)
+        self.draft.nodes[id] = raw
+        self._look([id])
+        edges = [[source, outlet, id]]
+        follower = self.draft.edges.get((source, outlet))
+        first = next((name for name, *_ in self.views[id]["outlets"]), None)
+        if follower and first:
+            edges.append([id, first, follower])
+        self.draft.edges |= {(one, out): to for one, out, to in edges}
+        self.selection = (id,)
+        self.send(nodes={id: {"raw": raw, "view": self.views[id]}}, edges=edges, select=[id])
+        self._after_change()
+
+    def remove(self, id: str) -> None:
+        """Takes a step out; what led to it leads to what followed its first outlet."""
+        if not self.editable or id not in self.draft.nodes:
+            return
+        first = next((name for name, *_ in self.views[id]["outlets"]), "")
+        follower = self.draft.edges.get((id, first))
+        into = [(source, outlet) for (source, outlet), to in self.draft.edges.items() if to == id and source != id]
+        del self.draft.nodes[id]
+        self.draft.edges = {place: to for place, to in self.draft.edges.items() if place[0] != id and to != id}
+        drawn = [[source, outlet, follower] for source, outlet in into if follower and follower not in (id, source)]
+        self.draft.edges |= {(source, outlet): to for source, outlet, to in drawn}
+        self._look()
+        self.selection = ()
+        self.send(gone=[id], edges=drawn, select=[])
+        self._after_change()
+
+    def command(self, name: str) -> None:
+        """Has the canvas undo, redo or tidy up."""
+        self.send(run=name)
+
+    def _after_change(self) -> None:
+        self._changed += 1
+        self.notice, self.review = None, None
+        if self.status in ("saved", "failed"):
+            self.status = "unsaved"
+        self.tell("head", "panel", "outline")
+        self.save_soon()
+
+    # Saving
+
+    def save_soon(self, after: float = SAVE_AFTER_SECONDS) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.save)
+
+    def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Runs a coroutine function beside the page; what it raises is logged."""
+        task = asyncio.ensure_future(work(*arguments))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the builder failed (%s)", type(error).__name__, exc_info=error)
+
+    async def save(self) -> None:
+        """Stores the draft if it changed, and checks it."""
+        async with self._saving:
+            change, op = self._changed, self._op
+            if change == self._stored_change or self.status in ("conflict", "denied"):
+                return
+            try:
+                revision, issues = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
+            except Conflict as error:
+                self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
+            except NotAllowed:
+                self.status = "denied"
+            except Exception as error:  # noqa: BLE001 - nothing is lost: it stays unsaved, is said, and is tried again
+                log.exception("a draft could not be saved (%s)", type(error).__name__)
+                self.status = "failed"
+                self.save_soon(5.0)
+            else:
+                self.revision, self._saved_op, self._stored_change = revision, op, change
+                self.issues = [*self.draft.issues(), *issues]
+                self.status = "saved" if self._changed == change else "unsaved"
+        self.tell("head", "feed", "panel", "outline")
+
+    def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue]]:
+        """One transaction; the checks come after it, outside the lock."""
+        visit = self.visit
+        self._allowed()
+        with visit.engine.db.write() as session:
+            journey = publish.save_draft(session, self.journey.id, document, revision, visit.by, visit.house.now())
+            saved = journey.revision
+        with visit.engine.db.read() as session:
+            return saved, publish.check_draft(visit.engine, session, document)
+
+    def _allowed(self) -> None:
+        member = self.visit.house.login.member(self.visit.token)
+        if member is None or not may(member, EDITORS):
+            raise NotAllowed("Your role does not allow this.")
+
+    def _name_of(self, actor: str) -> str:
+        with self.visit.engine.db.read() as session:
+            member = session.get(Member, actor.partition(":")[2])
+            return member.name if member else actor
+
+    async def keep_mine(self) -> None:
+        """After a conflict: what is on this page replaces what somebody else saved."""
+        stored = await asyncio.to_thread(fetch, self.visit)
+        self.revision, self.status = stored.revision, "unsaved"
+        self._changed += 1
+        await self.save()
+
+    async def take_theirs(self) -> None:
+        """After a conflict: what somebody else saved replaces what is on this page."""
+        stored = await asyncio.to_thread(fetch, self.visit)
+        self.revision, self.issues = stored.revision, stored.issues
+        self.draft = Draft(stored.document)
+        self.selection, self.status = (), "saved"
+        self.generation += 1
+        self._stored_change, self._saved_op = self._changed, self._op
+        self._look()
+        self.reload_canvas()
+        self.tell("head", "panel", "outline")
+
+    def close(self) -> None:
+        """The page is gone; what it had not stored yet is stored now."""
+        if self._timer:
+            self._timer.cancel()
+        if self._changed != self._stored_change and self.status not in ("conflict", "denied"):
+            asyncio.get_running_loop().run_in_executor(None, self._last_words, self.draft.document(), self.revision)
+
+    def _last_words(self, document: dict[str, Any], revision: int) -> None:
+        try:
+            self._store(document, revision)
+        except PfadwerkError as error:
+            log.warning("a draft was not saved when its page closed (%s)", error.code)
+
+    # Publishing
+
+    async def look_over(self) -> None:
+        """Saves, then says what publishing would do."""
+        await self.save()
+        if self.status != "saved":
+            return self.tell("head")
+        self.review = await asyncio.to_thread(self._review)
+        return self.tell("head")
+
+    def _review(self) -> Review:
+        visit, translate = self.visit, self.speech.translate
+        with visit.engine.db.read() as session:
+            journey = publish.get_journey(session, self.journey.id)
+            issues = [*self.draft.issues(), *publish.check_draft(visit.engine, session, journey.draft)]
+            changes = []
+            if journey.live_version:
+                live = publish.get_version(session, journey.id, journey.live_version)
+                changes = [one.say(translate) for one in diff(read(live.document), read(journey.draft))]
+            open_runs = select(func.count()).select_from(Run).where(Run.journey_id == journey.id, col(Run.ended_at).is_(None))
+            inside = session.scalar(open_runs) or 0
+        errors = [issue for issue in issues if issue.severity == "error"]
+        return Review(journey.live_version is None, changes, errors, [one for one in issues if one.severity != "error"], inside)
+
+    def cancel_review(self) -> None:
+        self.review = None
+        self.tell("head")
+
+    async def publish(self, note: str) -> None:
+        """Makes the saved draft live, if it is still what was looked over."""
+        try:
+            number = await asyncio.to_thread(self._publish, note[:2_000])
+        except Conflict:
+            self.status = "conflict"
+        except PfadwerkError as error:
+            self.notice = (
+                self.speech(str(error)) if not isinstance(error, NotAllowed) else self.speech("Your role does not allow this."),
+                False,
+            )
+        else:
+            self.state, self.live_version = "paused" if self.state == "paused" else "live", number
+            self.notice = (self.speech("Version {number} is live.", number=number), True)
+        self.review = None
+        self.tell("head")
+
+    def _publish(self, note: str) -> int:
+        visit = self.visit
+        self._allowed()
+        if self.draft.issues():
+            raise Conflict("something on the page is not stored yet")
+        with visit.engine.db.write() as session:
+            journey = publish.get_journey(session, self.journey.id, locked=True)
+            if journey.revision != self.revision:
+                raise Conflict("somebody saved this journey meanwhile", by=journey.updated_by)
+            return publish.publish(visit.engine, session, journey.id, visit.by, note, visit.house.now()).number
+
+    # Numbers
+
+    def toggle_outline(self) -> None:
+        self.outlined = not self.outlined
+        self.tell("head", "outline")
+
+    def toggle_counts(self) -> None:
+        """Shows or hides at each step how many are there, came, and left by which way."""
+        if self.counts is None:
+            self.counts = {}
+            self.spawn(self._count)
+        else:
+            self.counts = None
+        self.tell("head", "feed")
+
+    async def _count(self) -> None:
+        while self.counts is not None and self._listeners:
+            found = await asyncio.to_thread(self._counted)
+            if self.counts is not None and found != self.counts:
+                self.counts = found
+                self.tell("feed")
+            await asyncio.sleep(COUNT_EVERY_SECONDS)
+
+    def _counted(self) -> dict[str, Any]:
+        with self.visit.engine.db.read() as session:
+            return numbers.by_node(session, self.journey.id)
+
+
+def fetch(visit: Visit) -> Stored:
+    """Everything the builder begins with.
+
+    Raises: NotFound.
+    """
+    with visit.engine.db.read() as session:
+        journey: Journey = publish.get_journey(session, visit.arguments["key"])
+        if journey.archived_at is not None:
+            raise NotFound("this journey is archived")
+        issues = publish.check_draft(visit.engine, session, journey.draft)
+        known = knowledge.load(session)
+        parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
+        return Stored(*parts, issues, known)
+
+
+def _fresh_id(kind: str, taken: Mapping[str, Any]) -> str:
+    base = kind.removeprefix("custom.")[:50]
+    return base if base not in taken else next(name for n in range(2, 10_000) if (name := f"{base}_{n}") not in taken)
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Equal but for positions and the order of edges."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(document: Mapping[str, Any]) -> Any:
+    edges = sorted((edge["from"], edge["outlet"], edge["to"]) for edge in document["edges"])
+    return {**{name: value for name, value in document.items() if name != "ui"}, "edges": edges}

@@ -1,0 +1,138 @@
+"""Every sentence of the pages has a German text, and steps, spans and codes read like language."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from builder_ui import words
+from builder_ui.host import MENU
+from builder_ui.pages import PAGES, contact, run
+from builder_ui.speech import Speech, language_for, speech_of
+from journeys.nodes import BUILT_IN
+from locales import translator
+from models import Member
+
+ROOT = Path(__file__).parents[2] / "builder_ui"
+SAME = {
+    "Journey",
+    "Journeys",
+    "Version {number}",
+    "SMS",
+    "WhatsApp",
+    "Webhook",
+    "Name",
+    "in",
+    "Team",
+    "Status",
+    "Text",
+    "Salt",
+    "Slack channel",
+}
+"""Words that are the same in both languages."""
+
+
+def literals() -> Iterator[str]:
+    """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
+    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                said = {"speech": node.args[:1], "act": node.args[2:3]}.get(name, [])
+                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+def tables() -> Iterator[str]:
+    for states in (words.JOURNEY_STATES, words.RUN_STATES, words.MESSAGE_STATES, words.TASK_STATES):
+        yield from (text for text, _, _ in states.values())
+    for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.TASK_CHANGES, words.OUTLETS):
+        yield from table.values()
+    for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
+        yield from table.values()
+    yield from words.WEEKDAYS
+    yield from (text for _, _, text, _ in MENU)
+    yield from (page.title for page in PAGES)
+    yield from (kind.label for kind in BUILT_IN)
+
+
+def shells() -> Iterator[str]:
+    for path in (ROOT / "shells").glob("*.html"):
+        yield from (text for _, text in re.findall(r"""\bt\((["'])(.+?)\1\)""", path.read_text()))
+
+
+@pytest.mark.parametrize("source", [literals, tables, shells])
+def test_every_sentence_has_a_german_text_with_the_same_gaps(source: object) -> None:
+    german = translator("de")
+    texts = set(source())  # type: ignore[operator]
+    assert len(texts) > 8
+    assert sorted(text for text in texts if german(text) == text and text not in SAME) == []
+    gaps = {text: (set(re.findall(r"{\w+}", text)), set(re.findall(r"{\w+}", german(text)))) for text in texts}
+    assert {text: pair for text, pair in gaps.items() if pair[0] != pair[1]} == {}
+
+
+def speech(locale: str = "en", zone: str = "Europe/Zurich", accept: str = "") -> Speech:
+    return speech_of(Member(name="x", email="x", locale=locale, timezone=zone, created_at=datetime.now(UTC)), accept, "en")
+
+
+@pytest.mark.parametrize(
+    ("span", "english", "german"),
+    [
+        (timedelta(days=3), "3 days", "3 Tage"),
+        (timedelta(days=14), "2 weeks", "2 Wochen"),
+        (timedelta(days=10), "10 days", "10 Tage"),
+        (timedelta(hours=25), "1 day 1 hour", "1 Tag 1 Stunde"),
+        (timedelta(minutes=90), "1 hour 30 minutes", "1 Stunde 30 Minuten"),
+        (timedelta(hours=-3), "3 hours", "3 Stunden"),
+        (timedelta(0), "0 seconds", "0 Sekunden"),
+    ],
+)
+def test_spans_read_like_language(span: timedelta, english: str, german: str) -> None:
+    assert (speech().span(span), speech("de").span(span)) == (english, german)
+
+
+def test_moments_are_in_the_persons_zone_and_way_of_writing() -> None:
+    at = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
+    assert speech("de", "Europe/Zurich").moment(at) == "02.07.2026, 00:30"
+    assert speech("en", "America/New_York").moment(at) == "1 Jul 2026, 18:30"
+    assert speech("en-US", "America/New_York").moment(at).startswith("Jul 1, 2026, 6:30")
+    assert speech("en", "Nowhere/Nothing").moment(at) == "1 Jul 2026, 22:30"
+
+
+def test_the_members_language_goes_before_the_browsers() -> None:
+    assert speech("en", accept="de").language == "en"
+    assert speech("", accept="fr, de-CH;q=0.8").language == "de"
+    assert speech("", accept="fr").language == "en"
+    assert language_for("", "de") == "de"
+
+
+def test_codes_nobody_has_words_for_are_shown() -> None:
+    assert words.coded(speech("de"), words.OUTLETS, "timed_out") == "Zeit abgelaufen"
+    assert words.coded(speech("de"), words.OUTLETS, "not_bought") == "not bought"
+
+
+@pytest.mark.parametrize(
+    ("actual", "said"),
+    [
+        (None, "nothing is known"),
+        (True, "yes"),
+        ({"count": 0, "newest_at": None}, "never"),
+        ({"count": 1, "newest_at": "2026-07-01T22:30:00+00:00"}, "once, 2 Jul 2026, 00:30"),
+        ({"count": 3, "newest_at": "2026-07-01T22:30:00+00:00"}, "3 times, last 2 Jul 2026, 00:30"),
+        ({"keys": ["a", "b"]}, "a, b"),
+        ([1, "x"], "1, x"),
+        (1234.5, "1,234.5"),
+        ("granted", "granted"),
+        ("anything {else}", "anything {else}"),
+    ],
+)
+def test_what_a_term_found_is_said(actual: object, said: str) -> None:
+    assert words.found(speech(), actual) == said
+
+
+def test_a_term_that_cannot_be_read_any_more_is_named_by_its_place() -> None:
+    assert words.term(speech(), {"path": "rules.0", "term": {"strange": 1}, "actual": 7, "result": True}, {}) == ("rules.0", "7")

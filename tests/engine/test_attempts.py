@@ -1,0 +1,162 @@
+"""Two attempts at one effect: the second begins because the first was too slow or died, and then both may be at it."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.gate import Hold, Refuse
+from activities.ledger import MARGIN
+from activities.performer import CannotPrepare
+from activities.providers.provider import Answer, RetryLater
+
+
+@pytest.fixture
+def run(world, reference):
+    world.publish(reference, exit_when=[{"rule": {"combinator": "and", "rules": [{"event": "Order Completed", "did": True}]}}])
+    return world.run(world.happens(world.contact(), "Signed Up"))
+
+
+def message(world, run):
+    [only] = world.messages(run)
+    return only
+
+
+def dies_during_the_call(world, run, *, arrived):
+    world.performer.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        world.perform(run)
+    if arrived:
+        world.performer.known.add(f"{run}:hello:1")
+        world.performer.received.append(f"{run}:hello:1")
+    world.later(minutes=1)
+
+
+def cannot_be_prepared(world):
+    def prepare(session, job):
+        raise CannotPrepare("no_template")
+
+    world.performer.prepare = prepare
+
+
+def test_a_slow_attempt_does_not_free_the_claim_of_the_next(world, run):
+    """The first call fails when its lease is long over and a second one is on its way: a third must not begin."""
+    seen = []
+
+    def first_then_second(job, draft, address, attempt):
+        if attempt == 1:
+            world.later(minutes=1)
+            with pytest.raises(KeyboardInterrupt):
+                world.perform(run, 1)
+            raise RetryLater("too_late", timedelta(seconds=1))
+        seen.append(attempt)
+        raise KeyboardInterrupt
+
+    world.performer.send = first_then_second
+    with pytest.raises(ApplicationError):
+        world.perform(run)
+    assert seen == [2]
+    assert (message(world, run).status, message(world, run).attempts) == ("claimed", 2)
+
+
+def test_a_process_that_stood_still_after_its_claim_does_not_call(world, run, monkeypatch):
+    """Its lease may be over and somebody else at it."""
+    now, real = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
+    commit = world.db.engine.dialect.do_commit
+
+    def freeze(connection):
+        commit(connection)
+        now[0] += MARGIN.total_seconds() + 1
+
+    world.db.engine.dialect.do_commit = freeze
+    with pytest.raises(ApplicationError) as raised:
+        world.perform(run)
+    world.db.engine.dialect.do_commit = commit
+    assert raised.value.type == "retry_later"
+    assert world.performer.received == []
+    assert (message(world, run).status, message(world, run).reason) == ("planned", "stalled")
+    world.perform(run)
+    assert world.performer.received == [f"{run}:hello:1"]
+
+
+def test_waiting_for_the_database_does_not_eat_up_the_lease(world, run, monkeypatch):
+    now, real = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
+    prepare = world.performer.prepare
+
+    def slowly(session, job):
+        now[0] += 30
+        return prepare(session, job)
+
+    world.performer.prepare = slowly
+    world.performer.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        world.perform(run)
+    left = message(world, run).lease_until - world.now
+    assert left >= timedelta(seconds=30 + world.performer.timeout_seconds) + MARGIN
+
+
+def test_what_was_sent_and_cannot_be_prepared_again_is_not_called_skipped(world, run):
+    world.performer.doubt = "lookup"
+    dies_during_the_call(world, run, arrived=True)
+    cannot_be_prepared(world)
+    world.perform(run)
+    assert message(world, run).status == "sent"
+
+
+@pytest.mark.parametrize(("doubt", "status"), [("lookup", "skipped"), ("blind", "uncertain"), ("idempotent", "uncertain")])
+def test_what_cannot_be_prepared_again_ends_as_what_is_known_of_it(world, run, doubt, status):
+    world.performer.doubt = doubt
+    dies_during_the_call(world, run, arrived=False)
+    cannot_be_prepared(world)
+    world.perform(run)
+    assert message(world, run).status == status
+    assert world.performer.received == []
+
+
+def test_a_doubtful_call_that_may_not_be_repeated_stays_uncertain(world, run):
+    dies_during_the_call(world, run, arrived=True)
+    world.performer.verdicts = [Refuse("no_consent")]
+    world.perform(run)
+    assert (message(world, run).status, message(world, run).reason) == ("uncertain", "no_consent")
+
+
+def test_a_doubtful_call_that_must_wait_stays_in_doubt_and_is_repeated_then(world, run):
+    dies_during_the_call(world, run, arrived=True)
+    until = world.now + timedelta(hours=9)
+    world.performer.verdicts = [Hold(until, "quiet_hours")]
+    with pytest.raises(ApplicationError) as raised:
+        world.perform(run)
+    assert (raised.value.type, message(world, run).status) == ("held", "claimed")
+    world.now = until
+    world.perform(run)
+    assert (message(world, run).status, message(world, run).attempts) == ("sent", 2)
+
+
+def test_a_late_answer_corrects_an_uncertain_message(world, run):
+    world.performer.doubt = "blind"
+
+    def answers_late(job, draft, address, attempt):
+        world.later(minutes=1)
+        assert world.perform(run, 1).instruction["op"] == "wait"
+        assert message(world, run).status == "uncertain"
+        return Answer(provider_id="p1")
+
+    world.performer.send = answers_late
+    world.perform(run)
+    assert (message(world, run).status, message(world, run).provider_id) == ("sent", "p1")
+    assert world.row(run).step == 2, "the run had gone on"
+
+
+def test_an_exit_rule_sees_an_order_that_came_after_the_attempt_began(world, run):
+    """The attempt began a second before the order was stored; what it reads of the inbox must count."""
+    began = world.now
+    world.later(seconds=1)
+    world.happens(world.row(run).contact_id, "Order Completed")
+    world.now = began
+    assert world.perform(run).instruction["reason"] == "exit"
+    assert world.performer.received == []
