@@ -218,7 +218,8 @@ def _through_gate(
         case Pass(address=address):
             stored = performer.record(session, job, draft, address)
             lease_until, begin_by = _lease(engine, performer, job, began)
-            ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1)
+            new = isinstance(stands, ledger.Fresh) and stands.is_new
+            ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
             return _Claimed(address, stands.attempts + 1, begin_by)
 
 

@@ -28,6 +28,8 @@ class Fresh:
 
     planned_at: datetime
     attempts: int = 0
+    is_new: bool = False
+    """There is no row yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | D
     """Where the message stands."""
     row = session.execute(_look, {"of_message": message_id_of(once_key)}).first()
     if row is None:
-        return Fresh(now)
+        return Fresh(now, is_new=True)
     if row.status in ("planned", "held"):
         return Fresh(row.planned_at, row.attempts)
     if row.status == "claimed":
@@ -77,10 +79,13 @@ def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | D
     return Done(row.answer.get("outlet", "sent"), row.answer.get("data", {}))
 
 
-def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, **values: Any) -> str:
-    """Writes the row: `fixed` says what the message is (only used when it is new), `values` where it stands. Returns its id."""
+def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, *, is_new: bool = False, **values: Any) -> str:
+    """Writes the row: `fixed` says what the message is (only used when it is new), `values` where it stands. Returns its id.
+
+    `is_new` spares the attempt to change a row that `look` has not found.
+    """
     message_id = message_id_of(once_key)
-    if changed_rows(session, _update, {"of_message": message_id, **values}) == 0:
+    if is_new or changed_rows(session, _update, {"of_message": message_id, **values}) == 0:
         row = {"id": message_id, "once_key": once_key, "planned_at": now, "answer": {}, **_defaults(), **fixed, **values}
         session.execute(_insert, row)
     return message_id
@@ -94,13 +99,16 @@ def _defaults() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def claim(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, lease_until: datetime, attempts: int) -> str:
+def claim(
+    session: Session, once_key: str, fixed: dict[str, Any], now: datetime, lease_until: datetime, attempts: int, *, is_new: bool = False
+) -> str:
     """The row that must be committed before the provider is called. `attempts` is the number of this call: it names who holds the claim."""
     return put(
         session,
         once_key,
         fixed,
         now,
+        is_new=is_new,
         status="claimed",
         reason="",
         claimed_at=now,

@@ -145,7 +145,7 @@ class SqlFacts:
         asked = _statement(term)
         values = {"contact": self.contact_id, **asked.clock.values(as_of)}
         if self.run is not None:
-            values |= {"run": self.run.id, "started_at": self.run.started_at}
+            values |= {"run": self.run.id, "started_at": self.run.started_at, "trigger": self.run.trigger_event or 0}
         count, oldest_at, newest_at = self.session.execute(asked.statement, values).one()
         return Occurrences(count, oldest_at, newest_at)
 
@@ -188,7 +188,7 @@ def _statement(text: str) -> _Asked:
     events, clock = table(Event), _Later()
     found = [events.c.contact_id == _one, *event_conditions(term, events, clock)]
     if term.since_entry:
-        found.append(events.c.occurred_at >= bindparam("started_at", type_=INSTANT))
+        found += [events.c.occurred_at >= bindparam("started_at", type_=INSTANT), events.c.id != bindparam("trigger")]
     if term.own_run:
         where = place(events.c.properties, "run_id")
         found.append(and_(Kind(*where) == "text", Text(*where) == bindparam("run", type_=String())))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, delete, false, literal, or_
+from sqlalchemy import and_, delete, false, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -82,7 +82,7 @@ def deliver(session: Session, listener_id: str, doer_id: str, now: datetime) -> 
             and_(
                 col(Event.contact_id) == doer_id,
                 literal("event:") + col(Event.name) == col(Subscription.topic),
-                col(Event.occurred_at) >= col(Run.started_at),
+                col(Event.occurred_at) >= func.coalesce(col(Run.since), col(Run.started_at)),
             ),
         )
         .where(
@@ -118,7 +118,8 @@ def _reach_goals(session: Session, heard: list[tuple[str, Event]]) -> None:
 
 
 def _counts(goal: Goal, run: Run, event: Event) -> bool:
-    in_time = run.started_at <= event.occurred_at <= run.started_at + goal.window
+    since = run.since or run.started_at
+    in_time = since <= event.occurred_at <= since + goal.window
     return event.name == goal.event and in_time and (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
 
 

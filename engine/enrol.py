@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from crm.facts import SqlFacts
@@ -28,7 +28,20 @@ contacts = table(Contact)
 refusals = table(Refusal)
 subscriptions = table(Subscription)
 
-_person = select(contacts.c.id, contacts.c.erased_at, contacts.c.merged_into)
+_person = select(contacts.c.id, contacts.c.erased_at, contacts.c.merged_into).where(contacts.c.id == bindparam("contact"))
+_same = select(runs.c.id).where(
+    runs.c.journey_id == bindparam("journey"), runs.c.trigger_event_id == bindparam("event"), runs.c.contact_id == bindparam("contact")
+)
+_last = (
+    select(runs.c.id, runs.c.started_at, runs.c.ended_at)
+    .where(runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"))
+    .order_by(runs.c.started_at.desc())
+    .limit(1)
+)
+_last_of_key = _last.where(runs.c.run_key == bindparam("key"))
+_inside = _last.where(runs.c.ended_at.is_(None), runs.c.status != "held_out")
+_insert_run = insert(runs)
+_insert_refusal = insert(refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,7 @@ def refusal(
     """Why the contact may not enter now, or None. The cheapest questions come first."""
     if live.state == "stopped":
         return Refused("journey_not_live", {})
-    person = session.execute(_person.where(contacts.c.id == contact_id)).first()
+    person = session.execute(_person, {"contact": contact_id}).first()
     if person is None or person.erased_at or person.merged_into:
         return Refused("no_contact", {})
     entry = live.program.entry
@@ -107,26 +120,23 @@ def refusal(
 def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: Event | None) -> Refused | None:
     if event is None or event.id is None:
         return None
-    seen = select(runs.c.id).where(runs.c.journey_id == live.id, runs.c.trigger_event_id == event.id, runs.c.contact_id == contact_id)
-    return Refused("same_trigger", {}) if session.execute(seen).first() else None
+    seen = session.execute(_same, {"journey": live.id, "event": event.id, "contact": contact_id}).first()
+    return Refused("same_trigger", {}) if seen else None
 
 
 def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime, key: str | None) -> Refused | None:
     policy = live.program.entry.reentry
-    former = (
-        select(runs.c.id, runs.c.started_at, runs.c.ended_at)
-        .where(runs.c.journey_id == live.id, runs.c.contact_id == contact_id)
-        .order_by(runs.c.started_at.desc())
-    )
+    whose = {"journey": live.id, "contact": contact_id}
     if policy.policy == "per_key":
         if not key:
             return Refused("no_key", {"key": policy.key})
-        seen = session.execute(former.where(runs.c.run_key == key).limit(1)).first()
+        seen = session.execute(_last_of_key, {**whose, "key": key}).first()
         return Refused("key_seen", {"run": seen.id}) if seen else None
-    inside = session.execute(former.where(runs.c.ended_at.is_(None), runs.c.status != "held_out").limit(1)).first()
-    last = inside or session.execute(former.limit(1)).first()
+    last = session.execute(_last, whose).first()
     if last is None:
         return None
+    inside = session.execute(_inside, whose).first()
+    last = inside or last
     if policy.policy == "never":
         return Refused("already_entered", {"run": last.id, "at": last.started_at.isoformat()})
     if inside:
@@ -158,14 +168,15 @@ def _key(live: LiveJourney, properties: dict[str, Any]) -> str | None:
 def _record(session: Session, live: LiveJourney, contact_id: str, event: Event | None, refused: Refused, now: datetime) -> None:
     if refused.reason != "no_contact":
         session.execute(
-            insert(refusals).values(
-                journey_id=live.id,
-                contact_id=contact_id,
-                event_id=event.id if event is not None else None,
-                reason=refused.reason,
-                detail=refused.detail,
-                refused_at=now,
-            )
+            _insert_refusal,
+            {
+                "journey_id": live.id,
+                "contact_id": contact_id,
+                "event_id": event.id if event is not None else None,
+                "reason": refused.reason,
+                "detail": refused.detail,
+                "refused_at": now,
+            },
         )
 
 
@@ -183,27 +194,29 @@ def _begin(
 ) -> Entered:
     run_id = new_id()
     session.execute(
-        insert(runs).values(
-            id=run_id,
-            journey_id=live.id,
-            version_id=live.version_id,
-            version_number=live.version_number,
-            contact_id=contact_id,
-            run_key=key,
-            trigger_event_id=event.id if event is not None else None,
-            trigger=properties,
-            hops=hops,
-            status="held_out" if held_out else "active",
-            step=0,
-            node="",
-            state={},
-            instruction=WAIT_FOR_BELL,
-            reason="held_out" if held_out else "",
-            error="",
-            started_at=now,
-            updated_at=now,
-            ended_at=now if held_out else None,
-        )
+        _insert_run,
+        {
+            "id": run_id,
+            "journey_id": live.id,
+            "version_id": live.version_id,
+            "version_number": live.version_number,
+            "contact_id": contact_id,
+            "run_key": key,
+            "trigger_event_id": event.id if event is not None else None,
+            "trigger": properties,
+            "hops": hops,
+            "status": "held_out" if held_out else "active",
+            "step": 0,
+            "node": "",
+            "state": {},
+            "instruction": WAIT_FOR_BELL,
+            "reason": "held_out" if held_out else "",
+            "error": "",
+            "started_at": now,
+            "since": min(event.occurred_at, now) if event is not None else None,
+            "updated_at": now,
+            "ended_at": now if held_out else None,
+        },
     )
     _subscribe(session, live, run_id, contact_id, now, held_out)
     if held_out:

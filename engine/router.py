@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from crm.facts import SqlFacts
@@ -34,9 +34,11 @@ MAX_HOPS = 8
 _listening = select(subscriptions.c.run_id, subscriptions.c.contact_id, subscriptions.c.topic, subscriptions.c.why).where(
     subscriptions.c.contact_id.in_(bindparam("contacts", expanding=True))
 )
-_hears = select(subscriptions.c.run_id).where(
-    subscriptions.c.contact_id == bindparam("contact"), subscriptions.c.topic == bindparam("of_topic")
-).limit(1)
+_hears = (
+    select(subscriptions.c.run_id)
+    .where(subscriptions.c.contact_id == bindparam("contact"), subscriptions.c.topic == bindparam("of_topic"))
+    .limit(1)
+)
 _in_inbox = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run"), inbox.c.event_id == bindparam("event"))
 _put_into_inbox = insert(inbox)
 _reach_goal = (
@@ -67,6 +69,7 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
                 entered = enrol(engine, session, live, event.contact_id, now, event=event)
                 if isinstance(entered, Entered):
                     wakeups.add(entered.wakeups)
+                    listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
     return wakeups
 
 
@@ -137,11 +140,13 @@ def fires(session: Session, trigger: Trigger, event: Event, now: datetime) -> bo
 
 def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> None:
     """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
-    run = session.execute(select(runs.c.version_id, runs.c.started_at).where(runs.c.id == run_id)).one()
+    run = session.execute(
+        select(runs.c.version_id, func.coalesce(runs.c.since, runs.c.started_at).label("since")).where(runs.c.id == run_id)
+    ).one()
     goal = engine.program(session, run.version_id).goal
     if (
         goal is None
-        or not _within(goal, run.started_at, event)
+        or not _within(goal, run.since, event)
         or not (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
     ):
         return
@@ -150,8 +155,8 @@ def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> 
     session.execute(_reach_goal, values)
 
 
-def _within(goal: Goal, started_at: datetime, event: Event) -> bool:
-    return started_at <= event.occurred_at <= started_at + goal.window
+def _within(goal: Goal, since: datetime, event: Event) -> bool:
+    return since <= event.occurred_at <= since + goal.window
 
 
 def _number(value: Any) -> float | None:

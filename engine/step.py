@@ -190,7 +190,8 @@ def has_mail(session: Session, run_id: str) -> bool:
 def run_info(engine: Engine, session: Session, row: Row[Any]) -> RunInfo:
     """The run as nodes and facts see it."""
     program = engine.program(session, row.version_id)
-    return RunInfo(row.id, row.contact_id, program.journey.key, row.started_at, row.run_key, row.trigger)
+    since = row.since or row.started_at
+    return RunInfo(row.id, row.contact_id, program.journey.key, since, row.run_key, row.trigger, row.trigger_event_id)
 
 
 def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, as_of: datetime) -> Instruction:

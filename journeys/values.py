@@ -201,7 +201,7 @@ Outcome = Reached | Occurred | TimedOut | Performed
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """The run a node works for. `trigger` holds the properties of the event that started it."""
+    """The run a node works for. `trigger` holds the properties of the event that started it, `started_at` is when that happened."""
 
     id: str
     contact_id: str
@@ -209,6 +209,7 @@ class RunInfo:
     started_at: datetime
     key: str = ""
     trigger: Mapping[str, Any] = field(default_factory=dict)
+    trigger_event: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

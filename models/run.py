@@ -53,6 +53,9 @@ class Run(SQLModel, table=True):
     error: str = Field(default="", max_length=2_000)
     """What a stuck run's author needs to see; holds no personal data."""
     started_at: datetime
+    since: datetime | None = None
+    """When the event that started it happened: what happened from then on counts for exits and goals, though it may have been stored
+    before `started_at`. None: `started_at`."""
     ended_at: datetime | None = None
     goal_at: datetime | None = None
     goal_value: float | None = None

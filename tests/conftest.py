@@ -97,4 +97,3 @@ def postgres_db(postgres_url: str) -> Iterator[Database]:
 def db(request: pytest.FixtureRequest) -> Database:
     """A fresh database; the test runs on both kinds."""
     return request.getfixturevalue(f"{request.param}_db")
-

@@ -16,7 +16,14 @@ from journeys.errors import Misconfigured
 from models import Database
 
 ROOT = Path(__file__).parents[1]
-FORBIDDEN = ("activities.providers.smtp", "activities.providers.http_fake", "activities.webhook", "activities.webhooks", "activities.slack", "smtplib")
+FORBIDDEN = (
+    "activities.providers.smtp",
+    "activities.providers.http_fake",
+    "activities.webhook",
+    "activities.webhooks",
+    "activities.slack",
+    "smtplib",
+)
 PROGRAM = textwrap.dedent(
     """
     import json, socket, sys

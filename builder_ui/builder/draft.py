@@ -37,7 +37,7 @@ class Draft:
 
     def document(self) -> dict[str, Any]:
         """What can be stored."""
-        nodes = {id: raw for id, raw in self.nodes.items()}
+        nodes = dict(self.nodes)
         edges = [{"from": source, "outlet": outlet, "to": to} for (source, outlet), to in self.edges.items() if source != ENTRY]
         places = {id: {"x": x, "y": y} for id, (x, y) in self.places.items() if id in nodes or id == ENTRY}
         document = {"spec": 1, "key": self.key, **self.good, "nodes": nodes, "edges": edges, "ui": {**self.ui, "positions": places}}

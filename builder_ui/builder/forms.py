@@ -86,7 +86,8 @@ def part(form: Form, schema: Schema, path: Path) -> Element:
 def _fields(form: Form, schema: Schema, path: Path, hidden: Sequence[str] = ()) -> list[Element]:
     needed = schema.get("required", ())
     properties = schema.get("properties", {})
-    return [labelled(form, (*path, name), one, name in needed) for name, one in properties.items() if name not in (*hidden, "kind")]
+    shown = [name for name in properties if name not in (*hidden, "kind") and labels.matters(form.target, name, form.value(path) or {})]
+    return [labelled(form, (*path, name), properties[name], name in needed) for name in shown]
 
 
 def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
@@ -155,7 +156,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if hint == "text":
         return area(form, path, schema.get("maxLength"))
     if schema.get("format") == "duration":
-        return duration(form, path, _present(form, path, schema), signed=hint != "span" and path[-1] == "offset")
+        return duration(form, path, _present(form, path, schema), signed=path[-1] == "offset", label=title)
     if "enum" in schema:
         return select(form, path, [(one, labels.choice(one)) for one in schema["enum"]], _present(form, path, schema), optional)
     if "discriminator" in schema:
@@ -165,7 +166,13 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if kind in ("integer", "number"):
         return number(form, path, _present(form, path, schema), schema)
     if kind == "string":
-        return text(form, path, kind="time" if hint == "time" or labels.is_clock(schema) else "text", most=schema.get("maxLength"))
+        return text(
+            form,
+            path,
+            kind="time" if hint == "time" or labels.is_clock(schema) else "text",
+            most=schema.get("maxLength"),
+            default=schema.get("default"),
+        )
     if kind == "object" and schema.get("properties"):
         return html.div({"className": "pfb-item"}, *_fields(form, schema, path))
     if (
@@ -187,10 +194,12 @@ def _said(event: Mapping[str, Any]) -> str:
 
 
 def text(
-    form: Form, path: Path, *, kind: str = "text", offered: str = "", most: int | None = None, label: str = "", narrow: bool = False
+    form: Form, path: Path, *, kind: str = "text", offered: str = "", most: int | None = None, label: str = "", default: Any = None
 ) -> Element:
     """One line of text, committed when it is left; `offered` names a list of suggestions."""
     value = form.value(path)
+    if value is None and kind == "time":
+        value = default
 
     def left(event: Mapping[str, Any]) -> None:
         said = _said(event).strip() if kind == "text" else _said(event)
@@ -198,7 +207,8 @@ def text(
 
     attributes = {
         "key": form.key(path), "id": form.id(path), "type": kind, "defaultValue": "" if value is None else str(value), "onBlur": left,
-        "disabled": not form.editable, "maxLength": most or 2_000, "autoComplete": "off", "className": "narrow" if narrow else "",
+        "disabled": not form.editable, "maxLength": most or 2_000, "autoComplete": "off",
+        "placeholder": str(default or ""),
     }  # fmt: skip
     return html.input({**attributes, **({"list": offered} if offered else {}), **({"aria-label": label} if label else {})})
 

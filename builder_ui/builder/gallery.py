@@ -183,7 +183,7 @@ class _Makers:
             return Response(status_code=403)
         if not may(known[1], EDITORS):
             return _back("role")
-        if key and not is_key(key) or not key and make != self._import:
+        if (key and not is_key(key)) or (not key and make != self._import):
             return _back("key")
         try:
             made = await run_in_threadpool(make, known[1], key, *arguments)

@@ -115,6 +115,18 @@ def widget(target: str, path: Path) -> str:
     return _WIDGETS.get(last, "") if target == ENTRY else ""
 
 
+_MATTERS = {
+    "window": lambda around: around.get("policy") in (None, "after_window") and ("policy" in around or "event" in around),
+    "key": lambda around: around.get("policy") == "per_key",
+    "to": lambda around: around.get("any_value") is False,
+}
+
+
+def matters(target: str, name: str, around: Any) -> bool:
+    """Whether a field has a say beside what else is set: the length of a window only where the policy has one."""
+    return target != ENTRY or not isinstance(around, Mapping) or name not in _MATTERS or name in around or bool(_MATTERS[name](around))
+
+
 def choice(value: Any) -> str:
     """A message id for one of a few stored values; the value itself where nobody has words for it."""
     return _CHOICES.get(str(value), str(value))

@@ -195,7 +195,9 @@ def _notice(editor: Editor) -> Element:
     if editor.notice is None:
         return None
     text, good = editor.notice
-    return html.div({"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"}, parts.icon("check" if good else "alert"), html.p(text))
+    return html.div(
+        {"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"}, parts.icon("check" if good else "alert"), html.p(text)
+    )
 
 
 @component
@@ -213,11 +215,23 @@ def review(editor: Editor) -> Element:
     warnings = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.warnings[:MOST_SHOWN])]
     changes = [html.li({"key": str(n)}, change) for n, change in enumerate(found.changes[:MOST_SHOWN])]
     inside = speech("{count} contacts are inside; they stay on the version they entered.", count=speech.number(found.inside))
-    what = html.p(speech("This is the first version: from now on contacts enter.")) if found.first else html.ul({"className": "pfb-changes"}, changes)
+    what = (
+        html.p(speech("This is the first version: from now on contacts enter."))
+        if found.first
+        else html.ul({"className": "pfb-changes"}, changes)
+    )
     if not found.first and not changes:
         what = html.p(speech("Nothing changed since the live version."))
     go = html._(
-        html.input({"type": "text", "aria-label": speech("Note"), "placeholder": speech("What changed, for the others (optional)"), "maxLength": 500, "onBlur": noted}),
+        html.input(
+            {
+                "type": "text",
+                "aria-label": speech("Note"),
+                "placeholder": speech("What changed, for the others (optional)"),
+                "maxLength": 500,
+                "onBlur": noted,
+            }
+        ),
         parts.button(speech("Publish now"), lambda _event: editor.spawn(editor.publish, note.current), "play", "main"),
     )
     return html.section(
@@ -226,7 +240,9 @@ def review(editor: Editor) -> Element:
         html.ul({"className": "pfb-changes"}, errors) if errors else what,
         html._(html.h3(speech("Worth a look")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
         html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
-        html.div({"className": "actions"}, go if not errors else None, parts.button(speech("Not now"), lambda _event: editor.cancel_review())),
+        html.div(
+            {"className": "actions"}, go if not errors else None, parts.button(speech("Not now"), lambda _event: editor.cancel_review())
+        ),
     )
 
 
@@ -235,7 +251,15 @@ def review(editor: Editor) -> Element:
 
 @component
 def panel(editor: Editor) -> Element:
-    use_topics(editor, "panel")
+    _, count = use_state(0)
+    mark = use_ref(None)
+    mark.current = editor.panel_mark()
+
+    def look() -> None:
+        if editor.panel_mark() != mark.current:
+            count(lambda n: n + 1)
+
+    use_effect(lambda: editor.listen(("panel",), look), [])
     chosen = editor.selection
     if len(chosen) > 1:
         body = many(editor, len(chosen))
@@ -250,7 +274,10 @@ def many(editor: Editor, count: int) -> Element:
     speech = editor.speech
     return html._(
         html.h2(speech("{count} steps chosen", count=count)),
-        html.p({"className": "pfb-help"}, speech("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form.")),
+        html.p(
+            {"className": "pfb-help"},
+            speech("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form."),
+        ),
     )
 
 
@@ -298,7 +325,11 @@ def general(editor: Editor, id: str) -> list[Element]:
     """Problems of a step that belong to none of its fields."""
     here = [issue for issue in editor.issues if issue.node_id == id and (not issue.field or issue.code == "missing_edge")]
     return [
-        html.p({"key": f"general{n}", "className": f"pfb-wrong {issue.severity}", "role": "alert"}, parts.icon("alert"), issue.say(editor.speech.translate))
+        html.p(
+            {"key": f"general{n}", "className": f"pfb-wrong {issue.severity}", "role": "alert"},
+            parts.icon("alert"),
+            issue.say(editor.speech.translate),
+        )
         for n, issue in enumerate(here)
     ]
 
@@ -344,32 +375,48 @@ def journey_panel(editor: Editor) -> Element:
     """The journey's own form: who enters, who leaves early, the goal, the settings."""
     speech, form = editor.speech, _form(editor, ENTRY)
     issues = [issue for issue in editor.issues if issue.node_id is None and not issue.field]
-    wrong = [html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, parts.icon("alert"), one.say(speech.translate)) for n, one in enumerate(issues)]
+    wrong = [
+        html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, parts.icon("alert"), one.say(speech.translate))
+        for n, one in enumerate(issues)
+    ]
     return html.div(
         {"key": "journey"},
         html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
         html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
         wrong,
         html.div({"className": "pfb-form"}, follow(editor, ENTRY, "next", speech("Start"), False)),
-        [_part(form, name, title, schema, name in ("entry",)) for name, title, schema in JOURNEY_FORM],
+        [_part(editor, form, name, title, schema) for name, title, schema in JOURNEY_FORM],
     )
 
 
-def _part(form: forms.Form, name: str, title: str, schema: Any, opened: bool) -> Element:
-    """One chapter of the journey's form, to fold."""
-    speech = form.speech
-    has = form.raw.get(name)
+def _part(editor: Editor, form: forms.Form, name: str, title: str, schema: Any) -> Element:
+    """One chapter of the journey's form. A closed one is a button and nothing else: forms are long."""
+    speech, opened = form.speech, editor.chapter == name
     wrong = any(path == name or path.startswith(f"{name}.") for path in form.issues)
-    said = html.span({"className": "pfb-wrong"}, " ", parts.icon("alert"), speech("not complete")) if wrong else None
-    if name == "goal" and not isinstance(has, dict):
-        set_goal: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": "Order Completed"}, True)  # noqa: E731
-        body = forms.small(speech("Set a goal"), set_goal) if form.editable else html.p(speech("No goal"))
-    elif name == "goal":
-        drop = forms.small(speech("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
-        body = html._(forms.part(form, schema, (name,)), drop)
-    else:
-        body = forms.part(form, schema, (name,) if name != "about" else ())
-    return html.details({"key": name, "className": "pfb-part", "open": opened or wrong}, html.summary(speech(title), said), body)
+    said = html.span({"className": "pfb-wrong"}, parts.icon("alert"), speech("not complete")) if wrong else None
+    attributes = {
+        "type": "button",
+        "className": "pfb-chapter",
+        "aria-expanded": str(opened).lower(),
+        "onClick": lambda _event: editor.open_chapter(name),
+    }
+    return html.section(
+        {"key": name, "className": "pfb-part"},
+        html.h3(html.button(attributes, speech(title))),
+        said,
+        _chapter(form, name, schema) if opened else None,
+    )
+
+
+def _chapter(form: forms.Form, name: str, schema: Any) -> Element:
+    speech = form.speech
+    if name != "goal":
+        return forms.part(form, schema, () if name == "about" else (name,))
+    if not isinstance(form.raw.get("goal"), dict):
+        begin: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": "Order Completed"}, True)  # noqa: E731
+        return forms.small(speech("Set a goal"), begin) if form.editable else html.p(speech("No goal"))
+    drop = forms.small(speech("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
+    return html._(forms.part(form, schema, (name,)), drop)
 
 
 # Problems and outline
@@ -380,7 +427,11 @@ def problems(editor: Editor) -> Element:
     use_topics(editor, "panel", "feed")
     speech = editor.speech
     errors = sum(issue.severity == "error" for issue in editor.issues)
-    title = speech("No problems") if not editor.issues else speech("{errors} problems, {warnings} hints", errors=errors, warnings=len(editor.issues) - errors)
+    title = (
+        speech("No problems")
+        if not editor.issues
+        else speech("{errors} problems, {warnings} hints", errors=errors, warnings=len(editor.issues) - errors)
+    )
     ordered = sorted(editor.issues, key=lambda issue: issue.severity != "error")[:MOST_SHOWN]
     lines = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(ordered)]
     return html.details(
@@ -418,13 +469,23 @@ def _line(editor: Editor, id: str, place: int) -> Element:
     speech, view = editor.speech, editor.views[id]
     badge = editor.problems().get(id)
     here = id in editor.selection
-    name = {"type": "button", "className": "pfb-name", "onClick": lambda _event: editor.select([id], show=True), "aria-pressed": str(here).lower()}
+    name = {
+        "type": "button",
+        "className": "pfb-name",
+        "onClick": lambda _event: editor.select([id], show=True),
+        "aria-pressed": str(here).lower(),
+    }
     return html.li(
         {"key": id, "className": "pfb-line here" if here else "pfb-line"},
         html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])),
         html.div(
             html.button(name, f"{place}. " if place else "", view["name"] or view["label"]),
-            html.p({"className": "quiet"}, view["label"] if view["name"] else None, " · " if view["name"] and view["summary"] else None, view["summary"]),
+            html.p(
+                {"className": "quiet"},
+                view["label"] if view["name"] else None,
+                " · " if view["name"] and view["summary"] else None,
+                view["summary"],
+            ),
             html.p({"className": f"pfb-wrong {badge['severity']}"}, parts.icon("alert"), badge["text"]) if badge else None,
         ),
         forms.small(speech("Delete"), lambda _event: editor.remove(id), speech("Delete step {number}", number=place), "danger")

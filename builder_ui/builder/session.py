@@ -80,6 +80,8 @@ class Editor:
         self.review: Review | None = None
         self.notice: tuple[str, bool] | None = None
         self.outlined = False
+        self.chapter = "entry"
+        """The open chapter of the journey's form."""
         self.counts: dict[str, Any] | None = None
         self.generation = 0
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
@@ -329,6 +331,29 @@ class Editor:
         self.send(gone=[id], edges=drawn, select=[])
         self._after_change()
 
+    def open_chapter(self, name: str) -> None:
+        """Opens a chapter of the journey's form, or closes it."""
+        self.chapter = "" if self.chapter == name else name
+        self.tell("panel")
+
+    def panel_mark(self) -> Any:
+        """Whatever the form shows; while it stays equal the form need not be drawn anew."""
+        target = self.selection[0] if self.selection else ENTRY
+        place = None if target == ENTRY else target
+        issues = [issue for issue in self.issues if issue.node_id == place]
+        ways = [(outlet, to) for (source, outlet), to in self.draft.edges.items() if source == target]
+        return (
+            self.selection,
+            self.generation,
+            self.raw(target),
+            issues,
+            ways,
+            self.names,
+            self.chapter,
+            self.views.get(target),
+            self.editable,
+        )
+
     def command(self, name: str) -> None:
         """Has the canvas undo, redo or tidy up."""
         self.send(run=name)
@@ -371,7 +396,7 @@ class Editor:
                 self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
             except NotAllowed:
                 self.status = "denied"
-            except Exception as error:  # noqa: BLE001 - nothing is lost: it stays unsaved, is said, and is tried again
+            except Exception as error:
                 log.exception("a draft could not be saved (%s)", type(error).__name__)
                 self.status = "failed"
                 self.save_soon(5.0)

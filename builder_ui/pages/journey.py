@@ -12,6 +12,7 @@ from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts, switches
 from builder_ui.people import contact_link, contact_names
+from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
 from crm import contacts
@@ -127,11 +128,17 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             html.span({"className": "quiet"}, version, " · ", journey.key),
             back=("/ui/journeys", speech("Journeys")),
             state=parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
-            actions=switches(visit, acts, journey),
+            actions=[edit(visit, journey), *switches(visit, acts, journey)],
         ),
         html.div({"className": "bar"}, tab_links(visit, tabs)),
         shown(visit, data, acts),
     )
+
+
+def edit(visit: Visit, journey: Journey) -> Element:
+    """The way into the builder; those who may not change anything may look."""
+    text = visit.speech("Edit") if visit.may(EDITORS) else visit.speech("Look at the drawing")
+    return html.a({"className": "button", "href": f"/ui/journeys/{journey.key}/edit"}, parts.icon("pencil"), text)
 
 
 def tab_links(visit: Visit, tabs: list[tuple[str, str, int | None]]) -> Element:

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.operate import switches
+from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from engine.runs import counts
@@ -66,7 +67,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     states = [("", speech("All"), sum(data.by_state.values()))]
     states += [(name, speech(words[0]), data.by_state.get(name, 0)) for name, words in JOURNEY_STATES.items()]
     return html._(
-        parts.head(speech("Journeys")),
+        parts.head(speech("Journeys"), actions=[begin(visit)]),
         html.div(
             {"className": "bar"},
             parts.tabs(visit, "state", states, speech("State")),
@@ -76,11 +77,18 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
+def begin(visit: Visit) -> Element:
+    """Where journeys begin, for those who may make one."""
+    if not visit.may(EDITORS):
+        return None
+    return html.a({"className": "button main", "href": "/ui/gallery"}, parts.icon("route"), visit.speech("New journey"))
+
+
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
     if visit.query:
         return parts.empty("search", speech("No journey fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
-    return parts.empty("route", speech("There is no journey yet. Journeys are published with `pfadwerk push` or the API."), None)
+    return parts.empty("route", speech("There is no journey yet."), begin(visit))
 
 
 def card(visit: Visit, one: Card, acts: Acts) -> Element:

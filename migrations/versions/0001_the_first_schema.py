@@ -628,6 +628,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(200), nullable=False),
         sa.Column("error", sa.String(2000), nullable=False),
         sa.Column("started_at", Instant, nullable=False),
+        sa.Column("since", Instant, nullable=True),
         sa.Column("ended_at", Instant, nullable=True),
         sa.Column("goal_at", Instant, nullable=True),
         sa.Column("goal_value", sa.Float(), nullable=True),

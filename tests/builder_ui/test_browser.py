@@ -35,7 +35,7 @@ READER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)
 """Headless Chromium says that it is a machine, and opens by machines do not count."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; tests that need it are left out where it cannot be had, never in CI."""
     program = next((found for name in NAMES if (found := shutil.which(name))), None)

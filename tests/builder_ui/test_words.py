@@ -19,21 +19,7 @@ from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {
-    "Journey",
-    "Journeys",
-    "Version {number}",
-    "SMS",
-    "WhatsApp",
-    "Webhook",
-    "Name",
-    "in",
-    "Team",
-    "Status",
-    "Text",
-    "Salt",
-    "Slack channel",
-}
+SAME = {"Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in"}
 """Words that are the same in both languages."""
 
 

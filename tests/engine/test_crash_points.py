@@ -394,6 +394,7 @@ def resolved(end: End, undisturbed: End) -> End:
     return replace(end, fates={**end.fates, **dict.fromkeys(uncertain, "sent")}, received=undisturbed.received)
 
 
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_a_death_of_everything_that_takes_temporals_data_along_changes_nothing(world, story):
     world.performer.doubt = "lookup"
     undisturbed, points = tell(world, story, fatal=0)

@@ -2,6 +2,7 @@
 import { createElement } from "react";
 import { createRoot } from "react-dom/client";
 
+const GRACE_MS = 1000;
 const roots = new WeakMap(); // node -> {root, uses}
 
 export function bind(node) {
@@ -15,16 +16,16 @@ export function bind(node) {
   return {
     create: (type, props, children) => createElement(type, props, ...(children || [])),
     render: (element) => live && held.root.render(element),
+    // ReactPy lets go of a node and takes it again whenever it draws around it; only a node that is really gone is given up.
     unmount: () => {
       if (!live) return;
       live = false;
       held.uses -= 1;
-      // After the present rendering: React refuses to unmount a root while it renders.
       setTimeout(() => {
-        if (held.uses > 0 || roots.get(node) !== held) return;
+        if (held.uses > 0 || node.isConnected || roots.get(node) !== held) return;
         roots.delete(node);
         held.root.unmount();
-      });
+      }, GRACE_MS);
     },
   };
 }

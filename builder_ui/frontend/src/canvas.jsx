@@ -14,6 +14,7 @@ const NODE_TYPES = { step: Step, entry: Entry };
 const EDGE_TYPES = { way: Way };
 const MINIMAP_FROM = 15;
 const MANY = 80;
+const READABLE = 0.72;
 const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
 
 export function Canvas(props) {
@@ -36,6 +37,18 @@ function inText(target) {
   return target instanceof Element && !!target.closest("input, textarea, select, [contenteditable]");
 }
 
+const models = new Map();
+
+/** The drawing outlives the component: should React ever have to begin anew, nothing drawn is lost. */
+function kept(id, initial) {
+  if (!models.has(id)) {
+    const made = new Model(() => {});
+    made.load(JSON.parse(initial));
+    models.set(id, made);
+  }
+  return models.get(id);
+}
+
 function Board({ id, session, initial, palette: paletteText, texts: textsText, editable, onEvent }) {
   const handler = useRef(onEvent);
   handler.current = onEvent;
@@ -45,11 +58,10 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     const said = texts[text] ?? text;
     return values ? said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : said;
   }, [texts]);
-  const [model] = useState(() => {
-    const made = new Model((message) => editable && post(handler.current, message));
-    made.load(JSON.parse(initial));
-    return made;
-  });
+  const [model] = useState(() => kept(id, initial));
+  useEffect(() => {
+    model.send = (message) => editable && post(handler.current, message);
+  }, [model, editable]);
   const flow = useReactFlow();
   const host = useRef(null);
   const [menu, setMenu] = useState(null);
@@ -57,6 +69,14 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
   const [over, setOver] = useState(null); // the edge under a dragged palette entry
   const [said, setSaid] = useState("");
   useModel(model);
+
+  // Whether the server has stored everything that was done here, for whoever looks on: people's status line is the server's.
+  useEffect(() => {
+    const mark = () => { host.current.dataset.kept = String(!model.dirty); };
+    mark();
+    model.onSaved = mark;
+    return model.subscribe(mark);
+  }, [model]);
 
   const tellSelection = useMemo(() => {
     let last = "";
@@ -82,9 +102,9 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
   }, [flow, model, tellSelection]);
 
   // A session of another id is a server that knows nothing of this page: it gets everything.
-  const [since] = useState(session);
-  const present = useRef(since);
+  const present = useRef(model.session ?? session);
   useEffect(() => {
+    model.session = session;
     if (present.current === session) return;
     present.current = session;
     if (editable) model.resync();
@@ -94,6 +114,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
   useEffect(() => channel(id).take((feed) => {
     if (feed.session !== present.current) return;
     model.saved = feed.saved;
+    model.onSaved?.();
     badges.set(feed.problems, feed.counts);
     for (const patch of feed.patches) {
       if (patch.seq <= model.seen) continue;
@@ -131,7 +152,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     },
     /** From the palette without a place: after the chosen step where it has an open outlet, else in the middle. */
     append: (kind) => {
-      const source = model.node(model.selected[0] ?? "") ?? lonely(model);
+      const source = model.node(model.selected[0] ?? "") ?? unfinished(model);
       const open = source && outletsOf(source).find(([outlet]) => !model.edge(edgeId(source.id, outlet)));
       act.add(kind, open ? { from: source.id, outlet: open[0] } : { position: middle(flow, host.current) });
     },
@@ -239,6 +260,16 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     model.show(model.nodes, applyEdgeChanges(changes.filter((change) => change.type !== "remove"), model.edges));
   }, [model]);
 
+  /** Everything, if it can be read then; else the beginning. */
+  const begin = useCallback((drawn) => {
+    drawn.fitView({ maxZoom: 1, padding: 0.12 }).then(() => {
+      const entry = model.node(ENTRY);
+      const box = host.current?.querySelector(".pfb-flow").getBoundingClientRect();
+      if (!entry || !box || drawn.getZoom() >= READABLE) return;
+      drawn.setViewport({ x: box.width / 2 - (entry.position.x + entry.width / 2) * READABLE, y: 76 - entry.position.y * READABLE, zoom: READABLE });
+    });
+  }, [model]);
+
   const context = useMemo(() => ({ model, t, act, editable, icons: palette.icons }), [model, t, act, editable, palette]);
   const shown = over ? model.edges.map((edge) => (edge.id === over ? { ...edge, className: "pfb-over" } : edge)) : model.edges;
 
@@ -270,8 +301,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
             colorMode="system"
             minZoom={0.1}
             maxZoom={1.6}
-            fitView
-            fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
+            onInit={begin}
             connectionRadius={40}
             nodeDragThreshold={3}
             onlyRenderVisibleElements={model.nodes.length > MANY}
@@ -299,8 +329,9 @@ function taking(event, act) {
   act();
 }
 
-function lonely(model) {
-  return model.nodes.length === 1 ? model.nodes[0] : null;
+/** The first step from which somebody could fall off the drawing. */
+function unfinished(model) {
+  return model.nodes.find((node) => outletsOf(node).some(([outlet, , spare]) => !spare && !model.edge(edgeId(node.id, outlet))));
 }
 
 function middle(flow, host) {

@@ -19,6 +19,7 @@ export class Model {
     this.held = false; // while something is dragged
     this.seen = 0;
     this.timer = 0;
+    this.onSaved = null; // called when `dirty` may have changed
     this.listeners = new Set();
     this.version = 0;
   }
@@ -95,6 +96,7 @@ export class Model {
   tell() {
     clearTimeout(this.timer);
     this.timer = setTimeout(this.flush, SEND_AFTER_MS);
+    this.onSaved?.();
   }
 
   flush = () => {
@@ -102,7 +104,7 @@ export class Model {
     this.timer = 0;
     if (this.held) return this.tell();
     const changes = difference(this.said, this.nodes, this.edges);
-    if (!changes) return;
+    if (!changes) return this.onSaved?.();
     this.said = told(this.nodes, this.edges);
     this.number += 1;
     this.send({ type: "ops", n: this.number, laid: this.laid, ...changes });
@@ -223,7 +225,7 @@ export class Model {
     const news = patch.nodes || {};
     const real = patch.gone?.length || patch.cut?.length || patch.edges?.length || Object.entries(news).some(([id, one]) => {
       const node = this.node(id);
-      return !node || (one.raw !== undefined && JSON.stringify(node.data.raw) !== JSON.stringify(one.raw));
+      return node ? one.raw !== undefined && JSON.stringify(node.data.raw) !== JSON.stringify(one.raw) : one.raw !== undefined;
     });
     if (real) this.remember();
     const gone = new Set(patch.gone || []);
@@ -238,7 +240,7 @@ export class Model {
       const one = news[node.id];
       return one ? sized({ ...node, data: { raw: one.raw ?? node.data.raw, view: one.view ?? node.data.view } }) : node;
     });
-    const fresh = Object.entries(news).filter(([id]) => !this.node(id));
+    const fresh = Object.entries(news).filter(([id, one]) => one.raw && !this.node(id));
     for (const [id, one] of fresh) {
       const made = nodeOf(id, one.raw, one.view, { x: 0, y: 0 });
       const above = drawn.find((edge) => edge.target === id);

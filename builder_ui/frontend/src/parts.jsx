@@ -85,7 +85,9 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
   const list = useRef(null);
   const back = useRef(document.activeElement);
   const found = useMemo(() => groups.flatMap(([group]) => fitting(kinds, text).filter((kind) => kind.group === group)), [kinds, groups, text]);
-  useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen]);
+  useEffect(() => {
+    list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }, [chosen]);
   function close() {
     onClose();
     back.current?.focus?.();
@@ -162,7 +164,9 @@ const KEYS = [
 export function Shortcuts({ onClose }) {
   const { t } = useCanvas();
   const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
+  useEffect(() => {
+    dialog.current.showModal();
+  }, []);
   return (
     <dialog className="pfb-dialog" ref={dialog} onClose={onClose} aria-label={t("Keyboard shortcuts")}>
       <h2>{t("Keyboard shortcuts")}</h2>
