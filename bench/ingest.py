@@ -13,7 +13,9 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -23,7 +25,7 @@ from typing import Any
 import orjson
 from sqlalchemy import func, select
 
-from bench.measure import cpu_seconds, machine
+from bench.measure import cpu_seconds, machine, say
 from bench.reference import WRITE_KEY
 from bench.scene import Scene, Workspace, open_scene
 from commands.demo import prepare_demo
@@ -34,6 +36,8 @@ from models import Event, Run
 
 BATCH = 100
 CONNECTIONS = 8
+FASTEST = 15_000
+"""Events a second that are prepared for."""
 CONTACTS = 5_000
 CARTS = 2
 """Of 1,000 events: a new cart, which starts a run."""
@@ -43,13 +47,13 @@ ORDERS = 3
 """An order of somebody who is in the journey: wakes the run."""
 
 
-def run(rounds: int = 5, seconds: float = 10.0, warm_up_seconds: float = 3.0) -> dict[str, Any]:
-    """The median of `rounds`, each of about `seconds`."""
+def run(rounds: int = 5, seconds: float = 10.0, warm_up_seconds: float = 3.0, kill_after: int = 200) -> dict[str, Any]:
+    """The median of `rounds`, each of about `seconds`; the crash comes after `kill_after` batches."""
     with open_scene() as scene, scene.workspace() as workspace:
         prepare_demo(workspace.settings)
         traffic = Traffic(workspace.ids(CONTACTS))
         with scene.child("worker", workspace.settings) as worker, scene.child("api", workspace.settings) as api:
-            load(workspace, traffic, warm_up_seconds)
+            load(workspace, traffic.batches(warm_up_seconds), warm_up_seconds)
             loads = [_measured(workspace, traffic, seconds, api, worker, scene) for _ in range(rounds)]
         return {
             "machine": machine(),
@@ -58,11 +62,15 @@ def run(rounds: int = 5, seconds: float = 10.0, warm_up_seconds: float = 3.0) ->
             "cpu_us_per_event": {name: median(each[name] for each in loads) for name in ("api", "worker", "temporal")},
             "batch_ms": loads[-1]["batch_ms"],
             "runs_started": _count_runs(workspace),
-            **_killed(scene, workspace, traffic, seconds),
+            **_killed(scene, workspace, traffic, kill_after),
         }
 
 
 # --- the traffic -----------------------------------------------------------------------------------------------------------
+
+
+Batches = deque[tuple[list[str], bytes]]
+"""Requests to come: the message ids of each, and its body."""
 
 
 @dataclass
@@ -74,9 +82,12 @@ class Traffic:
     _carts: list[tuple[str, str]] = field(default_factory=list)
 
     def batch(self) -> tuple[list[str], bytes]:
-        """Message ids, and the body of a request."""
         events = [self._event(next(self._numbers)) for _ in range(BATCH)]
         return [event["messageId"] for event in events], orjson.dumps({"batch": events, "sentAt": _now()})
+
+    def batches(self, seconds: float) -> Batches:
+        """More than any machine of today takes in that time."""
+        return deque(self.batch() for _ in range(int(FASTEST * seconds / BATCH) + CONNECTIONS))
 
     def _event(self, number: int) -> dict[str, Any]:
         place = number * 7 % 1_000  # spreads the rare ones over the batches
@@ -129,25 +140,25 @@ class Answered:
     seconds: float = 0.0
 
 
-def load(workspace: Workspace, traffic: Traffic, seconds: float, rate_guess: float = 12_000) -> Answered:
-    """Sends prepared batches from some connections, each as soon as the last was answered, for about `seconds`."""
-    bodies = [traffic.batch() for _ in range(int(rate_guess * seconds / BATCH) + CONNECTIONS)]
+def load(workspace: Workspace, bodies: Batches, seconds: float, after: Callable[[int], None] = lambda batches: None) -> Answered:
+    """Sends prepared batches from some connections, each as soon as the last was answered, for about `seconds`.
+
+    `after` hears the number of batches that were acknowledged so far.
+    """
     answered, lock = Answered(), threading.Lock()
     begin = time.perf_counter()
 
     def send() -> None:
-        connection = http.client.HTTPConnection(LOOPBACK, workspace.settings.port, timeout=60)
-        while time.perf_counter() < begin + seconds:
-            with lock:
-                if not bodies:
-                    return
-                ids, body = bodies.pop(0)
-            sent = time.perf_counter()
-            if not _post(connection, body):
-                return  # the server is gone
-            with lock:
-                answered.ids += ids
-                answered.batches.append(time.perf_counter() - sent)
+        with closing(http.client.HTTPConnection(LOOPBACK, workspace.settings.port, timeout=60)) as connection:
+            while time.perf_counter() < begin + seconds and bodies:
+                ids, body = bodies.popleft()
+                sent = time.perf_counter()
+                if not _post(connection, body):
+                    return  # the server is gone
+                with lock:
+                    answered.ids += ids
+                    answered.batches.append(time.perf_counter() - sent)
+                after(len(answered.batches))
 
     senders = [threading.Thread(target=send) for _ in range(CONNECTIONS)]
     for sender in senders:
@@ -181,9 +192,10 @@ def _post(connection: http.client.HTTPConnection, body: bytes) -> bool:
 def _measured(workspace: Workspace, traffic: Traffic, seconds: float, api: Process, worker: Process, scene: Scene) -> dict[str, Any]:
     processes = {"api": api.pid, "worker": worker.pid, "temporal": scene.temporal.pid}
     before = {name: cpu_seconds(pid) for name, pid in processes.items()}
-    answered = load(workspace, traffic, seconds)
+    answered = load(workspace, traffic.batches(seconds), seconds)
     events = len(answered.ids)
     used = {name: round((cpu_seconds(pid) - before[name]) / events * 1e6, 1) for name, pid in processes.items()}
+    say(f"{events / answered.seconds:.0f} events/s")
     times = sorted(answered.batches)
     batch_ms = {"p50": round(median(times) * 1_000, 1), "p99": round(times[int(len(times) * 0.99)] * 1_000, 1)}
     return {"events_per_s": round(events / answered.seconds), "batch_ms": batch_ms, **used}
@@ -192,11 +204,15 @@ def _measured(workspace: Workspace, traffic: Traffic, seconds: float, api: Proce
 # --- the crash ---------------------------------------------------------------------------------------------------------------
 
 
-def _killed(scene: Scene, workspace: Workspace, traffic: Traffic, seconds: float) -> dict[str, int]:
-    """Kills a server under load; how many events it had acknowledged, and how many of them are not in the database."""
+def _killed(scene: Scene, workspace: Workspace, traffic: Traffic, batches: int) -> dict[str, int]:
+    """Kills a server under load after so many batches; how many events it acknowledged, and how many of them are not in the database."""
     with scene.child("api", workspace.settings) as api:
-        threading.Timer(seconds / 2, api.kill).start()
-        answered = load(workspace, traffic, seconds)
+
+        def kill(acknowledged: int) -> None:
+            if acknowledged >= batches:
+                api.popen.kill()
+
+        answered = load(workspace, deque(traffic.batch() for _ in range(2 * batches)), 60.0, kill)
     return {"acknowledged_events": len(answered.ids), "lost_events": len(answered.ids) - _stored(workspace, answered.ids)}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Iterable, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,8 @@ def memory_bytes(pid: int) -> int:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that is not below `percent` of `values` (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * percent // 100).__int__() - 1))]
+    """The smallest value that at least `percent` of `values` do not exceed (nearest rank). Of 1..200 the 99th is 198."""
+    return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
 
 
 def spread_ms(seconds: Iterable[float], percents: Sequence[int] = (50, 95, 99)) -> dict[str, float]:
@@ -41,6 +42,11 @@ def spread_ms(seconds: Iterable[float], percents: Sequence[int] = (50, 95, 99)) 
     if not values:
         return {"count": 0}
     return {f"p{p}": round(percentile(values, p), 1) for p in percents} | {"max": round(max(values), 1), "count": len(values)}
+
+
+def say(text: str) -> None:
+    """A line of progress, beside the JSON on standard output."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -45,6 +45,9 @@ LEASE, GRACE, RING_AGAIN = 1.5, 2, 30
 """In ticks: how long the lease lasts, how long a due run or an unread inbox row may lie before the keeper rings, and until it rings again."""
 ENDED_ELSEWHERE = ("ended_by_person", "removed", "stopped", "merged", "erased", "ended_by_journey")
 KEEP_INBOX = timedelta(days=30)
+
+
+Id = TypeVar("Id", str, int)
 
 
 class Keeper:
@@ -123,14 +126,17 @@ class Keeper:
     # --- duties in the database ----------------------------------------------------------------------------------------
 
     def route_unrouted(self) -> Wakeups:
-        """Events that activities appended: bells and enrolments come of them here."""
-        with self.engine.db.write() as session:
-            waiting = session.scalars(select(Event).where(events.c.routed.is_(False)).order_by(events.c.id).limit(PAGE)).all()
-            if not waiting:
-                return Wakeups()
-            wakeups = route(self.engine, session, waiting, self.engine.clock.now())
-            session.execute(update(events).where(events.c.id.in_([event.id for event in waiting])).values(routed=True))
-            return wakeups
+        """Events that activities appended: bells and enrolments come of them here. One that cannot be routed does not hold up the others."""
+        with self.engine.db.read() as session:
+            waiting = list(session.scalars(select(events.c.id).where(events.c.routed.is_(False)).order_by(events.c.id).limit(PAGE)))
+        return self._each(waiting, self._route)
+
+    def _route(self, session: Session, event_id: int) -> Wakeups:
+        event = session.get_one(Event, event_id)
+        if event.routed:
+            return Wakeups()
+        event.routed = True
+        return route(self.engine, session, [event], self.engine.clock.now())
 
     def move_migrations(self) -> Wakeups:
         """The next chunk of every running migration."""
@@ -186,12 +192,15 @@ class Keeper:
                     )
         return Wakeups()
 
-    def _each(self, ids: Iterable[str], act: Callable[[Session, str], Wakeups]) -> Wakeups:
-        """One short transaction an item, so that nobody waits long for the lock."""
+    def _each(self, ids: Iterable[Id], act: Callable[[Session, Id], Wakeups]) -> Wakeups:
+        """One short transaction an item, so that nobody waits long for the lock; an item that fails is logged and tried at the next tick."""
         wakeups = Wakeups()
         for id in ids:
-            with self.engine.db.write() as session:
-                wakeups.add(act(session, id))
+            try:
+                with self.engine.db.write() as session:
+                    wakeups.add(act(session, id))
+            except (LookupError, ValueError, TypeError, PfadwerkError) as error:
+                log.error("the keeper cannot deal with %s now: %s", id, where(error))
         return wakeups
 
     # --- duties towards Temporal -----------------------------------------------------------------------------------------

@@ -70,12 +70,16 @@ class Moved:
 def step(engine: Engine, run_id: str, number: int, as_of: datetime) -> Moved:
     """Moves the run if it is due, in one transaction of its own.
 
-    `as_of` is the workflow's time (virtual in staging). Safe to repeat at any time, in any process.
+    `as_of` is the workflow's time (virtual in staging). Safe to repeat at any time, in any process. A run that is not there (the database
+    was restored from a time before it) waits for its bell, like any that the database is behind of.
 
-    Raises: NotFound for an unknown run; database errors, after which nothing was written.
+    Raises: database errors, after which nothing was written.
     """
     with engine.db.write() as session:
-        row = lock_run(session, run_id)
+        try:
+            row = lock_run(session, run_id)
+        except NotFound:
+            return Moved({**WAIT_FOR_BELL, "step": number}, Wakeups())
         if row.step != number or row.ended_at is not None:
             return Moved(fenced(session, row, number, as_of), Wakeups())
         return move(engine, session, row, as_of)

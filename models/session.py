@@ -60,6 +60,7 @@ def _engine(url: str, pool_size: int) -> Engine:
         "json_deserializer": orjson.loads,
         "pool_size": pool_size,
         "max_overflow": pool_size,
+        "hide_parameters": True,  # an error's text must not carry what is in the rows
     }
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5}, **options)

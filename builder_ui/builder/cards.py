@@ -28,7 +28,7 @@ def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, An
     name = raw.get("name") if isinstance(raw.get("name"), str) else ""
     if isinstance(node, Node):
         return _card(speech, node, name, _summary(speech, node, names), _outlets(speech, node))
-    kind = palette[raw["kind"]] if raw.get("kind") in palette else None
+    kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     outlets = before["outlets"] if before else _outlets_of_kind(speech, kind)
     return {
         "label": speech(kind.label) if kind else str(raw.get("kind"))[:60],

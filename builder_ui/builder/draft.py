@@ -139,7 +139,7 @@ def at(data: Any, path: tuple[str | int, ...]) -> Any:
     """What stands at `path`, None where nothing does."""
     for place in path:
         if isinstance(data, Mapping):
-            data = data.get(place)  # type: ignore[arg-type]
+            data = data.get(place)
         elif isinstance(data, list | tuple) and isinstance(place, int) and place < len(data):
             data = data[place]
         else:

@@ -486,14 +486,12 @@ def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any]
             speech("Add to “{list}”", list=speech(labels.title(form.target, path, schema))),
         )
 
-    def chosen(event: Mapping[str, Any]) -> None:
-        if _said(event) in types:
-            keep([*value, labels.fresh_of_type(_said(event))])
+    def add(name: str) -> Callable[[Any], None]:
+        return lambda _event: keep([*value, labels.fresh_of_type(name)])
 
-    options = [html.option({"key": "", "value": ""}, speech("Add …"))]
-    options += [html.option({"key": name, "value": name}, speech(labels.choice(name))) for name in types]
-    title = speech("Add to “{list}”", list=speech(labels.title(form.target, path, schema)))
-    return html.select({"key": f"more/{len(value)}", "value": "", "onChange": chosen, "aria-label": title}, options)
+    said = {name: speech(labels.choice(name)) for name in types}
+    buttons = [small(f"+ {said[name]}", add(name), speech("Add: {entry}", entry=said[name])) for name in types]
+    return html.div({"className": "pfb-row pfb-adding"}, *buttons)
 
 
 def _types(form: Form, item: Schema) -> dict[str, Schema]:
@@ -534,7 +532,7 @@ def _share(form: Form, path: Path, value: list[Any]) -> Element:
 def total(form: Form, path: Path, value: list[Any]) -> Element:
     """Whether shares add up, and the way to make them."""
     speech = form.speech
-    whole = sum(one.get("percent") for one in value if isinstance(one, dict) and isinstance(one.get("percent"), int | float))
+    whole = sum(share for one in value if isinstance(one, dict) and isinstance(share := one.get("percent"), int | float))
     good = abs(whole - 100) <= 0.01 * max(1, len(value))
     said = speech("Together {total} %", total=speech.number(round(whole, 2)))
     return html.div(

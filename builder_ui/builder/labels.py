@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from builder_ui.builder.protocol import ENTRY
@@ -115,7 +115,7 @@ def widget(target: str, path: Path) -> str:
     return _WIDGETS.get(last, "") if target == ENTRY else ""
 
 
-_MATTERS = {
+_MATTERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "window": lambda around: around.get("policy") in (None, "after_window") and ("policy" in around or "event" in around),
     "key": lambda around: around.get("policy") == "per_key",
     "to": lambda around: around.get("any_value") is False,

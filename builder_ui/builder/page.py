@@ -38,7 +38,7 @@ def view(visit: Visit, stored: Stored, _acts: Acts) -> Element:
 @component
 def builder(opening: Opening) -> Element:
     """One open builder; a page that comes back after a lost connection is a new one with the old canvas."""
-    held = use_ref(None)
+    held: Any = use_ref(None)
     if held.current is None:
         held.current = Editor(opening.visit, opening.stored)
     editor: Editor = held.current
@@ -214,7 +214,7 @@ def review(editor: Editor) -> Element:
     errors = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.errors[:MOST_SHOWN])]
     warnings = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.warnings[:MOST_SHOWN])]
     changes = [html.li({"key": str(n)}, change) for n, change in enumerate(found.changes[:MOST_SHOWN])]
-    inside = speech("{count} contacts are inside; they stay on the version they entered.", count=speech.number(found.inside))
+    inside = speech("Contacts inside now: {count}. They stay on the version they entered.", count=speech.number(found.inside))
     what = (
         html.p(speech("This is the first version: from now on contacts enter."))
         if found.first
@@ -306,7 +306,7 @@ def step_panel(editor: Editor, id: str) -> Element:
     """The form of one step: its kind's fields, what follows, and its problems."""
     speech, palette = editor.speech, editor.visit.engine.palette
     view, raw = editor.views[id], editor.draft.nodes[id]
-    kind = palette[raw["kind"]] if raw.get("kind") in palette else None
+    kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
     remove = forms.small(speech("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable else None
     return html.div(
@@ -342,31 +342,41 @@ def help_of(speech: Any, kind: Any) -> Element:
 
 
 def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Element:
-    """Where an outlet leads: another step, a new one, or nowhere. The way to draw without a mouse."""
+    """Where an outlet leads: another step, a new one, or nowhere. The way to draw without a mouse.
+
+    A choice is carried out by the button: a list changes with every key that moves in it.
+    """
     speech = editor.speech
     target = editor.draft.edges.get((id, outlet), "")
     field = f"pfb-follow-{id.strip('$')}-{outlet}"
     nothing = speech("as “{outlet}”", outlet=coded(speech, OUTLETS, "sent")) if spare else speech("nothing yet")
 
-    def changed(event: Any) -> None:
-        said = str(event["target"].get("value") or "")
-        if said.startswith("+"):
-            editor.add(said[1:], id, outlet)
-        else:
-            editor.connect(id, outlet, said)
+    def chosen(event: Any) -> None:
+        editor.wishes[id, outlet] = str(event["target"].get("value") or "")
+
+    def go(_event: Any) -> None:
+        wish = editor.wishes.pop((id, outlet), target)
+        if wish.startswith("+"):
+            editor.add(wish[1:], id, outlet)
+        elif wish != target:
+            editor.connect(id, outlet, wish)
 
     names = editor.names
     existing = [html.option({"key": one, "value": one}, names[one]) for one in cards.in_order(editor.draft, editor.views) if one != id]
     fresh = [html.option({"key": f"+{kind.kind}", "value": f"+{kind.kind}"}, speech(kind.label)) for kind in editor.visit.engine.palette]
-    attributes = {"id": field, "value": target, "onChange": changed, "disabled": not editor.editable}
+    attributes = {"id": field, "value": editor.wishes.get((id, outlet), target), "onChange": chosen, "disabled": not editor.editable}
     return html.div(
         {"className": "pfb-field", "key": f"{id}/{outlet}/{target}/{len(names)}"},
         html.label({"htmlFor": field}, speech("After “{outlet}”", outlet=label)),
-        html.select(
-            attributes,
-            html.option({"key": "", "value": ""}, nothing),
-            optgroup({"key": "new", "label": speech("New step, set in between")}, fresh),
-            optgroup({"key": "old", "label": speech("Step of this journey")}, existing),
+        html.div(
+            {"className": "pfb-row"},
+            html.select(
+                attributes,
+                html.option({"key": "", "value": ""}, nothing),
+                optgroup({"key": "new", "label": speech("New step, set in between")}, fresh),
+                optgroup({"key": "old", "label": speech("Step of this journey")}, existing),
+            ),
+            forms.small(speech("Set"), go, speech("Set what follows “{outlet}”", outlet=label)) if editor.editable else None,
         ),
     )
 
@@ -430,7 +440,7 @@ def problems(editor: Editor) -> Element:
     title = (
         speech("No problems")
         if not editor.issues
-        else speech("{errors} problems, {warnings} hints", errors=errors, warnings=len(editor.issues) - errors)
+        else speech("Problems: {errors}, hints: {warnings}", errors=errors, warnings=len(editor.issues) - errors)
     )
     ordered = sorted(editor.issues, key=lambda issue: issue.severity != "error")[:MOST_SHOWN]
     lines = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(ordered)]

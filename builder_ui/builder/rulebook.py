@@ -6,6 +6,7 @@ Edits the JSON of `journeys.rules.model`; inside an event's `where` only its pro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -104,10 +105,8 @@ class _Inner:
 
     def __init__(self, form: Form, path: Path, root: Any, change: Change) -> None:
         self.outer, self.path, self.root, self.change, self.speech = form, path, root, change, form.speech
-        kept = {"speech": form.speech, "knowledge": form.knowledge, "generation": form.generation, "editable": form.editable}
-        self.form = Form(
-            target=f"{form.target}-{'-'.join(map(str, path))}", raw=root, edit=change, names=form.names, kinds=form.kinds, **kept
-        )  # type: ignore[arg-type]
+        target = f"{form.target}-{'-'.join(map(str, path))}"
+        self.form = replace(form, target=target, raw=root, edit=change, definitions={}, issues={})
 
 
 def _sentence(form: Form, rule: Mapping[str, Any]) -> list[Element]:
@@ -142,23 +141,20 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
     rules = group.get("rules") or []
     form = inner.form
 
-    def add(event: Mapping[str, Any]) -> None:
-        kind = str(event.get("target", {}).get("value") or "")
-        if kind in KINDS:
-            fresh = dict(FRESH[kind])
-            if kind == "field" and scope is not None:
-                fresh = _property(form, scope)
-            if kind == "rules":
-                fresh["rules"] = [dict(FRESH["field"]) if scope is None else _property(form, scope)]
-            inner.change((*path, "rules"), [*rules, fresh], True)
+    def add(kind: str) -> Callable[[Any], None]:
+        fresh = dict(FRESH[kind])
+        if kind == "field" and scope is not None:
+            fresh = _property(form, scope)
+        if kind == "rules":
+            fresh["rules"] = [dict(FRESH["field"]) if scope is None else _property(form, scope)]
+        return lambda _event: inner.change((*path, "rules"), [*rules, fresh], True)
 
     def remove(place: int) -> Callable[[Any], None]:
         return lambda _event: inner.change((*path, "rules"), [*rules[:place], *rules[place + 1 :]], True)
 
     offered = [name for name in KINDS if scope is None or name in ("field", "rules")]
     offered = [name for name in offered if name != "rules" or depth < DEEPEST]
-    options = [html.option({"key": "", "value": ""}, speech("Add a condition …"))]
-    options += [html.option({"key": name, "value": name}, speech(KINDS[name])) for name in offered]
+    adding = [small("+ " + speech(KINDS[name]), add(name), speech("Add a condition: {kind}", kind=speech(KINDS[name]))) for name in offered]
     links = [("and", "all of these hold"), ("or", "any of these holds")]
     terms = [
         html.div(
@@ -178,9 +174,7 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
             forms.checkbox(form, (*path, "not"), bool(group.get("not")), speech("not")),
         ),
         terms,
-        html.select({"key": f"add/{len(rules)}", "value": "", "onChange": add, "aria-label": speech("Add a condition")}, options)
-        if form.editable
-        else None,
+        html.div({"className": "pfb-row pfb-adding"}, *adding) if form.editable else None,
     )
 
 
@@ -209,7 +203,7 @@ def _field(inner: _Inner, path: Path, term: Mapping[str, Any], scope: str | None
         kept["value"] = _blank(value, term.get("value"))
         inner.change(path, {k: v for k, v in kept.items() if k != "value" or v is not None}, True)
 
-    pick = Form(**{**form.__dict__, "edit": chosen})
+    pick = replace(form, edit=chosen)
     return html.div(
         {"className": "pfb-row"},
         forms.text(form, (*path, "field"), offered=offered, label=speech("Field")),
@@ -279,7 +273,8 @@ def _properties(form: Form, path: Path, scope: str) -> tuple[str, Element]:
 
 def _event(inner: _Inner, path: Path, term: Mapping[str, Any], depth: int) -> Element:
     form, speech = inner.form, inner.speech
-    count = term.get("count") if isinstance(term.get("count"), Mapping) else {}
+    given = term.get("count")
+    count: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     where = term.get("where")
 
     def start(_event: Any) -> None:

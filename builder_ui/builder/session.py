@@ -80,6 +80,8 @@ class Editor:
         self.review: Review | None = None
         self.notice: tuple[str, bool] | None = None
         self.outlined = False
+        self.wishes: dict[tuple[str, str], str] = {}
+        """(id, outlet) -> what was chosen to follow and not yet set."""
         self.chapter = "entry"
         """The open chapter of the journey's form."""
         self.counts: dict[str, Any] | None = None
@@ -564,7 +566,7 @@ def _fresh_id(kind: str, taken: Mapping[str, Any]) -> str:
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal but for positions and the order of edges."""
-    return _bare(one) == _bare(other)
+    return bool(_bare(one) == _bare(other))
 
 
 def _bare(document: Mapping[str, Any]) -> Any:

@@ -32,7 +32,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-MAIN = "main"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,8 @@ def begin(page: Page, key: str) -> None:
 
 
 def step(page: Page, name: str) -> Locator:
-    return page.locator(".react-flow__node").filter(has_text=name)
+    """A card by its name, as it is written on it."""
+    return page.locator(".react-flow__node").filter(has=page.locator(".pfb-card-name", has_text=re.compile(f"^{re.escape(name)}$")))
 
 
 def saved(page: Page) -> None:
@@ -193,7 +193,7 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
 
     # Nobody enters yet, so it cannot go live; then it can.
     step(page, "Who enters").click()
-    page.get_by_label("Add to “Triggers”").select_option("event")
+    page.get_by_role("button", name="Add: Event happens").click()
     page.locator("#pfb-entry-entry-triggers-0-event").fill("Signed Up")
     page.locator("#pfb-entry-entry-triggers-0-event").press("Enter")
     expect(step(page, "Who enters")).to_contain_text("Signed Up")
@@ -239,6 +239,14 @@ def connect(page: Page, source: Locator, target: Locator) -> None:
     page.mouse.up()
 
 
+def follow(page: Page, field: Locator, choice: str) -> None:
+    """Chooses what follows, by typing its name, and sets it with the button behind the list."""
+    field.focus()
+    page.keyboard.type(choice)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+
 def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     heard = complaints(page)
     begin(page, "by_keyboard")
@@ -246,25 +254,21 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     # The start is chosen like any step; its form says what follows.
     step(page, "Who enters").focus()
     page.keyboard.press("Enter")
-    after = page.get_by_label("After “Start”")
+    after = page.get_by_label("After “Start”", exact=True)
     expect(after).to_have_value("exit")
-    after.focus()
-    page.keyboard.type("If / else")
+    follow(page, after, "If / else")
     expect(step(page, "If / else")).to_be_visible()
-    yes = page.get_by_label("After “yes”")
+    yes = page.get_by_label("After “yes”", exact=True)
     expect(yes).to_have_value("exit")
-    page.get_by_label("After “no”").focus()
-    page.keyboard.type("Change score")
+    follow(page, page.get_by_label("After “no”", exact=True), "Change score")
     expect(step(page, "Change score")).to_be_visible()
-    page.get_by_label("After “on”").focus()
-    page.keyboard.type("Exit · exit")
+    follow(page, page.get_by_label("After “on”", exact=True), "Exit · exit")
     saved(page)
 
     # The rule reads as a sentence.
     step(page, "If / else").focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Add a condition").focus()
-    page.keyboard.type("Tag")
+    page.get_by_role("button", name="Add a condition: Tag").press("Enter")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag vip")
     page.get_by_label("Tag", exact=True).fill("gold")
     page.keyboard.press("Tab")
@@ -285,7 +289,8 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     page.get_by_role("button", name="Outline").click()
     lines = page.get_by_role("list", name="Steps").get_by_role("listitem")
     expect(lines).to_have_count(4)
-    lines.filter(has_text="Change score").get_by_label("After “on”").select_option("+wait")
+    line = lines.filter(has=page.get_by_role("button", name="Change score"))
+    follow(page, line.get_by_label("After “on”", exact=True), "Wait")
     expect(lines).to_have_count(5)
     page.locator(".pfb-outline").get_by_role("button", name="Undo").click()
     expect(lines).to_have_count(4)
@@ -363,9 +368,7 @@ def test_who_may_only_read_can_look_and_change_nothing(serve: Serve, enter: Ente
 def test_numbers_are_shown_on_the_steps(page: Page, town: Any) -> None:
     page.goto("/ui/journeys/welcome/edit")
     page.get_by_role("button", name="Numbers").click()
-    first = step(page, "Welcome 1").first
+    first = step(page, "Welcome 1")
     expect(first.locator(".pfb-counts")).to_contain_text("5")
-    with town.db.read() as session:
-        assert session.query(Journey).count() >= 6
     page.get_by_role("button", name="Hide numbers").click()
     expect(page.locator(".pfb-counts")).to_have_count(0)

@@ -57,7 +57,7 @@ class House:
             smtp_host="127.0.0.1",
             smtp_port=self.ports["smtp"],
             smtp_tls="none",
-            smtp_timeout_seconds=2.0,
+            smtp_timeout_seconds=3.0,
             keeper_interval=keeper_interval,
             secret_key="k1:" + "k" * 40,
             log_level="warning",

@@ -12,7 +12,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -251,21 +251,33 @@ def verify(house: House, shop: Shop, count: int) -> dict[str, int]:
     }
 
 
-def survive(house: House, count: int, over_seconds: float, kills: int, mean_seconds: float) -> None:
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[Mapping[str, object]], None]:
+    """Prints one line of JSON, also when the test passes."""
+
+    def print_line(counts: Mapping[str, object]) -> None:
+        with capsys.disabled():
+            print(f"\n{json.dumps(counts)}")
+
+    return print_line
+
+
+def survive(house: House, count: int, over_seconds: float, kills: int, mean_seconds: float) -> dict[str, object]:
     began = time.monotonic()
     shop = customers(house, count, over_seconds)
     live_through(house, kills, mean_seconds)
     finish(house, shop)
-    print(json.dumps({"database": house.db.engine.dialect.name, **verify(house, shop, count), "seconds": round(time.monotonic() - began)}))
+    seconds = round(time.monotonic() - began)
+    return {"database": house.db.engine.dialect.name, **verify(house, shop, count), "seconds": seconds}
 
 
-def test_sixty_runs_survive(house: House) -> None:
-    survive(house, 60, over_seconds=12, kills=9, mean_seconds=1.8)
+def test_sixty_runs_survive(house: House, seed: int, say: Callable[[Mapping[str, object]], None]) -> None:
+    say({"seed": seed, **survive(house, 60, over_seconds=12, kills=9, mean_seconds=1.8)})
 
 
 @pytest.mark.soak
-def test_five_hundred_runs_survive(house: House) -> None:
-    survive(house, 500, over_seconds=120, kills=40, mean_seconds=3.5)
+def test_five_hundred_runs_survive(house: House, seed: int, say: Callable[[Mapping[str, object]], None]) -> None:
+    say({"seed": seed, **survive(house, 500, over_seconds=120, kills=40, mean_seconds=3.5)})
 
 
 @pytest.mark.parametrize("keeper_interval", ["PT10M"])
@@ -278,6 +290,5 @@ def test_all_runs_come_back_when_temporal_has_lost_everything(house: House) -> N
     environment = {**os.environ, **house.settings.environment()}
     done = subprocess.run(python("-m", "cli", "recover", "--json"), env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert 0 < json.loads(done.stdout)["started"] <= left, "in mid-flight"
-    print(done.stdout.strip())
     finish(house, shop)
     verify(house, shop, 20)

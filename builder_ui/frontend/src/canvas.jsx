@@ -157,7 +157,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       act.add(kind, open ? { from: source.id, outlet: open[0] } : { position: middle(flow, host.current) });
     },
     menu: (event, at) => {
-      const box = host.current.getBoundingClientRect();
+      const box = host.current.querySelector(".pfb-flow").getBoundingClientRect();
       const place = event.currentTarget.getBoundingClientRect();
       setMenu({ at, x: Math.max(8, Math.min(place.left - box.left + 16, box.width - 296)), y: Math.max(8, Math.min(place.top - box.top, box.height - 380)) });
     },

@@ -17,7 +17,8 @@ export const labelled = (node) => outletsOf(node).length > 1;
 /** Sizes are decided here, not measured: the layout is right before anything is painted. */
 export function sized(node) {
   const many = outletsOf(node).length;
-  return { ...node, width: Math.max(WIDTH, many * OUTLET_WIDTH), height: many > 1 ? 104 : 80 };
+  const { label, name, summary } = node.data.view;
+  return { ...node, ariaLabel: [label, name, summary].filter(Boolean).join(", "), width: Math.max(WIDTH, many * OUTLET_WIDTH), height: many > 1 ? 104 : 80 };
 }
 
 export function nodeOf(id, raw, view, position) {
@@ -25,19 +26,49 @@ export function nodeOf(id, raw, view, position) {
   return sized({ id, type: entry ? "entry" : "step", position, data: { raw, view }, deletable: !entry });
 }
 
-/** Positions from top to bottom, outlets from left to right. */
+/** {nodes, edges}: positions from top to bottom, outlets from left to right; long edges get points that lead them past the cards between. */
 export function layout(nodes, edges) {
-  const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "TB", nodesep: 48, ranksep: 64, marginx: 0, marginy: 0 });
+  const graph = new dagre.graphlib.Graph({ multigraph: true });
+  graph.setGraph({ rankdir: "TB", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(nodes.map((node) => node.id));
   for (const node of nodes) graph.setNode(node.id, { width: node.width, height: node.height });
-  for (const edge of inOrder(nodes, edges)) if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target);
+  for (const edge of inOrder(nodes, edges)) if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target, {}, edge.id);
   dagre.layout(graph);
-  return nodes.map((node) => {
+  const placed = nodes.map((node) => {
     const { x, y } = graph.node(node.id);
     return { ...node, position: { x: Math.round(x - node.width / 2), y: Math.round(y - node.height / 2) } };
   });
+  return { nodes: placed, edges: edges.map((edge) => led(edge, graph.edge(edge.source, edge.target, edge.id)?.points)) };
+}
+
+/** An edge to the next row needs no points of its own. */
+function led(edge, points) {
+  const via = points && points.length > 3 ? points.slice(1, -1).map(({ x, y }) => [Math.round(x), Math.round(y)]) : null;
+  return via || edge.data ? { ...edge, data: via ? { via } : undefined } : edge;
+}
+
+/** A path of upright and level pieces with round corners, through all `points`. */
+export function through(points) {
+  const corners = [points[0]];
+  for (let i = 1; i < points.length; i += 1) {
+    const [[x, y], [toX, toY]] = [points[i - 1], points[i]];
+    if (Math.abs(x - toX) > 1) corners.push([x, (y + toY) / 2], [toX, (y + toY) / 2]);
+    corners.push([toX, toY]);
+  }
+  let path = `M${corners[0].join(",")}`;
+  for (let i = 1; i < corners.length - 1; i += 1) {
+    const [[fromX, fromY], [x, y], [toX, toY]] = [corners[i - 1], corners[i], corners[i + 1]];
+    const round = Math.min(8, Math.hypot(x - fromX, y - fromY) / 2, Math.hypot(toX - x, toY - y) / 2);
+    const [before, after] = [toward(x, y, fromX, fromY, round), toward(x, y, toX, toY, round)];
+    path += `L${before.join(",")}Q${x},${y} ${after.join(",")}`;
+  }
+  return `${path}L${corners.at(-1).join(",")}`;
+}
+
+function toward(x, y, toX, toY, by) {
+  const length = Math.hypot(toX - x, toY - y) || 1;
+  return [x + ((toX - x) * by) / length, y + ((toY - y) * by) / length];
 }
 
 function inOrder(nodes, edges) {

@@ -50,20 +50,20 @@ export class Model {
   /** Takes over a graph from the server, which thereby counts as told. */
   load({ nodes, edges, laid }) {
     const known = new Set(Object.keys(nodes));
-    let made = Object.entries(nodes).map(([id, one]) => nodeOf(id, one.raw, one.view, { x: one.x ?? 0, y: one.y ?? 0 }));
+    const made = Object.entries(nodes).map(([id, one]) => nodeOf(id, one.raw, one.view, { x: one.x ?? 0, y: one.y ?? 0 }));
     const drawn = edges.filter(([from, , to]) => known.has(from) && known.has(to)).map(([from, outlet, to]) => edgeOf(from, outlet, to));
     this.said = told(made, drawn);
     const placed = Object.values(nodes).every((one) => one.x !== undefined);
     this.laid = laid || !placed;
     if (!placed || overlaps(made)) {
-      made = layout(made, drawn);
       this.laid = true;
-      // Positions found here are no edit: they are told along with the first one.
-      this.said = told(made, drawn);
     }
+    const shown = this.laid ? layout(made, drawn) : { nodes: made, edges: drawn };
+    // Positions found here are no edit: they are told along with the first one.
+    this.said = told(shown.nodes, shown.edges);
     this.past = [];
     this.future = [];
-    this.show(made, drawn);
+    this.show(shown.nodes, shown.edges);
   }
 
   remember() {
@@ -127,7 +127,8 @@ export class Model {
 
   tidy = () => {
     this.laid = true;
-    this.change(layout(this.nodes, this.edges), this.edges);
+    const tidied = layout(this.nodes, this.edges);
+    this.change(tidied.nodes, tidied.edges);
   };
 
   /** Sets one step of the palette; `at` is {position}, {from, outlet} or {edge}. Answers its id. */
@@ -152,8 +153,14 @@ export class Model {
       this.laid = false;
     }
     nodes = [...nodes.map((node) => (node.selected ? { ...node, selected: false } : node)), { ...made, selected: true }];
-    this.change(this.laid ? layout(nodes, edges) : nodes, edges);
+    this.arrange(nodes, edges);
     return id;
+  }
+
+  /** A change after which the layout stays tidy if it was. */
+  arrange(nodes, edges) {
+    const shown = this.laid ? layout(nodes, edges) : { nodes, edges };
+    this.change(shown.nodes, shown.edges);
   }
 
   connect(from, outlet, to) {
@@ -171,7 +178,8 @@ export class Model {
     const ids = nodeIds.filter((id) => id !== ENTRY);
     if (!ids.length && !edgeIds.length) return 0;
     const left = without(this.nodes, this.edges, ids, edgeIds);
-    this.change(this.laid && ids.length ? layout(left.nodes, left.edges) : left.nodes, left.edges);
+    if (ids.length) this.arrange(left.nodes, left.edges);
+    else this.change(left.nodes, left.edges);
     return ids.length || edgeIds.length;
   }
 
@@ -251,7 +259,8 @@ export class Model {
     const know = told(nodes, edges);
     for (const [id] of fresh) know.nodes.set(id, { ...know.nodes.get(id), x: null });
     const pending = this.timer !== 0;
-    this.show(this.laid && real ? layout(nodes, edges) : nodes, edges);
+    const shown = this.laid && real ? layout(nodes, edges) : { nodes, edges };
+    this.show(shown.nodes, shown.edges);
     if (pending) this.merge(know, news, drawn, cut, gone);
     else this.said = know;
     if (real) this.tell();

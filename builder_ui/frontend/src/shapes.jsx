@@ -1,7 +1,7 @@
 // What stands on the canvas: a step, the entry, and the way from one to the next.
 import { BaseEdge, EdgeLabelRenderer, Handle, Position, getSmoothStepPath } from "@xyflow/react";
 import { memo } from "react";
-import { edgeId, labelled, outletsOf } from "./graph.js";
+import { ENTRY, edgeId, labelled, outletsOf, through } from "./graph.js";
 import { useCanvas, useCounts, useModel, useProblems } from "./store.js";
 
 export function Icon({ name }) {
@@ -17,7 +17,8 @@ function Card({ node, className, children }) {
   const { t } = useCanvas();
   const { view } = node.data;
   const problems = useProblems(node.id);
-  const counts = useCounts(node.id);
+  const counted = useCounts(node.id);
+  const counts = node.id === ENTRY ? null : counted;
   return (
     <div className={`pfb-card ${className} ${problems ? `pfb-${problems.severity}` : ""}`}>
       {children}
@@ -90,9 +91,13 @@ export const Entry = memo(function Entry({ id, data, selected }) {
   return <Card node={{ id, data }} className={`pfb-entry ${selected ? "pfb-selected" : ""}`} />;
 });
 
-export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, markerEnd, selected }) {
+export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, markerEnd, selected, data }) {
   const { t, act, editable } = useCanvas();
-  const [path, x, y] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
+  const { model } = useCanvas();
+  const via = model.laid ? data?.via : null;
+  const [straight, middleX, middleY] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
+  const path = via ? through([[sourceX, sourceY], ...via, [targetX, targetY]]) : straight;
+  const [x, y] = via ? via[0] : [middleX, middleY];
   return (
     <>
       <BaseEdge id={id} path={path} markerEnd={markerEnd} interactionWidth={24} />

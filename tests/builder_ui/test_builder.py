@@ -1,0 +1,291 @@
+"""The builder's server side without a browser: what it believes, what it stores, what its forms write, and what the canvas is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder_ui.builder import forms, knowledge, texts
+from builder_ui.builder.draft import Draft, at, replaced
+from builder_ui.builder.protocol import ENTRY, Ear, Ops
+from builder_ui.builder.session import Editor, fetch
+from builder_ui.speech import speech_of
+from builder_ui.visit import House, Login, Visit
+from engine import publish
+from models import Member
+
+SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
+
+
+def visit_of(town: Any, role: str, key: str) -> Visit:
+    with town.db.read() as session:
+        member = session.get_one(Member, town.members[role])
+    login = Login("cookie", lambda _token: member, lambda _token: None)
+    house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1")
+    return Visit(house, member, "token", speech_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
+
+
+def edited(town: Any, story: Callable[[Editor], Coroutine[Any, Any, None]], role: str = "marketer", key: str = "survey") -> Editor:
+    """Runs a story with an open builder."""
+    visit = visit_of(town, role, key)
+
+    async def run() -> Editor:
+        editor = Editor(visit, fetch(visit))
+        await story(editor)
+        return editor
+
+    return asyncio.run(run())
+
+
+def ops(n: int = 1, **changes: Any) -> str:
+    return json.dumps({"type": "ops", "n": n, **changes})
+
+
+def stored(town: Any, key: str = "survey") -> dict[str, Any]:
+    with town.db.read() as session:
+        return dict(publish.get_journey(session, key).draft)
+
+
+def test_what_the_canvas_says_is_stored_and_the_card_comes_back(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        step = {"raw": {"kind": "wait", "duration": "P2D"}, "x": 10, "y": 20}
+        editor.hear(ops(nodes={"pause": step}, edges=[["voucher", "ok", "pause"], ["pause", "next", "end"]]))
+        await editor.save()
+
+    editor = edited(town, story)
+    document = stored(town)
+    assert document["nodes"]["pause"] == {"kind": "wait", "duration": "P2D"}
+    assert {"from": "pause", "outlet": "next", "to": "end"} in document["edges"]
+    assert document["ui"]["positions"]["pause"] == {"x": 10, "y": 20}
+    assert editor.feed()["patches"][0]["nodes"]["pause"]["view"]["summary"] == "2 days"
+    assert editor.feed()["saved"] == {"rev": 2, "op": 1}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "",
+        "[]",
+        "{",
+        '{"type":"ops"}',
+        '{"type":"ops","n":1,"nodes":{"a b":{"raw":{"kind":"wait"}}}}',
+        '{"type":"ops","n":1,"nodes":{"a":{"raw":{}}}}',
+        '{"type":"ops","n":1,"nodes":{"a":{"raw":{"kind":"wait","duration":"\\u0000"}}}}',
+        '{"type":"piece","id":1,"at":3,"of":9,"text":"x"}',
+        '{"type":"ops","n":1,"edges":[["a","b"]]}',
+        "[" * 100_000,
+        None,
+        7,
+    ],
+)
+def test_nonsense_changes_nothing_and_the_canvas_is_set_right(town: Any, nonsense: object) -> None:
+    async def story(editor: Editor) -> None:
+        before = editor.draft.document()
+        editor.hear(nonsense)
+        assert editor.draft.document() == before
+        assert editor.feed()["patches"][-1]["graph"]["nodes"].keys() == {ENTRY, "voucher", "end"}
+
+    edited(town, story)
+
+
+def test_whoever_may_only_read_changes_nothing(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.hear(ops(gone=["voucher"]))
+        editor.edit("voucher", ("name",), "Hacked")
+        editor.remove("voucher")
+        editor.add("wait", ENTRY, "next")
+        await editor.save()
+        assert editor.draft.nodes.keys() == {"voucher", "end"}
+
+    before = stored(town)
+    edited(town, story, role="viewer")
+    assert stored(town) == before
+
+
+def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.visit.member.role = "viewer"
+        editor.hear(ops(gone=["voucher"]))
+        assert "voucher" in editor.draft.nodes
+
+    edited(town, story)
+
+
+def test_a_long_message_comes_in_pieces() -> None:
+    whole = ops(nodes={"a": {"raw": {"kind": "wait", "name": "x" * 50_000}}})
+    ear = Ear()
+    pieces = [whole[start : start + 20_000] for start in range(0, len(whole), 20_000)]
+    heard = [ear.hear(json.dumps({"type": "piece", "id": 1, "at": n, "of": len(pieces), "text": text})) for n, text in enumerate(pieces)]
+    assert heard[:-1] == [None] * (len(pieces) - 1)
+    assert isinstance(heard[-1], Ops)
+
+
+def test_a_way_out_with_a_new_name_keeps_its_edge_and_one_that_is_gone_loses_it(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        arms = [{"name": name, "percent": share} for name, share in (("a", 50), ("b", 30), ("c", 20))]
+        steps = {"split": {"raw": {"kind": "split", "arms": arms}}}
+        editor.hear(ops(nodes=steps, edges=[["split", "a", "end"], ["split", "b", "voucher"]]))
+        editor.edit("split", ("arms", 0, "name"), "red")
+        assert editor.draft.edges["split", "red"] == "end"
+        editor.edit("split", ("arms",), [{"name": "red", "percent": 80}, {"name": "c", "percent": 20}])
+        assert ("split", "b") not in editor.draft.edges
+
+    edited(town, story)
+
+
+def test_a_trigger_that_is_not_complete_is_kept_on_the_page_and_not_stored(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.edit(ENTRY, ("entry", "triggers"), [{"type": "event"}])
+        editor.edit(ENTRY, ("name",), "Another name")
+        await editor.save()
+        assert any((issue.field or "").startswith("entry.triggers.0") for issue in editor.issues)
+        assert stored(town)["name"] == "Another name"
+        assert stored(town)["entry"]["triggers"][0]["type"] == "date"
+        editor.edit(ENTRY, ("entry", "triggers", 0, "event"), "Signed Up")
+        await editor.save()
+
+    edited(town, story)
+    assert stored(town)["entry"]["triggers"] == [{"type": "event", "event": "Signed Up"}]
+
+
+def test_two_editors_and_the_one_who_saves_later_is_asked(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        visit = visit_of(town, "admin", "survey")
+        other = Editor(visit, fetch(visit))
+        other.edit("voucher", ("name",), "Theirs")
+        await other.save()
+        editor.edit("voucher", ("name",), "Mine")
+        await editor.save()
+        assert (editor.status, editor.by) == ("conflict", "Alex Admin")
+        assert stored(town)["nodes"]["voucher"]["name"] == "Theirs"
+        await editor.keep_mine()
+        assert editor.status == "saved"
+
+    edited(town, story)
+    assert stored(town)["nodes"]["voucher"]["name"] == "Mine"
+
+
+def test_a_page_from_before_a_restart_hands_over_its_work(town: Any) -> None:
+    graph = {"nodes": {ENTRY: {"raw": stored(town) | {}}, "end": {"raw": {"kind": "exit"}}}, "edges": [[ENTRY, "next", "end"]]}
+    again = {"type": "resync", "n": 7, "rev": 1, "dirty": True, "laid": True, "gone": [], "cut": [], **graph}
+
+    async def story(editor: Editor) -> None:
+        editor.hear(json.dumps(again))
+        await editor.save()
+        assert editor.status == "saved"
+        assert editor.feed()["saved"]["op"] == 7
+
+    edited(town, story)
+    assert stored(town)["nodes"] == {"end": {"kind": "exit"}}
+    assert stored(town)["start"] == "end"
+
+    async def late(editor: Editor) -> None:
+        editor.hear(json.dumps({**again, "nodes": {**again["nodes"], "more": {"raw": {"kind": "exit"}}}}))
+        await editor.save()
+        assert editor.status == "conflict"
+
+    edited(town, late)
+    assert stored(town)["nodes"] == {"end": {"kind": "exit"}}
+
+
+def test_publishing_says_first_what_it_does(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.edit("voucher", ("name",), "Voucher, anew")
+        await editor.look_over()
+        assert editor.review is not None
+        assert any("voucher" in change for change in editor.review.changes)
+        assert editor.review.inside == 2
+        await editor.publish("a note")
+        assert editor.live_version == 2
+
+    edited(town, story, key="birthday")
+    assert town.journey("birthday").live_version == 2
+
+
+def test_what_has_errors_does_not_go_live(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.connect("voucher", "ok", "")
+        await editor.look_over()
+        assert editor.review is not None
+        assert editor.review.errors
+        await editor.publish("")
+        assert editor.notice is not None
+        assert not editor.notice[1]
+
+    edited(town, story)
+    assert town.journey("survey").live_version is None
+
+
+def test_every_kind_has_a_form_that_draws(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        from builder_ui.builder import cards, page
+
+        for kind in town.engine.palette:
+            editor.draft.nodes["x"] = cards.beginning(kind, editor.knowledge)
+            editor._look()
+            assert page.step_panel(editor, "x")["tagName"] == "div"
+        for chapter in ("entry", "exit_when", "goal", "settings", "about"):
+            editor.chapter = chapter
+            assert page.journey_panel(editor)["tagName"] == "div"
+
+    edited(town, story)
+
+
+def test_a_step_begins_with_what_exists_here(town: Any) -> None:
+    from builder_ui.builder import cards
+
+    with town.db.read() as session:
+        known = knowledge.load(session)
+    raw = cards.beginning(town.engine.palette["call_webhook"], known)
+    assert "secret" not in raw
+    assert cards.beginning(town.engine.palette["send_email"], known)["template"] == "welcome-1-hello"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "unit", "back"),
+    [
+        ("P3D", 3, "D", "P3D"),
+        ("P14D", 2, "W", "P14D"),
+        ("PT1H", 1, "H", "PT1H"),
+        ("PT90M", 90, "M", "PT90M"),
+        ("PT45S", 45, "S", "PT45S"),
+        ("-P3D", 3, "D", "-P3D"),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, count: int, unit: str, back: str) -> None:
+    assert forms.in_units(text)[:2] == (count, unit)
+    assert forms.iso(count, unit, text.startswith("-")) == back
+
+
+def test_shares_add_up_to_a_hundred() -> None:
+    for number in range(1, 21):
+        assert round(sum(arm["percent"] for arm in forms.even([{"name": str(n)} for n in range(number)])), 6) == 100
+
+
+def test_a_value_is_set_deep_inside_and_the_original_stays() -> None:
+    before = {"cases": [{"rule": {"rules": [{"field": "a"}]}}]}
+    after = replaced(before, ("cases", 0, "rule", "rules", 0, "field"), "b")
+    assert at(after, ("cases", 0, "rule", "rules", 0, "field")) == "b"
+    assert at(before, ("cases", 0, "rule", "rules", 0, "field")) == "a"
+    assert replaced({"a": 1, "b": 2}, ("a",), None) == {"b": 2}
+
+
+def test_a_draft_goes_through_the_builder_unchanged(town: Any) -> None:
+    for key in ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement"):
+        document = stored(town, key)
+        same = Draft(document).document()
+        for name in ("nodes", "entry", "start", "name", "key"):
+            assert same.get(name) == document.get(name)
+        assert len(same["edges"]) == len(document["edges"])
+
+
+def test_every_text_of_the_canvas_is_handed_in() -> None:
+    source = "".join(file.read_text() for file in SOURCES.glob("*.jsx"))
+    said = {*re.findall(r'\bt\("((?:[^"\\])+)"', source), *re.findall(r'\["[^"]+", "([^"]+)"\]', source)}
+    assert said == set(texts.CANVAS)

@@ -1,0 +1,93 @@
+"""New journeys through plain forms: each leads into the builder, or back with what was wrong; nobody else's form counts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from engine import publish
+from journeys.errors import NotFound
+from models import Template
+from settings import Settings
+
+
+@pytest.fixture
+def ours(settings: Settings) -> dict[str, str]:
+    return {"origin": settings.public_url}
+
+
+def draft(town: Any, key: str) -> dict[str, Any]:
+    with town.db.read() as session:
+        return dict(publish.get_journey(session, key).draft)
+
+
+def test_a_journey_begins_from_nothing(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    answer = log_in("marketer").post("/ui/gallery", data={"key": "birth_2", "name": "Birthday"}, headers=ours)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/journeys/birth_2/edit")
+    assert draft(town, "birth_2")["start"] == "exit"
+
+
+def test_a_gallery_journey_brings_its_messages_and_has_no_errors(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    with town.db.write() as session:
+        for template in session.scalars(select(Template).where(Template.key == "cart-1-reminder")):
+            template.name = "Changed here"
+    answer = log_in("marketer").post("/ui/gallery", data={"key": "carts", "name": "Carts", "template": "cart_abandonment"}, headers=ours)
+    assert answer.headers["location"] == "/ui/journeys/carts/edit"
+    with town.db.read() as session:
+        assert not [issue for issue in publish.check_draft(town.engine, session, draft(town, "carts")) if issue.severity == "error"]
+        assert session.get_one(Template, "cart-1-reminder").name == "Changed here"
+
+
+def test_an_exported_file_comes_back_under_another_key(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    client = log_in("marketer")
+    exported = client.get("/v1/journeys/welcome/document").content
+    answer = client.post("/ui/gallery/import", data={"key": "welcome_again"}, files={"file": ("welcome.json", exported)}, headers=ours)
+    assert answer.headers["location"] == "/ui/journeys/welcome_again/edit"
+    before, after = draft(town, "welcome"), draft(town, "welcome_again")
+    assert {name: after[name] for name in before if name != "key"} == {name: before[name] for name in before if name != "key"}
+
+
+def test_a_copy_is_made_under_its_own_key(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    answer = log_in("marketer").post("/ui/journeys/welcome/duplicate", data={"key": "welcome_copy"}, headers=ours)
+    assert answer.headers["location"] == "/ui/journeys/welcome_copy/edit"
+    assert draft(town, "welcome_copy")["nodes"] == draft(town, "welcome")["nodes"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"not json", "invalid"),
+        (b"[]", "invalid"),
+        (b'{"key": 7}', "invalid"),
+        (json.dumps({"spec": 1, "key": "welcome", "name": "W"}).encode(), "taken"),
+    ],
+)
+def test_a_bad_file_is_refused_with_a_sentence(log_in: Any, ours: dict[str, str], content: bytes, problem: str) -> None:
+    client = log_in("marketer")
+    answer = client.post("/ui/gallery/import", data={"key": ""}, files={"file": ("x.json", content)}, headers=ours)
+    assert answer.headers["location"] == f"/ui/gallery?problem={problem}"
+
+
+@pytest.mark.parametrize(("key", "problem"), [("welcome", "taken"), ("Groß", "key"), ("a" * 65, "key"), ("../x", "key")])
+def test_a_bad_key_is_refused(log_in: Any, ours: dict[str, str], key: str, problem: str) -> None:
+    answer = log_in("marketer").post("/ui/gallery", data={"key": key, "name": "x"}, headers=ours)
+    assert answer.headers["location"] == f"/ui/gallery?problem={problem}"
+
+
+def test_only_those_who_may_and_only_from_our_pages(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    form = {"key": "sneaky", "name": "x"}
+    assert log_in("marketer").post("/ui/gallery", data=form, headers={"origin": "https://evil.example"}).status_code == 403
+    assert log_in("viewer").post("/ui/gallery", data=form, headers=ours).headers["location"] == "/ui/gallery?problem=role"
+    with pytest.raises(NotFound):
+        draft(town, "sneaky")
+
+
+def test_the_gallery_shows_every_journey_and_free_keys(log_in: Any, opened: Any) -> None:
+    with opened(log_in("marketer"), "/ui/gallery") as page:
+        for name in ("Welcome", "Cart abandonment", "MQL to SQL", "Re-engagement", "From nothing", "From a file"):
+            assert name in page.text
+    with opened(log_in("viewer"), "/ui/gallery") as page:
+        assert "Your role does not allow this." in page.text
