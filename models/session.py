@@ -7,8 +7,9 @@ PostgreSQL the caller locks rows with `FOR UPDATE`, contact first), `read()` see
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 20) -> None:
         self.url = url
         self.engine = _engine(url, pool_size)
+        self._turn: AbstractContextManager[Any] = threading.RLock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
@@ -34,8 +36,12 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction that may write: commits at the end, rolls back on any exception. Keep it under 20 ms and 500 rows."""
-        connect = self.engine.connect().execution_options(pfadwerk_write=True)
-        with connect as connection, connection.begin(), Session(connection, expire_on_commit=False) as session:
+        with (
+            self._turn,
+            self.engine.connect().execution_options(pfadwerk_write=True) as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False) as session,
+        ):
             yield session
             session.flush()
 

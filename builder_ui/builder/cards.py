@@ -68,7 +68,7 @@ def entry_view(speech: Speech, draft: Draft) -> View:
     except ValueError:
         said = [speech("Not complete yet")]
     summary = " · ".join(said).replace("*", "")[:LONGEST_SUMMARY]
-    outlets = [["next", words.coded(speech, words.OUTLETS, "next"), False]]
+    outlets = [["next", speech("Start"), False]]
     return {
         "label": speech("Start"),
         "name": speech("Who enters"),

@@ -51,7 +51,11 @@ def builder(opening: Opening) -> Element:
         html.div(
             {"className": "pfb-body"},
             work(editor, html.div({"className": "pfb-canvas"}, canvas(editor)), bridge(editor)),
-            html.aside({"className": "pfb-side", "aria-label": visit.speech("Form")}, panel(editor), problems(editor)),
+            html.aside(
+                {"className": "pfb-side", "aria-label": visit.speech("Form")},
+                html.div({"className": "pfb-panel"}, panel(editor), ways(editor)),
+                problems(editor),
+            ),
         ),
         forms.offers(visit.speech, editor.knowledge),
     )
@@ -172,7 +176,9 @@ def _more(editor: Editor) -> Element:
         html.summary({"className": "button"}, speech("More")),
         html.div(
             {"className": "question"},
-            html.a({"className": "button", "href": f"/v1/journeys/{key}/document", "download": f"{key}.json"}, speech("Export as a file")),
+            html.a(
+                {"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}, speech("Export as a file")
+            ),
             duplicate if editor.editable else None,
         ),
     )
@@ -249,25 +255,47 @@ def review(editor: Editor) -> Element:
 # Panel
 
 
-@component
-def panel(editor: Editor) -> Element:
+def use_mark(editor: Editor, mark: Callable[[], Any]) -> None:
+    """Draws the component again when what it shows has changed: forms are long, and most changes are not theirs."""
     _, count = use_state(0)
-    mark = use_ref(None)
-    mark.current = editor.panel_mark()
+    shown: Any = use_ref(None)
+    shown.current = mark()
 
     def look() -> None:
-        if editor.panel_mark() != mark.current:
+        if mark() != shown.current:
             count(lambda n: n + 1)
 
     use_effect(lambda: editor.listen(("panel",), look), [])
+
+
+@component
+def panel(editor: Editor) -> Element:
+    use_mark(editor, editor.form_mark)
     chosen = editor.selection
     if len(chosen) > 1:
-        body = many(editor, len(chosen))
-    elif chosen and chosen[0] != ENTRY and chosen[0] in editor.draft.nodes:
-        body = step_panel(editor, chosen[0])
-    else:
-        body = journey_panel(editor)
-    return html.div({"className": "pfb-panel", "key": "panel"}, body)
+        return many(editor, len(chosen))
+    if chosen and chosen[0] != ENTRY and chosen[0] in editor.draft.nodes:
+        return step_panel(editor, chosen[0])
+    return journey_panel(editor)
+
+
+@component
+def ways(editor: Editor) -> Element:
+    """What follows the chosen step, or the start."""
+    use_mark(editor, editor.ways_mark)
+    speech, chosen = editor.speech, editor.selection
+    id = chosen[0] if chosen and chosen[0] in editor.draft.nodes else ENTRY
+    if len(chosen) > 1:
+        return None
+    outlets = editor.views[id]["outlets"]
+    remove = (
+        forms.small(speech("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable and id != ENTRY else None
+    )
+    return html.section(
+        {"key": id, "className": "pfb-part"},
+        html.h3(speech("What follows")) if outlets else None,
+        html.div({"className": "pfb-form"}, [follow(editor, id, *outlet) for outlet in outlets], remove),
+    )
 
 
 def many(editor: Editor, count: int) -> Element:
@@ -308,16 +336,12 @@ def step_panel(editor: Editor, id: str) -> Element:
     view, raw = editor.views[id], editor.draft.nodes[id]
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
-    remove = forms.small(speech("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable else None
     return html.div(
         {"key": f"step/{id}"},
         html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])), view["label"]),
         help_of(speech, kind) if kind else None,
         general(editor, id),
         body,
-        html.h3(speech("What follows")) if view["outlets"] else None,
-        html.div({"className": "pfb-form"}, [follow(editor, id, *outlet) for outlet in view["outlets"]]),
-        html.div({"className": "pfb-form"}, remove),
     )
 
 
@@ -394,7 +418,6 @@ def journey_panel(editor: Editor) -> Element:
         html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
         html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
         wrong,
-        html.div({"className": "pfb-form"}, follow(editor, ENTRY, "next", speech("Start"), False)),
         [_part(editor, form, name, title, schema) for name, title, schema in JOURNEY_FORM],
     )
 

@@ -338,23 +338,18 @@ class Editor:
         self.chapter = "" if self.chapter == name else name
         self.tell("panel")
 
-    def panel_mark(self) -> Any:
+    def form_mark(self) -> Any:
         """Whatever the form shows; while it stays equal the form need not be drawn anew."""
         target = self.selection[0] if self.selection else ENTRY
         place = None if target == ENTRY else target
         issues = [issue for issue in self.issues if issue.node_id == place]
+        return self.selection, self.generation, self.raw(target), issues, self.names, self.chapter, self.views.get(target), self.editable
+
+    def ways_mark(self) -> Any:
+        """The same for the lists of what follows, which grow with the journey."""
+        target = self.selection[0] if self.selection else ENTRY
         ways = [(outlet, to) for (source, outlet), to in self.draft.edges.items() if source == target]
-        return (
-            self.selection,
-            self.generation,
-            self.raw(target),
-            issues,
-            ways,
-            self.names,
-            self.chapter,
-            self.views.get(target),
-            self.editable,
-        )
+        return self.selection, self.generation, ways, self.names, self.views.get(target, {}).get("outlets"), self.editable
 
     def command(self, name: str) -> None:
         """Has the canvas undo, redo or tidy up."""

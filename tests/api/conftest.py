@@ -106,7 +106,7 @@ def live_url(app: FastAPI) -> Iterator[str]:
     """The app behind a real uvicorn on a free port of this machine."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as client:
         assert client.get("/health", timeout=10).status_code == 200  # the socket listens already: this waits until it is served

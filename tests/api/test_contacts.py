@@ -20,7 +20,10 @@ def db(request: pytest.FixtureRequest) -> Database:
 
 @pytest.fixture
 def ada(admin: Any) -> dict[str, Any]:
-    body = {"names": [{"kind": "user_id", "value": "u1"}], "fields": {"email": "Ada@Example.org", "first_name": "Ada", "last_name": "Lovelace", "plan": "pro"}}
+    body = {
+        "names": [{"kind": "user_id", "value": "u1"}],
+        "fields": {"email": "Ada@Example.org", "first_name": "Ada", "last_name": "Lovelace", "plan": "pro"},
+    }
     answer = admin.post(BASE, json=body)
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()

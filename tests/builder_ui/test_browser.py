@@ -59,11 +59,13 @@ def serve(app: FastAPI, listening: socket.socket) -> Serve:
     @contextmanager
     def serve() -> Iterator[None]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
         thread.start()
-        yield
-        server.should_exit = True
-        thread.join()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
 
     return serve
 

@@ -58,11 +58,13 @@ def serve(app: FastAPI, listening: socket.socket) -> Serve:
     @contextmanager
     def serve() -> Iterator[None]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
         thread.start()
-        yield
-        server.should_exit = True
-        thread.join()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
 
     return serve
 
@@ -316,6 +318,15 @@ def test_steps_are_copied_into_another_journey(page: Page, town: Any, context: B
     expect(step(page, "Reminder")).to_be_visible()
     saved(page)
     assert ("send_email", "sent", "wait") in edges(stored(town, "survey"))
+
+
+def test_a_journey_is_exported_as_a_file(page: Page, town: Any) -> None:
+    page.goto("/ui/journeys/welcome/edit")
+    page.get_by_text("More", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as a file").click()
+    assert download.value.suggested_filename == "welcome.json"
+    assert read(download.value.path().read_bytes()) == stored(town, "welcome")
 
 
 def test_two_people_change_a_journey_and_one_decides(page: Page, town: Any) -> None:

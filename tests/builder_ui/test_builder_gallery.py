@@ -43,8 +43,11 @@ def test_a_gallery_journey_brings_its_messages_and_has_no_errors(log_in: Any, to
 
 def test_an_exported_file_comes_back_under_another_key(log_in: Any, town: Any, ours: dict[str, str]) -> None:
     client = log_in("marketer")
-    exported = client.get("/v1/journeys/welcome/document").content
-    answer = client.post("/ui/gallery/import", data={"key": "welcome_again"}, files={"file": ("welcome.json", exported)}, headers=ours)
+    exported = client.get("/api/v1/journeys/welcome/document")
+    assert exported.status_code == 200, exported.text
+    answer = client.post(
+        "/ui/gallery/import", data={"key": "welcome_again"}, files={"file": ("welcome.json", exported.content)}, headers=ours
+    )
     assert answer.headers["location"] == "/ui/journeys/welcome_again/edit"
     before, after = draft(town, "welcome"), draft(town, "welcome_again")
     assert {name: after[name] for name in before if name != "key"} == {name: before[name] for name in before if name != "key"}
