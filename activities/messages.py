@@ -37,7 +37,7 @@ class House:
     serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read."""
 
     tracking: Tracking
-    address_keys: Sequence[bytes]
+    address_keys: Sequence[bytes] = field(repr=False)
     mail_from: str
     tracking_level: Level = "full"
     language: str = "en"

@@ -28,7 +28,7 @@ class Login:
     close: Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
     `look_again_seconds` whether its session still stands."""
@@ -44,9 +44,9 @@ class House:
         return self.engine.clock.now()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Visit:
-    """One browser on one page. `arguments` come from the path, `query` from behind the question mark."""
+    """One browser on one page; ReactPy logs the repr of what it is given, so that tells nothing. `arguments` come from the path, `query` from behind the question mark."""
 
     house: House
     member: Member

@@ -70,7 +70,7 @@ class Engine:
     db: Database
     clock: Clock
     palette: Palette
-    address_keys: tuple[bytes, ...]
+    address_keys: tuple[bytes, ...] = field(repr=False)
     effect_timeout_seconds: float = 15.0
     effect_timeouts: Mapping[str, float] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)

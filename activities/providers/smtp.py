@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -81,7 +81,7 @@ class SmtpServer:
     host: str
     port: int = 587
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     tls: Literal["starttls", "tls", "none"] = "starttls"
     timeout_seconds: float = 10.0
     """For one answer."""
