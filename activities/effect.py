@@ -23,7 +23,7 @@ from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
 from crm.events import event_row, insert_events
-from crm.sql import table
+from crm.sql import on, table
 from engine.live import Engine
 from engine.router import is_heard
 from engine.state import Instruction, State
@@ -114,7 +114,7 @@ def _find(effects: Effects, activity: str, run_id: str, number: int, as_of: date
 def _peek(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Found | None:
     """The call if the run is blocked on one of ours at `number`, or at the next number after a foretold wait whose first attempt died."""
     with effects.engine.db.read() as session:
-        row = session.execute(_run, {"run_id": run_id}).first()
+        row = on(session).execute(_run, {"run_id": run_id}).first()
         if row is None or row.ended_at is not None or row.step not in (number, number + 1):
             return None
         state = State.from_json(row.state)
@@ -204,7 +204,7 @@ def _through_gate(
     if isinstance(draft, CannotPrepare):
         return _answer_in(session, engine, row, performer, job, dropped, draft.code)
     fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
-    contact = session.execute(_contact, {"of": job.row.contact_id}).first()
+    contact = on(session).execute(_contact, {"of": job.row.contact_id}).first()
     match performer.ask(session, contact, job):
         case Refuse(reason=reason):
             return _answer_in(session, engine, row, performer, job, dropped, reason)
@@ -213,7 +213,7 @@ def _through_gate(
                 return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{reason}")
             if isinstance(stands, ledger.Fresh):
                 ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=reason, held_until=until)
-            session.execute(_due, {"run_id": job.row.id, "due_at": until})
+            on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
             return _Later(HELD, reason, until)
         case Pass(address=address):
             stored = performer.record(session, job, draft, address)
@@ -263,7 +263,7 @@ def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, fa
         ledger.release(session, job.once_key, failure.code, claimed.attempt)
         stands = ledger.look(session, job.once_key, job.as_of)
         if row.step == job.number and row.ended_at is None:
-            session.execute(_due, {"run_id": job.row.id, "due_at": job.as_of + failure.after})
+            on(session).execute(_due, {"run_id": job.row.id, "due_at": job.as_of + failure.after})
     if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
         return _answer(engine, performer, job, "failed", failure.code)
     raise come_back(RETRY_LATER, failure.code, failure.after) from None

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from crm.sql import changed_rows, table
+from crm.sql import changed_rows, on, table
 from models import Message
 
 messages = table(Message)
@@ -69,7 +69,7 @@ def message_id_of(once_key: str) -> str:
 
 def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | Doubtful | Done:
     """Where the message stands."""
-    row = session.execute(_look, {"of_message": message_id_of(once_key)}).first()
+    row = on(session).execute(_look, {"of_message": message_id_of(once_key)}).first()
     if row is None:
         return Fresh(now, is_new=True)
     if row.status in ("planned", "held"):
@@ -87,7 +87,7 @@ def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, *
     message_id = message_id_of(once_key)
     if is_new or changed_rows(session, _update, {"of_message": message_id, **values}) == 0:
         row = {"id": message_id, "once_key": once_key, "planned_at": now, "answer": {}, **_defaults(), **fixed, **values}
-        session.execute(_insert, row)
+        on(session).execute(_insert, row)
     return message_id
 
 
@@ -127,4 +127,4 @@ def release(session: Session, once_key: str, code: str, attempts: int) -> None:
     """The call of that number certainly did not arrive: the next attempt starts at the gate again. Somebody else's claim is left alone."""
     values = {"status": "planned", "reason": code[:64], "claimed_at": None, "lease_until": None}
     mine = (messages.c.id == message_id_of(once_key), messages.c.status == "claimed", messages.c.attempts == attempts)
-    session.execute(update(messages).where(*mine).values(values))
+    on(session).execute(update(messages).where(*mine).values(values))

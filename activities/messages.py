@@ -16,7 +16,7 @@ from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import CompiledTemplate, Rendered, RenderFailed, render, render_text
 from activities.tracking import Level, Tracking, level, store_links
 from crm import settings, suppression
-from crm.sql import table
+from crm.sql import on, table
 from journeys.document import Settings as JourneySettings
 from models import Body, Contact, TemplateVersion, Version, new_id
 
@@ -77,7 +77,7 @@ class MessagePerformer:
         return self.provider.timeout_seconds
 
     def prepare(self, session: Session, job: Job) -> Draft:
-        contact = session.execute(_contact, {"of": job.row.contact_id}).first()
+        contact = on(session).execute(_contact, {"of": job.row.contact_id}).first()
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
         sender = settings.load(session, settings.Sender)
@@ -114,7 +114,7 @@ class MessagePerformer:
         prepared: Prepared = draft.payload
         store_links(session, prepared.rendered.links, job.as_of)
         body_id = new_id()
-        session.execute(
+        on(session).execute(
             _insert_body,
             {
                 "id": body_id,
@@ -200,7 +200,7 @@ class MessagePerformer:
         """What a version of a journey pins; it never changes."""
         known = self._pinned.get(version_id)
         if known is None:
-            known = self._pinned[version_id] = session.execute(select(versions.c.pins).where(versions.c.id == version_id)).scalar_one()
+            known = self._pinned[version_id] = on(session).execute(select(versions.c.pins).where(versions.c.id == version_id)).scalar_one()
         return known
 
     def _values(self, job: Job, contact: Person, sender: settings.Sender) -> dict[str, Any]:

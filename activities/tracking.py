@@ -24,7 +24,7 @@ from activities.rendering import UNTRACKED, Marks
 from crm import consent, settings
 from crm.events import append_event
 from crm.locks import lock_contact
-from crm.sql import insert_new, table
+from crm.sql import insert_new, on, table
 from models import Event, Hit, Journey, Link, Message, Run
 
 Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce"]
@@ -168,7 +168,7 @@ def store_links(session: Session, links: Mapping[str, str], now: datetime) -> No
     """Stores the targets of a rendered message (digest -> address); ones that are known stay as they are."""
     if links:
         rows = [{"digest": digest, "url": url, "created_at": now} for digest, url in sorted(links.items())]
-        session.execute(insert_new(session, Link, ("digest",)), rows)
+        on(session).execute(insert_new(session, Link, ("digest",)), rows)
 
 
 def target(session: Session, digest: str) -> Link | None:

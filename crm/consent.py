@@ -20,7 +20,7 @@ from sqlmodel import col, select
 from crm.events import append_event
 from crm.locks import lock_contact
 from crm.payload import clean_object, clean_text
-from crm.sql import table
+from crm.sql import on, table
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
 
@@ -112,7 +112,7 @@ def confirm(
 
 def state(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
     """`granted`, `withdrawn`, `pending`, or None if nothing was ever said."""
-    return session.execute(_state, {"of": contact_id, "on": channel, "for": purpose}).scalar()
+    return on(session).execute(_state, {"of": contact_id, "on": channel, "for": purpose}).scalar()
 
 
 def object_all(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.payload import clean_object, clean_text
-from crm.sql import insert_new
+from crm.sql import insert_new, on
 from journeys.errors import Invalid, TooLarge
 from models import Event, new_id
 
@@ -118,7 +118,7 @@ def insert_events(session: Session, rows: Sequence[Row]) -> list[int | None]:
     if not rows:
         return []
     statement = insert_new(session, Event, ("source", "message_id"), returning=("id", "source", "message_id"))
-    new = {(source, message_id): id for id, source, message_id in session.execute(statement, rows)}
+    new = {(source, message_id): id for id, source, message_id in on(session).execute(statement, rows)}
     return [new.pop((row["source"], row["message_id"]), None) for row in rows]
 
 

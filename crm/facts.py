@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from crm.calendar import Calendars
 from crm.jsonsql import Kind, Text, place
 from crm.rules import INSTANT, event_conditions
-from crm.sql import table
+from crm.sql import on, table
 from crm.team import next_owner
 from journeys.errors import NotFound
 from journeys.facts import Calendar, Occurrences
@@ -139,14 +139,14 @@ class SqlFacts:
         return value
 
     def _execute(self, statement: Executable) -> Any:
-        return self.session.execute(statement, {"contact": self.contact_id})
+        return on(self.session).execute(statement, {"contact": self.contact_id})
 
     def _occurrences(self, term: str, as_of: datetime) -> Occurrences:
         asked = _statement(term)
         values = {"contact": self.contact_id, **asked.clock.values(as_of)}
         if self.run is not None:
             values |= {"run": self.run.id, "started_at": self.run.started_at, "trigger": self.run.trigger_event or 0}
-        count, oldest_at, newest_at = self.session.execute(asked.statement, values).one()
+        count, oldest_at, newest_at = on(self.session).execute(asked.statement, values).one()
         return Occurrences(count, oldest_at, newest_at)
 
 

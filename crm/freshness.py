@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm.sql import table, upsert
+from crm.sql import on, table, upsert
 from models import Freshness
 
 _all = select(table(Freshness).c.topic, table(Freshness).c.number)
@@ -25,7 +25,7 @@ def freshness(session: Session, topic: str) -> int:
     """How often the topic changed; 0 if never. A transaction asks the database once, for all topics."""
     numbers: dict[str, int] | None = session.info.get(_SEEN)
     if numbers is None:
-        numbers = session.info[_SEEN] = dict(session.execute(_all).all())
+        numbers = session.info[_SEEN] = dict(on(session).execute(_all).all())
     return numbers.get(topic, 0)
 
 

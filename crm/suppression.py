@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from crm import names
 from crm.audit import record
 from crm.payload import clean_text
-from crm.sql import table
+from crm.sql import on, table
 from journeys.errors import Invalid
 from models import Suppression
 
@@ -62,7 +62,7 @@ def suppress(
 
 def is_suppressed(session: Session, keys: Sequence[bytes], channel: str, address: str) -> str | None:
     """The reason why `address` gets nothing on `channel`; None if it may."""
-    found: str | None = session.execute(_reason, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalar()
+    found: str | None = on(session).execute(_reason, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalar()
     return found
 
 

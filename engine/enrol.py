@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from crm.facts import SqlFacts
-from crm.sql import table
+from crm.sql import on, table
 from engine.live import Engine, LiveJourney
 from engine.paths import dig
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
@@ -106,7 +106,7 @@ def refusal(
     """Why the contact may not enter now, or None. The cheapest questions come first."""
     if live.state == "stopped":
         return Refused("journey_not_live", {})
-    person = session.execute(_person, {"contact": contact_id}).first()
+    person = on(session).execute(_person, {"contact": contact_id}).first()
     if person is None or person.erased_at or person.merged_into:
         return Refused("no_contact", {})
     entry = live.program.entry
@@ -120,7 +120,7 @@ def refusal(
 def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: Event | None) -> Refused | None:
     if event is None or event.id is None:
         return None
-    seen = session.execute(_same, {"journey": live.id, "event": event.id, "contact": contact_id}).first()
+    seen = on(session).execute(_same, {"journey": live.id, "event": event.id, "contact": contact_id}).first()
     return Refused("same_trigger", {}) if seen else None
 
 
@@ -130,12 +130,12 @@ def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime
     if policy.policy == "per_key":
         if not key:
             return Refused("no_key", {"key": policy.key})
-        seen = session.execute(_last_of_key, {**whose, "key": key}).first()
+        seen = on(session).execute(_last_of_key, {**whose, "key": key}).first()
         return Refused("key_seen", {"run": seen.id}) if seen else None
-    last = session.execute(_last, whose).first()
+    last = on(session).execute(_last, whose).first()
     if last is None:
         return None
-    inside = session.execute(_inside, whose).first()
+    inside = on(session).execute(_inside, whose).first()
     last = inside or last
     if policy.policy == "never":
         return Refused("already_entered", {"run": last.id, "at": last.started_at.isoformat()})
@@ -155,7 +155,7 @@ def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
         .where(runs.c.journey_id == live.id, runs.c.started_at > now - cap.per, runs.c.status != "held_out")
         .limit(cap.count)
     )
-    entered = session.execute(select(func.count()).select_from(recent.subquery())).scalar_one()
+    entered = on(session).execute(select(func.count()).select_from(recent.subquery())).scalar_one()
     return Refused("cap", {"count": cap.count}) if entered >= cap.count else None
 
 
@@ -167,7 +167,7 @@ def _key(live: LiveJourney, properties: dict[str, Any]) -> str | None:
 
 def _record(session: Session, live: LiveJourney, contact_id: str, event: Event | None, refused: Refused, now: datetime) -> None:
     if refused.reason != "no_contact":
-        session.execute(
+        on(session).execute(
             _insert_refusal,
             {
                 "journey_id": live.id,
@@ -193,7 +193,7 @@ def _begin(
     held_out: bool,
 ) -> Entered:
     run_id = new_id()
-    session.execute(
+    on(session).execute(
         _insert_run,
         {
             "id": run_id,
@@ -233,4 +233,4 @@ def _subscribe(session: Session, live: LiveJourney, run_id: str, contact_id: str
     if goal := live.program.goal:
         rows.append(subscription(run_id, contact_id, f"event:{goal.event}", "goal", now + goal.window))
     if rows:
-        session.execute(insert(subscriptions), rows)
+        on(session).execute(insert(subscriptions), rows)

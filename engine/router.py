@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from crm.facts import SqlFacts
-from crm.sql import table
+from crm.sql import on, table
 from engine.enrol import Entered, enrol
 from engine.live import Engine
 from engine.paths import dig
@@ -76,12 +76,12 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
 def lock_contacts(session: Session, contact_ids: Sequence[str]) -> None:
     """Takes the rows of several contacts, in the order of their ids. SQLite has locked the file already."""
     if session.get_bind().dialect.name != "sqlite":
-        session.execute(select(contacts.c.id).where(contacts.c.id.in_(contact_ids)).order_by(contacts.c.id).with_for_update())
+        on(session).execute(select(contacts.c.id).where(contacts.c.id.in_(contact_ids)).order_by(contacts.c.id).with_for_update())
 
 
 def _listeners(session: Session, contact_ids: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for row in session.execute(_listening, {"contacts": contact_ids}):
+    for row in on(session).execute(_listening, {"contacts": contact_ids}):
         found.setdefault(row.contact_id, []).append(row)
     return found
 
@@ -100,9 +100,9 @@ def _deliver(engine: Engine, session: Session, event: Event, listeners: Sequence
 
 def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -> None:
     """Once per run and event, whoever routes it."""
-    known = session.execute(_in_inbox, {"run": run_id, "event": event.id}).first()
+    known = on(session).execute(_in_inbox, {"run": run_id, "event": event.id}).first()
     if known is None:
-        session.execute(_put_into_inbox, {"run_id": run_id, "event_id": event.id, "arrived_at": now, "consumed": False})
+        on(session).execute(_put_into_inbox, {"run_id": run_id, "event_id": event.id, "arrived_at": now, "consumed": False})
 
 
 def event_topics(event: Event) -> frozenset[str]:
@@ -140,9 +140,11 @@ def fires(session: Session, trigger: Trigger, event: Event, now: datetime) -> bo
 
 def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> None:
     """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
-    run = session.execute(
-        select(runs.c.version_id, func.coalesce(runs.c.since, runs.c.started_at).label("since")).where(runs.c.id == run_id)
-    ).one()
+    run = (
+        on(session)
+        .execute(select(runs.c.version_id, func.coalesce(runs.c.since, runs.c.started_at).label("since")).where(runs.c.id == run_id))
+        .one()
+    )
     goal = engine.program(session, run.version_id).goal
     if (
         goal is None
@@ -152,7 +154,7 @@ def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> 
         return
     worth = dig(event.properties, goal.value) if goal.value else None
     values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}
-    session.execute(_reach_goal, values)
+    on(session).execute(_reach_goal, values)
 
 
 def _within(goal: Goal, since: datetime, event: Event) -> bool:
@@ -167,4 +169,4 @@ def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bo
     """Whether an event of that name would wake or start anything for the contact; if not, it need not be routed."""
     if name in engine.index(session).by_event:
         return True
-    return session.execute(_hears, {"contact": contact_id, "of_topic": f"event:{name}"}).first() is not None
+    return on(session).execute(_hears, {"contact": contact_id, "of_topic": f"event:{name}"}).first() is not None

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm.facts import SqlFacts
-from crm.sql import table
+from crm.sql import on, table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
 from engine.live import Engine
@@ -91,16 +91,16 @@ def lock_run(session: Session, run_id: str) -> Row[Any]:
     Raises: NotFound.
     """
     if is_sqlite(session):
-        row = session.execute(_run, {"run_id": run_id}).first()
+        row = on(session).execute(_run, {"run_id": run_id}).first()
         if row is None:
             raise NotFound("there is no such run", run_id=run_id)
         return row
     while True:
-        contact_id = session.execute(_contact_of, {"run_id": run_id}).scalar()
+        contact_id = on(session).execute(_contact_of, {"run_id": run_id}).scalar()
         if contact_id is None:
             raise NotFound("there is no such run", run_id=run_id)
         lock_contact(session, contact_id)
-        row = session.execute(lock(session, _run), {"run_id": run_id}).one()
+        row = on(session).execute(lock(session, _run), {"run_id": run_id}).one()
         if row.contact_id == contact_id:
             return row
 
@@ -108,7 +108,7 @@ def lock_run(session: Session, run_id: str) -> Row[Any]:
 def lock_contact(session: Session, contact_id: str) -> None:
     """Takes the contact's row, which is the lock for all that happens to that person. SQLite has locked the file already."""
     if not is_sqlite(session):
-        session.execute(select(contacts.c.id).where(contacts.c.id == contact_id).with_for_update())
+        on(session).execute(select(contacts.c.id).where(contacts.c.id == contact_id).with_for_update())
 
 
 def is_sqlite(session: Session) -> bool:
@@ -166,7 +166,7 @@ def _consume_and_apply(
         return Wakeups()
     with session.begin_nested():
         if received:
-            session.execute(_consume, {"of_run": row.id})
+            on(session).execute(_consume, {"of_run": row.id})
         return apply_changes(engine, session, row, advanced.changes, as_of)
 
 
@@ -182,13 +182,13 @@ def _stopped(row: Row[Any]) -> Advanced:
 
 def read_inbox(session: Session, run_id: str) -> list[Received]:
     """What lies unread in the run's inbox, in order of arrival."""
-    rows = session.execute(_waiting, {"run_id": run_id}).all()
+    rows = on(session).execute(_waiting, {"run_id": run_id}).all()
     return [Received(id=r.id, name=r.name, properties=r.properties, occurred_at=r.occurred_at, arrived_at=r.arrived_at) for r in rows]
 
 
 def has_mail(session: Session, run_id: str) -> bool:
     """Whether something lies unread in the run's inbox."""
-    return session.execute(_mail, {"run_id": run_id}).first() is not None
+    return on(session).execute(_mail, {"run_id": run_id}).first() is not None
 
 
 def run_info(engine: Engine, session: Session, row: Row[Any]) -> RunInfo:
@@ -220,7 +220,7 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
     }
     if ended:
         values["ended_at"] = as_of
-    session.execute(_update_run, {"run_id": row.id, **values})
+    on(session).execute(_update_run, {"run_id": row.id, **values})
     write_trail(session, row.id, row.version_id, number, as_of, advanced.trail)
     listen(session, row, advanced, ended)
     return instruction
@@ -274,18 +274,20 @@ def write_trail(session: Session, run_id: str, version_id: str, number: int, at:
             }
             for seq, note in enumerate(notes)
         ]
-        session.execute(_insert_trail, rows)
+        on(session).execute(_insert_trail, rows)
 
 
 def listen(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:
     """Replaces the subscriptions of the wait; an ended run keeps only its goal's."""
     if ended:
-        session.execute(_keep_only_goal, {"of_run": row.id})
+        on(session).execute(_keep_only_goal, {"of_run": row.id})
         return
     if (row.state.get("blocked") or {}).get("answer") == "wait_for":
-        session.execute(_unsubscribe_from, {"of_run": row.id, "of_why": "wait"})
+        on(session).execute(_unsubscribe_from, {"of_run": row.id, "of_why": "wait"})
     if advanced.listen:
-        session.execute(_insert_subscriptions, [subscription(row.id, row.contact_id, topic, "wait") for topic in sorted(advanced.listen)])
+        on(session).execute(
+            _insert_subscriptions, [subscription(row.id, row.contact_id, topic, "wait") for topic in sorted(advanced.listen)]
+        )
 
 
 def subscription(run_id: str, contact_id: str, topic: str, why: str, until: datetime | None = None) -> dict[str, Any]:
@@ -314,7 +316,7 @@ def halt(
     if asked is not None:
         state["asked"] = asked
     values = {"status": status, "reason": reason, "error": error, "state": state, "updated_at": as_of}
-    session.execute(_update_run, {"run_id": row.id, **values})
+    on(session).execute(_update_run, {"run_id": row.id, **values})
     return {**WAIT_FOR_BELL, "step": row.step}
 
 
