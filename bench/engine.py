@@ -134,6 +134,7 @@ async def _throughput(scene: Scene, runs: int, rounds: int) -> dict[str, Any]:
         "history_events_baseline": by_hand[0].events,
         "state_transitions": {"pfadwerk": ours[0].transitions, "baseline": by_hand[0].transitions},
         "cpu_ms_per_run": {"pfadwerk": _cpu(ours), "baseline": _cpu(by_hand)},
+        "cpu_ratio": round(sum(_cpu(by_hand).values()) / sum(_cpu(ours).values()), 3),
         "rounds": [[trial.runs_per_s, other.runs_per_s] for trial, other in zip(ours, by_hand, strict=True)],
     }
 
