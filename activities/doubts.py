@@ -12,7 +12,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from activities import ledger
-from activities.effect import Effects, Fate, append_fate
+from activities.effect import MESSAGE_CHANNELS, Effects, Fate, append_fate
 from activities.ledger import messages
 from activities.performer import Performer
 from activities.providers.provider import Answer, ProviderFailure
@@ -75,6 +75,8 @@ def _write(
     values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None}
     if status in ("sent", "uncertain"):
         values["sent_at"] = now
+    if row.channel in MESSAGE_CHANNELS:
+        ledger.count_fate(session, row.once_key, run, row.node, status, reason)
     ledger.put(session, row.once_key, {}, now, **values)
     journey = effects.engine.program(session, run.version_id).key
     append_fate(session, effects.engine, Fate(run, journey, row.node, row.channel, row.template, row.once_key), status, now)

@@ -320,6 +320,8 @@ def _answer_in(
         performer.bounced(session, job, address)
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
+    if job.call.channel in MESSAGE_CHANNELS:
+        ledger.count_fate(session, job.once_key, row, job.state.node, status, reason)
     ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))
     fate = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)

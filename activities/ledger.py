@@ -6,13 +6,15 @@ Every function works inside the caller's transaction, under the contact's lock.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from crm import tally
 from crm.sql import changed_rows, on, table
 from models import Message
 
@@ -121,6 +123,22 @@ def claim(
         template_version=fixed.get("template_version"),
         body_id=fixed.get("body_id"),
     )
+
+
+FATES = {"sent": "sent", "uncertain": "sent", "bounced": "bounced", "failed": "failed", "skipped": "skipped"}
+"""Status of a message that has met its end -> under what it is counted."""
+
+_fate = select(messages.c.status, messages.c.reason).where(messages.c.id == bindparam("of_message"))
+
+
+def count_fate(session: Session, once_key: str, run: Row[Any], node: str, status: str, reason: str) -> None:
+    """Tallies a message's end, just before `put` writes it. A second end takes the place of the first."""
+    before = on(session).execute(_fate, {"of_message": message_id_of(once_key)}).first()
+    changes: Counter[tally.Key] = Counter()
+    for end, count in (((before.status, before.reason) if before else ("", ""), -1), ((status, reason[:64]), 1)):
+        if what := FATES.get(end[0]):
+            changes[node, what, end[1] if what == "skipped" else ""] += count
+    tally.append(session, run.journey_id, run.version_number, changes)
 
 
 def release(session: Session, once_key: str, code: str, attempts: int) -> None:

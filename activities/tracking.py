@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from activities.rendering import UNTRACKED, Marks
-from crm import consent, settings
+from crm import consent, settings, tally
 from crm.events import append_event
 from crm.locks import lock_contact
 from crm.sql import insert_new, on, table
@@ -193,8 +193,8 @@ def record_open(session: Session, message_id: str, fetch: Fetch, now: datetime) 
     agent = classify(fetch, _delivered_at(message), now)
     if not _store_hit(session, message, "open", None, agent, fetch, now):
         return None
-    if agent == "human" and message.opened_at is None:
-        message.opened_at = now
+    if agent == "human":
+        _read_by_human(session, message, now)
     return _event(session, message, "Message Opened", agent, {}, f"{now:%Y%m%d%H}", now)
 
 
@@ -209,9 +209,23 @@ def record_click(session: Session, message_id: str, link: Link, fetch: Fetch, no
     if not _store_hit(session, message, "click", link.id, agent, fetch, now):
         return None
     if agent == "human":
-        message.clicked_at = message.clicked_at or now
-        message.opened_at = message.opened_at or now
+        _read_by_human(session, message, now, clicked=True)
     return _event(session, message, "Message Clicked", agent, {"link": link.url[:2_000]}, f"{link.id}:{now:%Y%m%d%H%M}", now)
+
+
+def _read_by_human(session: Session, message: Message, now: datetime, *, clicked: bool = False) -> None:
+    """The first open and the first click count; each message once."""
+    first = {"opened": message.opened_at is None, "clicked": clicked and message.clicked_at is None}
+    message.opened_at = message.opened_at or now
+    if clicked:
+        message.clicked_at = message.clicked_at or now
+    if message.journey_id is not None and message.version_number is not None:
+        tally.append(
+            session,
+            message.journey_id,
+            message.version_number,
+            {(message.node, what, ""): int(is_first) for what, is_first in first.items()},
+        )
 
 
 def classify(fetch: Fetch, delivered_at: datetime | None, now: datetime) -> AgentClass:

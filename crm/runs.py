@@ -15,6 +15,7 @@ from sqlalchemy import and_, delete, false, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm import tally
 from crm.sql import upsert
 from journeys.document import Goal
 from journeys.rules import matches
@@ -49,6 +50,7 @@ def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime) 
                 detail={"reason": reason},
             )
         )
+        tally.append(session, run.journey_id, run.version_number, {(run.node, "waiting", ""): -bool(run.node), ("", "ended", ""): 1})
         ended.append(run.id)
     session.execute(delete(Subscription).where(col(Subscription.run_id).in_(ended), col(Subscription.why) != "goal"))
     session.flush()
@@ -114,6 +116,8 @@ def _reach_goals(session: Session, heard: list[tuple[str, Event]]) -> None:
         worth = read(event.properties, path_of(goal.value)) if goal.value else None
         run.goal_value = float(worth) if isinstance(worth, int | float) and not isinstance(worth, bool) else None
         session.add(run)
+        if run.status != "held_out":
+            tally.append(session, run.journey_id, run.version_number, {("", "goal", ""): 1})
     session.flush()
 
 

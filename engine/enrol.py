@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
+from crm import tally
 from crm.facts import SqlFacts
 from crm.sql import on, table
 from engine.live import Engine, LiveJourney
@@ -178,6 +179,7 @@ def _record(session: Session, live: LiveJourney, contact_id: str, event: Event |
                 "refused_at": now,
             },
         )
+        tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): 1})
 
 
 def _begin(
@@ -221,6 +223,7 @@ def _begin(
     _subscribe(session, live, run_id, contact_id, now, held_out)
     if held_out:
         return Entered(run_id, Wakeups(), held_out=True)
+    tally.append(session, live.id, live.version_number, {("", "runs", ""): 1})
     moved = move(engine, session, lock_run(session, run_id), now)
     if moved.instruction["op"] != "end":
         moved.wakeups.start(run_id, live.key, moved.instruction)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import tasks
+from crm import tally, tasks
 from crm.sql import changed_rows, table
 from engine import clocktriggers, migrate
 from engine.client import Temporal
@@ -74,7 +74,7 @@ class Keeper:
         self.ring_again = timedelta(seconds=every_seconds * RING_AGAIN)
         self.name = secrets.token_hex(8)
         self._duties = (
-            self.route_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old,
+            self.route_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old, self.fold_tallies,
             *duties,
         )  # fmt: skip
         self._after_due = datetime(1970, 1, 1, tzinfo=UTC)
@@ -190,6 +190,14 @@ class Keeper:
                             subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal"
                         )
                     )
+        return Wakeups()
+
+    def fold_tallies(self) -> Wakeups:
+        """Counts that were appended since, into the sums."""
+        full = True
+        while full:
+            with self.engine.db.write() as session:
+                full = tally.fold(session, PAGE) == PAGE
         return Wakeups()
 
     def _each(self, ids: Iterable[Id], act: Callable[[Session, Id], Wakeups]) -> Wakeups:

@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from crm import tally
 from crm.audit import record
 from crm.sql import table
 from engine.advance import Note, exit_topics
@@ -240,6 +241,8 @@ def _rewrite(
         "updated_at": now,
     }
     session.execute(update(runs).where(runs.c.id == row.id).values(values))
+    for version, place, change in ((row.version_number, row.node, -1), (number, node, 1)):
+        tally.append(session, row.journey_id, version, {("", "runs", ""): change, (place, "waiting", ""): change})
 
 
 def _listen_for_exits(session: Session, row: Row[Any], program: Program) -> None:

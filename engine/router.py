@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from crm import tally
 from crm.facts import SqlFacts
-from crm.sql import on, table
+from crm.sql import changed_rows, on, table
 from engine.enrol import Entered, enrol
 from engine.live import Engine
 from engine.paths import dig
@@ -41,6 +42,13 @@ _hears = (
 )
 _in_inbox = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run"), inbox.c.event_id == bindparam("event"))
 _put_into_inbox = insert(inbox)
+_of_goal = select(
+    runs.c.version_id,
+    runs.c.journey_id,
+    runs.c.version_number,
+    runs.c.status,
+    func.coalesce(runs.c.since, runs.c.started_at).label("since"),
+).where(runs.c.id == bindparam("of_run"))
 _reach_goal = (
     update(runs)
     .where(runs.c.id == bindparam("of_run"), runs.c.goal_at.is_(None))
@@ -140,11 +148,7 @@ def fires(session: Session, trigger: Trigger, event: Event, now: datetime) -> bo
 
 def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> None:
     """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
-    run = (
-        on(session)
-        .execute(select(runs.c.version_id, func.coalesce(runs.c.since, runs.c.started_at).label("since")).where(runs.c.id == run_id))
-        .one()
-    )
+    run = on(session).execute(_of_goal, {"of_run": run_id}).one()
     goal = engine.program(session, run.version_id).goal
     if (
         goal is None
@@ -154,7 +158,8 @@ def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> 
         return
     worth = dig(event.properties, goal.value) if goal.value else None
     values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}
-    on(session).execute(_reach_goal, values)
+    if changed_rows(session, _reach_goal, values) and run.status != "held_out":
+        tally.append(session, run.journey_id, run.version_number, {("", "goal", ""): 1})
 
 
 def _within(goal: Goal, since: datetime, event: Event) -> bool:

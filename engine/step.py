@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from crm import tally
 from crm.facts import SqlFacts
 from crm.sql import on, table
 from engine.advance import Advanced, Note, advance
@@ -222,8 +224,23 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
         values["ended_at"] = as_of
     on(session).execute(_update_run, {"run_id": row.id, **values})
     write_trail(session, row.id, row.version_id, number, as_of, advanced.trail)
+    _count(session, row, advanced, ended)
     listen(session, row, advanced, ended)
     return instruction
+
+
+def _count(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:
+    """Tallies what the step did: nodes entered and left, and where the run stands now."""
+    changes: Counter[tally.Key] = Counter()
+    for note in advanced.trail:
+        if note.node and note.what in ("entered", "left"):
+            changes[note.node, note.what, note.outlet if note.what == "left" else ""] += 1
+    changes[row.node, "waiting", ""] -= bool(row.node)
+    if ended:
+        changes["", "ended", ""] += 1
+    else:
+        changes[advanced.state.node, "waiting", ""] += bool(advanced.state.node)
+    tally.append(session, row.journey_id, row.version_number, changes)
 
 
 def _expected_by(engine: Engine, advanced: Advanced, as_of: datetime) -> datetime | None:

@@ -7,10 +7,12 @@ from models.admin import (
     CatalogueField,
     Import,
     Lease,
+    LoginFailure,
     LoginSession,
     LoginToken,
     Secret,
     Stamp,
+    Upload,
     WorkspaceSetting,
 )
 from models.columns import new_id
@@ -20,7 +22,7 @@ from models.event import Event
 from models.job import Job
 from models.journey import Freshness, Journey, TriggerCursor, Version
 from models.message import Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
-from models.run import Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Trail
+from models.run import Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
 from models.session import Database, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -44,6 +46,7 @@ __all__ = [
     "Journey",
     "Lease",
     "Link",
+    "LoginFailure",
     "LoginSession",
     "LoginToken",
     "Member",
@@ -62,12 +65,15 @@ __all__ = [
     "Subscription",
     "Suppression",
     "Tag",
+    "Tally",
+    "TallyDelta",
     "Task",
     "TaskChange",
     "Template",
     "TemplateVersion",
     "Trail",
     "TriggerCursor",
+    "Upload",
     "Version",
     "WorkspaceSetting",
     "lock",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Column, LargeBinary
 from sqlmodel import Field, Index, SQLModel
 
 from models.columns import big_id, json_field, new_id
@@ -27,14 +28,26 @@ class ApiKey(SQLModel, table=True):
 
 
 class LoginToken(SQLModel, table=True):
-    """A one-time login link; only its hash is stored."""
+    """A one-time link; only its hash is stored. `purpose`: login, or password (an invitation or a reset: it leads to choosing one)."""
 
     __tablename__ = "login_token"
 
     token_hash: str = Field(primary_key=True, max_length=64)
     member_id: str = Field(foreign_key="member.id", max_length=32)
+    purpose: str = Field(default="login", max_length=16)
     expires_at: datetime
     used_at: datetime | None = None
+
+
+class LoginFailure(SQLModel, table=True):
+    """Failed logins in a row. `who` is a keyed hash of an e-mail address, known or not, so that a lock tells nothing about members."""
+
+    __tablename__ = "login_failure"
+
+    who: str = Field(primary_key=True, max_length=64)
+    failures: int = 0
+    last_at: datetime
+    locked_until: datetime | None = None
 
 
 class LoginSession(SQLModel, table=True):
@@ -134,6 +147,18 @@ class Stamp(SQLModel, table=True):
     clock: dict[str, Any] = json_field()
     """Staging only: {"factor", "real_anchor", "virtual_anchor"}"""
     created_at: datetime
+
+
+class Upload(SQLModel, table=True):
+    """A file somebody sent, until its work is done; in the database, because any web server may go on with it."""
+
+    __tablename__ = "upload"
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    file_name: str = Field(max_length=200)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = Field(index=True)
+    created_by: str = Field(default="", max_length=120)
 
 
 class Import(SQLModel, table=True):

@@ -19,6 +19,7 @@ class Journey(SQLModel, table=True):
     key: str = Field(unique=True, max_length=64)
     name: str = Field(max_length=120)
     folder: str = Field(default="", max_length=120)
+    tags: list[str] = json_field(list)
     draft: dict[str, Any] = json_field()
     revision: int = 1
     state: str = Field(default="draft", max_length=16, index=True)

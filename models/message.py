@@ -141,6 +141,8 @@ class Template(SQLModel, table=True):
     name: str = Field(max_length=120)
     kind: str = Field(default="email", max_length=16)
     message_class: str = Field(default="marketing", max_length=16)
+    folder: str = Field(default="", max_length=120)
+    tags: list[str] = json_field(list)
     variants: dict[str, Any] = json_field()
     """locale (`default` included) -> {"subject", "preheader", "mjml", "text"}"""
     revision: int = 1

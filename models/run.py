@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Column, text
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 from models.columns import big_id, event_ref, json_field, new_id
@@ -124,6 +124,36 @@ class Refusal(SQLModel, table=True):
     reason: str = Field(max_length=64)
     detail: dict[str, Any] = json_field()
     refused_at: datetime
+
+
+class Tally(SQLModel, table=True):
+    """How often something happened at a step of a journey, as far as it is folded. `node` is empty for the journey as a whole.
+
+    `what`: entered, left (`outlet`), waiting (there now), sent, opened, clicked, bounced, failed, skipped (`outlet` is the reason); and for
+    the whole: runs, ended, goal, refused (`outlet` is the reason).
+    """
+
+    __tablename__ = "tally"
+
+    journey_id: str = Field(foreign_key="journey.id", primary_key=True, max_length=32)
+    version_number: int = Field(primary_key=True)
+    node: str = Field(primary_key=True, max_length=64)
+    what: str = Field(primary_key=True, max_length=16)
+    outlet: str = Field(primary_key=True, max_length=64)
+    count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+
+class TallyDelta(SQLModel, table=True):
+    """What one transaction adds to the tally: appended by whoever moves a run, taken out by whoever folds. Nobody updates a shared row."""
+
+    __tablename__ = "tally_delta"
+    __table_args__ = (Index("ix_tally_delta_journey", "journey_id", "id"),)
+
+    id: int | None = big_id()
+    journey_id: str = Field(foreign_key="journey.id", max_length=32)
+    version_number: int
+    counts: list[Any] = json_field(list)
+    """[[node, what, outlet, count], …]"""
 
 
 class Migration(SQLModel, table=True):

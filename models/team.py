@@ -26,6 +26,8 @@ class Member(SQLModel, table=True):
     active: bool = True
     absent_until: datetime | None = None
     password_hash: str | None = Field(default=None, max_length=300)
+    preferences: dict[str, Any] = json_field()
+    """What the pages remember for this person: {"tour": "done"}"""
     created_at: datetime
 
 

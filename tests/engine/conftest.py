@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from activities.effect import Effects, perform
+from activities.effect import MESSAGE_CHANNELS, Effects, perform
 from activities.gate import Pass, Verdict
-from activities.ledger import messages
+from activities.ledger import FATES, messages
 from activities.performer import Draft, Job
 from activities.providers.provider import Answer, Doubt
+from crm import tally
 from crm.events import append_event
 from engine import publish as publishing
 from engine.clock import Clock
@@ -27,7 +28,7 @@ from engine.wakeups import Wakeups
 from journeys.calls import activity_of
 from journeys.errors import NotFound
 from journeys.nodes import Palette
-from models import Contact, Database, Template, Trail, new_id
+from models import Contact, Database, Journey, Refusal, Template, Trail, new_id
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REFERENCE: dict[str, Any] = {
@@ -180,14 +181,48 @@ class World:
 
 
 @pytest.fixture
-def world(db: Database) -> World:
-    return build(db)
+def world(db: Database) -> Iterator[World]:
+    yield from counted(build(db))
 
 
 @pytest.fixture
-def sqlite_world(sqlite_db: Database) -> World:
+def sqlite_world(sqlite_db: Database) -> Iterator[World]:
     """For what does not depend on the kind of database."""
-    return build(sqlite_db)
+    yield from counted(build(sqlite_db))
+
+
+def counted(world: World) -> Iterator[World]:
+    """Whatever a test does to runs, the tally says what the rows say: before and after its changes are folded."""
+    yield world
+    with world.db.write() as session:
+        wanted = {id: recounted(session, id) for id in session.scalars(select(Journey.id))}
+        assert {id: tally.read(session, id) for id in wanted} == wanted
+        while tally.fold(session, 7):
+            pass
+        assert {id: tally.read(session, id) for id in wanted} == wanted
+
+
+def recounted(session: Session, journey_id: str) -> tally.Counts:
+    """A journey's numbers, but for its messages, counted anew from its runs, trails and refusals."""
+    found = tally.Counts()
+    for run in session.execute(select(runs).where(runs.c.journey_id == journey_id, runs.c.status != "held_out")):
+        found.add("", "runs", "", 1)
+        found.add("", "goal", "", int(run.goal_at is not None))
+        if run.ended_at is not None:
+            found.add("", "ended", "", 1)
+        elif run.node:
+            found.add(run.node, "waiting", "", 1)
+        for note in session.scalars(select(Trail).where(Trail.run_id == run.id, Trail.what.in_(("entered", "left")))):
+            found.add(note.node, note.what, note.outlet if note.what == "left" else "", 1)
+    for reason in session.scalars(select(Refusal.reason).where(Refusal.journey_id == journey_id)):
+        found.add("", "refused", reason, 1)
+    for message in session.execute(select(messages).where(messages.c.journey_id == journey_id, messages.c.channel.in_(MESSAGE_CHANNELS))):
+        if what := FATES.get(message.status):
+            found.add(message.node, what, message.reason if what == "skipped" else "", 1)
+        for what, at in (("opened", message.opened_at), ("clicked", message.clicked_at)):
+            if at is not None:
+                found.add(message.node, what, "", 1)
+    return found
 
 
 def build(db: Database) -> World:
