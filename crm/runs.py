@@ -71,10 +71,11 @@ def surplus(session: Session, runs: Iterable[Run]) -> list[Run]:
     return younger
 
 
-def deliver(session: Session, listener_id: str, doer_id: str, now: datetime) -> list[str]:
-    """Lets the runs of `listener` hear what `doer` did since they started: into their inboxes, or as a goal reached.
+def deliver(session: Session, listener_id: str, doer_id: str, now: datetime, *, only_run: str | None = None) -> list[str]:
+    """Lets the runs of `listener` (or one of them) hear what `doer` did since they started: into their inboxes, or as a goal reached.
 
-    Returns the runs that have something in their inbox now.
+    An event that a run has heard is not delivered again, and the one that started it never. Returns the runs that have something in their
+    inbox now.
     """
     heard = session.execute(
         select(Subscription.run_id, Subscription.why, Event)
@@ -91,6 +92,8 @@ def deliver(session: Session, listener_id: str, doer_id: str, now: datetime) -> 
             col(Subscription.contact_id) == listener_id,
             col(Event.backfill) == false(),
             or_(col(Subscription.until).is_(None), col(Subscription.until) >= col(Event.occurred_at)),
+            or_(col(Run.trigger_event_id).is_(None), col(Run.trigger_event_id) != col(Event.id)),
+            *([col(Subscription.run_id) == only_run] if only_run else []),
         )
         .order_by(col(Event.occurred_at), col(Event.id))
     ).all()

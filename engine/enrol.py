@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from crm import tally
 from crm.facts import SqlFacts
+from crm.runs import deliver
 from crm.sql import on, table
 from engine.live import Engine, LiveJourney
 from engine.paths import dig
@@ -221,6 +222,8 @@ def _begin(
         },
     )
     _subscribe(session, live, run_id, contact_id, now, held_out)
+    if event is not None and (live.exit_topics or live.program.goal):
+        deliver(session, contact_id, contact_id, now, only_run=run_id)  # what happened after a trigger may have reached us before it
     if held_out:
         return Entered(run_id, Wakeups(), held_out=True)
     tally.append(session, live.id, live.version_number, {("", "runs", ""): 1})

@@ -42,6 +42,19 @@ def test_an_order_that_arrives_with_its_trigger_exits_and_reaches_the_goal(world
     assert world.row(run.id).goal_at is not None
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_an_order_that_overtakes_its_trigger_exits_and_reaches_the_goal(world, journey, together):
+    run = arrive(world, world.contact(), ("Order Completed", 2), ("Signed Up", 1), together=together)
+    assert (run.status, run.reason) == ("ended", "exit")
+    assert world.row(run.id).goal_at is not None
+
+
+def test_what_started_a_run_does_not_end_it(world, reference):
+    world.publish(reference, exit_when=[{"event": "Signed Up"}])
+    run = arrive(world, world.contact(), ("Signed Up", 1))
+    assert run.status == "active"
+
+
 def test_an_order_from_before_the_trigger_that_comes_late_does_not(world, journey):
     run = arrive(world, world.contact(), ("Signed Up", 2), ("Order Completed", 1))
     assert world.perform(run.id).instruction["op"] == "wait"
