@@ -102,13 +102,15 @@ def track(client: TestClient, write_key: str) -> Send:
 
 
 @pytest.fixture
-def live_url(app: FastAPI) -> Iterator[str]:
-    """The app behind a real uvicorn on a free port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+def live_url(settings: Settings, engine: Engine, woken: Woken) -> Iterator[str]:
+    """The app behind a real uvicorn on a free port of this machine, whose address is its public one."""
     listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    app = create_app(settings.model_copy(update={"public_url": url}), engine, waker=woken)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as client:
+    with httpx.Client(base_url=url) as client:
         assert client.get("/health", timeout=10).status_code == 200  # the socket listens already: this waits until it is served
         yield str(client.base_url).rstrip("/")
     server.should_exit = True

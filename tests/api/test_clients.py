@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
+import subprocess
 import warnings
-from typing import Any
+from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 from sqlmodel import col, select
 
+from builder_ui.frontend.bundle import node_folder
 from engine.live import Engine
 from models import Contact, Event
 
@@ -19,6 +23,9 @@ with warnings.catch_warnings():
     import rudderstack.analytics as rudder
     from rudderstack.analytics.client import Client as RudderClient
     from segment.analytics.client import Client as SegmentClient
+
+
+CLIENTS = Path(__file__).with_name("clients")
 
 
 def stored(engine: Engine) -> list[Event]:
@@ -59,46 +66,34 @@ def test_rudder_sdk_python_with_its_gzip_body(live_url: str, write_key: str, eng
     assert rudder is not None
 
 
-def post(live_url: str, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.post(f"{live_url}{path}", content=orjson.dumps(body), headers=named)
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The program `node`, with the clients of the lock file installed beside their scripts."""
+    folder = node_folder()
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    wanted = hashlib.sha256((CLIENTS / "package-lock.json").read_bytes()).hexdigest()
+    stamp = CLIENTS / "node_modules" / ".installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        installed = subprocess.run(command, cwd=CLIENTS, env=environment, capture_output=True, text=True, check=False)
+        if installed.returncode and os.environ.get("CI") != "true":
+            pytest.skip("the Node clients cannot be installed here")
+        assert installed.returncode == 0, installed.stderr
+        stamp.write_text(wanted)
+    return str(folder / "node")
 
 
-def test_what_analytics_node_sends(live_url: str, write_key: str, engine: Engine) -> None:
-    """@segment/analytics-node 3.1: write key and sentAt in the body too."""
-    message = {
-        "type": "track",
-        "event": "Order Completed",
-        "userId": "u1",
-        "properties": {"total": 1},
-        "timestamp": "2026-11-22T10:00:00.000Z",
-        "messageId": "node-next-1700000000000-5a2c",
-        "context": {"library": {"name": "@segment/analytics-node", "version": "3.1.0"}},
-        "_metadata": {"nodeVersion": "22.0.0", "jsRuntime": "node"},
-        "integrations": {},
-    }
-    body = {"batch": [message], "writeKey": write_key, "sentAt": "2026-11-22T10:00:01.000Z"}
-    assert post(live_url, "/v1/batch", body, content_type="application/json").json() == {"success": True}
-    assert stored(engine)[0].message_id == "node-next-1700000000000-5a2c"
-
-
-def test_what_rudder_sdk_node_sends(live_url: str, write_key: str, engine: Engine) -> None:
-    """@rudderstack/rudder-sdk-node 3.0: originalTimestamp, channel, Basic authentication."""
-    message = {
-        "type": "identify",
-        "userId": "u1",
-        "traits": {"email": "ada@example.org"},
-        "channel": "server",
-        "originalTimestamp": "2026-11-22T10:00:00.000Z",
-        "sentAt": "2026-11-22T10:00:01.000Z",
-        "messageId": "m-1",
-        "context": {},
-        "integrations": {"All": True},
-    }
-    basic = base64.b64encode(f"{write_key}:".encode()).decode()
-    body = {"batch": [message], "sentAt": "2026-11-22T10:00:01.000Z"}
-    assert post(live_url, "/v1/batch", body, content_type="application/json", authorization=f"Basic {basic}").status_code == 200
-    assert stored(engine)[0].type == "identify"
+@pytest.mark.parametrize("client", ["segment", "segment_old", "rudder", "browser"])
+def test_node_and_browser_clients(node: str, live_url: str, write_key: str, engine: Engine, client: str) -> None:
+    """Each calls identify, track, page, group and alias, sends, and ends without an error."""
+    environment = {"PATH": os.environ["PATH"], "SERVER": live_url, "WRITE_KEY": write_key}
+    told = subprocess.run([node, f"{client}.mjs"], cwd=CLIENTS, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert {event.type for event in stored(engine)} == {"identify", "track", "page", "group", "alias"}
+    with engine.db.read() as session:
+        contact = session.scalars(select(Contact).where(Contact.email == "ada@example.org")).one()
+        order = session.scalars(select(Event).where(Event.name == "Order Completed")).one()
+    assert (contact.attributes["plan"], order.contact_id, order.properties["total"]) == ("pro", contact.id, 59.9)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +127,7 @@ def test_what_analytics_next_sends_from_a_browser(live_url: str, write_key: str,
             "library": {"name": "analytics.js"},
         },
     }
-    answer = post(live_url, path, body, content_type="text/plain", authorization=f"Basic {basic}", origin="https://shop.example")
+    headers = {"content-type": "text/plain", "authorization": f"Basic {basic}", "origin": "https://shop.example"}
+    answer = httpx.post(f"{live_url}{path}", content=orjson.dumps(body), headers=headers)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
     assert stored(engine)[0].type == kind

@@ -1,0 +1,10 @@
+// analytics-node 6, the library before @segment/analytics-node.
+import Analytics from "analytics-node";
+
+const analytics = new Analytics(process.env.WRITE_KEY, { host: process.env.SERVER, flushAt: 20 });
+analytics.identify({ userId: "u1", traits: { email: "ada@example.org", plan: "pro" } });
+analytics.track({ userId: "u1", event: "Order Completed", properties: { total: 59.9 } });
+analytics.page({ userId: "u1", name: "Docs", properties: { url: "https://shop.example/docs" } });
+analytics.group({ userId: "u1", groupId: "acme", traits: { name: "Acme AG" } });
+analytics.alias({ previousId: "anon-1", userId: "u1" });
+await analytics.flush();
