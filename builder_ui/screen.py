@@ -144,7 +144,7 @@ def say(visit: Visit, error: Exception) -> Notice:
             speech("That is not possible as things stand now; somebody may have been faster. The page shows how it is."), good=False
         )
     if isinstance(error, PfadwerkError) and error.status < 500:
-        return Notice(speech(str(error)), good=False)
+        return Notice(error.say(speech.translate), good=False)
     number = new_id()[-8:]
     log.error(
         "page %s failed (%s): %s\n%s",

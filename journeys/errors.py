@@ -7,6 +7,7 @@ status for the API and a sentence that says what to do. Activity failures live i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -41,14 +42,27 @@ class Issue(BaseModel):
 
 
 class PfadwerkError(Exception):
-    """Something asked for cannot be done; `str(error)` is a sentence for people and never holds personal data."""
+    """Something asked for cannot be done; `str(error)` is an English sentence for people and never holds personal data.
+
+    `text` is that sentence with `{placeholders}` (the message id of the catalogues), filled from `details`.
+    """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
+    def __init__(self, text: str, **details: Any) -> None:
+        super().__init__(_filled(text, details))
+        self.text = text
         self.details = details
+
+    def say(self, translate: Callable[[str], str]) -> str:
+        """The sentence in the language of `translate` (a gettext function)."""
+        return _filled(translate(self.text), self.details)
+
+
+def _filled(text: str, values: dict[str, Any]) -> str:
+    """Braces that name no value stay: sentences may show JSON."""
+    return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), text)
 
 
 class NotFound(PfadwerkError):
@@ -71,8 +85,8 @@ class Invalid(PfadwerkError):
     code = "invalid"
     status = 422
 
-    def __init__(self, message: str, issues: list[Issue] | None = None, **details: Any) -> None:
-        super().__init__(message, issues=[i.model_dump() for i in issues or []], **details)
+    def __init__(self, text: str, issues: list[Issue] | None = None, **details: Any) -> None:
+        super().__init__(text, issues=[i.model_dump() for i in issues or []], **details)
         self.issues = issues or []
 
 
