@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
-from starlette.datastructures import FormData
+from starlette.datastructures import UploadFile
 
 from builder_ui.host import Host
 from builder_ui.permits import EDITORS, may
@@ -45,15 +44,15 @@ class _Forms:
         member = await self._editor(request)
         if isinstance(member, Response):
             return member
-        form = await request.form(max_files=1, max_fields=4)
-        file = form.get("file")
-        if not hasattr(file, "read") or not file.filename:  # type: ignore[union-attr]
-            return _to(START, "missing")
-        content = await file.read(self.house.max_upload_bytes + 1)  # type: ignore[union-attr]
+        async with request.form(max_files=1, max_fields=4) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not file.filename:
+                return _to(START, "missing")
+            name, content = file.filename, await file.read(self.house.max_upload_bytes + 1)
         if len(content) > self.house.max_upload_bytes:
             return _to(START, "large")
         try:
-            id = await run_in_threadpool(self._take, member, file.filename, content)  # type: ignore[union-attr]
+            id = await run_in_threadpool(self._take, member, name, content)
         except Invalid as error:
             return _to(START, str(error.details.get("problem", "header")))
         return _to(f"{START}/{id}")
@@ -67,10 +66,11 @@ class _Forms:
         member = await self._editor(request)
         if isinstance(member, Response):
             return member
-        form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+        async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
+            wanted = {name: value for name, value in form.items() if isinstance(value, str)}
         here = f"{START}/{id[:32]}"
         try:
-            await run_in_threadpool(self._decide, member, id[:32], form)
+            await run_in_threadpool(self._decide, member, id[:32], wanted)
         except Conflict:
             return _to(here)
         except NotFound:
@@ -80,7 +80,7 @@ class _Forms:
         self.house.look()
         return _to(here)
 
-    def _decide(self, member: Member, id: str, form: FormData) -> None:
+    def _decide(self, member: Member, id: str, form: Mapping[str, str]) -> None:
         now, by = self.house.now(), f"member:{member.id}"
         with self.house.engine.db.write() as session:
             row = uploads.decide(session, id, _draft(get_import(session, id).mapping["header"], form))
@@ -124,16 +124,15 @@ def reasons(speech: Speech) -> dict[str, str]:
     return {code: speech(text) for code, text in sentences.items()} | {"line": speech("Line"), "reason": speech("Reason")}
 
 
-def _draft(header: list[str], form: FormData) -> uploads.Draft:
+def _draft(header: list[str], form: Mapping[str, str]) -> uploads.Draft:
     columns = {name: _text(form, f"other-{n}") or _text(form, f"target-{n}") for n, name in enumerate(header) if name}
     tags = tuple(tag.strip() for tag in _text(form, "tags").split(",") if tag.strip())
     region = _text(form, "region")[:2].upper()
     return uploads.Draft(columns, region if region.isalpha() else None, _text(form, "source"), tags, _text(form, "wake") == "yes")
 
 
-def _text(form: FormData, name: str) -> str:
-    value: Any = form.get(name, "")
-    return value.strip()[:300] if isinstance(value, str) else ""
+def _text(form: Mapping[str, str], name: str) -> str:
+    return form.get(name, "").strip()[:300]
 
 
 def _to(path: str, problem: str = "") -> Response:

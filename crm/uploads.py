@@ -395,6 +395,11 @@ def discard(session: Session, import_id: str, by: str, now: datetime) -> None:
     record(session, by, "import.discard", f"import:{row.id}", {}, now)
 
 
+def are_old(session: Session, now: datetime) -> bool:
+    """Whether `forget_old` would find anything."""
+    return session.scalar(select(Upload.id).where(Upload.created_at < now - KEEP).limit(1)) is not None
+
+
 def forget_old(session: Session, now: datetime, limit: int = 20) -> int:
     """Deletes files older than `KEEP`; how many there were. Imports that still need theirs are over."""
     old = list(session.scalars(select(Upload.id).where(Upload.created_at < now - KEEP).limit(limit)))

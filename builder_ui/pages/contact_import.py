@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from builder_ui import parts
-from builder_ui.compat import Element, html
+from builder_ui.compat import Element, datalist, html, optgroup
 from builder_ui.import_forms import reasons
 from builder_ui.pages.contact_imports import PROBLEMS, state
 from builder_ui.permits import EDITORS
@@ -167,7 +167,7 @@ def targets(visit: Visit, data: Data, column: Column) -> list[Element]:
         first.append((column.target, speech("Attribute “{name}”", name=column.target)))
     options = [option(value, text, column.target) for value, text in first]
     return options + [
-        html.optgroup({"label": title, "key": title}, [option(value, text, column.target) for value, text in options.items()])
+        optgroup({"label": title, "key": title}, [option(value, text, column.target) for value, text in options.items()])
         for title, options in groups
         if options
     ]
@@ -226,7 +226,7 @@ def choices(visit: Visit, data: Data) -> list[Element]:
                 ),
             ),
         ),
-        html.datalist({"id": "types"}, [html.option({"value": f"number_of_orders:{type}", "key": type}) for type in TYPES]),
+        datalist({"id": "types"}, [html.option({"value": f"number_of_orders:{type}", "key": type}) for type in TYPES]),
         html.p(
             {"className": "quiet"},
             speech(
