@@ -87,7 +87,11 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
 
-    return pages.router(engine, pages.Login(login.COOKIE, member, close), wake, settings.public_url, settings.language)
+    def look() -> None:
+        app.state.server.jobs.look()
+
+    known = pages.Login(login.COOKIE, member, close)
+    return pages.router(engine, known, wake, settings.public_url, settings.language, look=look, max_upload_bytes=settings.max_body_bytes)
 
 
 def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> Waker | None:

@@ -39,6 +39,9 @@ class House:
     public_url: str
     language: str = "en"
     look_again_seconds: float = 30.0
+    look: Callable[[], None] = lambda: None
+    """Tells whoever works on jobs that there is a new one."""
+    max_upload_bytes: int = 4_194_304
 
     def now(self) -> datetime:
         return self.engine.clock.now()

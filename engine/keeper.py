@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import tally, tasks
+from crm import tally, tasks, uploads
 from crm.sql import changed_rows, table
 from engine import clocktriggers, migrate
 from engine.client import Temporal
@@ -174,8 +174,13 @@ class Keeper:
         return Wakeups()
 
     def forget_old(self) -> Wakeups:
-        """Goals whose window is over."""
+        """Goals whose window is over, and uploaded files nobody came back to."""
         now = self.engine.clock.now()
+        with self.engine.db.read() as session:
+            files = uploads.are_old(session, now)
+        if files:
+            with self.engine.db.write() as session:
+                uploads.forget_old(session, now)
         with self.engine.db.read() as session:
             past = session.execute(
                 select(subscriptions.c.run_id, subscriptions.c.topic)

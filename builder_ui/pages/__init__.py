@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from builder_ui import host, mail
+from builder_ui import host, import_forms, mail
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
+from builder_ui.pages import contact, contact_import, contact_imports, contacts, journey, journeys, outbox, outbox_item, run, tasks
 from builder_ui.visit import House, Login
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -21,6 +21,8 @@ PAGES = (
     outbox.PAGE,
     outbox_item.PAGE,
     contacts.PAGE,
+    contact_imports.PAGE,
+    contact_import.PAGE,
     contact.PAGE,
     tasks.PAGE,
     gallery.PAGE,
@@ -37,15 +39,19 @@ def router(
     public_url: str,
     language: str = "en",
     look_again_seconds: float = 30.0,
+    look: Callable[[], None] = lambda: None,
+    max_upload_bytes: int = 4_194_304,
 ) -> APIRouter:
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
     `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown. An open page
-    asks every `look_again_seconds` whether its session still stands.
+    asks every `look_again_seconds` whether its session still stands. `look` tells the worker of jobs that there is one; files of more than
+    `max_upload_bytes` are refused.
     """
-    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds)
+    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes)
     routes = host.routes(house, PAGES)
     routes.include_router(mail.routes(house))
     routes.include_router(gallery.routes(house))
+    routes.include_router(import_forms.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builder_ui import pages as all_pages
-from crm import tasks
+from crm import tasks, uploads
 from models import Member, Message, Run
 
 
@@ -19,7 +19,14 @@ def say(opened: Any, client: Any, path: str) -> str:
 
 def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
     values = {"key": "welcome", "id": ""}
-    ids = {"/ui/runs/{id}": town.run_of("Anna"), "/ui/outbox/{id}": "1", "/ui/contacts/{id}": town.people["Anna"]}
+    with town.db.write() as session:
+        upload = uploads.take(session, "people.csv", b"email\na@example.org\n", "test", town.now).id
+    ids = {
+        "/ui/contacts/import/{id}": upload,
+        "/ui/runs/{id}": town.run_of("Anna"),
+        "/ui/outbox/{id}": "1",
+        "/ui/contacts/{id}": town.people["Anna"],
+    }
     client = log_in("admin")
     for language in ("en", "de"):
         with town.db.write() as session:

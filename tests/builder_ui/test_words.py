@@ -12,14 +12,14 @@ import pytest
 
 from builder_ui import words
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, run
+from builder_ui.pages import PAGES, contact, contact_import, contact_imports, run
 from builder_ui.speech import Speech, language_for, speech_of
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in"}
+SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "Tracking"}
 """Words that are the same in both languages."""
 
 
@@ -40,6 +40,11 @@ def tables() -> Iterator[str]:
         yield from table.values()
     for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
+    yield from (text for text, _, _ in contact_imports.STATES.values())
+    for table in (contact_imports.PROBLEMS, contact_import.NAMES, contact_import.FIELDS, contact_import.CONSENTS, contact_import.SAID):
+        yield from table.values()
+    yield from (name for _, name in contact_import.ASKED)
+    yield from contact_import.STEPS
     yield from words.WEEKDAYS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
