@@ -9,6 +9,10 @@ from models import Member
 
 Roles = frozenset[str]
 
+ADMINS: Roles = frozenset()
+"""Members, keys, secrets, settings, the audit trail."""
+ANYONE: Roles = frozenset({"marketer", "engineer", "tester", "sales", "viewer"})
+"""What concerns nobody but oneself."""
 EDITORS: Roles = frozenset({"marketer", "engineer"})
 """Stop journeys, import contacts."""
 OPERATORS: Roles = frozenset({"marketer", "engineer", "tester"})

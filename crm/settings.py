@@ -27,6 +27,11 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def is_zone(name: str) -> bool:
+    """Whether it is the IANA name of a time zone."""
+    return name in _zones()
+
+
 def _known_zone(name: str) -> str:
     if name not in _zones():
         raise ValueError("expected an IANA time zone such as Europe/Zurich")
