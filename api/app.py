@@ -87,7 +87,12 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
 
-    return pages.router(engine, pages.Login(login.COOKIE, member, close), wake, settings.public_url, settings.language)
+    def provider() -> Provider:
+        carrier: Provider = app.state.server.provider
+        return carrier
+
+    post = pages.Post(_house(settings), provider)
+    return pages.router(engine, pages.Login(login.COOKIE, member, close), wake, settings.public_url, settings.language, post=post)
 
 
 def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> Waker | None:

@@ -10,7 +10,9 @@ from builder_ui import host, mail
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
 from builder_ui.pages import contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
-from builder_ui.visit import House, Login
+from builder_ui.templates import frames, listing, makers
+from builder_ui.templates import page as template
+from builder_ui.visit import House, Login, Post
 from engine.live import Engine
 from engine.wakeups import Wakeups
 
@@ -25,9 +27,12 @@ PAGES = (
     tasks.PAGE,
     gallery.PAGE,
     builder.PAGE,
+    listing.PAGE,
+    makers.PAGE,
+    template.PAGE,
 )
 
-__all__ = ["PAGES", "Login", "router"]
+__all__ = ["PAGES", "Login", "Post", "router"]
 
 
 def router(
@@ -37,15 +42,19 @@ def router(
     public_url: str,
     language: str = "en",
     look_again_seconds: float = 30.0,
+    *,
+    post: Post | None = None,
 ) -> APIRouter:
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
     `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown. An open page
     asks every `look_again_seconds` whether its session still stands.
     """
-    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds)
+    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, post)
     routes = host.routes(house, PAGES)
     routes.include_router(mail.routes(house))
     routes.include_router(gallery.routes(house))
+    routes.include_router(makers.routes(house))
+    routes.include_router(frames.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes
