@@ -90,8 +90,15 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
     def look() -> None:
         app.state.server.jobs.look()
 
+    def provider() -> Provider:
+        carrier: Provider = app.state.server.provider
+        return carrier
+
+    post = pages.Post(_house(settings), provider)
     known = pages.Login(login.COOKIE, member, close)
-    return pages.router(engine, known, wake, settings.public_url, settings.language, look=look, max_upload_bytes=settings.max_body_bytes)
+    return pages.router(
+        engine, known, wake, settings.public_url, settings.language, look=look, max_upload_bytes=settings.max_body_bytes, post=post
+    )
 
 
 def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> Waker | None:

@@ -45,6 +45,7 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 MENU = (
     ("journeys", "/ui/journeys", "Journeys", "route"),
     ("contacts", "/ui/contacts", "Contacts", "people"),
+    ("templates", "/ui/templates", "Templates", "layout"),
     ("outbox", "/ui/outbox", "Outbox", "mail"),
     ("tasks", "/ui/tasks", "Tasks", "check-square"),
     ("settings", "/ui/settings", "Settings", "sliders"),

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from activities import messages
+from activities.providers import Provider
 from builder_ui.permits import Roles, may
 from builder_ui.speech import Speech
 from engine.live import Engine
@@ -29,8 +31,16 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Post:
+    """How messages are filled in, and who carries a test message."""
+
+    house: messages.House
+    provider: Callable[[], Provider]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class House:
-    """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
+    """What all pages share. `post` is None where no message is shown or sent. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
     `look_again_seconds` whether its session still stands."""
 
     engine: Engine
@@ -42,6 +52,7 @@ class House:
     look: Callable[[], None] = lambda: None
     """Tells whoever works on jobs that there is a new one."""
     max_upload_bytes: int = 4_194_304
+    post: Post | None = None
 
     def now(self) -> datetime:
         return self.engine.clock.now()

@@ -6,7 +6,7 @@ Messages are JSON texts; long ones come in pieces, because the host takes no lar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -87,18 +87,19 @@ _messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Ops | Resync | Se
 
 
 class Ear:
-    """Puts pieces together. One message at a time, as the socket keeps their order."""
+    """Puts pieces together. One message at a time, as the socket keeps their order. `parse` reads one message, a `Piece` included."""
 
-    def __init__(self) -> None:
+    def __init__(self, parse: Callable[[object], Any] | None = None) -> None:
+        self._parse = parse or _parse
         self._id = -1
         self._pieces: list[str] = []
 
-    def hear(self, text: object) -> Spoken | None:
+    def hear(self, text: object) -> Any:
         """The message, None while pieces are missing.
 
         Raises: ValueError for anything that is none.
         """
-        message = _parse(text)
+        message = self._parse(text)
         if not isinstance(message, Piece):
             return message
         if message.at == 0:
@@ -110,7 +111,7 @@ class Ear:
             raise ValueError("too long")
         if len(self._pieces) < message.of:
             return None
-        whole = _parse("".join(self._pieces))
+        whole = self._parse("".join(self._pieces))
         self._id, self._pieces = -1, []
         if isinstance(whole, Piece):
             raise ValueError("a piece in pieces")

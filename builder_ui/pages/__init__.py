@@ -10,7 +10,9 @@ from builder_ui import host, import_forms, mail
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
 from builder_ui.pages import contact, contact_import, contact_imports, contacts, journey, journeys, outbox, outbox_item, run, tasks
-from builder_ui.visit import House, Login
+from builder_ui.templates import frames, listing, makers
+from builder_ui.templates import page as template
+from builder_ui.visit import House, Login, Post
 from engine.live import Engine
 from engine.wakeups import Wakeups
 
@@ -27,9 +29,12 @@ PAGES = (
     tasks.PAGE,
     gallery.PAGE,
     builder.PAGE,
+    listing.PAGE,
+    makers.PAGE,
+    template.PAGE,
 )
 
-__all__ = ["PAGES", "Login", "router"]
+__all__ = ["PAGES", "Login", "Post", "router"]
 
 
 def router(
@@ -39,8 +44,10 @@ def router(
     public_url: str,
     language: str = "en",
     look_again_seconds: float = 30.0,
+    *,
     look: Callable[[], None] = lambda: None,
     max_upload_bytes: int = 4_194_304,
+    post: Post | None = None,
 ) -> APIRouter:
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
@@ -48,10 +55,12 @@ def router(
     asks every `look_again_seconds` whether its session still stands. `look` tells the worker of jobs that there is one; files of more than
     `max_upload_bytes` are refused.
     """
-    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes)
+    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes, post)
     routes = host.routes(house, PAGES)
     routes.include_router(mail.routes(house))
     routes.include_router(gallery.routes(house))
     routes.include_router(import_forms.routes(house))
+    routes.include_router(makers.routes(house))
+    routes.include_router(frames.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

@@ -10,22 +10,44 @@ from pathlib import Path
 
 import pytest
 
+from activities.layouts import layouts
 from builder_ui import words
 from builder_ui.host import MENU
 from builder_ui.pages import PAGES, contact, contact_import, contact_imports, run
 from builder_ui.speech import Speech, language_for, speech_of
+from builder_ui.templates import makers
+from builder_ui.templates import page as template
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "Tracking"}
+SAME = {
+    "Name",
+    "Builder",
+    "Journey",
+    "Journeys",
+    "Version {number}",
+    "SMS",
+    "WhatsApp",
+    "Webhook",
+    "in",
+    "Marketing",
+    "Desktop",
+    "Links",
+    "Links: {count}",
+    "Newsletter",
+    "Problem: ",
+    "Tag",
+    "Text",
+    "Tracking",
+}
 """Words that are the same in both languages."""
 
 
 def literals() -> Iterator[str]:
     """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
-    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py")]:
+    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "templates").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -45,6 +67,11 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (name for _, name in contact_import.ASKED)
     yield from contact_import.STEPS
+    for table in (template.PARTS, template.LOOKS, template.CLASSES, makers.PROBLEMS):
+        yield from table.values()
+    yield from (text for text, _, _ in template._STATUS.values())
+    yield from template.PHRASES
+    yield from (text for layout in layouts() for text in (layout.name, layout.description))
     yield from words.WEEKDAYS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
