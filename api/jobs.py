@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.exc import DBAPIError
@@ -20,12 +19,15 @@ from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
 from crm.audit import record
+from crm.jobs import add_job
 from engine import by_hand, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from journeys.rules import Rule
 from models import Job, Migration, Run, lock
+
+__all__ = ["Job", "JobRow", "Jobs", "add_job", "cancel_job", "do_page", "get_job"]
 
 log = logging.getLogger("pfadwerk.jobs")
 
@@ -55,12 +57,29 @@ def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
 
 
 def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    migration = session.get(Migration, job.input["migration_id"])
+    """The counts are the migration's own: the keeper moves chunks, too."""
+    migration = _migration_of(session, job)
+    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
+    return Page(wakeups, migration.after_run, _more_than(job, {"moved": migration.moved, "skipped": migration.skipped}), finished)
+
+
+def _migrate_back_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    migration = _migration_of(session, job)
+    wakeups, finished = migrate.back_chunk(engine, session, migration.id, now)
+    far = migrate.progress(session, migration)
+    return Page(wakeups, migration.after_run, _more_than(job, {"put_back": far.put_back, "stayed": far.stayed}), finished)
+
+
+def _migration_of(session: Session, job: Job) -> Migration:
+    migration = session.get(Migration, job.input["migration_id"], with_for_update=True)
     if migration is None:
         raise NotFound("There is no such migration.")
-    moved, skipped = migration.moved, migration.skipped
-    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
-    return Page(wakeups, migration.after_run, {"moved": migration.moved - moved, "skipped": migration.skipped - skipped}, finished)
+    return migration
+
+
+def _more_than(job: Job, counts: Mapping[str, int]) -> dict[str, int]:
+    """What came on top of what the job has counted so far."""
+    return {name: number - job.counts.get(name, 0) for name, number in counts.items()}
 
 
 def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
@@ -80,6 +99,7 @@ def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
 KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "bulk_enrol": _enrol_page,
     "migrate": _migrate_page,
+    "migrate_back": _migrate_back_page,
     "resume_stuck": _resume_page,
 }
 
@@ -103,15 +123,6 @@ class JobRow(BaseModel):
     finished_at: datetime | None
 
 
-def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:
-    """Queues a job; `Server.jobs.look` makes the thread see it at once after the commit."""
-    job = Job(kind=kind, subject=subject, input=dict(input), total=total, created_by=by, created_at=now, updated_at=now)
-    session.add(job)
-    session.flush()
-    record(session, by, f"job.{kind}", subject, {"job": job.id, "total": total}, now)
-    return job
-
-
 def get_job(session: Session, job_id: str) -> Job:
     """Raises:
     NotFound: no such job."""
@@ -133,7 +144,7 @@ def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
         raise NotFound("There is no job with this id.")
     if job.state != "running":
         raise Conflict(f"This job is {job.state} already.")
-    if job.kind == "migrate":
+    if job.kind in ("migrate", "migrate_back"):
         raise Conflict("A migration cannot be stopped half way; let it finish, then roll it back.")
     job.state, job.updated_at, job.finished_at = "cancelled", now, now
     session.add(job)
