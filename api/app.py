@@ -86,6 +86,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
 
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
+        app.state.server.jobs.look()
 
     return pages.router(engine, pages.Login(login.COOKIE, member, close), wake, settings.public_url, settings.language)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from builder_ui import host, mail
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
+from builder_ui.pages import contact, contacts, journey, journeys, migrate, outbox, outbox_item, run, tasks
 from builder_ui.visit import House, Login
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -17,6 +17,7 @@ from engine.wakeups import Wakeups
 PAGES = (
     journeys.PAGE,
     journey.PAGE,
+    migrate.PAGE,
     run.PAGE,
     outbox.PAGE,
     outbox_item.PAGE,

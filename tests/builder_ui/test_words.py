@@ -12,7 +12,7 @@ import pytest
 
 from builder_ui import words
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, run
+from builder_ui.pages import PAGES, contact, journeys, run, versions
 from builder_ui.speech import Speech, language_for, speech_of
 from journeys.nodes import BUILT_IN
 from locales import translator
@@ -38,7 +38,8 @@ def tables() -> Iterator[str]:
         yield from (text for text, _, _ in states.values())
     for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.TASK_CHANGES, words.OUTLETS):
         yield from table.values()
-    for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
+    yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
+    for table in (journeys.ORDERS, run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
     yield from words.WEEKDAYS
     yield from (text for _, _, text, _ in MENU)
