@@ -57,12 +57,29 @@ def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
 
 
 def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    migration = session.get(Migration, job.input["migration_id"])
+    """The counts are the migration's own: the keeper moves chunks, too."""
+    migration = _migration_of(session, job)
+    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
+    return Page(wakeups, migration.after_run, _more_than(job, {"moved": migration.moved, "skipped": migration.skipped}), finished)
+
+
+def _migrate_back_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    migration = _migration_of(session, job)
+    wakeups, finished = migrate.back_chunk(engine, session, migration.id, now)
+    far = migrate.progress(session, migration)
+    return Page(wakeups, migration.after_run, _more_than(job, {"put_back": far.put_back, "stayed": far.stayed}), finished)
+
+
+def _migration_of(session: Session, job: Job) -> Migration:
+    migration = session.get(Migration, job.input["migration_id"], with_for_update=True)
     if migration is None:
         raise NotFound("There is no such migration.")
-    moved, skipped = migration.moved, migration.skipped
-    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
-    return Page(wakeups, migration.after_run, {"moved": migration.moved - moved, "skipped": migration.skipped - skipped}, finished)
+    return migration
+
+
+def _more_than(job: Job, counts: Mapping[str, int]) -> dict[str, int]:
+    """What came on top of what the job has counted so far."""
+    return {name: number - job.counts.get(name, 0) for name, number in counts.items()}
 
 
 def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
@@ -87,6 +104,7 @@ def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
 KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "bulk_enrol": _enrol_page,
     "migrate": _migrate_page,
+    "migrate_back": _migrate_back_page,
     "resume_stuck": _resume_page,
     "import": _import_page,
 }

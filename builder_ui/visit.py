@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from activities import messages
@@ -40,8 +40,9 @@ class Post:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class House:
-    """What all pages share. `post` is None where no message is shown or sent. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
-    `look_again_seconds` whether its session still stands."""
+    """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
+    no message is shown or sent. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still
+    stands."""
 
     engine: Engine
     login: Login
@@ -50,7 +51,6 @@ class House:
     language: str = "en"
     look_again_seconds: float = 30.0
     look: Callable[[], None] = lambda: None
-    """Tells whoever works on jobs that there is a new one."""
     max_upload_bytes: int = 4_194_304
     post: Post | None = None
 
@@ -94,6 +94,12 @@ Do = Callable[[Visit], Wakeups | None]
 """A change: runs in a thread, in transactions of its own, as the member who was checked just before; `None` wakes nobody."""
 
 
+class Act(Protocol):
+    """Makes a handler of a change; `undo` is offered beside the word about what was done."""
+
+    def __call__(self, roles: Roles, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Acts:
     """What a view may hang on its buttons. `act(roles, do, done)` is a handler: checks the role, does it, says `done`, loads anew.
@@ -101,7 +107,7 @@ class Acts:
     `drafts` keeps what was typed into fields until a button needs it; a view reads it, handlers write it.
     """
 
-    act: Callable[[Roles, Do, str], Callable[..., Any]]
+    act: Act
     drafts: dict[str, str]
 
 
@@ -109,7 +115,8 @@ class Acts:
 class Page:
     """`load` reads everything (in a thread), `view` draws it (pure), `stamp` is a cheap question whose answer changes when `load`'s would.
 
-    `path` has `{names}` for single segments. `title` and `section` are message ids; the section is the entry of the menu to light up.
+    `path` has `{names}` for single segments. `title` is a message id, `section` the entry of the menu to light up. `name` asks (in a thread)
+    what the thing is called that the page shows, for the window's title; NotFound and an empty answer leave the plain title.
     """
 
     path: str
@@ -119,6 +126,7 @@ class Page:
     view: View
     stamp: Load | None = None
     every_seconds: float = 2.0
+    name: Callable[[Visit], str] | None = None
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the path's names, None if this is another page's path."""

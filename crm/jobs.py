@@ -16,7 +16,8 @@ from models import Job, lock
 
 STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
-UNSTOPPABLE: Mapping[str, str] = {"migrate": "A migration cannot be stopped half way; let it finish, then roll it back."}
+_WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
+UNSTOPPABLE: Mapping[str, str] = {"migrate": _WHOLE, "migrate_back": _WHOLE}
 
 
 def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:

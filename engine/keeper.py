@@ -139,10 +139,10 @@ class Keeper:
         return route(self.engine, session, [event], self.engine.clock.now())
 
     def move_migrations(self) -> Wakeups:
-        """The next chunk of every running migration."""
+        """The next chunk of every migration that is at work, there or back."""
         with self.engine.db.read() as session:
-            running = list(session.scalars(select(col(Migration.id)).where(col(Migration.state) == "running").limit(5)))
-        return self._each(running, lambda session, id: migrate.move_chunk(self.engine, session, id, self.engine.clock.now())[0])
+            running = list(session.scalars(select(col(Migration.id)).where(col(Migration.state).in_(migrate.AT_WORK)).limit(5)))
+        return self._each(running, lambda session, id: migrate.carry_on(self.engine, session, id, self.engine.clock.now())[0])
 
     def end_stopped(self) -> Wakeups:
         """Ends the open runs of stopped journeys, a page at a time."""

@@ -9,7 +9,19 @@ from fastapi import APIRouter
 from builder_ui import host, import_forms, mail
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contact_import, contact_imports, contacts, journey, journeys, outbox, outbox_item, run, tasks
+from builder_ui.pages import (
+    contact,
+    contact_import,
+    contact_imports,
+    contacts,
+    journey,
+    journeys,
+    migrate,
+    outbox,
+    outbox_item,
+    run,
+    tasks,
+)
 from builder_ui.templates import frames, listing, makers
 from builder_ui.templates import page as template
 from builder_ui.visit import House, Login, Post
@@ -19,6 +31,7 @@ from engine.wakeups import Wakeups
 PAGES = (
     journeys.PAGE,
     journey.PAGE,
+    migrate.PAGE,
     run.PAGE,
     outbox.PAGE,
     outbox_item.PAGE,

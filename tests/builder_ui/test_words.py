@@ -13,7 +13,7 @@ import pytest
 from activities.layouts import layouts
 from builder_ui import words
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, contact_import, contact_imports, run
+from builder_ui.pages import PAGES, contact, contact_import, contact_imports, journeys, run, versions
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
@@ -60,7 +60,8 @@ def tables() -> Iterator[str]:
         yield from (text for text, _, _ in states.values())
     for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.TASK_CHANGES, words.OUTLETS):
         yield from table.values()
-    for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
+    yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
+    for table in (journeys.ORDERS, run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
     yield from (text for text, _, _ in contact_imports.STATES.values())
     for table in (contact_imports.PROBLEMS, contact_import.NAMES, contact_import.FIELDS, contact_import.CONSENTS, contact_import.SAID):
