@@ -7,7 +7,7 @@ PYTHON ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint docs bench soak lock migrations-check bundle bundle-check clean
+.PHONY: help run test check lint docs bench screens soak lock migrations-check bundle bundle-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ docs: $(VENV)/dev.stamp ## write the generated pages under docs/
 
 bench: $(VENV)/dev.stamp ## run the benchmarks; `make bench NAME=engine` runs one
 	$(BIN)/pfadwerk bench $(NAME) --json
+
+screens: $(VENV)/dev.stamp ## take the pictures in docs/screens anew, of every page, light and dark, desk and phone
+	@sh tests/prepare.sh
+	$(BIN)/pytest tests/builder_ui/test_accessibility.py -q --screens docs/screens
 
 soak: $(VENV)/dev.stamp ## run the long kill tests
 	@sh tests/prepare.sh

@@ -349,7 +349,8 @@ class Editor:
         """The same for the lists of what follows, which grow with the journey."""
         target = self.selection[0] if self.selection else ENTRY
         ways = [(outlet, to) for (source, outlet), to in self.draft.edges.items() if source == target]
-        return self.selection, self.generation, ways, self.names, self.views.get(target, {}).get("outlets"), self.editable
+        others = {id: name for id, name in self.names.items() if id != target}
+        return self.selection, self.generation, ways, others, self.views.get(target, {}).get("outlets"), self.editable
 
     def command(self, name: str) -> None:
         """Has the canvas undo, redo or tidy up."""

@@ -28,18 +28,29 @@ export function nodeOf(id, raw, view, position) {
 
 /** {nodes, edges}: positions from top to bottom, outlets from left to right; long edges get points that lead them past the cards between. */
 export function layout(nodes, edges) {
-  const graph = new dagre.graphlib.Graph({ multigraph: true });
-  graph.setGraph({ rankdir: "TB", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  const known = new Set(nodes.map((node) => node.id));
-  for (const node of nodes) graph.setNode(node.id, { width: node.width, height: node.height });
-  for (const edge of inOrder(nodes, edges)) if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target, {}, edge.id);
-  dagre.layout(graph);
+  const graph = arranged(nodes.map(({ id, width, height }) => [id, width, height]), inOrder(nodes, edges).map(({ id, source, target }) => [id, source, target]));
   const placed = nodes.map((node) => {
     const { x, y } = graph.node(node.id);
     return { ...node, position: { x: Math.round(x - node.width / 2), y: Math.round(y - node.height / 2) } };
   });
   return { nodes: placed, edges: edges.map((edge) => led(edge, graph.edge(edge.source, edge.target, edge.id)?.points)) };
+}
+
+let last = { shape: "", graph: null };
+
+/** The graph with its places. Most changes touch no shape, and placing 200 steps takes longer than anything else: the last one is kept. */
+function arranged(boxes, ways) {
+  const shape = JSON.stringify([boxes, ways]);
+  if (shape !== last.shape) {
+    const graph = new dagre.graphlib.Graph({ multigraph: true });
+    graph.setGraph({ rankdir: "TB", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
+    graph.setDefaultEdgeLabel(() => ({}));
+    for (const [id, width, height] of boxes) graph.setNode(id, { width, height });
+    for (const [id, source, target] of ways) if (graph.hasNode(source) && graph.hasNode(target)) graph.setEdge(source, target, {}, id);
+    dagre.layout(graph);
+    last = { shape, graph };
+  }
+  return last.graph;
 }
 
 /** An edge to the next row needs no points of its own. */

@@ -62,7 +62,7 @@ function Outlets({ node, counts }) {
             {label}{left !== undefined && <b> {left}</b>}
           </span>
         )}
-        <Handle type="source" id={outlet} position={Position.Bottom} style={{ left: x }} isConnectable={editable} aria-label={label} />
+        <Handle type="source" id={outlet} position={Position.Bottom} style={{ left: x }} isConnectable={editable} />
         {editable && open && (
           <button
             type="button"
