@@ -349,7 +349,7 @@ def _sentences(error: Any) -> str:
     issues = getattr(error, "issues", [])
     places = (".".join(part for part in (issue.node_id, issue.field) if part) for issue in issues)
     lines = [f"  {place}: {issue.say(_)}" if place else f"  {issue.say(_)}" for issue, place in zip(issues, places, strict=True)]
-    return "\n".join([_(str(error)), *lines])
+    return "\n".join([error.say(_), *lines])
 
 
 def _code_of(error: Any) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from journeys.errors import Misconfigured
+from journeys.errors import Issue, Misconfigured, Unfit
 
 PREFIX = "PFADWERK_"
 TEST_PREFIX = "PFADWERK_TEST_"
@@ -154,7 +155,8 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, name: str) -> str:
         if name not in available_timezones():
-            raise ValueError(f"expected an IANA time zone such as Europe/Berlin{_did_you_mean(name, available_timezones())}")
+            hint = _did_you_mean(name, available_timezones())
+            raise Unfit("expected an IANA time zone such as Europe/Berlin, got {name}{hint}", name=name, hint=hint)
         return name
 
     @field_validator("channels")
@@ -162,7 +164,8 @@ class Settings(BaseSettings):
     def _known_channels(cls, channels: dict[str, Account]) -> dict[str, Account]:
         for name in channels:
             if name not in CHANNELS:
-                raise ValueError(f"expected channels out of {', '.join(CHANNELS)}{_did_you_mean(name, CHANNELS)}")
+                hint = _did_you_mean(name, CHANNELS)
+                raise Unfit("expected channels out of {channels}, got {name}{hint}", channels=CHANNELS, name=name, hint=hint)
         return {name: channels.get(name, Account()) for name in CHANNELS}
 
     @field_validator("temporal_address")
@@ -170,7 +173,7 @@ class Settings(BaseSettings):
     def _host_and_port(cls, address: str) -> str:
         host, _, port = address.rpartition(":")
         if address and not (host and port.isdigit()):
-            raise ValueError("expected HOST:PORT, for example 127.0.0.1:7233")
+            raise Unfit("expected HOST:PORT, for example 127.0.0.1:7233")
         return address
 
     @field_validator("secret_key")
@@ -214,9 +217,9 @@ class Settings(BaseSettings):
         try:
             return cls(**given)
         except ValidationError as error:
-            raise Misconfigured(f"Some settings cannot be used:\n{_sentences(error)}") from None
+            raise Misconfigured("Some settings cannot be used:\n{problems}", problems=_issues(error)) from None
         except SettingsError as error:
-            raise Misconfigured(f"A setting cannot be used: {error}; expected JSON, see docs/settings.md.") from None
+            raise Misconfigured("{name} cannot be read: expected JSON, see docs/settings.md.", name=_variable_of(error)) from None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -248,18 +251,23 @@ def parse_keys(text: str) -> dict[str, bytes]:
     """`ID:KEY` entries, separated by commas or lines -> key id -> key, order kept.
 
     Raises:
-        ValueError: says what is wrong without repeating a key.
+        Unfit: says what is wrong without repeating a key.
     """
     entries = [entry.strip() for entry in text.replace("\n", ",").split(",") if entry.strip()]
     keys: dict[str, bytes] = {}
     for entry in entries:
         name, colon, key = entry.partition(":")
         if not colon or not name.isalnum():
-            raise ValueError("expected ID:KEY, for example k1:" + "x" * 8 + "…")
+            raise Unfit("expected ID:KEY, for example k1:xxxxxxxx…")
         if len(key) < KEY_MIN_CHARACTERS:
-            raise ValueError(f"expected a key of at least {KEY_MIN_CHARACTERS} characters, got {len(key)} for the key id {name}")
+            raise Unfit(
+                "expected a key of at least {least} characters, got {length} for the key id {name}",
+                least=KEY_MIN_CHARACTERS,
+                length=len(key),
+                name=name,
+            )
         if name in keys:
-            raise ValueError(f"expected different key ids, got {name} twice")
+            raise Unfit("expected different key ids, got {name} twice", name=name)
         keys[name] = key.encode()
     return keys
 
@@ -281,7 +289,8 @@ def _kept_secret(file: Path) -> str:
     text = file.read_text()
     if not text.strip():
         raise Misconfigured(
-            f"The file {file} is empty; restore it from a backup, or delete it to get a new key (old links then stop working)."
+            "The file {file} is empty; restore it from a backup, or delete it to get a new key (old links then stop working).",
+            file=str(file),
         )
     return text
 
@@ -297,26 +306,39 @@ def read_ports(home: Path) -> dict[str, int]:
 _PORTS = TypeAdapter(dict[str, int])
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def _did_you_mean(name: str, known: Iterable[str]) -> Issue | str:
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f", got {name}; did you mean {close[0]}?" if close else f", got {name}"
+    return Issue(code="did_you_mean", text="; did you mean {near}?", values={"near": close[0]}) if close else ""
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known and not name.startswith(TEST_PREFIX))
     if unknown:
-        hints = "\n".join(f"  {name}: expected one of the variables in docs/settings.md{_did_you_mean(name, known)}" for name in unknown)
-        raise Misconfigured(f"Some variables are no settings:\n{hints}")
+        raise Misconfigured("Some variables are no settings:\n{problems}", problems=[_unknown(name, known) for name in unknown])
 
 
-def _sentences(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors(include_input=False, include_url=False):
-        name, *inner = [str(part) for part in problem["loc"]] or ["settings"]
-        place = f" ({'.'.join(inner)})" if inner else ""
-        lines.append(f"  {PREFIX}{name.upper()}{place}: {problem['msg'].removeprefix('Value error, ')}")
-    return "\n".join(lines)
+def _unknown(name: str, known: Iterable[str]) -> Issue:
+    text = "expected one of the variables in docs/settings.md, got {name}{hint}"
+    return Issue(code="unknown_setting", text=text, values={"name": name, "hint": _did_you_mean(name, known)}, field=name)
+
+
+def _issues(error: ValidationError) -> list[Issue]:
+    """The problems, each with its variable as its field."""
+    from journeys.reading import issues_of  # only where something is wrong: it loads the whole language
+
+    return [issue.model_copy(update={"field": _place(issue.field or "settings")}) for issue in issues_of(error, {})]
+
+
+def _place(path: str) -> str:
+    name, _, inner = path.partition(".")
+    return f"{PREFIX}{name.upper()} ({inner})" if inner else PREFIX + name.upper()
+
+
+def _variable_of(error: SettingsError) -> str:
+    """The variable whose JSON cannot be read; pydantic-settings names its field in quotes, and nowhere else."""
+    named = re.search(r'field "(\w+)"', str(error))
+    return PREFIX + named[1].upper() if named else PREFIX + "…"
 
 
 def document() -> str:

@@ -104,7 +104,8 @@ def refuse_unknown_behaviours(engine: Engine) -> None:
     missing = sorted({name for pin in pins for name in pin.get("behaviours", ())} - engine.palette.behaviours)
     if missing:
         raise Misconfigured(
-            f"open runs need {', '.join(missing)}, which this installation does not have: install the package or set PFADWERK_ACTIVITY_FOLDERS"
+            "Open runs need {behaviours}, which this installation does not have: install the package or set PFADWERK_ACTIVITY_FOLDERS.",
+            behaviours=missing,
         )
 
 
@@ -162,7 +163,7 @@ def _provider(settings: Settings, engine: Engine, name: str) -> Provider:
         return Outbox(engine.db, engine.clock.now)
     if name == "smtp":
         return _smtp(settings)
-    raise Misconfigured(f"there is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp")
+    raise Misconfigured("There is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp.", name=name)
 
 
 def mail_provider(settings: Settings, engine: Engine) -> Provider:
@@ -174,7 +175,7 @@ def _smtp(settings: Settings) -> Provider:
     from activities.providers.smtp import Smtp, SmtpServer
 
     if not settings.smtp_host:
-        raise Misconfigured("the provider smtp needs a server: set PFADWERK_SMTP_HOST")
+        raise Misconfigured("The provider smtp needs a server: set PFADWERK_SMTP_HOST.")
     server = SmtpServer(
         host=settings.smtp_host,
         port=settings.smtp_port,

@@ -51,7 +51,9 @@ class Guard:
                 networks.append(ipaddress.ip_network(entry.strip("[] "), strict=False))
             except ValueError:
                 if "/" in entry or not entry.strip():
-                    raise Misconfigured(f"Expected a host, an address or a network in webhook_allow, got {entry!r}.") from None
+                    raise Misconfigured(
+                        "Expected a host, an address or a network in PFADWERK_WEBHOOK_ALLOW, got “{entry}”.", entry=entry
+                    ) from None
                 hosts.add(entry.strip().lower().rstrip("."))
         return cls(frozenset(hosts), tuple(networks), resolve)
 

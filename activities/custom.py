@@ -38,19 +38,30 @@ def load_custom(folders: Iterable[Path] = ()) -> list[CustomActivity]:
 def _add(found: dict[tuple[str, int], tuple[CustomActivity, str]], custom: CustomActivity, place: str) -> None:
     known, where = found.setdefault((custom.name, custom.version), (custom, place))
     if known is not custom:
-        raise Misconfigured(f"the custom activity {custom.name} (version {custom.version}) is in {where} and in {place}: rename one")
+        raise Misconfigured(
+            "The custom activity {name} (version {version}) is in {first} and in {second}: rename one.",
+            name=custom.name,
+            version=custom.version,
+            first=where,
+            second=place,
+        )
 
 
 def _from_packages() -> Iterator[tuple[str, Any]]:
     for point in entry_points(group=GROUP):
-        yield f"the package {_package(point)} ({point.value})", _loaded(point)
+        yield f"{_package(point)} ({point.value})", _loaded(point)
 
 
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:  # whatever a foreign module raises while it is imported
-        raise Misconfigured(f"cannot load {point.value} of the package {_package(point)}: {_said(error)}") from error
+        raise Misconfigured(
+            "{module} of the package {package} cannot be loaded ({error}): mend it, or remove the package.",
+            module=point.value,
+            package=_package(point),
+            error=_said(error),
+        ) from error
 
 
 def _package(point: EntryPoint) -> str:
@@ -60,7 +71,10 @@ def _package(point: EntryPoint) -> str:
 def _from_folders(folders: Iterable[Path]) -> Iterator[tuple[str, Any]]:
     for folder in folders:
         if not folder.is_dir():
-            raise Misconfigured(f"the folder of custom activities {folder} does not exist: create it or change PFADWERK_ACTIVITY_FOLDERS")
+            raise Misconfigured(
+                "The folder of custom activities {folder} does not exist: create it or change PFADWERK_ACTIVITY_FOLDERS.",
+                folder=str(folder),
+            )
         for file in sorted(folder.glob("*.py")):
             if not file.name.startswith("_"):
                 yield str(file), _module(file)
@@ -70,7 +84,7 @@ def _module(file: Path) -> ModuleType:
     name = f"pfadwerk_custom_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise Misconfigured(f"cannot load {file}: it is not a Python file")
+        raise Misconfigured("{file} cannot be loaded: it is not a Python file.", file=str(file))
     module = module_from_spec(spec)
     # Annotations are resolved through sys.modules; the name is ours, so nothing is shadowed.
     sys.modules[name] = module
@@ -78,7 +92,9 @@ def _module(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever a foreign file raises while it is loaded
         del sys.modules[name]
-        raise Misconfigured(f"cannot load {file}: {_said(error)}") from error
+        raise Misconfigured(
+            "{file} cannot be loaded ({error}): mend it, or take it out of the folder.", file=str(file), error=_said(error)
+        ) from error
     return module
 
 
@@ -93,5 +109,5 @@ def _activities_in(holder: Any, place: str) -> list[CustomActivity]:
     values = vars(holder).values() if isinstance(holder, ModuleType) else holder if isinstance(holder, list | tuple) else ()
     found = list({id(value): value for value in values if isinstance(value, CustomActivity)}.values())
     if not found:
-        raise Misconfigured(f"{place} holds no custom activity: decorate a function with @activity (journeys.custom)")
+        raise Misconfigured("There is no custom activity in {place}: decorate a function with @activity (journeys.custom).", place=place)
     return found

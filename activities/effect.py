@@ -61,7 +61,7 @@ class Effects:
         try:
             return self.performers[channel]
         except KeyError:
-            raise NotServed(f"no provider is set up for the channel {channel}") from None
+            raise NotServed("No provider is set up for the channel {channel}: name one in PFADWERK_CHANNELS.", channel=channel) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ def api_main(settings: Settings) -> int:
 def _refuse_used_port(settings: Settings) -> None:
     if not is_free(settings.port, settings.host):
         raise PortInUse(
-            f"Port {settings.port} on {settings.host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port."
+            "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.",
+            port=settings.port,
+            host=settings.host,
         )
 
 

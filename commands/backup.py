@@ -142,15 +142,24 @@ def is_known_revision(revision: str) -> bool:
 
 def _refuse_unfit(manifest: Manifest, settings: Settings, dialect: str, knows: Callable[[str], bool]) -> None:
     if manifest.workspace != settings.workspace:
-        raise WrongBackup(f"This backup is of the {manifest.workspace} workspace, and the settings name the {settings.workspace} one.")
+        raise WrongBackup(
+            "This backup is of the workspace {found}, and the settings name the workspace {expected}. Set PFADWERK_WORKSPACE to {found}.",
+            found=manifest.workspace,
+            expected=settings.workspace,
+        )
     if manifest.dialect != dialect:
         raise WrongBackup(
-            f"This backup is of a {manifest.dialect} database, and PFADWERK_DATABASE_URL names a {dialect} one. Set it to one of its kind."
+            "This backup is of a {found} database, and PFADWERK_DATABASE_URL names a {expected} one. Set it to one of its kind.",
+            found=manifest.dialect,
+            expected=dialect,
         )
     if manifest.revision is not None and not knows(manifest.revision):
         raise WrongBackup(
-            f"This backup was made by version {manifest.version} and has a newer schema ({manifest.revision}) than this version, {_version()}. "
-            "Install that version or a later one, then restore."
+            "This backup was made by version {version} and has a newer schema ({revision}) than this version, {installed}. "
+            "Install that version or a later one, then restore.",
+            version=manifest.version,
+            revision=manifest.revision,
+            installed=_version(),
         )
 
 
@@ -182,9 +191,9 @@ def _unpack(source: Path, folder: Path) -> Manifest:
             for name, part in manifest.parts.items():
                 _take_out(archive, name, part, folder / name)
     except FileNotFoundError:
-        raise WrongBackup(f"There is no file {source}.") from None
+        raise WrongBackup("There is no file {file}.", file=str(source)) from None
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise WrongBackup(f"The file {source} is no backup or is damaged ({error}).") from error
+        raise WrongBackup("The file {file} is no backup or is damaged ({error}).", file=str(source), error=str(error)[:200]) from error
     return manifest
 
 
@@ -195,11 +204,11 @@ def _read_manifest(archive: tarfile.TarFile) -> Manifest:
         raise WrongBackup("The file is no backup of Pfadwerk: it does not begin with a manifest.")
     try:
         manifest = Manifest.model_validate_json(stream.read(_MANIFEST_MAX_BYTES))
-    except ValidationError as error:
-        raise WrongBackup(f"The manifest cannot be read: {error.errors()[0]['msg']}. A later version may have made it.") from None
+    except ValidationError:
+        raise WrongBackup("The manifest of the backup cannot be read; a later version of Pfadwerk may have made it.") from None
     expected = DATABASES[manifest.dialect]
     if set(manifest.parts) not in ({expected}, {expected, SECRET}):
-        raise WrongBackup(f"The manifest names unexpected parts; expected {expected} and {SECRET}.")
+        raise WrongBackup("The manifest of the backup names unexpected parts; expected {parts}.", parts=[expected, SECRET])
     return manifest
 
 
@@ -209,12 +218,14 @@ def _take_out(archive: tarfile.TarFile, name: str, part: Part, target: Path) -> 
     except KeyError:
         stream = None
     if stream is None:
-        raise WrongBackup(f"The backup lacks its part {name}.")
+        raise WrongBackup("The backup lacks its part {part}; take another one.", part=name)
     with target.open("xb") as copy:
         os.chmod(target, 0o600)
         _copy_at_most(stream, copy, part.bytes + 1)
     if target.stat().st_size != part.bytes or _digest(target) != part.sha256:
-        raise WrongBackup(f"The part {name} of the backup is damaged: its digest is not the one in the manifest.")
+        raise WrongBackup(
+            "The part {part} of the backup is damaged: its digest is not the one in the manifest. Take another one.", part=name
+        )
 
 
 def _copy_at_most(source: IO[bytes], target: IO[bytes], limit: int) -> None:
@@ -235,7 +246,7 @@ def _folder_beside(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".pfadwerk-", dir=target.parent))
     except OSError as error:
-        raise BackupFailed(f"Cannot write beside {target}: {error.strerror}.") from error
+        raise BackupFailed("Nothing can be written beside {file} ({error}).", file=str(target), error=error.strerror) from error
     try:
         yield folder
     finally:
@@ -283,15 +294,21 @@ def _with_driver(url: URL) -> URL:
 def _copy_sqlite(url: URL, target: Path) -> None:
     source = Path(url.database or "")
     if not source.is_file():
-        raise BackupFailed(f"There is no database at {source}. Start Pfadwerk once, or check PFADWERK_DATABASE_URL and PFADWERK_HOME.")
+        raise BackupFailed(
+            "There is no database at {file}. Start Pfadwerk once, or check PFADWERK_DATABASE_URL and PFADWERK_HOME.", file=str(source)
+        )
     try:
         with closing(sqlite3.connect(source)) as database, closing(sqlite3.connect(target)) as copy:
             database.backup(copy)  # all pages in one read transaction: consistent, and writers go on
             problem = copy.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:
-        raise BackupFailed(f"The database {source} cannot be copied: {error}.") from error
+        raise BackupFailed("The database {file} cannot be copied ({error}).", file=str(source), error=str(error)[:200]) from error
     if problem != "ok":
-        raise BackupFailed(f"The database {source} is damaged ({problem}); this backup was not made. Restore an older one.")
+        raise BackupFailed(
+            "The database {file} is damaged ({problem}); this backup was not made. Restore an older one.",
+            file=str(source),
+            problem=problem,
+        )
 
 
 def _replace_sqlite(url: URL, copy: Path, home: Path) -> list[Path]:
@@ -333,7 +350,9 @@ def _refuse_if_connected(url: URL) -> None:
         engine.dispose()
     if others:
         raise lock.InUse(
-            f"{others} other connections use the database {url.database}. Stop the workers and web servers first, then restore."
+            "{count} other connections use the database {database}. Stop the workers and web servers first, then restore.",
+            count=others,
+            database=url.database,
         )
 
 
@@ -343,10 +362,11 @@ def _run_postgresql(command: list[str], url: URL) -> None:
         done = subprocess.run(command, env={**os.environ, **_libpq(url)}, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise BackupFailed(
-            f"The program {command[0]} is missing. Install the PostgreSQL client programs (Debian: apt-get install postgresql-client)."
+            "The program {program} is missing. Install the PostgreSQL client programs (Debian: apt-get install postgresql-client).",
+            program=command[0],
         ) from None
     if done.returncode:
-        raise BackupFailed(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
+        raise BackupFailed("{program} failed:\n{last_words}", program=command[0], last_words=done.stderr.strip()[-2000:])
 
 
 def _libpq(url: URL) -> Mapping[str, str]:

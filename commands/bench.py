@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
-from journeys.errors import Misconfigured, NotFound
+from journeys.errors import Issue, Misconfigured, NotFound
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +25,8 @@ def bench(name: str | None, *, out: TextIO, translate: Callable[[str], str], as_
     known = names()
     if name is not None and name not in known:
         near = get_close_matches(name, known, n=1)
-        raise NotFound(f"there is no benchmark {name[:64]!r}, only {', '.join(known)}{f'; did you mean {near[0]}?' if near else ''}")
+        hint = Issue(code="did_you_mean", text="; did you mean {near}?", values={"near": near[0]}) if near else ""
+        raise NotFound("There is no benchmark “{name}”, only {known}{hint}", name=name[:64], known=known, hint=hint)
     for one in [name] if name else known:
         if not as_json:
             out.write(f"{one}\n")

@@ -79,7 +79,7 @@ def _read(file: Path) -> Journey | list[Issue]:
         return read(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     except (Invalid, TooLarge) as error:
         found = error.issues if isinstance(error, Invalid) else []
-        return found or [Issue(code="unreadable", text="{problem}", values={"problem": str(error)})]
+        return found or [Issue(code="unreadable", text=error.text, values={k: v for k, v in error.values.items() if k != "issues"})]
 
 
 def _checked(file: Path, draft: Journey | list[Issue], around: Surroundings) -> Checked:

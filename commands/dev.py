@@ -265,13 +265,17 @@ def _web_port(settings: Settings, remembered: int | None, deadline: float) -> in
         return _some_port(settings.host, remembered, DEFAULT_PORTS["web"], (), deadline)
     except socket.gaierror as error:
         raise PortInUse(
-            f"Nobody can listen on the address {settings.host} ({error.strerror}). Set PFADWERK_HOST, for example to 127.0.0.1."
+            "Nobody can listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1.",
+            host=settings.host,
+            error=error.strerror,
         ) from None
 
 
 def _exactly(host: str, port: int, deadline: float) -> int:
     if not _becomes_free(port, host, deadline):
-        raise PortInUse(f"Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.")
+        raise PortInUse(
+            "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.", port=port, host=host
+        )
     return port
 
 

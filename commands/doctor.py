@@ -73,7 +73,9 @@ def is_healthy(findings: list[Finding]) -> bool:
 def _looked_at(subject: str, check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:
     try:
         return list(check(settings))
-    except (PfadwerkError, OSError, ValueError) as error:
+    except PfadwerkError as error:
+        return [_bad(subject, error.text, **error.details)]
+    except (OSError, ValueError) as error:
         return [_bad(subject, "{problem}", problem=str(error))]
 
 

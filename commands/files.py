@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from journeys.errors import Invalid
+from journeys.reading import issues_of
 
 TEMPLATES = "templates"
 ABOUT = "template.json"
@@ -85,10 +86,9 @@ def read_template(folder: Path) -> MailTemplate:
     try:
         about = About.model_validate_json((folder / ABOUT).read_bytes())
     except FileNotFoundError:
-        raise Invalid(f"expected a file {ABOUT} in {folder}") from None
+        raise Invalid("Expected a file {file} in {folder}.", file=ABOUT, folder=str(folder)) from None
     except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        raise Invalid(f"{folder / ABOUT}: {'.'.join(map(str, problem['loc'])) or 'the file'}: {problem['msg']}") from None
+        raise Invalid("The file {file} cannot be used.", issues_of(error, {}), file=str(folder / ABOUT)) from None
     variants: dict[str, dict[str, str]] = {language: dict(parts) for language, parts in about.variants.items()}
     for language, part, file in _bodies(folder):
         variants.setdefault(language, {})[part] = _text(file)
@@ -126,11 +126,11 @@ def _bodies(folder: Path) -> Iterator[tuple[str, str, Path]]:
 
 def _text(file: Path) -> str:
     if file.stat().st_size > MAX_BODY_BYTES:
-        raise Invalid(f"{file}: expected at most {MAX_BODY_BYTES} bytes")
+        raise Invalid("{file}: expected at most {limit} bytes.", file=str(file), limit=MAX_BODY_BYTES)
     try:
         return file.read_text("utf-8").replace("\r\n", "\n").removesuffix("\n")
     except UnicodeDecodeError as error:
-        raise Invalid(f"{file}: expected UTF-8, got another byte at position {error.start}") from None
+        raise Invalid("{file}: expected UTF-8, got another byte at position {position}.", file=str(file), position=error.start) from None
 
 
 # --- What was last in step with the workspace ------------------------------------------------------------------------

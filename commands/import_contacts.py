@@ -53,7 +53,7 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
     """
     for pair in pairs:
         if "=" not in pair:
-            raise Invalid(f"Expected HEADER=TARGET, for example 'Loyalty No=external:shop', got: {pair[:100]}")
+            raise Invalid("Expected HEADER=TARGET, for example 'Loyalty No=external:shop', got: {argument}", argument=pair[:100])
     return {header: target.strip() for header, _, target in (pair.rpartition("=") for pair in pairs)}
 
 

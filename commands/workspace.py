@@ -98,5 +98,5 @@ def _refuse_missing(url: URL) -> None:
     """Opening a SQLite file that is not there would make an empty one."""
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise Misconfigured(
-            f"There is no database at {url.database}. Run `pfadwerk setup`, or check PFADWERK_DATABASE_URL and PFADWERK_HOME."
+            "There is no database at {file}. Run `pfadwerk setup`, or check PFADWERK_DATABASE_URL and PFADWERK_HOME.", file=url.database
         )

@@ -63,11 +63,11 @@ def declare_field(session: Session, name: str, kind: str, now: datetime, *, titl
     """
     _check_name(name)
     if name in CONTACT_COLUMNS:
-        raise Conflict(f"The field {name} is built in.")
+        raise Conflict("The field {name} is built in; choose another name.", name=name)
     if kind not in TYPES:
-        raise Invalid(f"Expected a type out of {', '.join(TYPES)}.")
+        raise Invalid("Expected a type out of {types}.", types=list(TYPES))
     if len(values) > MAX_VALUES or any(isinstance(value, list | dict) for value in values):
-        raise Invalid(f"Expected at most {MAX_VALUES} plain values.")
+        raise Invalid("Expected at most {limit} plain values.", limit=MAX_VALUES)
     row = {"type": kind, "title": title[:120], "origin": "declared", "values": list(values)}
     statement = upsert(session, CatalogueField).values(name=name, first_seen_at=now, **row)
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
@@ -84,11 +84,11 @@ def declare_event(session: Session, name: str, properties: Mapping[str, str], no
     if not 0 < len(name) <= 200 or "\x00" in name:
         raise Invalid("Expected a name of an event with 1 to 200 characters.")
     if len(properties) > MAX_PROPERTIES:
-        raise Invalid(f"Expected at most {MAX_PROPERTIES} properties.")
+        raise Invalid("Expected at most {limit} properties.", limit=MAX_PROPERTIES)
     for path, type in properties.items():
         _check_name(path)
         if type not in TYPES:
-            raise Invalid(f"Expected a type out of {', '.join(TYPES)}.")
+            raise Invalid("Expected a type out of {types}.", types=list(TYPES))
     row = {"title": title[:200], "properties": dict(properties), "origin": "declared"}
     statement = upsert(session, CatalogueEvent).values(name=name, first_seen_at=now, **row)
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
@@ -104,7 +104,7 @@ def forget_field(session: Session, name: str) -> None:
     """
     row = session.get(CatalogueField, name)
     if row is None:
-        raise NotFound(f"The workspace knows no field {name[:120]} of its own.")
+        raise NotFound("The workspace knows no field {name} of its own.", name=name[:120])
     session.delete(row)
     session.flush()
     bump(session, TOPIC)
@@ -118,7 +118,7 @@ def forget_event(session: Session, name: str) -> None:
     """
     row = session.get(CatalogueEvent, name)
     if row is None:
-        raise NotFound(f"The workspace knows no event {name[:200]} of its own.")
+        raise NotFound("The workspace knows no event {name} of its own.", name=name[:200])
     session.delete(row)
     session.flush()
     bump(session, TOPIC)

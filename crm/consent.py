@@ -169,9 +169,9 @@ def check(channel: str, purpose: str, state: str) -> None:
     """Raises:
     Invalid: no statement can be about this channel and purpose, or in this state."""
     if state not in STRICTNESS:
-        raise Invalid(f"Expected a consent state out of {', '.join(STRICTNESS)}.")
+        raise Invalid("Expected a consent state out of {states}.", states=list(STRICTNESS))
     if not _NAME.fullmatch(channel) or len(channel) > 32:
-        raise Invalid(f"Expected a channel such as {', '.join(CHANNELS)}.")
+        raise Invalid("Expected a channel such as {channels}.", channels=list(CHANNELS))
     if not _NAME.fullmatch(purpose):
         raise Invalid("Expected a purpose such as marketing: lower case letters, digits and _ . : -, at most 64.")
 

@@ -100,7 +100,7 @@ def event_row(
         "properties": clean_object(properties, MAX_EVENT_BYTES),
         "context": clean_object(context or {}, MAX_EVENT_BYTES),
         "source": _short(source, 64, "source"),
-        "message_id": _short(message_id, 100, "message id"),
+        "message_id": _short(message_id, 100, "message_id"),
         "occurred_at": min(occurred_at or received_at, received_at),
         "received_at": received_at,
         "hops": hops,
@@ -124,14 +124,14 @@ def insert_events(session: Session, rows: Sequence[Row]) -> list[int | None]:
 
 def _known_type(type: str) -> str:
     if type not in TYPES:
-        raise Invalid(f"Expected an event type out of {', '.join(sorted(TYPES))}.")
+        raise Invalid("Expected an event type out of {types}.", types=sorted(TYPES))
     return type
 
 
-def _short(text: str, limit: int, what: str) -> str:
+def _short(text: str, limit: int, field: str) -> str:
     cleaned = clean_text(text).strip()
     if not cleaned:
-        raise Invalid(f"An event needs a {what}.")
+        raise Invalid("An event needs a value in {field}.", field=field)
     if len(cleaned) > limit:
-        raise TooLarge(f"The {what} of an event has at most {limit} characters, got {len(cleaned)}.")
+        raise TooLarge("{field} of an event has at most {limit} characters, got {length}.", field=field, limit=limit, length=len(cleaned))
     return cleaned

@@ -40,7 +40,7 @@ def clean(value: object, depth: int = MAX_DEPTH) -> Json:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if depth <= 0:
-        raise TooLarge(f"A value is nested deeper than {MAX_DEPTH} levels.")
+        raise TooLarge("A value is nested deeper than {limit} levels.", limit=MAX_DEPTH)
     if isinstance(value, Mapping):
         return {_key(name): clean(inner, depth - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -65,7 +65,7 @@ def clean_object(value: Mapping[str, object], max_bytes: int) -> dict[str, Json]
     """
     cleaned: dict[str, Json] = {_key(name): clean(inner, MAX_DEPTH - 1) for name, inner in value.items()}
     if size(cleaned) > max_bytes:
-        raise TooLarge(f"An object is larger than {max_bytes} bytes of JSON.")
+        raise TooLarge("An object is larger than {limit} bytes of JSON.", limit=max_bytes)
     return cleaned
 
 
@@ -82,5 +82,5 @@ def same(one: Json, other: Json) -> bool:
 def _key(name: object) -> str:
     text = clean_text(str(name))
     if len(text) > MAX_KEY_CHARACTERS:
-        raise TooLarge(f"A key is longer than {MAX_KEY_CHARACTERS} characters.")
+        raise TooLarge("A key is longer than {limit} characters.", limit=MAX_KEY_CHARACTERS)
     return text

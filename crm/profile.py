@@ -144,7 +144,7 @@ def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, s
     if tag in present:
         return None
     if len(present) >= MAX_TAGS:
-        raise TooLarge(f"A contact has at most {MAX_TAGS} tags.")
+        raise TooLarge("A contact has at most {limit} tags.", limit=MAX_TAGS)
     session.add(Tag(contact_id=contact.id, tag=tag, added_at=now))
     return _tags_changed(session, contact, {"tags_added": [tag]}, now, source, hops)
 
@@ -336,5 +336,5 @@ def read_tag(tag: str) -> str:
     """
     cleaned = clean_text(tag).strip()
     if not 0 < len(cleaned) <= MAX_TAG_CHARACTERS:
-        raise Invalid(f"Expected a tag with 1 to {MAX_TAG_CHARACTERS} characters.")
+        raise Invalid("Expected a tag with 1 to {limit} characters.", limit=MAX_TAG_CHARACTERS)
     return cleaned

@@ -25,7 +25,7 @@ def put(session: Session, keys: Sequence[bytes], name: str, value: str, by: str,
         Invalid: no name, or a value that is empty or too long.
     """
     if not 0 < len(name) <= 64 or not 0 < len(value) <= MAX_CHARACTERS:
-        raise Invalid(f"A secret needs a name of at most 64 and a value of at most {MAX_CHARACTERS} characters.")
+        raise Invalid("A secret needs a name of at most 64 and a value of at most {limit} characters.", limit=MAX_CHARACTERS)
     row = session.get(Secret, name) or Secret(name=name, sealed="", updated_at=now)
     row.sealed, row.updated_at, row.updated_by = _box(keys).encrypt(value.encode()).decode(), now, by[:120]
     session.add(row)
@@ -42,11 +42,11 @@ def reveal(session: Session, keys: Sequence[bytes], name: str) -> str:
     """
     row = session.get(Secret, name)
     if row is None:
-        raise NotFound(f"There is no secret {name[:64]!r}: add it in the settings.")
+        raise NotFound("There is no secret “{name}”: add it in the settings.", name=name[:64])
     try:
         return _box(keys).decrypt(row.sealed.encode()).decode()
     except InvalidToken:
-        raise NotFound(f"The secret {name[:64]!r} was sealed with a key that is gone: enter it again.") from None
+        raise NotFound("The secret “{name}” was sealed with a key that is gone: enter it again.", name=name[:64]) from None
 
 
 def names(session: Session) -> list[str]:
@@ -58,7 +58,7 @@ def remove(session: Session, name: str, by: str, now: datetime) -> None:
     """Forgets the secret. Raises: NotFound."""
     row = session.get(Secret, name)
     if row is None:
-        raise NotFound(f"There is no secret {name[:64]!r}.")
+        raise NotFound("There is no secret “{name}”.", name=name[:64])
     session.delete(row)
     record(session, by, "secret.remove", f"secret:{name}", {}, now)
     session.flush()

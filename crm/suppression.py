@@ -44,7 +44,7 @@ def suppress(
         Invalid: unknown reason, no address or no key.
     """
     if reason not in REASONS:
-        raise Invalid(f"Expected a reason out of {', '.join(REASONS)}.")
+        raise Invalid("Expected a reason out of {reasons}.", reasons=list(REASONS))
     present = find(session, keys, channel, address)
     if present is not None:
         return present

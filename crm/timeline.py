@@ -90,7 +90,7 @@ def timeline(
         Invalid: `before` is not a mark this function gave out, or a kind is unknown.
     """
     if unknown := set(kinds) - set(KINDS):
-        raise Invalid(f"Expected kinds out of {', '.join(KINDS)}, got: {', '.join(sorted(unknown))[:100]}.")
+        raise Invalid("Expected kinds out of {kinds}, got: {unknown}.", kinds=list(KINDS), unknown=", ".join(sorted(unknown))[:100])
     limit = max(1, min(limit, MAX_PAGE))
     mark = _read_mark(before) if before else None
     parts = [_part(session, source, contact_id, mark, limit + 1) for source in _SOURCES if source.kind in kinds]

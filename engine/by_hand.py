@@ -94,7 +94,7 @@ def enrol_page(
 def _live(engine: Engine, session: Session, journey_id: str) -> LiveJourney:
     live = engine.index(session).by_id.get(journey_id)
     if live is None:
-        raise Conflict("nobody can enter a journey that was never published: publish it first")
+        raise Conflict("Nobody can enter a journey that was never published: publish it first.")
     return live
 
 

@@ -334,7 +334,7 @@ async def _recover_page(temporal: Temporal, page: list[Row[Any]]) -> int:
         if not page:
             return started
         await asyncio.sleep(pause)
-    raise NotTold(f"Temporal did not answer for {len(page)} runs. Start it, then run this again.")
+    raise NotTold("Temporal did not answer for {count} runs. Start it, then run this again.", count=len(page))
 
 
 def _open_page(engine: Engine, after: str) -> list[Row[Any]]:

@@ -61,7 +61,7 @@ def resume_stuck(engine: Engine, session: Session, run_id: str, by: str, now: da
     """
     row = _halted_run(session, run_id)
     if row.status == "held" and engine.index(session).state(row.journey_id) == "paused":
-        raise Conflict("the journey is paused: resume the journey, its held runs follow in order", run_id=run_id)
+        raise Conflict("The journey is paused: resume the journey, its held runs follow in order.", run_id=run_id)
     values: dict[str, Any] = {"status": "active", "reason": "", "error": "", "updated_at": now}
     asked = row.state.get("asked")
     if row.status == "quarantined" and asked is not None:
@@ -81,7 +81,8 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
     state = State.from_json(row.state)
     node = program.nodes.get(state.node or program.start)
     if node is None or outlet not in node.outlets():
-        raise Conflict(f"expected one of the outlets {', '.join(node.outlets()) if node else '-'}, got: {outlet[:64]}", run_id=run_id)
+        outlets = list(node.outlets()) if node else []
+        raise Conflict("Expected one of the outlets {outlets}, got: {outlet}.", outlets=outlets, outlet=outlet[:64], run_id=run_id)
     target = program.next[state.node or program.start, outlet]
     skipped = replace(state, blocked=None, go_to=target)
     values = {"status": "active", "reason": "", "error": "", "state": skipped.to_json(), "updated_at": now}
@@ -93,14 +94,14 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
 def _open_run(session: Session, run_id: str) -> Row[Any]:
     row = lock_run(session, run_id)
     if row.ended_at is not None:
-        raise Conflict("the run has ended already", run_id=run_id)
+        raise Conflict("The run has ended already.", run_id=run_id)
     return row
 
 
 def _halted_run(session: Session, run_id: str) -> Row[Any]:
     row = _open_run(session, run_id)
     if row.status == "active":
-        raise Conflict("the run is neither stuck nor held", run_id=run_id)
+        raise Conflict("The run is neither stuck nor held.", run_id=run_id)
     return row
 
 
@@ -158,7 +159,7 @@ def timeline(session: Session, run_id: str) -> dict[str, Any]:
     """
     row = session.execute(select(runs).where(runs.c.id == run_id)).first()
     if row is None:
-        raise NotFound("there is no such run", run_id=run_id)
+        raise NotFound("There is no such run.", run_id=run_id)
     journey = session.get(Journey, row.journey_id)
     version = session.get(Version, row.version_id)
     lines = session.execute(select(trail).where(trail.c.run_id == run_id).order_by(trail.c.step, trail.c.seq).limit(5_000)).all()

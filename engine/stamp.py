@@ -23,7 +23,11 @@ def claim(session: Session, workspace: str, namespace: str) -> Clock:
         session.flush()
     if (stamp.workspace, stamp.namespace) != (workspace, namespace):
         raise Misconfigured(
-            f"this database belongs to the {stamp.workspace} workspace in the namespace {stamp.namespace}, the settings say {workspace} in "
-            f"{namespace}: set PFADWERK_DATABASE_URL, PFADWERK_WORKSPACE and PFADWERK_TEMPORAL_NAMESPACE so that they agree"
+            "This database belongs to the workspace {stamped} in the namespace {stamped_namespace}, the settings say {workspace} in "
+            "{namespace}: set PFADWERK_DATABASE_URL, PFADWERK_WORKSPACE and PFADWERK_TEMPORAL_NAMESPACE so that they agree.",
+            stamped=stamp.workspace,
+            stamped_namespace=stamp.namespace,
+            workspace=workspace,
+            namespace=namespace,
         )
     return Clock.from_stamp(stamp.clock)

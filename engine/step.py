@@ -95,12 +95,12 @@ def lock_run(session: Session, run_id: str) -> Row[Any]:
     if is_sqlite(session):
         row = on(session).execute(_run, {"run_id": run_id}).first()
         if row is None:
-            raise NotFound("there is no such run", run_id=run_id)
+            raise NotFound("There is no such run.", run_id=run_id)
         return row
     while True:
         contact_id = on(session).execute(_contact_of, {"run_id": run_id}).scalar()
         if contact_id is None:
-            raise NotFound("there is no such run", run_id=run_id)
+            raise NotFound("There is no such run.", run_id=run_id)
         lock_contact(session, contact_id)
         row = on(session).execute(lock(session, _run), {"run_id": run_id}).one()
         if row.contact_id == contact_id:

@@ -83,7 +83,9 @@ def compile_journey(journey: Journey, palette: Palette, pinned: Iterable[str] = 
     graph = build(journey, palette, _pins(pinned))
     errors = [issue for issue in graph.issues if issue.severity == "error"]
     if errors or graph.start is None:
-        raise Invalid(f'the journey "{journey.key}" has {len(errors)} problems, the first: {errors[0].message}', errors)
+        raise Invalid(
+            "The journey “{key}” has {count} problems, the first: {problem}", errors, key=journey.key, count=len(errors), problem=errors[0]
+        )
     return Program(journey, graph.nodes, graph.next, graph.start)
 
 

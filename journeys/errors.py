@@ -38,31 +38,65 @@ class Issue(BaseModel):
 
     def say(self, translate: Callable[[str], str]) -> str:
         """The sentence in the language of `translate` (a gettext function)."""
-        return translate(self.text).format(**self.values)
+        return translate(self.text).format(**{name: _spoken(value, translate) for name, value in self.values.items()})
+
+
+class Unfit(ValueError):
+    """What a validator of ours raises when its sentence has values: `text` and `values` as in an `Issue`."""
+
+    def __init__(self, text: str, **values: Any) -> None:
+        super().__init__(_filled(text, values, str))
+        self.text = text
+        self.values = values
 
 
 class PfadwerkError(Exception):
     """Something asked for cannot be done; `str(error)` is an English sentence for people and never holds personal data.
 
-    `text` is that sentence with `{placeholders}` (the message id of the catalogues), filled from `details`.
+    `text` is that sentence with `{placeholders}` (the message id of the catalogues), filled from what is given beside it. A value
+    may be a sentence itself (an `Issue` or another error), which is then said in the same language; a list of issues takes
+    a line each, any other list commas. `details` is the same for programs: sentences in it are English.
     """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
 
     def __init__(self, text: str, **details: Any) -> None:
-        super().__init__(_filled(text, details))
+        super().__init__(_filled(text, details, str))
         self.text = text
-        self.details = details
+        self.values = details
+        self.details = {name: _plain(value) for name, value in details.items()}
 
     def say(self, translate: Callable[[str], str]) -> str:
         """The sentence in the language of `translate` (a gettext function)."""
-        return _filled(translate(self.text), self.details)
+        return _filled(translate(self.text), self.values, translate)
 
 
-def _filled(text: str, values: dict[str, Any]) -> str:
+def _filled(text: str, values: dict[str, Any], translate: Callable[[str], str]) -> str:
     """Braces that name no value stay: sentences may show JSON."""
-    return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), text)
+    return re.sub(r"\{(\w+)\}", lambda place: str(_spoken(values[place[1]], translate)) if place[1] in values else place[0], text)
+
+
+def _spoken(value: Any, translate: Callable[[str], str]) -> Any:
+    """What stands in the sentence for `value`."""
+    if isinstance(value, Issue | PfadwerkError):
+        return value.say(translate)
+    if isinstance(value, list | tuple) and value and all(isinstance(one, Issue) for one in value):
+        return "\n".join(f"  {one.field}: {one.say(translate)}" for one in value)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(_spoken(one, translate)) for one in value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """What stands in `details` for `value`."""
+    if isinstance(value, Issue):
+        return value.message
+    if isinstance(value, PfadwerkError):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [one.model_dump() if isinstance(one, Issue) else _plain(one) for one in value]
+    return value
 
 
 class NotFound(PfadwerkError):
@@ -86,7 +120,7 @@ class Invalid(PfadwerkError):
     status = 422
 
     def __init__(self, text: str, issues: list[Issue] | None = None, **details: Any) -> None:
-        super().__init__(text, issues=[i.model_dump() for i in issues or []], **details)
+        super().__init__(text, issues=issues or [], **details)
         self.issues = issues or []
 
 

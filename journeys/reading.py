@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from journeys.document import MAX_DOCUMENT_BYTES, Journey
-from journeys.errors import Invalid, Issue, TooLarge
+from journeys.errors import Invalid, Issue, TooLarge, Unfit
 from journeys.upgrade import upgrade
 
 MAX_JSON_DEPTH = 60
@@ -30,30 +30,32 @@ def read(source: str | bytes | Mapping[str, Any]) -> Journey:
     """
     data = _decode(source) if isinstance(source, str | bytes) else source
     if not isinstance(data, Mapping):
-        raise Invalid(f"expected a journey document (a JSON object), got: {type(data).__name__}")
+        raise Invalid("Expected a journey document (a JSON object), got: {type}.", type=type(data).__name__)
     _look_through(data)
     upgraded = upgrade(data)
     try:
         return Journey.model_validate(upgraded)
     except ValidationError as error:
         issues = issues_of(error, upgraded)
-        raise Invalid(f"this is not a valid journey document: {issues[0].message}", issues) from error
+        raise Invalid("This is not a valid journey document: {problem}", issues, problem=issues[0]) from error
 
 
 def _decode(text: str | bytes) -> Any:
     size = len(text)  # of a text in characters, which are never more than its bytes
     if size > MAX_DOCUMENT_BYTES:
-        raise TooLarge(f"a journey document has at most {MAX_DOCUMENT_BYTES} bytes, got: {size}")
+        raise TooLarge("A journey document has at most {limit} bytes, got: {size}.", limit=MAX_DOCUMENT_BYTES, size=size)
     try:
         return json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise Invalid(f"this is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+        raise Invalid(
+            "This is not JSON: it cannot be read from line {line}, column {column} on.", line=error.lineno, column=error.colno
+        ) from error
     except UnicodeDecodeError as error:
-        raise Invalid(f"this is not JSON: expected UTF-8, got another byte at position {error.start}") from error
+        raise Invalid("This is not JSON: expected UTF-8, got another byte at position {position}.", position=error.start) from error
     except RecursionError as error:
-        raise TooLarge(f"the document is nested more than {MAX_JSON_DEPTH} deep") from error
+        raise TooLarge("The document is nested more than {limit} deep.", limit=MAX_JSON_DEPTH) from error
     except ValueError as error:  # a number of more digits than Python reads, NaN or Infinity
-        raise Invalid(f"this is not JSON: {str(error)[:200]}") from error
+        raise Invalid("This is not JSON: it holds NaN, Infinity or a number of too many digits.") from error
 
 
 def _no_constant(name: str) -> Any:
@@ -67,7 +69,7 @@ def _look_through(data: Any) -> None:
         level = [child for item in level for child in _children(item)]
         if not level:
             return
-    raise TooLarge(f"the document is nested more than {MAX_JSON_DEPTH} deep")
+    raise TooLarge("The document is nested more than {limit} deep.", limit=MAX_JSON_DEPTH)
 
 
 def _children(item: Any) -> Iterable[Any]:
@@ -76,9 +78,9 @@ def _children(item: Any) -> Iterable[Any]:
     if isinstance(item, list):
         return item
     if isinstance(item, str) and _UNSTORABLE.search(item):
-        raise Invalid("the document holds a character that is none (NUL, or half of a surrogate pair)")
+        raise Invalid("The document holds a character that is none (NUL, or half of a surrogate pair); remove it.")
     if isinstance(item, float) and not isfinite(item):
-        raise Invalid("the document holds a number that is too large")
+        raise Invalid("The document holds a number that is too large; write one below 1e308.")
     return ()
 
 
@@ -104,11 +106,16 @@ def _issue(problem: Mapping[str, Any], data: Any, node_id: str | None) -> Issue:
 def _said(problem: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """(message id, values) of a problem; the sentence of a validator of ours is its own message id."""
     context = problem.get("ctx", {})
+    if isinstance(error := context.get("error"), Unfit):
+        return error.text, error.values
     if "error" in context:
         return str(context["error"]).replace("{", "{{").replace("}", "}}"), {}
     if problem["type"] not in _SENTENCES:
         return "{problem}", {"problem": problem["msg"]}
-    return _SENTENCES[problem["type"]], {key: value for key, value in context.items() if isinstance(value, str | int | float)}
+    values = {key: value for key, value in context.items() if isinstance(value, str | int | float)}
+    if "expected" in values:
+        values["expected"] = str(values["expected"]).replace(" or ", ", ")  # pydantic's one English word inside a value
+    return _SENTENCES[problem["type"]], values
 
 
 def _path(places: Iterable[int | str], data: Any) -> str:

@@ -23,12 +23,16 @@ def upgrade(data: Mapping[str, Any], steps: Mapping[int, Step] = STEPS, newest: 
     document = dict(data)
     spec = document.get("spec", newest)
     if not isinstance(spec, int) or isinstance(spec, bool) or spec < 1:
-        raise Invalid("expected `spec` to be a whole number from 1, the format version of the document")
+        raise Invalid("Expected `spec` to be a whole number from 1, the format version of the document.")
     if spec > newest:
-        raise Invalid(f"this document has format version {spec}, but this installation reads up to {newest}: upgrade Pfadwerk first")
+        raise Invalid(
+            "This document has format version {spec}, but this installation reads up to {newest}: upgrade Pfadwerk first.",
+            spec=spec,
+            newest=newest,
+        )
     for version in range(spec, newest):
         if version not in steps:
-            raise Invalid(f"documents of format version {version} can no longer be read by this installation")
+            raise Invalid("Documents of format version {spec} can no longer be read by this installation.", spec=version)
         document = steps[version](document)
         document["spec"] = version + 1
     return document

@@ -60,7 +60,7 @@ def newest(folder: Path = FOLDER) -> str:
     """The revision this program was written for."""
     head = _scripts(folder).get_current_head()
     if head is None:
-        raise Misconfigured(f"No migrations were found in {folder}; install the package again.")
+        raise Misconfigured("No migrations were found in {folder}; install the package again.", folder=str(folder))
     return head
 
 
@@ -76,15 +76,19 @@ def check(url: str, folder: Path = FOLDER) -> None:
     _refuse_newer(found, folder)
     if found != newest(folder):
         raise Misconfigured(
-            f"The database has the schema {found}, this program needs {newest(folder)}. Make a backup with `pfadwerk backup`, then run `pfadwerk setup`."
+            "The database has the schema {found}, this program needs {newest}. Make a backup with `pfadwerk backup`, then run `pfadwerk setup`.",
+            found=found,
+            newest=newest(folder),
         )
 
 
 def _refuse_newer(found: str | None, folder: Path) -> None:
     if found is not None and found not in _known(folder):
         raise Misconfigured(
-            f"The database has the schema {found}, which is newer than this program (it knows up to {newest(folder)}). "
-            "Install the version of Pfadwerk that wrote it, or restore a backup of that time."
+            "The database has the schema {found}, which is newer than this program (it knows up to {newest}). "
+            "Install the version of Pfadwerk that wrote it, or restore a backup of that time.",
+            found=found,
+            newest=newest(folder),
         )
 
 
@@ -99,8 +103,10 @@ def _refuse_foreign(connection: Connection) -> None:
 def _refuse_broken_references(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     if broken:
-        tables = ", ".join(sorted({str(row[0]) for row in broken}))
-        raise Misconfigured(f"Rows of {tables} point to rows that do not exist; nothing was changed. Restore a backup, then try again.")
+        raise Misconfigured(
+            "Rows of {tables} point to rows that do not exist; nothing was changed. Restore a backup, then try again.",
+            tables=sorted({str(row[0]) for row in broken}),
+        )
 
 
 def _revision(connection: Connection) -> str | None:
@@ -109,7 +115,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _run(connection: Connection, revision: str, folder: Path) -> None:
     if revision != "head" and revision not in _known(folder):
-        raise Misconfigured(f"There is no schema {revision}; the newest is {newest(folder)}.")
+        raise Misconfigured("There is no schema {revision}; the newest is {newest}.", revision=revision, newest=newest(folder))
     config = _config(folder)
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
@@ -144,6 +150,8 @@ def _reached(database: Database, *, write: bool = False) -> Iterator[Connection]
     try:
         connection = database.engine.connect()
     except OperationalError as error:
-        raise Misconfigured(f"The database cannot be opened ({type(error.orig).__name__}). Check PFADWERK_DATABASE_URL.") from None
+        raise Misconfigured(
+            "The database cannot be opened ({error}). Check PFADWERK_DATABASE_URL.", error=type(error.orig).__name__
+        ) from None
     with connection.execution_options(pfadwerk_write=write):
         yield connection

@@ -1,5 +1,6 @@
 """The house rules that a machine can check: locks, arrows, determinism, containers, documents."""
 
+import ast
 import os
 import re
 import shutil
@@ -7,12 +8,14 @@ import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from locales import translator
 from settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -168,6 +171,72 @@ def test_clock_chance_and_environment_are_banned_where_it_matters(file: str, ban
     ]
     linted = subprocess.run(command, input=UNSTEADY, cwd=ROOT, capture_output=True, text=True, check=False)
     assert linted.stdout.count("TID251") == banned, linted.stdout
+
+
+# --- Errors are sentences in the reader's language ---
+
+# The story: errors were f-strings, so a German reader met English in the middle of a German page, and the catalogue could not help.
+# An error is a literal sentence with {places}; what fills them is given beside it, and goes to programs as `details`.
+
+NO_SENTENCES = {
+    "Bad": "the tracking API tells programs about one event; SDKs log it, nobody reads it",
+    "BadEvents": "the same for a batch",
+}
+NOT_YET = (
+    *(f"crm/{name}.py" for name in ("contacts", "csv_file", "imports", "settings", "tasks", "team")),
+    *("engine/migrate.py", "engine/publish.py", "activities/templates.py", "api/", "builder_ui/builder/", "builder_ui/pages/"),
+)
+
+
+def errors_made() -> Iterator[tuple[str, str, ast.Call]]:
+    """(place, class, call) of every error of ours that is made outside the tests; classes are known by their names."""
+    files = [file for file in our_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] not in ("tests", "bench", "examples")]
+    nodes = [(str(file.relative_to(ROOT)), node) for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    bases = {node.name: {ast.unparse(base) for base in node.bases} for _, node in nodes if isinstance(node, ast.ClassDef)}
+    family, more = set[str](), {"PfadwerkError", "Unfit"}
+    while more:
+        family, more = family | more, {name for name, above in bases.items() if above & more}
+    for file, node in nodes:
+        if isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in family:
+            yield f"{file}:{node.lineno}", name, node
+
+
+def what_is_wrong(call: ast.Call) -> str | None:
+    match call.args[:1]:
+        case [ast.Constant(str(sentence))]:
+            places = set(re.findall(r"\{(\w+)\}", sentence))
+            german = translator("de")(sentence)
+            given = {word.arg for word in call.keywords}
+            if german == sentence and sentence != "{file}: {problem}":
+                return "has no German"
+            if places != set(re.findall(r"\{(\w+)\}", german)):
+                return "has other places in German"
+            return None if places <= given or None in given else "has places that nothing fills"
+        case _:
+            return "is no literal sentence"
+
+
+def test_an_error_is_a_literal_sentence_and_has_german() -> None:
+    made = [(place, call) for place, name, call in errors_made() if name not in NO_SENTENCES and not place.startswith(NOT_YET)]
+    assert len(made) > 100, "the test looks at the wrong tree"
+    assert [f"{place} {wrong}: {ast.unparse(call)}" for place, call in made if (wrong := what_is_wrong(call))] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong"),
+    [
+        ("NotFound('There is no such run.')", None),
+        ("NotFound(f'There is no run {id}.')", "is no literal sentence"),
+        ("NotFound('A sentence ' + that_is_built)", "is no literal sentence"),
+        ("NotFound('Nobody ever wrote this sentence before.')", "has no German"),
+        ("NotFound('There is no file {file}.')", "has places that nothing fills"),
+        ("NotFound('There is no file {file}.', **values)", None),
+    ],
+)
+def test_a_wrong_error_is_seen(call: str, wrong: str | None) -> None:
+    parsed = ast.parse(call, mode="eval").body
+    assert isinstance(parsed, ast.Call)
+    assert what_is_wrong(parsed) == wrong
 
 
 # --- Make, CI and containers ---

@@ -89,7 +89,7 @@ def compile_template(variants: Mapping[str, Any], kind: Kind, *, message_class: 
                 compiled[locale] = variant
     errors = [problem for problem in issues if problem.severity == "error"]
     if errors:
-        raise Invalid("The template has problems: " + "; ".join(problem.message for problem in errors[:3]), errors)
+        raise Invalid("The template has problems, the first: {problem}", errors, problem=errors[0])
     return CompiledTemplate(kind, compiled, tuple(issues))
 
 

@@ -175,7 +175,7 @@ def test_a_newer_schema_is_refused(settings: Settings, tmp_path: Path) -> None:
 
 def test_the_other_workspace_and_the_other_kind_of_database_are_refused(settings: Settings, tmp_path: Path) -> None:
     backup(settings, tmp_path / "backup.tar.gz")
-    with pytest.raises(WrongBackup, match="of the live workspace"):
+    with pytest.raises(WrongBackup, match="of the workspace live"):
         restore(Settings.load(home=settings.home, workspace="staging"), tmp_path / "backup.tar.gz", knows=known)
     with pytest.raises(WrongBackup, match="of a sqlite database"):
         restore(
@@ -190,8 +190,8 @@ def test_the_other_workspace_and_the_other_kind_of_database_are_refused(settings
         ({"secret": b"k1:another"}, "secret of the backup is damaged"),
         ({"secret": None}, "lacks its part secret"),
         ({"manifest.json": None}, "does not begin with a manifest"),
-        ({"manifest.json": b"{"}, "manifest cannot be read"),
-        ({"manifest.json": b'{"format": 2}'}, "manifest cannot be read"),
+        ({"manifest.json": b"{"}, "manifest of the backup cannot be read"),
+        ({"manifest.json": b'{"format": 2}'}, "manifest of the backup cannot be read"),
     ],
 )
 def test_a_damaged_backup_changes_nothing(settings: Settings, tmp_path: Path, change: dict[str, bytes | None], sentence: str) -> None:

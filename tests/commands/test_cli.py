@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -227,6 +228,54 @@ def test_bench_names_what_there_is(run):
     ran = run("bench", "compil")
     assert ran.code == 1
     assert "did you mean compil" in ran.err
+
+
+def in_german(*arguments: object, **environment: str) -> tuple[int, str, str]:
+    """(exit code, output, errors) in a German terminal."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+    child = program(*map(str, arguments), env={**inherited, "LANG": "de_DE.UTF-8", **environment})
+    said, errors = child.communicate(timeout=60)
+    return child.returncode, said, errors
+
+
+def test_errors_are_german_in_a_german_terminal(clean, tmp_path):
+    code, _, errors = in_german("pull")
+    assert code == cli.UNAVAILABLE
+    assert errors == (
+        f"pfadwerk: Unter {clean / 'pfadwerk.db'} gibt es keine Datenbank. "
+        "Führen Sie `pfadwerk setup` aus oder prüfen Sie PFADWERK_DATABASE_URL und PFADWERK_HOME.\n"
+    )
+    (tmp_path / "unknown.json").write_text('{"key": "j", "name": "J", "nodez": []}')
+    code, _, errors = in_german("simulate", tmp_path / "unknown.json")
+    assert code == cli.PROBLEMS
+    assert "kein gültiges Journey-Dokument" in errors
+    assert "\n  nodez: Dieses Feld gibt es nicht." in errors
+
+
+def test_a_used_port_and_a_wrong_setting_are_told_in_german(clean):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, errors = in_german("api", PFADWERK_HOST="127.0.0.1", PFADWERK_PORT=str(port))
+    assert code == cli.UNAVAILABLE
+    assert errors.startswith(f"pfadwerk: Port {port} auf 127.0.0.1 ist belegt. Beenden Sie")
+    code, _, errors = in_german("doctor", PFADWERK_PORTT="1", PFADWERK_TIME_ZONE="Europe/Berln")
+    assert code == cli.UNAVAILABLE
+    assert "nicht PFADWERK_PORTT; meinten Sie PFADWERK_PORT?" in errors
+    code, _, errors = in_german("doctor", PFADWERK_TIME_ZONE="Europe/Berln", PFADWERK_PORT="99999")
+    assert "PFADWERK_TIME_ZONE: erwartet wird eine IANA-Zeitzone" in errors
+    assert "meinten Sie Europe/Berlin?" in errors
+    assert "PFADWERK_PORT: Darf höchstens 65535 sein." in errors
+
+
+def test_json_stays_for_programs_in_a_german_terminal(clean, tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    code, said, errors = in_german("check", "--json", tmp_path / "broken.json")
+    assert (code, errors) == (cli.PROBLEMS, "")
+    (issue,) = json.loads(said)["files"][0]["issues"]
+    assert (issue["code"], issue["values"]) == ("unreadable", {"line": 1, "column": 2})
+    code, said, errors = in_german("pull", "--json")
+    assert (code, said) == (cli.UNAVAILABLE, "")
+    assert errors.startswith("pfadwerk: ")
 
 
 def test_it_speaks_german(clean):
