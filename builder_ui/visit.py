@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from builder_ui.permits import Roles, may
 from builder_ui.speech import Speech
+from crm.sessions import Purpose
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from models import Member
@@ -28,10 +29,15 @@ class Login:
     close: Callable[[str], None]
 
 
+Post = Callable[[Member, Purpose, str], bool]
+"""(whose link, what for, its path) -> whether a mail left"""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
-    `look_again_seconds` whether its session still stands."""
+    `look_again_seconds` whether its session still stands. `post` mails a one-time link to a member (False: no mail left); `forget_keys` makes
+    this process look keys up anew."""
 
     engine: Engine
     login: Login
@@ -39,6 +45,8 @@ class House:
     public_url: str
     language: str = "en"
     look_again_seconds: float = 30.0
+    post: Post = field(default=lambda _member, _purpose, _path: False)
+    forget_keys: Callable[[], None] = field(default=lambda: None)
 
     def now(self) -> datetime:
         return self.engine.clock.now()

@@ -68,3 +68,16 @@ document.addEventListener("click", (event) => {
   closeQuestions(inside);
   if (inside && event.target.closest(".question button")) inside.open = false;
 });
+
+// A button with data-copy copies the field of that id.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); } // no clipboard without https
+  const said = button.querySelector("span").firstChild, before = said.data;
+  if (before === button.dataset.copied) return;
+  said.data = button.dataset.copied;
+  setTimeout(() => { said.data = before; }, 2_000);
+});

@@ -19,8 +19,8 @@ from engine.live import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
 
 if TYPE_CHECKING:
-    from httpx import Response
     from fastapi.testclient import TestClient
+    from httpx import Response
 
 OURS = {"origin": "http://testserver"}
 

@@ -18,8 +18,13 @@ def say(opened: Any, client: Any, path: str) -> str:
 
 
 def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
-    values = {"key": "welcome", "id": ""}
-    ids = {"/ui/runs/{id}": town.run_of("Anna"), "/ui/outbox/{id}": "1", "/ui/contacts/{id}": town.people["Anna"]}
+    values = {"key": "welcome", "id": "", "name": "calendar"}
+    ids = {
+        "/ui/runs/{id}": town.run_of("Anna"),
+        "/ui/outbox/{id}": "1",
+        "/ui/contacts/{id}": town.people["Anna"],
+        "/ui/settings/users/{id}": town.members["sales"],
+    }
     client = log_in("admin")
     for language in ("en", "de"):
         with town.db.write() as session:

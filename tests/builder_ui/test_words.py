@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from builder_ui import words
+from activities import account_mail
+from builder_ui import controls, words
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, run
+from builder_ui.pages import PAGES, account, contact, keys, run, setting, users
+from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
+from crm import settings, team
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in"}
+SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "Administrator", "Region", "Browser", "Details", "Tracking"}
 """Words that are the same in both languages."""
 
 
@@ -29,8 +32,16 @@ def literals() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                said = {"speech": node.args[:1], "act": node.args[2:3]}.get(name, [])
-                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str))
+                said = {
+                    "speech": node.args[:1],
+                    "act": node.args[2:3],
+                    "framed": node.args[1:3],
+                    "barred": node.args[1:2],
+                    "form": node.args[7:8],
+                    "Conflict": node.args[:1],
+                    "Issue": [word.value for word in node.keywords if word.arg == "text"],
+                }.get(name, [])
+                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value)
 
 
 def tables() -> Iterator[str]:
@@ -40,6 +51,13 @@ def tables() -> Iterator[str]:
         yield from table.values()
     for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
+    for table in (users.ROLE_WORDS, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+        yield from table.values()
+    for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
+        yield from table.values()
+    yield from (text for pair in controls.TITLES.values() for text in pair if text)
+    yield from (text for _, text, _ in SECTIONS)
+    yield from (f"role: {role}" for role in team.ROLES)
     yield from words.WEEKDAYS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
