@@ -26,6 +26,7 @@ from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
+from crm.sessions import Purpose
 from engine.client import Temporal
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -94,10 +95,23 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
         carrier: Provider = app.state.server.provider
         return carrier
 
-    post = pages.Post(_house(settings), provider)
-    known = pages.Login(login.COOKIE, member, close)
+    def mail_link(member: Member, purpose: Purpose, path: str) -> bool:
+        return login.send_link(app.state.server, member, purpose, settings.public_url + path, engine.clock.now())
+
+    def forget_keys() -> None:
+        app.state.server.keys.forget()
+
     return pages.router(
-        engine, known, wake, settings.public_url, settings.language, look=look, max_upload_bytes=settings.max_body_bytes, post=post
+        engine,
+        pages.Login(login.COOKIE, member, close),
+        wake,
+        settings.public_url,
+        settings.language,
+        look=look,
+        max_upload_bytes=settings.max_body_bytes,
+        post=pages.Post(_house(settings), provider),
+        mail_link=mail_link,
+        forget_keys=forget_keys,
     )
 
 

@@ -66,7 +66,7 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
     async def watch() -> None:
         """Loads anew whenever the stamp differs."""
         present = first
-        while page.stamp is not None:
+        while True:
             await asyncio.sleep(page.every_seconds)
             if await asyncio.to_thread(stamp, visit, page, present.stamp) != present.stamp:
                 present = await asyncio.to_thread(load, visit, page)
@@ -87,7 +87,8 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
 
         return handler
 
-    use_effect(watch, [])
+    if page.stamp is not None:  # the same at every drawing of a page, so the order of hooks stays
+        use_effect(watch, [])
     return html.div({"className": "screen"}, _notice(visit, shown.notice), draw(visit, page, shown.loaded, Acts(act, drafts.current)))
 
 

@@ -13,6 +13,7 @@ from activities import messages
 from activities.providers import Provider
 from builder_ui.permits import Roles, may
 from builder_ui.speech import Speech
+from crm.sessions import Purpose
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from models import Member
@@ -30,6 +31,10 @@ class Login:
     close: Callable[[str], None]
 
 
+MailLink = Callable[[Member, Purpose, str], bool]
+"""(whose link, what for, its path) -> whether a mail left"""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Post:
     """How messages are filled in, and who carries a test message."""
@@ -41,8 +46,8 @@ class Post:
 @dataclass(frozen=True, slots=True, repr=False)
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
-    no message is shown or sent. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still
-    stands."""
+    no message is shown or sent. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
+    keys up anew. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
 
     engine: Engine
     login: Login
@@ -53,6 +58,8 @@ class House:
     look: Callable[[], None] = lambda: None
     max_upload_bytes: int = 4_194_304
     post: Post | None = None
+    mail_link: MailLink = field(default=lambda _member, _purpose, _path: False)
+    forget_keys: Callable[[], None] = field(default=lambda: None)
 
     def now(self) -> datetime:
         return self.engine.clock.now()

@@ -79,3 +79,15 @@ for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
 document.addEventListener("input", (event) => { if (!event.target.closest(".pfb-board")) typing = event.target; }, true);
 document.addEventListener("focusout", () => { typing = null; }, true);
 document.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.tagName === "INPUT") typing = null; }, true);
+// A button with data-copy copies the field of that id.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); } // no clipboard without https
+  const said = button.querySelector("span").firstChild, before = said.data;
+  if (before === button.dataset.copied) return;
+  said.data = button.dataset.copied;
+  setTimeout(() => { said.data = before; }, 2_000);
+});

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from activities import account_mail
 from activities.layouts import layouts
-from builder_ui import words
+from builder_ui import controls, words
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, contact_import, contact_imports, journeys, run, versions
+from builder_ui.pages import PAGES, account, contact, contact_import, contact_imports, journeys, keys, run, setting, users, versions
+from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
+from crm import settings, team
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
@@ -41,6 +44,10 @@ SAME = {
     "Tag",
     "Text",
     "Tracking",
+    "Administrator",
+    "Region",
+    "Browser",
+    "Details",
 }
 """Words that are the same in both languages."""
 
@@ -51,8 +58,16 @@ def literals() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                said = {"speech": node.args[:1], "act": node.args[2:3]}.get(name, [])
-                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str))
+                said = {
+                    "speech": node.args[:1],
+                    "act": node.args[2:3],
+                    "framed": node.args[1:3],
+                    "barred": node.args[1:2],
+                    "form": node.args[7:8],
+                    "Conflict": node.args[:1],
+                    "Issue": [word.value for word in node.keywords if word.arg == "text"],
+                }.get(name, [])
+                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value)
 
 
 def tables() -> Iterator[str]:
@@ -73,6 +88,13 @@ def tables() -> Iterator[str]:
     yield from (text for text, _, _ in template._STATUS.values())
     yield from template.PHRASES
     yield from (text for layout in layouts() for text in (layout.name, layout.description))
+    for table in (users.ROLE_WORDS, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+        yield from table.values()
+    for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
+        yield from table.values()
+    yield from (text for pair in controls.TITLES.values() for text in pair if text)
+    yield from (text for _, text, _ in SECTIONS)
+    yield from (f"role: {role}" for role in team.ROLES)
     yield from words.WEEKDAYS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
