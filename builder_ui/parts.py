@@ -217,3 +217,10 @@ def facts(pairs: Iterable[tuple[str, Element]]) -> Element:
     """Names and values."""
     rows = [html.div({"key": f"{n}"}, html.dt(name), html.dd(value)) for n, (name, value) in enumerate(pairs)]
     return html.dl({"className": "facts"}, rows)
+
+
+def picture(source: str) -> Element:
+    """A mail, small, that cannot be pressed; loaded when it comes into view."""
+    return html.iframe(
+        {"className": "tpl-picture", "src": source, "sandbox": "", "loading": "lazy", "tabIndex": -1, "aria-hidden": "true", "title": ""}
+    )

@@ -24,6 +24,7 @@ _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 _LOCAL = re.compile(
     r"^(localhost|127\.|0\.0\.0\.0|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)|\.(local|test|internal|localhost)$", re.IGNORECASE
 )
+_THEIRS = ("contact.", "trigger.", "steps.")
 _PLACED = " (line {line}, column {column})"
 
 Parts = Mapping[str, str]
@@ -151,7 +152,7 @@ def _drift(locale: str, variants: Mapping[str, Parts], compiled: Mapping[str, Va
     if mine is None:
         return
     for other, variant in compiled.items():
-        lacking = sorted({name for name in variant.fields if "." in name} - set(mine.fields))
+        lacking = sorted({name for name in variant.fields if name.startswith(_THEIRS)} - set(mine.fields))
         if other != locale and lacking:
             yield _hint(
                 locale,

@@ -162,14 +162,7 @@ def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
         name = frames.choose(one.variants, "", visit.speech.language)
         return html.span({"className": "tpl-bubble"}, str(one.variants.get(name, {}).get("text") or "")[:160])
     source = frames.address(one.key, state="saved", r=str(data.numbers.get(one.key, 0)))
-    return picture(source)
-
-
-def picture(source: str) -> Element:
-    """A mail that cannot be pressed, loaded when it comes into view."""
-    return html.iframe(
-        {"className": "tpl-picture", "src": source, "sandbox": "", "loading": "lazy", "tabIndex": -1, "aria-hidden": "true", "title": ""}
-    )
+    return parts.picture(source)
 
 
 def offers(visit: Visit, one: Template, used: list[Use], acts: Acts) -> list[Element]:
@@ -185,7 +178,7 @@ def offers(visit: Visit, one: Template, used: list[Use], acts: Acts) -> list[Ele
             parts.ask(speech("Delete"), question, speech("Delete for good"), gone, "ban", "danger"),
         ]
     away = acts.act(EDITORS, _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template is in the archive.")
-    return [duplicating(visit, one), parts.button(speech("Archive"), away, "clipboard-check")]
+    return [duplicating(visit, one), parts.button(speech("Archive it"), away, "clipboard-check")]
 
 
 def duplicating(visit: Visit, one: Template) -> Element:

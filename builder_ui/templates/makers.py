@@ -51,8 +51,6 @@ def _free(wish: str, taken: set[str]) -> str:
 
 
 def view(visit: Visit, data: Data, _acts: Acts) -> Element:
-    from builder_ui.templates.listing import picture
-
     speech = visit.speech
     back = ("/ui/templates", speech("Templates"))
     if not visit.may(EDITORS):
@@ -69,7 +67,7 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
         html.div(
             {"className": "cards"},
             [
-                _card(visit, one.key, "email", data.free[one.key], speech(one.name), speech(one.description), picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
+                _card(visit, one.key, "email", data.free[one.key], speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
                 for one in layouts()
             ],
             [_card(visit, "", kind, data.free[kind], name, text, parts.icon(icon)) for kind, name, text, icon in plain],

@@ -388,7 +388,8 @@ class Writing:
             await self._keep()
             if self.status == "saved":
                 await self._act_on(done, do)
-        self.tell("head", "side", "feed")
+            await self._prove()
+        self.tell("head", "side", "feed", "proof")
 
     async def keep_mine(self) -> None:
         """After a conflict: what is on this page replaces what somebody else saved."""
@@ -437,7 +438,6 @@ class Writing:
             template = templates.describe(session, stored.key, stored.revision, actor=visit.by, now=visit.house.now(), **label)
             stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
             stored.folder, stored.tags = template.folder, list(template.tags)
-        self.work_soon(0)
         return {}
 
     def correct(self, use: shelf.Use) -> dict[str, Any]:

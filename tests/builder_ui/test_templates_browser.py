@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, WebSocketRoute, expect, sync_playwright
 
 from activities import templates
 from api.login import mint_link
@@ -204,3 +205,83 @@ def test_from_nothing_to_a_saved_mail(page: Page, town: Any) -> None:
     page.goto("/ui/templates?q=by-hand")
     expect(page.frame_locator(".tpl-picture").get_by_text("Dear Anna,")).to_be_attached()
     assert heard == []
+
+
+def slow(context: BrowserContext, milliseconds: int) -> None:
+    """Lets every message between page and server take that long."""
+
+    def carry(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        wait = milliseconds / 1000
+
+        def later(send: Callable[[str | bytes], None], message: str | bytes) -> None:
+            time.sleep(wait)
+            send(message)
+
+        route.on_message(lambda message: later(server.send, message))
+        server.on_message(lambda message: later(route.send, message))
+
+    context.route_web_socket(re.compile("/_reactpy/stream/"), carry)
+
+
+def test_no_keystroke_is_lost_on_a_slow_line(page: Page, context: BrowserContext, town: Any) -> None:
+    begin(page, "Blank e-mail", "slow")
+    slow(context, 150)
+    page.reload()
+    expect(source(page)).to_be_visible()
+    subject, sentence = "The quick brown fox jumps over the lazy dog", "Pack my box with five dozen liquor jugs."
+    page.get_by_label("Subject").fill("")
+    page.get_by_label("Subject").press_sequentially(subject, delay=20)
+    write(page, "")
+    source(page).press_sequentially(sentence, delay=20)
+    kept(page)
+    assert source(page).inner_text().strip() == sentence
+    assert stored(town, "slow").variants["default"]["subject"] == subject
+    assert stored(town, "slow").variants["default"]["mjml"] == sentence
+
+
+def test_what_was_written_while_the_server_was_gone_is_kept(serve: Serve, enter: Enter, town: Any) -> None:
+    with serve():
+        page = enter("marketer")
+        begin(page, "SMS", "offline")
+        expect(source(page)).to_be_visible()
+        write(page, "Hello")
+        kept(page)
+    source(page).click()
+    page.keyboard.press("End")
+    page.keyboard.type(" world €")
+    expect(page.locator(".tpl-source > span").first).to_have_attribute("data-kept", "false")
+    with serve():
+        expect(page.locator(".tpl-source > span").first).to_have_attribute("data-kept", "true", timeout=20_000)
+        expect(page.locator(".tpl-segments")).to_contain_text("GSM-7")
+        assert stored(town, "offline").variants["default"]["text"] == "Hello world €"
+
+
+def test_languages_undo_and_the_insert_menu(page: Page, town: Any) -> None:
+    begin(page, "Newsletter", "both")
+    page.get_by_role("button", name="German (de)").click()
+    expect(source(page)).to_contain_text("Das ist neu")
+    source(page).click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("<!-- x -->")
+    kept(page)
+    page.get_by_role("button", name="English (en)").click()
+    expect(source(page)).to_contain_text("What is new")
+    page.get_by_role("button", name="German (de)").click()
+    expect(source(page)).to_contain_text("Das ist neu")
+    source(page).click()
+    page.keyboard.press("Control+z")
+    kept(page)
+    assert "<!-- x -->" not in stored(town, "both").variants["de"]["mjml"]
+
+    page.get_by_label("Subject").fill("Hallo ")
+    page.get_by_label("Insert").select_option(label="first name (first_name)")
+    page.get_by_label("Subject").click()
+    page.get_by_role("button", name="Put in").click()
+    expect(page.get_by_label("Subject")).to_have_value('Hallo {{ contact.first_name|default("") }}')
+    kept(page)
+
+    source(page).click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(source(page)).not_to_be_focused()
