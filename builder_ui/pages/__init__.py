@@ -7,9 +7,9 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from builder_ui import host, mail
-from builder_ui.builder import gallery
+from builder_ui.builder import compare, gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
+from builder_ui.pages import behind, contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
 from builder_ui.visit import House, Login
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -25,6 +25,9 @@ PAGES = (
     tasks.PAGE,
     gallery.PAGE,
     builder.PAGE,
+    compare.DIFF,
+    compare.DRAWING,
+    behind.PAGE,
 )
 
 __all__ = ["PAGES", "Login", "router"]

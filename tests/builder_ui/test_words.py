@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 
 from builder_ui import words
+from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, run
+from builder_ui.pages import PAGES, behind, contact, run
 from builder_ui.speech import Speech, language_for, speech_of
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in"}
+SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "live", "Score", "Tag", "Version"}
 """Words that are the same in both languages."""
 
 
 def literals() -> Iterator[str]:
     """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
-    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py")]:
+    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "builder").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -40,7 +41,10 @@ def tables() -> Iterator[str]:
         yield from table.values()
     for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
+    for table in (behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
+        yield from table.values()
     yield from words.WEEKDAYS
+    yield from texts.CANVAS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
     yield from (kind.label for kind in BUILT_IN)
