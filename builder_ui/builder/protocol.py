@@ -19,6 +19,10 @@ ENTRY = "$entry"
 Place = Annotated[str, Field(pattern=r"^(\$entry|[A-Za-z0-9_-]{1,64})$")]
 Outlet = Annotated[str, Field(min_length=1, max_length=64)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
+Side = Annotated[float, Field(ge=40, le=2_000, allow_inf_nan=False)]
+NoteId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+MAX_NOTES = 100
+MAX_NOTE_CHARACTERS = 2_000
 
 
 class Message(BaseModel):
@@ -33,6 +37,17 @@ class Step(Message):
     y: Coordinate | None = None
 
 
+class Note(Message):
+    """A paper stuck onto the canvas; no part of what the journey does."""
+
+    text: str = Field("", max_length=MAX_NOTE_CHARACTERS)
+    color: Literal["yellow", "green", "blue"] = "yellow"
+    x: Coordinate
+    y: Coordinate
+    width: Side = 200
+    height: Side = 120
+
+
 class Changes(Message):
     """`edges` are drawn (an outlet has one), `cut` are taken out. `n` numbers the changes of one page."""
 
@@ -42,6 +57,9 @@ class Changes(Message):
     gone: list[NodeId] = Field([], max_length=MAX_NODES)
     edges: list[tuple[Place, Outlet, NodeId]] = Field([], max_length=MAX_EDGES)
     cut: list[tuple[Place, Outlet]] = Field([], max_length=MAX_EDGES)
+    notes: dict[NoteId, Note] = Field({}, max_length=MAX_NOTES)
+    torn: list[NoteId] = Field([], max_length=MAX_NOTES)
+    """Notes taken off."""
 
 
 class Ops(Changes):
@@ -116,6 +134,15 @@ class Ear:
         if isinstance(whole, Piece):
             raise ValueError("a piece in pieces")
         return whole
+
+
+def chosen(text: object) -> str | None:
+    """The card chosen on a drawing that can only be looked at; None if none is, or for anything else that was said."""
+    try:
+        message = _parse(text)
+    except ValueError:
+        return None
+    return message.ids[0] if isinstance(message, Select) and message.ids else None
 
 
 def _parse(text: object) -> Spoken | Piece:

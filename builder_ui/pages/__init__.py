@@ -7,11 +7,12 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from builder_ui import host, import_forms, mail
-from builder_ui.builder import gallery
+from builder_ui.builder import compare, gallery
 from builder_ui.builder import page as builder
 from builder_ui.pages import (
     account,
     audit,
+    behind,
     contact,
     contact_import,
     contact_imports,
@@ -61,6 +62,9 @@ PAGES = (
     secrets.PAGE,
     audit.PAGE,
     setting.PAGE,
+    compare.DIFF,
+    compare.DRAWING,
+    behind.PAGE,
 )
 
 __all__ = ["PAGES", "Login", "Post", "router"]

@@ -13,8 +13,9 @@ import pytest
 from activities import account_mail
 from activities.layouts import layouts
 from builder_ui import controls, words
+from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, account, contact, contact_import, contact_imports, journeys, keys, run, setting, users, versions
+from builder_ui.pages import PAGES, account, behind, contact, contact_import, contact_imports, journeys, keys, run, setting, users, versions
 from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
@@ -31,6 +32,7 @@ SAME = {
     "Journey",
     "Journeys",
     "Version {number}",
+    "{problem}",
     "SMS",
     "WhatsApp",
     "Webhook",
@@ -48,13 +50,16 @@ SAME = {
     "Region",
     "Browser",
     "Details",
+    "live",
+    "Score",
+    "Version",
 }
 """Words that are the same in both languages."""
 
 
 def literals() -> Iterator[str]:
     """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
-    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "templates").glob("*.py")]:
+    for path in [*ROOT.glob("*.py"), *(path for room in ("pages", "templates", "builder") for path in (ROOT / room).glob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -95,7 +100,10 @@ def tables() -> Iterator[str]:
     yield from (text for pair in controls.TITLES.values() for text in pair if text)
     yield from (text for _, text, _ in SECTIONS)
     yield from (f"role: {role}" for role in team.ROLES)
+    for table in (behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
+        yield from table.values()
     yield from words.WEEKDAYS
+    yield from texts.CANVAS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
     yield from (kind.label for kind in BUILT_IN)
