@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from builder_ui import host, mail
+from builder_ui import find, host, mail, tour
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contacts, journey, journeys, migrate, outbox, outbox_item, run, tasks
+from builder_ui.pages import contact, contacts, journey, journeys, migrate, outbox, outbox_item, run, search, tasks
 from builder_ui.visit import House, Login
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -24,6 +24,7 @@ PAGES = (
     contacts.PAGE,
     contact.PAGE,
     tasks.PAGE,
+    search.PAGE,
     gallery.PAGE,
     builder.PAGE,
 )
@@ -45,8 +46,10 @@ def router(
     asks every `look_again_seconds` whether its session still stands.
     """
     house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds)
-    routes = host.routes(house, PAGES)
+    routes = host.routes(house, PAGES, tour.shown)
     routes.include_router(mail.routes(house))
     routes.include_router(gallery.routes(house))
+    routes.include_router(find.routes(house))
+    routes.include_router(tour.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

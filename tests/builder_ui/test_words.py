@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from builder_ui import words
-from builder_ui.host import MENU
+from builder_ui import find, tour, words
+from builder_ui.host import MENU, THEMES
 from builder_ui.pages import PAGES, contact, journeys, run, versions
 from builder_ui.speech import Speech, language_for, speech_of
 from journeys.nodes import BUILT_IN
@@ -42,6 +42,10 @@ def tables() -> Iterator[str]:
     for table in (journeys.ORDERS, run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
     yield from words.WEEKDAYS
+    yield from THEMES.values()
+    yield from (title for title, _, _ in find.KINDS.values())
+    for step in tour.STEPS:
+        yield from (step.title, step.text)
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
     yield from (kind.label for kind in BUILT_IN)
@@ -49,7 +53,7 @@ def tables() -> Iterator[str]:
 
 def shells() -> Iterator[str]:
     for path in (ROOT / "shells").glob("*.html"):
-        yield from (text for _, text in re.findall(r"""\bt\((["'])(.+?)\1\)""", path.read_text()))
+        yield from (text for _, text in re.findall(r"""\bt\((["'])(.+?)\1[,)]""", path.read_text()))
 
 
 @pytest.mark.parametrize("source", [literals, tables, shells])
