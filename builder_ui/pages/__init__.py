@@ -6,10 +6,22 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from builder_ui import host, import_forms, mail
+from builder_ui import exports, host, import_forms, mail
 from builder_ui.builder import gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contact_import, contact_imports, contacts, journey, journeys, outbox, outbox_item, run, tasks
+from builder_ui.pages import (
+    contact,
+    contact_edit,
+    contact_import,
+    contact_imports,
+    contacts,
+    journey,
+    journeys,
+    outbox,
+    outbox_item,
+    run,
+    tasks,
+)
 from builder_ui.visit import House, Login
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -23,6 +35,7 @@ PAGES = (
     contacts.PAGE,
     contact_imports.PAGE,
     contact_import.PAGE,
+    contact_edit.NEW,
     contact.PAGE,
     tasks.PAGE,
     gallery.PAGE,
@@ -53,5 +66,6 @@ def router(
     routes.include_router(mail.routes(house))
     routes.include_router(gallery.routes(house))
     routes.include_router(import_forms.routes(house))
+    routes.include_router(exports.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from builder_ui import words
+from builder_ui import exports, listing, words
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, contact_import, contact_imports, run
+from builder_ui.pages import PAGES, contact, contact_edit, contact_import, contact_imports, contacts, run, tasks
 from builder_ui.speech import Speech, language_for, speech_of
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "Tracking"}
+SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "Tracking", "Version", "normal"}
 """Words that are the same in both languages."""
 
 
@@ -45,6 +45,10 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (name for _, name in contact_import.ASKED)
     yield from contact_import.STEPS
+    for table in (listing.SEEN, contacts.SORTS, contact_edit.FIELDS, tasks.PRIORITIES):
+        yield from table.values()
+    for listed in exports.LISTS.values():
+        yield from listed.columns
     yield from words.WEEKDAYS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
