@@ -9,6 +9,8 @@ from models import Member
 
 Roles = frozenset[str]
 
+ADMINS: Roles = frozenset()
+"""Members, keys, secrets, settings, the audit trail."""
 EDITORS: Roles = frozenset({"marketer", "engineer"})
 """Stop journeys."""
 OPERATORS: Roles = frozenset({"marketer", "engineer", "tester"})
