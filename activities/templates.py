@@ -7,9 +7,9 @@ is the API's business.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import func
@@ -20,14 +20,17 @@ from activities.ledger import message_id_of
 from activities.messages import House, contact_values
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
 from activities.rendering import CompiledTemplate, Kind, Rendered, RenderFailed, compile_template, digest, render
+from activities.rendering.compile import MAX_LINE, MAX_SOURCE, PARTS
+from activities.samples import CONTACT
 from crm import audit, freshness, settings
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 CLASSES = ("marketing", "transactional")
-SAMPLE = {"first_name": "Anna", "last_name": "Muster", "email": "anna@example.org", "locale": "de", "lifecycle_stage": "lead"}
-"""The contact of a preview that names none."""
+MAX_TAGS = 20
+TESTS_PER_HOUR = 30
+"""Test messages to one member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +53,76 @@ def save(
     actor: str,
     now: datetime,
     revision: int | None = None,
+    folder: str | None = None,
+    tags: Sequence[str] | None = None,
 ) -> Saved:
     """Compiles and stores a template; a changed text becomes the next version, an unchanged one none.
 
-    `revision` is the one that was edited; None overwrites whatever is there.
+    `revision` is the one that was edited; None overwrites whatever is there. `folder` and `tags`: None leaves them as they are.
 
     Raises:
         Invalid: `issues` lists every problem with its place.
         Conflict: somebody saved meanwhile, or the template is of another kind.
     """
-    _check(key, name, message_class)
+    check_label(key, name, message_class, folder, tags)
     compiled = compile_template(variants, kind, message_class=message_class)
     with db.write() as session:
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
+        _shelve(template, folder, tags)
         number = _version(session, template, compiled, now)
         audit.record(session, actor, "template.save", f"template:{key}", {"revision": template.revision, "version": number}, now)
         freshness.bump(session, "templates")
     return Saved(template, number, compiled.warnings)
+
+
+def save_draft(session: Session, key: str, variants: Mapping[str, Any], revision: int, now: datetime) -> Template:
+    """Keeps a text as it is being written, right or wrong. It becomes a version, and can be sent, when it is saved.
+
+    Raises:
+        NotFound: there is no such template.
+        Invalid: no draft at all: a part that is no text, or too long.
+        Conflict: the template is no longer at `revision`.
+    """
+    template = _locked(session, key, revision)
+    _bounded(template.kind, variants)
+    template.variants, template.revision, template.updated_at = dict(variants), template.revision + 1, now
+    session.add(template)
+    session.flush()
+    return template
+
+
+def describe(
+    session: Session, key: str, revision: int, *, name: str, message_class: str, folder: str, tags: Sequence[str], actor: str, now: datetime
+) -> Template:
+    """Changes what stands on the template's label; its text stays.
+
+    Raises:
+        NotFound, Conflict: as `save_draft`. Invalid: lists every problem.
+    """
+    check_label(key, name, message_class, folder, tags)
+    template = _locked(session, key, revision)
+    template.name, template.message_class = name.strip(), message_class
+    _shelve(template, folder, tags)
+    template.revision, template.updated_at = template.revision + 1, now
+    session.add(template)
+    audit.record(session, actor, "template.describe", f"template:{key}", {"revision": template.revision, "class": message_class}, now)
+    freshness.bump(session, "templates")
+    session.flush()
+    return template
+
+
+def unarchive(session: Session, key: str, actor: str, now: datetime) -> Template:
+    """The opposite of `archive`.
+
+    Raises:
+        NotFound: there is no such template.
+    """
+    template = get(session, key)
+    template.archived_at = None
+    session.add(template)
+    audit.record(session, actor, "template.unarchive", f"template:{key}", {}, now)
+    freshness.bump(session, "templates")
+    return template
 
 
 def archive(session: Session, key: str, actor: str, now: datetime) -> Template:
@@ -123,21 +179,24 @@ def preview(
     locale: str | None = None,
     message_class: str = "marketing",
     trigger: Mapping[str, Any] | None = None,
+    steps: Mapping[str, Any] | None = None,
+    sample: Mapping[str, Any] = CONTACT,
     message_id: str = "0" * 32,
 ) -> Rendered:
-    """The message as this contact (or a made-up one) would get it, without tracking. `trigger` stands for the event's properties.
+    """The message as this contact (or the made-up one, `sample`) would get it, without tracking. `trigger` stands for the event's
+    properties, `steps` for what earlier steps remembered.
 
     Raises:
         NotFound: there is no such contact.
         Invalid: the template asks for something that is not there; says what.
     """
-    contact = _contact(session, contact_id)
+    contact = sample if contact_id is None else _contact(session, contact_id)
     sender = settings.load(session, settings.Sender)
     values = {
         "contact": contact,
         "trigger": dict(trigger or {}),
         "run": {"id": "", "journey": "", "started_at": now},
-        "steps": {},
+        "steps": dict(steps or {}),
         "sender": {"name": sender.name, "email": sender.email, "address": sender.postal_address},
         "now": now,
         **house.tracking.urls(message_id),
@@ -166,22 +225,26 @@ def send_test(
     contact_id: str,
     number: int | None = None,
     trigger: Mapping[str, Any] | None = None,
+    steps: Mapping[str, Any] | None = None,
+    compiled: CompiledTemplate | None = None,
 ) -> Message:
     """Sends a template, filled in for a contact, to a member of the team and to nobody else.
 
     It passes no gate, counts nowhere and tracks nothing; its unsubscribe link changes nothing. A text for phones comes as a mail. What the
-    provider said stands in the row's `status` (sent, failed, uncertain) and `reason`.
+    provider said stands in the row's `status` (sent, failed, uncertain) and `reason`. `compiled` is sent instead of a stored version.
 
     Raises:
         NotFound, Invalid: as `preview`; or there is no such member, or it is not active.
+        Conflict: this member got `TESTS_PER_HOUR` within the last hour.
     """
     once_key = f"test:{new_id()}"
     message_id = message_id_of(once_key)
     with db.read() as session:
         member = _member(session, member_id)
+        _not_too_many(session, member, now)
         template = get(session, key)
-        compiled = load(session, key, number)
-        used = number if number is not None else latest(session, key)
+        used = None if compiled else number if number is not None else latest(session, key)
+        compiled = compiled or load(session, key, number)
         rendered = preview(
             session,
             house,
@@ -190,6 +253,7 @@ def send_test(
             contact_id=contact_id,
             message_class=template.message_class,
             trigger=trigger,
+            steps=steps,
             message_id=message_id,
         )
         sender = settings.load(session, settings.Sender).email or house.mail_from
@@ -228,8 +292,14 @@ def _answered(db: Database, message_id: str, status: str, reason: str, answer: A
     return message
 
 
-def _check(key: str, name: str, message_class: str) -> None:
+def check_label(key: str, name: str, message_class: str, folder: str | None = None, tags: Sequence[str] | None = None) -> None:
+    """Raises Invalid, which lists every problem of what stands on a template's label."""
     issues = []
+    if folder is not None and len(folder) > 120:
+        issues.append(Issue(code="folder", text="Expected a folder of at most 120 characters.", field="folder"))
+    if tags is not None and (len(tags) > MAX_TAGS or any(not tag.strip() or len(tag) > 60 for tag in tags)):
+        text = "Expected at most {most} tags of 1 to 60 characters."
+        issues.append(Issue(code="tags", text=text, values={"most": MAX_TAGS}, field="tags"))
     if not KEY.fullmatch(key):
         text = "Expected a key of lower-case letters, digits, - and _, at most 64."
         issues.append(Issue(code="key", text=text, field="key"))
@@ -239,6 +309,37 @@ def _check(key: str, name: str, message_class: str) -> None:
         issues.append(Issue(code="message_class", text="Expected the class marketing or transactional.", field="message_class"))
     if issues:
         raise Invalid("; ".join(issue.message for issue in issues), issues)
+
+
+def _shelve(template: Template, folder: str | None, tags: Sequence[str] | None) -> None:
+    if folder is not None:
+        template.folder = folder.strip()
+    if tags is not None:
+        template.tags = list(dict.fromkeys(tag.strip() for tag in tags))
+
+
+def _locked(session: Session, key: str, revision: int) -> Template:
+    template = session.get(Template, key, with_for_update=True)
+    if template is None:
+        raise NotFound("There is no template with this key.", key=key)
+    if template.revision != revision:
+        raise Conflict("Somebody saved this template meanwhile; load it and try again.", revision=template.revision)
+    return template
+
+
+def _bounded(kind: str, variants: Mapping[str, Any]) -> None:
+    """Raises Invalid unless this could be kept as a draft."""
+    good = 1 <= len(variants) <= 50 and all(
+        isinstance(parts, Mapping)
+        and all(
+            name in PARTS.get(kind, ()) and isinstance(text, str) and len(text) <= (MAX_SOURCE if name in ("mjml", "text") else MAX_LINE)
+            and "\0" not in text
+            for name, text in parts.items()
+        )
+        for parts in variants.values()
+    )  # fmt: skip
+    if not good:
+        raise Invalid("This text is too long, or no text.")
 
 
 def _put(
@@ -275,9 +376,7 @@ def _version(session: Session, template: Template, compiled: CompiledTemplate, n
     return number
 
 
-def _contact(session: Session, contact_id: str | None) -> Mapping[str, Any]:
-    if contact_id is None:
-        return SAMPLE
+def _contact(session: Session, contact_id: str) -> Mapping[str, Any]:
     contact = session.get(Contact, contact_id)
     if contact is None or contact.erased_at is not None:
         raise NotFound("There is no contact with this id.", contact_id=contact_id)
@@ -289,6 +388,14 @@ def _member(session: Session, member_id: str) -> str:
     if member is None or not member.active:
         raise NotFound("There is no such member of the team.", member_id=member_id)
     return member.email
+
+
+def _not_too_many(session: Session, recipient: str, now: datetime) -> None:
+    statement = select(func.count()).select_from(Message).join(Body, col(Body.id) == col(Message.body_id))
+    tests = col(Message.once_key).between("test:", "test;")
+    recent = statement.where(tests, col(Message.planned_at) > now - timedelta(hours=1), col(Body.recipient) == recipient)
+    if (session.scalar(recent) or 0) >= TESTS_PER_HOUR:
+        raise Conflict("These are enough tests for one hour; wait a little.")
 
 
 def _body(outgoing: Outgoing, contact_id: str, body_id: str, now: datetime) -> Body:

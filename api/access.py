@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
@@ -15,8 +14,10 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 
 from api.errors import Forbidden, Unauthorized
 from api.limits import Rate
-from api.login import COOKIE, member_of
+from api.login import COOKIE
+from api.origin import check_origin
 from api.server import Server, TheServer
+from crm.sessions import member_of
 from models import Member
 
 ROLES = ("admin", "marketer", "engineer", "tester", "sales", "viewer")
@@ -56,27 +57,8 @@ def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredent
     member = member_of(server.engine.db, session_token, server.engine.clock.now())
     if member is None:
         return None
-    _check_origin(server, request)
+    check_origin(server, request)
     return Actor(f"member:{member.id}", member.name, member.role, member)
-
-
-def _check_origin(server: Server, request: Request) -> None:
-    """A browser sends its cookie along whoever asks: what changes something must come from our own pages.
-
-    Raises:
-        Forbidden: another origin, or none at all. Source: OWASP CSRF cheat sheet, "verifying origin".
-    """
-    if request.method in ("GET", "HEAD", "OPTIONS"):
-        return
-    origin = request.headers.get("origin")
-    ours = {_origin(server.settings.public_url), f"{request.url.scheme}://{request.headers.get('host', '')}"}
-    if origin is None or origin.rstrip("/") not in ours:
-        raise Forbidden("This request does not come from a page of this server.")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def current_actor(

@@ -26,6 +26,7 @@ from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
+from crm.sessions import Purpose
 from engine.client import Temporal
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -87,7 +88,31 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
 
-    return pages.router(engine, pages.Login(login.COOKIE, member, close), wake, settings.public_url, settings.language)
+    def look() -> None:
+        app.state.server.jobs.look()
+
+    def provider() -> Provider:
+        carrier: Provider = app.state.server.provider
+        return carrier
+
+    def mail_link(member: Member, purpose: Purpose, path: str) -> bool:
+        return login.send_link(app.state.server, member, purpose, settings.public_url + path, engine.clock.now())
+
+    def forget_keys() -> None:
+        app.state.server.keys.forget()
+
+    return pages.router(
+        engine,
+        pages.Login(login.COOKIE, member, close),
+        wake,
+        settings.public_url,
+        settings.language,
+        look=look,
+        max_upload_bytes=settings.max_body_bytes,
+        post=pages.Post(_house(settings), provider),
+        mail_link=mail_link,
+        forget_keys=forget_keys,
+    )
 
 
 def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> Waker | None:

@@ -18,16 +18,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, TooMany, Unauthorized
+
+__all__ = ["TooMany", "Unauthorized"]
 
 log = logging.getLogger("pfadwerk.api")
-
-
-class Unauthorized(PfadwerkError):
-    """Nobody is logged in, or the key is unknown, expired or revoked."""
-
-    code = "unauthorized"
-    status = 401
 
 
 class Forbidden(PfadwerkError):
@@ -35,17 +30,6 @@ class Forbidden(PfadwerkError):
 
     code = "forbidden"
     status = 403
-
-
-class TooMany(PfadwerkError):
-    """A limit on requests or waiting work was passed; `retry_after_seconds` says when to come back."""
-
-    code = "too_many_requests"
-    status = 429
-
-    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class Malformed(PfadwerkError):

@@ -1,4 +1,4 @@
-"""Long work in pages: bulk enrolment and migrations. One thread takes a page of the oldest running job, again and again.
+"""Long work in pages: bulk enrolment, migrations, imports. One thread takes a page of the oldest running job, again and again.
 
 A page and the cursor move in one transaction under the job's lock, so a crash costs nothing and two web servers may work on
 the same job without doing a page twice. Adding a kind of job is one function in `KINDS`.
@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.exc import DBAPIError
@@ -19,13 +18,16 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
-from crm.audit import record
+from crm import uploads
+from crm.jobs import add_job, cancel_job, end_early, get_job, locked
 from engine import by_hand, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from journeys.rules import Rule
-from models import Job, Migration, Run, lock
+from models import Job, Migration, Run
+
+__all__ = ["KINDS", "JobRow", "Jobs", "Page", "add_job", "cancel_job", "do_page", "get_job"]
 
 log = logging.getLogger("pfadwerk.jobs")
 
@@ -55,12 +57,29 @@ def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
 
 
 def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    migration = session.get(Migration, job.input["migration_id"])
+    """The counts are the migration's own: the keeper moves chunks, too."""
+    migration = _migration_of(session, job)
+    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
+    return Page(wakeups, migration.after_run, _more_than(job, {"moved": migration.moved, "skipped": migration.skipped}), finished)
+
+
+def _migrate_back_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    migration = _migration_of(session, job)
+    wakeups, finished = migrate.back_chunk(engine, session, migration.id, now)
+    far = migrate.progress(session, migration)
+    return Page(wakeups, migration.after_run, _more_than(job, {"put_back": far.put_back, "stayed": far.stayed}), finished)
+
+
+def _migration_of(session: Session, job: Job) -> Migration:
+    migration = session.get(Migration, job.input["migration_id"], with_for_update=True)
     if migration is None:
         raise NotFound("There is no such migration.")
-    moved, skipped = migration.moved, migration.skipped
-    wakeups, finished = migrate.move_chunk(engine, session, migration.id, now)
-    return Page(wakeups, migration.after_run, {"moved": migration.moved - moved, "skipped": migration.skipped - skipped}, finished)
+    return migration
+
+
+def _more_than(job: Job, counts: Mapping[str, int]) -> dict[str, int]:
+    """What came on top of what the job has counted so far."""
+    return {name: number - job.counts.get(name, 0) for name, number in counts.items()}
 
 
 def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
@@ -77,11 +96,22 @@ def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
     return Page(wakeups, page[-1] if page else job.cursor, {"resumed": resumed}, finished=len(page) < RESUME_PAGE)
 
 
+def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    done = uploads.page(session, job.input["import_id"], now)
+    return Page(Wakeups(), str(done.cursor), done.counts, done.finished)
+
+
 KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "bulk_enrol": _enrol_page,
     "migrate": _migrate_page,
+    "migrate_back": _migrate_back_page,
     "resume_stuck": _resume_page,
+    "import": _import_page,
 }
+BEFORE: dict[str, Callable[[Engine, Job, datetime], None]] = {
+    "import": lambda engine, job, now: uploads.prepare(engine.db, job.input["import_id"], now),
+}
+"""Kind -> what is costly and needs no lock: done before the transaction of each page."""
 
 
 class JobRow(BaseModel):
@@ -103,55 +133,13 @@ class JobRow(BaseModel):
     finished_at: datetime | None
 
 
-def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:
-    """Queues a job; `Server.jobs.look` makes the thread see it at once after the commit."""
-    job = Job(kind=kind, subject=subject, input=dict(input), total=total, created_by=by, created_at=now, updated_at=now)
-    session.add(job)
-    session.flush()
-    record(session, by, f"job.{kind}", subject, {"job": job.id, "total": total}, now)
-    return job
-
-
-def get_job(session: Session, job_id: str) -> Job:
-    """Raises:
-    NotFound: no such job."""
-    job = session.get(Job, job_id)
-    if job is None:
-        raise NotFound("There is no job with this id.")
-    return job
-
-
-def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
-    """Ends a running job after the page it is on; what is done stays done.
-
-    Raises:
-        NotFound: no such job.
-        Conflict: it has ended, or is a migration (which is rolled back instead).
-    """
-    job = _locked(session, job_id)
-    if job is None:
-        raise NotFound("There is no job with this id.")
-    if job.state != "running":
-        raise Conflict(f"This job is {job.state} already.")
-    if job.kind == "migrate":
-        raise Conflict("A migration cannot be stopped half way; let it finish, then roll it back.")
-    job.state, job.updated_at, job.finished_at = "cancelled", now, now
-    session.add(job)
-    record(session, by, "job.cancel", job.subject, {"job": job.id}, now)
-    return job
-
-
-def _locked(session: Session, job_id: str) -> Job | None:
-    job: Job | None = session.scalar(lock(session, select(Job).where(Job.id == job_id)), execution_options={"populate_existing": True})
-    return job
-
-
 def do_page(engine: Engine, job_id: str) -> Wakeups:
     """One page of a job, with its cursor, in one transaction. An error of the work itself ends the job; what was done stays done."""
     now = engine.clock.now()
     try:
+        _prepare(engine, job_id, now)
         with engine.db.write() as session:
-            job = _locked(session, job_id)
+            job = locked(session, job_id)
             if job is None or job.state != "running":
                 return Wakeups()
             page = KINDS[job.kind](engine, session, job, now)
@@ -161,6 +149,13 @@ def do_page(engine: Engine, job_id: str) -> Wakeups:
     except PfadwerkError as error:
         _fail(engine, job_id, str(error), now)
         return Wakeups()
+
+
+def _prepare(engine: Engine, job_id: str, now: datetime) -> None:
+    with engine.db.read() as session:
+        job = session.get(Job, job_id)
+    if job is not None and job.state == "running" and job.kind in BEFORE:
+        BEFORE[job.kind](engine, job, now)
 
 
 def _advance(job: Job, page: Page, now: datetime) -> None:
@@ -174,10 +169,9 @@ def _advance(job: Job, page: Page, now: datetime) -> None:
 
 def _fail(engine: Engine, job_id: str, error: str, now: datetime) -> None:
     with engine.db.write() as session:
-        job = _locked(session, job_id)
+        job = locked(session, job_id)
         if job is not None:
-            job.state, job.error, job.updated_at, job.finished_at = "failed", error[:300], now, now
-            session.add(job)
+            end_early(session, job, "failed", now, error)
 
 
 class Jobs:

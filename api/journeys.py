@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -18,18 +17,19 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Number, Page, page_of
 from api.server import Server, TheServer
+from crm import tally
 from crm.calendar import load_calendar
-from engine import migrate, publish, simulate
+from engine import migrate, publish, shelf, simulate
 from engine.publish import get_journey, get_version
 from engine.wakeups import Wakeups
 from journeys.compile import compile_journey
 from journeys.diff import diff
 from journeys.document import pretty
-from journeys.errors import Invalid, Issue
+from journeys.errors import Invalid, Issue, NotFound
 from journeys.reading import read
 from journeys.schema import journey_schema
 from locales import translator
-from models import Journey, Migration, Run, Version
+from models import Journey, Migration, Version
 
 router = APIRouter(prefix="/api/v1", tags=["journeys"], route_class=JsonRoute)
 
@@ -55,6 +55,7 @@ class JourneyRow(BaseModel):
     key: str
     name: str
     folder: str
+    tags: list[str]
     state: str
     revision: int
     live_version: int | None
@@ -108,6 +109,32 @@ class Publish(BaseModel):
     note: str = Field("", max_length=2_000)
 
 
+class Place(BaseModel):
+    """Where a journey lies in lists, and its tags."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"folder": "Shop", "tags": ["spring", "cart"]}})
+
+    folder: str = Field("", max_length=shelf.FOLDER_CHARACTERS, description="Empty: none.")
+    tags: list[Annotated[str, Field(max_length=shelf.TAG_CHARACTERS)]] = Field([], max_length=shelf.MOST_TAGS)
+
+
+class Labels(BaseModel):
+    """The folders and tags in use."""
+
+    folders: list[str]
+    tags: list[str]
+
+
+class Back(BaseModel):
+    """Which version to publish once more. `unpublished`: what becomes of edits of the draft that were never published."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"version": 2, "unpublished": "copy"}})
+
+    version: int = Field(ge=1, le=2**31 - 1)
+    revision: int | None = Field(None, ge=1, le=2**31 - 1, description="Of the draft you looked at; 409 if it was saved since.")
+    unpublished: publish.Unpublished = Field("refuse", description="refuse: 409; copy: into a journey of their own; drop: away with them.")
+
+
 class VersionRow(BaseModel):
     """A published state. Equal digests behave equally."""
 
@@ -126,6 +153,13 @@ class VersionDetail(VersionRow):
     pins: dict[str, Any]
 
 
+class WentBack(BaseModel):
+    """`copy_key`: the journey that keeps the edits of the draft."""
+
+    version: VersionDetail
+    copy_key: str | None
+
+
 class Difference(BaseModel):
     """One thing that differs; `sentence` says it in the reader's language."""
 
@@ -138,7 +172,8 @@ class Difference(BaseModel):
 
 
 class Move(BaseModel):
-    """A migration: from one version to another. `node_map`: old node -> new node; nodes of the same id and kind need no entry."""
+    """A migration: from one version to another. `node_map`: old node -> new node; nodes of the same id and kind need no entry, one that maps to an
+    empty text stays where it is."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"example": {"from_version": 1, "to_version": 2, "node_map": {"wait-3-days": "wait-2-days"}}}
@@ -160,7 +195,7 @@ class MovePreview(BaseModel):
 
 
 class MigrationRow(BaseModel):
-    """`state`: running, done or rolled_back."""
+    """`state`: running, done, rolling_back or rolled_back."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -176,11 +211,15 @@ class MigrationRow(BaseModel):
     created_by: str
 
 
-class RolledBack(BaseModel):
-    """`stayed`: runs that have moved on since and stay where they are."""
+class MigrationDetail(MigrationRow):
+    """How far it got: `looked_at` of `total` runs. Of a rollback: runs `put_back`, and those that `stayed` because they had moved on since
+    (`stayed_runs` names the first 200)."""
 
-    migration: MigrationRow
-    stayed: list[str]
+    looked_at: int
+    total: int
+    put_back: int
+    stayed: int
+    stayed_runs: list[str]
 
 
 class Try(BaseModel):
@@ -220,22 +259,27 @@ def list_journeys(
     state: State | None = None,
     archived: Annotated[bool, Query(description="Archived ones instead of the others.")] = False,
     text: Annotated[str, Query(max_length=120, description="Part of the name or the key.")] = "",
+    folder: Annotated[str | None, Query(max_length=120, description="Empty: those in no folder.")] = None,
+    tag: Annotated[str | None, Query(max_length=40)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[JourneyRow]:
     """By key, with their runs counted."""
-    statement = select(Journey).order_by(col(Journey.key)).limit(limit + 1)
-    statement = statement.where(col(Journey.archived_at).is_not(None) if archived else col(Journey.archived_at).is_(None))
-    if state:
-        statement = statement.where(Journey.state == state)
-    if text:
-        statement = statement.where(col(Journey.name).icontains(text, autoescape=True) | col(Journey.key).icontains(text, autoescape=True))
-    if cursor:
-        statement = statement.where(col(Journey.key) > cursor)
+    wanted = shelf.Wanted(text, state, folder, tag, archived, order="key")
     with server.engine.db.read() as session:
-        rows, following = page_of(list(session.scalars(statement)), limit, "key")
-        counted = _counts(session, [row.id for row in rows])
-        return Page(items=[_row(row, counted.get(row.id, {})) for row in rows], next=following)
+        after = session.scalar(select(Journey.id).where(Journey.key == cursor)) if cursor else None
+        found = shelf.page(session, wanted, after=after, limit=limit)
+        counted = shelf.numbers(session, [row.id for row in found.journeys])
+        items = [_row(row, counted[row.id].by_status()) for row in found.journeys]
+    return Page(items=items, next=items[-1].key if found.next_after else None)
+
+
+@router.get("/journeys/labels", summary="Folders and tags", responses=ADMIN)
+def list_labels(server: TheServer, actor: Anyone) -> Labels:
+    """Of the journeys that are not archived, sorted."""
+    with server.engine.db.read() as session:
+        folders, tags = shelf.labels(session)
+    return Labels(folders=folders, tags=tags)
 
 
 @router.post("/journeys", summary="Create a journey", status_code=201, responses=CHANGE)
@@ -393,6 +437,32 @@ def unarchive(journey_id: KeyOrId, server: TheServer, actor: Editor) -> JourneyR
     return _shelve(server, journey_id, actor.id, publish.unarchive)
 
 
+@router.put("/journeys/{journey_id}/place", summary="Folder and tags", responses=CHANGE)
+def put_away(journey_id: KeyOrId, place: Place, server: TheServer, actor: Editor) -> JourneyRow:
+    """Where the journey lies in lists; neither the draft nor versions are touched."""
+    with server.engine.db.write() as session:
+        journey = shelf.put_away(session, journey_id, place.folder, place.tags, actor.id, server.engine.clock.now())
+        return _row(journey, _numbers(session, journey.id))
+
+
+@router.post("/journeys/{journey_id}/rollback", summary="Back to an earlier version", responses=CHANGE)
+def go_back(journey_id: KeyOrId, wanted: Back, server: TheServer, actor: Editor) -> WentBack:
+    """Publishes an earlier version once more under the next number. Contacts inside stay on theirs; history stays as it is."""
+    engine = server.engine
+    with engine.db.write() as session:
+        made = publish.roll_back(
+            engine,
+            session,
+            journey_id,
+            wanted.version,
+            actor.id,
+            engine.clock.now(),
+            revision=wanted.revision,
+            unpublished=wanted.unpublished,
+        )
+        return WentBack(version=VersionDetail.model_validate(made.version), copy_key=made.copy_key)
+
+
 @router.get("/journeys/{journey_id}/versions", summary="List versions", responses=ONE)
 def list_versions(journey_id: KeyOrId, server: TheServer, actor: Anyone, limit: Limit = 50, cursor: Cursor = None) -> Page[VersionRow]:
     """Newest first, with the open runs on each."""
@@ -466,15 +536,39 @@ def list_migrations(journey_id: KeyOrId, server: TheServer, actor: Anyone, limit
         return Page(items=[MigrationRow.model_validate(row) for row in rows], next=following)
 
 
-@router.post("/migrations/{migration_id}/rollback", summary="Roll a migration back", responses=CHANGE)
-def roll_back(migration_id: Id, server: TheServer, actor: Editor) -> RolledBack:
-    """Puts back the runs that have not moved since and lists the others."""
+@router.get("/migrations/{migration_id}", summary="One migration", responses=ONE)
+def one_migration(migration_id: Id, server: TheServer, actor: Anyone) -> MigrationDetail:
+    """How far it got, and whom a rollback could not put back."""
+    with server.engine.db.read() as session:
+        return _migration(session, migration_id)
+
+
+@router.post("/migrations/{migration_id}/rollback", summary="Roll a migration back", status_code=202, responses=CHANGE)
+def roll_back(migration_id: Id, server: TheServer, actor: Editor) -> JobRow:
+    """Starts a job that puts back the runs that still stand where they were moved to. `GET /api/v1/migrations/{id}` lists the others."""
     engine = server.engine
+    now = engine.clock.now()
     with engine.db.write() as session:
-        wakeups, stayed = migrate.rollback(engine, session, migration_id, actor.id, engine.clock.now())
-        row = MigrationRow.model_validate(session.get(Migration, migration_id))
-    server.wake(wakeups)
-    return RolledBack(migration=row, stayed=stayed)
+        begun = migrate.begin_rollback(session, migration_id, actor.id, now)
+        job = add_job(session, "migrate_back", f"journey:{begun.journey_id}", {"migration_id": begun.id}, actor.id, now, total=begun.moved)
+        row = JobRow.model_validate(job)
+    server.jobs.look()
+    return row
+
+
+def _migration(session: Session, migration_id: str) -> MigrationDetail:
+    migration = session.get(Migration, migration_id)
+    if migration is None:
+        raise NotFound("There is no such migration.")
+    far = migrate.progress(session, migration)
+    return MigrationDetail(
+        **MigrationRow.model_validate(migration).model_dump(),
+        looked_at=far.done,
+        total=far.total,
+        put_back=far.put_back,
+        stayed=far.stayed,
+        stayed_runs=migrate.stayed(session, migration_id) if migration.state == "rolled_back" else [],
+    )
 
 
 def _document_to_try(session: Session, wanted: Try) -> Mapping[str, Any]:
@@ -493,7 +587,7 @@ def _change(server: Server, journey_id: str, by: str, act: Any) -> JourneyRow:
     with engine.db.write() as session:
         journey = get_journey(session, journey_id)
         wakeups: Wakeups = act(engine, session, journey.id, by, engine.clock.now())
-        row = _row(get_journey(session, journey.id), _counts(session, [journey.id]).get(journey.id, {}))
+        row = _row(get_journey(session, journey.id), _numbers(session, journey.id))
     server.wake(wakeups)
     return row
 
@@ -501,7 +595,7 @@ def _change(server: Server, journey_id: str, by: str, act: Any) -> JourneyRow:
 def _shelve(server: Server, journey_id: str, by: str, act: Any) -> JourneyRow:
     with server.engine.db.write() as session:
         journey = act(session, get_journey(session, journey_id).id, by, server.engine.clock.now())
-        return _row(journey, _counts(session, [journey.id]).get(journey.id, {}))
+        return _row(journey, _numbers(session, journey.id))
 
 
 def _checked(issues: list[Issue], locale: str) -> Checked:
@@ -519,33 +613,12 @@ def _row(journey: Journey, runs: dict[str, int]) -> JourneyRow:
 
 def _detail(session: Session, journey: Journey, response: Response) -> JourneyDetail:
     response.headers["etag"] = f'"{journey.revision}"'
-    runs = _counts(session, [journey.id]).get(journey.id, {})
-    return JourneyDetail(**_row(journey, runs).model_dump(), draft=journey.draft)
+    return JourneyDetail(**_row(journey, _numbers(session, journey.id)).model_dump(), draft=journey.draft)
 
 
-def _counts(session: Session, journey_ids: list[str]) -> dict[str, dict[str, int]]:
-    """journey id -> runs by status, and `goals`; two statements for a whole page."""
-    if not journey_ids:
-        return {}
-    of_page = col(Run.journey_id).in_(journey_ids)
-    counted: dict[str, dict[str, int]] = {}
-    by_status = select(Run.journey_id, Run.status, func.count()).where(of_page).group_by(Run.journey_id, Run.status)
-    for journey_id, status, number in session.execute(by_status):
-        counted.setdefault(journey_id, {})[status] = number
-    goals = (
-        select(Run.journey_id, func.count())
-        .where(of_page, col(Run.goal_at).is_not(None), Run.status != "held_out")
-        .group_by(Run.journey_id)
-    )
-    for journey_id, number in session.execute(goals):
-        counted.setdefault(journey_id, {})["goals"] = number
-    return counted
+def _numbers(session: Session, journey_id: str) -> dict[str, int]:
+    return shelf.numbers(session, [journey_id])[journey_id].by_status()
 
 
 def _open_runs(session: Session, journey_id: str) -> dict[int, int]:
-    is_open = (
-        select(Run.version_number, func.count())
-        .where(Run.journey_id == journey_id, col(Run.ended_at).is_(None))
-        .group_by(col(Run.version_number))
-    )
-    return dict(session.execute(is_open).all())
+    return {number: counts.inside for number, counts in tally.by_version(session, journey_id).items()}

@@ -1,31 +1,21 @@
-"""Write keys and admin keys: 256 random bits, of which only the SHA-256 is stored.
-
-A plain hash is enough because nobody can guess 256 bits; password hashing would cost 100 ms a request and protect nothing.
-"""
+"""Keys at the doors: looked up, remembered for seconds, their use noted. Making and ending them is in `crm.keys`."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
 
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from journeys.errors import Conflict, Invalid, NotFound
+from crm.keys import GRACE, Kind, add_key, hashed, revoke_key, rotate_key
 from models import ApiKey, Database
 
-Kind = Literal["write", "admin"]
+__all__ = ["GRACE", "KeyRing", "add_key", "hashed", "revoke_key", "rotate_key"]
 
-PREFIXES: dict[str, str] = {"write": "pfw_", "admin": "pfa_"}
-GRACE = timedelta(days=7)
-"""How long the old key stays valid after a rotation, unless said otherwise."""
 CACHE_SECONDS = 5.0
 """How long a process trusts a key it has seen: a revocation elsewhere is felt after this."""
 MAX_CACHED = 10_000
@@ -39,63 +29,6 @@ class Key:
     kind: str
     name: str
     expires_at: datetime | None
-
-
-def hashed(secret: str) -> str:
-    """What is stored of a key, a login link or a session."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def add_key(session: Session, kind: Kind, name: str, now: datetime, secret: str | None = None) -> tuple[ApiKey, str]:
-    """Stores a new key; returns the row and the key itself, which is shown once and never again. `secret` only for demo keys."""
-    secret = secret or PREFIXES[kind] + secrets.token_urlsafe(32)
-    key = ApiKey(kind=kind, name=name, prefix=secret[:12], key_hash=hashed(secret), created_at=now)
-    session.add(key)
-    session.flush()
-    return key, secret
-
-
-def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = GRACE) -> tuple[ApiKey, str]:
-    """A new key of the same kind and name; the old one stays valid for `grace`.
-
-    Raises:
-        NotFound: no such key.
-        Conflict: it was revoked or has expired.
-        Invalid: a grace below zero or above 90 days.
-    """
-    if not timedelta(0) <= grace <= timedelta(days=90):
-        raise Invalid("Expected a grace period between PT0S and P90D.")
-    old = get_key(session, key_id)
-    if not _valid(old.revoked_at, old.expires_at, now):
-        raise Conflict("This key is no longer valid; make a new one instead.")
-    old.expires_at = now + grace
-    session.add(old)
-    return add_key(session, "admin" if old.kind == "admin" else "write", old.name, now)
-
-
-def revoke_key(session: Session, key_id: str, now: datetime) -> ApiKey:
-    """Ends a key at once; doing it twice changes nothing.
-
-    Raises:
-        NotFound: no such key.
-    """
-    key = get_key(session, key_id)
-    key.revoked_at = key.revoked_at or now
-    session.add(key)
-    return key
-
-
-def get_key(session: Session, key_id: str) -> ApiKey:
-    """Raises:
-    NotFound: no such key."""
-    key = session.get(ApiKey, key_id)
-    if key is None:
-        raise NotFound("There is no key with this id.")
-    return key
-
-
-def _valid(revoked_at: datetime | None, expires_at: datetime | None, now: datetime) -> bool:
-    return revoked_at is None and (expires_at is None or now < expires_at)
 
 
 class KeyRing:

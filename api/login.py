@@ -1,47 +1,48 @@
-"""Logging in with a one-time link: minted on the server's machine, valid 15 minutes, used once, stored only as a hash.
+"""Logging in: with a password, or with a one-time link minted on the server's machine. Both end in a session cookie.
 
-GET shows a page with a button and changes nothing, so that a mail scanner that follows the link does not use it up;
-POST exchanges it for a session cookie.
+GET shows a page and changes nothing, so that a mail scanner that follows a link does not use it up; POST acts. Passwords are taken from
+forms of our own pages only, and stand in no log, no address and no answer.
 """
 
 from __future__ import annotations
 
-import html
-import secrets
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, BackgroundTasks, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from sqlalchemy import delete, update
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities import account_mail
 from api.errors import Unauthorized, answers
-from api.keys import hashed
 from api.limits import Rate
+from api.origin import check_origin
 from api.server import Server, TheServer
+from builder_ui import door
+from builder_ui.host import is_page
+from builder_ui.speech import language_for
+from crm import login, sessions, team
+from crm.sessions import SESSION_LIFE, close_session, member_of
+from journeys.errors import Invalid, TooMany
 from locales import translator
-from models import Database, LoginSession, LoginToken, Member
+from models import Database, Member
+
+__all__ = ["COOKIE", "SESSION_LIFE", "close_session", "exchange", "member_of", "mint_link", "router"]
 
 router = APIRouter(tags=["login"])
 
 COOKIE = "pfadwerk_session"
-LINK_LIFE = timedelta(minutes=15)
-SESSION_LIFE = timedelta(days=14)
-SEEN_EVERY = timedelta(minutes=5)
-"""How often a session's last use is written."""
 FIRST_ADMIN = "admin@localhost"
+RESETS = Rate("password-reset", per_second=1 / 600, burst=3)
+"""Mails about a forgotten password to one address."""
 
 
 def mint_link(db: Database, now: datetime, public_url: str, member_id: str | None = None) -> str:
     """A one-time login address for a member; without one for the first active admin, who is made if there is none."""
-    token = secrets.token_urlsafe(32)
     with db.write() as session:
-        member_id = member_id or _first_admin(session, now)
-        session.execute(delete(LoginToken).where(col(LoginToken.expires_at) < now))
-        session.add(LoginToken(token_hash=hashed(token), member_id=member_id, expires_at=now + LINK_LIFE))
-    return f"{public_url}/login/{token}"
+        return public_url + sessions.mint(session, member_id or _first_admin(session, now), "login", now)
 
 
 def _first_admin(session: Session, now: datetime) -> str:
@@ -60,69 +61,49 @@ def exchange(db: Database, token: str, now: datetime, user_agent: str = "") -> t
     Raises:
         Unauthorized: unknown, used or expired link, or the member is no longer active.
     """
-    cookie = secrets.token_urlsafe(32)
     with db.write() as session:
-        # One UPDATE decides: of two simultaneous clicks one finds the link unused.
-        used = update(LoginToken).where(
-            col(LoginToken.token_hash) == hashed(token), col(LoginToken.used_at).is_(None), col(LoginToken.expires_at) > now
-        )
-        member_id = session.scalar(used.values(used_at=now).returning(col(LoginToken.member_id)))
-        member = session.get(Member, member_id) if member_id else None
-        if member is None or not member.active:
-            raise Unauthorized("This link was used before or has expired; ask for a new one.")
-        session.execute(delete(LoginSession).where(col(LoginSession.expires_at) < now))
-        session.add(
-            LoginSession(
-                token_hash=hashed(cookie),
-                member_id=member.id,
-                created_at=now,
-                last_seen_at=now,
-                expires_at=now + SESSION_LIFE,
-                user_agent=user_agent.replace("\0", "")[:300],
-            )
-        )
-    return cookie, member
+        member = sessions.use(session, token, "login", now)
+        return sessions.open_session(session, member.id, now, user_agent), member
 
 
-def member_of(db: Database, cookie: str, now: datetime) -> Member | None:
-    """The active member behind a session cookie, None if it is unknown or has expired."""
-    with db.read() as session:
-        row = session.get(LoginSession, hashed(cookie))
-        member = session.get(Member, row.member_id) if row is not None and now < row.expires_at else None
-    if row is None or member is None or not member.active:
-        return None
-    if now - row.last_seen_at > SEEN_EVERY:
-        with db.write() as session:
-            session.execute(update(LoginSession).where(col(LoginSession.token_hash) == row.token_hash).values(last_seen_at=now))
-    return member
+class Credentials(BaseModel):
+    """What the log-in form sends."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"email": "grace@example.org", "password": "correct horse battery"}})
+
+    email: str = Field("", max_length=4_000)
+    password: SecretStr = Field(SecretStr(""), max_length=4_000)
 
 
-def close_session(db: Database, cookie: str) -> None:
-    """Ends a session; ending an unknown one changes nothing."""
-    with db.write() as session:
-        session.execute(delete(LoginSession).where(col(LoginSession.token_hash) == hashed(cookie)))
+class Address(BaseModel):
+    """What the form for a forgotten password sends."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"email": "grace@example.org"}})
+
+    email: str = Field("", max_length=4_000)
 
 
-_PAGE = """<!doctype html><html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="robots" content="noindex"><title>Pfadwerk</title>
-<style>body{{font:16px system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:0;color:#1b2430;background:#f5f7fa}}
-main{{background:#fff;padding:2.5rem;border-radius:12px;box-shadow:0 1px 8px #0002;max-width:26rem}}
-button{{font:inherit;padding:.7rem 1.6rem;border:0;border-radius:8px;background:#1d5fd1;color:#fff;cursor:pointer}}</style>
-<main><h1>Pfadwerk</h1><p>{text}</p>{action}</main></html>"""
-_CSP = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+class Chosen(BaseModel):
+    """What the form behind a link sends: the new password, twice."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"password": "correct horse battery", "again": "correct horse battery"}})
+
+    password: SecretStr = Field(SecretStr(""), max_length=4_000)
+    again: SecretStr = Field(SecretStr(""), max_length=4_000)
 
 
-def _page(locale: str, text: str, button: str | None, status: int = 200) -> HTMLResponse:
-    translate = translator(locale)
-    action = f'<form method="post"><button>{html.escape(translate(button))}</button></form>' if button else ""
-    body = _PAGE.format(lang=locale, text=html.escape(translate(text)), action=action)
-    return HTMLResponse(body, status, {"content-security-policy": _CSP, "cache-control": "no-store"})
+From = Annotated[str, Query(alias="from", max_length=4_000, description="The page that was wanted; only pages of this server count.")]
 
 
-@lru_cache(maxsize=256)
-def _language(accept: str, default: str) -> str:
-    first = accept.split(",")[0].split(";")[0].strip().lower()
-    return "de" if first.startswith("de") else "en" if first.startswith("en") else default
+def _declared(*statuses: int, **pages: str) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a form: errors in the one shape, and pages (`on_401="…"`)."""
+    html = {"text/html": {"schema": {"type": "string"}}}
+    found = answers(*statuses)
+    for name, description in pages.items():
+        status = int(name.removeprefix("on_"))
+        content = {**found.get(status, {}).get("content", {}), **html} if status != 303 else {}
+        found[status] = {**found.get(status, {}), "description": description, **({"content": content} if content else {})}
+    return found
 
 
 def _limit(server: Server, request: Request) -> None:
@@ -132,39 +113,188 @@ def _limit(server: Server, request: Request) -> None:
     server.take(Rate("login", per_second=most / 60, burst=most), request.client.host if request.client else "")
 
 
-def _locale(request: Request, server: Server) -> str:
-    return _language(request.headers.get("accept-language", "")[:40], server.settings.language)
+def _language(request: Request, server: Server) -> str:
+    return language_for(request.headers.get("accept-language", ""), server.settings.language)
+
+
+def _let_in(server: Server, request: Request, cookie: str, to: str) -> Response:
+    """Hands the cookie over; the session that the browser had before ends, whoever it belonged to."""
+    old = request.cookies.get(COOKIE)
+    if old:
+        close_session(server.engine.db, old)
+    answer = RedirectResponse(to, 303)
+    secure = server.settings.public_url.startswith("https://")
+    answer.set_cookie(COOKIE, cookie, max_age=int(SESSION_LIFE.total_seconds()), httponly=True, samesite="lax", secure=secure, path="/")
+    return answer
+
+
+def _agent(request: Request) -> str:
+    return request.headers.get("user-agent", "")
+
+
+# With a password
+
+
+@router.get("/login", response_class=HTMLResponse, summary="Log-in page", responses=answers(400, 422, 429))
+def ask(request: Request, server: TheServer, back: From = "") -> HTMLResponse:
+    """A form for address and password."""
+    _limit(server, request)
+    language = _language(request, server)
+    return door.drawn(language, door.log_in(language, back))
+
+
+@router.post(
+    "/login",
+    summary="Log in with a password",
+    status_code=303,
+    responses=_declared(
+        400, 403, 413, 422, 429, 503,
+        on_303="Logged in.", on_401="Wrong address or password: the form again.", on_429="Too many tries: the form says how long to wait.",
+    ),
+    response_class=Response,
+)  # fmt: skip
+def log_in(given: Annotated[Credentials, Form()], request: Request, server: TheServer, back: From = "") -> Response:
+    """Takes the form of our own log-in page only; leads to the page that was wanted."""
+    check_origin(server, request)
+    _limit(server, request)
+    engine, language = server.engine, _language(request, server)
+    try:
+        cookie, _ = login.log_in(
+            engine.db, engine.address_keys, given.email, given.password.get_secret_value(), engine.clock.now(), _agent(request)
+        )
+    except Unauthorized:
+        return door.drawn(language, door.log_in(language, back, given.email[:320], door.wrong(language)), 401)
+    except TooMany as error:
+        said = door.wait(language, error.retry_after_seconds)
+        return door.drawn(language, door.log_in(language, back, given.email[:320], said), 429, error.retry_after_seconds)
+    return _let_in(server, request, cookie, back if is_page(back) else "/")
+
+
+# With a link
 
 
 @router.get("/login/{token}", response_class=HTMLResponse, summary="Page behind a login link", responses=answers(400, 422, 429))
 def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
     """Shows a button; the link is used up only by pressing it."""
     _limit(server, request)
-    return _page(_locale(request, server), "This link logs you in once.", "Log in")
+    language = _language(request, server)
+    return door.drawn(language, door.by_link(language))
 
 
 @router.post(
     "/login/{token}",
     summary="Log in with a link",
     status_code=303,
-    responses={
-        303: {"description": "Logged in."},
-        401: {"description": "Used, expired or unknown: a page that says so.", "content": {"text/html": {"schema": {"type": "string"}}}},
-        **answers(400, 413, 422, 429, 503),
-    },
+    responses=_declared(400, 413, 422, 429, 503, on_303="Logged in.", on_401="Used, expired or unknown: a page that says so."),
     response_class=Response,
 )
-def log_in(token: str, request: Request, server: TheServer) -> Response:
+def log_in_by_link(token: str, request: Request, server: TheServer) -> Response:
     """Exchanges the link for a session cookie and leads to the start page."""
     _limit(server, request)
     try:
-        cookie, _ = exchange(server.engine.db, token, server.engine.clock.now(), request.headers.get("user-agent", ""))
+        cookie, _ = exchange(server.engine.db, token, server.engine.clock.now(), _agent(request))
     except Unauthorized:
-        return _page(_locale(request, server), "This link was used before or has expired; ask for a new one.", None, 401)
-    answer = RedirectResponse("/", 303)
-    secure = server.settings.public_url.startswith("https://")
-    answer.set_cookie(COOKIE, cookie, max_age=int(SESSION_LIFE.total_seconds()), httponly=True, samesite="lax", secure=secure, path="/")
-    return answer
+        language = _language(request, server)
+        return door.drawn(language, door.spent(language), 401)
+    return _let_in(server, request, cookie, "/")
+
+
+# Choosing a password
+
+
+@router.get("/password", response_class=HTMLResponse, summary="Page for a forgotten password", responses=answers(400, 422, 429))
+def forgotten(request: Request, server: TheServer) -> HTMLResponse:
+    """A form for the address."""
+    _limit(server, request)
+    language = _language(request, server)
+    return door.drawn(language, door.forgotten(language))
+
+
+@router.post(
+    "/password",
+    summary="Ask for a link to choose a new password",
+    responses=_declared(400, 403, 413, 422, 429, 503, on_200="The same page whether or not anybody has the address."),
+    response_class=HTMLResponse,
+)
+def remind(given: Annotated[Address, Form()], request: Request, server: TheServer, later: BackgroundTasks) -> HTMLResponse:
+    """The mail goes out after the answer, so that not even the time it takes tells whether the address exists."""
+    check_origin(server, request)
+    _limit(server, request)
+    language = _language(request, server)
+    later.add_task(_send_reset, server, given.email[:320])
+    return door.drawn(language, door.asked(language))
+
+
+def _send_reset(server: Server, email: str) -> None:
+    engine = server.engine
+    with engine.db.read() as session:
+        member = team.find_member(session, email)
+    if member is None or not member.active:
+        return
+    try:
+        server.take(RESETS, member.id)
+    except TooMany:
+        return  # whoever asks often gets no more mails, and hears nothing of it
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        url = server.settings.public_url + sessions.mint(session, member.id, "reset", now)
+    send_link(server, member, "reset", url, now)
+
+
+def send_link(server: Server, member: Member, purpose: sessions.Purpose, url: str, now: datetime) -> bool:
+    """Mails a link to the member it belongs to; False where no mail could leave."""
+    with server.engine.db.read() as session:
+        sender = account_mail.mail_from(session, server.settings.mail_from)
+    until = now + sessions.LINK_LIFE[purpose]
+    return account_mail.send(server.provider, sender, member, purpose, url, until, translator(member.locale))
+
+
+@router.get(
+    "/password/{token}",
+    response_class=HTMLResponse,
+    summary="Page behind an invitation or a reset link",
+    responses=_declared(400, 422, 429, on_401="Used, expired or unknown: a page that says so."),
+)
+def look(token: str, request: Request, server: TheServer) -> HTMLResponse:
+    """A form for the new password; looking does not use the link up."""
+    _limit(server, request)
+    return _form(server, request, token)
+
+
+def _form(server: Server, request: Request, token: str, **more: Any) -> HTMLResponse:
+    language = _language(request, server)
+    try:
+        with server.engine.db.read() as session:
+            member = sessions.owner(session, token, "password", server.engine.clock.now())
+    except Unauthorized:
+        return door.drawn(language, door.spent(language), 401)
+    return door.drawn(language, door.choose(language, member.email, **more), 422 if more else 200)
+
+
+@router.post(
+    "/password/{token}",
+    summary="Choose a password",
+    status_code=303,
+    responses=_declared(
+        400, 403, 413, 422, 429, 503,
+        on_303="Set, and logged in.", on_401="Used, expired or unknown: a page that says so.", on_422="Not a good password: the form again.",
+    ),
+    response_class=Response,
+)  # fmt: skip
+def choose(token: str, given: Annotated[Chosen, Form()], request: Request, server: TheServer) -> Response:
+    """Sets it, ends the member's sessions, uses the link up and logs in."""
+    check_origin(server, request)
+    _limit(server, request)
+    password, engine = given.password.get_secret_value(), server.engine
+    if password != given.again.get_secret_value():
+        return _form(server, request, token, problem=door.differ(_language(request, server)))
+    try:
+        cookie, _ = login.choose(engine.db, token, password, engine.clock.now(), _agent(request))
+    except Invalid as error:
+        return _form(server, request, token, issues=error.issues)
+    except Unauthorized:
+        return _form(server, request, token)
+    return _let_in(server, request, cookie, "/")
 
 
 @router.post("/logout", summary="Log out", status_code=204, responses=answers(400, 413), response_class=Response)

@@ -5,23 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.access import Admin, Anyone, Editor
 from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
-from api.login import mint_link
+from api.login import send_link
 from api.paging import Id
 from api.server import TheServer
-from crm import team
+from crm import sessions, team
 from crm.audit import record
 from journeys.errors import Conflict
-from models import Member
+from models import LoginSession
 
 router = APIRouter(prefix="/api/v1", tags=["team"], route_class=JsonRoute)
 
 Role = Literal["admin", "marketer", "engineer", "tester", "sales", "viewer"]
+SessionId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="As the list of sessions names it.", examples=["0f3a2b1c4d5e6f70"])]
 
 
 class MemberRow(BaseModel):
@@ -57,8 +58,10 @@ class MemberChange(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"role": "sales", "absent_until": "2026-12-01T07:00:00Z"}})
 
     name: str | None = Field(None, min_length=1, max_length=120)
+    email: str | None = Field(None, min_length=3, max_length=320)
     role: Role | None = None
     locale: Literal["de", "en"] | None = None
+    timezone: str | None = Field(None, max_length=64, description="IANA name.")
     active: bool | None = None
     absent_until: AwareDatetime | None = None
 
@@ -67,6 +70,32 @@ class LoginLink(BaseModel):
     """A link that logs in once; valid for 15 minutes."""
 
     url: str
+
+
+class WantedLink(BaseModel):
+    """`send`: mail the link to the member as well."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"send": True}})
+
+    send: bool = False
+
+
+class PasswordLink(BaseModel):
+    """A link that leads to choosing a password, once."""
+
+    url: str
+    purpose: Literal["invitation", "reset"]
+    expires_at: datetime
+    sent: bool = Field(description="Whether the mail was handed over to the mail server.")
+
+
+class SessionRow(BaseModel):
+    """A browser that is logged in; `last_seen_at` is true to five minutes."""
+
+    id: str
+    created_at: datetime
+    last_seen_at: datetime
+    user_agent: str
 
 
 class RotationRow(BaseModel):
@@ -98,7 +127,7 @@ def list_members(
 
 @router.post("/members", summary="Add a member", status_code=201, responses=CHANGE)
 def add_member(new: NewMember, server: TheServer, actor: Admin) -> MemberRow:
-    """They log in with a link: `POST /api/v1/members/{id}/login-link`."""
+    """They log in with a password of their own: `POST /api/v1/members/{id}/password-link` makes the link to choose it."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
         member = team.add_member(session, new.name, new.email, new.role, now, locale=new.locale)
@@ -108,26 +137,11 @@ def add_member(new: NewMember, server: TheServer, actor: Admin) -> MemberRow:
 
 @router.patch("/members/{member_id}", summary="Change a member", responses=CHANGE)
 def change_member(member_id: Id, change: MemberChange, server: TheServer, actor: Admin) -> MemberRow:
-    """Role, absence, or whether they still work here. The last active admin cannot be taken away."""
-    now = server.engine.clock.now()
+    """Role, absence, or whether they still work here: who is deactivated is logged out at once. The last active admin cannot be taken away."""
     given = change.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in given.items() if value is not None or name == "absent_until"}
     with server.engine.db.write() as session:
-        member = team.get_member(session, member_id)
-        for name, value in given.items():
-            if value is not None or name == "absent_until":
-                setattr(member, name, value)
-        session.add(member)
-        session.flush()
-        _keep_an_admin(team.list_members(session, only_active=True))
-        record(
-            session,
-            actor.id,
-            "member.change",
-            f"member:{member.id}",
-            {k: v for k, v in change.model_dump(mode="json", exclude_unset=True).items() if k != "name"},
-            now,
-        )
-        return MemberRow.model_validate(member)
+        return MemberRow.model_validate(team.change_member(session, member_id, changes, actor.id, server.engine.clock.now()))
 
 
 @router.post("/members/{member_id}/login-link", summary="Mint a login link", responses=CHANGE)
@@ -140,7 +154,43 @@ def login_link(member_id: Id, server: TheServer, actor: Admin) -> LoginLink:
         if not member.active:
             raise Conflict("This member is not active.")
         record(session, actor.id, "member.login_link", f"member:{member.id}", {}, now)
-    return LoginLink(url=mint_link(engine.db, now, server.settings.public_url, member_id))
+        return LoginLink(url=server.settings.public_url + sessions.mint(session, member_id, "login", now))
+
+
+@router.post("/members/{member_id}/password-link", summary="Mint a link to choose a password", responses=CHANGE)
+def password_link(member_id: Id, wanted: WantedLink, server: TheServer, actor: Admin) -> PasswordLink:
+    """An invitation (good for three days) for whoever has no password yet, else a reset (one hour). Works once, is shown once; with `send` it
+    goes out by e-mail, too. The link before stays good until it expires or one of them was used."""
+    now = server.engine.clock.now()
+    with server.engine.db.write() as session:
+        member, purpose, path = team.password_link(session, member_id, actor.id, now)
+    url = server.settings.public_url + path
+    sent = wanted.send and send_link(server, member, purpose, url, now)
+    return PasswordLink(url=url, purpose=purpose, expires_at=now + sessions.LINK_LIFE[purpose], sent=sent)
+
+
+@router.get("/members/{member_id}/sessions", summary="Where a member is logged in", responses=ONE)
+def list_sessions(member_id: Id, server: TheServer, actor: Admin) -> list[SessionRow]:
+    """Browsers, the last used first."""
+    with server.engine.db.read() as session:
+        team.get_member(session, member_id)
+        return [_session_row(row) for row in sessions.list_sessions(session, member_id, server.engine.clock.now())]
+
+
+@router.delete("/members/{member_id}/sessions", summary="Log a member out everywhere", status_code=204, responses=CHANGE)
+def end_sessions(member_id: Id, server: TheServer, actor: Admin) -> Response:
+    """Their password stays as it is."""
+    with server.engine.db.write() as session:
+        team.log_out(session, member_id, actor.id, server.engine.clock.now())
+    return Response(status_code=204)
+
+
+@router.delete("/members/{member_id}/sessions/{session_id}", summary="Log one browser of a member out", status_code=204, responses=CHANGE)
+def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: Admin) -> Response:
+    """The others stay."""
+    with server.engine.db.write() as session:
+        team.log_out(session, member_id, actor.id, server.engine.clock.now(), session_id)
+    return Response(status_code=204)
 
 
 @router.get("/rotations", summary="List rotations", responses=ADMIN)
@@ -165,6 +215,5 @@ def put_rotation(
         return RotationRow.model_validate(row)
 
 
-def _keep_an_admin(active: list[Member]) -> None:
-    if not any(member.role == "admin" for member in active):
-        raise Conflict("The last active admin cannot be taken away.")
+def _session_row(row: LoginSession) -> SessionRow:
+    return SessionRow(id=sessions.id_of(row), created_at=row.created_at, last_seen_at=row.last_seen_at, user_agent=row.user_agent)

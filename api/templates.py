@@ -42,6 +42,8 @@ class TemplateRow(BaseModel):
     name: str
     kind: str
     message_class: str
+    folder: str
+    tags: list[str]
     revision: int
     archived_at: datetime | None
     created_at: datetime
@@ -49,7 +51,8 @@ class TemplateRow(BaseModel):
 
 
 class TemplateDetail(TemplateRow):
-    """With its texts: locale (`default` included) -> subject, preheader, mjml, text. `version` is the newest compiled one."""
+    """With its texts as edited last: locale (`default` included) -> subject, preheader, mjml, text. `version` is the newest compiled one; the
+    texts may be a draft beyond it."""
 
     variants: dict[str, Any]
     version: int
@@ -68,6 +71,8 @@ class Save(BaseModel):
     kind: Kind = "email"
     message_class: Literal["marketing", "transactional"] = "marketing"
     variants: dict[str, Any] = Field(max_length=50)
+    folder: str | None = Field(None, max_length=120, description="Left out: it stays where it is.")
+    tags: list[Annotated[str, Field(min_length=1, max_length=60)]] | None = Field(None, max_length=20, description="Left out: they stay.")
     revision: int | None = Field(None, ge=1, le=2**31 - 1)
 
 
@@ -122,6 +127,7 @@ def list_templates(
     server: TheServer,
     actor: Anyone,
     kind: Literal["email", "sms", "text"] | None = None,
+    folder: Annotated[str, Query(max_length=120)] = "",
     archived: Annotated[bool, Query(description="Archived ones instead of the others.")] = False,
     text: Annotated[str, Query(max_length=120, description="Part of the name or the key.")] = "",
     limit: Limit = 50,
@@ -132,6 +138,8 @@ def list_templates(
     statement = statement.where(col(Template.archived_at).is_not(None) if archived else col(Template.archived_at).is_(None))
     if kind:
         statement = statement.where(Template.kind == kind)
+    if folder:
+        statement = statement.where(Template.folder == folder)
     if text:
         statement = statement.where(
             col(Template.name).icontains(text, autoescape=True) | col(Template.key).icontains(text, autoescape=True)
@@ -167,6 +175,8 @@ def save_template(key: Key, wanted: Save, server: TheServer, actor: Editor, resp
         actor=actor.id,
         now=engine.clock.now(),
         revision=wanted.revision,
+        folder=wanted.folder,
+        tags=wanted.tags,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'
     translate = translator(actor.locale)
@@ -180,6 +190,13 @@ def archive_template(key: Key, server: TheServer, actor: Editor) -> TemplateRow:
     """Journeys that pin one of its versions go on with it. Saving it brings it back."""
     with server.engine.db.write() as session:
         return TemplateRow.model_validate(templates.archive(session, key, actor.id, server.engine.clock.now()))
+
+
+@router.post("/templates/{key}/unarchive", summary="Bring a template back", responses=CHANGE)
+def unarchive_template(key: Key, server: TheServer, actor: Editor) -> TemplateRow:
+    """The opposite of archiving; its text stays as it was."""
+    with server.engine.db.write() as session:
+        return TemplateRow.model_validate(templates.unarchive(session, key, actor.id, server.engine.clock.now()))
 
 
 @router.get("/templates/{key}/versions", summary="List versions of a template", responses=ONE)

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
-from api import jobs, keys
+from api import jobs
 from api.access import Admin, Anyone, Editor, Operator
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
 from api.server import TheServer
-from crm import audit, secrets, settings
-from models import ApiKey, Job
+from crm import audit, keys, secrets, settings
+from models import Job
 
 router = APIRouter(prefix="/api/v1", tags=["workspace"], route_class=JsonRoute)
 
@@ -116,9 +116,8 @@ def put_setting(name: SettingName, value: dict[str, Any], server: TheServer, act
 @router.get("/keys", summary="List keys", responses=ADMIN)
 def list_keys(server: TheServer, actor: Admin, limit: Limit = 50, cursor: Cursor = None) -> Page[KeyRow]:
     """Newest first; revoked ones too."""
-    statement = select(ApiKey).order_by(col(ApiKey.id).desc()).limit(limit + 1)
     with server.engine.db.read() as session:
-        rows, following = page_of(list(session.scalars(statement.where(col(ApiKey.id) < cursor) if cursor else statement)), limit, "id")
+        rows, following = page_of(keys.list_keys(session, before=cursor, limit=limit + 1), limit, "id")
         return Page(items=[KeyRow.model_validate(row) for row in rows], next=following)
 
 
@@ -184,12 +183,14 @@ def list_audit(
     server: TheServer,
     actor: Admin,
     subject: Annotated[str | None, Query(max_length=160, description="Only about this: `journey:<id>`.")] = None,
+    who: Annotated[str | None, Query(alias="actor", max_length=120, description="Only by this one: `member:<id>` or `key:<id>`.")] = None,
+    action: Annotated[str | None, Query(max_length=64, description="Only this: `journey.publish`.")] = None,
     limit: Limit = 50,
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$", description="`next` of the page before.")] = None,
 ) -> Page[AuditRow]:
     """Newest first."""
     with server.engine.db.read() as session:
-        rows = audit.list_lines(session, subject=subject, before=int(cursor) if cursor else None, limit=limit)
+        rows = audit.list_lines(session, subject=subject, actor=who, action=action, before=int(cursor) if cursor else None, limit=limit)
         return Page(items=[AuditRow.model_validate(row) for row in rows], next=str(rows[-1].id) if len(rows) == limit else None)
 
 

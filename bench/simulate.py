@@ -30,7 +30,7 @@ def run(rounds: int = 5, seconds: float = 2.0) -> dict[str, Any]:
     """The median of `rounds`, each of at least `seconds` of CPU time."""
     palette = Palette.built_in()
     programs = [compile_journey(read(grow(NODES, chooser(f"bench-{n}"), cycles=True)), palette) for n in range(JOURNEYS)]
-    people = [_person(number) for number in range(PEOPLE)]
+    people = [somebody(number) for number in range(PEOPLE)]
     kinds: Counter[str] = Counter()
     for program in programs:
         for person in people:
@@ -54,7 +54,8 @@ def _rate(programs: list[Program], people: list[Script], seconds: float) -> floa
     return steps / (process_time() - begin)
 
 
-def _person(number: int) -> Script:
+def somebody(number: int) -> Script:
+    """A contact unlike the others, and what happens to it."""
     choose = chooser(f"person-{number}")
     stage = ("lead", "customer", "mql")[choose(3)]
     return Script(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import reactpy
-from reactpy import component, config, html, svg, use_effect, use_ref, use_state, vdom, web
+from reactpy import component, config, event, html, svg, use_effect, use_ref, use_state, vdom, web
 from reactpy.core.layout import Layout
 from reactpy.core.serve import serve_layout
 
@@ -27,6 +27,7 @@ __all__ = [
     "is_layout_event",
     "optgroup",
     "serve",
+    "submitted",
     "svg",
     "use_effect",
     "use_ref",
@@ -63,6 +64,11 @@ def datalist(attributes: dict[str, Any], options: list[Element]) -> Element:
 def optgroup(attributes: dict[str, Any], options: list[Element]) -> Element:
     """Options of a select under a title, forgotten likewise."""
     return vdom("optgroup", attributes, options)
+
+
+def submitted(handler: Callable[..., Any]) -> Any:
+    """A handler for a form, which then does not leave the page."""
+    return event(handler, prevent_default=True)
 
 
 def browser_components(url: str, *names: str) -> tuple[Component, ...]:

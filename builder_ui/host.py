@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
 from fastapi import APIRouter, Request, WebSocket
@@ -45,12 +45,14 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 MENU = (
     ("journeys", "/ui/journeys", "Journeys", "route"),
     ("contacts", "/ui/contacts", "Contacts", "people"),
+    ("templates", "/ui/templates", "Templates", "layout"),
     ("outbox", "/ui/outbox", "Outbox", "mail"),
     ("tasks", "/ui/tasks", "Tasks", "check-square"),
+    ("settings", "/ui/settings", "Settings", "sliders"),
 )
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 
-_templates = Environment(loader=FileSystemLoader(HERE / "shells"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+templates = Environment(loader=FileSystemLoader(HERE / "shells"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Host:
         speech = self.speech(member, request.headers)
         page = found[0] if found else None
         nonce = secrets.token_urlsafe(16)
-        html = _templates.get_template("page.html").render(
+        html = templates.get_template("page.html").render(
             t=speech,
             title=speech(page.title if page else "Not found"),
             section=page.section if page else "",
@@ -130,7 +132,9 @@ class Host:
     def stranger(self, request: Request) -> Response:
         """What somebody sees who is not logged in."""
         language = language_for(request.headers.get("accept-language", ""), self.house.language)
-        html = _templates.get_template("stranger.html").render(t=translator(language), language=language, statics=STATICS)
+        here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        address = f"/login?from={quote(here, safe='/')}" if is_page(here) else "/login"
+        html = templates.get_template("stranger.html").render(t=translator(language), language=language, statics=STATICS, address=address)
         return HTMLResponse(html, 401, guard(""))
 
     async def speak(self, request: Request, language: str) -> Response:
@@ -236,10 +240,15 @@ def _read(text: str) -> Any:
     return message if compat.is_layout_event(message) else None
 
 
+def is_page(address: str) -> bool:
+    """Whether it is the address of a page of ours, safe to lead somebody to."""
+    return address.startswith("/ui/") and len(address) <= 1_000 and "\\" not in address and address.isprintable()
+
+
 def _back(request: Request) -> str:
     """The page the form stood on; only ever one of ours."""
     path = request.query_params.get("from", "")
-    return path if path.startswith("/ui/") and "\\" not in path and "\n" not in path else "/ui/journeys"
+    return path if is_page(path) else "/ui/journeys"
 
 
 def guard(nonce: str) -> dict[str, str]:

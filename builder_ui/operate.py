@@ -58,6 +58,51 @@ def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:
     return offered if visit.may(EDITORS) else offered[:1]
 
 
+def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
+    """Archive, after stopping where that is needed; restore an archived one. Nothing for those who may not."""
+    if not visit.may(EDITORS):
+        return None
+    speech, id = visit.speech, journey.id
+    if journey.archived_at is not None:
+        return parts.button(
+            speech("Restore"), acts.act(EDITORS, _shelving(publish.unarchive, id), "The journey is back."), "history", "main"
+        )
+    running = journey.state in ("live", "paused")
+    question = (
+        speech(
+            "“{name}” is running. Nobody will enter it any more, everybody inside leaves it, and it goes out of the lists.",
+            name=journey.name,
+        )
+        if running
+        else speech("“{name}” goes out of the lists. Its runs and numbers are kept, and it can be restored at any time.", name=journey.name)
+    )
+    do = _shelving(_stop_and_archive(visit.engine) if running else publish.archive, id)
+    return parts.ask(
+        speech("Archive"),
+        question,
+        speech("Stop and archive") if running else speech("Archive now"),
+        acts.act(EDITORS, do, "The journey is archived.", _shelving(publish.unarchive, id)),
+        "archive",
+        "danger" if running else "",
+    )
+
+
+def _shelving(change: Callable[[Session, str, str, datetime], Any], id: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            change(session, id, visit.by, visit.house.now())
+
+    return do
+
+
+def _stop_and_archive(engine: Engine) -> Callable[[Session, str, str, datetime], Any]:
+    def change(session: Session, id: str, by: str, now: datetime) -> None:
+        publish.stop(engine, session, id, by, now)
+        publish.archive(session, id, by, now)
+
+    return change
+
+
 def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, ...], journey_state: str) -> list[Element]:
     """Resume, skip and end for one run (a row of `engine.runs`); nothing for ended ones or those who may not."""
     if not visit.may(OPERATORS) or run["ended_at"] is not None:

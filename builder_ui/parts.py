@@ -14,6 +14,7 @@ Handler = Callable[..., Any]
 
 ICONS: Mapping[str, str] = {
     "alert": "M12 4 2.8 19.5h18.4zM12 10v4M12 17v.2",
+    "archive": "M3 5h18v4H3zM5 9v10h14V9M10 13h4",
     "arrow": "M5 12h14M13 6l6 6-6 6",
     "ban": "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M5.6 5.6l12.8 12.8",
     "bell": "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20a2 2 0 0 0 4 0",
@@ -24,15 +25,23 @@ ICONS: Mapping[str, str] = {
     "clipboard-check": "M8 5H5v16h14V5h-3M9 3h6v4H9zM9 14l2 2 4-4",
     "clock": "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2",
     "ear": "M7 10a5 5 0 0 1 10 0c0 4-4 4-4 8a2.5 2.5 0 0 1-5 0M10 10a2 2 0 0 1 4 0",
+    "copy": "M9 9h11v11H9zM15 9V4H4v11h5",
+    "download": "M12 4v11M7 11l5 5 5-5M4 20h16",
     "flag": "M5 21V4M5 4h12l-2 4 2 4H5",
+    "folder": "M3 6h6l2 2h10v11H3z",
     "gauge": "M4 18a9 9 0 1 1 16 0M12 14l4-5",
     "hand": "M8 12V5a1.5 1.5 0 0 1 3 0v6V4a1.5 1.5 0 0 1 3 0v7V6a1.5 1.5 0 0 1 3 0v8a6 6 0 0 1-6 6c-3 0-4-1-6-5l-1-2.5a1.5 1.5 0 0 1 2.6-1.2z",
     "hourglass": "M6 3h12M6 21h12M7 3c0 5 5 6 5 9s-5 4-5 9M17 3c0 5-5 6-5 9s5 4 5 9",
+    "key": "M8 11a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9M11.2 12.3 20 3.5M16 7.5l3 3",
+    "layout": "M4 4h16v16H4zM4 9h16M10 9v11",
+    "history": "M4 12a8 8 0 1 0 3-6.2M4 4v4h4M12 8v4l3 2",
     "link": "M10 14a4 4 0 0 0 6 0l3-3a4.2 4.2 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4.2 4.2 0 0 0 6 6l1-1",
     "list-tree": "M4 6h9M10 12h10M10 18h10M5 9v9h2M5 12h2",
+    "lock": "M5 11h14v10H5zM8 11V7.5a4 4 0 0 1 8 0V11",
     "mail": "M3 6h18v12H3zM3 7l9 7 9-7",
     "mail-open": "M3 10l9-6 9 6v10H3zM3 11l9 6 9-6",
     "megaphone": "M4 10v4h3l8 4V6l-8 4zM18 9a4 4 0 0 1 0 6M8 14l1 5h2",
+    "menu": "M4 6h16M4 12h16M4 18h16",
     "message-square": "M4 5h16v11H10l-4 4v-4H4z",
     "pause": "M8 5v14M16 5v14",
     "pencil": "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
@@ -42,6 +51,7 @@ ICONS: Mapping[str, str] = {
     "search": "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14M16 16l5 5",
     "shuffle": "M3 7h4l9 10h5M3 17h4l3-3.3M13.5 10.2 16 7h5M18 4l3 3-3 3M18 14l3 3-3 3",
     "skip": "M5 5v14l9-7zM18 5v14",
+    "sliders": "M4 7h8M18 7h2M15 4.5v5M4 17h2M12 17h8M9 14.5v5",
     "split": "M12 21v-7M12 14 5 7M12 14l7-7M5 12V6h6M13 6h6v6",
     "square": "M6 6h12v12H6z",
     "user": "M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8M4.5 21a7.5 7.5 0 0 1 15 0",
@@ -153,13 +163,17 @@ def _tab(visit: Visit, name: str, value: str, text: str, number: int | None, her
     return html.a(attributes, text, count)
 
 
-def pager(visit: Visit, next_before: str | None) -> Element:
-    """Onwards to older ones, and back to the newest."""
+def pager(visit: Visit, next_before: str | None, first: str = "", more: str = "") -> Element:
+    """Onwards to older ones, and back to the newest; `first` and `more` are the words for lists in another order."""
     if next_before is None and not visit.query.get("before"):
         return None
     speech = visit.speech
-    newest = html.a({"className": "button", "href": visit.link()}, speech("Newest")) if visit.query.get("before") else None
-    older = html.a({"className": "button", "href": visit.link(before=next_before)}, speech("Older"), icon("arrow")) if next_before else None
+    newest = html.a({"className": "button", "href": visit.link()}, first or speech("Newest")) if visit.query.get("before") else None
+    older = (
+        html.a({"className": "button", "href": visit.link(before=next_before)}, more or speech("Older"), icon("arrow"))
+        if next_before
+        else None
+    )
     return html.nav({"className": "pager", "aria-label": speech("Pages")}, newest, older)
 
 
@@ -203,3 +217,10 @@ def facts(pairs: Iterable[tuple[str, Element]]) -> Element:
     """Names and values."""
     rows = [html.div({"key": f"{n}"}, html.dt(name), html.dd(value)) for n, (name, value) in enumerate(pairs)]
     return html.dl({"className": "facts"}, rows)
+
+
+def picture(source: str) -> Element:
+    """A mail, small, that cannot be pressed; loaded when it comes into view."""
+    return html.iframe(
+        {"className": "tpl-picture", "src": source, "sandbox": "", "loading": "lazy", "tabIndex": -1, "aria-hidden": "true", "title": ""}
+    )

@@ -31,3 +31,11 @@ def called(contact: Contact) -> str:
 
 def contact_link(speech: Speech, id: str, name: str | None) -> Element:
     return html.a({"href": f"/ui/contacts/{id}"}, name or speech("Contact {id}", id=id[-6:]))
+
+
+def actor(speech: Speech, names: dict[str, str], by: str) -> str:
+    """Who did something, as the audit trail names them (`member:<id>`, `key:<id>`), in words; `names` are members."""
+    kind, _, id = by.partition(":")
+    if kind == "member":
+        return names.get(id) or speech("a former member")
+    return speech("an API key") if kind == "key" else speech("the system")

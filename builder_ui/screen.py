@@ -25,10 +25,11 @@ log = logging.getLogger("pfadwerk.pages")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the last act came to."""
+    """What the last act came to, and how to take it back."""
 
     text: str
     good: bool
+    undo: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +66,30 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
     async def watch() -> None:
         """Loads anew whenever the stamp differs."""
         present = first
-        while page.stamp is not None:
+        while True:
             await asyncio.sleep(page.every_seconds)
             if await asyncio.to_thread(stamp, visit, page, present.stamp) != present.stamp:
                 present = await asyncio.to_thread(load, visit, page)
                 set_shown(partial(_with_loaded, present))
 
-    def act(roles: Roles, do: Do, done: str) -> Callable[..., Any]:
+    def act(roles: Roles, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]:
         async def handler(*_event: Any) -> None:
             if busy.current:
                 return
             busy.current = True
             try:
                 notice = await asyncio.to_thread(carry_out, visit, roles, do, done)
+                if undo and notice.good:
+                    notice = replace(notice, undo=act(roles, undo, "That was taken back."))
                 set_shown(Shown(await asyncio.to_thread(load, visit, page), notice))
             finally:
                 busy.current = False
 
         return handler
 
-    use_effect(watch, [])
-    return html.div({"className": "screen"}, _notice(shown.notice), draw(visit, page, shown.loaded, Acts(act, drafts.current)))
+    if page.stamp is not None:  # the same at every drawing of a page, so the order of hooks stays
+        use_effect(watch, [])
+    return html.div({"className": "screen"}, _notice(visit, shown.notice), draw(visit, page, shown.loaded, Acts(act, drafts.current)))
 
 
 def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
@@ -156,11 +160,12 @@ def say(visit: Visit, error: Exception) -> Notice:
     return Notice(speech("Something went wrong here. Number {number} helps to find it in the log.", number=number), good=False)
 
 
-def _notice(notice: Notice | None) -> Element:
+def _notice(visit: Visit, notice: Notice | None) -> Element:
     if notice is None:
         return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
     tone = "good" if notice.good else "bad"
+    undo = parts.button(visit.speech("Undo"), notice.undo) if notice.undo else None
     return html.div(
         {"className": "notice-place", "role": "status", "aria-live": "polite"},
-        html.p({"className": f"notice {tone}"}, parts.icon("check" if notice.good else "alert"), notice.text),
+        html.p({"className": f"notice {tone}"}, parts.icon("check" if notice.good else "alert"), notice.text, undo),
     )

@@ -89,6 +89,11 @@ def speech_of(member: Member, accept: str, default: str) -> Speech:
     return _speech(language, own if "_" in own else REGIONS[language], member.timezone)
 
 
+def speech_for(language: str) -> Speech:
+    """For somebody of whom nothing but the language is known."""
+    return _speech(language, REGIONS[language], "UTC")
+
+
 def language_for(accept: str, default: str) -> str:
     """The language for somebody nobody knows."""
     return _wanted(accept) or default

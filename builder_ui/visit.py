@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from activities import messages
+from activities.providers import Provider
 from builder_ui.permits import Roles, may
 from builder_ui.speech import Speech
+from crm.sessions import Purpose
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from models import Member
@@ -28,10 +31,23 @@ class Login:
     close: Callable[[str], None]
 
 
+MailLink = Callable[[Member, Purpose, str], bool]
+"""(whose link, what for, its path) -> whether a mail left"""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Post:
+    """How messages are filled in, and who carries a test message."""
+
+    house: messages.House
+    provider: Callable[[], Provider]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class House:
-    """What all pages share. `wake` tells Temporal what a commit brought; `public_url` has no slash at its end. An open page asks every
-    `look_again_seconds` whether its session still stands."""
+    """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
+    no message is shown or sent. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
+    keys up anew. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
 
     engine: Engine
     login: Login
@@ -39,6 +55,11 @@ class House:
     public_url: str
     language: str = "en"
     look_again_seconds: float = 30.0
+    look: Callable[[], None] = lambda: None
+    max_upload_bytes: int = 4_194_304
+    post: Post | None = None
+    mail_link: MailLink = field(default=lambda _member, _purpose, _path: False)
+    forget_keys: Callable[[], None] = field(default=lambda: None)
 
     def now(self) -> datetime:
         return self.engine.clock.now()
@@ -80,6 +101,12 @@ Do = Callable[[Visit], Wakeups | None]
 """A change: runs in a thread, in transactions of its own, as the member who was checked just before; `None` wakes nobody."""
 
 
+class Act(Protocol):
+    """Makes a handler of a change; `undo` is offered beside the word about what was done."""
+
+    def __call__(self, roles: Roles, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Acts:
     """What a view may hang on its buttons. `act(roles, do, done)` is a handler: checks the role, does it, says `done`, loads anew.
@@ -87,7 +114,7 @@ class Acts:
     `drafts` keeps what was typed into fields until a button needs it; a view reads it, handlers write it.
     """
 
-    act: Callable[[Roles, Do, str], Callable[..., Any]]
+    act: Act
     drafts: dict[str, str]
 
 
@@ -95,7 +122,8 @@ class Acts:
 class Page:
     """`load` reads everything (in a thread), `view` draws it (pure), `stamp` is a cheap question whose answer changes when `load`'s would.
 
-    `path` has `{names}` for single segments. `title` and `section` are message ids; the section is the entry of the menu to light up.
+    `path` has `{names}` for single segments. `title` is a message id, `section` the entry of the menu to light up. `name` asks (in a thread)
+    what the thing is called that the page shows, for the window's title; NotFound and an empty answer leave the plain title.
     """
 
     path: str
@@ -105,6 +133,7 @@ class Page:
     view: View
     stamp: Load | None = None
     every_seconds: float = 2.0
+    name: Callable[[Visit], str] | None = None
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the path's names, None if this is another page's path."""

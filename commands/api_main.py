@@ -54,12 +54,12 @@ def build_server(settings: Settings) -> Server:
     from api.app import create_app
     from models import Database
     from models.migrate import check
-    from worker import build_engine
+    from worker import build_engine, mail_provider
 
     check(settings.database_url)
     engine = build_engine(settings, Database(settings.database_url), load_custom(settings.activity_folders))
     config = uvicorn.Config(
-        create_app(settings, engine),
+        create_app(settings, engine, provider=mail_provider(settings, engine)),
         host=settings.host,
         port=settings.port,
         log_config=None,  # commands.logs has configured it

@@ -62,14 +62,28 @@ def newest_digest(session: Session) -> str:
     return _last_digest(session)
 
 
-def list_lines(session: Session, *, subject: str | None = None, before: int | None = None, limit: int = 50) -> Sequence[Audit]:
-    """Lines newest first, of one subject or all; `before` is the id of the last line of the page before."""
+def list_lines(
+    session: Session,
+    *,
+    subject: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> Sequence[Audit]:
+    """Lines newest first, of one subject, actor and action or all; `before` is the id of the last line of the page before."""
     statement = select(Audit).order_by(col(Audit.id).desc()).limit(min(limit, 200))
-    if subject is not None:
-        statement = statement.where(Audit.subject == subject)
+    for column, value in ((Audit.subject, subject), (Audit.actor, actor), (Audit.action, action)):
+        if value is not None:
+            statement = statement.where(col(column) == value)
     if before is not None:
         statement = statement.where(col(Audit.id) < before)
     return session.scalars(statement).all()
+
+
+def actions(session: Session) -> Sequence[str]:
+    """Every action that the trail knows, for filters."""
+    return session.scalars(select(Audit.action).distinct().order_by(col(Audit.action)).limit(200)).all()
 
 
 def _last_digest(session: Session) -> str:

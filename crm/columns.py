@@ -18,6 +18,7 @@ from crm.consent import CHANNELS
 from crm.names import Name, normalise_all
 from crm.payload import clean_text
 from crm.profile import ALIASES, COLUMNS, check_fields
+from crm.sheets import plain_of
 from journeys.errors import Invalid, Issue
 from journeys.rules.dates import normalise
 from journeys.rules.fields import CONTACT_COLUMNS
@@ -114,7 +115,7 @@ class Columns:
         Raises:
             RowProblem: a cell cannot be understood, or nothing in the row names a contact.
         """
-        filled = [(column, text) for column in self._columns if (text := clean_text(cells[column.index]).strip())]
+        filled = [(column, text) for column in self._columns if (text := plain_of(clean_text(cells[column.index]).strip()))]
         names = self._names(filled)
         fields = self._fields(filled)
         if not names:

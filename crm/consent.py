@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam
 from sqlalchemy import select as sql_select
@@ -62,14 +62,14 @@ def record_consent(
         TooLarge: the proof is larger than 8 kB.
         NotFound: no such contact.
     """
-    _check(channel, purpose, state)
+    check(channel, purpose, state)
     said_at = min(said_at or now, now)
     kept = _kept_proof(proof or {})
     contact_id = lock_contact(session, contact).id
     present = session.get(ConsentState, (contact_id, channel, purpose))
     if present is not None and _already_said(session, contact_id, channel, purpose, state, source, said_at):
         return None
-    applies = _applies(present, state, said_at)
+    applies = does_apply(Standing(present.state, present.said_at) if present else None, state, said_at)
     session.add(
         Consent(
             contact_id=contact_id,
@@ -165,7 +165,9 @@ def put_state(
     session.add(row)
 
 
-def _check(channel: str, purpose: str, state: str) -> None:
+def check(channel: str, purpose: str, state: str) -> None:
+    """Raises:
+    Invalid: no statement can be about this channel and purpose, or in this state."""
     if state not in STRICTNESS:
         raise Invalid("Expected a consent state out of {states}.", states=list(STRICTNESS))
     if not _NAME.fullmatch(channel) or len(channel) > 32:
@@ -193,7 +195,15 @@ def _already_said(session: Session, contact_id: str, channel: str, purpose: str,
     return session.scalar(statement) is not None
 
 
-def _applies(present: ConsentState | None, state: str, said_at: datetime) -> bool:
+class Standing(NamedTuple):
+    """What holds, and since when it was said."""
+
+    state: str
+    said_at: datetime
+
+
+def does_apply(present: Standing | None, state: str, said_at: datetime) -> bool:
+    """Whether a statement becomes the state; of two said at the same instant the stricter does."""
     if present is None:
         return True
     if state == "pending" and present.state == "granted":

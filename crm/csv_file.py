@@ -8,10 +8,11 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from crm.payload import clean_text
 from journeys.errors import Invalid
@@ -22,6 +23,10 @@ MAX_COLUMNS = 500
 DELIMITERS = ",;\t|"
 _CHUNK_BYTES = 1_048_576
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+Source = Path | bytes
+"""Where a file stands: on the disk, or in memory after somebody sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Line:
     problem: str | None = None
 
 
-def examine(path: Path) -> Shape:
+def examine(source: Source) -> Shape:
     """Reads the file once, in pieces, and finds out how it is written.
 
     Encodings: what the byte order mark says, else UTF-8 if all of it is, else Windows-1252.
@@ -53,11 +58,11 @@ def examine(path: Path) -> Shape:
     Raises:
         Invalid: no file, no header, or one that cannot be a table's.
     """
-    encoding, digest, size = _scan(path)
-    with _opened(path, encoding) as stream:
+    encoding, digest, size = _scan(source)
+    with _opened(source, encoding) as stream:
         first = next(_BoundedLines(stream), "")
     delimiter = max(DELIMITERS, key=lambda sign: len(_cells([first], sign)))
-    with _opened(path, encoding) as stream:
+    with _opened(source, encoding) as stream:
         header = tuple(clean_text(cell).strip() for cell in _cells(_BoundedLines(stream), delimiter))
     if not any(header):
         raise Invalid("The file has no header: expected the names of the columns in its first line.")
@@ -66,17 +71,17 @@ def examine(path: Path) -> Shape:
     return Shape(encoding, delimiter, header, digest, size)
 
 
-def records(path: Path, shape: Shape) -> Iterator[Line]:
+def records(source: Source, shape: Shape) -> Iterator[Line]:
     """The records after the header, empty ones left out. A line that cannot be read comes with its `problem` and ends nothing.
 
     Problems: line_too_long, unreadable (an unclosed quote, for example), cell_too_long, too_many_cells, too_few_cells.
     """
-    with _opened(path, shape.encoding) as stream:
-        source = _BoundedLines(stream)
-        reader = csv.reader(source, delimiter=shape.delimiter, strict=False)
+    with _opened(source, shape.encoding) as stream:
+        lines = _BoundedLines(stream)
+        reader = csv.reader(lines, delimiter=shape.delimiter, strict=False)
         next(reader, None)
         while True:
-            number = source.count + 1
+            number = lines.count + 1
             try:
                 cells = tuple(next(reader))
             except StopIteration:
@@ -84,8 +89,8 @@ def records(path: Path, shape: Shape) -> Iterator[Line]:
             except csv.Error:
                 yield Line(number, (), stream.buffer.tell(), "unreadable")
                 continue
-            problem = "line_too_long" if source.cut else _problem(cells, len(shape.header))
-            source.cut = False
+            problem = "line_too_long" if lines.cut else _problem(cells, len(shape.header))
+            lines.cut = False
             if problem or any(cells):
                 yield Line(number, cells, stream.buffer.tell(), problem)
 
@@ -124,14 +129,14 @@ def _problem(cells: tuple[str, ...], columns: int) -> str | None:
     return None
 
 
-def _scan(path: Path) -> tuple[str, str, int]:
+def _scan(source: Source) -> tuple[str, str, int]:
     """Encoding, digest and size; one pass over the bytes."""
     digest = hashlib.sha256()
     size = 0
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8, start = True, b""
     try:
-        with path.open("rb") as raw:
+        with _binary(source) as raw:
             while chunk := raw.read(_CHUNK_BYTES):
                 start = start or chunk[:4]
                 digest.update(chunk)
@@ -152,10 +157,14 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, final: bool = Fal
     return True
 
 
-def _opened(path: Path, encoding: str) -> TextIO:
+def _opened(source: Source, encoding: str) -> TextIO:
     """What cannot be decoded becomes a replacement character: Windows-1252 leaves five bytes undefined, and a damaged file must
     end in bad rows, not in an exception."""
-    return path.open(encoding=encoding, errors="replace", newline="")
+    return io.TextIOWrapper(_binary(source), encoding=encoding, errors="replace", newline="")
+
+
+def _binary(source: Source) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
 def _cells(lines: Iterable[str], delimiter: str) -> list[str]:

@@ -7,7 +7,8 @@ wakes no journey unless asked. Unlike the rest of this room it opens its own tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -15,21 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import consent, profile
+from crm import profile
+from crm.bulk import Manner, write_people
 from crm.catalogue import learn, load_catalogue
-from crm.columns import Columns, Person, RowProblem, Said
+from crm.columns import Columns, Person, RowProblem
 from crm.csv_file import Line, Shape, examine, records
-from crm.identity import resolve_batch
-from crm.locks import lock_contacts
 from crm.team import list_members
 from journeys.errors import Conflict, NotFound, PfadwerkError
-from models import Contact, Database, Event, Import, lock, new_id
+from models import Database, Import, lock, new_id
 
-ROWS_A_TRANSACTION = 100
+ROWS_A_TRANSACTION = 50
 MAX_ERRORS = 1_000
 """So many are listed; all are counted."""
 
@@ -82,10 +81,6 @@ Row = tuple[Line, Person | RowError]
 
 class _Undone(Exception):
     """Rolls a transaction back on purpose (dry run)."""
-
-
-class _Overtaken(Conflict):
-    """Another process has moved this import on."""
 
 
 def import_contacts(
@@ -146,17 +141,80 @@ def list_imports(session: Session, limit: int = 50) -> list[Import]:
     return list(session.scalars(select(Import).order_by(col(Import.id).desc()).limit(min(limit, 200))))
 
 
+class Importer:
+    """Reads the rows of one file and writes them inside transactions of its caller; knows neither where the file is nor how far it got."""
+
+    def __init__(self, session: Session, header: Sequence[str], options: Options, file_name: str) -> None:
+        """Raises:
+        Invalid: the columns cannot be read; every problem is listed."""
+        types = {name: spec.type for name, spec in load_catalogue(session).fields.items()}
+        self.owners = {key: member.id for member in list_members(session) for key in (member.id, member.email)}
+        self.columns = Columns(header, options.mapping, types=types, region=options.region)
+        self.options, self.file_name = options, file_name
+
+    def read(self, line: Line, now: datetime) -> Person | RowError:
+        """What a line says, or why it says nothing usable; asks no database."""
+        if line.problem:
+            return RowError(line=line.number, reason=line.problem)
+        try:
+            person = self.columns.read(line.cells, now)
+            if "owner" in person.fields:
+                person.fields["owner"] = self._owner(str(person.fields["owner"]))
+            return person
+        except RowProblem as problem:
+            return RowError(line=line.number, reason=problem.reason, column=problem.column)
+
+    def _owner(self, said: str) -> str:
+        if said.lower() not in self.owners:
+            raise RowProblem("unknown_owner")
+        return self.owners[said.lower()]
+
+    def write(self, session: Session, rows: Sequence[Row], now: datetime, report: ImportReport) -> None:
+        """Writes what can be written, each row whole or not at all, and counts it in `report`."""
+        report.rows += len(rows)
+        errors = [row for _, row in rows if isinstance(row, RowError)]
+        errors += self._write([(line, row) for line, row in rows if isinstance(row, Person)], session, now, report)
+        report.failed += len(errors)
+        report.errors += sorted(errors, key=lambda error: error.line)[: max(0, MAX_ERRORS - len(report.errors))]
+        self._learn(session, [row for _, row in rows if isinstance(row, Person)], now)
+
+    def _write(self, people: Sequence[tuple[Line, Person]], session: Session, now: datetime, report: ImportReport) -> list[RowError]:
+        """All together; where that fails the two halves apart, down to the row that is to blame."""
+        if not people:
+            return []
+        try:
+            with session.begin_nested():
+                done = write_people(session, [person for _, person in people], now, self._manner(report))
+        except (PfadwerkError, RowProblem) as problem:
+            if len(people) == 1:
+                reason = problem.reason if isinstance(problem, RowProblem) else problem.code
+                return [RowError(line=people[0][0].number, reason=reason)]
+            half = len(people) // 2
+            return [error for part in (people[:half], people[half:]) for error in self._write(part, session, now, report)]
+        report.ok += len(people)
+        report.created += done.created
+        report.withheld += done.withheld
+        return []
+
+    def _manner(self, report: ImportReport) -> Manner:
+        source, options = f"import:{self.file_name}", self.options
+        return Manner(source[:64], options.source or source, {"import": report.id}, options.tags, options.region, options.wake)
+
+    def _learn(self, session: Session, people: Sequence[Person], now: datetime) -> None:
+        """Tells the catalogue what fields there are now."""
+        free = {name: value for person in people for name, value in person.fields.items() if name not in profile.COLUMNS}
+        if free:
+            learn(session, free, {}, now)
+
+
 class _Job:
     """One import from its first row in this process to its last."""
 
     def __init__(self, db: Database, path: Path, shape: Shape, clock: Callable[[], datetime], options: Options, file_name: str) -> None:
         self.db, self.path, self.shape, self.clock, self.options, self.file_name = db, path, shape, clock, options, file_name
         with db.read() as session:
-            types = {name: spec.type for name, spec in load_catalogue(session).fields.items()}
-            self.owners = {key: member.id for member in list_members(session) for key in (member.id, member.email)}
-        self.columns = Columns(shape.header, options.mapping, types=types, region=options.region)
-        self.report = _new_report(shape, file_name, self.columns.mapping, dry_run=options.dry_run)
-        self.learned: dict[str, Any] = {}
+            self.importer = Importer(session, shape.header, options, file_name)
+        self.report = _new_report(shape, file_name, self.importer.columns.mapping, dry_run=options.dry_run)
 
     def start(self, import_id: str | None) -> None:
         """Finds the unfinished import or begins one."""
@@ -175,33 +233,17 @@ class _Job:
             report.errors = [RowError.model_validate(error) for error in row.errors]
 
     def write(self, chunk: list[Line]) -> None:
-        """One transaction for the chunk; if the database refuses a row, once more with every row behind a savepoint."""
+        """One transaction for the chunk and the cursor."""
         now = self.clock()
-        read = [(line, self._read(line, now)) for line in chunk]
-        try:
-            report = self._transaction(read, now, self._write_together)
-        except _Overtaken:
-            raise
-        except (PfadwerkError, RowProblem):
-            report = self._transaction(read, now, self._write_apart)
+        read = [(line, self.importer.read(line, now)) for line in chunk]
+        report = self.report.model_copy(update={"errors": list(self.report.errors)})
+        with contextlib.suppress(_Undone), self.db.write() as session:
+            self.importer.write(session, read, now, report)
+            if self.options.dry_run:
+                raise _Undone
+            self._move_cursor(session, report)
         report.fraction = min(1.0, chunk[-1].position / max(1, self.shape.bytes))
         self.report = report
-
-    def _transaction(
-        self, read: list[Row], now: datetime, write_rows: Callable[[Session, list[Row], datetime, ImportReport], None]
-    ) -> ImportReport:
-        report = self.report.model_copy(deep=True)
-        report.rows += len(read)
-        try:
-            with self.db.write() as session:
-                write_rows(session, read, now, report)
-                self._learn(session, now)
-                if self.options.dry_run:
-                    raise _Undone
-                self._move_cursor(session, report)
-        except _Undone:
-            pass
-        return report
 
     def finish(self) -> None:
         self.report.state, self.report.fraction = "done", 1.0
@@ -211,90 +253,6 @@ class _Job:
             row = self._row(session)
             row.state, row.finished_at = "done", self.clock()
             session.add(row)
-
-    def _read(self, line: Line, now: datetime) -> Person | RowError:
-        if line.problem:
-            return RowError(line=line.number, reason=line.problem)
-        try:
-            person = self.columns.read(line.cells, now)
-            if "owner" in person.fields:
-                person.fields["owner"] = self._owner(str(person.fields["owner"]))
-            return person
-        except RowProblem as problem:
-            return RowError(line=line.number, reason=problem.reason, column=problem.column)
-
-    def _owner(self, said: str) -> str:
-        if said.lower() not in self.owners:
-            raise RowProblem("unknown_owner")
-        return self.owners[said.lower()]
-
-    def _write_together(self, session: Session, read: list[Row], now: datetime, report: ImportReport) -> None:
-        """All rows at once; raises if one of them cannot be written."""
-        people = [person for _, person in read if isinstance(person, Person)]
-        for _, error in read:
-            if isinstance(error, RowError):
-                _fail(report, error)
-        self._write_people(session, people, now, report)
-
-    def _write_apart(self, session: Session, read: list[Row], now: datetime, report: ImportReport) -> None:
-        """Row by row, each whole or not at all."""
-        for line, person in read:
-            if isinstance(person, RowError):
-                _fail(report, person)
-                continue
-            try:
-                with session.begin_nested():
-                    self._write_people(session, [person], now, report)
-            except RowProblem as problem:
-                _fail(report, RowError(line=line.number, reason=problem.reason))
-            except PfadwerkError as error:
-                _fail(report, RowError(line=line.number, reason=error.code))
-
-    def _write_people(self, session: Session, people: list[Person], now: datetime, report: ImportReport) -> None:
-        resolved = [found for found in resolve_batch(session, [person.names for person in people], now, self.options.region) if found]
-        locked = lock_contacts(session, [found.contact_id for found in resolved])
-        changes: list[Event] = [event for found in resolved for event in found.events]
-        withheld = 0
-        for person, found in zip(people, resolved, strict=True):
-            withheld += self._write_person(session, locked[found.contact_id], person, now, changes)
-        if changes and not self.options.wake:
-            session.execute(update(Event).where(col(Event.id).in_([event.id for event in changes])).values(backfill=True, routed=True))
-        report.ok += len(people)
-        report.created += sum(found.created for found in resolved)
-        report.withheld += withheld
-
-    def _write_person(self, session: Session, contact: Contact, person: Person, now: datetime, changes: list[Event]) -> int:
-        """Writes one row and adds its events to `changes`; returns how many grants were withheld."""
-        source = f"import:{self.file_name}"[:64]
-        if person.fields:
-            _refuse_overflow(contact, person.fields)
-        made = [profile.update_fields(session, contact, person.fields, now, source, region=self.options.region)]
-        made += [profile.add_tag(session, contact, tag, now, source) for tag in (*person.tags, *self.options.tags)]
-        recorded = [said for said in person.consents if not _would_undo(session, contact.id, said)]
-        made += [self._record(session, contact, said, now) for said in recorded]
-        changes += [event for event in made if event is not None]
-        self.learned |= person.fields
-        return len(person.consents) - len(recorded)
-
-    def _record(self, session: Session, contact: Contact, said: Said, now: datetime) -> Event | None:
-        return consent.record_consent(
-            session,
-            contact,
-            said.channel,
-            said.purpose,
-            said.state,
-            now,
-            source=said.source or self.options.source or f"import:{self.file_name}",
-            said_at=said.said_at,
-            wording=said.wording,
-            proof={"import": self.report.id, "dated": said.said_at is not None},
-        )
-
-    def _learn(self, session: Session, now: datetime) -> None:
-        """Tells the catalogue what fields there are now."""
-        free = {name: value for name, value in self.learned.items() if name not in profile.COLUMNS}
-        if free:
-            learn(session, free, {}, now)
 
     def _move_cursor(self, session: Session, report: ImportReport) -> None:
         row = self._row(session)
@@ -306,38 +264,20 @@ class _Job:
         """The import's row, locked; its cursor must be ours.
 
         Raises:
-            _Overtaken: another process has moved it.
+            Conflict: another process has moved it.
         """
         row: Import | None = session.scalar(lock(session, select(Import).where(Import.id == self.report.id)))
         if row is None or row.cursor != self.report.rows or row.state != "running":
-            raise _Overtaken("Somebody else is importing this file right now.")
+            raise Conflict("Somebody else is importing this file right now.")
         return row
 
     def _identity(self) -> dict[str, Any]:
         """What makes two imports the same: bytes and meaning of the file."""
-        return {"digest": self.shape.digest, "columns": self.columns.mapping, "region": self.options.region}
+        return {"digest": self.shape.digest, "columns": self.importer.columns.mapping, "region": self.options.region}
 
     def _unfinished(self, session: Session) -> Import | None:
         running = session.scalars(select(Import).where(Import.state == "running").order_by(col(Import.id).desc()))
         return next((row for row in running if row.mapping == self._identity()), None)
-
-
-def _fail(report: ImportReport, error: RowError) -> None:
-    report.failed += 1
-    if len(report.errors) < MAX_ERRORS:
-        report.errors.append(error)
-
-
-def _would_undo(session: Session, contact_id: str, said: Said) -> bool:
-    """Whether a grant that names no date would take back a withdrawal: imported consent is never stronger than its evidence."""
-    undated = said.said_at is None and said.state != "withdrawn"
-    return undated and consent.state(session, contact_id, said.channel, said.purpose) == "withdrawn"
-
-
-def _refuse_overflow(contact: Contact, fields: Mapping[str, Any]) -> None:
-    free = {name: value for name, value in fields.items() if name not in profile.COLUMNS}
-    if refused := profile.written(contact.attributes, free)[1]:
-        raise RowProblem(next(iter(refused.values())))
 
 
 def _chunks(path: Path, shape: Shape, skip: int) -> Iterator[list[Line]]:

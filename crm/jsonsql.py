@@ -54,6 +54,13 @@ class HasElement(FunctionElement[bool]):
     type = Boolean()
 
 
+class HasText(FunctionElement[bool]):
+    """Whether a column that is a list of texts has a text."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
 class LooksLikeInstant(FunctionElement[bool]):
     """Whether a text has the shape of a normalised date or instant (`journeys.rules.dates`)."""
 
@@ -76,6 +83,11 @@ def has_element(column: ColumnElement[Any], name: str, value: str | int | float 
     """Whether the list at `name` has `value` as an element, of the same type."""
     kinds, plain = _as_sqlite_sees(value)
     return HasElement(*place(column, name), _words(kinds), plain, _json([value]))
+
+
+def has_text(column: ColumnElement[Any], value: str) -> HasText:
+    """Whether the list of texts in `column` has `value`."""
+    return HasText(column, _words(value), _json([value]))
 
 
 def _as_sqlite_sees(value: str | int | float | bool) -> tuple[str, ColumnElement[Any]]:
@@ -157,6 +169,18 @@ def _in_each(element: HasElement, compiler: SQLCompiler, **kw: Any) -> str:
 def _in_jsonb(element: HasElement, compiler: SQLCompiler, **kw: Any) -> str:
     wanted = _said(element, compiler, slice(-1, None), **kw)[0]
     return f"{_jsonb(element, compiler, -3, **kw)} @> CAST({wanted} AS JSONB)"
+
+
+@compiles(HasText, "sqlite")
+def _text_in_each(element: HasText, compiler: SQLCompiler, **kw: Any) -> str:
+    column, value = _said(element, compiler, slice(0, 2), **kw)
+    return f"EXISTS (SELECT 1 FROM json_each({column}) AS one WHERE one.value = {value})"
+
+
+@compiles(HasText, "postgresql")
+def _text_in_jsonb(element: HasText, compiler: SQLCompiler, **kw: Any) -> str:
+    column, wanted = _said(element, compiler, slice(0, 1), **kw) + _said(element, compiler, slice(2, 3), **kw)
+    return f"({column} @> CAST({wanted} AS JSONB))"
 
 
 @compiles(LooksLikeInstant, "sqlite")

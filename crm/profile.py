@@ -94,6 +94,25 @@ def update_fields(
     """
     checked = check_fields(fields, region)
     contact = lock_contact(session, contact)
+    change = write_fields(contact, checked)
+    if change is None:
+        return None
+    _touch(session, contact, now)
+    for kind, value in change.claims:
+        _claim(session, contact.id, kind, value, now)
+    return append_event(session, contact.id, "system", "Contact Changed", change.properties, now, source=source, hops=hops)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """What writing fields changed: `properties` of the event, and the addresses that become `claims` to a name."""
+
+    properties: dict[str, Any]
+    claims: list[tuple[str, str]]
+
+
+def write_fields(contact: Contact, checked: CheckedFields) -> FieldChange | None:
+    """Sets the fields on the row itself, in memory; None if that changes nothing. Whoever calls it stores, claims and tells."""
     columns = {name: value for name, value in checked.values.items() if name in COLUMNS}
     free = {name: value for name, value in checked.values.items() if name not in COLUMNS}
     attributes, too_much = written(contact.attributes, free)
@@ -105,14 +124,10 @@ def update_fields(
         setattr(contact, name, columns[name])
     if paths:
         contact.attributes = attributes
-    _touch(session, contact, now)
-    for kind in ("email", "phone"):
-        if kind in changed and columns[kind] is not None:
-            _claim(session, contact.id, kind, columns[kind], now)
     properties: dict[str, Any] = {"fields": changed + paths}
     if refused := {**checked.refused, **too_much}:
         properties["refused"] = dict(list(refused.items())[:20])
-    return append_event(session, contact.id, "system", "Contact Changed", properties, now, source=source, hops=hops)
+    return FieldChange(properties, [(kind, columns[kind]) for kind in ("email", "phone") if kind in changed and columns[kind] is not None])
 
 
 def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
@@ -123,7 +138,7 @@ def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, s
         TooLarge: the contact has 500 tags.
         NotFound: no such contact.
     """
-    tag = _tag(tag)
+    tag = read_tag(tag)
     contact = lock_contact(session, contact)
     present = tags(session, contact.id)
     if tag in present:
@@ -136,7 +151,7 @@ def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, s
 
 def remove_tag(session: Session, contact: str | Contact, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
     """Takes a tag away; returns `Contact Changed` {fields: [], tags_removed}, None if the contact did not have it."""
-    tag = _tag(tag)
+    tag = read_tag(tag)
     contact = lock_contact(session, contact)
     row = session.get(Tag, (contact.id, tag))
     if row is None:
@@ -313,7 +328,12 @@ def _claim(session: Session, contact_id: str, kind: str, value: str, now: dateti
     session.execute(upsert(session, Identity).on_conflict_do_nothing(index_elements=["kind", "value"]), values)
 
 
-def _tag(tag: str) -> str:
+def read_tag(tag: str) -> str:
+    """The tag as it is stored.
+
+    Raises:
+        Invalid: it is empty or longer than 120 characters.
+    """
     cleaned = clean_text(tag).strip()
     if not 0 < len(cleaned) <= MAX_TAG_CHARACTERS:
         raise Invalid("Expected a tag with 1 to {limit} characters.", limit=MAX_TAG_CHARACTERS)

@@ -27,9 +27,14 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def is_zone(name: str) -> bool:
+    """Whether it is the IANA name of a time zone."""
+    return name in _zones()
+
+
 def _known_zone(name: str) -> str:
     if name not in _zones():
-        raise ValueError("expected an IANA time zone such as Europe/Zurich")
+        raise ValueError("Expected a time zone such as Europe/Zurich.")
     return name
 
 
@@ -91,7 +96,7 @@ class WorkCalendar(Setting):
     @classmethod
     def _forwards(cls, hours: dict[int, tuple[time, time]]) -> dict[int, tuple[time, time]]:
         if not hours or any(start >= end for start, end in hours.values()):
-            raise ValueError("expected at least one working day, and every day to start before it ends")
+            raise ValueError("Expected at least one working day, and every day to start before it ends.")
         return hours
 
     @model_validator(mode="after")
@@ -113,7 +118,7 @@ def public_holidays(country: str, region: str, years: range) -> frozenset[str]:
     try:
         found: Any = holidays.country_holidays(country, subdiv=region or None, years=years)
     except NotImplementedError:
-        raise ValueError("no public holidays are known for this country and region") from None
+        raise ValueError("No public holidays are known for this country and region.") from None
     days: list[date] = list(found)
     return frozenset(day.isoformat() for day in days)
 
@@ -210,8 +215,35 @@ def _name_of(shape: type[Setting]) -> str:
     return next(name for name, known in SETTINGS.items() if known is shape)
 
 
+_SENTENCES = {
+    "string_too_long": "At most {max_length} characters.",
+    "string_too_short": "At least {min_length} characters.",
+    "string_pattern_mismatch": "Expected two capital letters such as CH.",
+    "greater_than": "Expected more than {gt}.",
+    "greater_than_equal": "Expected at least {ge}.",
+    "less_than_equal": "Expected at most {le}.",
+    "too_long": "Expected at most {max_length} entries.",
+    "time_parsing": "Expected a time such as 21:00.",
+    "time_type": "Expected a time such as 21:00.",
+    "time_delta_parsing": "Expected a length of time.",
+    "time_delta_type": "Expected a length of time.",
+    "date_from_datetime_parsing": "Expected a date such as 2026-12-24.",
+    "date_parsing": "Expected a date such as 2026-12-24.",
+    "int_parsing": "Expected a whole number.",
+    "int_type": "Expected a whole number.",
+    "int_from_float": "Expected a whole number.",
+    "missing": "Expected a value.",
+}
+"""pydantic's kind of problem -> our sentence (message ids); its own words for the others."""
+
+
 def _issues(error: ValidationError) -> list[Issue]:
-    return [
-        Issue(code="setting", text="{message}", values={"message": problem["msg"]}, field=".".join(str(part) for part in problem["loc"]))
-        for problem in error.errors(include_input=False, include_url=False)
-    ]
+    return [_issue(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
+
+
+def _issue(problem: dict[str, Any]) -> Issue:
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    values = {name: value for name, value in problem.get("ctx", {}).items() if isinstance(value, str | int | float | timedelta)}
+    text = _SENTENCES.get(problem["type"]) or (said if problem["type"] == "value_error" else "{message}")
+    place = ".".join(str(part) for part in problem["loc"])
+    return Issue(code="setting", text=text, values={**{k: str(v) for k, v in values.items()}, "message": said}, field=place)

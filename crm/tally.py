@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, cast, delete, insert, literal, null, select, union_all
+from sqlalchemy import BindParameter, bindparam, cast, delete, insert, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from crm.sql import on, table, upsert
@@ -25,14 +25,23 @@ Key = tuple[str, str, str]
 
 _append = insert(deltas)
 _nothing = literal("")
+_of_journeys: BindParameter[Sequence[str]] = bindparam("of_journeys", expanding=True)
 _sums = select(
-    tallies.c.version_number, tallies.c.node, tallies.c.what, tallies.c.outlet, tallies.c.count, cast(null(), deltas.c.counts.type)
-).where(tallies.c.journey_id == bindparam("of_journey"))
-_fresh = select(deltas.c.version_number, _nothing, _nothing, _nothing, literal(0), deltas.c.counts).where(
-    deltas.c.journey_id == bindparam("of_journey")
+    tallies.c.journey_id,
+    tallies.c.version_number,
+    tallies.c.node,
+    tallies.c.what,
+    tallies.c.outlet,
+    tallies.c.count,
+    cast(null(), deltas.c.counts.type),
+).where(tallies.c.journey_id.in_(_of_journeys))
+_fresh = select(deltas.c.journey_id, deltas.c.version_number, _nothing, _nothing, _nothing, literal(0), deltas.c.counts).where(
+    deltas.c.journey_id.in_(_of_journeys)
 )
 _both = union_all(_sums, _fresh)
 """One statement, which sees one state: between two, a fold could count a row twice or not at all."""
+_whole = union_all(_sums.where(tallies.c.node == ""), _fresh)
+"""Only what concerns journeys as a whole."""
 
 
 @dataclass(slots=True)
@@ -83,10 +92,31 @@ def append(session: Session, journey_id: str, version_number: int, changes: Mapp
 def read(session: Session, journey_id: str, version_number: int | None = None) -> Counts:
     """The numbers of a journey now; of one version, or of all together."""
     found = Counts()
-    for number, *sum, appended in on(session).execute(_both, {"of_journey": journey_id}):
+    for _, number, *sum, appended in on(session).execute(_both, {"of_journeys": [journey_id]}):
         if version_number in (None, number):
             for node, what, outlet, count in [sum] if appended is None else appended:
                 found.add(node, what, outlet, count)
+    found.nodes = {node: place for node, place in found.nodes.items() if place != AtNode()}
+    return found
+
+
+def read_all(session: Session, journey_ids: Sequence[str]) -> dict[str, Counts]:
+    """Journey id -> its numbers as a whole, without those of its steps; one statement for a page of journeys."""
+    found = {id: Counts() for id in journey_ids}
+    for id, _, *sum, appended in on(session).execute(_whole, {"of_journeys": list(journey_ids)}):
+        for node, what, outlet, count in [sum] if appended is None else appended:
+            if not node:
+                found[id].add(node, what, outlet, count)
+    return found
+
+
+def by_version(session: Session, journey_id: str) -> dict[int, Counts]:
+    """Version number -> the numbers of the runs that are on it now, without those of its steps."""
+    found: dict[int, Counts] = {}
+    for _, number, *sum, appended in on(session).execute(_whole, {"of_journeys": [journey_id]}):
+        for node, what, outlet, count in [sum] if appended is None else appended:
+            if not node:
+                found.setdefault(number, Counts()).add(node, what, outlet, count)
     return found
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import names
+from crm import names, sessions
+from crm.audit import record
 from crm.payload import clean_text
-from journeys.errors import Conflict, Invalid, NotFound
+from crm.settings import is_zone
+from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Member, Rotation, lock
 
 ROLES = ("admin", "marketer", "engineer", "tester", "sales", "viewer")
+LOCALES = ("en", "de")
 MAX_POOL = 500
 
 
@@ -28,9 +32,12 @@ def add_member(
     """
     address = names.normalise("email", email)
     if not clean_text(name).strip() or isinstance(address, names.Refused):
-        raise Invalid("A member of the team needs a name and an e-mail address.")
+        raise Invalid(
+            "A member of the team needs a name and an e-mail address.",
+            [_issue("name" if not clean_text(name).strip() else "email", "A member of the team needs a name and an e-mail address.")],
+        )
     if role not in ROLES:
-        raise Invalid(f"Expected a role out of {', '.join(ROLES)}.")
+        raise Invalid(f"Expected a role out of {', '.join(ROLES)}.", [_issue("role", "Expected one of the roles.")])
     if find_member(session, address) is not None:
         raise Conflict("A member of the team has this e-mail address already.")
     member = Member(name=clean_text(name).strip()[:120], email=address, role=role, locale=locale, timezone=timezone, created_at=now)
@@ -56,6 +63,129 @@ def list_members(session: Session, *, only_active: bool = False) -> list[Member]
     """Members by name."""
     statement = select(Member).order_by(col(Member.name), col(Member.id))
     return list(session.scalars(statement.where(col(Member.active)) if only_active else statement))
+
+
+def invite(session: Session, name: str, email: str, role: str, by: str, now: datetime, *, locale: str = "en") -> tuple[Member, str]:
+    """A new member and the path of the link with which they choose their password; audited.
+
+    Raises:
+        Invalid, Conflict: as `add_member`.
+    """
+    member = add_member(session, name, email, role, now, locale=locale)
+    record(session, by, "member.add", f"member:{member.id}", {"role": role}, now)
+    return member, sessions.mint(session, member.id, "invitation", now)
+
+
+def password_link(session: Session, member_id: str, by: str, now: datetime) -> tuple[Member, sessions.Purpose, str]:
+    """A link to choose a password: an invitation for whoever has none yet, else a reset. Returns its path, too; audited.
+
+    Raises:
+        NotFound: no such member.
+        Conflict: the member is not active.
+    """
+    member = get_member(session, member_id)
+    if not member.active:
+        raise Conflict("This member is not active.")
+    purpose: sessions.Purpose = "reset" if member.password_hash else "invitation"
+    record(session, by, "member.password_link", f"member:{member.id}", {"purpose": purpose}, now)
+    return member, purpose, sessions.mint(session, member.id, purpose, now)
+
+
+def change_member(session: Session, member_id: str, changes: Mapping[str, Any], by: str, now: datetime) -> Member:
+    """Changes what is named out of name, email, role, locale, timezone, active and absent_until (None: back at work); audited.
+
+    Whoever is deactivated is logged out everywhere at once, and their links are worthless.
+
+    Raises:
+        NotFound: no such member.
+        Invalid: a value does not fit; names the field.
+        Conflict: the e-mail address is somebody else's, or no active admin would be left.
+    """
+    _hold_admins(session)
+    member = get_member(session, member_id)
+    for name, value in changes.items():
+        setattr(member, name, _fitting(session, member, name, value))
+    session.add(member)
+    session.flush()
+    if not member.active:
+        sessions.end_sessions(session, member.id)
+    if not member.active or "email" in changes:
+        sessions.forget_links(session, member.id)
+        sessions.forget_links(session, member.id, "login")
+    if not any(other.role == "admin" for other in list_members(session, only_active=True)):
+        raise LastAdmin("The last active admin cannot be taken away.")
+    said = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in changes.items()}
+    detail = {name: value for name, value in said.items() if name not in ("name", "email")}
+    record(session, by, "member.change", f"member:{member.id}", {**detail, "changed": sorted(changes)}, now)
+    return member
+
+
+def log_out(session: Session, member_id: str, by: str, now: datetime, session_id: str | None = None) -> None:
+    """Ends one session of a member, or all of them; audited.
+
+    Raises:
+        NotFound: no such member, or no such session of theirs.
+    """
+    get_member(session, member_id)
+    if session_id is None:
+        sessions.end_sessions(session, member_id)
+    else:
+        sessions.end_session(session, member_id, session_id)
+    record(session, by, "member.log_out", f"member:{member_id}", {"session": session_id or "all"}, now)
+
+
+class LastAdmin(Conflict):
+    """Nobody would be left who may manage members."""
+
+
+def _hold_admins(session: Session) -> None:
+    """Two admins who demote each other at the same time must not both succeed."""
+    session.scalars(lock(session, select(Member).where(Member.role == "admin").order_by(col(Member.id)))).all()
+
+
+def _fitting(session: Session, member: Member, name: str, value: Any) -> Any:
+    """The value as it is stored."""
+    match name, value:
+        case "name", str() if clean_text(value).strip():
+            return clean_text(value).strip()[:120]
+        case "email", str():
+            return _address(session, member, value)
+        case "role", str() if value in ROLES:
+            return value
+        case "locale", str() if value in LOCALES:
+            return value
+        case "timezone", str() if is_zone(value):
+            return value
+        case "active", bool():
+            return value
+        case "absent_until", datetime() | None:
+            return value
+        case _:
+            raise Invalid(_EXPECTED.get(name, "This cannot be changed."), [_issue(name, _EXPECTED.get(name, "This cannot be changed."))])
+
+
+_EXPECTED = {
+    "name": "Expected a name.",
+    "role": "Expected one of the roles.",
+    "locale": "Expected one of the languages.",
+    "timezone": "Expected a time zone such as Europe/Zurich.",
+    "active": "Expected yes or no.",
+    "absent_until": "Expected a date and a time.",
+}
+
+
+def _address(session: Session, member: Member, value: str) -> str:
+    address = names.normalise("email", value)
+    if isinstance(address, names.Refused):
+        raise Invalid("Expected an e-mail address.", [_issue("email", "Expected an e-mail address.")])
+    other = find_member(session, address)
+    if other is not None and other.id != member.id:
+        raise Conflict("A member of the team has this e-mail address already.")
+    return address
+
+
+def _issue(field: str, text: str) -> Issue:
+    return Issue(code="member", text=text, field=field)
 
 
 def set_absence(session: Session, member_id: str, until: datetime | None) -> Member:

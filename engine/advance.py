@@ -192,7 +192,7 @@ class _Walk:
             foretold=self._foretold(answer, wake_at),
             changes=tuple(self.changes),
             trail=tuple(self.trail),
-            listen=_listen(answer),
+            listen=wait_topics(answer),
             moved=moved,
         )
 
@@ -323,7 +323,8 @@ def _blocked_detail(answer: Do | WaitUntil | WaitFor) -> dict[str, Any]:
     return {"until": until, "branches": [branch.name for branch in answer.branches]}
 
 
-def _listen(answer: Do | WaitUntil | WaitFor) -> frozenset[str]:
+def wait_topics(answer: Do | WaitUntil | WaitFor | None) -> frozenset[str]:
+    """What a run listens for while it waits on `answer`."""
     if not isinstance(answer, WaitFor):
         return frozenset()
     events = {f"event:{branch.event}" for branch in answer.branches if branch.event}

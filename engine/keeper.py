@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import tally, tasks
+from crm import tally, tasks, uploads
 from crm.sql import changed_rows, table
 from engine import clocktriggers, migrate
 from engine.client import Temporal
@@ -139,10 +139,10 @@ class Keeper:
         return route(self.engine, session, [event], self.engine.clock.now())
 
     def move_migrations(self) -> Wakeups:
-        """The next chunk of every running migration."""
+        """The next chunk of every migration that is at work, there or back."""
         with self.engine.db.read() as session:
-            running = list(session.scalars(select(col(Migration.id)).where(col(Migration.state) == "running").limit(5)))
-        return self._each(running, lambda session, id: migrate.move_chunk(self.engine, session, id, self.engine.clock.now())[0])
+            running = list(session.scalars(select(col(Migration.id)).where(col(Migration.state).in_(migrate.AT_WORK)).limit(5)))
+        return self._each(running, lambda session, id: migrate.carry_on(self.engine, session, id, self.engine.clock.now())[0])
 
     def end_stopped(self) -> Wakeups:
         """Ends the open runs of stopped journeys, a page at a time."""
@@ -174,8 +174,13 @@ class Keeper:
         return Wakeups()
 
     def forget_old(self) -> Wakeups:
-        """Goals whose window is over."""
+        """Goals whose window is over, and uploaded files nobody came back to."""
         now = self.engine.clock.now()
+        with self.engine.db.read() as session:
+            files = uploads.are_old(session, now)
+        if files:
+            with self.engine.db.write() as session:
+                uploads.forget_old(session, now)
         with self.engine.db.read() as session:
             past = session.execute(
                 select(subscriptions.c.run_id, subscriptions.c.topic)

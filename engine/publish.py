@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Select, func, update
 from sqlalchemy import select as sql_select
@@ -124,8 +125,83 @@ def publish(engine: Engine, session: Session, journey_id: str, by: str, note: st
     return version
 
 
+Unpublished = Literal["refuse", "copy", "drop"]
+"""What a rollback does with edits of the draft that were never published: nothing (and refuses), a journey of their own, or away with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """`version` is new and live; `copy_key` names the journey that keeps the edits of the draft."""
+
+    version: Version
+    copy_key: str | None
+
+
+def roll_back(
+    engine: Engine,
+    session: Session,
+    journey_id: str,
+    number: int,
+    by: str,
+    now: datetime,
+    *,
+    revision: int | None = None,
+    unpublished: Unpublished = "refuse",
+) -> RolledBack:
+    """Publishes an earlier version once more, as a new version with the next number: history is never rewritten, nobody inside is moved.
+
+    `revision` is the draft's that was looked at before deciding; None: whatever it is now.
+
+    Raises: NotFound; Invalid if the earlier version has problems today (a template that is gone); Conflict if the draft was saved after
+        `revision`, if it holds edits that were never published and `unpublished` is "refuse", or if the version is the newest already.
+    """
+    journey = get_journey(session, journey_id, locked=True)
+    version = get_version(session, journey.id, number)
+    newest = newest_version(session, journey.id)
+    if newest is None or (newest.digest == version.digest and journey.state != "stopped"):
+        raise Conflict(f"the journey is as version {number} already: there is nothing to roll back", version=number)
+    if revision is not None and journey.revision != revision:
+        raise Conflict("somebody saved this journey meanwhile: look at it again", revision=journey.revision, by=journey.updated_by)
+    copy_key = None
+    if has_unpublished_edits(journey, newest):
+        if unpublished == "refuse":
+            raise Conflict("the draft has edits that were never published: keep them as a copy, or drop them", unpublished=True)
+        copy_key = _copy_of_draft(session, journey, by, now) if unpublished == "copy" else None
+    journey = save_draft(session, journey.id, {**version.document, "key": journey.key}, journey.revision, by, now)
+    made = publish(engine, session, journey.id, by, "", now)
+    record(session, by, "journey.roll_back", f"journey:{journey.id}", {"to": number, "version": made.number, "copy": copy_key}, now)
+    return RolledBack(made, copy_key)
+
+
+def newest_version(session: Session, journey_id: str) -> Version | None:
+    """The version published last."""
+    newest: Version | None = session.scalars(
+        select(Version).where(Version.journey_id == journey_id).order_by(col(Version.number).desc()).limit(1)
+    ).first()
+    return newest
+
+
+def has_unpublished_edits(journey: Journey, newest: Version | None) -> bool:
+    """Whether the draft behaves otherwise than the newest version; positions on the canvas do not count."""
+    try:
+        return newest is None or digest(read(journey.draft)) != newest.digest
+    except Invalid:
+        return True
+
+
+def _copy_of_draft(session: Session, journey: Journey, by: str, now: datetime) -> str:
+    """A new journey that holds the draft."""
+    wish = f"{journey.key[:56]}_draft"
+    taken = set(session.scalars(select(Journey.key).where(col(Journey.key).startswith(wish, autoescape=True))).all())
+    key = wish if wish not in taken else next(key for n in range(2, 100_000) if (key := f"{wish}{n}"[:64]) not in taken)
+    copy = create_journey(session, {**journey.draft, "key": key, "name": f"{journey.name[:110]} (2)"}, by, now)
+    copy.folder, copy.tags = journey.folder, list(journey.tags)
+    session.add(copy)
+    return key
+
+
 def _version(engine: Engine, session: Session, journey: Journey, draft: Document, by: str, note: str, now: datetime) -> Version:
-    last = session.scalars(select(Version).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(1)).first()
+    last = newest_version(session, journey.id)
     program = compile_journey(draft, engine.palette)
     pins = {"behaviours": sorted(program.behaviours), "templates": _pinned_templates(session, program.nodes.values())}
     fingerprint = digest(draft)

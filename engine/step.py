@@ -231,16 +231,20 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
 
 def _count(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:
     """Tallies what the step did: nodes entered and left, and where the run stands now."""
+    changes = tallied(advanced.trail, row.node, "" if ended else advanced.state.node, ended)
+    tally.append(session, row.journey_id, row.version_number, changes)
+
+
+def tallied(notes: Sequence[Note], before: str, after: str, ended: bool) -> Counter[tally.Key]:
+    """What notes of a trail add to the tally of a run that stood `before` and stands `after` them (empty: nowhere)."""
     changes: Counter[tally.Key] = Counter()
-    for note in advanced.trail:
+    for note in notes:
         if note.node and note.what in ("entered", "left"):
             changes[note.node, note.what, note.outlet if note.what == "left" else ""] += 1
-    changes[row.node, "waiting", ""] -= bool(row.node)
-    if ended:
-        changes["", "ended", ""] += 1
-    else:
-        changes[advanced.state.node, "waiting", ""] += bool(advanced.state.node)
-    tally.append(session, row.journey_id, row.version_number, changes)
+    changes[before, "waiting", ""] -= bool(before)
+    changes[after, "waiting", ""] += bool(after)
+    changes["", "ended", ""] += ended
+    return changes
 
 
 def _expected_by(engine: Engine, advanced: Advanced, as_of: datetime) -> datetime | None:

@@ -24,10 +24,23 @@ class Difference(BaseModel):
     before: Any = None
     after: Any = None
 
-    def say(self, translate: Callable[[str], str]) -> str:
-        """The difference as a sentence in the language of `translate` (a gettext function)."""
-        values = {"place": self.place, "field": self.field, "before": _shown(self.before), "after": _shown(self.after)}
+    @property
+    def node_id(self) -> str | None:
+        """The step it is about; of an edge the one where it begins, None for a setting."""
+        if self.what.startswith("edge_"):
+            return str((self.after or self.before)[0])
+        return self.place if self.what.startswith("node_") else None
+
+    def say(self, translate: Callable[[str], str], names: Mapping[str, str] | None = None) -> str:
+        """The difference as a sentence in the language of `translate` (a gettext function); `names`: node id -> what people call it."""
+        values = {"place": self._called(names or {}), "field": self.field, "before": _shown(self.before), "after": _shown(self.after)}
         return translate(_SENTENCES[self.what]).format(**values)
+
+    def _called(self, names: Mapping[str, str]) -> str:
+        if self.what.startswith("edge_"):
+            source, outlet, to = self.after or self.before
+            return f"{names[source]} → {names[to]} ({outlet})" if source in names and to in names else self.place
+        return names.get(self.place, self.place) if self.what.startswith("node_") else self.place
 
 
 def diff(before: Journey, after: Journey) -> list[Difference]:

@@ -131,6 +131,24 @@ class TooLarge(PfadwerkError):
     status = 413
 
 
+class Unauthorized(PfadwerkError):
+    """Nobody is logged in, or the key, link or password is unknown, expired or revoked."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class TooMany(PfadwerkError):
+    """A limit on requests, tries or waiting work was passed; `retry_after_seconds` says when to come back."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Misconfigured(PfadwerkError):
     """Start-up cannot go on; the message says which setting to change."""
 

@@ -167,7 +167,7 @@ class Migration(SQLModel, table=True):
     to_version: int
     node_map: dict[str, str] = json_field()
     state: str = Field(default="running", max_length=16)
-    """running, done or rolled_back"""
+    """running, done, rolling_back or rolled_back"""
     after_run: str = Field(default="", max_length=32)
     moved: int = 0
     skipped: int = 0
@@ -176,7 +176,7 @@ class Migration(SQLModel, table=True):
 
 
 class MigratedRun(SQLModel, table=True):
-    """What a run was before it was moved, for the rollback of runs that have not moved since."""
+    """What a run was before it was moved, until a rollback has put it back."""
 
     __tablename__ = "migrated_run"
 

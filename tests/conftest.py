@@ -21,6 +21,9 @@ _numbers = count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write what the code answers now into case files and histories, to be reviewed")
+    parser.addoption(
+        "--screens", metavar="FOLDER", help="write a picture of every page there while the accessibility tests walk through them"
+    )
 
 
 def _load(name: str) -> object:

@@ -113,7 +113,7 @@ def _shape(variants: Mapping[str, Any], kind: str) -> Iterator[Issue]:
 
 def _variant_shape(locale: str, parts: Any, kind: str) -> Iterator[Issue]:
     place = f"variants.{locale}"
-    if locale != "default" and not _is_locale(locale):
+    if locale != "default" and not is_locale(locale):
         yield Issue(
             code="locale", text='Expected a language such as "de" or "de-CH", got "{locale}".', values={"locale": locale[:40]}, field=place
         )
@@ -148,7 +148,8 @@ def _part_shape(text: Any, name: str, required: bool, place: str) -> Iterator[Is
         yield Issue(code="control_character", text="Control characters cannot stand in a message.", field=place)
 
 
-def _is_locale(name: str) -> bool:
+def is_locale(name: str) -> bool:
+    """Whether `name` is a language tag such as `de` or `de-CH`."""
     try:
         Locale(*parse_locale(name, sep="-")[:1])
     except (ValueError, UnknownLocaleError, TypeError):

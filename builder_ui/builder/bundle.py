@@ -23,8 +23,17 @@ def stylesheet() -> str:
     return STATICS[_entry()[1]].url
 
 
-@cache
 def components() -> tuple[Component, Component]:
     """`Canvas` and `Bridge`."""
-    canvas, bridge = browser_components(STATICS[_entry()[0]].url, "Canvas", "Bridge")
+    canvas, bridge, _ = _all()
     return canvas, bridge
+
+
+def viewer() -> Component:
+    """`Viewer`: a drawing to look at."""
+    return _all()[2]
+
+
+@cache
+def _all() -> tuple[Component, ...]:
+    return browser_components(STATICS[_entry()[0]].url, "Canvas", "Bridge", "Viewer")

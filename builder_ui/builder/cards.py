@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from builder_ui import words
@@ -13,13 +14,21 @@ from builder_ui.builder.protocol import ENTRY
 from builder_ui.parts import ICONS
 from builder_ui.speech import Speech
 from journeys.document import Entry
+from journeys.document import Journey as Document
+from journeys.errors import PfadwerkError
+from journeys.graph import build
 from journeys.nodes import Node, Palette
+from journeys.timing import earliest
+from journeys.upgrade import upgrade
 
 GROUPS = {"time": "Time", "paths": "Paths", "messages": "Messages", "contact": "Contact and sales", "code": "Code"}
 LONGEST_SUMMARY = 160
 
 View = dict[str, Any]
 """`label` (the kind), `name`, `summary`, `icon`, `group`, `outlets`: [[id, words, may stay open]]"""
+Hints = dict[str, list[str]]
+"""Node id -> [short, in full]: how long after entry a contact gets there at the earliest."""
+DAY = timedelta(days=1)
 
 
 def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: words.Names, before: View | None = None) -> View:
@@ -133,3 +142,38 @@ def in_order(draft: Draft, views: Mapping[str, View]) -> list[str]:
         targets = [draft.edges.get((id, outlet)) for outlet, *_ in views[id]["outlets"]]
         waiting += [target for target in reversed(targets) if target]
     return [*order, *(id for id in draft.nodes if id not in order)]
+
+
+def hints(speech: Speech, palette: Palette, document: Mapping[str, Any]) -> Hints:
+    """When contacts get to each step at the earliest: the fourth day is the one that begins three times 24 hours after entry."""
+    try:
+        graph = build(Document.model_validate(upgrade(dict(document))), palette)
+    except (ValueError, PfadwerkError):
+        return {}
+    return {id: _hint(speech, after) for id, after in earliest(graph).items()}
+
+
+def _hint(speech: Speech, after: timedelta) -> list[str]:
+    short = speech("Day {number}", number=speech.number(after // DAY + 1))
+    full = speech("At the earliest {span} after entry", span=speech.span(after)) if after else speech("At the earliest at once")
+    return [short, full]
+
+
+def drawing(speech: Speech, palette: Palette, draft: Draft) -> dict[str, Any]:
+    """A whole journey as the canvas takes it."""
+    names = names_of(speech, palette, draft.nodes)
+    nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(speech, draft)}}
+    nodes |= {id: {"raw": raw, "view": view_of(speech, palette, id, raw, names)} for id, raw in draft.nodes.items()}
+    return graph_of(draft, nodes)
+
+
+def graph_of(draft: Draft, nodes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """`nodes` (id -> raw and view) with where they stand, the edges between them, and the notes beside them."""
+    placed = {id: {**node, **_place(draft, id)} for id, node in nodes.items()}
+    edges = [[source, outlet, to] for (source, outlet), to in draft.edges.items()]
+    notes = {id: note.model_dump() for id, note in draft.notes.items()}
+    return {"nodes": placed, "edges": edges, "notes": notes, "laid": bool(draft.ui.get("laid_out")) or not draft.places}
+
+
+def _place(draft: Draft, id: str) -> dict[str, float]:
+    return dict(zip("xy", draft.places[id], strict=True)) if id in draft.places else {}

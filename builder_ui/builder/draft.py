@@ -6,10 +6,13 @@ Pure. A part that is wrong (a trigger without an event) is kept as typed and lef
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from builder_ui.builder.protocol import ENTRY, Changes
+from pydantic import ValidationError
+
+from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Note
 from journeys.document import MAX_EDGES, MAX_NODES
 from journeys.errors import Invalid, Issue, TooLarge
 from journeys.reading import read
@@ -21,7 +24,8 @@ Edges = dict[tuple[str, str], str]
 
 
 class Draft:
-    """`nodes`: id -> raw step; `edges`: (id, outlet) -> id; `places`: id -> (x, y); `parts`: the journey's own form."""
+    """`nodes`: id -> raw step; `edges`: (id, outlet) -> id; `places`: id -> (x, y); `notes`: id -> note;
+    `parts`: the journey's own form."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         data = copy.deepcopy(dict(document))
@@ -34,13 +38,18 @@ class Draft:
             self.edges = {START: data["start"], **self.edges}
         self.ui: dict[str, Any] = data.get("ui") or {}
         self.places: dict[str, tuple[float, float]] = _places(self.ui)
+        self.notes: dict[str, Note] = _notes(self.ui)
 
     def document(self) -> dict[str, Any]:
         """What can be stored."""
         nodes = dict(self.nodes)
         edges = [{"from": source, "outlet": outlet, "to": to} for (source, outlet), to in self.edges.items() if source != ENTRY]
         places = {id: {"x": x, "y": y} for id, (x, y) in self.places.items() if id in nodes or id == ENTRY}
-        document = {"spec": 1, "key": self.key, **self.good, "nodes": nodes, "edges": edges, "ui": {**self.ui, "positions": places}}
+        ui = {**self.ui, "positions": places}
+        ui.pop("notes", None)
+        if self.notes:
+            ui["notes"] = [{"id": id, **note.model_dump(mode="json")} for id, note in self.notes.items()]
+        document = {"spec": 1, "key": self.key, **self.good, "nodes": nodes, "edges": edges, "ui": ui}
         start = self.edges.get(START)
         return {**document, "start": start} if start else document
 
@@ -72,8 +81,11 @@ class Draft:
         edges = {(source, outlet): to for (source, outlet), to in edges.items() if (source == ENTRY or source in nodes) and to in nodes}
         if len(nodes) > MAX_NODES or len(edges) > MAX_EDGES:
             raise TooLarge(f"a journey has at most {MAX_NODES} steps")
+        notes = {id: note for id, note in self.notes.items() if id not in set(changes.torn)} | changes.notes
+        if len(notes) > MAX_NOTES:
+            raise TooLarge(f"a journey has at most {MAX_NOTES} notes")
         _readable({"spec": 1, "key": self.key, "name": "x", "nodes": {id: nodes[id] for id in touched if id in nodes}})
-        self.nodes, self.edges, self.places = nodes, edges, places
+        self.nodes, self.edges, self.places, self.notes = nodes, edges, places, notes
         self.ui = {**self.ui, "laid_out": changes.laid}
         if parts is not None:
             self.set_parts(parts)
@@ -116,6 +128,31 @@ def _places(ui: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
         if isinstance(x, int | float) and isinstance(y, int | float) and abs(x) < 1e7 and abs(y) < 1e7:
             found[id] = (x, y)
     return found
+
+
+def _notes(ui: Mapping[str, Any]) -> dict[str, Note]:
+    """Notes that are some, as with positions; a text that is too long is cut."""
+    stored = ui.get("notes")
+    found: dict[str, Note] = {}
+    for n, one in enumerate(stored[:1_000] if isinstance(stored, list) else ()):
+        if not isinstance(one, Mapping) or len(found) == MAX_NOTES:
+            continue
+        note = _note(one)
+        id = one.get("id")
+        if note is not None:
+            found[id if isinstance(id, str) and _NOTE_ID.match(id) and id not in found else f"note{n}"] = note
+    return found
+
+
+_NOTE_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+
+
+def _note(one: Mapping[str, Any]) -> Note | None:
+    text = one.get("text")
+    try:
+        return Note.model_validate({**one, "text": text[:MAX_NOTE_CHARACTERS] if isinstance(text, str) else ""})
+    except ValidationError:
+        return None
 
 
 def replaced(data: Any, path: tuple[str | int, ...], value: Any) -> Any:

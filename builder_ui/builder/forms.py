@@ -143,7 +143,8 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if hint == "rule" or _is_rule(schema):
         return rule_field(form, path, optional)
     if hint in PICKERS:
-        return picker(form, path, form.knowledge.offered(hint, schema), optional)
+        chosen = picker(form, path, form.knowledge.offered(hint, schema), optional)
+        return html.div({"className": "pfb-picked"}, chosen, look(form, hint, form.value(path)))
     if hint == "node":
         steps = [(id, form.names.get(id, id)) for id, one in form.kinds.items() if one == schema.get("kind", one)]
         return picker(form, path, steps, optional)
@@ -283,6 +284,24 @@ def select(
 def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional: bool) -> Element:
     named = [(key, name if name == key or not name else f"{name} ({key})") for key, name in choices]
     return select(form, path, named, form.value(path), optional)
+
+
+def look(form: Form, hint: str, value: Any) -> Element:
+    """How a chosen thing looks, with the ways to its own page and to a new one; nothing where the hint has none of these."""
+    speech, found = form.speech, form.knowledge.looks.get(hint, {}).get(str(value))
+    maker = form.knowledge.makers.get(hint) if form.editable else None
+    if found is None and maker is None:
+        return None
+    new = {"target": "_blank", "rel": "noopener"}
+    return html.div(
+        {"className": "pfb-look"},
+        html.span({"className": "tpl-thumb", "key": found.picture}, parts.picture(found.picture)) if found and found.picture else None,
+        html.div(
+            html.p(found.text(speech.language)) if found else None,
+            html.a({"href": found.address, **new}, speech("Edit the template")) if found else None,
+            html.a({"href": maker, **new}, speech("New template")) if maker else None,
+        ),
+    )
 
 
 def duration(form: Form, path: Path, value: Any, signed: bool = False, label: str = "") -> Element:

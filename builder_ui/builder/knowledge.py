@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities import shelf
+from builder_ui.templates.frames import address
 from crm import secrets
 from crm.catalogue import load_catalogue
 from journeys.catalogue import Catalogue
@@ -19,12 +21,28 @@ Choice = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a form shows of a chosen thing: `address` of its own page, `picture` for a frame (empty: none), `texts` by language."""
+
+    address: str
+    picture: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, language: str) -> str:
+        """The text in the reader's language, else in the first there is."""
+        return self.texts.get(language) or next(iter(self.texts.values()), "")
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
-    """`choices`: widget hint -> choices; `kinds`: template key -> its channel."""
+    """`choices`: widget hint -> choices; `kinds`: template key -> its channel; `looks`: widget hint -> stored value -> how it looks;
+    `makers`: widget hint -> the page on which a new one begins."""
 
     catalogue: Catalogue
     choices: Mapping[str, list[Choice]] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    looks: Mapping[str, Mapping[str, Look]] = field(default_factory=dict)
+    makers: Mapping[str, str] = field(default_factory=dict)
 
     def offered(self, widget: str, hints: Mapping[str, Any]) -> list[Choice]:
         """The choices of a field with that widget; templates only of its channel."""
@@ -45,4 +63,15 @@ def load(session: Session) -> Knowledge:
         "secret": [(name, name) for name in secrets.names(session)],
         "user": [(id, name) for id, name in members],
     }
-    return Knowledge(load_catalogue(session), choices, {one.key: one.kind for one in templates})
+    kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}
+    return Knowledge(load_catalogue(session), choices, kinds, looks, {"template": "/ui/new-template"})
+
+
+def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:
+    numbers = shelf.numbers(session)
+    looks = {}
+    for one in templates:
+        texts = {locale: str(parts.get("subject") or parts.get("text") or "")[:200] for locale, parts in one.variants.items()}
+        picture = address(one.key, r=str(numbers.get(one.key, 0))) if one.kind == "email" else ""
+        looks[one.key] = Look(f"/ui/templates/{one.key}", picture, texts)
+    return looks

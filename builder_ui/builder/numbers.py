@@ -1,37 +1,63 @@
-"""How many contacts are, were and left where: the numbers on the canvas, from runs and their trails, all versions together."""
+"""The numbers on the canvas: a journey's tally as small values for each card, and the address of the contacts behind each of them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
-from sqlalchemy import func
-from sqlalchemy.orm import Session
-from sqlmodel import col, select
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.speech import Speech
+from builder_ui.words import REASONS, REFUSALS, coded
+from crm.tally import AtNode, Counts
 
-from models import Run, Trail, Version
-
-
-def by_node(session: Session, journey_id: str) -> dict[str, Any]:
-    """Node id -> {"waiting": now, "entered": so far, "left": {outlet: so far}}."""
-    found: dict[str, Any] = {}
-    waiting = select(Run.node, func.count()).where(Run.journey_id == journey_id, col(Run.ended_at).is_(None)).group_by(col(Run.node))
-    for node, count in session.execute(waiting):
-        _of(found, node)["waiting"] = count
-    versions = select(Version.id).where(Version.journey_id == journey_id)
-    trail = (
-        select(Trail.node, Trail.what, Trail.outlet, func.count())
-        .where(col(Trail.version_id).in_(versions), col(Trail.what).in_(("entered", "left")))
-        .group_by(col(Trail.node), col(Trail.what), col(Trail.outlet))
-    )
-    for node, what, outlet, count in session.execute(trail):
-        if what == "entered":
-            _of(found, node)["entered"] += count
-        else:
-            _of(found, node)["left"][outlet] = count
-    found.pop("", None)
-    return found
+FATES = ("sent", "opened", "clicked", "bounced", "failed")
+NAMES = {
+    "waiting": "waiting here now",
+    "entered": "entered so far",
+    "sent": "sent",
+    "opened": "opened",
+    "clicked": "clicked",
+    "bounced": "bounced",
+    "failed": "failed",
+    "skipped": "not sent",
+    "inside": "inside now",
+    "ended": "finished",
+    "goal": "at the goal",
+    "refused": "not let in",
+}
+Figures = dict[str, Any]
 
 
-def _of(found: dict[str, Any], node: str) -> dict[str, Any]:
-    one: dict[str, Any] = found.setdefault(node, {"waiting": 0, "entered": 0, "left": {}})
-    return one
+def figures(speech: Speech, counts: Counts) -> dict[str, Figures]:
+    """Node id, or `$entry` -> what its card shows. Reasons come as [[code, words, how many], …], the most frequent first."""
+    return {ENTRY: _whole(speech, counts), **{id: _at(speech, place) for id, place in counts.nodes.items()}}
+
+
+def _at(speech: Speech, place: AtNode) -> Figures:
+    fates = {name: count for name in FATES if (count := getattr(place, name))}
+    left = {outlet: count for outlet, count in sorted(place.left.items()) if count > 0}
+    return {"waiting": place.waiting, "entered": place.entered, "left": left, **fates, "skipped": _reasons(speech, REASONS, place.skipped)}
+
+
+def _whole(speech: Speech, counts: Counts) -> Figures:
+    refused = _reasons(speech, {**REASONS, **REFUSALS}, counts.refused)
+    return {"entered": counts.runs, "waiting": counts.inside, "ended": counts.ended, "goal": counts.goal, "refused": refused, "left": {}}
+
+
+def _reasons(speech: Speech, table: Mapping[str, str], found: Counter[str]) -> list[list[Any]]:
+    ranked = sorted((-count, code) for code, count in found.items() if count > 0)
+    return [[code, coded(speech, table, code).rstrip("."), -count] for count, code in ranked]
+
+
+def changed(before: Mapping[str, Figures], after: Mapping[str, Figures]) -> dict[str, Figures | None]:
+    """What differs, by id; None for what is gone."""
+    news: dict[str, Figures | None] = {id: one for id, one in after.items() if before.get(id) != one}
+    return news | {id: None for id in before if id not in after}
+
+
+def address(key: str, node: str, what: str, outlet: str = "", version: int | None = None) -> str:
+    """Where the contacts behind a number are listed."""
+    asked = {"node": "" if node == ENTRY else node, "what": what, "outlet": outlet, "version": version or ""}
+    return f"/ui/journeys/{key}/people?{urlencode({name: value for name, value in asked.items() if value})}"

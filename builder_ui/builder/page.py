@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from builder_ui import parts
-from builder_ui.builder import bundle, cards, forms, texts
+from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.journey_form import JOURNEY_FORM
-from builder_ui.builder.protocol import ENTRY
+from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
 from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref, use_state
 from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Page, Visit
-from builder_ui.words import JOURNEY_STATES, OUTLETS, coded
+from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from journeys.errors import Issue
 
 CANVAS_ID = "journey"
@@ -44,6 +44,7 @@ def builder(opening: Opening) -> Element:
     editor: Editor = held.current
     visit = opening.visit
     use_effect(lambda: editor.close, [])
+    use_effect(lambda: _follow(editor, visit.query.get("run", "")), [])
     return html.div(
         {"className": "pfb"},
         html.link({"rel": "stylesheet", "href": bundle.stylesheet()}),
@@ -51,14 +52,16 @@ def builder(opening: Opening) -> Element:
         html.div(
             {"className": "pfb-body"},
             work(editor, html.div({"className": "pfb-canvas"}, canvas(editor)), bridge(editor)),
-            html.aside(
-                {"className": "pfb-side", "aria-label": visit.speech("Form")},
-                html.div({"className": "pfb-panel"}, panel(editor), ways(editor)),
-                problems(editor),
-            ),
+            side(editor),
         ),
         forms.offers(visit.speech, editor.knowledge),
     )
+
+
+def _follow(editor: Editor, run_id: str) -> None:
+    """An address that names a run opens on its way."""
+    if run_id:
+        editor.follow_somebody(run_id)
 
 
 def use_topics(editor: Editor, *topics: str) -> None:
@@ -73,14 +76,14 @@ def use_topics(editor: Editor, *topics: str) -> None:
 @component
 def work(editor: Editor, drawing: Element, news: Element) -> Element:
     """Canvas or outline; the canvas stays where it is, because undo lives in it."""
-    shown, show = use_state(editor.outlined)
+    shown, show = use_state("")
 
-    def look() -> None:
-        show(editor.outlined)
+    def update() -> None:
+        show("followed" if editor.path is not None else "outlined" if editor.outlined else "")
 
-    use_effect(lambda: editor.listen(("outline",), look), [])
-    place = {"className": "pfb-work outlined" if shown else "pfb-work"}
-    return html.div(place, drawing, news, outline(editor) if shown else None)
+    use_effect(lambda: editor.listen(("outline", "path"), update), [])
+    place = {"className": f"pfb-work {shown}".strip()}
+    return html.div(place, drawing, news, outline(editor) if shown == "outlined" else None, way(editor) if shown == "followed" else None)
 
 
 @component
@@ -93,6 +96,8 @@ def canvas(editor: Editor) -> Element:
             "id": CANVAS_ID,
             "session": editor.id,
             "initial": _text(editor.graph()),
+            "journey": editor.journey.key,
+            "name": editor.journey.name,
             "palette": _text(cards.palette_of(speech, palette, editor.knowledge)),
             "texts": _text(texts.for_canvas(speech)),
             "editable": editor.editable,
@@ -125,7 +130,7 @@ _STATUS = {
 
 @component
 def head(editor: Editor) -> Element:
-    use_topics(editor, "head")
+    use_topics(editor, "head", "path")
     speech, key = editor.speech, editor.journey.key
     state = JOURNEY_STATES[editor.state]
     text, tone, symbol = _STATUS[editor.status]
@@ -133,20 +138,11 @@ def head(editor: Editor) -> Element:
         text, tone, symbol = "Saved, but for what is not complete", "warn", "alert"
     if not editor.visit.may(EDITORS):
         text, tone, symbol = "You can look, not change", "", "ban"
-    actions = [
-        parts.button(
-            speech("Canvas") if editor.outlined else speech("Outline"),
-            lambda _event: editor.toggle_outline(),
-            "route" if editor.outlined else "list-tree",
-        ),
-        parts.button(
-            speech("Hide numbers") if editor.counts is not None else speech("Numbers"), lambda _event: editor.toggle_counts(), "people"
-        )
-        if editor.live_version
-        else None,
-        _more(editor),
-        parts.button(speech("Publish …"), lambda _event: editor.spawn(editor.look_over), "play", "main") if editor.editable else None,
-    ]
+    actions = [*_views(editor), _more(editor)]
+    if editor.path is not None:
+        actions = [parts.button(speech("Back to the drawing"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
+    elif editor.editable:
+        actions.append(parts.button(speech("Publish …"), lambda _event: editor.spawn(editor.look_over), "play", "main"))
     return html.header(
         {"className": "pfb-head"},
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
@@ -160,8 +156,50 @@ def head(editor: Editor) -> Element:
     )
 
 
+def _views(editor: Editor) -> list[Element]:
+    """Other ways to look at the same journey."""
+    speech = editor.speech
+    outline = parts.button(
+        speech("Canvas") if editor.outlined else speech("Outline"),
+        lambda _event: editor.toggle_outline(),
+        "route" if editor.outlined else "list-tree",
+    )
+    if not editor.live_version:
+        return [outline]
+    counting = editor.figures is not None
+    return [
+        outline,
+        parts.button(speech("Hide numbers") if counting else speech("Numbers"), lambda _event: editor.toggle_counts(), "people"),
+        _counted_version(editor) if counting else None,
+        parts.button(speech("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
+    ]
+
+
+def _counted_version(editor: Editor) -> Element:
+    """Whose numbers: those of all versions together, of the live one, or of another."""
+    speech = editor.speech
+
+    def chosen(event: Any) -> None:
+        value = str(event["target"].get("value") or "")
+        editor.count_version(int(value) if value.isdecimal() else None)
+
+    options = [html.option({"key": "all", "value": ""}, speech("All versions"))]
+    for number in editor.versions:
+        said = speech("Version {number}", number=number)
+        options.append(
+            html.option({"key": str(number), "value": str(number)}, f"{said} ({speech('live')})" if number == editor.live_version else said)
+        )
+    attributes = {
+        "aria-label": speech("Numbers of which version"),
+        "className": "pfb-version",
+        "value": str(editor.counted_version or ""),
+        "onChange": chosen,
+    }
+    return html.select(attributes, options)
+
+
 def _more(editor: Editor) -> Element:
-    """Export and duplicate: plain links and forms, which work while the connection is away."""
+    """Export and duplicate: plain links and forms, which work while the connection is away; pictures are made by the canvas itself."""
     speech, key = editor.speech, editor.journey.key
     duplicate = html.form(
         {"className": "pfb-new", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
@@ -179,6 +217,11 @@ def _more(editor: Editor) -> Element:
             html.a(
                 {"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}, speech("Export as a file")
             ),
+            html.button({"type": "button", "className": "button", "data-picture": "svg"}, speech("Picture (SVG)")),
+            html.button({"type": "button", "className": "button", "data-picture": "png"}, speech("Picture (PNG)")),
+            html.a({"className": "button", "href": f"/ui/journeys/{key}/diff"}, speech("Compare versions"))
+            if editor.live_version
+            else None,
             duplicate if editor.editable else None,
         ),
     )
@@ -253,6 +296,65 @@ def review(editor: Editor) -> Element:
 
 
 # Panel
+
+
+@component
+def side(editor: Editor) -> Element:
+    """The form of what is chosen; the story where somebody's way is shown."""
+    use_topics(editor, "path")
+    if editor.path is not None:
+        return html.aside(
+            {"key": "path", "className": "pfb-side", "aria-label": editor.speech("Path of a contact")},
+            html.div({"className": "pfb-panel"}, story(editor)),
+        )
+    return html.aside(
+        {"key": "form", "className": "pfb-side", "aria-label": editor.speech("Form")},
+        html.div({"className": "pfb-panel"}, figures(editor), panel(editor), ways(editor)),
+        problems(editor),
+    )
+
+
+@component
+def figures(editor: Editor) -> Element:
+    """The numbers of the chosen step in words, each leading to the contacts behind it."""
+    use_topics(editor, "panel", "numbers")
+    id = editor.selection[0] if editor.selection else ENTRY
+    if editor.figures is None or len(editor.selection) > 1:
+        return None
+    found = editor.figures.get(id, {})
+    return html.section(
+        {"className": "pfb-figures", "aria-label": editor.speech("Numbers")},
+        html.dl([_figure(editor, id, what, found[what]) for what in numbers.NAMES if isinstance(found.get(what), int)]),
+        [_reasons(editor, id, what, found[what]) for what in ("skipped", "refused") if found.get(what)],
+    )
+
+
+def _figure(editor: Editor, id: str, what: str, count: int) -> Element:
+    speech = editor.speech
+    name = "inside" if id == ENTRY and what == "waiting" else what
+    whole = (editor.figures or {}).get(id, {}).get("entered" if what in ("ended", "goal") else "sent", 0)
+    share = f" ({speech.share(count, whole)})" if what in ("opened", "clicked", "bounced", "goal", "ended") and whole else ""
+    text, link = speech(numbers.NAMES[name]), numbers.address(editor.journey.key, id, what, version=editor.counted_version)
+    return html.div(
+        {"key": what},
+        html.dt(text),
+        html.dd(html.a({"href": link, "aria-label": f"{speech.number(count)} {text}"}, speech.number(count)), share),
+    )
+
+
+def _reasons(editor: Editor, id: str, what: str, reasons: list[list[Any]]) -> Element:
+    """`Not sent: 12 no consent, 3 quiet hours`"""
+    speech = editor.speech
+    said: list[Element] = []
+    for code, text, count in reasons:
+        link = numbers.address(editor.journey.key, id, what, code, editor.counted_version if what != "refused" else None)
+        shown = f"{speech.number(count)} {text}" if what == "skipped" else f"{text} ({speech.number(count)})"
+        said.append(html.a({"key": code, "href": link}, shown))
+    return html.p({"key": what}, speech("Not sent:") if what == "skipped" else speech("Not let in:"), " ", _joined(said))
+
+
+def _joined(elements: list[Element]) -> list[Element]:
+    return [one for n, element in enumerate(elements) for one in ((", ", element) if n else (element,))]
 
 
 def use_mark(editor: Editor, mark: Callable[[], Any]) -> None:
@@ -452,6 +554,109 @@ def _chapter(form: forms.Form, name: str, schema: Any) -> Element:
     return html._(forms.part(form, schema, (name,)), drop)
 
 
+# One contact's way
+
+
+@component
+def way(editor: Editor) -> Element:
+    """The drawing of the run's version with its visits by number."""
+    use_topics(editor, "path")
+    path = editor.path
+    if path is None or path.story is None:
+        return html.div({"className": "pfb-look empty"}, html.p(editor.speech("Choose a run on the right."))) if path else None
+    return look.viewer(
+        editor.visit, f"path-{path.run_id}-{path.story.story['run']['version_number']}", path.graph, path.marks, path.focus, path.hear, True
+    )
+
+
+@component
+def story(editor: Editor) -> Element:
+    """Whom to follow, and what happened to them."""
+    use_topics(editor, "path")
+    path, speech = editor.path, editor.speech
+    if path is None:
+        return None
+
+    def said(event: Any) -> None:
+        text = str(event["target"].get("value") or "")
+        if text.strip() != path.text:
+            editor.spawn(path.search, text)
+
+    field = {"id": "pfb-whom", "type": "search", "defaultValue": path.text, "maxLength": 200, "onBlur": said}
+    return html._(
+        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("user")), speech("Path of a contact")),
+        html.div(
+            {"className": "pfb-field"},
+            html.label({"htmlFor": "pfb-whom"}, speech("Name or e-mail")),
+            html.div({"className": "pfb-row"}, html.input(field), forms.small(speech("Find"), lambda _event: None)),
+        ),
+        html.p({"className": "pfb-wrong", "role": "alert"}, parts.icon("alert"), path.wrong) if path.wrong else None,
+        _candidates(editor, path),
+        _told(editor, path) if path.story else None,
+    )
+
+
+def _candidates(editor: Editor, path: Any) -> Element:
+    speech = editor.speech
+    if path.runs is None:
+        return html.p({"className": "quiet"}, speech("Looking …"))
+    title = speech("Runs of “{name}”", name=path.text) if path.text else speech("Newest runs")
+    lines = [html.li({"key": run["id"]}, _candidate(editor, path, run)) for run in path.runs]
+    return html.details(
+        {"className": "pfb-candidates", "open": path.story is None or bool(path.text), "key": f"{path.text}/{path.run_id}"},
+        html.summary(title),
+        html.ul(lines) if lines else html.p({"className": "quiet"}, speech("Nobody of that name was in this journey.")),
+    )
+
+
+def _candidate(editor: Editor, path: Any, run: dict[str, Any]) -> Element:
+    speech, state = editor.speech, RUN_STATES[run["status"]]
+    attributes = {
+        "type": "button",
+        "className": "pfb-problem",
+        "aria-pressed": str(run["id"] == path.run_id).lower(),
+        "onClick": lambda _event: editor.spawn(path.choose, run["id"]),
+    }
+    name = path.names.get(run["contact_id"]) or speech("Contact {id}", id=run["contact_id"][-6:])
+    return html.button(
+        attributes, html.span(html.b(name), html.br(), speech.moment(run["started_at"])), parts.badge(speech(state[0]), *state[1:])
+    )
+
+
+def _told(editor: Editor, path: Any) -> Element:
+    """The chapters of the run's page under their numbers; a number leads to its card."""
+    from builder_ui.pages import run as run_page
+
+    speech, data, visit = editor.speech, path.story, editor.visit
+    run = data.story["run"]
+    chapters = run_page.chapters(data.story) if data.story["trail"] else []
+    upcoming = run_page.next_line(visit, data)
+    return html.section(
+        {"key": path.run_id, "aria-label": speech("What happened")},
+        html.h3(data.name or data.story["contact"]["email"] or speech("Contact {id}", id=run["contact_id"][-6:])),
+        html.p(
+            {"className": "quiet"},
+            speech("Version {number}", number=run["version_number"]),
+            " · ",
+            html.a({"href": f"/ui/runs/{run['id']}"}, speech("Run")),
+            " · ",
+            html.a({"href": f"/ui/contacts/{run['contact_id']}"}, speech("Contact")),
+        ),
+        html.ol({"className": "timeline pfb-chapters"}, [_chapter_of(editor, path, one, n) for n, one in enumerate(chapters, 1)], upcoming),
+    )
+
+
+def _chapter_of(editor: Editor, path: Any, chapter: Any, number: int) -> Element:
+    from builder_ui.pages import run as run_page
+
+    jump = forms.small(
+        str(number), lambda _event: path.show(chapter.node), editor.speech("Show visit {number} on the canvas", number=number)
+    )
+    here = " here" if chapter.node == path.focus[1] else ""
+    item = run_page.chapter_item(editor.visit, path.story, chapter, str(number))
+    return html.li({"key": str(number), "className": f"pfb-visit{here}"}, jump, html.ol(item))
+
+
 # Problems and outline
 
 
@@ -495,7 +700,35 @@ def outline(editor: Editor) -> Element:
         forms.small(speech("Redo"), lambda _event: editor.command("redo")),
     )
     lines = [_line(editor, id, place) for place, id in enumerate([ENTRY, *order])]
-    return html.div({"className": "pfb-outline"}, undo if editor.editable else None, html.ol({"aria-label": speech("Steps")}, lines))
+    steps = html.ol({"aria-label": speech("Steps")}, lines)
+    return html.div({"className": "pfb-outline"}, undo if editor.editable else None, steps, _notes(editor))
+
+
+def _notes(editor: Editor) -> Element:
+    """The notes of the canvas, to read and to write on."""
+    speech, notes = editor.speech, editor.draft.notes
+    if not notes and not editor.editable:
+        return None
+    lines = [_note(editor, id, note.text, place) for place, (id, note) in enumerate(notes.items(), 1)]
+    add = forms.small(speech("Add a note"), lambda _event: editor.add_note()) if editor.editable else None
+    return html.section({"aria-label": speech("Notes")}, html.h3(speech("Notes")), html.ol({"className": "pfb-notes"}, lines), add)
+
+
+def _note(editor: Editor, id: str, text: str, place: int) -> Element:
+    speech = editor.speech
+
+    def left(event: Any) -> None:
+        editor.put_note(id, str(event["target"].get("value") or ""))
+
+    field = {"aria-label": speech("Note {number}", number=place), "defaultValue": text, "rows": 3, "maxLength": MAX_NOTE_CHARACTERS}
+    return html.li(
+        {"key": f"{id}/{text}", "className": "pfb-line"},
+        html.span({"className": "pfb-card-icon"}, parts.icon("pencil")),
+        html.textarea({**field, "onBlur": left, "disabled": not editor.editable}),
+        forms.small(speech("Delete"), lambda _event: editor.tear_note(id), speech("Delete note {number}", number=place), "danger")
+        if editor.editable
+        else None,
+    )
 
 
 def _line(editor: Editor, id: str, place: int) -> Element:

@@ -6,7 +6,7 @@ Messages are JSON texts; long ones come in pieces, because the host takes no lar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -19,6 +19,10 @@ ENTRY = "$entry"
 Place = Annotated[str, Field(pattern=r"^(\$entry|[A-Za-z0-9_-]{1,64})$")]
 Outlet = Annotated[str, Field(min_length=1, max_length=64)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
+Side = Annotated[float, Field(ge=40, le=2_000, allow_inf_nan=False)]
+NoteId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+MAX_NOTES = 100
+MAX_NOTE_CHARACTERS = 2_000
 
 
 class Message(BaseModel):
@@ -33,6 +37,17 @@ class Step(Message):
     y: Coordinate | None = None
 
 
+class Note(Message):
+    """A paper stuck onto the canvas; no part of what the journey does."""
+
+    text: str = Field("", max_length=MAX_NOTE_CHARACTERS)
+    color: Literal["yellow", "green", "blue"] = "yellow"
+    x: Coordinate
+    y: Coordinate
+    width: Side = 200
+    height: Side = 120
+
+
 class Changes(Message):
     """`edges` are drawn (an outlet has one), `cut` are taken out. `n` numbers the changes of one page."""
 
@@ -42,6 +57,9 @@ class Changes(Message):
     gone: list[NodeId] = Field([], max_length=MAX_NODES)
     edges: list[tuple[Place, Outlet, NodeId]] = Field([], max_length=MAX_EDGES)
     cut: list[tuple[Place, Outlet]] = Field([], max_length=MAX_EDGES)
+    notes: dict[NoteId, Note] = Field({}, max_length=MAX_NOTES)
+    torn: list[NoteId] = Field([], max_length=MAX_NOTES)
+    """Notes taken off."""
 
 
 class Ops(Changes):
@@ -87,18 +105,19 @@ _messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Ops | Resync | Se
 
 
 class Ear:
-    """Puts pieces together. One message at a time, as the socket keeps their order."""
+    """Puts pieces together. One message at a time, as the socket keeps their order. `parse` reads one message, a `Piece` included."""
 
-    def __init__(self) -> None:
+    def __init__(self, parse: Callable[[object], Any] | None = None) -> None:
+        self._parse = parse or _parse
         self._id = -1
         self._pieces: list[str] = []
 
-    def hear(self, text: object) -> Spoken | None:
+    def hear(self, text: object) -> Any:
         """The message, None while pieces are missing.
 
         Raises: ValueError for anything that is none.
         """
-        message = _parse(text)
+        message = self._parse(text)
         if not isinstance(message, Piece):
             return message
         if message.at == 0:
@@ -110,11 +129,20 @@ class Ear:
             raise ValueError("too long")
         if len(self._pieces) < message.of:
             return None
-        whole = _parse("".join(self._pieces))
+        whole = self._parse("".join(self._pieces))
         self._id, self._pieces = -1, []
         if isinstance(whole, Piece):
             raise ValueError("a piece in pieces")
         return whole
+
+
+def chosen(text: object) -> str | None:
+    """The card chosen on a drawing that can only be looked at; None if none is, or for anything else that was said."""
+    try:
+        message = _parse(text)
+    except ValueError:
+        return None
+    return message.ids[0] if isinstance(message, Select) and message.ids else None
 
 
 def _parse(text: object) -> Spoken | Piece:

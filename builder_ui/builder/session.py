@@ -12,21 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from builder_ui.builder import cards, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
-from builder_ui.builder.protocol import ENTRY, Changes, Ear, Ops, Resync, Save, Seen, Select
+from builder_ui.builder.pathway import Pathway
+from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Resync, Save, Seen, Select
 from builder_ui.permits import EDITORS, may
 from builder_ui.screen import NotAllowed
 from builder_ui.visit import Visit
+from crm import tally
 from engine import publish
 from journeys.diff import diff
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError
 from journeys.reading import read
-from models import Journey, Member, Run, new_id
+from models import Journey, Member, Version, new_id
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -49,6 +50,8 @@ class Stored:
     document: dict[str, Any]
     issues: list[Issue]
     knowledge: Knowledge
+    hints: cards.Hints
+    versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Review:
 
 
 class Editor:
-    """`topics` are names of what changed: head, feed, panel, outline. `status`: saved, unsaved, conflict, denied or failed."""
+    """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied or failed."""
 
     def __init__(self, visit: Visit, stored: Stored) -> None:
         self.visit = visit
@@ -84,7 +87,15 @@ class Editor:
         """(id, outlet) -> what was chosen to follow and not yet set."""
         self.chapter = "entry"
         """The open chapter of the journey's form."""
-        self.counts: dict[str, Any] | None = None
+        self.hints = stored.hints
+        self.versions = stored.versions
+        self.figures: dict[str, numbers.Figures] | None = None
+        """What the cards show; None: numbers are hidden."""
+        self.counted_version: int | None = None
+        """The version whose numbers are shown; None: all together."""
+        self._counting = 0
+        self.path: Pathway | None = None
+        """Set while one contact's way is shown in place of the drawing."""
         self.generation = 0
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
         self._patches: list[dict[str, Any]] = []
@@ -132,18 +143,13 @@ class Editor:
     def feed(self) -> dict[str, Any]:
         """The small news for the canvas; what it has carried out is left out."""
         saved = {"rev": self.revision, "op": self._saved_op}
-        return {"session": self.id, "saved": saved, "patches": self._patches, "problems": self.problems(), "counts": self.counts}
+        return {"session": self.id, "saved": saved, "patches": self._patches, "problems": self.problems()}
 
     def graph(self) -> dict[str, Any]:
         """Everything, for a canvas that begins."""
         nodes = {ENTRY: {"raw": self.draft.parts, "view": self.views[ENTRY]}}
         nodes |= {id: {"raw": raw, "view": self.views[id]} for id, raw in self.draft.nodes.items()}
-        for id, node in nodes.items():
-            if id in self.draft.places:
-                node["x"], node["y"] = self.draft.places[id]  # type: ignore[assignment]
-        edges = [[source, outlet, to] for (source, outlet), to in self.draft.edges.items()]
-        placed = len(self.draft.places) > 0
-        return {"nodes": nodes, "edges": edges, "laid": bool(self.draft.ui.get("laid_out")) or not placed}
+        return {**cards.graph_of(self.draft, nodes), "hints": self.hints}
 
     def _look(self, ids: Sequence[str] | None = None) -> dict[str, cards.View]:
         """Draws cards anew, all or those of `ids`; answers those that look different now."""
@@ -220,7 +226,7 @@ class Editor:
     def _resync(self, message: Resync) -> None:
         """A page from before this process. Its work is taken if nobody saved since; else a person decides."""
         mine = Draft(self.draft.document())
-        mine.nodes, mine.edges, mine.places = {}, {}, {}
+        mine.nodes, mine.edges, mine.places, mine.notes = {}, {}, {}, {}
         mine.change(message)
         same = _alike(mine.document(), self.draft.document())
         self._op = message.n
@@ -333,6 +339,31 @@ class Editor:
         self.send(gone=[id], edges=drawn, select=[])
         self._after_change()
 
+    # Notes
+
+    def put_note(self, id: str, text: str) -> None:
+        """Writes on a note from the outline, or sticks a new one on; the canvas takes it into its history."""
+        before = self.draft.notes.get(id)
+        if not self.editable or (before is None and len(self.draft.notes) >= MAX_NOTES):
+            return
+        place = before or Note(x=0, y=min([y for _, y in self.draft.places.values()], default=0) - 180)
+        note = place.model_copy(update={"text": text[:MAX_NOTE_CHARACTERS]})
+        if note == before:
+            return
+        self.draft.notes = {**self.draft.notes, id: note}
+        self.send(notes={id: note.model_dump()})
+        self._after_change()
+
+    def add_note(self) -> None:
+        self.put_note(_fresh_id("note", self.draft.notes), "")
+
+    def tear_note(self, id: str) -> None:
+        if not self.editable or id not in self.draft.notes:
+            return
+        self.draft.notes = {other: note for other, note in self.draft.notes.items() if other != id}
+        self.send(torn=[id])
+        self._after_change()
+
     def open_chapter(self, name: str) -> None:
         """Opens a chapter of the journey's form, or closes it."""
         self.chapter = "" if self.chapter == name else name
@@ -349,7 +380,8 @@ class Editor:
         """The same for the lists of what follows, which grow with the journey."""
         target = self.selection[0] if self.selection else ENTRY
         ways = [(outlet, to) for (source, outlet), to in self.draft.edges.items() if source == target]
-        return self.selection, self.generation, ways, self.names, self.views.get(target, {}).get("outlets"), self.editable
+        others = {id: name for id, name in self.names.items() if id != target}
+        return self.selection, self.generation, ways, others, self.views.get(target, {}).get("outlets"), self.editable
 
     def command(self, name: str) -> None:
         """Has the canvas undo, redo or tidy up."""
@@ -388,7 +420,7 @@ class Editor:
             if change == self._stored_change or self.status in ("conflict", "denied"):
                 return
             try:
-                revision, issues = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
+                revision, issues, hints = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
             except Conflict as error:
                 self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
             except NotAllowed:
@@ -401,9 +433,15 @@ class Editor:
                 self.revision, self._saved_op, self._stored_change = revision, op, change
                 self.issues = [*self.draft.issues(), *issues]
                 self.status = "saved" if self._changed == change else "unsaved"
+                self._hint(hints)
         self.tell("head", "feed", "panel", "outline")
 
-    def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue]]:
+    def _hint(self, hints: cards.Hints) -> None:
+        if hints != self.hints:
+            self.hints = hints
+            self.send(hints=hints)
+
+    def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints]:
         """One transaction; the checks come after it, outside the lock."""
         visit = self.visit
         self._allowed()
@@ -411,7 +449,8 @@ class Editor:
             journey = publish.save_draft(session, self.journey.id, document, revision, visit.by, visit.house.now())
             saved = journey.revision
         with visit.engine.db.read() as session:
-            return saved, publish.check_draft(visit.engine, session, document)
+            issues = publish.check_draft(visit.engine, session, document)
+        return saved, issues, cards.hints(self.speech, visit.engine.palette, document)
 
     def _allowed(self) -> None:
         member = self.visit.house.login.member(self.visit.token)
@@ -433,7 +472,7 @@ class Editor:
     async def take_theirs(self) -> None:
         """After a conflict: what somebody else saved replaces what is on this page."""
         stored = await asyncio.to_thread(fetch, self.visit)
-        self.revision, self.issues = stored.revision, stored.issues
+        self.revision, self.issues, self.hints = stored.revision, stored.issues, stored.hints
         self.draft = Draft(stored.document)
         self.selection, self.status = (), "saved"
         self.generation += 1
@@ -444,6 +483,9 @@ class Editor:
 
     def close(self) -> None:
         """The page is gone; what it had not stored yet is stored now."""
+        self._counting += 1
+        if self.path is not None:
+            self.path.leave()
         if self._timer:
             self._timer.cancel()
         if self._changed != self._stored_change and self.status not in ("conflict", "denied"):
@@ -474,8 +516,7 @@ class Editor:
             if journey.live_version:
                 live = publish.get_version(session, journey.id, journey.live_version)
                 changes = [one.say(translate) for one in diff(read(live.document), read(journey.draft))]
-            open_runs = select(func.count()).select_from(Run).where(Run.journey_id == journey.id, col(Run.ended_at).is_(None))
-            inside = session.scalar(open_runs) or 0
+            inside = tally.read(session, journey.id).inside
         errors = [issue for issue in issues if issue.severity == "error"]
         return Review(journey.live_version is None, changes, errors, [one for one in issues if one.severity != "error"], inside)
 
@@ -496,6 +537,7 @@ class Editor:
             )
         else:
             self.state, self.live_version = "paused" if self.state == "paused" else "live", number
+            self.versions = (number, *(one for one in self.versions if one != number))
             self.notice = (self.speech("Version {number} is live.", number=number), True)
         self.review = None
         self.tell("head")
@@ -518,25 +560,59 @@ class Editor:
         self.tell("head", "outline")
 
     def toggle_counts(self) -> None:
-        """Shows or hides at each step how many are there, came, and left by which way."""
-        if self.counts is None:
-            self.counts = {}
-            self.spawn(self._count)
+        """Shows or hides at each step how many are there, came, left by which way, and what became of its messages."""
+        self._counting += 1
+        if self.figures is None:
+            self.figures = {}
+            self.spawn(self._count, self._counting)
         else:
-            self.counts = None
-        self.tell("head", "feed")
+            self.figures = None
+            self.send(counts=None)
+        self.tell("head", "numbers")
 
-    async def _count(self) -> None:
-        while self.counts is not None and self._listeners:
-            found = await asyncio.to_thread(self._counted)
-            if self.counts is not None and found != self.counts:
-                self.counts = found
-                self.tell("feed")
+    def count_version(self, number: int | None) -> None:
+        """Narrows the numbers to one version; None: all."""
+        if self.figures is None or number == self.counted_version or number not in (None, *self.versions):
+            return
+        self.counted_version = number
+        self._counting += 1
+        self.figures = {}
+        self.spawn(self._count, self._counting)
+        self.tell("head", "numbers")
+
+    async def _count(self, turn: int) -> None:
+        """Looks again and again; the canvas hears what differs. Ends when the numbers are hidden or others are wanted."""
+        fresh = True
+        while turn == self._counting and self._listeners:
+            found = await asyncio.to_thread(self._counted, self.counted_version)
+            if turn != self._counting or self.figures is None:
+                return
+            news = numbers.changed(self.figures, found)
+            self.figures = found
+            if news or fresh:
+                self.send(counts={"fresh": fresh, "version": self.counted_version, "nodes": news})
+                self.tell("numbers")
+            fresh = False
             await asyncio.sleep(COUNT_EVERY_SECONDS)
 
-    def _counted(self) -> dict[str, Any]:
+    def _counted(self, version: int | None) -> dict[str, numbers.Figures]:
         with self.visit.engine.db.read() as session:
-            return numbers.by_node(session, self.journey.id)
+            return numbers.figures(self.speech, tally.read(session, self.journey.id, version))
+
+    # One contact's way
+
+    def follow_somebody(self, run_id: str = "") -> None:
+        """Shows the way of a run in place of the drawing, or first asks for whom."""
+        self.path = Pathway(self.visit, self.journey.id, lambda: self.tell("path"), self.spawn)
+        if run_id:
+            self.spawn(self.path.choose, run_id)
+        self.tell("head", "path")
+
+    def back_to_drawing(self) -> None:
+        if self.path is not None:
+            self.path.leave()
+        self.path = None
+        self.tell("head", "path")
 
 
 def fetch(visit: Visit) -> Stored:
@@ -550,8 +626,10 @@ def fetch(visit: Visit) -> Stored:
             raise NotFound("this journey is archived")
         issues = publish.check_draft(visit.engine, session, journey.draft)
         known = knowledge.load(session)
+        versions = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(200)
+        hints = cards.hints(visit.speech, visit.engine.palette, journey.draft)
         parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
-        return Stored(*parts, issues, known)
+        return Stored(*parts, issues, known, hints, tuple(session.scalars(versions)))
 
 
 def _fresh_id(kind: str, taken: Mapping[str, Any]) -> str:
@@ -566,4 +644,5 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _bare(document: Mapping[str, Any]) -> Any:
     edges = sorted((edge["from"], edge["outlet"], edge["to"]) for edge in document["edges"])
-    return {**{name: value for name, value in document.items() if name != "ui"}, "edges": edges}
+    notes = sorted(document["ui"].get("notes", ()), key=lambda note: str(note["id"]))
+    return {**{name: value for name, value in document.items() if name != "ui"}, "edges": edges, "notes": notes}

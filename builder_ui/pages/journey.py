@@ -1,4 +1,4 @@
-"""One journey: what it does as a readable outline with the numbers of those who wait, its runs, its stuck runs, and who was refused."""
+"""One journey: what it does as a readable outline with the numbers of those who wait, its runs, its stuck runs, who was refused, its versions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from sqlmodel import col, select
 
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
-from builder_ui.operate import run_acts, switches
+from builder_ui.operate import run_acts, shelve, switches
+from builder_ui.pages import versions
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import EDITORS
-from builder_ui.visit import Acts, Page, Visit
+from builder_ui.permits import EDITORS, OPERATORS
+from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
-from crm import contacts
+from crm import contacts, tally
+from crm.jobs import add_job
+from engine import shelf
 from engine.publish import get_journey, get_version
-from engine.runs import RunFilter, counts, list_runs
+from engine.runs import RunFilter, list_runs
+from engine.wakeups import Wakeups
 from journeys.document import Journey as Document
 from journeys.graph import Graph, build
 from journeys.nodes import Node
@@ -25,22 +29,25 @@ from journeys.upgrade import upgrade
 from models import Journey, Refusal, Run
 
 PAGE_SIZE = 50
-TABS = ("", "runs", "stuck", "refused")
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What the chosen tab shows; the parts of other tabs stay empty. `waiting` maps a node id to its number of open runs."""
+    """What the chosen tab shows; the parts of other tabs stay empty. `waiting` maps a node id to its number of open runs, `number` is the
+    version that `document` is (None: the draft)."""
 
     journey: Journey
     document: Document
     graph: Graph
-    numbers: dict[str, int]
+    numbers: shelf.Numbers
+    number: int | None = None
     waiting: dict[str, int] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     next_before: str | None = None
+    held_out: int = 0
+    versions: versions.Data | None = None
 
     def node_name(self, node_id: str, visit: Visit) -> str:
         return words.name_of(node_id, self.graph.nodes.get(node_id), visit.speech) if node_id else visit.speech("Start")
@@ -49,13 +56,22 @@ class Data:
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
-        raw = get_version(session, journey.id, journey.live_version).document if journey.live_version else journey.draft
+        number = _number(visit) or journey.live_version
+        raw = get_version(session, journey.id, number).document if number else journey.draft
         document = Document.model_validate(upgrade(raw))
-        common = (journey, document, build(document, visit.engine.palette), counts(session, journey.id))
+        numbers = shelf.numbers(session, [journey.id])[journey.id]
+        common = (journey, document, build(document, visit.engine.palette), numbers, number)
         match visit.query.get("tab", ""):
             case "runs":
                 found, more = _runs(session, journey.id, visit)
-                return Data(*common, runs=found, names=contact_names(session, _people(found)), next_before=more)
+                held_out = select(func.count()).where(Run.journey_id == journey.id, Run.status == "held_out")
+                return Data(
+                    *common,
+                    runs=found,
+                    names=contact_names(session, _people(found)),
+                    next_before=more,
+                    held_out=session.scalar(held_out) or 0,
+                )
             case "stuck":
                 found = [row for status in ("stuck", "quarantined") for row in list_runs(session, RunFilter(journey.id, status=status))]
                 return Data(*common, runs=found, names=contact_names(session, _people(found)))
@@ -63,8 +79,16 @@ def load(visit: Visit) -> Data:
                 refusals, more = _refusals(session, journey.id, visit)
                 named = contact_names(session, [row.contact_id for row in refusals])
                 return Data(*common, refusals=refusals, names=named, next_before=more)
+            case "versions":
+                return Data(*common, versions=versions.load(visit, session, journey))
             case _:
-                return Data(*common, waiting=_waiting(session, journey.id))
+                return Data(*common, waiting=_waiting(session, journey.id, _number(visit)))
+
+
+def _number(visit: Visit) -> int | None:
+    """The version that the address asks for."""
+    text = visit.query.get("version", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _people(runs: list[dict[str, Any]]) -> list[str]:
@@ -93,34 +117,35 @@ def _refusals(session: Any, journey_id: str, visit: Visit) -> tuple[list[Refusal
     return found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None
 
 
-def _waiting(session: Any, journey_id: str) -> dict[str, int]:
-    rows = session.execute(
-        select(Run.node, func.count()).where(Run.journey_id == journey_id, col(Run.ended_at).is_(None)).group_by(col(Run.node))
-    )
-    return dict(rows.all())
+def _waiting(session: Any, journey_id: str, number: int | None) -> dict[str, int]:
+    """Node id -> how many are there now; on one version, or on all together."""
+    return {node: place.waiting for node, place in tally.read(session, journey_id, number).nodes.items() if place.waiting}
 
 
 def stamp(visit: Visit) -> object:
+    """Whatever moves a run changes the tally: a few rows, however many runs there are."""
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
-        newest = session.scalar(select(func.max(Run.id)).where(Run.journey_id == journey.id))
-        return journey.state, journey.live_version, newest, counts(session, journey.id), _waiting(session, journey.id)
+        more = versions.stamp(session, journey) if visit.query.get("tab") == "versions" else None
+        what = (journey.state, journey.live_version, journey.revision, journey.archived_at, journey.name)
+        return what, tally.read(session, journey.id), shelf.numbers(session, [journey.id]), more
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
-    speech, journey, numbers = visit.speech, data.journey, data.numbers
-    stuck = numbers.get("stuck", 0) + numbers.get("quarantined", 0)
-    all_runs = sum(number for status, number in numbers.items() if status != "goals")
+    speech, journey = visit.speech, data.journey
     version = (
         speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published; this is the draft")
     )
     tabs = [
         ("", speech("Steps"), None),
-        ("runs", speech("Runs"), all_runs),
-        ("stuck", speech("Stuck"), stuck),
+        ("runs", speech("Runs"), data.numbers.whole.runs),
+        ("stuck", speech("Stuck"), data.numbers.stuck),
         ("refused", speech("Not entered"), None),
+        ("versions", speech("Versions"), None),
     ]
-    shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab}.get(visit.query.get("tab", ""), steps_tab)
+    shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab, "versions": versions_tab}.get(
+        visit.query.get("tab", ""), steps_tab
+    )
     return html._(
         parts.head(
             journey.name,
@@ -128,11 +153,25 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             html.span({"className": "quiet"}, version, " · ", journey.key),
             back=("/ui/journeys", speech("Journeys")),
             state=parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
-            actions=[edit(visit, journey), *switches(visit, acts, journey)],
+            actions=[shelve(visit, acts, journey)]
+            if journey.archived_at
+            else [edit(visit, journey), *switches(visit, acts, journey), shelve(visit, acts, journey)],
         ),
+        archived(visit, journey),
         html.div({"className": "bar"}, tab_links(visit, tabs)),
         shown(visit, data, acts),
     )
+
+
+def versions_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    return versions.view(visit, data.journey, data.versions, acts) if data.versions else None
+
+
+def archived(visit: Visit, journey: Journey) -> Element:
+    if journey.archived_at is None:
+        return None
+    text = visit.speech("This journey is archived. Restore it to change it or to publish it again.")
+    return html.p({"className": "notice"}, parts.icon("archive"), text)
 
 
 def edit(visit: Visit, journey: Journey) -> Element:
@@ -158,10 +197,26 @@ def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
         rules.append((speech("Who leaves early"), sentences(ways_out)))
     if document.goal:
         rules.append((speech("Goal"), sentences([words.goal(speech, document.goal)])))
-    return html.div(
-        {"className": "columns"},
-        html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data)),
-        html.section({"className": "panel side-panel"}, parts.facts(rules)),
+    return html._(
+        not_the_live_one(visit, data),
+        html.div(
+            {"className": "columns"},
+            html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data)),
+            html.section({"className": "panel side-panel"}, parts.facts(rules)),
+        ),
+    )
+
+
+def not_the_live_one(visit: Visit, data: Data) -> Element:
+    """A word above a version that nobody enters any more."""
+    speech, live = visit.speech, data.journey.live_version
+    if data.number == live:
+        return None
+    return html.p(
+        {"className": "notice"},
+        parts.icon("history"),
+        html.span(speech("You are looking at version {number}. New contacts enter version {live}.", number=data.number, live=live)),
+        html.a({"className": "button plain", "href": visit.path}, speech("Show the present one")),
     )
 
 
@@ -242,9 +297,10 @@ def outlet_line(visit: Visit, data: Data, outlets: list[str], aim: str | None, p
 
 def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
+    counted = {**data.numbers.by_status(), "held_out": data.held_out}
     statuses = [
         ("", speech("All"), None),
-        *[(name, speech(RUN_STATES[name][0]), data.numbers.get(name, 0)) for name in RUN_STATES if name in data.numbers],
+        *[(name, speech(RUN_STATES[name][0]), counted[name]) for name in RUN_STATES if counted.get(name)],
     ]
     node = visit.query.get("node")
     filtered = (
@@ -298,8 +354,33 @@ def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "lead"},
             speech("A stuck run waits at its step until a person decides: try again after the fix, skip the step, or end the run."),
         ),
+        html.div({"className": "bar"}, everybody(visit, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
         html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
     )
+
+
+def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
+    """After a fix: all stuck runs try again, page by page."""
+    if not visit.may(OPERATORS):
+        return None
+    speech, count = visit.speech, data.numbers.halted.get("stuck", 0)
+    return parts.ask(
+        speech("Try all again"),
+        speech("{count} stuck runs try again from where they are. Do this once what stopped them is mended.", count=speech.number(count)),
+        speech("Try all again now"),
+        acts.act(OPERATORS, trying_again(data.journey.id, count), "The runs try again, a page at a time."),
+        "play",
+        "main",
+    )
+
+
+def trying_again(journey_id: str, count: int) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            add_job(session, "resume_stuck", f"journey:{journey_id}", {"journey_id": journey_id}, visit.by, visit.house.now(), count)
+        visit.house.wake(Wakeups())
+
+    return do
 
 
 def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Element:
@@ -356,4 +437,9 @@ def refusal_row(visit: Visit, data: Data, one: Refusal) -> list[Element]:
     ]
 
 
-PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", load, view, stamp, every_seconds=5.0)
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return get_journey(session, visit.arguments["key"]).name
+
+
+PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", load, view, stamp, name=name)

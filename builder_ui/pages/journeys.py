@@ -1,99 +1,151 @@
-"""All journeys as cards: state, version, how many are where; pause, resume and stop."""
+"""All journeys as cards: state, version, how many are where; folders and tags, archive and restore, pause, resume and stop."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from sqlalchemy import func, or_
-from sqlmodel import col, select
+from typing import Any
 
 from builder_ui import parts
-from builder_ui.compat import Element, html
-from builder_ui.operate import switches
+from builder_ui.compat import Element, datalist, html
+from builder_ui.operate import shelve, switches
 from builder_ui.permits import EDITORS
-from builder_ui.visit import Acts, Page, Visit
+from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
-from engine.runs import counts
+from engine import shelf
 from models import Journey
 
-MOST = 60
-"""Cards on the page; the search finds the others."""
+PAGE_SIZE = 60
+NO_FOLDER = "-"
+"""How an address says "in no folder"."""
+ORDERS = {"name": "By name", "changed": "Changed last", "created": "Newest first"}
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`numbers` are runs by status, and `goals`."""
+    """A journey and its numbers."""
 
     journey: Journey
-    numbers: dict[str, int]
-
-    @property
-    def stuck(self) -> int:
-        return self.numbers.get("stuck", 0) + self.numbers.get("quarantined", 0)
-
-    @property
-    def entered(self) -> int:
-        return sum(self.numbers.get(status, 0) for status in ("active", "held", "stuck", "quarantined", "ended"))
+    numbers: shelf.Numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """`by_state` counts all journeys that fit the search, whatever state is chosen."""
+    """`by_state` counts all journeys that fit the other filters; `archived` all that are archived."""
 
     cards: list[Card]
     by_state: dict[str, int]
+    archived: int
+    folders: list[str]
+    tags: list[str]
+    next_after: str | None
+
+
+def wanted(visit: Visit) -> shelf.Wanted:
+    query = visit.query
+    folder = query.get("folder") or None
+    return shelf.Wanted(
+        text=query.get("q", "").strip()[:100],
+        state=query.get("state") or None,
+        folder="" if folder == NO_FOLDER else folder,
+        tag=query.get("tag") or None,
+        archived=bool(query.get("archived")),
+        order=query.get("order", "name"),
+    )
 
 
 def load(visit: Visit) -> Data:
+    asked = wanted(visit)
     with visit.engine.db.read() as session:
-        text, state = visit.query.get("q", "").strip()[:100], visit.query.get("state", "")
-        fits = [col(Journey.archived_at).is_(None)]
-        if text:
-            fits.append(or_(col(Journey.name).icontains(text, autoescape=True), col(Journey.key).icontains(text, autoescape=True)))
-        by_state = dict(session.execute(select(Journey.state, func.count()).where(*fits).group_by(Journey.state)).all())
-        if state:
-            fits.append(col(Journey.state) == state)
-        found = session.scalars(select(Journey).where(*fits).order_by(col(Journey.name), col(Journey.id)).limit(MOST)).all()
-        return Data([Card(journey, counts(session, journey.id)) for journey in found], by_state)
+        found = shelf.page(session, asked, after=visit.query.get("before"), limit=PAGE_SIZE)
+        numbers = shelf.numbers(session, [journey.id for journey in found.journeys])
+        cards = [Card(journey, numbers[journey.id]) for journey in found.journeys]
+        archived = sum(shelf.by_state(session, shelf.Wanted(archived=True)).values())
+        return Data(cards, shelf.by_state(session, asked), archived, *shelf.labels(session), found.next_after)
 
 
 def stamp(visit: Visit) -> object:
-    """What the cards say, as plain values."""
-    return [(card.journey.id, card.journey.state, card.journey.live_version, card.journey.name, card.numbers) for card in load(visit).cards]
+    """What the cards say, as plain values: a handful of statements, whatever went through the journeys."""
+    data = load(visit)
+    cards = [
+        (one.journey.id, one.journey.state, one.journey.live_version, one.journey.name, one.journey.folder, one.journey.tags, one.numbers)
+        for one in data.cards
+    ]
+    return cards, data.by_state, data.archived
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     states = [("", speech("All"), sum(data.by_state.values()))]
     states += [(name, speech(words[0]), data.by_state.get(name, 0)) for name, words in JOURNEY_STATES.items()]
+    archived = bool(visit.query.get("archived"))
+    back = ("/ui/journeys", speech("Journeys")) if archived else None
     return html._(
-        parts.head(speech("Journeys"), actions=[begin(visit)]),
-        html.div(
-            {"className": "bar"},
-            parts.tabs(visit, "state", states, speech("State")),
-            parts.search(visit, speech("Search journeys")),
-        ),
-        html.div({"className": "cards"}, [card(visit, one, acts) for one in data.cards]) if data.cards else nothing(visit),
+        parts.head(speech("Archived journeys") if archived else speech("Journeys"), back=back, actions=[] if archived else begin(visit)),
+        html.div({"className": "bar"}, parts.tabs(visit, "state", states, speech("State")), shelf_link(visit, data, archived)),
+        filters(visit, data) if data.cards or visit.query else None,
+        html.div({"className": "cards"}, [card(visit, one, data, acts) for one in data.cards]) if data.cards else nothing(visit),
+        parts.pager(visit, data.next_after, speech("First page"), speech("More")),
+        datalist({"id": "folders"}, [html.option({"key": one, "value": one}) for one in data.folders]),
     )
 
 
-def begin(visit: Visit) -> Element:
+def shelf_link(visit: Visit, data: Data, archived: bool) -> Element:
+    """The way to the archived ones, when there are some."""
+    if archived or not data.archived:
+        return None
+    text = visit.speech("{count} archived", count=visit.speech.number(data.archived))
+    return html.a({"className": "button plain", "href": f"{visit.path}?archived=1"}, parts.icon("archive"), text)
+
+
+def filters(visit: Visit, data: Data) -> Element:
+    """Search, folder, tag and order in one plain form, which works while the connection is away."""
+    speech, query = visit.speech, visit.query
+    kept = [
+        html.input({"type": "hidden", "name": name, "value": query[name], "key": name}) for name in ("state", "archived") if query.get(name)
+    ]
+    folders = [("", speech("All folders")), (NO_FOLDER, speech("In no folder")), *((one, one) for one in data.folders)]
+    tags = [("", speech("All tags")), *((one, one) for one in data.tags)]
+    label = speech("Search journeys")
+    text = {"type": "search", "name": "q", "defaultValue": query.get("q", ""), "placeholder": label, "aria-label": label, "maxLength": 100}
+    return html.form(
+        {"className": "filters", "method": "get", "action": visit.path, "role": "search"},
+        html.span({"className": "search"}, parts.icon("search"), html.input(text)),
+        choice("folder", speech("Folder"), folders, query.get("folder", "")) if data.folders else None,
+        choice("tag", speech("Tagged"), tags, query.get("tag", "")) if data.tags else None,
+        choice("order", speech("Order"), [(name, speech(text)) for name, text in ORDERS.items()], query.get("order", "name")),
+        *kept,
+        html.button({"className": "button"}, speech("Show")),
+    )
+
+
+def choice(name: str, label: str, options: list[tuple[str, str]], chosen: str) -> Element:
+    drawn = [html.option({"key": value, "value": value, "selected": value == chosen}, text) for value, text in options]
+    return html.select({"name": name, "aria-label": label}, drawn)
+
+
+def begin(visit: Visit) -> list[Element]:
     """Where journeys begin, for those who may make one."""
     if not visit.may(EDITORS):
-        return None
-    return html.a({"className": "button main", "href": "/ui/gallery"}, parts.icon("route"), visit.speech("New journey"))
+        return []
+    speech = visit.speech
+    return [
+        html.a({"className": "button", "href": "/ui/gallery"}, parts.icon("download"), speech("Import")),
+        html.a({"className": "button main", "href": "/ui/gallery"}, parts.icon("route"), speech("New journey")),
+    ]
 
 
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
     if visit.query:
         return parts.empty("search", speech("No journey fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
-    return parts.empty("route", speech("There is no journey yet."), begin(visit))
+    text = speech("There is no journey yet. A journey says who enters, what happens to them and when; begin with a ready one.")
+    return parts.empty("route", text, begin(visit)[-1] if begin(visit) else None)
 
 
-def card(visit: Visit, one: Card, acts: Acts) -> Element:
+def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
     speech, journey = visit.speech, one.journey
     version = speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published")
+    archived = journey.archived_at is not None
     return html.article(
         {"className": "card", "key": journey.id},
         html.header(
@@ -101,30 +153,41 @@ def card(visit: Visit, one: Card, acts: Acts) -> Element:
             parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
         ),
         html.p({"className": "quiet"}, version, " · ", journey.key),
+        place(visit, journey),
         numbers(visit, one),
         html.footer(
             {"className": "actions"},
-            *switches(visit, acts, journey),
+            *([] if archived else switches(visit, acts, journey)),
+            None if archived else more(visit, journey, acts),
+            shelve(visit, acts, journey),
             html.a({"className": "button plain", "href": f"/ui/journeys/{journey.key}?tab=runs"}, speech("Runs"), parts.icon("arrow")),
         ),
     )
 
 
+def place(visit: Visit, journey: Journey) -> Element:
+    """Folder and tags; each leads to what else lies there."""
+    if not journey.folder and not journey.tags:
+        return None
+    folder = html.a({"className": "tag", "href": visit.link(folder=journey.folder)}, parts.icon("folder"), " ", journey.folder)
+    tags = [html.a({"className": "tag", "key": tag, "href": visit.link(tag=tag)}, tag) for tag in journey.tags]
+    return html.p({"className": "tags"}, folder if journey.folder else None, tags)
+
+
 def numbers(visit: Visit, one: Card) -> Element:
     """How many are where; the number that needs a person stands out when there is one."""
-    speech, journey = visit.speech, one.journey
+    speech, journey, found = visit.speech, one.journey, one.numbers
     runs = f"/ui/journeys/{journey.key}?tab=runs"
     shown = [
-        number(visit, speech("Entered"), one.entered, runs),
-        number(visit, speech("Inside"), one.numbers.get("active", 0), f"{runs}&status=active"),
-        number(visit, speech("Held"), one.numbers.get("held", 0), f"{runs}&status=held"),
-        number(visit, speech("Stuck"), one.stuck, f"/ui/journeys/{journey.key}?tab=stuck", tone="bad" if one.stuck else ""),
-        number(visit, speech("Finished"), one.numbers.get("ended", 0), f"{runs}&status=ended"),
+        number(visit, speech("Entered"), found.whole.runs, runs),
+        number(visit, speech("Inside"), found.active, f"{runs}&status=active"),
+        number(visit, speech("Held"), found.held, f"{runs}&status=held"),
+        number(visit, speech("Stuck"), found.stuck, f"/ui/journeys/{journey.key}?tab=stuck", tone="bad" if found.stuck else ""),
+        number(visit, speech("Finished"), found.whole.ended, f"{runs}&status=ended"),
     ]
-    goals = one.numbers["goals"]
     rate = html.div(
-        {"className": "number", "title": speech("{count} reached the goal", count=goals)},
-        html.b(speech.share(goals, one.entered)),
+        {"className": "number", "title": speech("{count} reached the goal", count=found.whole.goal)},
+        html.b(speech.share(found.whole.goal, found.whole.runs)),
         html.span(speech("Goal")),
     )
     return html.div({"className": "numbers"}, *shown, rate)
@@ -135,4 +198,66 @@ def number(visit: Visit, text: str, value: int, address: str, tone: str = "") ->
     return html.a({"className": f"number {tone}", "href": address}, html.b(symbol, visit.speech.number(value)), html.span(text))
 
 
-PAGE = Page("/ui/journeys", "Journeys", "journeys", load, view, stamp, every_seconds=5.0)
+def more(visit: Visit, journey: Journey, acts: Acts) -> Element:
+    """What is needed now and then: folder and tags, a copy, a file."""
+    speech, key = visit.speech, journey.key
+    file = {"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}
+    return html.details(
+        {"className": "ask", "name": "ask"},
+        html.summary({"className": "button"}, speech("More"), html.span({"className": "hidden"}, " · ", journey.name)),
+        html.div(
+            {"className": "question more"},
+            labels(visit, journey, acts) if visit.may(EDITORS) else None,
+            duplicate(visit, journey) if visit.may(EDITORS) else None,
+            html.a(file, parts.icon("download"), speech("Export as a file")),
+        ),
+    )
+
+
+def labels(visit: Visit, journey: Journey, acts: Acts) -> Element:
+    """Folder and tags. What is typed goes to the server when a field is left, which is always before the button that is pressed next."""
+    speech, id = visit.speech, journey.id
+
+    def field(name: str, label: str, value: str, most: int, **more: Any) -> Element:
+        def keep(event: dict[str, Any]) -> None:
+            acts.drafts[f"{name}.{id}"] = str(event["target"].get("value", ""))[:most]
+
+        attributes = {"type": "text", "defaultValue": value, "maxLength": most, "onBlur": keep, "key": f"{name}.{id}.{value}", **more}
+        return html.label(label, html.input(attributes))
+
+    return html.div(
+        {"className": "labels"},
+        field("folder", speech("Folder"), journey.folder, shelf.FOLDER_CHARACTERS, list="folders"),
+        field("tags", speech("Tags, separated by commas"), ", ".join(journey.tags), 900),
+        html.button(
+            {
+                "type": "button",
+                "className": "button main",
+                "onClick": acts.act(EDITORS, putting_away(journey, acts), "Folder and tags are saved."),
+            },
+            speech("Save"),
+        ),
+    )
+
+
+def putting_away(journey: Journey, acts: Acts) -> Do:
+    def do(visit: Visit) -> None:
+        folder = acts.drafts.pop(f"folder.{journey.id}", journey.folder)
+        tags = acts.drafts.pop(f"tags.{journey.id}", ",".join(journey.tags)).split(",")
+        with visit.engine.db.write() as session:
+            shelf.put_away(session, journey.id, folder, tags, visit.by, visit.house.now())
+
+    return do
+
+
+def duplicate(visit: Visit, journey: Journey) -> Element:
+    speech, key = visit.speech, journey.key
+    text = {"name": "key", "required": True, "pattern": "[a-z0-9][a-z0-9_\\-]{0,63}", "defaultValue": f"{key[:58]}_copy"}
+    return html.form(
+        {"className": "labels", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
+        html.label(speech("Key of the copy"), html.input(text)),
+        html.button({"className": "button"}, parts.icon("copy"), speech("Duplicate")),
+    )
+
+
+PAGE = Page("/ui/journeys", "Journeys", "journeys", load, view, stamp, every_seconds=2.0)

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
+from builder_ui.mail import is_readable
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, coded
 from models import Message, OutboxItem
@@ -38,6 +39,7 @@ def load(visit: Visit) -> Data:
             Message.clicked_at,
         )
         .outerjoin(Message, col(Message.id) == col(OutboxItem.message_id))
+        .where(is_readable(visit.member))
         .order_by(col(OutboxItem.id).desc())
         .limit(PAGE_SIZE + 1)
     )

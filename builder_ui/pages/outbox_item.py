@@ -21,7 +21,7 @@ class Data:
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        letter = read_letter(session, visit.arguments["id"])
+        letter = read_letter(session, visit.arguments["id"], visit.member)
         return Data(letter, contact_names(session, [letter.message.contact_id] if letter.message else []))
 
 

@@ -97,6 +97,8 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
                 html.a({"href": f"/ui/journeys/{journey['key']}"}, journey["name"]),
                 " · ",
                 speech("Version {number}", number=run["version_number"]),
+                " · ",
+                html.a({"href": f"/ui/journeys/{journey['key']}/edit?run={run['id']}"}, speech("Show on the canvas")),
             ),
             back=(f"/ui/journeys/{journey['key']}?tab=runs", speech("Runs")),
             state=parts.badge(speech(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:]),

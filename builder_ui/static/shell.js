@@ -68,3 +68,26 @@ document.addEventListener("click", (event) => {
   closeQuestions(inside);
   if (inside && event.target.closest(".question button")) inside.open = false;
 });
+
+// What somebody is typing is theirs until they leave the field or press Enter: the client would set a field back to what the server last
+// knew whenever anything around it is drawn again, which swallowed keys. The canvas minds its own fields.
+let typing = null;
+for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
+  const value = Object.getOwnPropertyDescriptor(kind.prototype, "value");
+  Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== typing) value.set.call(this, text); } });
+}
+document.addEventListener("input", (event) => { if (!event.target.closest(".pfb-board")) typing = event.target; }, true);
+document.addEventListener("focusout", () => { typing = null; }, true);
+document.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.tagName === "INPUT") typing = null; }, true);
+// A button with data-copy copies the field of that id.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); } // no clipboard without https
+  const said = button.querySelector("span").firstChild, before = said.data;
+  if (before === button.dataset.copied) return;
+  said.data = button.dataset.copied;
+  setTimeout(() => { said.data = before; }, 2_000);
+});

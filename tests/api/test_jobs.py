@@ -11,6 +11,7 @@ from sqlmodel import select
 
 from api.jobs import Jobs, add_job, do_page
 from api.journeys import DOCUMENT
+from engine import migrate
 from engine.by_hand import PAGE
 from engine.live import Engine
 from engine.publish import create_journey, publish
@@ -141,9 +142,29 @@ def test_open_runs_are_moved_to_another_version_and_back(admin: Any, engine: Eng
     assert (job["state"], job["counts"]["moved"]) == ("done", MANY)
     (migration,) = admin.get(f"{BASE}/migrations").json()["items"]
     assert (migration["state"], migration["moved"]) == ("done", MANY)
-    assert admin.post(f"/api/v1/migrations/{migration['id']}/rollback").json()["stayed"] == []
+    back = finished(admin, admin.post(f"/api/v1/migrations/{migration['id']}/rollback").json()["id"])
+    assert (back["state"], back["total"], back["counts"]) == ("done", MANY, {"put_back": MANY, "stayed": 0})
+    detail = admin.get(f"/api/v1/migrations/{migration['id']}").json()
+    assert (detail["state"], detail["put_back"], detail["stayed"], detail["stayed_runs"]) == ("rolled_back", MANY, 0, [])
+    assert admin.post(f"/api/v1/migrations/{migration['id']}/rollback").status_code == 409
+    assert admin.get("/api/v1/migrations/none").status_code == 404
     versions = {row["number"]: row["open_runs"] for row in admin.get(f"{BASE}/versions").json()["items"]}
     assert versions == {1: MANY, 2: 0}
+
+
+def test_what_the_keeper_moved_meanwhile_counts_too(engine: Engine, admin: Any, journey: str, people: list[str]) -> None:
+    finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
+    admin.put(f"{BASE}/draft", json={"document": {**DOCUMENT, "name": "Renamed"}, "revision": 1})
+    admin.post(f"{BASE}/publish", json={})
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        begun = migrate.start(engine, session, journey, 1, 2, {}, "tests", now)
+        migrate.move_chunk(engine, session, begun.id, now, 7)
+        job = add_job(session, "migrate", f"journey:{journey}", {"migration_id": begun.id}, "tests", now, MANY)
+    do_page(engine, job.id)
+    with engine.db.read() as session:
+        row = session.get_one(Job, job.id)
+    assert (row.state, row.done, row.counts) == ("done", MANY, {"moved": MANY, "skipped": 0})
 
 
 def test_stuck_runs_are_resumed_in_bulk(admin: Any, engine: Engine, journey: str, people: list[str], woken: Woken) -> None:

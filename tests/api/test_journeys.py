@@ -82,6 +82,41 @@ def test_pause_resume_stop_archive(admin: Any, live: str) -> None:
     assert admin.post(f"{BASE}/{live}/unarchive").json()["archived_at"] is None
 
 
+def test_a_journey_lies_in_a_folder_and_has_tags(admin: Any, live: str) -> None:
+    place = {"folder": "Shop", "tags": ["spring", "cart"]}
+    row = admin.put(f"{BASE}/{live}/place", json=place).json()
+    assert (row["folder"], row["tags"], row["revision"]) == ("Shop", ["spring", "cart"], 1)
+    assert [one["key"] for one in admin.get(BASE, params={"folder": "Shop", "tag": "cart"}).json()["items"]] == [live]
+    assert admin.get(BASE, params={"tag": "autumn"}).json()["items"] == []
+    assert admin.get(BASE, params={"folder": ""}).json()["items"] == []
+    assert admin.get(f"{BASE}/labels").json() == {"folders": ["Shop"], "tags": ["cart", "spring"]}
+    assert admin.put(f"{BASE}/{live}/place", json={"folder": "x" * 121}).status_code == 422
+    assert admin.put(f"{BASE}/{live}/place", json={"tags": ["a,b"]}).status_code == 422
+    assert admin.put(f"{BASE}/none/place", json=place).status_code == 404
+
+
+def test_lists_go_on_where_the_page_before_ended(admin: Any) -> None:
+    for key in ("a", "b", "c"):
+        admin.post(BASE, json={"document": changed(key=key)})
+    first = admin.get(BASE, params={"limit": 2}).json()
+    second = admin.get(BASE, params={"limit": 2, "cursor": first["next"]}).json()
+    assert ([row["key"] for row in first["items"] + second["items"]], second["next"]) == (["a", "b", "c"], None)
+
+
+def test_an_earlier_version_is_published_once_more(admin: Any, live: str) -> None:
+    admin.put(f"{BASE}/{live}/draft", json={"document": changed(name="Hello"), "revision": 1})
+    admin.post(f"{BASE}/{live}/publish", json={})
+    admin.put(f"{BASE}/{live}/draft", json={"document": changed(name="Unpublished"), "revision": 2})
+    refused = admin.post(f"{BASE}/{live}/rollback", json={"version": 1})
+    assert (refused.status_code, refused.json()["error"]["details"]["unpublished"]) == (409, True)
+    stale = admin.post(f"{BASE}/{live}/rollback", json={"version": 1, "revision": 2, "unpublished": "drop"})
+    assert stale.status_code == 409
+    back = admin.post(f"{BASE}/{live}/rollback", json={"version": 1, "revision": 3, "unpublished": "copy"}).json()
+    assert (back["version"]["number"], back["version"]["document"]["name"], back["copy_key"]) == (3, "Welcome", "welcome_draft")
+    assert admin.get(f"{BASE}/welcome_draft").json()["draft"]["nodes"] == DOCUMENT["nodes"]
+    assert admin.get(f"{BASE}/{live}").json()["live_version"] == 3
+
+
 def test_a_document_goes_out_and_in_as_it_stands_in_git(admin: Any, live: str) -> None:
     text = admin.get(f"{BASE}/{live}/document").text
     assert text.endswith("}\n")

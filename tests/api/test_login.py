@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
 from api.errors import Unauthorized
 from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
+from crm import login, sessions
 from crm.team import add_member
 from engine.live import Engine
-from models import LoginSession, LoginToken, Member
+from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
+    from httpx import Response
 
 OURS = {"origin": "http://testserver"}
 
@@ -52,8 +57,8 @@ def test_looking_at_a_link_does_not_use_it_up(client: TestClient, engine: Engine
     path = link(engine)
     for _ in range(3):
         page = client.get(path, headers={"accept-language": "de-CH"})
-        assert "<button>" in page.text
-        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert ">Anmelden</button>" in page.text
+        assert "script-src 'none'" in page.headers["content-security-policy"]
     assert client.post(path).status_code == 303
 
 
@@ -128,3 +133,169 @@ def test_roles_are_checked_by_the_server(
 def test_tries_without_a_session_are_limited(client: TestClient) -> None:
     statuses = [client.get("/api/v1/journeys", headers={"authorization": f"Bearer guess-{n}"}).status_code for n in range(40)]
     assert set(statuses) == {401, 429}
+
+
+# Passwords
+
+
+PASSWORD = "correct horse battery"
+
+
+def member(engine: Engine, role: str = "marketer", email: str = "grace@example.org") -> str:
+    """The id of somebody who has a password."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        found = add_member(session, "Grace Hopper", email, role, now)
+        path = sessions.mint(session, found.id, "invitation", now)
+    login.choose(engine.db, path.rpartition("/")[2], PASSWORD, now)
+    return found.id
+
+
+def enter(client: TestClient, password: str = PASSWORD, email: str = "grace@example.org", back: str = "", **headers: str) -> Response:
+    path = f"/login?from={quote(back, safe='')}" if back else "/login"
+    return client.post(path, data={"email": email, "password": password}, headers={**OURS, **headers})
+
+
+def test_a_password_logs_in_and_leads_to_where_one_wanted_to_go(client: TestClient, engine: Engine) -> None:
+    member(engine)
+    stranger = client.get("/ui/journeys?state=draft")
+    way = re.search(r'href="(/login\?from=[^"]+)"', stranger.text)
+    assert stranger.status_code == 401
+    assert way is not None
+    assert f'action="{way[1]}"' in client.get(way[1]).text
+    answer = client.post(way[1], data={"email": "grace@example.org", "password": PASSWORD}, headers=OURS)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/journeys?state=draft")
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert client.get("/ui/journeys").status_code == 200
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example/ui/", "/ui\\..", "/other", "/ui/a\nb", "/ui/" + "x" * 2_000])
+def test_it_leads_to_pages_of_ours_only(client: TestClient, engine: Engine, back: str) -> None:
+    member(engine)
+    assert "evil" not in client.get(f"/login?from={quote(back, safe='')}").text
+    assert enter(client, back=back).headers["location"] == "/"
+
+
+def test_an_unknown_address_and_a_wrong_password_get_the_same_answer(client: TestClient, engine: Engine) -> None:
+    member(engine)
+    wrong = enter(client, "wrong", **{"accept-language": "de"})
+    unknown = enter(client, "wrong", "nobody@example.org", **{"accept-language": "de"})
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace("grace@", "nobody@") == unknown.text
+    assert "ist nicht richtig" in wrong.text
+    assert "set-cookie" not in wrong.headers
+
+
+def test_too_many_tries_say_how_long_to_wait(client: TestClient, engine: Engine) -> None:
+    for _ in range(7):
+        enter(client, "wrong", "nobody@example.org")
+        with engine.db.write() as session:
+            session.execute(update(LoginFailure).values(locked_until=None))
+    enter(client, "wrong", "nobody@example.org")
+    answer = enter(client, "wrong", "nobody@example.org")
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 9
+    assert "Please wait" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/login", "/password", "/password/some-token"])
+@pytest.mark.parametrize("origin", [None, "https://evil.example", "null"])
+def test_forms_are_taken_from_our_own_pages_only(client: TestClient, engine: Engine, path: str, origin: str | None) -> None:
+    member(engine)
+    headers = {"origin": origin} if origin else {}
+    answer = client.post(path, data={"email": "grace@example.org", "password": PASSWORD, "again": PASSWORD}, headers=headers)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_logging_in_makes_a_new_session_and_ends_the_one_before(client: TestClient, engine: Engine) -> None:
+    member(engine)
+    client.cookies.set(COOKIE, "planted-by-somebody-else")
+    enter(client)
+    first = client.cookies.get(COOKIE, domain="testserver.local")
+    assert first not in (None, "planted-by-somebody-else")
+    client.cookies.clear()
+    client.cookies.set(COOKIE, str(first))
+    enter(client)
+    assert member_of(engine.db, str(first), engine.clock.now()) is None
+
+
+def test_hostile_forms_are_a_refusal(client: TestClient, engine: Engine) -> None:
+    for data in ({}, {"email": "x" * 5_000, "password": "y"}, {"email": "\0", "password": "\0"}, {"email": "a", "password": "y" * 3_900}):
+        assert client.post("/login", data=data, headers=OURS).status_code in (401, 422)
+    assert client.post("/login", content=b"\xff\xfe", headers={**OURS, "content-type": "application/json"}).status_code in (401, 422)
+
+
+def test_an_invitation_leads_to_a_password_and_in(client: TestClient, admin_key: str, engine: Engine) -> None:
+    admin = {"authorization": f"Bearer {admin_key}"}
+    new = {"name": "Alan Turing", "email": "alan@example.org", "role": "tester", "locale": "de"}
+    id = client.post("/api/v1/members", json=new, headers=admin).json()["id"]
+    made = client.post(f"/api/v1/members/{id}/password-link", json={"send": True}, headers=admin).json()
+    assert (made["purpose"], made["sent"]) == ("invitation", True)
+    mail = outbox(engine)[-1]
+    assert mail.recipient == "alan@example.org"
+    assert made["url"] in mail.text
+    assert "Konto" in mail.subject
+    path = made["url"].removeprefix("http://testserver")
+    for _ in range(2):
+        assert "alan@example.org" in client.get(path).text
+    assert client.post(path, data={"password": PASSWORD, "again": PASSWORD + "x"}, headers=OURS).status_code == 422
+    weak = client.post(path, data={"password": "short", "again": "short"}, headers=OURS)
+    assert weak.status_code == 422
+    assert "at least 10 characters" in weak.text
+    done = client.post(path, data={"password": PASSWORD, "again": PASSWORD}, headers=OURS)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert client.get("/api/v1/journeys").status_code == 200
+    assert client.get(path).status_code == 401
+    assert client.post(path, data={"password": PASSWORD, "again": PASSWORD}, headers=OURS).status_code == 401
+    again = client.post(f"/api/v1/members/{id}/password-link", json={}, headers=admin).json()
+    assert (again["purpose"], again["sent"]) == ("reset", False)
+
+
+def outbox(engine: Engine) -> list[OutboxItem]:
+    with engine.db.read() as session:
+        return list(session.scalars(select(OutboxItem).order_by(OutboxItem.id)))  # type: ignore[arg-type]
+
+
+def test_a_forgotten_password_is_answered_alike_for_everybody(client: TestClient, engine: Engine) -> None:
+    member(engine)
+    answers = [client.post("/password", data={"email": email}, headers=OURS) for email in ("grace@example.org", "nobody@example.org", "")]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    [mail] = outbox(engine)
+    path = re.search(r"http://testserver(/password/\S+)", mail.text)
+    assert path is not None
+    assert client.post(path[1], data={"password": "quite another one", "again": "quite another one"}, headers=OURS).status_code == 303
+    assert enter(client).status_code == 401
+    assert enter(client, "quite another one").status_code == 303
+
+
+def test_nobody_can_be_flooded_with_reset_mails(client: TestClient, engine: Engine) -> None:
+    member(engine)
+    for _ in range(6):
+        client.post("/password", data={"email": "grace@example.org"}, headers=OURS)
+    assert len(outbox(engine)) == 3
+
+
+def test_sessions_of_others_are_listed_and_ended_by_admins(client: TestClient, admin_key: str, engine: Engine) -> None:
+    id = member(engine)
+    assert enter(client, **{"user-agent": "Firefox"}).status_code == 303
+    cookie = client.cookies[COOKIE]
+    client.cookies.clear()
+    admin = {"authorization": f"Bearer {admin_key}"}
+    listed = client.get(f"/api/v1/members/{id}/sessions", headers=admin).json()
+    assert "Firefox" in [one["user_agent"] for one in listed]
+    assert cookie not in str(listed)
+    for one in listed:
+        assert client.delete(f"/api/v1/members/{id}/sessions/{one['id']}", headers=admin).status_code == 204
+    assert client.delete(f"/api/v1/members/{id}/sessions/{listed[0]['id']}", headers=admin).status_code == 404
+    assert member_of(engine.db, cookie, engine.clock.now()) is None
+
+
+def test_a_password_stands_in_no_log(client: TestClient, engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    member(engine)
+    caplog.set_level("DEBUG")
+    enter(client)
+    enter(client, "a secret of mine")
+    assert "secret of mine" not in caplog.text
+    assert PASSWORD not in caplog.text

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import time
+from contextlib import ExitStack
+
 import pytest
 
+from bench import builder, engine, ingest, simulate
 from bench import compile as compiling
-from bench import engine, ingest, simulate
+from bench.line import open_line
 from bench.measure import cpu_seconds, memory_bytes, percentile, spread_ms
+from journeys.errors import Misconfigured
 
 
 def test_compile_measures_500_nodes():
@@ -37,6 +45,53 @@ def test_a_killed_server_loses_no_acknowledged_event():
     assert found["runs_started"] > 0
     assert found["acknowledged_events"] > 0
     assert found["lost_events"] == 0
+
+
+def test_the_builder_is_measured_in_a_browser():
+    if not any(shutil.which(name) for name in builder.CHROMIUM):
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed; CI leaves no test out")
+        pytest.skip("Chromium is not installed")
+    found = builder.run(opens=1, drags=1, edits=1, looks=1, drag_seconds=0.3, runs=200, trail=2_000, sizes=[30])
+    assert found["open_30_ms"] > 0
+    assert found["drag_fps"] == min(found["drag_fps_by_view"].values()) > 0
+    assert found["edit_ms"] > 0
+    assert 0 < found["edit_bytes"] < 20_000
+    assert found["lost_keystrokes"] == 0
+    assert found["overlay_ms"] > 0
+    assert found["overlay_seed"]["exact"]
+    assert found["overlay_seed"]["runs"] == 200
+    assert 0 < found["overlay_seed"]["open_runs"] < 200
+
+
+def test_a_machine_without_a_browser_hears_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Misconfigured, match="needs Chromium: install it with"), builder.open_browser():
+        pass
+
+
+@pytest.mark.parametrize(("found", "lost"), [("abcdef", 0), ("abdef", 1), ("def", 3), ("abcdefg", 1), ("", 6), ("badcfe", 3)])
+def test_keys_that_are_missing_or_too_many_are_lost(found, lost):
+    assert builder.lost("abcdef", found) == lost
+
+
+def test_a_line_takes_servers_in_turn_and_time():
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        line = stack.enter_context(open_line([server.getsockname()[1] for server in servers], 0.05))
+        begin = time.monotonic()
+        for server in [*servers, *servers]:
+            caller = stack.enter_context(socket.create_connection(("127.0.0.1", line.port)))
+            caller.sendall(b"GET /_reactpy/stream/ui HTTP/1.1\r\n")
+            server.settimeout(5)
+            called = stack.enter_context(server.accept()[0])
+            assert called.recv(100).startswith(b"GET /_reactpy")
+            called.sendall(b"hello")
+            assert caller.recv(100) == b"hello"
+        assert time.monotonic() - begin >= 4 * 2 * 0.05
+        assert line.sockets == [0, 1, 0, 1]
+        line.cut()
+        assert caller.recv(100) == b""
 
 
 @pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 100), (99, 198), (100, 200)])

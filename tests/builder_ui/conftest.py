@@ -5,6 +5,7 @@ Only Temporal is absent: `Town.walk` plays the workflow of a run and jumps from 
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
@@ -16,9 +17,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import select
 
 from activities import templates
@@ -438,3 +442,87 @@ def opened(settings: Settings) -> Opener:
             yield page
 
     return opened
+
+
+# --- real browsers ------------------------------------------------------------------------------------------------------------
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """Chromium for a whole file; tests that need it are left out where it cannot be had, never in CI."""
+    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed; CI leaves no test out")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Site:
+    """A town behind a real web server for a whole file; stopped and started again it has the same address."""
+
+    town: Town
+    settings: Settings
+    listening: socket.socket
+    woken: Woken = field(default_factory=Woken)
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """The web server as long as the block lasts."""
+        app = create_app(self.settings, self.town.engine, waker=self.woken)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [self.listening.dup()]}, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    def link(self, role: str) -> str:
+        """The path of a one-time link."""
+        url = mint_link(self.town.db, self.town.engine.clock.now(), self.settings.public_url, self.town.members[role])
+        return urlsplit(url).path
+
+    def log_in(self, context: BrowserContext, role: str) -> Page:
+        """The way a person does: by a link."""
+        page = context.new_page()
+        page.goto(self.link(role))
+        page.get_by_role("button").click()
+        expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
+        return page
+
+    def context(self, browser: Browser, base_url: str = "", **options: Any) -> BrowserContext:
+        chosen = {"locale": "en-GB", "viewport": {"width": 1400, "height": 860}, **options}
+        context = browser.new_context(base_url=base_url or self.settings.public_url, **chosen)
+        context.set_default_timeout(15_000)
+        return context
+
+
+@pytest.fixture(scope="module")
+def site(
+    town_base: tuple[Path, Town], settings: Settings, listening: socket.socket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A town of the file's own."""
+    base, built = town_base
+    path = tmp_path_factory.mktemp("site") / "town.db"
+    shutil.copyfile(base, path)
+    engine = make_engine(Database(f"sqlite:///{path}"), settings)
+    yield Site(replace(built, engine=engine, effects=Effects(engine, built.effects.performers)), settings, listening)
+    engine.db.close()

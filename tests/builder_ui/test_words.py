@@ -10,27 +10,69 @@ from pathlib import Path
 
 import pytest
 
-from builder_ui import words
+from activities import account_mail
+from activities.layouts import layouts
+from builder_ui import controls, words
+from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU
-from builder_ui.pages import PAGES, contact, run
+from builder_ui.pages import PAGES, account, behind, contact, contact_import, contact_imports, journeys, keys, run, setting, users, versions
+from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
+from builder_ui.templates import makers
+from builder_ui.templates import page as template
+from crm import settings, team
 from journeys.nodes import BUILT_IN
 from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in"}
+SAME = {
+    "Name",
+    "Builder",
+    "Journey",
+    "Journeys",
+    "Version {number}",
+    "{problem}",
+    "SMS",
+    "WhatsApp",
+    "Webhook",
+    "in",
+    "Marketing",
+    "Desktop",
+    "Links",
+    "Links: {count}",
+    "Newsletter",
+    "Problem: ",
+    "Tag",
+    "Text",
+    "Tracking",
+    "Administrator",
+    "Region",
+    "Browser",
+    "Details",
+    "live",
+    "Score",
+    "Version",
+}
 """Words that are the same in both languages."""
 
 
 def literals() -> Iterator[str]:
     """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
-    for path in [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py")]:
+    for path in [*ROOT.glob("*.py"), *(path for room in ("pages", "templates", "builder") for path in (ROOT / room).glob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                said = {"speech": node.args[:1], "act": node.args[2:3]}.get(name, [])
-                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str))
+                said = {
+                    "speech": node.args[:1],
+                    "act": node.args[2:3],
+                    "framed": node.args[1:3],
+                    "barred": node.args[1:2],
+                    "form": node.args[7:8],
+                    "Conflict": node.args[:1],
+                    "Issue": [word.value for word in node.keywords if word.arg == "text"],
+                }.get(name, [])
+                yield from (part.value for part in said if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value)
 
 
 def tables() -> Iterator[str]:
@@ -38,9 +80,30 @@ def tables() -> Iterator[str]:
         yield from (text for text, _, _ in states.values())
     for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.TASK_CHANGES, words.OUTLETS):
         yield from table.values()
-    for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
+    yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
+    for table in (journeys.ORDERS, run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
+        yield from table.values()
+    yield from (text for text, _, _ in contact_imports.STATES.values())
+    for table in (contact_imports.PROBLEMS, contact_import.NAMES, contact_import.FIELDS, contact_import.CONSENTS, contact_import.SAID):
+        yield from table.values()
+    yield from (name for _, name in contact_import.ASKED)
+    yield from contact_import.STEPS
+    for table in (template.PARTS, template.LOOKS, template.CLASSES, makers.PROBLEMS):
+        yield from table.values()
+    yield from (text for text, _, _ in template._STATUS.values())
+    yield from template.PHRASES
+    yield from (text for layout in layouts() for text in (layout.name, layout.description))
+    for table in (users.ROLE_WORDS, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+        yield from table.values()
+    for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
+        yield from table.values()
+    yield from (text for pair in controls.TITLES.values() for text in pair if text)
+    yield from (text for _, text, _ in SECTIONS)
+    yield from (f"role: {role}" for role in team.ROLES)
+    for table in (behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
         yield from table.values()
     yield from words.WEEKDAYS
+    yield from texts.CANVAS
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
     yield from (kind.label for kind in BUILT_IN)

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from activities.effect import MESSAGE_CHANNELS, Effects, perform
+from activities.effect import Effects, perform
 from activities.gate import Pass, Verdict
-from activities.ledger import FATES, messages
+from activities.ledger import messages
 from activities.performer import Draft, Job
 from activities.providers.provider import Answer, Doubt
 from crm import tally
@@ -28,7 +28,8 @@ from engine.wakeups import Wakeups
 from journeys.calls import activity_of
 from journeys.errors import NotFound
 from journeys.nodes import Palette
-from models import Contact, Database, Journey, Refusal, Template, Trail, new_id
+from models import Contact, Database, Journey, Template, Trail, new_id
+from tests.recount import recounted
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REFERENCE: dict[str, Any] = {
@@ -200,29 +201,6 @@ def counted(world: World) -> Iterator[World]:
         while tally.fold(session, 7):
             pass
         assert {id: tally.read(session, id) for id in wanted} == wanted
-
-
-def recounted(session: Session, journey_id: str) -> tally.Counts:
-    """A journey's numbers, but for its messages, counted anew from its runs, trails and refusals."""
-    found = tally.Counts()
-    for run in session.execute(select(runs).where(runs.c.journey_id == journey_id, runs.c.status != "held_out")):
-        found.add("", "runs", "", 1)
-        found.add("", "goal", "", int(run.goal_at is not None))
-        if run.ended_at is not None:
-            found.add("", "ended", "", 1)
-        elif run.node:
-            found.add(run.node, "waiting", "", 1)
-        for note in session.scalars(select(Trail).where(Trail.run_id == run.id, Trail.what.in_(("entered", "left")))):
-            found.add(note.node, note.what, note.outlet if note.what == "left" else "", 1)
-    for reason in session.scalars(select(Refusal.reason).where(Refusal.journey_id == journey_id)):
-        found.add("", "refused", reason, 1)
-    for message in session.execute(select(messages).where(messages.c.journey_id == journey_id, messages.c.channel.in_(MESSAGE_CHANNELS))):
-        if what := FATES.get(message.status):
-            found.add(message.node, what, message.reason if what == "skipped" else "", 1)
-        for what, at in (("opened", message.opened_at), ("clicked", message.clicked_at)):
-            if at is not None:
-                found.add(message.node, what, "", 1)
-    return found
 
 
 def build(db: Database) -> World:

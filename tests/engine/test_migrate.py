@@ -8,6 +8,7 @@ import pytest
 
 from engine import migrate
 from journeys.errors import Conflict, Invalid
+from models import Migration
 
 OLD = {
     "spec": 1,
@@ -90,23 +91,145 @@ def test_it_goes_on_after_a_crash_in_chunks(world, moving):
     assert [world.row(run).version_number for run in waiting] == [2, 2, 2]
 
 
+def begin_back(world, migration):
+    with world.db.write() as session:
+        migrate.begin_rollback(session, migration, "test", world.now)
+
+
+def back(world, migration, chunk=100):
+    with world.db.write() as session:
+        return migrate.back_chunk(world.engine, session, migration, world.now, chunk)
+
+
+def look(world, migration):
+    """(state, progress, runs that stayed)"""
+    with world.db.read() as session:
+        row = session.get_one(Migration, migration)
+        return row.state, migrate.progress(session, row), migrate.stayed(session, migration)
+
+
 def test_a_rollback_puts_back_whoever_has_not_moved_and_lists_the_others(world, moving):
     journey, waiting, _ = moving
     world.later(days=1)
     before = {run: world.row(run).due_at for run in waiting}
     migration = start(world, journey, MAP)
     move(world, migration)
-    world.step(waiting[0])
-    with world.db.write() as session:
-        wakeups, stayed = migrate.rollback(world.engine, session, migration, "test", world.now)
-    assert stayed == [waiting[0]]
+    assert world.walk(waiting[0])["reason"] == "completed"
+    begin_back(world, migration)
+    wakeups, done = back(world, migration)
+    assert done
     assert wakeups.bells == set(waiting[1:])
+    assert look(world, migration) == ("rolled_back", migrate.Progress(3, 3, put_back=2, stayed=1), [waiting[0]])
     run = waiting[1]
     world.step(run)
     row = world.row(run)
     assert (row.version_number, row.node, row.due_at) == (1, "three_days", before[run])
     ended = world.walk(run)
     assert ended["reason"] == "completed"
+
+
+def test_the_bell_after_a_move_is_no_move(world, moving):
+    """A living worker answers every bell within seconds: a rollback must find the runs that only looked about."""
+    journey, waiting, _ = moving
+    world.later(days=1)
+    before = {run: world.row(run).due_at for run in waiting}
+    migration = start(world, journey, MAP)
+    move(world, migration)
+    for run in waiting:
+        world.step(run)
+        assert world.row(run).node == "two_days"
+    begin_back(world, migration)
+    assert back(world, migration)[0].bells == set(waiting)
+    for run in waiting:
+        world.step(run)
+        row = world.row(run)
+        assert (row.version_number, row.node, row.due_at) == (1, "three_days", before[run])
+    assert look(world, migration)[2] == []
+
+
+def die_in_the_middle(world, migration):
+    """A chunk whose process dies before the commit."""
+    with world.db.write() as session:
+        migrate.back_chunk(world.engine, session, migration, world.now, 1)
+        raise RuntimeError("dead")
+
+
+def test_a_rollback_goes_on_after_a_crash_in_the_middle(world, moving):
+    journey, waiting, _ = moving
+    migration = start(world, journey, MAP)
+    move(world, migration)
+    begin_back(world, migration)
+    assert back(world, migration, chunk=1)[1] is False
+    with pytest.raises(RuntimeError):
+        die_in_the_middle(world, migration)
+    assert [world.row(run).version_number for run in waiting] == [1, 2, 2]
+    assert look(world, migration)[:2] == ("rolling_back", migrate.Progress(1, 3, put_back=1))
+    with world.db.write() as session:
+        assert migrate.carry_on(world.engine, session, migration, world.now)[1] is True
+    assert [world.row(run).version_number for run in waiting] == [1, 1, 1]
+    assert look(world, migration) == ("rolled_back", migrate.Progress(3, 3, put_back=3), [])
+    assert [world.row(run).step for run in waiting] == [3, 3, 3], "each was put back once"
+
+
+LISTENING = {
+    **OLD,
+    "key": "listening",
+    "start": "bought",
+    "nodes": {
+        "bought": {"kind": "wait_for", "branches": [{"name": "yes", "event": "Order Completed"}], "timeout": "P9D"},
+        "end": {"kind": "exit"},
+    },
+    "edges": [{"from": "bought", "outlet": "yes", "to": "end"}, {"from": "bought", "outlet": "timed_out", "to": "end"}],
+}
+PATIENT = {
+    **LISTENING,
+    "start": "wait",
+    "nodes": {"wait": {"kind": "wait", "duration": "P30D"}, "end": {"kind": "exit"}},
+    "edges": [{"from": "wait", "to": "end"}],
+}
+
+
+def test_whoever_is_put_back_listens_again_at_once(world):
+    journey, person = world.publish(LISTENING), world.contact()
+    run = world.run(world.happens(person, "Signed Up"))
+    world.publish(PATIENT)
+    migration = start(world, journey, {"bought": "wait"})
+    move(world, migration)
+    world.step(run)
+    begin_back(world, migration)
+    back(world, migration)
+    assert world.happens(person, "Order Completed").bells == {run}
+    assert world.step(run).instruction["op"] == "end"
+
+
+def test_one_rollback_at_a_time_and_only_once(world, moving):
+    journey, _, _ = moving
+    migration = start(world, journey, MAP)
+    with pytest.raises(Conflict):
+        begin_back(world, migration)
+    move(world, migration)
+    begin_back(world, migration)
+    with pytest.raises(Conflict):
+        start(world, journey, MAP)
+    back(world, migration)
+    with pytest.raises(Conflict):
+        begin_back(world, migration)
+
+
+def test_a_node_can_be_told_to_stay(world, moving):
+    journey, waiting, _ = moving
+    with world.db.read() as session:
+        preview = migrate.preview(world.engine, session, journey, 1, 2, {"three_days": migrate.STAY, "gone": "two_days"})
+    assert preview.moves == [{"from": "gone", "to": "two_days", "runs": 1}]
+    assert preview.without_target == [{"from": "three_days", "runs": 3}]
+    assert move(world, start(world, journey, {"three_days": migrate.STAY}))[1]
+    assert {world.row(run).version_number for run in waiting} == {1}
+
+
+def test_a_version_does_not_move_onto_itself(world, moving):
+    journey, _, _ = moving
+    with world.db.read() as session, pytest.raises(Invalid):
+        migrate.preview(world.engine, session, journey, 1, 1, {})
 
 
 def test_a_call_in_flight_is_not_moved(world, reference):

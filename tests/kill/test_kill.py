@@ -23,11 +23,13 @@ from sqlalchemy import select
 from activities import templates
 from activities.ledger import messages
 from commands.process import python
+from crm import tally
 from crm.sql import table
 from engine import publish
 from engine.step import runs, trail
-from models import Event, Inbox
+from models import Event, Inbox, Journey
 from tests.kill.house import MORTAL, House, Shop
+from tests.recount import recounted
 from worker import build_engine
 
 events = table(Event)
@@ -232,6 +234,10 @@ def verify(house: House, shop: Shop, count: int) -> dict[str, int]:
     heard = rows(house, select(inbox.c.run_id, inbox.c.consumed))
     assert all(row.consumed for row in heard)
     assert {row.run_id for row in heard} == {id for id, run in found.items() if run.reason == "exit"}, "who hears an order exits"
+
+    with house.db.read() as session:
+        for id in session.scalars(select(table(Journey).c.id)):
+            assert tally.read(session, id) == recounted(session, id), "the numbers on the canvas are those of the rows"
 
     uncertain = [row for row in ledger.values() if row.status == "uncertain"]
     silent = house.received("silent").total()

@@ -3,19 +3,20 @@ import {
   Background, ControlButton, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow,
 } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { ENTRY, edgeId, outletsOf } from "./graph.js";
-import { Model } from "./model.js";
+import { ENTRY, edgeId, isNote, outletsOf } from "./graph.js";
+import { MAX_NOTES, Model } from "./model.js";
 import { AddMenu, Find, Palette, Shortcuts, Toolbar } from "./parts.jsx";
-import { Entry, Step, Way } from "./shapes.jsx";
-import { badges, CanvasContext, channel, useModel } from "./store.js";
+import { download } from "./picture.js";
+import { Entry, Note, Step, Way } from "./shapes.jsx";
+import { CanvasContext, channel, pinboard, useModel } from "./store.js";
 import { post } from "./wire.js";
 
-const NODE_TYPES = { step: Step, entry: Entry };
-const EDGE_TYPES = { way: Way };
+export const NODE_TYPES = { step: Step, entry: Entry, note: Note };
+export const EDGE_TYPES = { way: Way };
 const MINIMAP_FROM = 15;
 const MANY = 80;
-const READABLE = 0.72;
-const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
+export const READABLE = 0.72;
+export const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
 
 export function Canvas(props) {
   return (
@@ -49,16 +50,38 @@ function kept(id, initial) {
   return models.get(id);
 }
 
-function Board({ id, session, initial, palette: paletteText, texts: textsText, editable, onEvent }) {
+export function translator(texts) {
+  return (text, values) => {
+    const said = texts[text] ?? text;
+    return values ? said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : said;
+  };
+}
+
+/** Numbers as people of the page's language write them; `short` from ten thousand on, `percent` for shares. */
+export function speaker() {
+  const language = document.documentElement.lang || "en";
+  const plain = new Intl.NumberFormat(language);
+  const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
+  const percent = new Intl.NumberFormat(language, { style: "percent" });
+  return (count, how) => (how === "percent" ? percent : how === "short" && count >= 10_000 ? short : plain).format(count);
+}
+
+const DAYS = "pfadwerk.days";
+
+function Board({ id, journey, name, session, initial, palette: paletteText, texts: textsText, editable, onEvent }) {
   const handler = useRef(onEvent);
   handler.current = onEvent;
   const palette = useMemo(() => JSON.parse(paletteText), [paletteText]);
   const texts = useMemo(() => JSON.parse(textsText), [textsText]);
-  const t = useCallback((text, values) => {
-    const said = texts[text] ?? text;
-    return values ? said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : said;
-  }, [texts]);
+  const t = useMemo(() => translator(texts), [texts]);
+  const number = useMemo(speaker, []);
   const [model] = useState(() => kept(id, initial));
+  const [board] = useState(() => {
+    const made = pinboard();
+    made.set("hints", JSON.parse(initial).hints);
+    return made;
+  });
+  const [days, setDays] = useState(() => localStorage.getItem(DAYS) !== "off");
   useEffect(() => {
     model.send = (message) => editable && post(handler.current, message);
   }, [model, editable]);
@@ -84,7 +107,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     return () => {
       clearTimeout(timer);
       timer = setTimeout(() => {
-        const ids = model.selected;
+        const ids = model.selectedSteps;
         if (ids.join() === last) return;
         last = ids.join();
         post(handler.current, { type: "select", ids });
@@ -107,28 +130,32 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     model.session = session;
     if (present.current === session) return;
     present.current = session;
+    board.count(null);
     if (editable) model.resync();
-    else post(handler.current, { type: "select", ids: model.selected });
-  }, [session, model, editable]);
+    else post(handler.current, { type: "select", ids: model.selectedSteps });
+  }, [session, model, editable, board]);
 
   useEffect(() => channel(id).take((feed) => {
     if (feed.session !== present.current) return;
     model.saved = feed.saved;
     model.onSaved?.();
-    badges.set(feed.problems, feed.counts);
+    board.set("problems", feed.problems);
     for (const patch of feed.patches) {
       if (patch.seq <= model.seen) continue;
       model.seen = patch.seq;
       if (patch.graph) {
         model.load(patch.graph);
+        board.set("hints", patch.graph.hints);
         setTimeout(() => flow.fitView(FIT));
       }
-      if (patch.nodes || patch.edges || patch.cut || patch.gone) model.apply(patch);
+      if (patch.nodes || patch.edges || patch.cut || patch.gone || patch.notes || patch.torn) model.apply(patch);
+      if (patch.counts !== undefined) board.count(patch.counts);
+      if (patch.hints) board.set("hints", patch.hints);
       if (patch.select) focus(patch.select);
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy })[patch.run]?.();
     }
     if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
-  }), [id, model, flow, focus]);
+  }), [id, model, flow, focus, board]);
 
   const act = useMemo(() => ({
     undo: () => { if (!model.undo()) setSaid(t("There is nothing to undo.")); tellSelection(); },
@@ -169,10 +196,28 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       return edge ? { edge: edge.dataset.way ?? edge.dataset.id } : { position: flow.screenToFlowPosition({ x, y }) };
     },
     hover: setOver,
+    /** A note in the middle of what is seen, ready to be written on. */
+    note: () => {
+      const at = middle(flow, host.current);
+      const made = model.addNote(free(model, { x: at.x - 100, y: at.y - 60 }));
+      tellSelection();
+      setSaid(made ? t("Added: {name}", { name: t("Note") }) : t("There are {count} notes; that is as many as can be.", { count: MAX_NOTES }));
+      if (!made) return;
+      reveal(flow, host.current, model.node(made));
+      setTimeout(() => host.current?.querySelector(`[data-id="${CSS.escape(made)}"] textarea`)?.focus({ preventScroll: true }), 60);
+    },
+    days: () => setDays((on) => { localStorage.setItem(DAYS, on ? "off" : "on"); return !on; }),
+    resizing: {
+      start: () => { model.remember(); model.held = true; },
+      stop: () => { model.held = false; model.tell(); },
+    },
   }), [model, flow, t, tellSelection, focus]);
 
   useEffect(() => {
+    // Whoever looks at somebody's way does not draw.
+    const away = () => document.querySelector(".pfb-look") !== null;
     function press(event) {
+      if (away()) return undefined;
       const mod = event.ctrlKey || event.metaKey;
       const key = event.key.toLowerCase();
       if (mod && key === "f") return taking(event, act.find);
@@ -182,14 +227,17 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       if (mod && key === "d" && editable) return taking(event, act.duplicate);
       if (mod && key === "s") return taking(event, () => { model.flush(); post(handler.current, { type: "save" }); });
       if (event.key === "?") return taking(event, act.keys);
-      const inside = host.current?.contains(event.target) || event.target === document.body;
+      const inside = near(host.current, event.target);
       if (!inside || mod) return undefined;
       if ((key === "delete" || key === "backspace") && editable) return taking(event, act.remove);
       if (key === "f") return taking(event, act.fit);
+      if (key === "n" && editable) return taking(event, act.note);
+      if (key === "d") return taking(event, act.days);
       return undefined;
     }
     function selectAll(event) {
-      const inside = host.current?.contains(event.target) || event.target === document.body;
+      if (away()) return;
+      const inside = near(host.current, event.target);
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a" && inside && !inText(event.target)) taking(event, act.all);
     }
     function commit(event) {
@@ -197,7 +245,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.closest(".pfb-panel")) event.target.blur();
     }
     function clip(event) {
-      if (inText(event.target) || String(document.getSelection())) return;
+      if (away() || inText(event.target) || String(document.getSelection())) return;
       const text = model.copied();
       if (!text) return;
       event.clipboardData.setData("text/plain", text);
@@ -206,7 +254,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       if (event.type === "cut" && editable) act.remove();
     }
     function paste(event) {
-      if (inText(event.target) || !editable) return;
+      if (away() || inText(event.target) || !editable) return;
       const count = model.paste(event.clipboardData.getData("text/plain"));
       event.preventDefault();
       setSaid(count ? t("Pasted: {count}", { count }) : t("The clipboard holds no steps."));
@@ -215,7 +263,11 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     function leaving(event) {
       if (editable && model.dirty) event.preventDefault();
     }
-    const heard = { keydown: [press, selectAll, commit], copy: [clip], cut: [clip], paste: [paste] };
+    function picture(event) {
+      const kind = event.target instanceof Element && event.target.closest("[data-picture]")?.dataset.picture;
+      if (kind) download(kind, model, { key: journey, name, t, days, icons: palette.icons, hint: (one) => board.get("hints", one) });
+    }
+    const heard = { keydown: [press, selectAll, commit], copy: [clip], cut: [clip], paste: [paste], click: [picture] };
     for (const [name, all] of Object.entries(heard)) for (const one of all) document.addEventListener(name, one);
     window.addEventListener("beforeunload", leaving);
     window.addEventListener("pagehide", model.flush);
@@ -224,7 +276,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       window.removeEventListener("beforeunload", leaving);
       window.removeEventListener("pagehide", model.flush);
     };
-  }, [act, model, editable, t, focus]);
+  }, [act, model, editable, t, focus, journey, name, palette, days, board]);
 
   const dragging = useMemo(() => {
     let before = null;
@@ -244,7 +296,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
   }, [model]);
 
   const onNodesChange = useCallback((changes) => {
-    const kept = changes.filter((change) => change.type !== "remove" && change.type !== "dimensions");
+    const kept = changes.filter((change) => change.type !== "remove" && (change.type !== "dimensions" || change.resizing !== undefined));
     if (!kept.length) return;
     const byKey = kept.some((change) => change.type === "position" && !change.dragging) && !model.held;
     if (byKey && editable) {
@@ -252,7 +304,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
       model.keyedAt = Date.now();
       model.laid = false;
     }
-    model.show(applyNodeChanges(kept, model.nodes), model.edges);
+    model.show(applyNodeChanges(kept, model.nodes).map(rounded), model.edges);
     if (byKey && editable) model.tell();
     if (kept.some((change) => change.type === "select")) tellSelection();
   }, [model, tellSelection, editable]);
@@ -270,7 +322,13 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
     });
   }, [model]);
 
-  const context = useMemo(() => ({ model, t, act, editable, icons: palette.icons }), [model, t, act, editable, palette]);
+  const context = useMemo(() => {
+    const people = (node, what, outlet) => {
+      const asked = { node: node === ENTRY ? "" : node, what, outlet, version: what === "refused" ? "" : board.version ?? "" };
+      return `/ui/journeys/${journey}/people?${new URLSearchParams(Object.entries(asked).filter(([, value]) => value))}`;
+    };
+    return { model, board, t, act, editable, days, people, said: number, icons: palette.icons };
+  }, [model, board, t, act, editable, days, number, palette, journey]);
   const shown = over ? model.edges.map((edge) => (edge.id === over ? { ...edge, className: "pfb-over" } : edge)) : model.edges;
 
   return (
@@ -324,6 +382,18 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
   );
 }
 
+/** Keys are the canvas's own on it, and where nothing else has the focus: the page around it takes it after a click. */
+function near(host, target) {
+  return !!host && (host.contains(target) || target.contains(host));
+}
+
+/** A note that is resized has whole sizes, and only one place for them. */
+function rounded(node) {
+  if (!isNote(node) || (node.style.width === node.width && node.style.height === node.height)) return node;
+  const size = { width: Math.round(node.width), height: Math.round(node.height) };
+  return { ...node, ...size, style: size };
+}
+
 function taking(event, act) {
   event.preventDefault();
   act();
@@ -331,12 +401,21 @@ function taking(event, act) {
 
 /** The first step from which somebody could fall off the drawing. */
 function unfinished(model) {
-  return model.nodes.find((node) => outletsOf(node).some(([outlet, , spare]) => !spare && !model.edge(edgeId(node.id, outlet))));
+  return model.nodes.find((node) => !isNote(node) && outletsOf(node).some(([outlet, , spare]) => !spare && !model.edge(edgeId(node.id, outlet))));
 }
 
 function middle(flow, host) {
   const box = host.querySelector(".pfb-flow").getBoundingClientRect();
   return flow.screenToFlowPosition({ x: box.left + box.width / 2, y: box.top + box.height / 2 });
+}
+
+/** The place itself, or the next to the right of it where a note covers nothing. */
+function free(model, { x, y }) {
+  const covers = (left) => model.nodes.some(({ position, width, height }) =>
+    left < position.x + width + 20 && position.x < left + 220 && y < position.y + height + 20 && position.y < y + 140);
+  let left = x;
+  while (covers(left)) left += 40;
+  return { x: left, y };
 }
 
 /** Brings a new step into view if it is not. */
@@ -348,7 +427,7 @@ function reveal(flow, host, node) {
   if (!inside) flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom: flow.getZoom(), duration: 200 });
 }
 
-function aria(t) {
+export function aria(t) {
   return {
     "node.a11yDescription.default": t("Press Enter to choose the step, the arrow keys to move it, Delete to delete it."),
     "node.a11yDescription.keyboardDisabled": t("Press Enter to choose the step, the arrow keys to move it, Delete to delete it."),

@@ -11,7 +11,9 @@ export function edgeOf(from, outlet, to) {
   return { id: edgeId(from, outlet), source: from, sourceHandle: outlet, target: to, type: "way" };
 }
 
-export const outletsOf = (node) => node.data.view.outlets;
+export const NOTE = "note:";
+export const isNote = (node) => node.type === "note";
+export const outletsOf = (node) => node.data.view?.outlets ?? [];
 export const labelled = (node) => outletsOf(node).length > 1;
 
 /** Sizes are decided here, not measured: the layout is right before anything is painted. */
@@ -26,20 +28,39 @@ export function nodeOf(id, raw, view, position) {
   return sized({ id, type: entry ? "entry" : "step", position, data: { raw, view }, deletable: !entry });
 }
 
+/** A note has an id of its own kind, so that it is never taken for a step. */
+export function noteOf(id, { text, color, x, y, width, height }) {
+  const size = { width, height };
+  return { id: NOTE + id, type: "note", position: { x, y }, data: { text, color }, ...size, style: size, zIndex: -1, connectable: false, ariaLabel: text };
+}
+
 /** {nodes, edges}: positions from top to bottom, outlets from left to right; long edges get points that lead them past the cards between. */
 export function layout(nodes, edges) {
-  const graph = new dagre.graphlib.Graph({ multigraph: true });
-  graph.setGraph({ rankdir: "TB", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  const known = new Set(nodes.map((node) => node.id));
-  for (const node of nodes) graph.setNode(node.id, { width: node.width, height: node.height });
-  for (const edge of inOrder(nodes, edges)) if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target, {}, edge.id);
-  dagre.layout(graph);
+  const steps = nodes.filter((node) => !isNote(node));
+  const graph = arranged(steps.map(({ id, width, height }) => [id, width, height]), inOrder(nodes, edges).map(({ id, source, target }) => [id, source, target]));
   const placed = nodes.map((node) => {
+    if (isNote(node)) return node;
     const { x, y } = graph.node(node.id);
     return { ...node, position: { x: Math.round(x - node.width / 2), y: Math.round(y - node.height / 2) } };
   });
   return { nodes: placed, edges: edges.map((edge) => led(edge, graph.edge(edge.source, edge.target, edge.id)?.points)) };
+}
+
+let last = { shape: "", graph: null };
+
+/** The graph with its places. Most changes touch no shape, and placing 200 steps takes longer than anything else: the last one is kept. */
+function arranged(boxes, ways) {
+  const shape = JSON.stringify([boxes, ways]);
+  if (shape !== last.shape) {
+    const graph = new dagre.graphlib.Graph({ multigraph: true });
+    graph.setGraph({ rankdir: "TB", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
+    graph.setDefaultEdgeLabel(() => ({}));
+    for (const [id, width, height] of boxes) graph.setNode(id, { width, height });
+    for (const [id, source, target] of ways) if (graph.hasNode(source) && graph.hasNode(target)) graph.setEdge(source, target, {}, id);
+    dagre.layout(graph);
+    last = { shape, graph };
+  }
+  return last.graph;
 }
 
 /** An edge to the next row needs no points of its own. */
@@ -72,12 +93,12 @@ function toward(x, y, toX, toY, by) {
 }
 
 function inOrder(nodes, edges) {
-  const byId = new Map(edges.map((edge) => [edge.id, edge]));
-  return nodes.flatMap((node) => outletsOf(node).map(([outlet]) => byId.get(edgeId(node.id, outlet))).filter(Boolean));
+  const byOutlet = Map.groupBy(edges, (edge) => edgeId(edge.source, edge.sourceHandle));
+  return nodes.flatMap((node) => outletsOf(node).flatMap(([outlet]) => byOutlet.get(edgeId(node.id, outlet)) ?? []));
 }
 
 export function overlaps(nodes) {
-  const rows = [...nodes].sort((a, b) => a.position.y - b.position.y);
+  const rows = nodes.filter((node) => !isNote(node)).sort((a, b) => a.position.y - b.position.y);
   for (let i = 0; i < rows.length; i += 1) {
     for (let j = i + 1; j < rows.length && rows[j].position.y < rows[i].position.y + rows[i].height; j += 1) {
       const [a, b] = [rows[i], rows[j]];
@@ -127,9 +148,14 @@ export function without(nodes, edges, nodeIds, edgeIds) {
 /** What the server has been told, in a form that can be compared. */
 export function told(nodes, edges) {
   return {
-    nodes: new Map(nodes.map((node) => [node.id, { raw: node.data.raw, x: node.position.x, y: node.position.y }])),
+    nodes: new Map(nodes.filter((node) => !isNote(node)).map((node) => [node.id, { raw: node.data.raw, x: node.position.x, y: node.position.y }])),
+    notes: new Map(nodes.filter(isNote).map((node) => [node.id.slice(NOTE.length), written(node)])),
     edges: new Map(edges.map((edge) => [edge.id, [edge.source, edge.sourceHandle, edge.target]])),
   };
+}
+
+export function written({ data, position, width, height }) {
+  return { text: data.text, color: data.color, x: position.x, y: position.y, width, height };
 }
 
 /** The difference between what was told and what is, as an `ops` message; null if there is none. */
@@ -145,6 +171,9 @@ export function difference(before, nodes, edges) {
   const gone = [...before.nodes.keys()].filter((id) => !after.nodes.has(id));
   const drawn = [...after.edges].filter(([id, edge]) => before.edges.get(id)?.[2] !== edge[2]).map(([, edge]) => edge);
   const cut = [...before.edges].filter(([id]) => !after.edges.has(id)).map(([, [from, outlet]]) => [from, outlet]);
-  if (!Object.keys(changed).length && !gone.length && !drawn.length && !cut.length) return null;
-  return { nodes: changed, gone, edges: drawn, cut };
+  const notes = {};
+  for (const [id, note] of after.notes) if (JSON.stringify(before.notes.get(id)) !== JSON.stringify(note)) notes[id] = note;
+  const torn = [...before.notes.keys()].filter((id) => !after.notes.has(id));
+  if (![Object.keys(changed), gone, drawn, cut, Object.keys(notes), torn].some((one) => one.length)) return null;
+  return { nodes: changed, gone, edges: drawn, cut, notes, torn };
 }

@@ -4,3 +4,4 @@ import "./canvas.css";
 
 export { bind } from "./bind.js";
 export { Bridge, Canvas } from "./canvas.jsx";
+export { Viewer } from "./viewer.jsx";

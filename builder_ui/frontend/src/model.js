@@ -1,9 +1,13 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
-import { difference, edgeId, edgeOf, ENTRY, freshId, layout, nodeOf, outletsOf, overlaps, sized, told, without } from "./graph.js";
+import {
+  difference, edgeId, edgeOf, ENTRY, freshId, isNote, layout, NOTE, nodeOf, noteOf, outletsOf, overlaps, sized, told, without, written,
+} from "./graph.js";
 
 const HISTORY = 100;
 const SEND_AFTER_MS = 250;
 const GAP = 64;
+export const MAX_NOTES = 100;
+const NOTE_SIZE = { width: 200, height: 120 };
 
 export class Model {
   constructor(send) {
@@ -46,12 +50,20 @@ export class Model {
   get selected() {
     return this.nodes.filter((node) => node.selected).map((node) => node.id);
   }
+  /** What the server's forms know of what is chosen. */
+  get selectedSteps() {
+    return this.nodes.filter((node) => node.selected && !isNote(node)).map((node) => node.id);
+  }
 
   /** Takes over a graph from the server, which thereby counts as told. */
-  load({ nodes, edges, laid }) {
+  load({ nodes, edges, notes, laid }) {
     const known = new Set(Object.keys(nodes));
-    const made = Object.entries(nodes).map(([id, one]) => nodeOf(id, one.raw, one.view, { x: one.x ?? 0, y: one.y ?? 0 }));
-    const drawn = edges.filter(([from, , to]) => known.has(from) && known.has(to)).map(([from, outlet, to]) => edgeOf(from, outlet, to));
+    const steps = Object.entries(nodes).map(([id, one]) => nodeOf(id, one.raw, one.view, { x: one.x ?? 0, y: one.y ?? 0 }));
+    const made = [...steps, ...Object.entries(notes ?? {}).map(([id, one]) => noteOf(id, one))];
+    const drawn = edges.filter(([from, , to]) => known.has(from) && known.has(to)).map(([from, outlet, to, gone]) => {
+      const edge = edgeOf(from, outlet, to);
+      return gone ? { ...edge, id: `${edge.id}:${gone}` } : edge; // beside the one that took its place
+    });
     this.said = told(made, drawn);
     const placed = Object.values(nodes).every((one) => one.x !== undefined);
     this.laid = laid || !placed;
@@ -120,7 +132,7 @@ export class Model {
     this.seen = 0;
     const graph = difference(told([], []), this.nodes, this.edges) || { nodes: {}, edges: [], gone: [], cut: [] };
     this.send({ type: "resync", n: this.number, rev: this.saved.rev, dirty, laid: this.laid, ...graph });
-    this.send({ type: "select", ids: this.selected });
+    this.send({ type: "select", ids: this.selectedSteps });
   }
 
   // What people do
@@ -157,6 +169,26 @@ export class Model {
     return id;
   }
 
+  /** A new note with its upper left corner there; answers its id, null if there are as many as can be. */
+  addNote({ x, y }, text = "") {
+    const notes = this.nodes.filter(isNote);
+    if (notes.length >= MAX_NOTES) return null;
+    const id = freshId("note", new Set(notes.map((node) => node.id.slice(NOTE.length))));
+    const made = { ...noteOf(id, { text, color: "yellow", x: Math.round(x), y: Math.round(y), ...NOTE_SIZE }), selected: true };
+    this.change([...this.nodes.map((node) => (node.selected ? { ...node, selected: false } : node)), made], this.edges);
+    return made.id;
+  }
+
+  /** Writes on a note, colours it, or gives it another size. */
+  editNote(id, changes) {
+    const node = this.node(id);
+    if (!node) return;
+    const now = { ...written(node), ...changes };
+    if (JSON.stringify(now) === JSON.stringify(written(node))) return;
+    const made = noteOf(id.slice(NOTE.length), now);
+    this.change(this.nodes.map((one) => (one.id === id ? { ...one, ...made, selected: one.selected } : one)), this.edges);
+  }
+
   /** A change after which the layout stays tidy if it was. */
   arrange(nodes, edges) {
     const shown = this.laid ? layout(nodes, edges) : { nodes, edges };
@@ -178,7 +210,7 @@ export class Model {
     const ids = nodeIds.filter((id) => id !== ENTRY);
     if (!ids.length && !edgeIds.length) return 0;
     const left = without(this.nodes, this.edges, ids, edgeIds);
-    if (ids.length) this.arrange(left.nodes, left.edges);
+    if (ids.some((id) => !id.startsWith(NOTE))) this.arrange(left.nodes, left.edges);
     else this.change(left.nodes, left.edges);
     return ids.length || edgeIds.length;
   }
@@ -188,9 +220,10 @@ export class Model {
     const chosen = this.nodes.filter((node) => node.selected && node.id !== ENTRY);
     if (!chosen.length) return "";
     const ids = new Set(chosen.map((node) => node.id));
-    const steps = chosen.map((node) => ({ id: node.id, raw: node.data.raw, view: node.data.view, ...node.position }));
+    const notes = chosen.filter(isNote).map(written);
+    const steps = chosen.filter((node) => !isNote(node)).map((node) => ({ id: node.id, raw: node.data.raw, view: node.data.view, ...node.position }));
     const ways = this.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target));
-    return JSON.stringify({ pfadwerk: "steps", steps, ways: ways.map((edge) => [edge.source, edge.sourceHandle, edge.target]) });
+    return JSON.stringify({ pfadwerk: "steps", steps, notes, ways: ways.map((edge) => [edge.source, edge.sourceHandle, edge.target]) });
   }
 
   /** Sets copied steps beneath the others, under new ids; answers how many, 0 if the text holds none. */
@@ -204,8 +237,9 @@ export class Model {
       taken.add(id);
       renamed.set(one.id, id);
     }
-    const top = Math.min(...found.steps.map((one) => one.y));
-    const left = Math.min(...found.steps.map((one) => one.x));
+    const things = [...found.steps, ...found.notes];
+    const top = Math.min(...things.map((one) => one.y));
+    const left = Math.min(...things.map((one) => one.x));
     const bottom = Math.max(...this.nodes.map((node) => node.position.y + node.height), 0) + GAP;
     const start = Math.min(...this.nodes.map((node) => node.position.x), 0);
     const made = found.steps.map((one) => {
@@ -214,6 +248,13 @@ export class Model {
     });
     const ways = found.ways.filter(([from, , to]) => renamed.has(from) && renamed.has(to));
     const edges = ways.map(([from, outlet, to]) => edgeOf(renamed.get(from), outlet, renamed.get(to)));
+    const papers = new Set(this.nodes.filter(isNote).map((node) => node.id.slice(NOTE.length)));
+    for (const note of found.notes.slice(0, MAX_NOTES - papers.size)) {
+      const id = freshId("note", papers);
+      papers.add(id);
+      made.push({ ...noteOf(id, { ...note, x: note.x - left + start, y: note.y - top + bottom }), selected: true });
+    }
+    if (!made.length) return 0;
     this.change([...this.nodes.map((node) => ({ ...node, selected: false })), ...made], [...this.edges, ...edges]);
     return made.length;
   }
@@ -231,7 +272,9 @@ export class Model {
   /** Changes made in the panel: they can be undone like any other. A view alone is no change. */
   apply(patch) {
     const news = patch.nodes || {};
-    const real = patch.gone?.length || patch.cut?.length || patch.edges?.length || Object.entries(news).some(([id, one]) => {
+    const papers = Object.entries(patch.notes || {}).map(([id, one]) => noteOf(id, one));
+    const torn = new Set((patch.torn || []).map((id) => NOTE + id));
+    const real = papers.length || torn.size || patch.gone?.length || patch.cut?.length || patch.edges?.length || Object.entries(news).some(([id, one]) => {
       const node = this.node(id);
       return node ? one.raw !== undefined && JSON.stringify(node.data.raw) !== JSON.stringify(one.raw) : one.raw !== undefined;
     });
@@ -255,23 +298,28 @@ export class Model {
       const source = above && nodes.find((node) => node.id === above.source);
       nodes = [...nodes, source ? { ...made, position: beneath(source, above.sourceHandle, made) } : made];
     }
+    const fresher = new Map(papers.map((note) => [note.id, note]));
+    nodes = nodes.filter((node) => !torn.has(node.id)).map((node) => (fresher.has(node.id) ? { ...node, ...fresher.get(node.id) } : node));
+    nodes = [...nodes, ...papers.filter((note) => !this.node(note.id))];
     // What came from the server it knows already; positions found here it does not.
     const know = told(nodes, edges);
     for (const [id] of fresh) know.nodes.set(id, { ...know.nodes.get(id), x: null });
     const pending = this.timer !== 0;
     const shown = this.laid && real ? layout(nodes, edges) : { nodes, edges };
     this.show(shown.nodes, shown.edges);
-    if (pending) this.merge(know, news, drawn, cut, gone);
+    if (pending) this.merge(know, { news, drawn, cut, gone, papers, torn });
     else this.said = know;
     if (real) this.tell();
   }
 
   /** Marks as told only what the patch held, because something of our own is still to be told. */
-  merge(know, news, drawn, cut, gone) {
+  merge(know, { news, drawn, cut, gone, papers, torn }) {
     for (const id of Object.keys(news)) this.said.nodes.set(id, know.nodes.get(id));
     for (const edge of drawn) this.said.edges.set(edge.id, [edge.source, edge.sourceHandle, edge.target]);
     for (const id of cut) this.said.edges.delete(id);
     for (const id of gone) this.said.nodes.delete(id);
+    for (const note of papers) this.said.notes.set(note.id.slice(NOTE.length), written(note));
+    for (const id of torn) this.said.notes.delete(id.slice(NOTE.length));
     this.tell();
   }
 }
@@ -301,11 +349,23 @@ function read(text) {
   if (text.length > 1_000_000 || !text.includes('"pfadwerk"')) return null;
   try {
     const found = JSON.parse(text);
-    const good = found?.pfadwerk === "steps" && Array.isArray(found.steps) && Array.isArray(found.ways) && found.steps.length;
-    return good && found.steps.every(isStep) && found.ways.every((way) => Array.isArray(way) && way.length === 3) ? found : null;
+    const good = found?.pfadwerk === "steps" && Array.isArray(found.steps) && Array.isArray(found.ways);
+    const notes = Array.isArray(found?.notes) ? found.notes.filter(isPaper).map(({ text, color, x, y, width, height }) => ({ text, color, x, y, width, height })) : [];
+    if (!good || !(found.steps.length || notes.length)) return null;
+    return found.steps.every(isStep) && found.ways.every((way) => Array.isArray(way) && way.length === 3) ? { ...found, notes } : null;
   } catch {
     return null; // text from anywhere
   }
+}
+
+const COLORS = ["yellow", "green", "blue"];
+
+function isPaper(one) {
+  const sizes = [one?.width, one?.height];
+  return (
+    typeof one?.text === "string" && one.text.length <= 2000 && COLORS.includes(one.color) && Number.isFinite(one.x) && Number.isFinite(one.y) &&
+    sizes.every((size) => Number.isFinite(size) && size >= 40 && size <= 2000)
+  );
 }
 
 function isStep(one) {

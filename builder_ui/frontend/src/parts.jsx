@@ -1,5 +1,6 @@
 // What stands around the canvas: palette, menu of steps, search, shortcuts, toolbar.
 import { useEffect, useId, useMemo, useRef, useState } from "react";
+import { isNote } from "./graph.js";
 import { Icon } from "./shapes.jsx";
 import { useCanvas } from "./store.js";
 
@@ -129,7 +130,7 @@ export function Find({ onGo, onClose }) {
   const found = useMemo(() => {
     const wanted = text.trim().toLowerCase();
     if (!wanted) return [];
-    const said = (node) => `${node.id} ${node.data.view.name} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
+    const said = (node) => isNote(node) ? node.data.text : `${node.id} ${node.data.view.name} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
     return model.nodes.filter((node) => said(node).toLowerCase().includes(wanted));
   }, [text, model.nodes]);
   function go(step) {
@@ -157,7 +158,7 @@ export function Find({ onGo, onClose }) {
 
 const KEYS = [
   ["Ctrl Z", "Undo"], ["Ctrl Shift Z / Ctrl Y", "Redo"], ["Ctrl C / X / V", "Copy, cut, paste, also into another journey"],
-  ["Ctrl D", "Duplicate"], ["Ctrl A", "Choose everything"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["F", "Fit everything in"],
+  ["Ctrl D", "Duplicate"], ["Ctrl A", "Choose everything"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["F", "Fit everything in"], ["N", "Add a note"], ["D", "Show or hide days"],
   ["Tab", "Go from step to step"], ["Enter", "Choose the step and show its form"], ["← ↑ → ↓", "Move the chosen steps"], ["Shift", "Draw a frame to choose many"], ["?", "This list"],
 ];
 
@@ -177,11 +178,13 @@ export function Shortcuts({ onClose }) {
 }
 
 export function Toolbar({ canUndo, canRedo }) {
-  const { t, act, editable } = useCanvas();
+  const { t, act, editable, days } = useCanvas();
   return (
     <div className="pfb-toolbar" role="toolbar" aria-label={t("Editing")}>
       {editable && <button type="button" disabled={!canUndo} onClick={act.undo} title={`${t("Undo")} (Ctrl Z)`}>↶ {t("Undo")}</button>}
       {editable && <button type="button" disabled={!canRedo} onClick={act.redo} title={`${t("Redo")} (Ctrl Y)`}>↷ {t("Redo")}</button>}
+      {editable && <button type="button" onClick={act.note} title={`${t("Add a note")} (N)`}><Icon name="pencil" />{t("Note")}</button>}
+      <button type="button" onClick={act.days} aria-pressed={days} title={`${t("Show or hide days")} (D)`}><Icon name="clock" />{t("Days")}</button>
       <button type="button" onClick={act.find} title={`${t("Find")} (Ctrl F)`}><Icon name="search" />{t("Find")}</button>
       <button type="button" onClick={act.keys} aria-label={t("Keyboard shortcuts")} title={`${t("Keyboard shortcuts")} (?)`}>?</button>
     </div>

@@ -1,8 +1,8 @@
-// What stands on the canvas: a step, the entry, and the way from one to the next.
-import { BaseEdge, EdgeLabelRenderer, Handle, Position, getSmoothStepPath } from "@xyflow/react";
-import { memo } from "react";
+// What stands on the canvas: a step, the entry, a note, and the way from one step to the next.
+import { BaseEdge, EdgeLabelRenderer, Handle, NodeResizer, Position, getSmoothStepPath } from "@xyflow/react";
+import { memo, useEffect, useRef, useState } from "react";
 import { ENTRY, edgeId, labelled, outletsOf, through } from "./graph.js";
-import { useCanvas, useCounts, useModel, useProblems } from "./store.js";
+import { useCanvas, useCounts, useModel, usePinned } from "./store.js";
 
 export function Icon({ name }) {
   const { icons } = useCanvas();
@@ -14,18 +14,19 @@ export function Icon({ name }) {
 }
 
 function Card({ node, className, children }) {
-  const { t } = useCanvas();
+  const { t, quiet } = useCanvas();
   const { view } = node.data;
-  const problems = useProblems(node.id);
-  const counted = useCounts(node.id);
-  const counts = node.id === ENTRY ? null : counted;
+  const problems = usePinned("problems", node.id);
+  const mark = usePinned("marks", node.id);
+  const counts = useCounts(node.id);
+  const tone = mark ? `pfb-marked pfb-t-${mark.tone}` : quiet ? "pfb-dim" : "";
   return (
-    <div className={`pfb-card ${className} ${problems ? `pfb-${problems.severity}` : ""}`}>
+    <div className={`pfb-card ${className} ${tone} ${counts ? "pfb-counted" : ""} ${problems ? `pfb-${problems.severity}` : ""}`}>
       {children}
       <div className="pfb-card-body">
         <span className={`pfb-card-icon pfb-g-${view.group}`}><Icon name={view.icon} /></span>
         <span className="pfb-card-text">
-          <span className="pfb-card-kind">{view.label}</span>
+          <span className="pfb-card-kind">{view.label}<Hint id={node.id} group={view.group} /></span>
           <b className="pfb-card-name">{view.name || view.label}</b>
           <span className="pfb-card-summary" title={view.summary}>{view.summary}</span>
         </span>
@@ -35,34 +36,90 @@ function Card({ node, className, children }) {
           <Icon name="alert" />{problems.count === 1 ? t("1 problem") : t("{count} problems", { count: problems.count })}
         </span>
       )}
-      {counts && (
-        <span className="pfb-counts">
-          <span title={t("waiting here now")}><Icon name="hourglass" />{counts.waiting}<i className="hidden"> {t("waiting here now")}</i></span>
-          <span title={t("entered so far")}><Icon name="people" />{counts.entered}<i className="hidden"> {t("entered so far")}</i></span>
-        </span>
-      )}
+      {mark?.sign && <span className="pfb-sign" title={mark.said}><span aria-hidden="true">{mark.sign}</span><i className="hidden">{mark.said}</i></span>}
+      {mark?.lines.length > 0 && <Lines lines={mark.lines} />}
+      {counts && <Figures node={node} counts={counts} />}
       <Outlets node={node} counts={counts} />
     </div>
   );
 }
 
+function Lines({ lines }) {
+  return <ul className="pfb-lines" title={lines.join("\n")}>{lines.slice(-2).map((line, place) => <li key={place}>{line}</li>)}</ul>;
+}
+
+/** When a contact gets here at the earliest; on messages unless hints are switched off. */
+function Hint({ id, group }) {
+  const { days } = useCanvas();
+  const hint = usePinned("hints", id);
+  if (!hint || !days || group !== "messages") return null;
+  return <span className="pfb-hint" title={hint[1]}> · {hint[0]}<i className="hidden">. {hint[1]}</i></span>;
+}
+
+/** The numbers of a card: each leads to the contacts behind it. */
+function Figures({ node, counts }) {
+  const { t, said } = useCanvas();
+  const entry = node.id === ENTRY;
+  const sum = (reasons) => (reasons ?? []).reduce((all, [, , count]) => all + count, 0);
+  const inWords = (reasons) => reasons.map(([, text, count]) => `${said(count)} ${text}`).join(", ");
+  const sentences = (reasons) => reasons.map(([, text, count]) => `${text} (${said(count)})`).join(", ");
+  const skipped = sum(counts.skipped);
+  const refused = sum(counts.refused);
+  const share = (part, whole) => (whole ? ` (${said(part / whole, "percent")})` : "");
+  return (
+    <span className="pfb-counts nodrag nopan">
+      <Figure node={node} what="waiting" icon="hourglass" count={counts.waiting} text={entry ? t("inside now") : t("waiting here now")} />
+      <Figure node={node} what="entered" icon="people" count={counts.entered} text={t("entered so far")} />
+      {entry && counts.ended > 0 && <Figure node={node} what="ended" icon="flag" count={counts.ended} text={t("finished")} />}
+      {entry && counts.goal > 0 && (
+        <Figure node={node} what="goal" icon="check" count={counts.goal} shown={said(counts.goal / counts.entered, "percent")} text={`${t("at the goal")}: ${said(counts.goal)}`} />
+      )}
+      {counts.sent > 0 && <Figure node={node} what="sent" icon="mail" count={counts.sent} text={t("sent")} />}
+      {counts.sent > 0 && (
+        <Figure node={node} what="opened" icon="mail-open" count={counts.opened ?? 0} shown={said((counts.opened ?? 0) / counts.sent, "percent")} text={`${t("opened")}: ${said(counts.opened ?? 0)}${share(counts.opened ?? 0, counts.sent)}`} />
+      )}
+      {counts.sent > 0 && (
+        <Figure node={node} what="clicked" icon="link" count={counts.clicked ?? 0} shown={said((counts.clicked ?? 0) / counts.sent, "percent")} text={`${t("clicked")}: ${said(counts.clicked ?? 0)}${share(counts.clicked ?? 0, counts.sent)}`} />
+      )}
+      {skipped > 0 && <Figure node={node} what="skipped" icon="ban" count={skipped} tone="warn" text={`${t("Not sent:")} ${inWords(counts.skipped)}`} />}
+      {counts.failed > 0 && <Figure node={node} what="failed" icon="alert" count={counts.failed} tone="bad" text={t("failed")} />}
+      {counts.bounced > 0 && <Figure node={node} what="bounced" icon="alert" count={counts.bounced} tone="bad" text={t("bounced")} />}
+      {refused > 0 && <Figure node={node} what="refused" icon="ban" count={refused} tone="warn" text={`${t("Not let in:")} ${sentences(counts.refused)}`} />}
+    </span>
+  );
+}
+
+function Figure({ node, what, icon, count, shown, text, tone = "", outlet = "" }) {
+  const { said, people } = useCanvas();
+  const name = text.includes(":") ? text : `${said(count)} ${text}`;
+  return (
+    <a className={tone} href={people(node.id, what, outlet)} title={name} aria-label={name} draggable={false} onClick={(event) => event.stopPropagation()} onKeyDown={(event) => event.key === "Enter" && event.stopPropagation()}>
+      {icon && <Icon name={icon} />}{shown ?? said(count, "short")}
+    </a>
+  );
+}
+
 function Outlets({ node, counts }) {
-  const { model, t, act, editable } = useCanvas();
+  const { model, t, act, editable, said } = useCanvas();
   useModel(model);
   const outlets = outletsOf(node);
   const many = labelled(node);
+  const all = Object.values(counts?.left ?? {}).reduce((sum, one) => sum + one, 0);
   return outlets.map(([outlet, label, spare], place) => {
     const x = `${((place + 0.5) * 100) / outlets.length}%`;
     const open = !model.edge(edgeId(node.id, outlet));
-    const left = counts?.left[outlet];
+    const left = counts?.left[outlet] ?? 0;
     return (
       <span key={outlet}>
         {many && (
-          <span className="pfb-outlet" style={{ left: x, maxWidth: `${100 / outlets.length}%` }}>
-            {label}{left !== undefined && <b> {left}</b>}
+          <span className="pfb-outlet nodrag nopan" style={{ left: x, maxWidth: `${100 / outlets.length}%` }} title={label}>
+            {label}
+            {counts && node.id !== ENTRY && (
+              <b> <Figure node={node} what="left" outlet={outlet} count={left} shown={left ? `${said(left, "short")} · ${said(left / all, "percent")}` : "0"} text={`${label}: ${said(left)}`} /></b>
+            )}
           </span>
         )}
-        <Handle type="source" id={outlet} position={Position.Bottom} style={{ left: x }} isConnectable={editable} aria-label={label} />
+        <Handle type="source" id={outlet} position={Position.Bottom} style={{ left: x }} isConnectable={editable} />
         {editable && open && (
           <button
             type="button"
@@ -91,23 +148,79 @@ export const Entry = memo(function Entry({ id, data, selected }) {
   return <Card node={{ id, data }} className={`pfb-entry ${selected ? "pfb-selected" : ""}`} />;
 });
 
+const COLOR_NAMES = [["yellow", "Yellow"], ["green", "Green"], ["blue", "Blue"]];
+const SMALLEST = { width: 120, height: 70 };
+const LARGEST = 1200;
+
+/** A paper with a text; its text is committed when it is left, so that undo takes whole thoughts back. */
+export const Note = memo(function Note({ id, data, selected, width, height }) {
+  const { t, model, act, editable } = useCanvas();
+  const [text, setText] = useState(data.text);
+  const field = useRef(null);
+  useEffect(() => setText(data.text), [data.text]);
+  const commit = () => editable && model.editNote(id, { text });
+  const size = (by) => {
+    const to = (side, least) => Math.round(Math.min(LARGEST, Math.max(least, side * by)));
+    model.editNote(id, { width: to(width, SMALLEST.width), height: to(height, SMALLEST.height) });
+  };
+  function press(event) {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    commit();
+    event.currentTarget.closest(".react-flow__node")?.focus();
+  }
+  return (
+    <div className={`pfb-note pfb-n-${data.color} ${selected ? "pfb-selected" : ""}`}>
+      {editable && (
+        <NodeResizer
+          isVisible={selected} minWidth={SMALLEST.width} minHeight={SMALLEST.height} maxWidth={LARGEST} maxHeight={LARGEST}
+          onResizeStart={act.resizing.start} onResizeEnd={act.resizing.stop}
+        />
+      )}
+      {editable && selected && (
+        <div className="pfb-note-bar nodrag nopan" role="toolbar" aria-label={t("Editing")}>
+          {COLOR_NAMES.map(([color, text]) => (
+            <button
+              key={color} type="button" className={`pfb-n-${color}`} aria-pressed={color === data.color} aria-label={t(text)} title={t(text)}
+              onClick={() => model.editNote(id, { color })}
+            >{color === data.color ? "✓" : ""}</button>
+          ))}
+          <button type="button" onClick={() => size(1.2)} aria-label={t("Larger")} title={t("Larger")}>+</button>
+          <button type="button" onClick={() => size(1 / 1.2)} aria-label={t("Smaller")} title={t("Smaller")}>−</button>
+          <button type="button" onClick={() => model.remove([id], [])} aria-label={t("Delete")} title={t("Delete")}>×</button>
+        </div>
+      )}
+      <textarea
+        ref={field} className={selected ? "nodrag nopan nowheel" : ""} value={text} maxLength={2000} readOnly={!editable} aria-label={t("Note")}
+        placeholder={t("Write something …")} onChange={(event) => setText(event.target.value)} onBlur={commit} onKeyDown={press}
+      />
+    </div>
+  );
+});
+
 export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, markerEnd, selected, data }) {
-  const { t, act, editable } = useCanvas();
-  const { model } = useCanvas();
+  const { t, act, editable, model } = useCanvas();
+  const mark = usePinned("marks", id);
   const via = model.laid ? data?.via : null;
   const [straight, middleX, middleY] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
   const path = via ? through([[sourceX, sourceY], ...via, [targetX, targetY]]) : straight;
   const [x, y] = via ? via[0] : [middleX, middleY];
+  const place = { transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` };
   return (
     <>
-      <BaseEdge id={id} path={path} markerEnd={markerEnd} interactionWidth={24} />
+      <BaseEdge id={id} path={path} markerEnd={markerEnd} interactionWidth={24} className={mark ? `pfb-way pfb-t-${mark.tone}` : "pfb-way"} />
+      {mark?.sign && (
+        <EdgeLabelRenderer>
+          <span className={`pfb-way-sign pfb-t-${mark.tone}`} style={place} title={mark.said}>{mark.sign}</span>
+        </EdgeLabelRenderer>
+      )}
       {editable && (
         <EdgeLabelRenderer>
           <button
             type="button"
             data-way={id}
             className={`pfb-plus nodrag nopan ${selected ? "pfb-selected" : ""}`}
-            style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
+            style={place}
             aria-label={t("Add a step here")}
             title={t("Add a step here")}
             onClick={(event) => act.menu(event, { edge: id })}

@@ -1,4 +1,4 @@
-// Where the parts of the canvas find each other: the model, the news from the server, and badges by step.
+// Where the parts of the canvas find each other: the model, the news from the server, and what hangs on single steps.
 import { createContext, useContext, useSyncExternalStore } from "react";
 
 export const CanvasContext = createContext(null);
@@ -28,38 +28,56 @@ export function channel(id) {
   return channels.get(id);
 }
 
-/** Problems and numbers by step; a change redraws the steps it concerns and no others. */
-function store() {
-  let problems = {};
-  let counts = null;
+const EMPTY = { waiting: 0, entered: 0, left: {} };
+
+/** Problems, numbers, hints and marks by step or edge; a change redraws those it concerns and no others. */
+export function pinboard() {
+  const kinds = { problems: {}, counts: null, hints: {}, marks: {} };
+  let version = null; // whose numbers
   const listeners = new Map();
+  const ring = (ids) => {
+    for (const id of ids) for (const listener of listeners.get(id) ?? []) listener();
+  };
   return {
-    set(newProblems, newCounts) {
-      const touched = new Set([...Object.keys(problems), ...Object.keys(newProblems), ...Object.keys(counts ?? {}), ...Object.keys(newCounts ?? {})]);
-      const all = (counts === null) !== (newCounts === null);
-      for (const id of Object.keys(newProblems)) if (JSON.stringify(newProblems[id]) === JSON.stringify(problems[id])) newProblems[id] = problems[id];
-      for (const id of Object.keys(newCounts ?? {})) if (JSON.stringify(newCounts[id]) === JSON.stringify(counts?.[id])) newCounts[id] = counts[id];
-      problems = newProblems;
-      counts = newCounts;
-      for (const [id, all_] of listeners) if (all || touched.has(id)) for (const listener of all_) listener();
+    get version() {
+      return version;
+    },
+    /** All of a kind; what is as before keeps its identity. */
+    set(kind, news) {
+      const before = kinds[kind] ?? {};
+      const all = (kinds[kind] === null) !== (news === null);
+      for (const id of Object.keys(news ?? {})) if (JSON.stringify(news[id]) === JSON.stringify(before[id])) news[id] = before[id];
+      kinds[kind] = news;
+      const ids = all ? [...listeners.keys()] : [...new Set([...Object.keys(before), ...Object.keys(news)])];
+      ring(ids.filter((id) => all || before[id] !== news[id]));
+    },
+    /** Numbers that differ since the last; `fresh` begins anew, null takes them away. */
+    count(news) {
+      version = news?.version ?? null;
+      if (news === null || news.fresh) return this.set("counts", news && news.nodes);
+      kinds.counts = { ...kinds.counts };
+      for (const [id, one] of Object.entries(news.nodes)) {
+        if (one === null) delete kinds.counts[id];
+        else kinds.counts[id] = one;
+      }
+      return ring(Object.keys(news.nodes));
     },
     watch: (id) => (listener) => {
       if (!listeners.has(id)) listeners.set(id, new Set());
       listeners.get(id).add(listener);
       return () => listeners.get(id).delete(listener);
     },
-    problems: (id) => problems[id],
-    counts: (id) => (counts === null ? null : counts[id] ?? EMPTY),
+    get: (kind, id) => (kinds[kind] === null ? null : kinds[kind][id]),
+    counts: (id) => (kinds.counts === null ? null : kinds.counts[id] ?? EMPTY),
   };
 }
 
-const EMPTY = { waiting: 0, entered: 0, left: {} };
-export const badges = store();
-
-export function useProblems(id) {
-  return useSyncExternalStore(badges.watch(id), () => badges.problems(id));
+export function usePinned(kind, id) {
+  const { board } = useCanvas();
+  return useSyncExternalStore(board.watch(id), () => board.get(kind, id));
 }
 
 export function useCounts(id) {
-  return useSyncExternalStore(badges.watch(id), () => badges.counts(id));
+  const { board } = useCanvas();
+  return useSyncExternalStore(board.watch(id), () => board.counts(id));
 }

@@ -1,0 +1,139 @@
+"""A template as its author sees it while writing: one language compiled and filled in, with every problem and hint. Stores nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from activities import samples, templates
+from activities.messages import House
+from activities.rendering import CompiledTemplate, Kind, Rendered, Segments, Variant, compile_template, segments
+from activities.rendering.compile import PARTS
+from activities.rendering.faults import Lines
+from activities.rendering.hints import LinkSeen, hints, links
+from crm.catalogue import load_catalogue
+from journeys.errors import Invalid, Issue, NotFound
+
+KEPT = 96
+"""Compiled variants in memory, so that a preview and its frame compile once."""
+
+_TWICE = frozenset({"size"})
+"""Compile warnings that the hints say better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`errors` stand in the way of saving, or of sending to this contact; `hints` do not. `rendered` is None where there is nothing to show.
+
+    `compiles`: every language of the template does. `segments` counts a text for phones.
+    """
+
+    locale: str
+    rendered: Rendered | None = None
+    errors: list[Issue] = field(default_factory=list)
+    hints: list[Issue] = field(default_factory=list)
+    links: list[LinkSeen] = field(default_factory=list)
+    segments: Segments | None = None
+
+
+def proof(
+    session: Session,
+    house: House,
+    kind: Kind,
+    message_class: str,
+    variants: Mapping[str, Mapping[str, str]],
+    locale: str,
+    now: datetime,
+    contact_id: str | None = None,
+    *,
+    only: bool = False,
+) -> Proof:
+    """The variant `locale` for a contact, or for a made-up one. The errors of the other languages come last; `only` leaves them alone."""
+    compiled: dict[str, Variant] = {}
+    errors: dict[str, list[Issue]] = {}
+    warnings: list[Issue] = []
+    for name, parts in ({locale: variants[locale]} if only else variants).items():
+        variant, found = _compiled(kind, message_class, name, json.dumps(parts, sort_keys=True))
+        if variant is not None:
+            compiled[name] = variant
+            warnings += [issue for issue in found if name == locale and issue.code not in _TWICE]
+        else:
+            errors[name] = list(found)
+    rendered, failed = _filled(session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id)
+    catalogue = load_catalogue(session)
+    size = len(rendered.html.encode()) if rendered else 0
+    advice = hints(kind, locale, variants, compiled, size_bytes=size, is_known=lambda name: catalogue.field(name) is not None)
+    return Proof(
+        locale,
+        rendered,
+        [*errors.pop(locale, []), *failed, *(issue for found in errors.values() for issue in found)],
+        [*warnings, *advice],
+        links(str(variants.get(locale, {}).get("mjml") or "")),
+        segments(rendered.text) if rendered and kind == "sms" else None,
+    )
+
+
+@lru_cache(maxsize=KEPT)
+def _compiled(kind: Kind, message_class: str, locale: str, parts: str) -> tuple[Variant | None, tuple[Issue, ...]]:
+    """`parts` is JSON. A variant with its warnings, or None with what is wrong."""
+    try:
+        found = compile_template({locale: json.loads(parts)}, kind, message_class=message_class)
+    except Invalid as error:
+        return None, tuple(error.issues)
+    return found.variants[locale], found.warnings
+
+
+def _filled(
+    session: Session,
+    house: House,
+    kind: Kind,
+    message_class: str,
+    variant: Variant | None,
+    parts: Mapping[str, str],
+    locale: str,
+    now: datetime,
+    contact_id: str | None,
+) -> tuple[Rendered | None, list[Issue]]:
+    if variant is None:
+        return None, []
+    own = {"locale": locale} if locale != "default" else {}
+    try:
+        shown = templates.preview(
+            session,
+            house,
+            CompiledTemplate(kind, {locale: variant}),
+            now,
+            contact_id=contact_id,
+            locale=None if locale == "default" else locale,
+            message_class=message_class,
+            trigger=samples.made_up("trigger", variant.fields, samples.EVENT, now),
+            steps=samples.made_up("steps", variant.fields, {}, now),
+            sample=samples.made_up("contact", variant.fields, {**samples.CONTACT, **own}, now),
+        )
+    except NotFound:
+        return None, [Issue(code="contact_gone", text="This contact does not exist any more.")]
+    except Invalid as error:
+        return None, [_placed(issue, kind, parts, locale) for issue in error.issues]
+    return shown, []
+
+
+def _placed(issue: Issue, kind: Kind, parts: Mapping[str, str], locale: str) -> Issue:
+    """Where the template asks for what is missing, as far as a search by name can tell."""
+    name = str(issue.values.get("name", ""))
+    for part in PARTS[kind]:
+        text = parts.get(part) or ""
+        match = re.search(rf"\{{[{{%][^}}]*?\b({re.escape(name)})\b", text) if name else None
+        if match:
+            line, column = Lines(text).place(match.start(1))
+            values: dict[str, Any] = {**issue.values, "line": line, "column": column}
+            return issue.model_copy(
+                update={"text": issue.text + " (line {line}, column {column})", "values": values, "field": f"variants.{locale}.{part}"}
+            )
+    return issue

@@ -1,0 +1,176 @@
+"""One contact's way through a journey, on the drawing of the version they are on: where they were and in which order, what was decided,
+what became of messages, and where they wait.
+
+The story itself is that of the run's page; here it is laid onto the canvas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from builder_ui.builder import cards
+from builder_ui.builder.draft import Draft
+from builder_ui.builder.look import Marks
+from builder_ui.builder.protocol import ENTRY, chosen
+from builder_ui.people import contact_names
+from builder_ui.visit import Visit
+from builder_ui.words import OUTLETS, coded
+from crm import contacts
+from engine.publish import get_version
+from engine.runs import RunFilter, list_runs
+from journeys.errors import NotFound, PfadwerkError
+
+LOOK_EVERY_SECONDS = 3.0
+MOST_RUNS = 20
+
+
+class Pathway:
+    """What the page shows in place of the editor. `story` is the data of the run's page, None until a run is chosen; `runs` are those to choose from."""
+
+    def __init__(self, visit: Visit, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
+        self.visit, self.journey_id = visit, journey_id
+        self.tell, self.spawn = tell, spawn
+        self.text = ""
+        self.runs: list[dict[str, Any]] | None = None
+        self.names: dict[str, str] = {}
+        self.story: Any = None
+        self.graph: dict[str, Any] = {}
+        self.marks: Marks = {}
+        self.wrong = ""
+        self.focus = (0, "")
+        self._turn = 0
+        self.spawn(self.search, "")
+
+    def leave(self) -> None:
+        self._turn += 1
+
+    @property
+    def run_id(self) -> str:
+        return str(self.story.story["run"]["id"]) if self.story else ""
+
+    async def search(self, text: str) -> None:
+        """Runs of people whose name or address fits; without a text the newest."""
+        self.text = text.strip()[:200]
+        self.runs, self.names = await asyncio.to_thread(self._found, self.text)
+        self.tell()
+
+    def _found(self, text: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        with self.visit.engine.db.read() as session:
+            runs = list(self._runs(session, text))[:MOST_RUNS]
+            return runs, contact_names(session, [run["contact_id"] for run in runs])
+
+    def _runs(self, session: Session, text: str) -> Iterable[dict[str, Any]]:
+        if not text:
+            return list_runs(session, RunFilter(self.journey_id, limit=MOST_RUNS))
+        people = contacts.search(session, contacts.Wanted(text=text), limit=MOST_RUNS).contacts
+        return [run for one in people for run in list_runs(session, RunFilter(self.journey_id, contact_id=one.id, limit=MOST_RUNS))]
+
+    async def choose(self, run_id: str) -> None:
+        """Draws the way of a run, and again whenever it moves."""
+        from builder_ui.pages import run as run_page
+
+        self._turn += 1
+        turn, mark = self._turn, None
+        visit = replace(self.visit, arguments={**self.visit.arguments, "id": run_id})
+        while turn == self._turn:
+            try:
+                now = await asyncio.to_thread(run_page.stamp, visit)
+                if now != mark and not await self._draw(visit, turn):
+                    return
+                mark = now
+            except PfadwerkError:
+                self.story, self.wrong = None, self.visit.speech("There is no such run in this journey.")
+                self.tell()
+                return
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _draw(self, visit: Visit, turn: int) -> bool:
+        story, graph = await asyncio.to_thread(self._load, visit)
+        if turn != self._turn:
+            return False
+        self.story, self.graph, self.wrong = story, graph, ""
+        self.marks = marks(visit, story, {(source, outlet) for source, outlet, _ in graph["edges"]})
+        self.tell()
+        return True
+
+    def _load(self, visit: Visit) -> tuple[Any, dict[str, Any]]:
+        from builder_ui.pages import run as run_page
+
+        story = run_page.load(visit)
+        if story.story["journey"]["id"] != self.journey_id:
+            raise NotFound("this is a run of another journey")
+        with visit.engine.db.read() as session:
+            document = get_version(session, self.journey_id, story.story["run"]["version_number"]).document
+        return story, cards.drawing(visit.speech, visit.engine.palette, Draft(document))
+
+    def show(self, node: str) -> None:
+        """Brings a step into view."""
+        self.focus = (self.focus[0] + 1, node)
+        self.tell()
+
+    def hear(self, text: object) -> None:
+        """A card was chosen on the drawing: its chapter stands out."""
+        node = chosen(text)
+        if node is not None and node != self.focus[1]:
+            self.focus = (self.focus[0], node)
+            self.tell()
+
+
+def marks(visit: Visit, data: Any, drawn: set[tuple[str, str]]) -> Marks:
+    """The visits by number on steps and on the ways between, from the trail."""
+    from builder_ui.pages import run as run_page
+
+    speech, run = visit.speech, data.story["run"]
+    told = run_page.chapters(data.story) if data.story["trail"] else []
+    found: Marks = {ENTRY: _mark("visited", "→", speech("Came in"), [speech.moment(run["started_at"])])}
+    found[f"{ENTRY}:next"] = _mark("visited", "1", "", [])
+    for number, chapter in enumerate(told, 1):
+        mark = found.setdefault(chapter.node, _mark("visited", "", "", []))
+        mark["sign"] = f"{mark['sign']} · {number}".removeprefix(" · ")
+        mark["lines"].append(_visit_line(visit, chapter))
+        for outlet in _ways(data, chapter, drawn):
+            way = found.setdefault(f"{chapter.node}:{outlet}", _mark("visited", "", "", []))
+            way["sign"] = f"{way['sign']} · {number + 1}".removeprefix(" · ")
+    for mark in found.values():
+        mark["said"] = mark["said"] or speech("Visited: {numbers}", numbers=mark["sign"])
+    here = found.get(run["node"]) if run["ended_at"] is None else None
+    if here:
+        here["tone"], here["said"] = "waiting", f"{here['said']}. {speech('Here now')}"
+        here["lines"].append(_next(visit, data))
+    return found
+
+
+def _mark(tone: str, sign: str, said: str, lines: list[str]) -> dict[str, Any]:
+    return {"tone": tone, "sign": sign, "said": said, "lines": lines}
+
+
+def _visit_line(visit: Visit, chapter: Any) -> str:
+    """`24 Nov 2026, 09:12: yes`"""
+    left = next((line["outlet"] for line in chapter.lines if line["what"] == "left"), "")
+    at = visit.speech.moment(chapter.at)
+    return f"{at}: {coded(visit.speech, OUTLETS, left)}" if left and left != "next" else at
+
+
+def _ways(data: Any, chapter: Any, drawn: set[tuple[str, str]]) -> list[str]:
+    """The outlets through which the visit ended, or those whose edge served instead."""
+    found = []
+    for line in chapter.lines:
+        outlet, node = line["outlet"], data.nodes.get(chapter.node)
+        if line["what"] != "left":
+            continue
+        if (chapter.node, outlet) not in drawn and node is not None:
+            outlet = node.fallback(outlet) or outlet
+        found.append(outlet)
+    return found
+
+
+def _next(visit: Visit, data: Any) -> str:
+    coming = data.story["next"] or {}
+    if coming.get("due_at"):
+        return visit.speech("Goes on {when}", when=visit.speech.moment(coming["due_at"]))
+    return visit.speech("Goes on when something happens")

@@ -1,0 +1,178 @@
+"""Fields of a form out of the JSON Schema of a workspace setting, and the setting's value out of what comes back.
+
+Which fields a property gets follows from its type: text, number, time, a choice, a list of choices, a week, or rows of a small object (the
+rows there are, and one to fill in). A property nobody foresaw is a mistake of ours and says so in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import available_timezones
+
+from builder_ui.builder.forms import UNITS, as_number, in_units, iso
+from builder_ui.forms import Field, Values
+from builder_ui.speech import Speech
+from builder_ui.words import WEEKDAYS
+from crm.settings import Setting
+
+Schema = Mapping[str, Any]
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The fields of one property, and how its value is read from them."""
+
+    fields: Sequence[Field]
+    read: Callable[[Values], Any]
+
+
+def controls(speech: Speech, name: str, setting: Setting) -> dict[str, Control]:
+    """Property -> control, in the order of the shape."""
+    schema, value = type(setting).model_json_schema(), setting.model_dump(mode="json")
+    places = schema.get("$defs", {})
+    return {key: control(speech, f"{name}.{key}", key, one, value[key], places) for key, one in schema["properties"].items()}
+
+
+def control(speech: Speech, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
+    schema = places[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    items = schema.get("items", {})
+    if schema.get("type") == "array" and "$ref" in items:
+        return rows(speech, title, path, places[items["$ref"].rpartition("/")[2]], value, schema.get("maxItems", 20))
+    if schema.get("type") == "array" and "enum" in items:
+        return week_days(speech, title, path, value)
+    if schema.get("type") == "array" and items.get("format") == "date":
+        return dates(speech, title, path, value)
+    if schema.get("type") == "object":
+        return week(speech, title, path, value)
+    if schema.get("format") == "duration":
+        return duration(speech, title, path, value)
+    return Control([plain(speech, title, path, schema, value)], reader(path, schema))
+
+
+def reader(path: str, schema: Schema) -> Callable[[Values], Any]:
+    if schema["type"] == "boolean":
+        return lambda values: values[path] == "on"
+    if schema["type"] == "integer":
+        return lambda values: as_number(values[path])
+    return lambda values: values[path]
+
+
+def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> Field:
+    label, hint = words(speech, title)
+    if schema["type"] == "boolean":
+        return Field(path, label, "checkbox", "on" if value else "", hint=hint)
+    if "enum" in schema:
+        return Field(path, label, "select", str(value), [(one, speech(CHOICES[one])) for one in schema["enum"]], hint=hint)
+    if schema["type"] == "integer":
+        shown = "" if value is None else str(value)
+        return Field(path, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
+    if schema.get("format") == "time":
+        return Field(path, label, "time", str(value)[:5], hint=hint)
+    zone = {"offered": sorted(available_timezones())} if path.endswith("zone") else {}
+    most = schema.get("maxLength", 200)
+    return Field(path, label, "textarea" if most == 500 else "text", str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
+
+
+def week_days(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
+    heading = words(speech, title)[0]
+    fields = [
+        Field(f"{path}.{day}", speech(WEEKDAYS[n]), "checkbox", "on" if day in value else "", group="" if n else heading)
+        for n, day in enumerate(DAYS)
+    ]
+    return Control(fields, lambda values: [day for day in DAYS if values[f"{path}.{day}"] == "on"])
+
+
+def dates(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
+    label, hint = words(speech, title)
+    field = Field(path, label, "textarea", "\n".join(value), hint=hint)
+    return Control([field], lambda values: values[path].replace(",", " ").split())
+
+
+def week(speech: Speech, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
+    """From and until for each weekday; a day without either is free."""
+    heading = words(speech, title)[0]
+    fields = []
+    for n, day in enumerate(WEEKDAYS):
+        start, end = value.get(str(n)) or value.get(n) or ("", "")  # type: ignore[call-overload]
+        fields.append(Field(f"{path}.{n}.0", speech("{day} from", day=speech(day)), "time", start[:5], group="" if n else heading))
+        fields.append(Field(f"{path}.{n}.1", speech("{day} until", day=speech(day)), "time", end[:5]))
+
+    def read(values: Values) -> dict[str, list[str]]:
+        pairs = {str(n): [values[f"{path}.{n}.0"], values[f"{path}.{n}.1"]] for n in range(7)}
+        return {n: pair for n, pair in pairs.items() if any(pair)}
+
+    return Control(fields, read)
+
+
+def duration(speech: Speech, title: str, path: str, value: Any) -> Control:
+    """A number and a unit."""
+    count, unit, _ = in_units(value)
+    label, hint = words(speech, title)
+    fields = [
+        Field(path, label, "number", "" if count is None else f"{count:g}", least=1, hint=hint),
+        Field(f"{path}.unit", speech("Unit"), "select", unit, [(code, speech(name)) for code, name, _ in UNITS]),
+    ]
+    return Control(fields, lambda values: iso(as_number(values[path]), values[f"{path}.unit"]))
+
+
+def rows(speech: Speech, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
+    """One group a row and an empty one below; a row whose numbers are emptied is taken out."""
+    heading = words(speech, title)[0]
+    parts: list[dict[str, Control]] = []
+    for n in range(min(len(value) + 1, most)):
+        present = value[n] if n < len(value) else {key: one.get("default") for key, one in item["properties"].items()}
+        parts.append(
+            {
+                key: control(speech, f"{title}.{key}", f"{path}.{n}.{key}", one, present.get(key), {})
+                for key, one in item["properties"].items()
+            }
+        )
+    fields: list[Field] = []
+    for n, part in enumerate(parts):
+        said = f"{heading} {n + 1}" if n < len(value) else speech("Another one")
+        fields += headed([field for one in part.values() for field in one.fields], said)
+
+    def read(values: Values) -> list[dict[str, Any]]:
+        found = [{key: one.read(values) for key, one in part.items()} for part in parts]
+        return [one for one in found if any(one[key] is not None for key in item["required"])]
+
+    return Control(fields, read)
+
+
+def headed(fields: Sequence[Field], heading: str) -> list[Field]:
+    return [replace(fields[0], group=heading), *fields[1:]]
+
+
+def words(speech: Speech, title: str) -> tuple[str, str]:
+    """(label, hint) of a property."""
+    label, hint = TITLES[title]
+    return speech(label), speech(hint) if hint else ""
+
+
+CHOICES = {"none": "nothing", "clicks": "clicks", "full": "clicks and opens"}
+TITLES: Mapping[str, tuple[str, str]] = {
+    "sender.name": ("Name", "Stands before the address in the reader's mailbox."),
+    "sender.email": ("E-mail address", "Empty: the address that the operator has set."),
+    "sender.reply_to": ("Answers go to", "Empty: to the sender's address."),
+    "sender.postal_address": ("Postal address", "Stands in the footer of marketing mails, as the law asks."),
+    "quiet_hours.enabled": ("Keep quiet hours", "Marketing waits until they are over; what was ordered goes out at once."),
+    "quiet_hours.start": ("From", "In the contact's own time zone."),
+    "quiet_hours.end": ("Until", "Earlier than the beginning: across midnight."),
+    "quiet_hours.zone": ("Time zone where none is known", ""),
+    "quiet_hours.days": ("Whole days that are quiet", ""),
+    "frequency_caps.caps": ("Cap", ""),
+    "frequency_caps.caps.cap_class": ("Class", "Journeys name the class that they count in; the usual one is “default”."),
+    "frequency_caps.caps.count": ("At most so many messages", "Empty: this cap is taken out."),
+    "frequency_caps.caps.per": ("In any", ""),
+    "calendar.zone": ("Time zone", ""),
+    "calendar.hours": ("When the team works", ""),
+    "calendar.country": ("Public holidays of the country", "Two capital letters such as CH; empty: no holidays."),
+    "calendar.region": ("Region", "Canton or state, such as ZH or BY."),
+    "calendar.days_off": ("Other days off", "One date a line, such as 2026-12-24."),
+    "tracking.level": ("What is tracked about messages at most", "A contact's consent can only lower it."),
+    "tracking.opens_need_consent": ("Opens are counted only with consent", "France's data protection authority asks for it."),
+}
+"""setting.property -> (label, hint); message ids."""

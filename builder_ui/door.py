@@ -1,0 +1,132 @@
+"""The pages in front of the house: logging in, choosing a password, asking for a new one. Native forms, no script, no socket.
+
+They are drawn here so that they look like the rest; what their forms do is in `api.login`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from fastapi.responses import HTMLResponse
+
+from builder_ui.host import STATICS, guard, is_page, templates
+from builder_ui.parts import ICONS
+from builder_ui.speech import Speech, speech_for
+from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
+from journeys.errors import Issue
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of a form. `complete` tells the browser what it may fill in; what is `fixed` is there for password managers."""
+
+    name: str
+    label: str
+    type: str
+    complete: str
+    most: int
+    least: int = 0
+    value: str = ""
+    hint: str = ""
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One page. Without `button` there is no form; `ways` are (address, text)."""
+
+    title: str
+    text: str = ""
+    problems: Sequence[str] = ()
+    fields: Sequence[Field] = ()
+    button: str = ""
+    action: str = ""
+    ways: Sequence[tuple[str, str]] = ()
+
+
+def drawn(language: str, door: Door, status: int = 200, retry_after: float = 0.0) -> HTMLResponse:
+    html = templates.get_template("door.html").render(language=language, door=door, statics=STATICS, icons=ICONS)
+    more = {"retry-after": str(max(1, round(retry_after + 0.5)))} if status == 429 else {}
+    return HTMLResponse(html, status, {**guard(""), **more})
+
+
+def login_address(back: str) -> str:
+    """The log-in page that leads on to `back`, if that is a page of ours."""
+    return f"/login?from={quote(back, safe='/')}" if is_page(back) else "/login"
+
+
+def log_in(language: str, back: str, email: str = "", problem: str = "") -> Door:
+    speech = speech_for(language)
+    fields = (
+        Field("email", speech("E-mail address"), "text", "username", 320, value=email),
+        Field("password", speech("Password"), "password", "current-password", MAX_CHARACTERS),
+    )
+    ways = (("/password", speech("I forgot my password")),)
+    return Door(
+        speech("Log in"),
+        fields=fields,
+        button=speech("Log in"),
+        action=login_address(back),
+        problems=[problem] if problem else [],
+        ways=ways,
+    )
+
+
+def forgotten(language: str) -> Door:
+    speech = speech_for(language)
+    field = Field("email", speech("E-mail address"), "text", "username", 320)
+    text = speech("You get a mail with a link to choose a new password.")
+    return Door(speech("I forgot my password"), text, fields=(field,), button=speech("Send the link"), ways=(_back(speech),))
+
+
+def asked(language: str) -> Door:
+    """The same words whether or not anybody has the address."""
+    speech = speech_for(language)
+    text = speech("If there is an account with this address, a mail is on its way. Its link works once, for an hour.")
+    return Door(speech("Look into your mail"), text, ways=(_back(speech),))
+
+
+def choose(language: str, email: str, issues: Sequence[Issue] = (), problem: str = "") -> Door:
+    speech = speech_for(language)
+    hint = speech("At least {least} characters; several words are good.", least=MIN_CHARACTERS)
+    fields = (
+        Field("email", speech("E-mail address"), "text", "username", 320, value=email, fixed=True),
+        Field("password", speech("New password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS, hint=hint),
+        Field("again", speech("The same again"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS),
+    )
+    problems = [*([problem] if problem else []), *(issue.say(speech.translate) for issue in issues)]
+    text = speech("It ends all your other sessions, and this one begins.")
+    return Door(speech("Choose your password"), text, problems, fields, speech("Set the password and log in"))
+
+
+def differ(language: str) -> str:
+    return speech_for(language)("The two passwords are not the same.")
+
+
+def spent(language: str) -> Door:
+    speech = speech_for(language)
+    text = speech("This link was used before or has expired; ask for a new one.")
+    return Door(speech("This link leads nowhere any more"), text, ways=(_back(speech), ("/password", speech("I forgot my password"))))
+
+
+def by_link(language: str) -> Door:
+    speech = speech_for(language)
+    return Door(speech("Log in"), speech("This link logs you in once."), button=speech("Log in"))
+
+
+def wait(language: str, seconds: float) -> str:
+    """What somebody reads who tried too often."""
+    speech = speech_for(language)
+    return speech("Too many tries. Please wait {span}, then try again.", span=speech.span(timedelta(seconds=max(1, round(seconds + 0.5)))))
+
+
+def wrong(language: str) -> str:
+    speech = speech_for(language)
+    return speech("The e-mail address or the password is not right.")
+
+
+def _back(speech: Speech) -> tuple[str, str]:
+    return "/login", speech("To the log-in page")

@@ -1,0 +1,3 @@
+// What ReactPy loads for the template editor: `bind`, and what it may name. Nothing here needs React.
+export { Frame } from "./frame.js";
+export { bind, Line, Source, Wire } from "./pieces.js";

@@ -1,0 +1,197 @@
+"""The audit trail: who did what, newest first, filtered; whether its chain holds; all of it as a CSV file. For admins."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.host import Host, clean
+from builder_ui.people import member_names
+from builder_ui.permits import ADMINS, may
+from builder_ui.sections import barred, framed, panel
+from builder_ui.visit import Acts, House, Page, Visit
+from crm import audit
+from models import Audit
+
+PAGE_SIZE = 50
+CSV_PAGE = 200
+FILTERS = ("actor", "action", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    lines: Sequence[Audit]
+    next_before: str | None
+    names: dict[str, str]
+    actions: Sequence[str]
+
+
+def wanted(query: Any) -> dict[str, Any]:
+    """The filters in an address, as `audit.list_lines` takes them."""
+    before = query.get("before", "")
+    return {
+        **{name: query.get(name, "").strip()[:160] or None for name in FILTERS},
+        "before": int(before[:18]) if before[:18].isdecimal() and before.isascii() else None,
+    }
+
+
+def load(visit: Visit) -> Data | None:
+    if not visit.may(ADMINS):
+        return None
+    with visit.engine.db.read() as session:
+        found = audit.list_lines(session, **wanted(visit.query), limit=PAGE_SIZE + 1)
+        return Data(
+            found[:PAGE_SIZE],
+            str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None,
+            member_names(session),
+            audit.actions(session),
+        )
+
+
+def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
+    if data is None:
+        return barred(visit, "Audit trail")
+    speech = visit.speech
+    columns = (speech("Time"), speech("Who"), speech("What"), speech("About what"), speech("Details"))
+    rows = [row(visit, data, line) for line in data.lines]
+    return framed(
+        visit,
+        "Audit trail",
+        "Every line carries a digest over itself and the line before it, so that a change shows.",
+        chain(visit, acts),
+        filters(visit, data),
+        parts.table(speech("Audit trail"), columns, rows) if rows else parts.empty("search", speech("No line fits."), None),
+        parts.pager(visit, data.next_before),
+        wide=True,
+    )
+
+
+def row(visit: Visit, data: Data, line: Audit) -> list[Element]:
+    return [
+        parts.moment(visit.speech, line.at),
+        html.span({"title": line.actor}, called(data, line.actor)),
+        html.code(line.action),
+        html.a({"href": visit.link(subject=line.subject), "title": line.subject}, called(data, line.subject)) if line.subject else "–",
+        html.code(orjson.dumps(line.detail).decode()[:400]) if line.detail else "–",
+    ]
+
+
+def called(data: Data, who: str) -> str:
+    """A member's name for `member:<id>`; what it is, otherwise."""
+    kind, _, id = who.partition(":")
+    return data.names.get(id, who) if kind == "member" else who
+
+
+def filters(visit: Visit, data: Data) -> Element:
+    speech, query = visit.speech, visit.query
+    actors = [(f"member:{id}", name) for id, name in sorted(data.names.items(), key=lambda one: one[1])]
+    address = visit.link().replace(visit.path, f"{visit.path}.csv", 1)
+    return html.form(
+        {"className": "form filters", "method": "get", "action": visit.path},
+        select(speech("Who"), "actor", actors, query.get("actor", ""), speech("everybody")),
+        select(speech("What"), "action", [(one, one) for one in data.actions], query.get("action", ""), speech("everything")),
+        html.div(
+            {"className": "field"},
+            html.label({"htmlFor": "audit-subject"}, speech("About what")),
+            html.input(
+                {
+                    "id": "audit-subject",
+                    "name": "subject",
+                    "type": "text",
+                    "defaultValue": query.get("subject", ""),
+                    "maxLength": 160,
+                    "placeholder": "journey:…",
+                }
+            ),
+        ),
+        html.div(
+            {"className": "actions"},
+            html.button({"className": "button main"}, speech("Filter")),
+            html.a({"className": "button", "href": visit.path}, speech("Show all")),
+            html.a({"className": "button", "href": address, "download": "audit.csv"}, speech("As CSV")),
+        ),
+    )
+
+
+def select(label: str, name: str, choices: Sequence[tuple[str, str]], value: str, all_of_them: str) -> Element:
+    known = [("", all_of_them), *choices]
+    if value and value not in dict(known):
+        known.append((value, value))
+    options = [html.option({"key": one, "value": one, "selected": one == value}, text) for one, text in known]
+    id = f"audit-{name}"
+    return html.div(
+        {"className": "field"}, html.label({"htmlFor": id}, label), html.select({"id": id, "name": name, "defaultValue": value}, options)
+    )
+
+
+def chain(visit: Visit, acts: Acts) -> Element:
+    speech, found = visit.speech, acts.drafts.get("chain")
+    said = None
+    if found == "":
+        said = html.p(
+            parts.badge(speech("The chain holds."), "good", "check"), " ", speech("Newest digest:"), " ", html.code(acts.drafts["digest"])
+        )
+    elif found:
+        said = html.p(parts.badge(speech("The chain is broken at line {id}.", id=found), "bad", "alert"))
+
+    def check(visitor: Visit) -> None:
+        with visitor.engine.db.read() as session:
+            broken = audit.verify(session)
+            acts.drafts["chain"], acts.drafts["digest"] = str(broken or ""), audit.newest_digest(session)
+
+    button = parts.button(speech("Does the chain hold?"), acts.act(ADMINS, check, "Every digest was computed anew."), "link")
+    hint = speech("Keep the newest digest elsewhere to notice lines cut off at the end.")
+    return panel(speech("The chain"), html.p({"className": "quiet"}, hint), said, html.div({"className": "actions"}, button))
+
+
+PAGE = Page("/ui/settings/audit", "Audit trail", "settings", load, view)
+
+
+def routes(house: House) -> APIRouter:
+    """`/ui/settings/audit.csv`: the lines that fit, page by page, however many they are."""
+    router, host = APIRouter(include_in_schema=False), Host(house, ())
+
+    async def download(request: Request) -> Response:
+        known = await host.member(request.cookies)
+        if known is None:
+            return Response(status_code=401)
+        if not may(known[1], ADMINS):
+            return Response(status_code=403)
+        headers = {
+            "content-disposition": 'attachment; filename="audit.csv"',
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+        }
+        return StreamingResponse(rows_of(house, wanted(clean(request.query_params))), 200, headers, "text/csv; charset=utf-8")
+
+    router.add_api_route("/ui/settings/audit.csv", download, methods=["GET"])
+    return router
+
+
+def rows_of(house: House, filters: dict[str, Any]) -> Iterator[str]:
+    yield _csv(["id", "at", "actor", "action", "subject", "detail", "digest"])
+    while True:
+        with house.engine.db.read() as session:
+            page = audit.list_lines(session, **filters, limit=CSV_PAGE)
+        for line in page:
+            detail = orjson.dumps(line.detail).decode()
+            yield _csv([str(line.id), line.at.isoformat(), line.actor, line.action, line.subject, detail, line.digest])
+        if len(page) < CSV_PAGE:
+            return
+        filters = {**filters, "before": page[-1].id}
+
+
+def _csv(cells: Sequence[str]) -> str:
+    """One line. A cell that a spreadsheet would take for a formula gets an apostrophe. Source: OWASP, "CSV injection"."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in cells)
+    return buffer.getvalue()

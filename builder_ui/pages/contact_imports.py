@@ -1,0 +1,104 @@
+"""Where contacts come in from a file: sending one, and the imports there were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.permits import EDITORS
+from builder_ui.visit import Acts, Page, Visit
+from crm.imports import list_imports
+from crm.uploads import KINDS_OF_FILE, UNUSABLE
+from models import Import
+
+STATES = {
+    "draft": ("Columns to map", "warn", "pencil"),
+    "checking": ("Being checked", "quiet", "hourglass"),
+    "checked": ("Checked, not imported yet", "warn", "clipboard-check"),
+    "running": ("Under way", "good", "play"),
+    "done": ("Imported", "good", "check"),
+    "cancelled": ("Cancelled", "quiet", "ban"),
+    "failed": ("Failed", "bad", "alert"),
+}
+PROBLEMS = {
+    **UNUSABLE,
+    "missing": "Choose a file first.",
+    "large": "The file is too large. Split it, or ask whoever runs the server to raise PFADWERK_MAX_BODY_BYTES.",
+    "gone": "The file of this import is gone; upload it again.",
+    "role": "Your role does not allow this.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    imports: list[Import]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        return Data(list_imports(session))
+
+
+def stamp(visit: Visit) -> object:
+    return [(row.id, row.state, row.cursor) for row in load(visit).imports]
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    problem = PROBLEMS.get(visit.query.get("problem", ""))
+    return html._(
+        parts.head(speech("Import contacts"), back=("/ui/contacts", speech("Contacts"))),
+        html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        sending(visit) if visit.may(EDITORS) else html.p({"className": "quiet"}, speech("Your role may look at imports, not start one.")),
+        html.h2({"className": "apart"}, speech("Earlier imports")),
+        earlier(visit, data) if data.imports else parts.empty("clock", speech("Nothing was imported yet."), None),
+    )
+
+
+def sending(visit: Visit) -> Element:
+    """A plain form: files go by it and not over the socket."""
+    speech = visit.speech
+    most = speech.number(visit.house.max_upload_bytes // 1_000_000)
+    return html.section(
+        {"className": "panel"},
+        html.p(speech("A CSV file with a line of column names and one person a row. The next step shows what each column would become.")),
+        html.form(
+            {"className": "lines", "method": "post", "action": visit.path, "encType": "multipart/form-data"},
+            html.label(
+                speech("File (CSV, at most {megabytes} MB)", megabytes=most),
+                html.input({"type": "file", "name": "file", "accept": ",".join((*KINDS_OF_FILE, "text/csv")), "required": True}),
+            ),
+            html.button({"className": "button main"}, speech("Upload and go on")),
+        ),
+        html.p(
+            {"className": "quiet"},
+            speech("The file is deleted as soon as it is imported without errors, and after seven days in any case."),
+        ),
+    )
+
+
+def earlier(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    columns = (speech("File"), speech("State"), speech("Rows"), speech("With errors"), speech("Uploaded"))
+    return parts.table(speech("Earlier imports"), columns, [line(visit, row) for row in data.imports], "imports")
+
+
+def line(visit: Visit, row: Import) -> list[Element]:
+    speech = visit.speech
+    by_hand = "upload" in row.mapping
+    return [
+        html.a({"href": f"/ui/contacts/import/{row.id}"}, row.file_name) if by_hand else row.file_name,
+        state(visit, row.state),
+        speech.number(row.rows_ok + row.rows_failed),
+        speech.number(row.rows_failed),
+        parts.moment(speech, row.created_at),
+    ]
+
+
+def state(visit: Visit, code: str) -> Element:
+    text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
+    return parts.badge(visit.speech(text), tone, symbol)
+
+
+PAGE = Page("/ui/contacts/import", "Import contacts", "contacts", load, view, stamp, every_seconds=3.0)

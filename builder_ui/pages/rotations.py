@@ -1,0 +1,148 @@
+"""Rotations: pools of owners who take turns. Every change is stored at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from builder_ui import forms, parts
+from builder_ui.compat import Element, html
+from builder_ui.permits import EDITORS
+from builder_ui.sections import framed, panel
+from builder_ui.visit import Acts, Do, Page, Visit
+from crm import team
+from crm.audit import record
+from journeys.errors import Conflict, Invalid, Issue
+from models import Member, Rotation
+
+Reorder = Callable[[list[str]], list[str]]
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    rotations: list[Rotation]
+    members: dict[str, Member]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        return Data(team.list_rotations(session), {member.id: member for member in team.list_members(session)})
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    pools = [pool(visit, data, one, acts) for one in data.rotations]
+    lead = "Contacts and tasks go to whoever's turn it is; who is absent or deactivated is passed over."
+    return framed(
+        visit,
+        "Rotations",
+        lead,
+        *(pools or [parts.empty("people", speech("There is no rotation yet."), None)]),
+        made(visit, data, acts),
+    )
+
+
+def pool(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
+    speech = visit.speech
+    lines = [line(visit, data, one, n, acts) for n in range(len(one.members))]
+    return html.section(
+        {"className": "panel", "key": one.pool},
+        html.h2(one.name, " ", html.small(html.code(one.pool))),
+        html.ol({"className": "order"}, lines) if lines else html.p({"className": "quiet"}, speech("Nobody is in it.")),
+        adding(visit, data, one, acts),
+    )
+
+
+def line(visit: Visit, data: Data, one: Rotation, n: int, acts: Acts) -> Element:
+    speech, id = visit.speech, one.members[n]
+    member = data.members.get(id)
+    name = member.name if member else id
+    marks = [
+        parts.badge(speech("next"), "good", "arrow") if n == one.turn % len(one.members) else None,
+        parts.badge(speech("deactivated"), "bad", "ban") if member and not member.active else None,
+        parts.badge(speech("absent"), "warn", "hourglass")
+        if member and member.absent_until and member.absent_until > visit.house.now()
+        else None,
+    ]
+    return html.li({"key": id}, html.span(name, " ", *marks), *moves(visit, one, n, name, acts))
+
+
+def moves(visit: Visit, one: Rotation, n: int, name: str, acts: Acts) -> list[Element]:
+    if not visit.may(EDITORS):
+        return []
+    speech, id = visit.speech, one.members[n]
+
+    def small(text: str, label: str, reorder: Reorder) -> Element:
+        handler = acts.act(EDITORS, changing(one.pool, reorder), "Saved.")
+        return html.button({"type": "button", "className": "button", "onClick": handler, "aria-label": label, "title": label}, text)
+
+    up = small("↑", speech("{name}: earlier", name=name), lambda ids: earlier(ids, id)) if n else None
+    return [
+        html.span({"className": "actions"}, up, small("×", speech("Take {name} out", name=name), lambda ids: [x for x in ids if x != id]))
+    ]
+
+
+def earlier(ids: list[str], id: str) -> list[str]:
+    """One place further to the front; as it is for the first, and for somebody who is not there any more."""
+    at = ids.index(id) if id in ids else 0
+    return [*ids[: at - 1], id, ids[at - 1], *ids[at + 1 :]] if at else ids
+
+
+def adding(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
+    speech = visit.speech
+    others = [(id, member.name) for id, member in data.members.items() if member.active and id not in one.members]
+    if not others or not visit.may(EDITORS):
+        return None
+    fields = [forms.Field("member", speech("Somebody else"), "select", others[0][0], others)]
+
+    def do(visitor: Visit, values: forms.Values) -> None:
+        changing(one.pool, lambda ids: [*ids, values["member"]] if values["member"] not in ids else ids)(visitor)
+
+    return forms.form(visit, acts, f"add-{one.pool}", fields, speech("Add"), EDITORS, do, "Saved.", ".".join(one.members))
+
+
+def changing(pool: str, reorder: Reorder) -> Do:
+    """Changes the order as it is now, whoever changed it meanwhile."""
+
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            present = next((one for one in team.list_rotations(session) if one.pool == pool), None)
+            ids = reorder(list(present.members) if present else [])
+            team.put_rotation(session, pool, ids)
+            record(session, visit.by, "rotation.put", f"rotation:{pool}", {"members": ids}, visit.house.now())
+
+    return do
+
+
+def made(visit: Visit, data: Data, acts: Acts) -> Element:
+    if not visit.may(EDITORS):
+        return None
+    speech = visit.speech
+    fields = [
+        forms.Field("name", speech("Name"), most=120, required=True),
+        forms.Field(
+            "pool", speech("Key"), most=64, required=True, hint=speech("Journeys name it so: lower-case letters, digits, - and _.")
+        ),
+    ]
+    generation = str(len(data.rotations))
+    return panel(
+        speech("New rotation"),
+        forms.form(visit, acts, "rotation", fields, speech("Make it"), EDITORS, make, "The rotation is there.", generation),
+    )
+
+
+def make(visit: Visit, values: forms.Values) -> None:
+    pool = values["pool"]
+    if not KEY.fullmatch(pool):
+        text = "A key has lower-case letters, digits, - and _, at most 64."
+        raise Invalid(text, [Issue(code="rotation", text=text, field="pool")])
+    with visit.engine.db.write() as session, forms.plainly("pool"):
+        if any(one.pool == pool for one in team.list_rotations(session)):
+            raise Conflict("There is a rotation with this key already.")
+        team.put_rotation(session, pool, [], values["name"])
+        record(session, visit.by, "rotation.put", f"rotation:{pool}", {"members": []}, visit.house.now())
+
+
+PAGE = Page("/ui/settings/rotations", "Rotations", "settings", load, view)

@@ -1,0 +1,149 @@
+"""One of the people who work here: role, absence, password link, sessions, and whether they still belong here. For admins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo, available_timezones
+
+from builder_ui import forms, parts
+from builder_ui.compat import Element, html
+from builder_ui.pages import users
+from builder_ui.permits import ADMINS
+from builder_ui.sections import barred, framed, panel
+from builder_ui.sessions import session_table
+from builder_ui.visit import Acts, Do, Page, Visit
+from crm import sessions, team
+from journeys.errors import Invalid, Issue
+from models import LoginSession, Member
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    member: Member
+    sessions: Sequence[LoginSession]
+
+
+def load(visit: Visit) -> Data | None:
+    if not visit.may(ADMINS):
+        return None
+    with visit.engine.db.read() as session:
+        member = team.get_member(session, visit.arguments["id"])
+        return Data(member, sessions.list_sessions(session, member.id, visit.house.now()))
+
+
+def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
+    if data is None:
+        return barred(visit, "User")
+    speech, member = visit.speech, data.member
+    back = html.p(html.a({"className": "back", "href": "/ui/settings/users"}, "← ", speech("Users")))
+    return framed(
+        visit,
+        "User",
+        "",
+        back,
+        users.shown_link(visit, acts),
+        panel(member.name, html.p(users.state(visit, member)), profile(visit, member, acts)),
+        panel(
+            speech("Password"),
+            html.p({"className": "quiet"}, speech("A link leads to choosing a new one; until then the old one stays.")),
+            html.div({"className": "actions"}, *links(visit, member, acts)),
+        ),
+        panel(
+            speech("Sessions"),
+            session_table(visit, data.sessions, lambda id: acts.act(ADMINS, logging_out(member.id, id), "The browser is logged out.")),
+            html.div({"className": "actions"}, log_out_everywhere(visit, data, acts)),
+        ),
+        panel(speech("Access"), *access(visit, member, acts)),
+    )
+
+
+def profile(visit: Visit, member: Member, acts: Acts) -> Element:
+    speech = visit.speech
+    absent = member.absent_until.astimezone(ZoneInfo(member.timezone)).date().isoformat() if member.absent_until else ""
+    fields = [
+        forms.Field("name", speech("Name"), value=member.name, most=120, required=True),
+        forms.Field("email", speech("E-mail address"), value=member.email, most=320, required=True),
+        forms.Field("role", speech("Role"), "select", member.role, users.roles(visit)),
+        forms.Field("locale", speech("Language"), "select", member.locale[:2], users.languages()),
+        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(available_timezones())),
+        forms.Field("absent_until", speech("Absent until"), "date", absent, hint=speech("Back at work on this day; empty: not absent.")),
+    ]
+    generation = f"{member.name}.{member.email}.{member.role}.{member.locale}.{member.timezone}.{absent}"
+    return forms.form(visit, acts, "user", fields, speech("Save"), ADMINS, changing(member.id), "Saved.", generation)
+
+
+def changing(member_id: str) -> forms.Change:
+    def do(visit: Visit, values: forms.Values) -> None:
+        with visit.engine.db.write() as session, forms.plainly("role"):
+            member = team.get_member(session, member_id)
+            wanted = {**values, "absent_until": back_on(values["absent_until"], member.timezone)}
+            present = {name: getattr(member, name) for name in wanted} | {"locale": member.locale[:2]}
+            changes = {name: value for name, value in wanted.items() if value != present[name]}
+            if changes:
+                team.change_member(session, member_id, changes, visit.by, visit.house.now())
+
+    return do
+
+
+def back_on(text: str, zone: str) -> datetime | None:
+    """The first moment of a day in somebody's zone.
+
+    Raises:
+        Invalid: it is no date.
+    """
+    if not text:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), ZoneInfo(zone))
+    except ValueError:
+        raise Invalid("Expected a date.", [Issue(code="member", text="Expected a date.", field="absent_until")]) from None
+
+
+def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
+    if not member.active:
+        return []
+    speech = visit.speech
+    ways = [
+        (speech("Mail it"), acts.act(ADMINS, users.linking(acts, member.id, send=True), "The link is made.")),
+        (speech("Only show it"), acts.act(ADMINS, users.linking(acts, member.id, send=False), "The link is made.")),
+    ]
+    return [parts.choose(speech("Link to choose a password"), speech("How shall they get it?"), ways, "key")]
+
+
+def logging_out(member_id: str, id: str | None = None) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            team.log_out(session, member_id, visit.by, visit.house.now(), id)
+
+    return do
+
+
+def log_out_everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
+    if not data.sessions:
+        return None
+    speech = visit.speech
+    handler = acts.act(ADMINS, logging_out(data.member.id), "They are logged out everywhere.")
+    return parts.ask(speech("Log out everywhere"), speech("All their browsers have to log in again."), speech("Log out"), handler, "lock")
+
+
+def access(visit: Visit, member: Member, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    if not member.active:
+        handler = acts.act(ADMINS, switching(member.id, True), "They may log in again.")
+        return [html.div({"className": "actions"}, parts.button(speech("Reactivate"), handler, "check"))]
+    question = speech("{name} is logged out at once, cannot log in any more and gets nothing by rotation.", name=member.name)
+    handler = acts.act(ADMINS, switching(member.id, False), "They are deactivated and logged out.")
+    return [html.div({"className": "actions"}, parts.ask(speech("Deactivate"), question, speech("Deactivate"), handler, "ban", "danger"))]
+
+
+def switching(member_id: str, active: bool) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session, forms.plainly():
+            team.change_member(session, member_id, {"active": active}, visit.by, visit.house.now())
+
+    return do
+
+
+PAGE = Page("/ui/settings/users/{id}", "User", "settings", load, view)

@@ -1,0 +1,134 @@
+"""The people who work here, and inviting another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from builder_ui import forms, parts
+from builder_ui.compat import Element, html
+from builder_ui.host import LANGUAGES
+from builder_ui.permits import ADMINS
+from builder_ui.sections import framed, panel
+from builder_ui.visit import Acts, Page, Visit
+from crm import sessions, team
+from locales import SUPPORTED
+from models import Member
+
+ROLE_WORDS = {
+    "admin": "may do everything",
+    "marketer": "journeys, templates, contacts, tasks",
+    "engineer": "journeys, templates, runs",
+    "tester": "tries journeys out and looks after runs",
+    "sales": "tasks and contacts",
+    "viewer": "looks, and changes nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    members: list[Member]
+    seen: dict[str, datetime]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        return Data(team.list_members(session), sessions.last_seen(session))
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    columns = (speech("Name"), speech("Role"), speech("State"), speech("Last seen"), speech("Absent until"))
+    ordered = sorted(data.members, key=lambda member: not member.active)
+    table = parts.table(speech("Users"), columns, [row(visit, data, member) for member in ordered])
+    return framed(visit, "Users", "", shown_link(visit, acts), table, invitation(visit, data, acts), wide=True)
+
+
+def row(visit: Visit, data: Data, member: Member) -> list[Element]:
+    speech, seen = visit.speech, data.seen.get(member.id)
+    name = html.a({"href": f"/ui/settings/users/{member.id}"}, member.name) if visit.may(ADMINS) else member.name
+    absent = member.absent_until if member.absent_until and member.absent_until > visit.house.now() else None
+    return [
+        html._(name, html.small(member.email)),
+        speech(f"role: {member.role}"),
+        state(visit, member),
+        parts.relative(visit, seen) if seen else "–",
+        speech.moment(absent) if absent else "–",
+    ]
+
+
+def state(visit: Visit, member: Member) -> Element:
+    speech = visit.speech
+    if not member.active:
+        return parts.badge(speech("deactivated"), "bad", "ban")
+    if member.password_hash is None:
+        return parts.badge(speech("no password yet"), "warn", "hourglass")
+    return parts.badge(speech("active"), "good", "check")
+
+
+def roles(visit: Visit) -> list[tuple[str, str]]:
+    speech = visit.speech
+    return [(role, f"{speech(f'role: {role}')} – {speech(ROLE_WORDS[role])}") for role in team.ROLES]
+
+
+def languages() -> list[tuple[str, str]]:
+    return [(code, LANGUAGES[code]) for code in SUPPORTED]
+
+
+def invitation(visit: Visit, data: Data, acts: Acts) -> Element:
+    if not visit.may(ADMINS):
+        return None
+    speech = visit.speech
+    fields = [
+        forms.Field("name", speech("Name"), most=120, required=True),
+        forms.Field("email", speech("E-mail address"), "email", most=320, required=True),
+        forms.Field("role", speech("Role"), "select", "viewer", roles(visit)),
+        forms.Field("locale", speech("Language"), "select", speech.language, languages()),
+    ]
+    made = forms.form(visit, acts, "invite", fields, speech("Invite"), ADMINS, inviting(acts), "Invited.", str(len(data.members)))
+    return panel(speech("Invite somebody"), made)
+
+
+def inviting(acts: Acts) -> forms.Change:
+    def do(visit: Visit, values: forms.Values) -> None:
+        with visit.engine.db.write() as session, forms.plainly("email"):
+            member, path = team.invite(
+                session, values["name"], values["email"], values["role"], visit.by, visit.house.now(), locale=values["locale"]
+            )
+        show_link(visit, acts, member, "invitation", path, send=True)
+
+    return do
+
+
+def linking(acts: Acts, member_id: str, send: bool) -> Callable[[Visit], None]:
+    """A new link to choose a password, to hand over or to mail."""
+
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session, forms.plainly():
+            member, purpose, path = team.password_link(session, member_id, visit.by, visit.house.now())
+        show_link(visit, acts, member, purpose, path, send)
+
+    return do
+
+
+def show_link(visit: Visit, acts: Acts, member: Member, purpose: sessions.Purpose, path: str, send: bool) -> None:
+    """Keeps the link for the next drawing of this page, and mails it."""
+    mailed = send and visit.house.mail_link(member, purpose, path)
+    acts.drafts["link"] = visit.house.public_url + path
+    acts.drafts["link.until"] = (visit.house.now() + sessions.LINK_LIFE[purpose]).isoformat()
+    acts.drafts["link.mailed"] = member.email if mailed else ""
+
+
+def shown_link(visit: Visit, acts: Acts) -> Element:
+    speech, url = visit.speech, acts.drafts.get("link")
+    if url is None:
+        return None
+    until = speech.moment(datetime.fromisoformat(acts.drafts["link.until"]))
+    mailed = acts.drafts["link.mailed"]
+    said = speech("It was mailed to {email}.", email=mailed) if mailed else speech("It was not mailed: hand it over yourself.")
+    note = speech("Works once, until {until}. It is shown here only now.", until=until)
+    return forms.once(visit, speech("Link to choose a password"), url, f"{note} {said}")
+
+
+PAGE = Page("/ui/settings/users", "Users", "settings", load, view)

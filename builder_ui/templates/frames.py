@@ -1,0 +1,147 @@
+"""A template as a mail, for frames: filled in for a contact or for somebody made up. No scripts, no forms; pictures come from where the mail has them.
+
+The frame keeps the page's origin, so that the editor can hold its place while the text changes; nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, Response
+
+from activities import proof, templates
+from activities.layouts import layouts
+from activities.rendering import Rendered
+from builder_ui.mail import with_new_tabs
+from builder_ui.visit import House
+from journeys.errors import NotFound
+from models import Template, TemplateVersion
+
+SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+POLICY = (
+    f"sandbox {SANDBOX}; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; "
+    "form-action 'none'"
+)
+_DARK = re.compile(r"@media\s*\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
+_OWN_DARK = "<style>:root { color-scheme: dark }</style>"
+_INVERTED = (
+    "<style>html { filter: invert(1) hue-rotate(180deg); background: #fff } "
+    "img, video, [style*='background-image'] { filter: invert(1) hue-rotate(180deg) }</style>"
+)
+_HEAD_END = re.compile(r"</head>", re.IGNORECASE)
+
+
+def address(key: str, **query: str) -> str:
+    """Where a frame finds a template. `state`: draft, or saved (the newest version); `locale`, `contact`, `dark`; `r` names the state of the text."""
+    return f"/ui/templates/{key}/frame?{urlencode({name: value for name, value in query.items() if value})}"
+
+
+def has_dark(html: str) -> bool:
+    """Whether a mail brings its own look for dark mail programs."""
+    return bool(_DARK.search(html))
+
+
+def in_dark(html: str) -> str:
+    """A mail as dark mail programs show it: by its own rules, else with its colours turned round, as some of them do."""
+    style = _OWN_DARK if has_dark(html) else _INVERTED
+    return _HEAD_END.sub(f"{style}</head>", _DARK.sub("@media all", html), count=1)
+
+
+def routes(house: House) -> APIRouter:
+    """`/ui/templates/{key}/frame`, and `/ui/new-template/frame/{key}` for layouts."""
+    router = APIRouter(include_in_schema=False)
+
+    async def show(
+        key: str,
+        request: Request,
+        state: Annotated[str, Query(max_length=10)] = "saved",
+        locale: Annotated[str, Query(max_length=35)] = "",
+        contact: Annotated[str, Query(max_length=32)] = "",
+        dark: Annotated[str, Query(max_length=1)] = "",
+    ) -> Response:
+        token = request.cookies.get(house.login.cookie, "")
+        found = await run_in_threadpool(_find, house, token, key, state == "draft", locale, contact or None)
+        if found is None:
+            return Response(status_code=401)
+        html = found.html or f"<!doctype html><pre>{_escaped(found.text)}</pre>"
+        kept = "no-store" if contact or state == "draft" else "private, max-age=600"
+        return _answer(with_new_tabs(in_dark(html) if dark else html), kept)
+
+    async def show_layout(key: str, request: Request, locale: Annotated[str, Query(max_length=35)] = "") -> Response:
+        found = await run_in_threadpool(_layout, house, request.cookies.get(house.login.cookie, ""), key, locale)
+        return Response(status_code=401) if found is None else _answer(with_new_tabs(found.html), "private, max-age=600")
+
+    router.add_api_route("/ui/templates/{key}/frame", show, methods=["GET"], response_class=HTMLResponse)
+    router.add_api_route("/ui/new-template/frame/{key}", show_layout, methods=["GET"], response_class=HTMLResponse)
+    return router
+
+
+def _answer(html: str, kept: str) -> Response:
+    headers = {"content-security-policy": POLICY, "x-frame-options": "SAMEORIGIN", "referrer-policy": "no-referrer"}
+    return HTMLResponse(html, 200, {**headers, "cache-control": kept})
+
+
+def _layout(house: House, token: str, key: str, locale: str) -> Rendered | None:
+    """None: nobody is logged in.
+
+    Raises: NotFound.
+    """
+    found = next((one for one in layouts() if one.key == key), None)
+    if house.post is None or not token or house.login.member(token) is None:
+        return None
+    if found is None:
+        raise NotFound("there is no such layout")
+    name = choose(found.variants, "", locale)
+    with house.engine.db.read() as session:
+        return proof.proof(session, house.post.house, "email", found.message_class, found.variants, name, house.now(), only=True).rendered
+
+
+def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
+    """None: nobody is logged in.
+
+    Raises: NotFound.
+    """
+    member = house.login.member(token) if token else None
+    if member is None or house.post is None:
+        return None
+    with house.engine.db.read() as session:
+        template = templates.get(session, key)
+        newest = session.get(TemplateVersion, (key, templates.latest(session, key)))
+        for variants in ([template.variants] if draft else []) + ([newest.source] if newest else []):
+            name = choose(variants, locale, member.locale or house.language)
+            found = _rendered(house, session, template, variants, name, contact_id) if name else None
+            if found is not None:
+                return found
+    raise NotFound("there is nothing to show")
+
+
+def _rendered(
+    house: House, session: object, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
+) -> Rendered | None:
+    assert house.post is not None
+    return proof.proof(
+        session,
+        house.post.house,
+        template.kind,
+        template.message_class,
+        variants,
+        name,
+        house.now(),
+        contact_id,
+        only=True,  # type: ignore[arg-type]
+    ).rendered
+
+
+def choose(variants: Mapping[str, Mapping[str, str]], wanted: str, language: str) -> str:
+    """The language to show: the wanted one, else the reader's, else the first; empty if there is none."""
+    names = [wanted] if wanted else [language, language.partition("-")[0], "default", *variants]
+    return next((name for name in names if name in variants), "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

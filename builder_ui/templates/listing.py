@@ -1,0 +1,245 @@
+"""All templates as cards with a picture: found by name, kind, folder and tag; copied, put away with a way back, thrown away if nothing uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from activities import shelf, templates
+from activities.shelf import Use, Wanted
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.permits import EDITORS
+from builder_ui.templates import frames
+from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
+from builder_ui.templates.page import CLASSES, KINDS, locale_name
+from builder_ui.visit import Acts, Do, Page, Visit
+from models import Template
+
+PER_PAGE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`numbers`: key -> newest version; `more`: there is another page."""
+
+    found: list[Template]
+    uses: dict[str, list[Use]]
+    numbers: dict[str, int]
+    folders: list[str]
+    tags: list[str]
+    more: bool
+
+
+def load(visit: Visit) -> Data:
+    query = visit.query
+    wanted = Wanted(
+        query.get("q", "").strip()[:120],
+        query.get("kind", ""),
+        query.get("folder", ""),
+        query.get("tag", ""),
+        query.get("state") == "archived",
+    )
+    with visit.engine.db.read() as session:
+        found = shelf.find(session, wanted, limit=PER_PAGE + 1, offset=_page(visit) * PER_PAGE)
+        return Data(found[:PER_PAGE], shelf.uses(session), shelf.numbers(session), *shelf.labels(session), len(found) > PER_PAGE)
+
+
+def _page(visit: Visit) -> int:
+    said = visit.query.get("page", "")
+    return int(said) if said.isdecimal() and len(said) < 5 else 0
+
+
+def stamp(visit: Visit) -> object:
+    data = load(visit)
+    return [(one.key, one.revision, one.archived_at) for one in data.found], data.uses, data.more
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    kinds = [("", speech("All"), None), *((kind, speech(words[0]), None) for kind, words in KINDS.items())]
+    problem = PROBLEMS.get(visit.query.get("problem", ""))
+    return html._(
+        parts.head(speech("Templates"), actions=[begin(visit)]),
+        html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        undo(visit, acts),
+        html.div({"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search templates"))),
+        filters(visit, data),
+        html.div({"className": "cards"}, [card(visit, data, one, acts) for one in data.found]) if data.found else nothing(visit),
+        pages(visit, data),
+    )
+
+
+def begin(visit: Visit) -> Element:
+    """Where templates begin, for those who may make one."""
+    if not visit.may(EDITORS):
+        return None
+    return html.a({"className": "button main", "href": "/ui/new-template"}, parts.icon("layout"), visit.speech("New template"))
+
+
+def nothing(visit: Visit) -> Element:
+    speech = visit.speech
+    if visit.query:
+        return parts.empty("search", speech("No template fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
+    return parts.empty("layout", speech("There is no template yet."), begin(visit))
+
+
+def undo(visit: Visit, acts: Acts) -> Element:
+    """The way back from what was just put away."""
+    key, speech = acts.drafts.get("archived", ""), visit.speech
+    if not key:
+        return None
+    back = acts.act(EDITORS, _forgetting(acts, _writing(templates.unarchive, key)), "The template is back.")
+    return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is in the archive.", key=key), parts.button(speech("Undo"), back))
+
+
+def filters(visit: Visit, data: Data) -> Element:
+    """Folder, tag and archive. A plain form: it works while the connection is away."""
+    speech, query = visit.speech, visit.query
+
+    def select(name: str, label: str, choices: list[tuple[str, str]]) -> Element:
+        options = [html.option({"key": value, "value": value}, text) for value, text in choices]
+        return html.label(label, html.select({"name": name, "defaultValue": query.get(name, "")}, options))
+
+    kept = [html.input({"key": name, "type": "hidden", "name": name, "value": query[name]}) for name in ("q", "kind") if query.get(name)]
+    fields = [
+        select("folder", speech("Folder"), [("", speech("All folders")), *((one, one) for one in data.folders)]) if data.folders else None,
+        select("tag", speech("Tag"), [("", speech("All tags")), *((one, one) for one in data.tags)]) if data.tags else None,
+        select("state", speech("Where"), [("", speech("In use")), ("archived", speech("Archive"))]),
+    ]
+    return html.form(
+        {"className": "tpl-filters", "method": "get", "action": visit.path},
+        *fields,
+        kept,
+        html.button({"className": "button"}, speech("Filter")),
+    )
+
+
+def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
+    speech = visit.speech
+    kind, icon = KINDS[one.kind]
+    used = data.uses.get(one.key, [])
+    facts = [
+        html.p({"className": "quiet"}, one.key, *([" · ", one.folder] if one.folder else [])),
+        html.p(
+            {"className": "tags"},
+            parts.badge(speech(kind), "", icon),
+            parts.badge(speech(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check"),
+            [html.a({"key": tag, "className": "tag", "href": visit.link(tag=tag)}, tag) for tag in one.tags],
+        ),
+        html.p(", ".join(locale_name(speech, name) for name in one.variants)),
+        html.p({"className": "tpl-used"}, parts.icon("route"), *_journeys(used))
+        if used
+        else html.p({"className": "quiet"}, speech("No live journey uses it.")),
+        html.p({"className": "quiet"}, speech("changed "), parts.relative(visit, one.updated_at)),
+    ]
+    return html.article(
+        {"className": "card tpl-card", "key": one.key},
+        html.a(
+            {"className": "tpl-thumb", "href": f"/ui/templates/{one.key}", "tabIndex": -1, "aria-hidden": "true"},
+            thumbnail(visit, data, one),
+        ),
+        html.div(
+            {"className": "tpl-facts"},
+            html.h2(html.a({"href": f"/ui/templates/{one.key}"}, one.name)),
+            *facts,
+            html.footer({"className": "actions"}, *offers(visit, one, used, acts)),
+        ),
+    )
+
+
+def _journeys(used: list[Use]) -> list[Element]:
+    links = [html.a({"key": use.journey_key, "href": f"/ui/journeys/{use.journey_key}"}, use.journey_name) for use in used[:3]]
+    return [html.span({"className": "tpl-journeys"}, links, f"+{len(used) - 3}" if len(used) > 3 else None)]
+
+
+def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
+    """The mail itself, small; the beginning of a text."""
+    if one.kind != "email":
+        name = frames.choose(one.variants, "", visit.speech.language)
+        return html.span({"className": "tpl-bubble"}, str(one.variants.get(name, {}).get("text") or "")[:160])
+    source = frames.address(one.key, state="saved", r=str(data.numbers.get(one.key, 0)))
+    return parts.picture(source)
+
+
+def offers(visit: Visit, one: Template, used: list[Use], acts: Acts) -> list[Element]:
+    speech = visit.speech
+    if not visit.may(EDITORS):
+        return []
+    if one.archived_at is not None:
+        back = acts.act(EDITORS, _writing(templates.unarchive, one.key), "The template is back.")
+        gone = acts.act(EDITORS, _writing(shelf.delete, one.key), "The template is deleted.")
+        question = speech("“{name}” and all its versions are thrown away. This cannot be undone.", name=one.name)
+        return [
+            parts.button(speech("Restore"), back, "arrow"),
+            parts.ask(speech("Delete"), question, speech("Delete for good"), gone, "ban", "danger"),
+        ]
+    away = acts.act(EDITORS, _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template is in the archive.")
+    return [duplicating(visit, one), parts.button(speech("Archive it"), away, "clipboard-check")]
+
+
+def duplicating(visit: Visit, one: Template) -> Element:
+    speech = visit.speech
+    return html.details(
+        {"className": "ask", "name": "ask"},
+        html.summary({"className": "button"}, speech("Duplicate")),
+        html.form(
+            {"className": "question", "method": "post", "action": f"/ui/templates/{one.key}/duplicate"},
+            html.label(
+                speech("Key of the copy"),
+                html.input(
+                    {"name": "new_key", "required": True, "pattern": KEY_PATTERN, "maxLength": 64, "defaultValue": f"{one.key[:58]}_copy"}
+                ),
+            ),
+            html.button({"className": "button main"}, speech("Duplicate")),
+        ),
+    )
+
+
+def pages(visit: Visit, data: Data) -> Element:
+    speech, present = visit.speech, _page(visit)
+    if not present and not data.more:
+        return None
+    before = (
+        html.a({"className": "button", "href": visit.link(page=str(present - 1) if present > 1 else None)}, speech("Back"))
+        if present
+        else None
+    )
+    after = (
+        html.a({"className": "button", "href": visit.link(page=str(present + 1))}, speech("Next"), parts.icon("arrow"))
+        if data.more
+        else None
+    )
+    return html.nav({"className": "pager", "aria-label": speech("Pages")}, before, after)
+
+
+def _writing(change: Callable[[Session, str, str, Any], object], key: str) -> Do:
+    """A function `(session, key, by, now)` as an act in one transaction."""
+
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            change(session, key, visit.by, visit.house.now())
+
+    return do
+
+
+def _remembering(acts: Acts, key: str, do: Do) -> Do:
+    def done(visit: Visit) -> None:
+        do(visit)
+        acts.drafts["archived"] = key
+
+    return done
+
+
+def _forgetting(acts: Acts, do: Do) -> Do:
+    def done(visit: Visit) -> None:
+        do(visit)
+        acts.drafts.pop("archived", None)
+
+    return done
+
+
+PAGE = Page("/ui/templates", "Templates", "templates", load, view, stamp, every_seconds=5.0)

@@ -1,0 +1,156 @@
+"""New templates: from a layout, from nothing, or as a copy. Plain forms that lead into the editor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse, Response
+from sqlmodel import select
+
+from activities import shelf, templates
+from activities.layouts import beginning, layouts
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.host import Host
+from builder_ui.permits import EDITORS, may
+from builder_ui.visit import Acts, House, Page, Visit
+from journeys.errors import Conflict, NotFound, PfadwerkError
+from models import Member, Template
+
+KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
+KINDS = ("email", "sms", "text")
+PROBLEMS = {
+    "taken": "There is a template with this key already. Choose another key.",
+    "key": "A key has lower-case letters, digits, - and _, at most 64.",
+    "invalid": "A template needs a name of 1 to 120 characters, and a kind.",
+    "gone": "This template does not exist any more.",
+    "role": "Your role does not allow this.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`free`: wish -> a key nobody has."""
+
+    free: Mapping[str, str]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        taken = set(session.scalars(select(Template.key)).all())
+    wishes = [*(one.key for one in layouts()), "email", "sms", "text"]
+    return Data({wish: _free(wish, taken) for wish in wishes})
+
+
+def _free(wish: str, taken: set[str]) -> str:
+    return wish if wish not in taken else next(key for n in range(2, 100_000) if (key := f"{wish}-{n}") not in taken)
+
+
+def view(visit: Visit, data: Data, _acts: Acts) -> Element:
+    speech = visit.speech
+    back = ("/ui/templates", speech("Templates"))
+    if not visit.may(EDITORS):
+        return html._(parts.head(speech("New template"), back=back), parts.empty("ban", speech("Your role does not allow this."), None))
+    problem = PROBLEMS.get(visit.query.get("problem", ""))
+    plain = (
+        ("email", speech("Blank e-mail"), speech("An empty mail in MJML."), "mail"),
+        ("sms", speech("SMS"), speech("A text for phones, with a counter for its parts."), "message-square"),
+        ("text", speech("Text"), speech("A text with a title, for other channels."), "megaphone"),
+    )
+    return html._(
+        parts.head(speech("New template"), back=back),
+        html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        html.div(
+            {"className": "cards"},
+            [
+                _card(visit, one.key, "email", data.free[one.key], speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
+                for one in layouts()
+            ],
+            [_card(visit, "", kind, data.free[kind], name, text, parts.icon(icon)) for kind, name, text, icon in plain],
+        ),
+    )  # fmt: skip
+
+
+def _card(visit: Visit, layout: str, kind: str, key: str, name: str, text: str, shown: Element) -> Element:
+    speech = visit.speech
+    return html.article(
+        {"className": "card tpl-card", "key": layout or kind},
+        html.span({"className": "tpl-thumb", "aria-hidden": "true"}, shown),
+        html.div(
+            {"className": "tpl-facts"},
+            html.h2(name),
+            html.p({"className": "quiet"}, text),
+            html.form(
+                {"className": "tpl-form", "method": "post", "action": "/ui/templates"},
+                html.input({"type": "hidden", "name": "layout", "value": layout}),
+                html.input({"type": "hidden", "name": "kind", "value": kind}),
+                html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
+                html.label(speech("Key"), html.input({"name": "key", "required": True, "pattern": KEY_PATTERN, "maxLength": 64, "defaultValue": key})),
+                html.button({"className": "button main"}, speech("Create and write")),
+            ),
+        ),
+    )  # fmt: skip
+
+
+PAGE = Page("/ui/new-template", "New template", "templates", load, view)
+
+
+# What the forms do
+
+
+def routes(house: House) -> APIRouter:
+    """Where the forms lead. Each answers with a redirect: into the editor, or back with what was wrong."""
+    router, makers = APIRouter(include_in_schema=False), _Makers(house)
+    router.add_api_route("/ui/templates", makers.create, methods=["POST"])
+    router.add_api_route("/ui/templates/{key}/duplicate", makers.duplicate, methods=["POST"])
+    return router
+
+
+class _Makers:
+    """Checks who asks, makes the template, leads on."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.host = Host(house, ())
+
+    async def create(
+        self,
+        request: Request,
+        key: Annotated[str, Form(max_length=200)],
+        name: Annotated[str, Form(max_length=400)],
+        kind: Annotated[str, Form(max_length=16)] = "email",
+        layout: Annotated[str, Form(max_length=64)] = "",
+    ) -> Response:
+        return await self._led(request, "/ui/new-template", self._create, key, name, kind, layout)
+
+    async def duplicate(self, request: Request, key: str, new_key: Annotated[str, Form(max_length=200)]) -> Response:
+        return await self._led(request, "/ui/templates", self._duplicate, new_key, key)
+
+    async def _led(self, request: Request, back: str, make: Any, key: str, *arguments: Any) -> Response:
+        known = await self.host.member(request.cookies)
+        if known is None or not self.host.is_ours(request.headers):
+            return Response(status_code=403)
+        if not may(known[1], EDITORS):
+            return RedirectResponse(f"{back}?problem=role", 303)
+        if not templates.KEY.fullmatch(key):
+            return RedirectResponse(f"{back}?problem=key", 303)
+        try:
+            await run_in_threadpool(make, known[1], key, *arguments)
+        except PfadwerkError as error:
+            problem = {Conflict: "taken", NotFound: "gone"}.get(type(error), "invalid")
+            return RedirectResponse(f"{back}?problem={problem}", 303)
+        return RedirectResponse(f"/ui/templates/{key}", 303)
+
+    def _create(self, member: Member, key: str, name: str, kind: str, layout: str) -> None:
+        variants, message_class = beginning(layout, kind)
+        about: Any = {"name": name.strip(), "kind": kind, "message_class": message_class or "marketing"}
+        templates.save(self.house.engine.db, key, variants, actor=f"member:{member.id}", now=self.house.now(), revision=0, **about)
+
+    def _duplicate(self, member: Member, key: str, original: str) -> None:
+        with self.house.engine.db.write() as session:
+            name = f"{templates.get(session, original).name[:117]} 2"
+            shelf.duplicate(session, original, key, name, f"member:{member.id}", self.house.now())

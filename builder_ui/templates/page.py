@@ -1,0 +1,690 @@
+"""The editor of one template: languages and texts on the left; on the right the message as a contact gets it, versions, and the label.
+
+Each part listens for its own topics and is drawn alone; the fields themselves belong to the browser.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from activities import shelf
+from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
+from activities.rendering.hints import LONG_SUBJECT
+from activities.rendering.sms import LIMITS
+from builder_ui import parts
+from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref, use_state
+from builder_ui.permits import EDITORS
+from builder_ui.templates import bundle, frames, snippets
+from builder_ui.templates.session import Old, Stored, Variants, Writing, fetch
+from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import JOURNEY_STATES
+from journeys.errors import Issue
+
+KINDS = {"email": ("E-mail", "mail"), "sms": ("SMS", "message-square"), "text": ("Text", "megaphone")}
+CLASSES = {"marketing": "Marketing", "transactional": "Transactional"}
+PARTS = {"subject": "Subject", "preheader": "Preheader", "mjml": "Source (MJML)", "text": "Text"}
+LOOKS = {"desktop": "Desktop", "phone": "Phone", "dark": "Dark", "text": "Plain text"}
+PHRASES = (
+    "Find", "Replace", "next", "previous", "all", "match case", "by word", "regexp", "replace", "replace all", "close", "Go to line", "go",
+    "current match", "replaced $ matches", "replaced match on line $", "on line", "Fold line", "Unfold line", "Folded lines", "Unfolded lines",
+    "folded code", "unfold", "Control character",
+)  # fmt: skip
+"""What CodeMirror says."""
+MOST_SHOWN = 60
+
+
+class Opening:
+    """What an editor begins with. Not a dataclass: ReactPy logs the arguments of a component that fails, and nobody may read these there."""
+
+    def __init__(self, visit: Visit, stored: Stored) -> None:
+        self.visit, self.stored = visit, stored
+
+
+def view(visit: Visit, stored: Stored, _acts: Acts) -> Element:
+    return editor(Opening(visit, stored))
+
+
+@component
+def editor(opening: Opening) -> Element:
+    held: Any = use_ref(None)
+    if held.current is None:
+        held.current = Writing(opening.visit, opening.stored)
+    writing: Writing = held.current
+
+    def begin() -> Callable[[], None]:
+        writing.work_soon(0)
+        return writing.close
+
+    use_effect(begin, [])
+    return html.div(
+        {"className": "tpl"},
+        head(writing),
+        html.div(
+            {"className": "tpl-body"},
+            html.section({"className": "tpl-left", "aria-label": writing.speech("Text")}, tabs(writing), source(writing), wire(writing)),
+            html.section({"className": "tpl-right", "aria-label": writing.speech("Preview")}, right(writing)),
+        ),
+    )
+
+
+def use_topics(writing: Writing, *topics: str) -> None:
+    """Draws the component again when one of the topics changes."""
+    _, count = use_state(0)
+    use_effect(lambda: writing.listen(topics, lambda: count(lambda n: n + 1)), [])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# Head
+
+_STATUS = {
+    "saved": ("Saved", "good", "check"),
+    "unsaved": ("Keeping the draft …", "", "clock"),
+    "conflict": ("Not saved: somebody else changed this template", "bad", "alert"),
+    "denied": ("Not saved: your role does not allow it", "bad", "ban"),
+    "failed": ("Not saved yet; trying again", "warn", "alert"),
+}
+
+
+@component
+def head(writing: Writing) -> Element:
+    use_topics(writing, "head")
+    speech, stored = writing.speech, writing.stored
+    text, tone, symbol = _STATUS[writing.status]
+    if writing.status == "saved" and stored.is_draft:
+        text, tone, symbol = "Kept as a draft; “Save” makes it a version", "", "pencil"
+    if not writing.visit.may(EDITORS):
+        text, tone, symbol = "You can look, not change", "", "ban"
+    kind, icon = KINDS[stored.kind]
+    number = speech("Version {number}", number=stored.number) if stored.number else speech("No version yet")
+    return html.header(
+        {"className": "pfb-head tpl-head"},
+        html.a({"className": "back", "href": "/ui/templates"}, "← ", speech("Templates")),
+        html.h1(stored.name),
+        parts.badge(speech(kind), "", icon),
+        parts.badge(speech(CLASSES[stored.message_class]), "", "megaphone" if stored.message_class == "marketing" else "clipboard-check"),
+        html.span({"className": "quiet"}, number),
+        html.span({"className": f"tpl-status {tone}", "role": "status"}, parts.icon(symbol), speech(text)),
+        html.div({"className": "actions"}, *_actions(writing)),
+        _conflict(writing),
+        _notice(writing),
+        _outdated(writing),
+    )
+
+
+def _actions(writing: Writing) -> list[Element]:
+    speech = writing.speech
+    if not writing.editable:
+        return []
+    return [
+        parts.button(
+            speech("Send me a test"), lambda _event: writing.spawn(writing.act, "A test is on its way to {address}.", writing.test), "mail"
+        ),
+        parts.button(speech("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
+    ]
+
+
+def _conflict(writing: Writing) -> Element:
+    if writing.status != "conflict":
+        return None
+    speech = writing.speech
+    return html.div(
+        {"className": "tpl-notice bad", "role": "alertdialog", "aria-label": speech("Two people changed this template")},
+        html.p(speech("Somebody saved this template while you changed it. Nothing of yours is lost as long as this page is open.")),
+        parts.button(speech("Take theirs"), lambda _event: writing.spawn(writing.take_theirs)),
+        parts.button(speech("Keep mine"), lambda _event: writing.spawn(writing.keep_mine), tone="danger"),
+    )
+
+
+def _notice(writing: Writing) -> Element:
+    if writing.notice is None:
+        return None
+    text, good = writing.notice
+    return html.div(
+        {"className": f"tpl-notice {'good' if good else 'bad'}", "role": "status"}, parts.icon("check" if good else "alert"), html.p(text)
+    )
+
+
+def _outdated(writing: Writing) -> Element:
+    """That running journeys keep the version they were published with."""
+    speech, stored = writing.speech, writing.stored
+    behind = [use for use in stored.uses if use.template_version < stored.number]
+    if not behind:
+        return None
+    said = (
+        speech("1 live journey uses version {version}; publish it anew to use the new text.", version=behind[0].template_version)
+        if len(behind) == 1
+        else speech("{count} live journeys use an older version; publish them anew to use the new text.", count=len(behind))
+    )
+    return html.div(
+        {"className": "tpl-notice"},
+        parts.icon("route"),
+        html.p(said),
+        html.button(
+            {"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, speech("Which ones?")
+        ),
+    )
+
+
+# Languages and texts
+
+
+def locale_name(speech: Any, locale: str) -> str:
+    """`de` -> German; `default` in words."""
+    if locale == "default":
+        return str(speech("Default"))
+    name = speech.locale.languages.get(locale.partition("-")[0], "")
+    return f"{name} ({locale})" if name else locale
+
+
+@component
+def tabs(writing: Writing) -> Element:
+    use_topics(writing, "tabs", "head")
+    speech = writing.speech
+    found = [
+        html.button(
+            {
+                "key": locale,
+                "type": "button",
+                "className": "tab here" if locale == writing.locale else "tab",
+                "aria-pressed": str(locale == writing.locale).lower(),
+                "onClick": lambda _event, locale=locale: writing.open(locale),
+            },
+            locale_name(speech, locale),
+        )
+        for locale in writing.variants
+    ]
+    return html.div(
+        {"className": "tpl-tabs"},
+        html.div({"className": "tabs", "role": "group", "aria-label": speech("Languages")}, found),
+        html.div({"className": "actions"}, *_language_acts(writing)) if writing.editable else None,
+    )
+
+
+def _language_acts(writing: Writing) -> list[Element]:
+    speech, others = writing.speech, [one for one in writing.variants if one != writing.locale]
+    copies = [
+        (speech("From {language}", language=locale_name(speech, one)), lambda _event, one=one: writing.copy_from(one)) for one in others
+    ]
+    offered: list[Element] = [adding(writing)]
+    if others:
+        hint = speech("Replaces the texts of this language. Ctrl+Z in a field brings its text back.")
+        offered.append(parts.choose(speech("Copy"), hint, copies, "clipboard-check"))
+        question = speech("The texts in this language are taken out. Contacts who speak it get another one.")
+        remove = lambda _event: writing.remove_language()  # noqa: E731
+        offered.append(parts.ask(speech("Remove"), question, speech("Remove the language"), remove, "ban", "danger"))
+    return offered
+
+
+@component
+def adding(writing: Writing) -> Element:
+    """Another language; what was typed waits here for the button."""
+    speech = writing.speech
+    wanted = use_ref({"locale": "", "origin": writing.locale})
+
+    def typed(event: Mapping[str, Any]) -> None:
+        wanted.current["locale"] = str(event["target"].get("value") or "")[:35]
+
+    def chosen(event: Mapping[str, Any]) -> None:
+        wanted.current["origin"] = str(event["target"].get("value") or "")
+
+    suggested = next((one for one in ("de", "en", "default", "fr", "it") if one not in writing.variants), "")
+    origins = [html.option({"key": one, "value": one}, locale_name(speech, one)) for one in writing.variants]
+    return html.details(
+        {"className": "ask", "name": "ask"},
+        html.summary({"className": "button"}, parts.icon("pencil"), speech("Add a language")),
+        html.div(
+            {"className": "question"},
+            html.label(
+                speech("Language, such as de or de-CH; “default” for everybody else"),
+                html.input({"type": "text", "placeholder": suggested, "maxLength": 35, "onBlur": typed, "autoComplete": "off"}),
+            ),
+            html.label(
+                speech("Begin with the texts of"),
+                html.select(
+                    {"defaultValue": writing.locale, "onChange": chosen}, origins, html.option({"key": "", "value": ""}, speech("nothing"))
+                ),
+            ),
+            html.button(
+                {
+                    "type": "button",
+                    "className": "button main",
+                    "onClick": lambda _event: writing.add_language(wanted.current["locale"] or suggested, wanted.current["origin"]),
+                },
+                speech("Add"),
+            ),
+        ),
+    )
+
+
+@component
+def source(writing: Writing) -> Element:
+    """The fields. They are the browser's: drawn again only for another language, or when texts were set from here."""
+    use_topics(writing, "source")
+    lines = [part for part in writing.parts if part in ("subject", "preheader")]
+    long = next(part for part in writing.parts if part in ("mjml", "text"))
+    own = [part for part in writing.parts if part == "text" and part != long]
+    return html.div(
+        {"className": "tpl-fields"},
+        [_line(writing, part) for part in lines],
+        inserting(writing),
+        _source(writing, long),
+        [
+            html.details(
+                {"key": part, "className": "tpl-own", "open": bool(writing.text(part))},
+                html.summary(writing.speech("A plain text of its own (otherwise made from the mail)")),
+                _source(writing, part),
+            )
+            for part in own
+        ],
+        html.p({"className": "tpl-keys"}, writing.speech("Tab indents; Esc, then Tab leaves the field. Ctrl+F searches, Ctrl+S saves.")),
+    )
+
+
+def _field(writing: Writing, part: str) -> dict[str, Any]:
+    return {
+        "id": writing.stored.key,
+        "place": f"{writing.locale}/{part}",
+        "initial": writing.text(part),
+        "generation": writing.generation,
+        "settled": writing.settled,
+        "editable": writing.editable,
+    }
+
+
+def _line(writing: Writing, part: str) -> Element:
+    _, line, _, _ = bundle.components()
+    field = f"tpl-{part}"
+    more = {"field": field, "most": MAX_LINE, "shown": LONG_SUBJECT if part == "subject" else 0}
+    return html.div(
+        {"key": part, "className": "tpl-line"},
+        html.label({"htmlFor": field}, writing.speech(PARTS[part])),
+        line({**_field(writing, part), **more}),
+    )
+
+
+def _source(writing: Writing, part: str) -> Element:
+    _, _, area, _ = bundle.components()
+    speech = writing.speech
+    more = {"language": part, "label": speech(PARTS[part]), "phrases": _text({one: speech(one) for one in PHRASES})}
+    return html.div({"key": f"source-{part}", "className": "tpl-source"}, area({**_field(writing, part), **more}))
+
+
+@component
+def inserting(writing: Writing) -> Element:
+    """What can be put in at the cursor; the button carries the choice out."""
+    speech = writing.speech
+    wish = use_ref("")
+    if not writing.editable:
+        return None
+    groups = snippets.groups(speech, writing.stored.kind, writing.locale, writing.stored.fields)
+    texts = {f"{n}.{m}": one.text for n, (_, entries) in enumerate(groups) for m, one in enumerate(entries)}
+
+    def chosen(event: Mapping[str, Any]) -> None:
+        wish.current = str(event["target"].get("value") or "")
+
+    def put(_event: Any) -> None:
+        if wish.current in texts:
+            writing.ask(text=texts[wish.current])
+
+    options = [
+        optgroup(
+            {"key": str(n), "label": title},
+            [html.option({"key": f"{n}.{m}", "value": f"{n}.{m}"}, one.name) for m, one in enumerate(entries)],
+        )
+        for n, (title, entries) in enumerate(groups)
+    ]
+    return html.div(
+        {"className": "tpl-insert"},
+        html.label({"htmlFor": "tpl-insert"}, speech("Insert")),
+        html.select(
+            {"id": "tpl-insert", "onChange": chosen}, html.option({"key": "", "value": ""}, speech("Field, link or block …")), options
+        ),
+        html.button({"type": "button", "className": "button", "onClick": put}, speech("Put in")),
+    )
+
+
+@component
+def wire(writing: Writing) -> Element:
+    use_topics(writing, "feed")
+    news, *_ = bundle.components()
+    return news({"id": writing.stored.key, "session": writing.id, "feed": _text(writing.feed()), "onEvent": writing.hear})
+
+
+# The right half
+
+
+@component
+def right(writing: Writing) -> Element:
+    use_topics(writing, "side")
+    speech = writing.speech
+    sides = {"preview": "Preview", "versions": "Versions", "label": "Label and journeys"}
+    chosen = [
+        html.button(
+            {
+                "key": side,
+                "type": "button",
+                "className": "tab here" if side == writing.side else "tab",
+                "aria-pressed": str(side == writing.side).lower(),
+                "onClick": lambda _event, side=side: writing.turn(side),
+            },
+            speech(title),
+        )
+        for side, title in sides.items()
+    ]
+    shown = {"preview": preview, "versions": versions, "label": label}[writing.side]
+    return html._(
+        html.div({"className": "tpl-tabs"}, html.div({"className": "tabs", "role": "group", "aria-label": speech("Views")}, chosen)),
+        html.div({"key": writing.side, "className": f"tpl-side {writing.side}"}, shown(writing)),
+    )
+
+
+@component
+def preview(writing: Writing) -> Element:
+    use_topics(writing, "proof")
+    speech, found = writing.speech, writing.proof
+
+    def turn(look: str) -> Callable[[Any], None]:
+        def turned(_event: Any) -> None:
+            writing.look = look
+            writing.tell("proof")
+
+        return turned
+
+    looks = LOOKS if writing.stored.kind == "email" else {}
+    switches = [
+        html.button(
+            {
+                "key": look,
+                "type": "button",
+                "className": "tab here" if look == writing.look else "tab",
+                "aria-pressed": str(look == writing.look).lower(),
+                "onClick": turn(look),
+            },
+            speech(title),
+        )
+        for look, title in looks.items()
+    ]
+    stale = found is not None and not writing.is_fresh and writing.stored.kind == "email" and bool(writing.frame())
+    return html._(
+        html.div(
+            {"className": "tpl-bar"},
+            person(writing),
+            html.div({"className": "tabs", "role": "group", "aria-label": speech("How it is shown")}, switches) if switches else None,
+        ),
+        html.p(
+            {"className": "tpl-stale", "role": "status"}, parts.icon("clock"), speech("Not the latest: this is how it last could be shown.")
+        )
+        if stale
+        else None,
+        _inbox(writing),
+        _shown(writing),
+        findings(writing),
+    )
+
+
+def _inbox(writing: Writing) -> Element:
+    """The line of a mailbox: subject and the words after it."""
+    found = writing.proof.rendered if writing.proof else None
+    if writing.stored.kind == "sms" or found is None:
+        return None
+    preheader = writing.text("preheader")
+    return html.p({"className": "tpl-inbox"}, html.b(found.subject or writing.speech("(no subject)")), html.span(preheader))
+
+
+def _shown(writing: Writing) -> Element:
+    speech, found = writing.speech, writing.proof
+    rendered = found.rendered if found else None
+    if writing.stored.kind != "email" or writing.look == "text":
+        count = _segments(writing) if found and found.segments else None
+        if rendered is None:
+            return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
+        bubble = "tpl-bubble" if writing.stored.kind == "sms" else "mail-text"
+        return html.div({"className": "tpl-plain"}, html.pre({"className": bubble}, rendered.text or "–"), count)
+    address = writing.frame()
+    if not address:
+        return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
+    *_, frame = bundle.components()
+    note = None
+    if writing.look == "dark" and rendered is not None:
+        said = (
+            "With the template's own colours for dark."
+            if frames.has_dark(rendered.html)
+            else "The template has no colours for dark: this is how mail programs that turn colours round show it."
+        )
+        note = html.p({"className": "tpl-note"}, speech(said))
+    return html.div(
+        {"className": f"tpl-frame {writing.look}"},
+        frame({"src": address, "title": speech("The message as rendered"), "sandbox": frames.SANDBOX}),
+        note,
+    )
+
+
+def _segments(writing: Writing) -> Element:
+    """How many parts a text is cut into."""
+    speech = writing.speech
+    assert writing.proof is not None
+    count = writing.proof.segments
+    assert count is not None
+    single, part = LIMITS[count.encoding]
+    alphabet = {"gsm7": "GSM-7", "ucs2": "UCS-2"}[count.encoding]
+    said = [
+        html.b(speech("1 part") if count.count == 1 else speech("{count} parts", count=count.count)),
+        html.span(
+            speech(
+                "{units} of {limit} characters, {alphabet}",
+                units=count.units,
+                limit=single if count.count < 2 else part * count.count,
+                alphabet=alphabet,
+            )
+        ),
+    ]
+    if count.foreign:
+        said.append(html.span(speech("These characters make every part shorter: {characters}", characters=" ".join(count.foreign[:20]))))
+    return html.p({"className": "tpl-segments"}, *said)
+
+
+@component
+def person(writing: Writing) -> Element:
+    """For whom the message is filled in."""
+    use_topics(writing, "person")
+    speech = writing.speech
+
+    def typed(event: Mapping[str, Any]) -> None:
+        writing.find_people(str(event["target"].get("value") or ""))
+
+    def choose(one: tuple[str, str] | None) -> Callable[[Any], None]:
+        return lambda _event: writing.show_for(one)
+
+    found = [
+        html.button({"key": one[0], "type": "button", "className": "button", "onClick": choose(one)}, one[1]) for one in writing.people
+    ]
+    name = writing.person[1] if writing.person else speech("Made-up values")
+    return html.details(
+        {"className": "ask tpl-person", "name": "ask"},
+        html.summary(
+            {"className": "button"}, parts.icon("user" if writing.person else "shuffle"), speech("Filled in for: {name}", name=name)
+        ),
+        html.div(
+            {"className": "question"},
+            html.label(
+                speech("Search by name or e-mail"),
+                html.input({"type": "search", "onChange": typed, "maxLength": 100, "autoComplete": "off"}),
+            ),
+            *found,
+            html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, speech("Made-up values")),
+            html.small(speech("Values of the trigger are always made up here.")),
+        ),
+    )
+
+
+def findings(writing: Writing) -> Element:
+    """Problems, hints and links."""
+    speech, found = writing.speech, writing.proof
+    if found is None:
+        return None
+    errors = [_finding(writing, issue, n) for n, issue in enumerate(found.errors[:MOST_SHOWN])]
+    hints = [_finding(writing, issue, n) for n, issue in enumerate(found.hints[:MOST_SHOWN])]
+    title = (
+        speech("Problems: {errors}, hints: {warnings}", errors=len(found.errors), warnings=len(found.hints))
+        if errors or hints
+        else speech("No problems")
+    )
+    size = ""
+    if found.rendered is not None and writing.stored.kind == "email":
+        kilobytes = len(found.rendered.html.encode()) / 1000
+        size = speech("{size} of {limit} kB HTML", size=speech.number(round(kilobytes, 1)), limit=102)
+    links = [
+        html.li({"key": str(n)}, html.button({"type": "button", "className": "tpl-finding", "onClick": _to(writing, one.line, one.column)}, parts.icon("link"), html.span(one.target or "–")))
+        for n, one in enumerate(found.links[:MOST_SHOWN])
+    ]  # fmt: skip
+    near = found.rendered is not None and len(found.rendered.html.encode()) > CLIPPED_BYTES
+    return html.div(
+        {"className": "tpl-findings"},
+        html.h2(
+            parts.icon("alert" if errors else "check"), title, html.small({"className": "bad" if near else ""}, size) if size else None
+        ),
+        html.ul(errors, hints) if errors or hints else None,
+        html.details(html.summary(speech("Links: {count}", count=len(found.links))), html.ul(links)) if links else None,
+    )
+
+
+def _to(writing: Writing, line: int, column: int) -> Callable[[Any], None]:
+    return lambda _event: writing.ask(place=f"{writing.locale}/mjml", line=line, column=column)
+
+
+def _finding(writing: Writing, issue: Issue, n: int) -> Element:
+    """One problem or hint; pressing it leads to where it is."""
+    _, _, place = (issue.field or "").partition(".")
+    locale = place.partition(".")[0]
+    elsewhere = html.b(locale_name(writing.speech, locale), ": ") if locale in writing.variants and locale != writing.locale else None
+    jump = {"type": "button", "className": f"tpl-finding {issue.severity}", "onClick": lambda _event: writing.jump(issue)}
+    weight = html.span({"className": "hidden"}, writing.speech("Problem: ") if issue.severity == "error" else writing.speech("Hint: "))
+    symbol = parts.icon("alert" if issue.severity == "error" else "ear")
+    return html.li(
+        {"key": f"{issue.severity}{n}"}, html.button(jump, symbol, html.span(weight, elsewhere, issue.say(writing.speech.translate)))
+    )
+
+
+# Versions
+
+
+@component
+def versions(writing: Writing) -> Element:
+    use_topics(writing, "side")
+    speech = writing.speech
+    rows = [_version(writing, old) for old in writing.versions]
+    if not rows:
+        return html.p({"className": "tpl-nothing"}, speech("No version yet") if not writing.stored.number else "…")
+    draft = shelf.changes(writing.versions[0].source, writing.variants, writing.parts)
+    now = (
+        html.details({"key": "draft", "className": "tpl-version"}, html.summary(html.b(speech("The draft")), html.span(speech("what differs from the newest version"))), _diff(writing, draft))
+        if draft
+        else None
+    )  # fmt: skip
+    return html.div({"className": "tpl-versions"}, now, rows)
+
+
+def _version(writing: Writing, old: Old) -> Element:
+    speech = writing.speech
+    used = [use.journey_name for use in writing.stored.uses if use.template_version == old.number]
+    source: Variants = old.source
+
+    def restore(_event: Any) -> None:
+        writing.replace(source)
+        writing.notice = (speech("Version {number} stands in the draft now; save it to make it the newest.", number=old.number), True)
+        writing.tell("head", "side")
+
+    found = shelf.changes(old.before, old.source, writing.parts) if old.before else []
+    return html.details(
+        {"key": str(old.number), "className": "tpl-version"},
+        html.summary(
+            html.b(speech("Version {number}", number=old.number)),
+            parts.moment(speech, old.created_at),
+            html.span(speech("used by {journeys}", journeys=", ".join(used))) if used else None,
+        ),
+        _diff(writing, found)
+        if found
+        else html.p({"className": "quiet"}, speech("The first one.") if not old.before else speech("Nothing differs.")),
+        parts.button(speech("Take it into the draft"), restore, "pencil") if writing.editable else None,
+    )
+
+
+_SIGNS = {"+": ("added", "+"), "-": ("gone", "−"), "…": ("gap", "⋯"), " ": ("", " ")}
+
+
+def _diff(writing: Writing, found: list[shelf.Change]) -> Element:
+    speech = writing.speech
+    blocks = []
+    for n, change in enumerate(found):
+        lines = []
+        for m, (sign, text) in enumerate(change.lines):
+            name, shown = _SIGNS[sign]
+            lines.append(html.span({"key": str(m), "className": f"tpl-diff {name}"}, shown, " ", text, "\n"))
+        title = f"{locale_name(speech, change.locale)} · {speech(PARTS[change.part])}"
+        blocks.append(html.div({"key": str(n)}, html.h3(title), html.pre({"tabIndex": 0}, lines)))
+    return html.div(blocks)
+
+
+# Label and journeys
+
+
+@component
+def label(writing: Writing) -> Element:
+    use_topics(writing, "side")
+    speech, stored = writing.speech, writing.stored
+    off = {"disabled": not writing.editable}
+
+    def kept(name: str, read: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:
+        return lambda event: writing.describe(**{name: read(str(event["target"].get("value") or ""))})
+
+    def listed(text: str) -> list[str]:
+        return [one.strip() for one in text.split(",") if one.strip()]
+
+    classes = [html.option({"key": one, "value": one}, speech(title)) for one, title in CLASSES.items()]
+    key = f"{stored.name}/{stored.folder}/{stored.tags}"
+    fields = [
+        (speech("Name"), html.input({"key": "n" + key, "defaultValue": stored.name, "maxLength": 120, "onBlur": kept("name", str.strip), **off})),
+        (speech("Class"), html.select({"value": stored.message_class, "onChange": kept("message_class", str), **off}, classes)),
+        (speech("Folder"), html.input({"key": "f" + key, "defaultValue": stored.folder, "maxLength": 120, "onBlur": kept("folder", str.strip), **off})),
+        (speech("Tags, separated by commas"), html.input({"key": "t" + key, "defaultValue": ", ".join(stored.tags), "maxLength": 1200, "onBlur": kept("tags", listed), **off})),
+    ]  # fmt: skip
+    return html.div(
+        {"className": "tpl-label"},
+        html.div({"className": "tpl-form"}, [html.label({"key": title}, title, field) for title, field in fields]),
+        html.p({"className": "quiet"}, speech("Key: {key}. Journeys name the template by it.", key=stored.key)),
+        html.h2(speech("Used in live journeys")),
+        html.ul({"className": "tpl-uses"}, [_use(writing, use) for use in stored.uses])
+        if stored.uses
+        else html.p({"className": "quiet"}, speech("No live journey uses this template.")),
+    )
+
+
+def _use(writing: Writing, use: shelf.Use) -> Element:
+    speech, stored = writing.speech, writing.stored
+    state = JOURNEY_STATES[use.state]
+    behind = use.template_version < stored.number
+    correct = parts.ask(
+        speech("Use version {number} there", number=stored.number),
+        speech("A correction: version {version} of “{name}”, which is running, sends the new text from now on, to everybody inside as well. It is noted in the audit trail.", version=use.version, name=use.journey_name),
+        speech("Correct it now"),
+        lambda _event: writing.spawn(writing.act, "“{name}” uses version {number} from now on.", lambda: writing.correct(use)),
+        "pencil",
+    )  # fmt: skip
+    return html.li(
+        {"key": use.journey_key},
+        html.div(
+            html.a({"href": f"/ui/journeys/{use.journey_key}/edit"}, use.journey_name),
+            " ",
+            parts.badge(speech(state[0]), *state[1:]),
+            html.small(speech("uses version {version} of the template", version=use.template_version)),
+        ),
+        correct if behind and writing.editable else None,
+    )
+
+
+PAGE = Page("/ui/templates/{key}", "Template", "templates", fetch, view)

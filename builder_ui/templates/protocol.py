@@ -1,0 +1,45 @@
+"""What the editor in the browser may say. Everything else is refused before anybody looks at it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from activities.rendering.compile import MAX_SOURCE
+from builder_ui.builder.protocol import Message, Piece, Save
+
+Place = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,35}/(subject|preheader|mjml|text)$")]
+Text = Annotated[str, Field(max_length=MAX_SOURCE + 1_000)]
+
+
+class Texts(Message):
+    """What was typed: `language/part` -> the whole text. `n` numbers the changes of one page."""
+
+    type: Literal["texts"]
+    n: int = Field(ge=0, le=2**31)
+    texts: dict[Place, Text] = Field(max_length=200)
+
+
+class Resync(Texts):
+    """The same from a page whose server was gone. `rev`: the revision it last knew to be stored."""
+
+    type: Literal["resync"]  # type: ignore[assignment]
+    rev: int = Field(ge=0)
+
+
+_messages: TypeAdapter[Texts | Resync | Save | Piece] = TypeAdapter(Annotated[Texts | Resync | Save | Piece, Field(discriminator="type")])
+
+
+def parse(text: object) -> Texts | Resync | Save | Piece:
+    """One message.
+
+    Raises: ValueError for anything that is none.
+    """
+    if not isinstance(text, str):
+        raise ValueError("expected text")
+    try:
+        return _messages.validate_python(json.loads(text))
+    except (ValidationError, RecursionError) as error:
+        raise ValueError("not a message of ours") from error

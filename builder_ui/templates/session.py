@@ -1,0 +1,539 @@
+"""`Writing`: one open template. Keeps the texts in memory, stores them as a draft, fills them in, and tells the parts of the page what changed.
+
+Everything in memory happens in the event loop, in order; database and rendering run in threads, one at a time. The role is checked at every
+save anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlmodel import col, select
+
+from activities import samples, shelf, templates
+from activities.proof import Proof, proof
+from activities.rendering import CompiledTemplate, compile_template
+from activities.rendering.compile import PARTS, is_locale
+from builder_ui.builder.protocol import Ear, Save
+from builder_ui.people import called
+from builder_ui.permits import EDITORS, may
+from builder_ui.screen import NotAllowed
+from builder_ui.templates import frames
+from builder_ui.templates.protocol import Resync, Texts, parse
+from builder_ui.visit import Visit
+from crm import contacts
+from crm.catalogue import load_catalogue
+from engine import publish
+from journeys.errors import Conflict, Invalid, Issue, PfadwerkError
+from models import TemplateVersion, new_id
+
+log = logging.getLogger("pfadwerk.pages")
+
+WORK_AFTER_SECONDS = 0.05
+"""After what the page says; it waits itself until nobody types."""
+MOST_PEOPLE = 8
+MOST_VERSIONS = 50
+LOOKS = ("desktop", "phone", "dark", "text")
+Variants = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A version, and what the one before it was."""
+
+    number: int
+    source: Variants
+    before: Variants
+    created_at: Any
+
+
+@dataclass(slots=True)
+class Stored:
+    """What the database holds of a template."""
+
+    key: str
+    name: str
+    kind: Any
+    message_class: str
+    folder: str
+    tags: list[str]
+    variants: Variants
+    revision: int
+    archived: bool
+    number: int
+    is_draft: bool
+    uses: list[shelf.Use]
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    """(name, title) of known contact fields."""
+    folders: list[str] = field(default_factory=list)
+
+
+class Writing:
+    """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied or failed."""
+
+    def __init__(self, visit: Visit, stored: Stored) -> None:
+        self.visit = visit
+        self.id = new_id()
+        self.stored = stored
+        self.variants: Variants = copy.deepcopy(stored.variants)
+        self.locale = frames.choose(self.variants, visit.query.get("locale", ""), "") or next(iter(self.variants), "default")
+        self.status = "saved"
+        self.proof: Proof | None = None
+        self.good: dict[str, int] = {}
+        """Locale -> the revision at which it could last be shown."""
+        self.look = "desktop"
+        self.side = "preview"
+        self.person: tuple[str, str] | None = None
+        self.people: list[tuple[str, str]] = []
+        self.versions: list[Old] = []
+        self.notice: tuple[str, bool] | None = None
+        self.count = 0
+        self.settled = 0
+        self._act: dict[str, Any] | None = None
+        self._acts = 0
+        self._op = self._saved_op = 0
+        self._changed = self._stored_change = 0
+        self._ear = Ear(parse)
+        self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._working = asyncio.Lock()
+        self._search = 0
+
+    # What the page shows
+
+    @property
+    def editable(self) -> bool:
+        return self.visit.may(EDITORS) and self.status != "denied"
+
+    @property
+    def speech(self) -> Any:
+        return self.visit.speech
+
+    @property
+    def parts(self) -> Sequence[str]:
+        return PARTS[self.stored.kind]
+
+    @property
+    def generation(self) -> str:
+        """Another one means that texts were set from here, not typed there."""
+        return f"{self.id}/{self.count}"
+
+    def text(self, part: str) -> str:
+        return str(self.variants.get(self.locale, {}).get(part) or "")
+
+    def feed(self) -> dict[str, Any]:
+        """The small news for the page's own fields."""
+        wrong: dict[str, list[int]] = {}
+        for issue in self.proof.errors if self.proof else ():
+            _, _, place = (issue.field or "").partition(".")
+            if "line" in issue.values and place:
+                wrong.setdefault(place.replace(".", "/"), []).append(int(issue.values["line"]))
+        return {"saved": self._saved_op, "rev": self.stored.revision, "wrong": wrong, "act": self._act}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the preview shows what stands in the fields."""
+        return self.proof is not None and self.proof.rendered is not None and self._changed == self._stored_change
+
+    def frame(self) -> str:
+        """The address of the mail to show: the text as it is, else as it last could be shown, else the newest version. Empty: nothing."""
+        shown = self.good.get(self.locale)
+        if shown is None and not self.stored.number:
+            return ""
+        query = {"locale": self.locale, "contact": self.person[0] if self.person else "", "dark": "1" if self.look == "dark" else ""}
+        return frames.address(self.stored.key, state="saved" if shown is None else "draft", r=str(shown or self.stored.number), **query)
+
+    # Listening
+
+    def listen(self, topics: Sequence[str], heard: Callable[[], None]) -> Callable[[], None]:
+        """Calls `heard` when one of the topics changes; answers how to stop that."""
+        entry = (frozenset(topics), heard)
+        self._listeners.append(entry)
+        return lambda: self._listeners.remove(entry)
+
+    def tell(self, *topics: str) -> None:
+        for wanted, heard in list(self._listeners):
+            if wanted & set(topics):
+                heard()
+
+    # What the fields say
+
+    def hear(self, text: object) -> None:
+        """One message of the page. What cannot be taken changes nothing, and the page's fields get what the server holds."""
+        try:
+            message = self._ear.hear(text)
+            if message is None:
+                return
+            if not self.editable:
+                raise ValueError("not allowed")
+            if isinstance(message, Texts):
+                self._take(message)
+            elif isinstance(message, Save):
+                self.spawn(self.save)
+        except ValueError as error:
+            log.warning("a message of the template editor was refused (%s)", type(error).__name__)
+            self._set_texts()
+
+    def _take(self, message: Texts) -> None:
+        for place, text in message.texts.items():
+            locale, _, part = place.partition("/")
+            if locale in self.variants and part in self.parts:
+                self.variants[locale][part] = text
+        self._op = message.n
+        if isinstance(message, Resync) and message.rev != self.stored.revision:
+            self.stored.revision, self.status = message.rev, "conflict"
+        self._after_change()
+
+    def ask(self, **act: Any) -> None:
+        """Has a field insert `text` at the cursor, or go to `line` and `column` of `place`."""
+        self._acts += 1
+        self._act = {"id": f"{self.id}.{self._acts}", **act}
+        self.tell("feed")
+
+    def _set_texts(self) -> None:
+        """Puts the server's texts into the fields."""
+        self.count += 1
+        self.settled = self._op
+        self.tell("feed", "tabs", "source")
+
+    def _after_change(self) -> None:
+        self._changed += 1
+        self.notice = None
+        if self.status in ("saved", "failed"):
+            self.status = "unsaved"
+        self.tell("head")
+        self.work_soon()
+
+    # Languages
+
+    def open(self, locale: str) -> None:
+        """Turns to another language."""
+        if locale in self.variants and locale != self.locale:
+            self.locale = locale
+            self.proof = None
+            self.tell("tabs", "source", "proof")
+            self.work_soon(0)
+
+    def add_language(self, locale: str, origin: str) -> None:
+        """A new language, empty or as a copy of another."""
+        locale = locale.strip().replace("_", "-")
+        good = is_locale(locale) or locale == "default"
+        if not self.editable or not good or locale in self.variants or len(self.variants) >= 50:
+            said = "This language is there already." if locale in self.variants else "Expected a language such as de or de-CH."
+            self.notice = (self.speech(said), False)
+            return self.tell("head")
+        self.variants[locale] = dict(self.variants.get(origin) or {})
+        self.locale, self.proof = locale, None
+        self._set_texts()
+        self._after_change()
+        return self.tell("proof")
+
+    def remove_language(self) -> None:
+        if self.editable and len(self.variants) > 1:
+            del self.variants[self.locale]
+            self.locale, self.proof = next(iter(self.variants)), None
+            self._set_texts()
+            self._after_change()
+            self.tell("proof")
+
+    def copy_from(self, origin: str) -> None:
+        """Replaces this language's texts by those of another; undo in the field brings them back."""
+        if self.editable and origin in self.variants:
+            self.replace({**self.variants, self.locale: dict(self.variants[origin])})
+
+    def replace(self, variants: Variants) -> None:
+        """Sets all texts at once: an old version, or another language."""
+        if not self.editable or not variants:
+            return
+        self.variants = copy.deepcopy(variants)
+        if self.locale not in self.variants:
+            self.locale = next(iter(self.variants))
+        self._set_texts()
+        self._after_change()
+
+    def jump(self, issue: Issue) -> None:
+        """Goes to where a problem is."""
+        _, locale, part = (*(issue.field or "").split("."), "", "")[:3]
+        if locale in self.variants:
+            self.open(locale)
+        if part in self.parts:
+            self.ask(place=f"{self.locale}/{part}", line=issue.values.get("line", 1), column=issue.values.get("column", 1))
+
+    # Storing and showing
+
+    def work_soon(self, after: float = WORK_AFTER_SECONDS) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.work)
+
+    def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Runs a coroutine function beside the page; what it raises is logged."""
+        task = asyncio.ensure_future(work(*arguments))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the template editor failed (%s)", type(error).__name__)
+
+    async def work(self) -> None:
+        """Stores the draft if it changed, then fills it in."""
+        async with self._working:
+            await self._keep()
+            await self._prove()
+        self.tell("head", "feed", "proof")
+
+    async def _keep(self) -> None:
+        change, op = self._changed, self._op
+        if change == self._stored_change or self.status in ("conflict", "denied"):
+            return
+        try:
+            revision, is_draft = await asyncio.to_thread(self._store, copy.deepcopy(self.variants), self.stored.revision)
+        except Conflict:
+            self.status = "conflict"
+        except NotAllowed:
+            self.status = "denied"
+        except Invalid as error:
+            self.status, self.notice = "failed", (self.speech(str(error)), False)
+        except Exception as error:  # noqa: BLE001 - a database that does not answer: said, logged, tried again
+            log.error("a template could not be kept (%s)", type(error).__name__)
+            self.status = "failed"
+            self.work_soon(5.0)
+        else:
+            self.stored.revision, self.stored.is_draft = revision, is_draft
+            self._saved_op, self._stored_change = op, change
+            self.status = "saved" if self._changed == change else "unsaved"
+
+    def _store(self, variants: Variants, revision: int) -> tuple[int, bool]:
+        visit = self.visit
+        self._allowed()
+        with visit.engine.db.write() as session:
+            template = templates.save_draft(session, self.stored.key, variants, revision, visit.house.now())
+            return template.revision, shelf.is_draft(session, template)
+
+    def _allowed(self) -> None:
+        member = self.visit.house.login.member(self.visit.token)
+        if member is None or not may(member, EDITORS):
+            raise NotAllowed("Your role does not allow this.")
+
+    async def _prove(self) -> None:
+        locale, revision = self.locale, self.stored.revision
+        if locale not in self.variants:
+            return
+        person = self.person[0] if self.person else None
+        found = await asyncio.to_thread(self._proof, copy.deepcopy(self.variants), locale, person)
+        if locale == self.locale:
+            self.proof = found
+            if found.rendered is not None and self._changed == self._stored_change:
+                self.good[locale] = revision
+
+    def _proof(self, variants: Variants, locale: str, contact_id: str | None) -> Proof:
+        visit, stored = self.visit, self.stored
+        assert visit.house.post is not None
+        with visit.engine.db.read() as session:
+            return proof(
+                session, visit.house.post.house, stored.kind, stored.message_class, variants, locale, visit.house.now(), contact_id
+            )
+
+    async def save(self) -> None:
+        """Makes the text a version, if it can be compiled; journeys published from now on use it."""
+        async with self._working:
+            await self._keep()
+            if self.status == "saved":
+                await self._act_on("Saved as version {number}.", self._version)
+            await self._prove()
+        self.tell("head", "feed", "proof", "side")
+
+    def _version(self) -> dict[str, Any]:
+        stored, visit = self.stored, self.visit
+        label: dict[str, Any] = {"name": stored.name, "kind": stored.kind, "message_class": stored.message_class}
+        saved = templates.save(
+            visit.engine.db, stored.key, self.variants, actor=visit.by, now=visit.house.now(), revision=stored.revision, **label
+        )
+        stored.revision, stored.number, stored.is_draft, stored.archived = saved.template.revision, saved.number, False, False
+        self.versions = []
+        return {"number": saved.number}
+
+    async def _act_on(self, done: str, do: Callable[[], dict[str, Any]]) -> None:
+        """One act in a thread, its role checked before, and what came of it as a notice."""
+        try:
+            self.notice = (self.speech(done, **await asyncio.to_thread(self._with_role, do)), True)
+        except NotAllowed:
+            self.status, self.notice = "denied", None
+        except Invalid as error:
+            problems = [issue.say(self.speech.translate) for issue in error.issues] or [self.speech(str(error))]
+            self.notice = (self.speech("Not saved as a version: {problem}", problem=problems[0]), False)
+        except Conflict as error:
+            if "revision" in error.details:
+                self.status, self.notice = "conflict", None
+            else:
+                self.notice = (self.speech(str(error)), False)
+        except PfadwerkError as error:
+            self.notice = (self.speech(str(error)), False)
+
+    def _with_role(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        self._allowed()
+        return do()
+
+    async def act(self, done: str, do: Callable[[], dict[str, Any]]) -> None:
+        """Carries out what a button of the page stands for."""
+        async with self._working:
+            await self._keep()
+            if self.status == "saved":
+                await self._act_on(done, do)
+            await self._prove()
+        self.tell("head", "side", "feed", "proof")
+
+    async def keep_mine(self) -> None:
+        """After a conflict: what is on this page replaces what somebody else saved."""
+        stored = await asyncio.to_thread(fetch, self.visit)
+        self.stored, self.status = stored, "unsaved"
+        self._changed += 1
+        await self.work()
+        self.tell("side")
+
+    async def take_theirs(self) -> None:
+        """After a conflict: what somebody else saved replaces what is on this page."""
+        self.stored = await asyncio.to_thread(fetch, self.visit)
+        self.variants = copy.deepcopy(self.stored.variants)
+        if self.locale not in self.variants:
+            self.locale = next(iter(self.variants))
+        self.status, self._stored_change, self._saved_op = "saved", self._changed, self._op
+        self._set_texts()
+        await self.work()
+        self.tell("side")
+
+    def close(self) -> None:
+        """The page is gone; what it had not stored yet is stored now."""
+        if self._timer:
+            self._timer.cancel()
+        if self._changed != self._stored_change and self.status not in ("conflict", "denied"):
+            variants = copy.deepcopy(self.variants)
+            asyncio.get_running_loop().run_in_executor(None, self._last_words, variants, self.stored.revision)
+
+    def _last_words(self, variants: Variants, revision: int) -> None:
+        try:
+            self._store(variants, revision)
+        except PfadwerkError as error:
+            log.warning("a template was not kept when its page closed (%s)", error.code)
+
+    # The label, and what hangs on versions
+
+    def describe(self, **changes: Any) -> None:
+        """Changes name, class, folder or tags."""
+        if self.editable and any(getattr(self.stored, name) != value for name, value in changes.items()):
+            self.spawn(self.act, "Kept.", lambda: self._describe(changes))
+
+    def _describe(self, changes: dict[str, Any]) -> dict[str, Any]:
+        stored, visit = self.stored, self.visit
+        label = {"name": stored.name, "message_class": stored.message_class, "folder": stored.folder, "tags": stored.tags, **changes}
+        with visit.engine.db.write() as session:
+            template = templates.describe(session, stored.key, stored.revision, actor=visit.by, now=visit.house.now(), **label)
+            stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
+            stored.folder, stored.tags = template.folder, list(template.tags)
+        return {}
+
+    def correct(self, use: shelf.Use) -> dict[str, Any]:
+        """Lets the live version of a journey use the newest version of this template."""
+        visit, stored = self.visit, self.stored
+        with visit.engine.db.write() as session:
+            publish.update_pinned_template(
+                session,
+                publish.get_journey(session, use.journey_key).id,
+                use.version,
+                stored.key,
+                stored.number,
+                visit.by,
+                visit.house.now(),
+            )
+        with visit.engine.db.read() as session:
+            stored.uses = shelf.uses(session, stored.key).get(stored.key, [])
+        return {"name": use.journey_name, "number": stored.number}
+
+    def test(self) -> dict[str, Any]:
+        """Sends what stands here to the member who asks, filled in for the chosen contact."""
+        visit, stored = self.visit, self.stored
+        post = visit.house.post
+        if post is None or self.person is None:
+            raise Invalid("Choose a contact first: a test is filled in for somebody real.")
+        compiled = compile_template({self.locale: self.variants[self.locale]}, stored.kind, message_class=stored.message_class)
+        made_up = {root: samples.made_up(root, compiled.fields, known, visit.house.now()) for root, known in _KNOWN}
+        message = templates.send_test(
+            visit.engine.db, post.house, post.provider(), stored.key, member_id=visit.member.id, now=visit.house.now(),
+            contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants), **made_up,
+        )  # fmt: skip
+        if message.status != "sent":
+            raise Conflict("The test could not be sent. The outbox and the log say why.")
+        return {"address": visit.member.email}
+
+    # People and versions, read when asked for
+
+    def find_people(self, text: str) -> None:
+        self._search += 1
+        self.spawn(self._find_people, text[:100], self._search)
+
+    async def _find_people(self, text: str, number: int) -> None:
+        await asyncio.sleep(0.15)
+        if number == self._search:
+            self.people = await asyncio.to_thread(self._people, text)
+            self.tell("person")
+
+    def _people(self, text: str) -> list[tuple[str, str]]:
+        with self.visit.engine.db.read() as session:
+            page = contacts.search(session, contacts.Wanted(text=text), limit=MOST_PEOPLE)
+            return [(one.id, _person(one, self.speech)) for one in page.contacts]
+
+    def show_for(self, person: tuple[str, str] | None) -> None:
+        """Fills the message in for this contact; None for a made-up one."""
+        self.person = person
+        self.good.clear()
+        self.tell("person")
+        self.work_soon(0)
+
+    def turn(self, side: str) -> None:
+        """Turns the right half to preview, versions or label."""
+        self.side = side
+        if side == "versions":
+            self.spawn(self._read_versions)
+        self.tell("side")
+
+    async def _read_versions(self) -> None:
+        self.versions = await asyncio.to_thread(self._versions)
+        self.tell("side")
+
+    def _versions(self) -> list[Old]:
+        statement = select(TemplateVersion).where(TemplateVersion.key == self.stored.key).order_by(col(TemplateVersion.number).desc())
+        with self.visit.engine.db.read() as session:
+            rows = [(one.number, dict(one.source), one.created_at) for one in session.scalars(statement.limit(MOST_VERSIONS + 1))]
+        befores = [source for _, source, _ in rows[1:]] + [{}]
+        return [Old(number, source, before, at) for (number, source, at), before in zip(rows, befores, strict=True)][:MOST_VERSIONS]
+
+
+_KNOWN: tuple[tuple[str, Any], ...] = (("trigger", samples.EVENT), ("steps", {}))
+
+
+def _person(contact: Any, speech: Any) -> str:
+    name = called(contact) or speech("Contact {id}", id=contact.id[-6:])
+    return f"{name} · {contact.email}" if contact.email and contact.email != name else name
+
+
+def fetch(visit: Visit) -> Stored:
+    """Everything the editor begins with.
+
+    Raises: NotFound.
+    """
+    with visit.engine.db.read() as session:
+        template = templates.get(session, visit.arguments["key"])
+        fields = [(name, spec.title) for name, spec in load_catalogue(session).fields.items()]
+        return Stored(
+            template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),
+            template.revision, template.archived_at is not None, templates.latest(session, template.key), shelf.is_draft(session, template),
+            shelf.uses(session, template.key).get(template.key, []), fields, shelf.labels(session)[0],
+        )  # fmt: skip

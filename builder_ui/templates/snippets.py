@@ -1,0 +1,45 @@
+"""What the editor can put in at the cursor: contact fields from the catalogue, the links of every mail, and blocks with a condition or a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builder_ui.speech import Speech
+from locales import translator
+
+MOST_FIELDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    name: str
+    text: str
+
+
+LINKS = (("Unsubscribe", "unsubscribe_url"), ("Choose what you receive", "preferences_url"), ("View in the browser", "view_url"))
+
+
+def groups(speech: Speech, kind: str, locale: str, fields: Sequence[tuple[str, str]]) -> list[tuple[str, list[Snippet]]]:
+    """(title, snippets). Words inside a snippet are in the language of the text, `locale`, not of the author."""
+    own = translator(speech.language if locale == "default" else locale)
+    named = [
+        Snippet(f"{speech(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}')
+        for name, title in fields[:MOST_FIELDS]
+    ]
+    links = [
+        Snippet(speech(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind == "email" else f"{{{{ {name} }}}}")
+        for title, name in LINKS
+    ]
+    blocks = [
+        Snippet(
+            speech("Only if a field has a value"), '{% if contact.first_name|default("") %}\n  {{ contact.first_name }}\n{% endif %}\n'
+        ),
+        Snippet(speech("Either, or"), '{% if contact.lifecycle_stage|default("") == "customer" %}\n  …\n{% else %}\n  …\n{% endif %}\n'),
+        Snippet(
+            speech("For each product of the trigger"),
+            '{% for product in trigger.products|default([]) %}\n  {{ product.name|default("") }}: {{ product.price|default(0)|money("EUR") }}\n{% endfor %}\n',
+        ),
+        Snippet(speech("A value of the trigger"), '{{ trigger.order_id|default("") }}'),
+    ]
+    return [(speech("Contact fields"), named), (speech("Links"), links), (speech("Blocks"), blocks)]

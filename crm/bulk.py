@@ -1,0 +1,196 @@
+"""Writing what many people say in a handful of statements, whatever their number: the costly part of an import.
+
+Everything that decides is read once for all of them, every row is applied in its order to what stands in memory, and what changed is
+written in bulk. The outcome is the one of `crm.profile` and `crm.consent` called row by row, but for one thing: what a row changes in
+fields and tags is one event `Contact Changed`, not one for each tag.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, update
+from sqlalchemy import select as sql_select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from crm import profile
+from crm.columns import Person, RowProblem, Said
+from crm.consent import Standing, check, does_apply
+from crm.events import event_row
+from crm.identity import resolve_batch
+from crm.locks import lock_contacts
+from crm.payload import clean_text
+from crm.sql import on, table, upsert
+from journeys.errors import Conflict, TooLarge
+from models import Consent, ConsentState, Contact, Event, Identity, Tag, new_id
+
+consents, states, tags, events = table(Consent), table(ConsentState), table(Tag), table(Event)
+Key = tuple[str, str, str]
+"""(contact id, channel, purpose)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How rows are written. `source` names the events' source, `consent_source` where consents come from if a row does not say so;
+    `proof` goes into every consent; `tags` are added to everybody; without `wake` what changes is history that wakes nobody."""
+
+    source: str
+    consent_source: str
+    proof: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    region: str | None = None
+    wake: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many contacts were made, and how many grants were withheld because without a date they cannot undo a withdrawal."""
+
+    created: int
+    withheld: int
+
+
+def write_people(session: Session, people: Sequence[Person], now: datetime, manner: Manner) -> Written:
+    """Writes every person or raises at the first that cannot be written; then the caller rolls back.
+
+    Raises:
+        RowProblem: a contact would get too much.
+        PfadwerkError: a name, tag or consent that cannot be stored.
+    """
+    resolved = [found for found in resolve_batch(session, [person.names for person in people], now, manner.region) if found]
+    with session.no_autoflush:
+        locked = lock_contacts(session, [found.contact_id for found in resolved])
+        batch = _Batch(session, locked, now, manner)
+        for person, found in zip(people, resolved, strict=True):
+            if found.contact_id not in locked:
+                raise Conflict("The contact is gone.")
+            batch.add(locked[found.contact_id], person)
+        batch.write()
+    merged = [event.id for found in resolved for event in found.events]
+    if merged and not manner.wake:
+        session.execute(update(Event).where(col(Event.id).in_(merged)).values(backfill=True, routed=True))
+    return Written(sum(found.created for found in resolved), batch.withheld)
+
+
+class _Batch:
+    """What stands about some contacts, and what rows have changed of it so far."""
+
+    def __init__(self, session: Session, contacts: Mapping[str, Contact], now: datetime, manner: Manner) -> None:
+        self.session, self.now, self.manner = session, now, manner
+        self.withheld = 0
+        self.tags: dict[str, set[str]] = defaultdict(set)
+        for id, tag in session.execute(sql_select(tags.c.contact_id, tags.c.tag).where(tags.c.contact_id.in_(contacts))):
+            self.tags[id].add(tag)
+        found = session.execute(sql_select(states).where(states.c.contact_id.in_(contacts)))
+        self.states: dict[Key, Standing] = {(row.contact_id, row.channel, row.purpose): Standing(row.state, row.said_at) for row in found}
+        self.said = self._said() if self.states else set()
+        self.new_tags: list[dict[str, Any]] = []
+        self.new_consents: list[dict[str, Any]] = []
+        self.new_states: dict[Key, Standing] = {}
+        self.new_events: list[dict[str, Any]] = []
+        self.claims: dict[tuple[str, str], str] = {}
+
+    def _said(self) -> set[tuple[Any, ...]]:
+        """The statements there are, so that the same one is not logged twice."""
+        wanted = (consents.c.contact_id, consents.c.channel, consents.c.purpose, consents.c.state, consents.c.source, consents.c.said_at)
+        ids = {id for id, _, _ in self.states}
+        return {tuple(row) for row in self.session.execute(sql_select(*wanted).where(consents.c.contact_id.in_(ids)))}
+
+    def add(self, contact: Contact, person: Person) -> None:
+        """One row, after those before it."""
+        properties = self._fields(contact, person.fields)
+        new = self._tags(contact.id, (*person.tags, *self.manner.tags))
+        if new:
+            properties = {"fields": [], **properties, "tags_added": new}
+        if properties:
+            contact.updated_at = self.now
+            self._tell(contact.id, "Contact Changed", properties, self.manner.source)
+        for said in person.consents:
+            self._consent(contact.id, said)
+
+    def _fields(self, contact: Contact, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if not fields:
+            return {}
+        checked = profile.check_fields(fields, self.manner.region)
+        free = {name: value for name, value in checked.values.items() if name not in profile.COLUMNS}
+        if free and (refused := profile.written(contact.attributes, free)[1]):
+            raise RowProblem(next(iter(refused.values())))
+        change = profile.write_fields(contact, checked)
+        if change is None:
+            return {}
+        self.claims |= {name: contact.id for name in change.claims if name not in self.claims}
+        return change.properties
+
+    def _tags(self, contact_id: str, wanted: Iterable[str]) -> list[str]:
+        new = [tag for tag in dict.fromkeys(map(profile.read_tag, wanted)) if tag not in self.tags[contact_id]]
+        if len(self.tags[contact_id]) + len(new) > profile.MAX_TAGS:
+            raise TooLarge(f"A contact has at most {profile.MAX_TAGS} tags.")
+        self.tags[contact_id] |= set(new)
+        self.new_tags += [{"contact_id": contact_id, "tag": tag, "added_at": self.now} for tag in new]
+        return new
+
+    def _consent(self, contact_id: str, said: Said) -> None:
+        check(said.channel, said.purpose, said.state)
+        key = (contact_id, said.channel, said.purpose)
+        present = self.states.get(key)
+        if said.said_at is None and said.state != "withdrawn" and present is not None and present.state == "withdrawn":
+            self.withheld += 1
+            return
+        said_at = min(said.said_at or self.now, self.now)
+        source = clean_text(said.source or self.manner.consent_source)[:200]
+        statement = (*key, said.state, source, said_at)
+        if present is not None and statement in self.said:
+            return
+        self.said.add(statement)
+        applies = does_apply(present, said.state, said_at)
+        proof = {**self.manner.proof, "dated": said.said_at is not None}
+        self.new_consents.append(
+            {
+                "contact_id": contact_id,
+                "channel": said.channel,
+                "purpose": said.purpose,
+                "state": said.state,
+                "source": source,
+                "wording": clean_text(said.wording)[:4_000],
+                "proof": proof if applies else {**proof, "applied": False},
+                "said_at": said_at,
+                "recorded_at": self.now,
+            }
+        )
+        if not applies:
+            return
+        self.states[key] = self.new_states[key] = Standing(said.state, said_at)
+        if present is None or present.state != said.state:
+            self._tell(contact_id, "Consent Changed", {"channel": said.channel, "purpose": said.purpose, "state": said.state}, "system")
+
+    def _tell(self, contact_id: str, name: str, properties: Mapping[str, Any], source: str) -> None:
+        wakes = self.manner.wake
+        row = event_row(
+            "system", name, properties, received_at=self.now, source=source, message_id=new_id(), routed=not wakes, backfill=not wakes
+        )
+        self.new_events.append({"contact_id": contact_id, **row})
+
+    def write(self) -> None:
+        """Everything that changed, one statement a table."""
+        self.session.flush()
+        connection, session = on(self.session), self.session
+        if self.claims:
+            rows = [{"kind": kind, "value": value, "contact_id": id, "created_at": self.now} for (kind, value), id in self.claims.items()]
+            connection.execute(upsert(session, Identity).on_conflict_do_nothing(index_elements=["kind", "value"]), rows)
+        if self.new_tags:
+            connection.execute(insert(tags), self.new_tags)
+        if self.new_consents:
+            connection.execute(insert(consents), self.new_consents)
+        if self.new_states:
+            statement = upsert(session, ConsentState)
+            new = {"state": statement.excluded.state, "said_at": statement.excluded.said_at}
+            keys = ["contact_id", "channel", "purpose"]
+            rows = [dict(zip((*keys, "state", "said_at"), (*key, *standing), strict=True)) for key, standing in self.new_states.items()]
+            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+        if self.new_events:
+            connection.execute(insert(events), self.new_events)

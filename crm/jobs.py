@@ -1,0 +1,76 @@
+"""Rows of long work: queue it, look at it, end it. Who does the work, page by page, is `api.jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm import uploads
+from crm.audit import record
+from journeys.errors import Conflict, NotFound
+from models import Job, lock
+
+STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
+"""Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
+_WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
+UNSTOPPABLE: Mapping[str, str] = {"migrate": _WHOLE, "migrate_back": _WHOLE}
+
+
+def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:
+    """Queues a job; whoever works on jobs finds it after the commit."""
+    job = Job(kind=kind, subject=subject, input=dict(input), total=total, created_by=by, created_at=now, updated_at=now)
+    session.add(job)
+    session.flush()
+    record(session, by, f"job.{kind}", subject, {"job": job.id, "total": total}, now)
+    return job
+
+
+def get_job(session: Session, job_id: str) -> Job:
+    """Raises:
+    NotFound: no such job."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound("There is no job with this id.")
+    return job
+
+
+def newest_job(session: Session, subject: str) -> Job | None:
+    """The latest work on a subject."""
+    return session.scalar(select(Job).where(Job.subject == subject).order_by(col(Job.id).desc()).limit(1))
+
+
+def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
+    """Ends a running job after the page it is on; what is done stays done.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it has ended, or cannot be stopped half way.
+    """
+    job = locked(session, job_id)
+    if job is None:
+        raise NotFound("There is no job with this id.")
+    if job.state != "running":
+        raise Conflict(f"This job is {job.state} already.")
+    if job.kind in UNSTOPPABLE:
+        raise Conflict(UNSTOPPABLE[job.kind])
+    end_early(session, job, "cancelled", now)
+    record(session, by, "job.cancel", job.subject, {"job": job.id}, now)
+    return job
+
+
+def end_early(session: Session, job: Job, state: str, now: datetime, error: str = "") -> None:
+    """A locked job ends before its work is done: `cancelled` or `failed`."""
+    job.state, job.error, job.updated_at, job.finished_at = state, error[:300], now, now
+    session.add(job)
+    if job.kind in STOPPED:
+        STOPPED[job.kind](session, job, state, now)
+
+
+def locked(session: Session, job_id: str) -> Job | None:
+    """The job, locked and fresh."""
+    job: Job | None = session.scalar(lock(session, select(Job).where(Job.id == job_id)), execution_options={"populate_existing": True})
+    return job

@@ -1,0 +1,87 @@
+"""Keys for programs: 256 random bits, of which only the SHA-256 is stored; a key itself is shown once. Looking one up per request is the web server's part.
+
+A plain hash is enough because nobody can guess 256 bits; password hashing would cost 100 ms a request and protect nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from journeys.errors import Conflict, Invalid, NotFound
+from models import ApiKey
+
+Kind = Literal["write", "admin"]
+
+PREFIXES: dict[str, str] = {"write": "pfw_", "admin": "pfa_"}
+GRACE = timedelta(days=7)
+"""How long the old key stays valid after a rotation, unless said otherwise."""
+MAX_GRACE = timedelta(days=90)
+
+
+def hashed(secret: str) -> str:
+    """What is stored of a key, a login link or a session."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def add_key(session: Session, kind: Kind, name: str, now: datetime, secret: str | None = None) -> tuple[ApiKey, str]:
+    """Stores a new key; returns the row and the key itself, which is shown once and never again. `secret` only for demo keys."""
+    secret = secret or PREFIXES[kind] + secrets.token_urlsafe(32)
+    key = ApiKey(kind=kind, name=name, prefix=secret[:12], key_hash=hashed(secret), created_at=now)
+    session.add(key)
+    session.flush()
+    return key, secret
+
+
+def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = GRACE) -> tuple[ApiKey, str]:
+    """A new key of the same kind and name; the old one stays valid for `grace`.
+
+    Raises:
+        NotFound: no such key.
+        Conflict: it was revoked or has expired.
+        Invalid: a grace below zero or above 90 days.
+    """
+    if not timedelta(0) <= grace <= MAX_GRACE:
+        raise Invalid("Expected a grace period between PT0S and P90D.")
+    old = get_key(session, key_id)
+    if not is_valid(old, now):
+        raise Conflict("This key is no longer valid; make a new one instead.")
+    old.expires_at = now + grace
+    session.add(old)
+    return add_key(session, "admin" if old.kind == "admin" else "write", old.name, now)
+
+
+def revoke_key(session: Session, key_id: str, now: datetime) -> ApiKey:
+    """Ends a key at once; doing it twice changes nothing.
+
+    Raises:
+        NotFound: no such key.
+    """
+    key = get_key(session, key_id)
+    key.revoked_at = key.revoked_at or now
+    session.add(key)
+    return key
+
+
+def get_key(session: Session, key_id: str) -> ApiKey:
+    """Raises:
+    NotFound: no such key."""
+    key = session.get(ApiKey, key_id)
+    if key is None:
+        raise NotFound("There is no key with this id.")
+    return key
+
+
+def list_keys(session: Session, *, before: str | None = None, limit: int = 50) -> list[ApiKey]:
+    """Keys newest first, revoked ones too; `before` is the id of the last one of the page before."""
+    statement = select(ApiKey).order_by(col(ApiKey.id).desc()).limit(limit)
+    return list(session.scalars(statement.where(col(ApiKey.id) < before) if before else statement))
+
+
+def is_valid(key: ApiKey, now: datetime) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)

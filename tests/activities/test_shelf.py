@@ -1,0 +1,121 @@
+"""Templates as a collection, on every database: found, copied, thrown away, compared, and not lost while being written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from activities import shelf, templates
+from activities.shelf import Wanted
+from journeys.errors import Conflict, Invalid, NotFound
+from models import Database, Journey, Template, TemplateVersion, Version
+
+SMS = {"de": {"text": "Hallo {{ contact.first_name }}"}, "en": {"text": "Hello"}}
+
+
+def put(db: Database, now: datetime, key: str, **more: Any) -> None:
+    about: dict[str, Any] = {"name": key.title(), "kind": "sms", "message_class": "marketing", **more}
+    templates.save(db, key, SMS, actor="test", now=now, **about)
+
+
+def journey(db: Database, now: datetime, key: str, *, draft: dict[str, Any], pins: dict[str, Any], state: str = "live") -> None:
+    with db.write() as session:
+        row = Journey(key=key, name=key.title(), draft=draft, state=state, live_version=1, created_at=now, updated_at=now)
+        session.add(row)
+        session.flush()
+        session.add(Version(journey_id=row.id, number=1, digest="x", document=draft, pins={"templates": pins}, published_at=now))
+
+
+def test_templates_are_found_by_what_stands_on_their_label(db: Database, now: datetime) -> None:
+    put(db, now, "alpha", folder="Spring", tags=["warm", "new"])
+    put(db, now, "beta", folder="Spring", name="Beta 50 %")
+    put(db, now, "gamma", tags=["warm"])
+
+    def found(**wanted: Any) -> list[str]:
+        with db.read() as session:
+            return [one.key for one in shelf.find(session, Wanted(**wanted), limit=10)]
+
+    assert found() == ["alpha", "beta", "gamma"]
+    assert found(folder="Spring") == ["alpha", "beta"]
+    assert found(tag="warm") == ["alpha", "gamma"]
+    assert found(text="50 %") == ["beta"]
+    assert found(text="%") == ["beta"]
+    assert found(kind="email") == []
+    with db.write() as session:
+        templates.archive(session, "gamma", "test", now)
+    assert found(archived=True) == ["gamma"]
+    with db.read() as session:
+        assert shelf.labels(session) == (["Spring"], ["new", "warm"])
+        assert [one.key for one in shelf.find(session, Wanted(), limit=1, offset=1)] == ["beta"]
+
+
+def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) -> None:
+    for key in ("pinned", "drawn", "free"):
+        put(db, now, key)
+    journey(db, now, "one", draft={"nodes": {}}, pins={"pinned": 1})
+    journey(db, now, "two", draft={"nodes": {"a": {"kind": "send_sms", "template": "drawn"}}, "note": '"free"'}, pins={}, state="draft")
+    with db.read() as session:
+        assert shelf.naming_journeys(session, "pinned") == ["one"]
+        assert shelf.naming_journeys(session, "drawn") == ["two"]
+        assert [(use.journey_key, use.template_version) for use in shelf.uses(session)["pinned"]] == [("one", 1)]
+    for key in ("pinned", "drawn"):
+        with db.write() as session, pytest.raises(Conflict):
+            shelf.delete(session, key, "test", now)
+    with db.write() as session:
+        shelf.delete(session, "free", "test", now)
+    with db.read() as session:
+        assert session.get(Template, "free") is None
+        assert session.get(TemplateVersion, ("free", 1)) is None
+
+
+def test_a_draft_is_kept_beside_the_version(db: Database, now: datetime) -> None:
+    put(db, now, "alpha")
+    with db.write() as session:
+        templates.save_draft(session, "alpha", {"de": {"text": "{{ half"}}, 1, now)
+    with db.read() as session:
+        template = templates.get(session, "alpha")
+        assert shelf.is_draft(session, template)
+        assert templates.load(session, "alpha").variants.keys() == {"de", "en"}
+    with db.write() as session:
+        with pytest.raises(Conflict):
+            templates.save_draft(session, "alpha", SMS, 1, now)
+        with pytest.raises(NotFound):
+            templates.save_draft(session, "nothing", SMS, 1, now)
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [{}, {"de": "x"}, {"de": {"html": "x"}}, {"de": {"text": 7}}, {"de": {"text": "x" * 300_001}}, {"de": {"text": "\0"}}],
+)
+def test_what_is_no_draft_is_refused(sqlite_db: Database, now: datetime, variants: dict[str, Any]) -> None:
+    put(sqlite_db, now, "alpha")
+    with sqlite_db.write() as session, pytest.raises(Invalid):
+        templates.save_draft(session, "alpha", variants, 1, now)
+
+
+def test_labels_have_limits(sqlite_db: Database, now: datetime) -> None:
+    put(sqlite_db, now, "alpha")
+    about: dict[str, Any] = {"name": "x", "message_class": "marketing", "folder": "", "tags": [], "actor": "test", "now": now}
+    for wrong in (
+        {"folder": "x" * 121},
+        {"tags": ["x" * 61]},
+        {"tags": [""]},
+        {"tags": ["x"] * 21},
+        {"name": ""},
+        {"message_class": "loud"},
+    ):
+        with sqlite_db.write() as session, pytest.raises(Invalid):
+            templates.describe(session, "alpha", 1, **{**about, **wrong})
+
+
+def test_changes_are_lines_of_parts() -> None:
+    old = {"de": {"subject": "A", "mjml": "1\n2\n3\n4\n5\n6\n7"}, "fr": {"subject": "F"}}
+    new = {"de": {"subject": "A", "mjml": "1\n2\n3\n4\nfive\n6\n7"}, "en": {"subject": "E"}}
+    found = shelf.changes(old, new, ("subject", "mjml"))
+    assert [(change.locale, change.part) for change in found] == [("de", "mjml"), ("en", "subject"), ("fr", "subject")]
+    assert found[0].lines[1:] == ((" ", "3"), (" ", "4"), ("-", "5"), ("+", "five"), (" ", "6"), (" ", "7"))
+    assert [line for line in found[1].lines if line[0] != "…"] == [("+", "E")]
+    long = shelf.changes({"de": {"mjml": "a\n" * 5_000}}, {"de": {"mjml": "b\n" * 5_000}}, ("mjml",))
+    assert len(long[0].lines) <= shelf.MAX_DIFF_LINES + 1

@@ -1,0 +1,571 @@
+"""Templates without a browser: what the editor believes, stores and shows; the list; forms; frames; who may what."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from activities import shelf, templates
+from activities.effect import Effects
+from activities.messages import House as Sender
+from activities.messages import MessagePerformer
+from activities.providers import Outbox
+from activities.tracking import Tracking
+from builder_ui.builder import knowledge
+from builder_ui.builder.protocol import Ear
+from builder_ui.speech import speech_of
+from builder_ui.templates import frames, listing, makers, page, snippets
+from builder_ui.templates.protocol import Texts, parse
+from builder_ui.templates.session import Writing, fetch
+from builder_ui.visit import House, Login, Post, Visit
+from engine import publish
+from journeys.errors import Conflict, NotFound
+from locales import translator
+from models import Audit, Member, OutboxItem, Template, TemplateVersion, Version
+from settings import Settings
+
+KEY = "welcome-1-hello"
+BODY = '<mjml><mj-body><mj-section><mj-column><mj-text>{text} <a href="{{{{ unsubscribe_url }}}}">x</a></mj-text></mj-column></mj-section></mj-body></mjml>'
+
+
+def body(text: str) -> str:
+    return BODY.format(text=text)
+
+
+def visit_of(town: Any, role: str = "marketer", key: str = KEY, path: str = "", **query: str) -> Visit:
+    with town.db.read() as session:
+        member = session.get_one(Member, town.members[role])
+    login = Login("cookie", lambda _token: member, lambda _token: None)
+    sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
+    post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
+    house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
+    return Visit(house, member, "token", speech_of(member, "", "en"), path or f"/ui/templates/{key}", {"key": key}, query)
+
+
+Story = Callable[[Writing], Coroutine[Any, Any, None]]
+
+
+def written(town: Any, story: Story, role: str = "marketer", key: str = KEY) -> Writing:
+    """Runs a story with an open editor."""
+    visit = visit_of(town, role, key)
+
+    async def run() -> Writing:
+        writing = Writing(visit, fetch(visit))
+        await story(writing)
+        return writing
+
+    return asyncio.run(run())
+
+
+def texts(n: int = 1, kind: str = "texts", **more: Any) -> str:
+    return json.dumps({"type": kind, "n": n, **more})
+
+
+def stored(town: Any, key: str = KEY) -> Template:
+    with town.db.read() as session:
+        return templates.get(session, key)
+
+
+def test_what_is_typed_is_a_draft_until_it_is_saved(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.hear(texts(7, texts={"en/mjml": body("Hello"), "en/subject": "Dear {{ contact.first_name }}"}))
+        await writing.work()
+        assert writing.feed()["saved"] == 7
+        assert writing.stored.is_draft
+        assert stored(town).revision == 2
+        with town.db.read() as session:
+            assert templates.latest(session, KEY) == 1
+        await writing.save()
+        assert writing.notice == ("Saved as version 2.", True)
+        assert not writing.stored.is_draft
+
+    written(town, story)
+    assert stored(town).variants["en"]["subject"] == "Dear {{ contact.first_name }}"
+
+
+def test_a_mistake_is_kept_as_a_draft_and_never_becomes_a_version(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.work()
+        good = writing.frame()
+        assert "state=draft" in good
+        assert writing.is_fresh
+        writing.open("de")
+        writing.hear(texts(texts={"de/mjml": body("Guten Tag").replace("</mj-text>", "</mj-txt>")}))
+        await writing.work()
+        assert writing.frame() == good
+        assert not writing.is_fresh
+        assert writing.feed()["wrong"] == {"de/mjml": [1]}
+        await writing.save()
+        assert writing.notice is not None
+        assert writing.notice[0].startswith("Not saved as a version: ")
+
+    written(town, story)
+    with town.db.read() as session:
+        assert templates.latest(session, KEY) == 1
+    assert "</mj-txt>" in stored(town).variants["de"]["mjml"]
+
+
+def test_two_people_never_overwrite_each_other_blindly(town: Any) -> None:
+    def other() -> None:
+        with town.db.write() as session:
+            template = templates.get(session, KEY)
+            theirs = {**template.variants, "en": {**template.variants["en"], "subject": "Theirs"}}
+            templates.save_draft(session, KEY, theirs, template.revision, town.now)
+
+    async def begin(writing: Writing) -> None:
+        await asyncio.to_thread(other)
+        writing.hear(texts(texts={"en/subject": "Mine"}))
+        await writing.work()
+        assert writing.status == "conflict"
+        assert stored(town).variants["en"]["subject"] == "Theirs"
+        await writing.save()
+        assert stored(town).variants["en"]["subject"] == "Theirs"
+
+    async def mine(writing: Writing) -> None:
+        await begin(writing)
+        await writing.keep_mine()
+        assert writing.status == "saved"
+
+    async def theirs(writing: Writing) -> None:
+        await begin(writing)
+        before = writing.generation
+        await writing.take_theirs()
+        assert writing.status == "saved"
+        assert writing.variants["en"]["subject"] == "Theirs"
+        assert writing.generation != before
+        assert writing.settled == 1
+
+    written(town, theirs)
+    assert stored(town).variants["en"]["subject"] == "Theirs"
+    written(town, mine)
+    assert stored(town).variants["en"]["subject"] == "Mine"
+
+
+def test_a_page_whose_server_was_gone_asks_before_it_overwrites(town: Any) -> None:
+    async def same(writing: Writing) -> None:
+        writing.hear(texts(3, "resync", rev=1, texts={"en/subject": "Offline"}))
+        await writing.work()
+        assert (writing.status, writing.feed()["saved"]) == ("saved", 3)
+
+    async def behind(writing: Writing) -> None:
+        writing.hear(texts(4, "resync", rev=1, texts={"en/subject": "Too late"}))
+        await writing.work()
+        assert writing.status == "conflict"
+
+    written(town, same)
+    written(town, behind)
+    assert stored(town).variants["en"]["subject"] == "Offline"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "",
+        "[]",
+        texts(texts={"en/html": "x"}),
+        texts(texts={"../mjml": "x"}),
+        texts(texts={"en/mjml": 7}),
+        texts(texts={"en/mjml": "x" * 400_000}),
+        texts(-1, texts={"en/mjml": "x"}),
+        '{"type":"piece","id":1,"at":3,"of":9,"text":"x"}',
+        "[" * 100_000,
+        None,
+    ],
+)
+def test_nonsense_changes_nothing(town: Any, nonsense: object) -> None:
+    async def story(writing: Writing) -> None:
+        before, generation = json.dumps(writing.variants), writing.generation
+        writing.hear(nonsense)
+        assert json.dumps(writing.variants) == before
+        assert writing.generation != generation
+
+    written(town, story)
+    assert stored(town).revision == 1
+
+
+def test_texts_of_languages_that_are_not_there_are_dropped(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.hear(texts(texts={"fr/mjml": "x"}))
+        assert "fr" not in writing.variants
+
+    written(town, story)
+
+
+def test_a_long_text_comes_in_pieces() -> None:
+    whole = texts(texts={"de/mjml": "Wort " * 20_000})
+    ear, pieces = Ear(parse), [whole[at : at + 14_000] for at in range(0, len(whole), 14_000)]
+    heard = [ear.hear(json.dumps({"type": "piece", "id": 1, "at": n, "of": len(pieces), "text": text})) for n, text in enumerate(pieces)]
+    assert heard[:-1] == [None] * (len(pieces) - 1)
+    assert isinstance(heard[-1], Texts)
+    assert len(heard[-1].texts["de/mjml"]) == 100_000
+
+
+def test_whoever_may_only_read_changes_nothing_but_sees_the_preview(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.hear(texts(texts={"en/subject": "Hacked"}))
+        writing.add_language("fr", "en")
+        writing.remove_language()
+        writing.replace({"en": {}})
+        writing.describe(name="Hacked")
+        await writing.save()
+        await writing.act("x", writing.test)
+        await writing.work()
+        assert writing.proof is not None
+        assert writing.proof.rendered is not None
+
+    written(town, story, role="viewer")
+    assert (stored(town).revision, stored(town).name) == (1, "Welcome 1: hello")
+
+
+def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.visit.member.role = "viewer"
+        writing.hear(texts(texts={"en/subject": "x"}))
+        writing.variants["en"]["subject"] = "x"
+        writing._changed += 1
+        await writing._keep()
+        assert writing.status == "denied"
+
+    written(town, story)
+    assert stored(town).revision == 1
+
+
+def test_the_preview_is_the_contacts_message_and_says_what_they_lack(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.open("en")
+        writing.hear(texts(texts={"en/mjml": body("Dear {{ contact.first_name }},\n{{ contact.shoe_size }}")}))
+        await writing.work()
+        assert writing.proof is not None
+        assert writing.proof.rendered is not None
+        assert "Dear Anna" in writing.proof.rendered.text
+        assert [hint.code for hint in writing.proof.hints][:1] == ["unknown_field"]
+        writing.show_for((town.people["Carla"], "Carla"))
+        await writing.work()
+        [error] = writing.proof.errors
+        assert (error.code, error.values["line"], error.values["column"]) == ("render_missing_value", 2, 12)
+        writing.hear(texts(2, texts={"en/mjml": body("Dear {{ contact.first_name }}")}))
+        await writing.work()
+        assert "Dear Carla" in writing.proof.rendered.text
+        assert writing.is_fresh
+
+    written(town, story)
+
+
+def test_people_are_found_by_name(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.find_people("ca")
+        writing.find_people("carla")
+        await asyncio.gather(*writing._tasks)
+        assert [name for _, name in writing.people] == ["Carla Rossi · carla@mail.example.org"]
+
+    written(town, story)
+
+
+def test_languages_come_and_go(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.add_language("de_CH", "de")
+        assert writing.locale == "de-CH"
+        assert writing.variants["de-CH"] == writing.variants["de"]
+        writing.add_language("de-CH", "")
+        writing.add_language("no such thing", "")
+        assert len(writing.variants) == 3
+        writing.copy_from("en")
+        assert writing.variants["de-CH"] == writing.variants["en"]
+        writing.remove_language()
+        assert set(writing.variants) == {"de", "en"}
+        writing.open("en")
+        writing.remove_language()
+        writing.remove_language()
+        assert set(writing.variants) == {"de"}
+
+    written(town, story)
+
+
+def test_an_old_version_comes_back_into_the_draft(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        old = json.dumps(writing.variants)
+        writing.hear(texts(texts={"en/subject": "Another one"}))
+        await writing.save()
+        await writing._read_versions()
+        assert [version.number for version in writing.versions] == [2, 1]
+        [change] = shelf.changes(writing.versions[0].before, writing.versions[0].source, writing.parts)
+        assert (change.locale, change.part) == ("en", "subject")
+        assert ("+", "Another one") in change.lines
+        assert ("-", "Good to have you with us") in change.lines
+        writing.replace(writing.versions[1].source)
+        await writing.work()
+        assert json.dumps(writing.variants, sort_keys=True) == json.dumps(json.loads(old), sort_keys=True)
+        assert writing.stored.is_draft
+
+    written(town, story)
+
+
+def test_a_correction_reaches_what_is_running_and_is_noted(town: Any) -> None:
+    sender = visit_of(town).house.post.house  # type: ignore[union-attr]
+    worker = Effects(town.engine, {"email": MessagePerformer(sender, Outbox(town.db, town.engine.clock.now), "email")})
+    world = replace(town, effects=worker, now=town.engine.clock.now())
+
+    def sends(first: str) -> str:
+        world.person(first, "Neu", locale="en", timezone="Europe/Zurich")
+        [run] = world.happens(first, "Signed Up", {"plan": "trial"})
+        world.walk(run, world.now)
+        with town.db.read() as session:
+            recipient = f"{first.lower()}@mail.example.org"
+            return session.scalars(select(OutboxItem.subject).where(OutboxItem.recipient == recipient)).one()
+
+    assert sends("Quentin") == "Good to have you with us"
+
+    async def story(writing: Writing) -> None:
+        writing.hear(texts(texts={"en/subject": "Corrected"}))
+        await writing.save()
+        [use] = writing.stored.uses
+        assert (use.journey_key, use.template_version) == ("welcome", 1)
+        await writing.act("“{name}” uses version {number} from now on.", lambda: writing.correct(use))
+        assert writing.notice == ("“Welcome” uses version 2 from now on.", True)
+        assert [one.template_version for one in writing.stored.uses] == [2]
+
+    written(town, story)
+    with town.db.read() as session:
+        journey = publish.get_journey(session, "welcome")
+        version = session.scalars(select(Version).where(Version.journey_id == journey.id)).one()
+        assert version.pins["templates"][KEY] == 2
+        assert session.scalars(select(Audit).where(Audit.action == "version.template")).one().detail == {
+            "template": KEY,
+            "from": 1,
+            "to": 2,
+        }
+    assert sends("Paula") == "Corrected"
+
+
+def test_a_test_goes_to_oneself_for_a_chosen_contact(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.act("A test is on its way to {address}.", writing.test)
+        assert writing.notice == ("Not saved as a version: Choose a contact first: a test is filled in for somebody real.", False) or (
+            writing.notice is not None and not writing.notice[1]
+        )
+        writing.open("en")
+        writing.hear(texts(texts={"en/subject": "Only a draft, {{ contact.first_name }}"}))
+        writing.show_for((town.people["Carla"], "Carla"))
+        await writing.act("A test is on its way to {address}.", writing.test)
+        assert writing.notice == ("A test is on its way to mara@example.com.", True)
+        for _ in range(templates.TESTS_PER_HOUR):
+            await writing.act("x", writing.test)
+        assert writing.notice == ("These are enough tests for one hour; wait a little.", False)
+
+    written(town, story)
+    with town.db.read() as session:
+        sent = session.scalars(select(OutboxItem).where(OutboxItem.recipient == "mara@example.com")).all()
+    assert len(sent) == templates.TESTS_PER_HOUR
+    assert sent[0].subject == "[Test] Only a draft, Carla"
+
+
+def test_the_label_is_changed_and_filtered_by(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        writing.describe(folder="Onboarding", tags=["first", "first", "warm"])
+        await asyncio.gather(*writing._tasks)
+        writing.describe(name=" ")
+        await asyncio.gather(*writing._tasks)
+        assert writing.notice is not None
+        assert not writing.notice[1]
+
+    written(town, story)
+    assert (stored(town).folder, stored(town).tags, stored(town).name) == ("Onboarding", ["first", "warm"], "Welcome 1: hello")
+    for query, expected in (
+        ({"folder": "Onboarding"}, 1),
+        ({"tag": "warm"}, 1),
+        ({"tag": "cold"}, 0),
+        ({"q": "cart"}, 2),
+        ({"kind": "sms"}, 0),
+    ):
+        assert len(listing.load(visit_of(town, path="/ui/templates", **query)).found) == expected
+
+
+def test_everything_draws(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.work()
+        await writing._read_versions()
+        for draw in (
+            page.head,
+            page.tabs,
+            page.source,
+            page.inserting,
+            page.right,
+            page.preview,
+            page.versions,
+            page.label,
+            page.adding,
+            page.person,
+        ):
+            assert draw(writing) is not None
+        assert page.findings(writing)["tagName"] == "div"
+
+    written(town, story)
+
+
+# The list and its forms
+
+
+def test_the_list_shows_where_templates_are_used(log_in: Any, opened: Any) -> None:
+    with opened(log_in("marketer"), "/ui/templates") as open:
+        assert "Welcome 1: hello" in open.text
+        assert "Cart abandonment" in open.text
+        frames_shown = [node for node in open.nodes() if node.get("tagName") == "iframe"]
+        assert all(node["attributes"]["sandbox"] == "" and node["attributes"]["loading"] == "lazy" for node in frames_shown)
+        assert len(frames_shown) > 5
+
+
+def test_away_and_back_again(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("marketer"), "/ui/templates?q=cart-2") as open:
+        open.press("Archive it")
+        open.see_until("is in the archive")
+        assert stored(town, "cart-2-incentive").archived_at is not None
+        open.press("Undo")
+        open.see_until("The template is back.")
+    assert stored(town, "cart-2-incentive").archived_at is None
+
+
+def test_only_what_nothing_names_is_thrown_away(town: Any) -> None:
+    with town.db.write() as session, pytest.raises(Conflict) as caught:
+        shelf.delete(session, KEY, "test", town.now)
+    assert caught.value.details["journeys"] == ["welcome"]
+    with town.db.write() as session:
+        shelf.duplicate(session, KEY, "copy", "Copy", "test", town.now)
+        shelf.delete(session, "copy", "test", town.now)
+    with town.db.read() as session:
+        assert session.get(Template, "copy") is None
+        assert session.scalars(select(TemplateVersion).where(TemplateVersion.key == "copy")).all() == []
+        with pytest.raises(NotFound):
+            shelf.delete(session, "copy", "test", town.now)
+
+
+@pytest.fixture
+def ours(settings: Settings) -> dict[str, str]:
+    return {"origin": settings.public_url}
+
+
+@pytest.mark.parametrize("kind", ["email", "sms", "text"])
+def test_a_template_begins_from_nothing(log_in: Any, town: Any, ours: dict[str, str], kind: str) -> None:
+    answer = log_in("marketer").post("/ui/templates", data={"key": "fresh-1", "name": "Fresh", "kind": kind}, headers=ours)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/templates/fresh-1")
+    assert stored(town, "fresh-1").kind == kind
+    with town.db.read() as session:
+        assert templates.latest(session, "fresh-1") == 1
+
+
+def test_a_layout_brings_both_languages(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    log_in("marketer").post("/ui/templates", data={"key": "order", "name": "Order", "layout": "transactional"}, headers=ours)
+    assert set(stored(town, "order").variants) == {"de", "en"}
+    assert stored(town, "order").message_class == "transactional"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"key": KEY, "name": "x"}, "taken"),
+        ({"key": "Über", "name": "x"}, "key"),
+        ({"key": "x", "name": " "}, "invalid"),
+        ({"key": "x", "name": "x" * 200}, "invalid"),
+    ],
+)
+def test_what_is_wrong_comes_back_as_a_sentence(log_in: Any, town: Any, ours: dict[str, str], data: dict[str, str], problem: str) -> None:
+    client = log_in("marketer")
+    answer = client.post("/ui/templates", data=data, headers=ours)
+    assert answer.headers["location"] == f"/ui/new-template?problem={problem}"
+    assert makers.PROBLEMS[problem]
+    assert stored(town).revision == 1
+
+
+def test_forms_of_others_count_for_nothing(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    client = log_in("marketer")
+    assert client.post("/ui/templates", data={"key": "a", "name": "a"}, headers={"origin": "https://evil.example"}).status_code == 403
+    assert log_in("viewer").post("/ui/templates", data={"key": "a", "name": "a"}, headers=ours).headers["location"].endswith("problem=role")
+    answer = client.post(f"/ui/templates/{KEY}/duplicate", data={"new_key": "b"}, headers=ours)
+    assert answer.headers["location"].endswith("problem=role")
+    with pytest.raises(NotFound):
+        stored(town, "a")
+
+
+def test_a_copy_begins_with_the_newest_version(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    answer = log_in("marketer").post(f"/ui/templates/{KEY}/duplicate", data={"new_key": "hello-2"}, headers=ours)
+    assert answer.headers["location"] == "/ui/templates/hello-2"
+    assert stored(town, "hello-2").variants == stored(town).variants
+    with town.db.read() as session:
+        assert templates.load(session, "hello-2", 1).variants.keys() == {"de", "en"}
+
+
+# Frames
+
+
+def test_a_frame_shows_the_mail_and_lets_nothing_run(log_in: Any, town: Any) -> None:
+    client = log_in("marketer")
+    answer = client.get(frames.address(KEY, locale="en", contact=town.people["Carla"], state="draft"))
+    assert answer.status_code == 200
+    assert "Hello Carla" in re.sub(r"\s+", " ", answer.text)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "allow-scripts" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert client.get(frames.address("nothing")).status_code == 404
+    assert client.get(frames.address(KEY, contact="0" * 32)).status_code == 404
+    assert client.get("/ui/new-template/frame/newsletter?locale=de").status_code == 200
+    assert client.get("/ui/new-template/frame/nothing").status_code == 404
+
+
+def test_a_draft_with_a_mistake_shows_the_newest_version(log_in: Any, town: Any) -> None:
+    with town.db.write() as session:
+        broken = {**stored(town).variants, "en": {"subject": "x", "mjml": "<mjml>"}}
+        templates.save_draft(session, KEY, broken, 1, town.now)
+    answer = log_in("viewer").get(frames.address(KEY, locale="en", state="draft"))
+    assert "Hello" in answer.text
+
+
+def test_a_stranger_sees_no_frame(client: Any) -> None:
+    assert client.get(frames.address(KEY)).status_code == 401
+    assert client.get("/ui/new-template/frame/newsletter").status_code == 401
+
+
+def test_dark_is_the_mails_own_or_turned_round() -> None:
+    own = "<html><head><style>@media (prefers-color-scheme: dark) { p { color: red } }</style></head><body></body></html>"
+    assert frames.has_dark(own)
+    assert "@media all" in frames.in_dark(own)
+    assert "invert" not in frames.in_dark(own)
+    assert "invert(1)" in frames.in_dark("<html><head></head><body></body></html>")
+
+
+# What else knows templates
+
+
+def test_snippets_speak_the_language_of_the_text(town: Any) -> None:
+    groups = dict(snippets.groups(visit_of(town).speech, "email", "de", [("first_name", "First name")]))
+    assert groups["Links"][0].text == '<a href="{{ unsubscribe_url }}">Abmelden</a>'
+    assert groups["Contact fields"][0].text == '{{ contact.first_name|default("") }}'
+    assert dict(snippets.groups(visit_of(town).speech, "sms", "en", []))["Links"][0].text == "{{ unsubscribe_url }}"
+
+
+def test_the_builder_shows_what_a_step_sends(town: Any) -> None:
+    from builder_ui.builder import forms
+
+    with town.db.read() as session:
+        known = knowledge.load(session)
+    speech = visit_of(town).speech
+    form = forms.Form(speech, known, "hello", {"template": KEY}, lambda *_: None, 0)
+    drawn = json.dumps(forms.look(form, "template", KEY), default=str)
+    assert f"/ui/templates/{KEY}" in drawn
+    assert "Good to have you with us" in drawn
+    assert "/ui/new-template" in drawn
+    assert forms.look(form, "pool", "sales") is None
+    assert "/ui/new-template" not in json.dumps(forms.look(replace(form, editable=False), "template", KEY), default=str)
+
+
+def test_what_fails_is_said_in_german(town: Any) -> None:
+    german = translator("de")
+    for text in ("Choose a contact first: a test is filled in for somebody real.", "These are enough tests for one hour; wait a little."):
+        assert german(text) != text

@@ -1,0 +1,96 @@
+"""What a good password is, and what is stored of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from argon2 import PasswordHasher
+
+from crm import passwords
+from journeys.errors import Invalid, TooMany
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.mark.parametrize("password", ["correct horse", "x7!kLm29Qa", "Zürich am See", "漢字漢字漢字漢字かなカナ", "a" * 100 + "bcd"])
+def test_good_passwords(password: str) -> None:
+    passwords.check(password, "grace@example.org", "Grace Hopper")
+
+
+@pytest.mark.parametrize(
+    ("password", "word"),
+    [
+        ("", "at least"),
+        ("short", "at least"),
+        ("x7!kLm29Q", "at least"),
+        ("abcd" * 51, "at most"),
+        ("PASSWORD123", "first"),
+        ("aaaaaaaaaaaa", "first"),
+        ("1212121212121", "first"),
+        ("grace@example.org", "your name"),
+        ("Grace Hopper", "your name"),
+        ("GraceHopper1906", "your name"),
+        ("123 hopper 123", "your name"),
+    ],
+)
+def test_bad_passwords_say_why(password: str, word: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        passwords.check(password, "grace@example.org", "Grace Hopper")
+    [issue] = [issue for issue in refused.value.issues if word in issue.message]
+    assert issue.field == "password"
+    assert not password or password not in str(refused.value)
+
+
+def test_every_common_password_is_refused_for_its_own_sake() -> None:
+    for password in passwords.COMMON:
+        with pytest.raises(Invalid):
+            passwords.check(password)
+
+
+def test_only_the_password_fits_its_hash() -> None:
+    stored = passwords.hash_of("correct horse", QUICK)
+    assert stored.startswith("$argon2id$")
+    assert "correct" not in stored
+    assert len(stored) <= 300
+    assert passwords.fits(stored, "correct horse", QUICK)
+    assert not passwords.fits(stored, "correct horsf", QUICK)
+    assert not passwords.fits("no hash at all", "correct horse", QUICK)
+    assert stored != passwords.hash_of("correct horse", QUICK), "salted"
+
+
+def test_two_spellings_of_one_letter_are_one_password() -> None:
+    stored = passwords.hash_of("Z\u00fcrich am See", QUICK)
+    assert passwords.fits(stored, "Zu\u0308rich am See", QUICK)
+
+
+def test_a_hash_of_weaker_parameters_is_known() -> None:
+    assert passwords.is_weak(passwords.hash_of("correct horse", QUICK))
+    assert not passwords.is_weak(passwords.hash_of("correct horse"))
+
+
+def test_the_dummy_costs_what_a_real_hash_costs() -> None:
+    assert not passwords.is_weak(passwords.DUMMY)
+    assert not passwords.fits(passwords.DUMMY, "")
+
+
+def test_a_flood_is_told_to_come_back() -> None:
+    """The threads that come on top are refused at once instead of waiting."""
+    busy, refused, started = PasswordHasher(time_cost=4, memory_cost=65_536), list[float](), threading.Barrier(30)
+
+    def ask() -> None:
+        started.wait()
+        since = time.monotonic()
+        try:
+            passwords.fits(passwords.DUMMY, "wrong", busy)
+        except TooMany:
+            refused.append(time.monotonic() - since)
+
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 30 - passwords.AT_ONCE - passwords.MAX_WAITING
+    assert passwords.fits(passwords.hash_of("correct horse", QUICK), "correct horse", QUICK), "and afterwards all is as before"
