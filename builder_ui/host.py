@@ -29,6 +29,7 @@ from builder_ui.parts import ICONS
 from builder_ui.screen import load, screen
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.visit import House, Page, Visit
+from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
 from models import Member
 
@@ -51,6 +52,9 @@ MENU = (
     ("settings", "/ui/settings", "Settings", "sliders"),
 )
 LANGUAGES = {"en": "English", "de": "Deutsch"}
+THEMES = {"system": "As the system", "light": "Light", "dark": "Dark"}
+Extra = Callable[[Member, str], dict[str, Any] | None]
+"""What a page's shell shows besides, by member and the page's path."""
 
 templates = Environment(loader=FileSystemLoader(HERE / "shells"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
@@ -79,9 +83,10 @@ STATICS = _statics()
 class Host:
     """The pages of one web server process."""
 
-    def __init__(self, house: House, pages: Sequence[Page]) -> None:
+    def __init__(self, house: House, pages: Sequence[Page], tour: Extra = lambda _member, _page: None) -> None:
         self.house = house
         self.pages = pages
+        self.tour = tour
 
     def find(self, path: str) -> tuple[Page, dict[str, str]] | None:
         """The page of a path, with the values in it."""
@@ -108,14 +113,24 @@ class Host:
         known = await self.member(request.cookies)
         if known is None:
             return self.stranger(request)
-        _, member = known
+        token, member = known
         found = self.find(request.url.path)
         speech = self.speech(member, request.headers)
         page = found[0] if found else None
         nonce = secrets.token_urlsafe(16)
+        title = speech(page.title if page else "Not found")
+        if found and found[0].name:
+            values = clean(found[1]), clean(request.query_params)
+            name = await asyncio.to_thread(called, found[0], Visit(self.house, member, token, speech, request.url.path, *values))
+            title = f"{name} · {title}" if name else title
+        theme = str(member.preferences.get("theme", "system"))
         html = templates.get_template("page.html").render(
             t=speech,
-            title=speech(page.title if page else "Not found"),
+            title=title,
+            theme=theme if theme in THEMES else "system",
+            themes=THEMES,
+            tour=self.tour(member, page.path) if page else None,
+            wanted=request.query_params.get("q", "")[:100] if page and page.path == "/ui/search" else "",
             section=page.section if page else "",
             menu=MENU,
             icons=ICONS,
@@ -143,7 +158,7 @@ class Host:
         if known is None or not self.is_ours(request.headers) or language not in SUPPORTED:
             return Response(status_code=403)
         await asyncio.to_thread(self._set_language, known[1].id, language)
-        return RedirectResponse(_back(request), 303)
+        return RedirectResponse(back_to(request), 303)
 
     def _set_language(self, member_id: str, language: str) -> None:
         with self.house.engine.db.write() as session:
@@ -197,6 +212,14 @@ class Host:
             return True
 
 
+def called(page: Page, visit: Visit) -> str:
+    """The name of what a page shows; empty where there is nothing, or nothing can be read now."""
+    try:
+        return page.name(visit)[:200] if page.name else ""
+    except (PfadwerkError, DBAPIError):
+        return ""
+
+
 def clean(values: Mapping[str, str]) -> dict[str, str]:
     """What stood in an address, short and without the one character that PostgreSQL cannot take."""
     return {name[:40]: value.replace("\0", "")[:300] for name, value in list(values.items())[:20]}
@@ -245,7 +268,7 @@ def is_page(address: str) -> bool:
     return address.startswith("/ui/") and len(address) <= 1_000 and "\\" not in address and address.isprintable()
 
 
-def _back(request: Request) -> str:
+def back_to(request: Request) -> str:
     """The page the form stood on; only ever one of ours."""
     path = request.query_params.get("from", "")
     return path if is_page(path) else "/ui/journeys"
@@ -261,9 +284,9 @@ def guard(nonce: str) -> dict[str, str]:
     return {"content-security-policy": policy, "cache-control": "no-store", "x-frame-options": "DENY", "referrer-policy": "same-origin"}
 
 
-def routes(house: House, pages: Sequence[Page]) -> APIRouter:
+def routes(house: House, pages: Sequence[Page], tour: Extra) -> APIRouter:
     """Everything the host answers. Addresses of pages are `/ui/…`; the browser side of ReactPy insists on `/_reactpy/…`."""
-    host = Host(house, pages)
+    host = Host(house, pages, tour)
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
     router.add_api_route("/ui", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])

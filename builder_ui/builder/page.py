@@ -18,6 +18,7 @@ from builder_ui.compat import Element, component, html, optgroup, use_effect, us
 from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
+from engine.publish import get_journey
 from journeys.errors import Issue
 
 CANVAS_ID = "journey"
@@ -761,4 +762,9 @@ def _line(editor: Editor, id: str, place: int) -> Element:
     )
 
 
-PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", fetch, view)
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return get_journey(session, visit.arguments["key"]).name
+
+
+PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", fetch, view, name=name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from builder_ui import host, import_forms, mail
+from builder_ui import find, host, import_forms, mail, tour
 from builder_ui.builder import compare, gallery
 from builder_ui.builder import page as builder
 from builder_ui.pages import (
@@ -25,6 +25,7 @@ from builder_ui.pages import (
     outbox_item,
     rotations,
     run,
+    search,
     secrets,
     setting,
     tasks,
@@ -49,6 +50,7 @@ PAGES = (
     contact_import.PAGE,
     contact.PAGE,
     tasks.PAGE,
+    search.PAGE,
     gallery.PAGE,
     builder.PAGE,
     listing.PAGE,
@@ -93,7 +95,7 @@ def router(
     house = House(
         engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes, post, mail_link, forget_keys
     )
-    routes = host.routes(house, PAGES)
+    routes = host.routes(house, PAGES, tour.shown)
     routes.include_router(mail.routes(house))
     routes.include_router(account.routes(house))
     routes.include_router(audit.routes(house))
@@ -101,5 +103,7 @@ def router(
     routes.include_router(import_forms.routes(house))
     routes.include_router(makers.routes(house))
     routes.include_router(frames.routes(house))
+    routes.include_router(find.routes(house))
+    routes.include_router(tour.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

@@ -288,4 +288,10 @@ TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
     "task": tell_task,
 }
 
-PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", load, view, stamp, every_seconds=3.0)
+
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return called(get(session, visit.arguments["id"]))
+
+
+PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", load, view, stamp, every_seconds=3.0, name=name)

@@ -100,4 +100,9 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     return pairs
 
 
-PAGE = Page("/ui/outbox/{id}", "Message", "outbox", load, view, stamp)
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return read_letter(session, visit.arguments["id"]).subject
+
+
+PAGE = Page("/ui/outbox/{id}", "Message", "outbox", load, view, stamp, name=name)

@@ -19,7 +19,7 @@ from engine.publish import get_journey
 from engine.runs import timeline
 from journeys.errors import NotFound
 from journeys.nodes import Node
-from models import Message, OutboxItem, Run
+from models import Journey, Message, OutboxItem, Run
 
 
 @dataclass(slots=True)
@@ -421,4 +421,15 @@ def upcoming_item(tone: str, symbol: str, content: list[Element]) -> Element:
     )
 
 
-PAGE = Page("/ui/runs/{id}", "Run", "journeys", load, view, stamp)
+def name(visit: Visit) -> str:
+    """Whose run it is, and through what."""
+    with visit.engine.db.read() as session:
+        row = session.execute(
+            select(Run.contact_id, Journey.name)
+            .join(Journey, col(Journey.id) == col(Run.journey_id))
+            .where(Run.id == visit.arguments["id"])
+        ).first()
+        return " · ".join(filter(None, [contact_names(session, [row.contact_id]).get(row.contact_id), row.name])) if row else ""
+
+
+PAGE = Page("/ui/runs/{id}", "Run", "journeys", load, view, stamp, name=name)

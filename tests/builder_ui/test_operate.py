@@ -18,15 +18,6 @@ def say(opened: Any, client: Any, path: str) -> str:
         return str(page.text)
 
 
-def republish(town: Any, **changes: Any) -> None:
-    """Another version of the welcome journey, whose first wait lasts longer."""
-    with town.db.write() as session:
-        journey = publish.get_journey(session, "welcome")
-        draft = {**journey.draft, **changes}
-        publish.save_draft(session, journey.id, draft, journey.revision, f"member:{town.members['marketer']}", town.now)
-        publish.publish(town.engine, session, journey.id, f"member:{town.members['marketer']}", "A little more patience", town.now)
-
-
 def leave(page: Any, label: str, text: str) -> None:
     """Types into the first field of this name and leaves it."""
     for node in page.nodes():
@@ -121,7 +112,7 @@ def test_many_journeys_come_in_pages(log_in: Any, opened: Any, town: Any) -> Non
 
 
 def test_versions_say_what_changed_who_published_and_who_is_inside(log_in: Any, opened: Any, town: Any) -> None:
-    republish(town, name="Welcome, patiently")
+    town.republish(name="Welcome, patiently")
     text = say(opened, log_in("viewer"), f"{WELCOME}?tab=versions")
     assert "Version 2 Contacts enter here" in text
     assert "Mara Marti A little more patience" in text
@@ -132,7 +123,7 @@ def test_versions_say_what_changed_who_published_and_who_is_inside(log_in: Any, 
 
 
 def test_the_way_back_says_what_changes_and_whom_it_concerns(log_in: Any, opened: Any, town: Any) -> None:
-    republish(town, name="Welcome, patiently")
+    town.republish(name="Welcome, patiently")
     with opened(log_in("marketer"), f"{WELCOME}?tab=versions&back=1") as page:
         assert "Back to version 1?" in page.text
         assert "The 5 inside stay on their versions" in page.text
@@ -146,7 +137,7 @@ def test_the_way_back_says_what_changes_and_whom_it_concerns(log_in: Any, opened
 
 @pytest.mark.parametrize(("button", "copied"), [("Keep them as a copy and roll back", True), ("Drop them and roll back", False)])
 def test_edits_that_were_never_published_are_asked_about(log_in: Any, opened: Any, town: Any, button: str, copied: bool) -> None:
-    republish(town, name="Welcome, patiently")
+    town.republish(name="Welcome, patiently")
     with town.db.write() as session:
         journey = publish.get_journey(session, "welcome")
         publish.save_draft(session, journey.id, {**journey.draft, "name": "Unfinished"}, journey.revision, "test", town.now)
@@ -160,7 +151,7 @@ def test_edits_that_were_never_published_are_asked_about(log_in: Any, opened: An
 
 
 def test_a_draft_that_was_saved_meanwhile_is_not_lost(log_in: Any, opened: Any, town: Any) -> None:
-    republish(town, name="Welcome, patiently")
+    town.republish(name="Welcome, patiently")
     with opened(log_in("marketer"), f"{WELCOME}?tab=versions&back=1") as page:
         with town.db.write() as session:
             journey = publish.get_journey(session, "welcome")
@@ -172,18 +163,6 @@ def test_a_draft_that_was_saved_meanwhile_is_not_lost(log_in: Any, opened: Any, 
 
 
 # Moving those who wait
-
-
-def to_another_version(town: Any) -> str:
-    """A second version in which the two days' wait is gone; returns the address that moves there."""
-    document = town.journey("welcome").draft
-    nodes = {id: raw for id, raw in document["nodes"].items() if id != "two_days"} | {"pause": {"kind": "wait", "duration": "P1D"}}
-    edges = [
-        {**edge, **({"to": "pause"} if edge["to"] == "two_days" else {}), **({"from": "pause"} if edge["from"] == "two_days" else {})}
-        for edge in document["edges"]
-    ]
-    republish(town, nodes=nodes, edges=edges)
-    return f"{WELCOME}/migrate?from=1&to=2"
 
 
 def choose(page: Any, node: str, target: str) -> None:
@@ -202,7 +181,7 @@ def work(town: Any) -> None:
 
 
 def test_those_who_wait_are_moved_with_a_map_after_a_dry_run_and_put_back(log_in: Any, opened: Any, town: Any) -> None:
-    address = to_another_version(town)
+    address = town.without_two_days()
     with town.db.read() as session:
         waiting = list(
             session.scalars(
@@ -235,13 +214,13 @@ def test_those_who_wait_are_moved_with_a_map_after_a_dry_run_and_put_back(log_in
 
 
 def test_who_shall_stay_stays(log_in: Any, opened: Any, town: Any) -> None:
-    with opened(log_in("marketer"), to_another_version(town)) as page:
+    with opened(log_in("marketer"), town.without_two_days()) as page:
         page.press("Dry run")
         page.see_until("and stay: no target")
 
 
 def test_a_map_that_was_changed_after_the_dry_run_wants_another_look(log_in: Any, opened: Any, town: Any) -> None:
-    with opened(log_in("marketer"), to_another_version(town)) as page:
+    with opened(log_in("marketer"), town.without_two_days()) as page:
         choose(page, "two_days", "pause")
         page.press("Dry run")
         page.see_until("This would happen")
@@ -258,7 +237,7 @@ def test_strange_versions_to_move_between_are_a_sentence(log_in: Any, opened: An
 
 
 def test_a_viewer_moves_nobody(log_in: Any, opened: Any, town: Any) -> None:
-    address = to_another_version(town)
+    address = town.without_two_days()
     with opened(log_in("viewer"), address) as page:
         assert "Your role does not allow this." in page.text
         assert not [node for node in page.nodes() if node.get("eventHandlers")]

@@ -12,9 +12,9 @@ import pytest
 
 from activities import account_mail
 from activities.layouts import layouts
-from builder_ui import controls, words
+from builder_ui import controls, find, tour, words
 from builder_ui.builder import compare, numbers, texts
-from builder_ui.host import MENU
+from builder_ui.host import MENU, THEMES
 from builder_ui.pages import PAGES, account, behind, contact, contact_import, contact_imports, journeys, keys, run, setting, users, versions
 from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
@@ -104,6 +104,10 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from words.WEEKDAYS
     yield from texts.CANVAS
+    yield from THEMES.values()
+    yield from (title for title, _, _ in find.KINDS.values())
+    for step in tour.STEPS:
+        yield from (step.title, step.text)
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
     yield from (kind.label for kind in BUILT_IN)
@@ -111,7 +115,7 @@ def tables() -> Iterator[str]:
 
 def shells() -> Iterator[str]:
     for path in (ROOT / "shells").glob("*.html"):
-        yield from (text for _, text in re.findall(r"""\bt\((["'])(.+?)\1\)""", path.read_text()))
+        yield from (text for _, text in re.findall(r"""\bt\((["'])(.+?)\1[,)]""", path.read_text()))
 
 
 @pytest.mark.parametrize("source", [literals, tables, shells])

@@ -1,0 +1,55 @@
+"""Everything that fits a text, by kind."""
+
+from __future__ import annotations
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.find import KINDS, address, look
+from builder_ui.visit import Acts, Page, Visit
+from crm.search import LEAST_CHARACTERS, Group, Hit
+
+MOST = 20
+
+
+def load(visit: Visit) -> list[Group]:
+    with visit.engine.db.read() as session:
+        return look(session, visit.query.get("q", ""), MOST)
+
+
+def view(visit: Visit, groups: list[Group], acts: Acts) -> Element:
+    speech, text = visit.speech, visit.query.get("q", "").strip()
+    total = sum(len(group.hits) for group in groups)
+    said = speech("“{wanted}”: {count} found", wanted=text, count=speech.number(total)) if text else ""
+    return html._(
+        parts.head(speech("Search"), said),
+        html.div({"className": "bar"}, parts.search(visit, speech("Search everything"))),
+        html.div({"className": "found"}, [section(visit, group) for group in groups]) if groups else nothing(visit, text),
+    )
+
+
+def section(visit: Visit, group: Group) -> Element:
+    title, _, symbol = KINDS[group.kind]
+    count = f"{visit.speech.number(len(group.hits))}{'+' if group.more else ''}"
+    return html.section(
+        {"key": group.kind, "className": "panel"},
+        html.h2(parts.icon(symbol), " ", visit.speech(title), " ", html.span({"className": "count"}, count)),
+        html.ul([line(hit, n) for n, hit in enumerate(group.hits)]),
+    )
+
+
+def line(hit: Hit, number: int) -> Element:
+    return html.li({"key": str(number)}, html.a({"href": address(hit)}, hit.title), " ", html.small(hit.detail))
+
+
+def nothing(visit: Visit, text: str) -> Element:
+    speech = visit.speech
+    if len(text) < LEAST_CHARACTERS:
+        return parts.empty("search", speech("Write at least two characters."), None)
+    hint = speech(
+        "Nothing fits. People are found by the beginning of a name, an e-mail address, a phone number with its country code or an id; "
+        "runs and messages by the beginning of their id."
+    )
+    return parts.empty("search", hint, None)
+
+
+PAGE = Page("/ui/search", "Search", "", load, view, name=lambda visit: visit.query.get("q", ""))

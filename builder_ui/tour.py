@@ -1,0 +1,118 @@
+"""The tour of five steps over the real pages, and the other things the shell remembers for a person: their theme.
+
+Where somebody is in the tour stands in their preferences (`{"tour": "3"}`, at last `"done"`), so that it goes on in another browser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from builder_ui.host import THEMES, Host, back_to
+from builder_ui.visit import House
+from models import Journey, Member, Run
+
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`page` is the path of a page; `title` and `text` are message ids."""
+
+    page: str
+    title: str
+    text: str
+
+
+STEPS = (
+    Step(
+        "/ui/journeys",
+        "Welcome to Pfadwerk",
+        "These are your journeys: each card says whether it is live, how many contacts are inside and how many reached the goal.",
+    ),
+    Step(
+        "/ui/journeys/{key}",
+        "One journey",
+        "Its steps in plain words, with how many contacts are at each. Above: its runs, who is stuck, who did not enter and why, and all versions.",
+    ),
+    Step(
+        "/ui/journeys/{key}/edit",
+        "The builder",
+        "Draw here what shall happen. Everything is saved by itself; nothing is live before you publish, and contacts inside stay on their version.",
+    ),
+    Step(
+        "/ui/runs/{id}", "One contact's way", "Every step with its time, every decision with what was found, every message with its fate."
+    ),
+    Step("/ui/outbox", "The outbox", "Here lies what was sent while no provider is set up. Nobody outside has received anything."),
+)
+
+
+def step_of(member: Member, page: str) -> int | None:
+    """The number of the step to show on a page (by its path), from 1; None for nothing. Whoever was never here begins with the first."""
+    state = str(member.preferences.get("tour", "1"))
+    return int(state) if state.isdecimal() and 1 <= int(state) <= len(STEPS) and STEPS[int(state) - 1].page == page else None
+
+
+def shown(member: Member, page: str) -> dict[str, Any] | None:
+    """What the shell draws."""
+    number = step_of(member, page)
+    if number is None:
+        return None
+    step = STEPS[number - 1]
+    return {"number": number, "total": len(STEPS), "title": step.title, "text": step.text, "last": number == len(STEPS)}
+
+
+def address(session: Session, number: int) -> tuple[str, str]:
+    """(the state to remember, where it leads) of step `number`, or of the next one for which there is something to look at."""
+    run = session.execute(select(Run.id, Run.journey_id).order_by(col(Run.id).desc()).limit(1)).first()
+    present = select(Journey.key).where(col(Journey.archived_at).is_(None)).order_by(col(Journey.updated_at).desc()).limit(1)
+    key = (session.scalar(present.where(Journey.id == run.journey_id)) if run else None) or session.scalar(present)
+    values = {"key": key, "id": run.id if run else None}
+    for n in range(number, len(STEPS) + 1):
+        page = STEPS[n - 1].page
+        if all(value or f"{{{name}}}" not in page for name, value in values.items()):
+            return str(n), page.format(**values)
+    return DONE, "/ui/journeys"
+
+
+def routes(house: House) -> APIRouter:
+    """`/ui/tour/{step}` and `/ui/theme/{theme}`: plain forms of the shell."""
+    router, host = APIRouter(include_in_schema=False), Host(house, ())
+
+    async def tour(request: Request, step: str) -> Response:
+        known = await host.member(request.cookies)
+        wrong = step != DONE and step not in {str(n) for n in range(1, len(STEPS) + 1)}
+        if known is None or wrong or not host.is_ours(request.headers):
+            return Response(status_code=403)
+        led = await run_in_threadpool(_go, house, known[1].id, step)
+        return RedirectResponse(back_to(request) if step == DONE else led, 303)
+
+    async def theme(request: Request, theme: str) -> Response:
+        known = await host.member(request.cookies)
+        if known is None or theme not in THEMES or not host.is_ours(request.headers):
+            return Response(status_code=403)
+        await run_in_threadpool(_remember, house, known[1].id, {"theme": theme})
+        return RedirectResponse(back_to(request), 303)
+
+    router.add_api_route("/ui/tour/{step}", tour, methods=["POST"])
+    router.add_api_route("/ui/theme/{theme}", theme, methods=["POST"])
+    return router
+
+
+def _go(house: House, member_id: str, step: str) -> str:
+    with house.engine.db.read() as session:
+        state, led = (DONE, "") if step == DONE else address(session, int(step))
+    _remember(house, member_id, {"tour": state})
+    return led
+
+
+def _remember(house: House, member_id: str, what: dict[str, str]) -> None:
+    with house.engine.db.write() as session:
+        member = session.get_one(Member, member_id)
+        member.preferences = {**member.preferences, **what}
