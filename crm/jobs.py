@@ -54,7 +54,7 @@ def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
     if job is None:
         raise NotFound("There is no job with this id.")
     if job.state != "running":
-        raise Conflict(f"This job is {job.state} already.")
+        raise Conflict("This job has ended already.", state=job.state)
     if job.kind in UNSTOPPABLE:
         raise Conflict(UNSTOPPABLE[job.kind])
     end_early(session, job, "cancelled", now)

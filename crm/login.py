@@ -112,7 +112,7 @@ def change(db: Database, keys: Sequence[bytes], member_id: str, cookie: str, old
         try:
             _verified(db, who, member.email, old, now)
         except Unauthorized:
-            raise Invalid(_OLD.text, [_OLD]) from None
+            raise Invalid("{problem}", [_OLD], problem=_OLD) from None
     stored = passwords.hash_of(new)
     with db.write() as session:
         present = session.get_one(Member, member_id)

@@ -170,4 +170,4 @@ def _check(folder: str, tags: Sequence[str]) -> None:
     if any(len(tag) > TAG_CHARACTERS or "," in tag for tag in tags):
         issues.append(Issue(code="too_long", text="A tag has at most 40 characters and no comma.", field="tags"))
     if issues:
-        raise Invalid(issues[0].message, issues)
+        raise Invalid("{problem}", issues, problem=issues[0])

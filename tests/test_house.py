@@ -188,38 +188,69 @@ NOT_YET = (
 )
 
 
-def errors_made() -> Iterator[tuple[str, str, ast.Call]]:
-    """(place, class, call) of every error of ours that is made outside the tests; classes are known by their names."""
+Sentences = dict[str, list[str]]
+"""Constant of a file -> the sentences it holds."""
+
+
+def errors_made() -> Iterator[tuple[str, str, ast.Call, Sentences]]:
+    """(place, class, call, constants of the file) of every error of ours that is made outside the tests; classes are known by their names."""
     files = [file for file in our_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] not in ("tests", "bench", "examples")]
-    nodes = [(str(file.relative_to(ROOT)), node) for file in files for node in ast.walk(ast.parse(file.read_text()))]
-    bases = {node.name: {ast.unparse(base) for base in node.bases} for _, node in nodes if isinstance(node, ast.ClassDef)}
+    trees = {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in files}
+    bases = {
+        n.name: {ast.unparse(base) for base in n.bases} for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)
+    }
     family, more = set[str](), {"PfadwerkError", "Unfit"}
     while more:
         family, more = family | more, {name for name, above in bases.items() if above & more}
-    for file, node in nodes:
-        if isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in family:
-            yield f"{file}:{node.lineno}", name, node
+    for file, tree in trees.items():
+        constants = sentences_of(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in family:
+                yield f"{file}:{node.lineno}", name, node, constants
 
 
-def what_is_wrong(call: ast.Call) -> str | None:
-    match call.args[:1]:
-        case [ast.Constant(str(sentence))]:
-            places = set(re.findall(r"\{(\w+)\}", sentence))
-            german = translator("de")(sentence)
-            given = {word.arg for word in call.keywords}
-            if german == sentence and sentence != "{file}: {problem}":
-                return "has no German"
-            if places != set(re.findall(r"\{(\w+)\}", german)):
-                return "has other places in German"
-            return None if places <= given or None in given else "has places that nothing fills"
-        case _:
-            return "is no literal sentence"
+def sentences_of(tree: ast.Module) -> Sentences:
+    """Constants that are a sentence, or a table with nothing but sentences."""
+    found: Sentences = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), value=ast.expr() as value):
+                held = value.values if isinstance(value, ast.Dict) else [value]
+                found[name] = [text for one in held for text in literals(one, found)]
+    return found
+
+
+def literals(value: ast.expr, constants: Sentences) -> list[str]:
+    """The sentences that `value` may be; none if it is built at run time."""
+    match value:
+        case ast.Constant(str(text)):
+            return [text]
+        case ast.Name(name) | ast.Subscript(ast.Name(name)):
+            return constants.get(name, [])
+    return []
+
+
+def what_is_wrong(call: ast.Call, constants: Sentences | None = None) -> str | None:
+    sentences = literals(call.args[0], constants or {}) if call.args else []
+    given = {word.arg for word in call.keywords}
+    problems = [wrong for sentence in sentences if (wrong := _wrong_with(sentence, given))]
+    return (problems or [None])[0] if sentences else "is no literal sentence"
+
+
+def _wrong_with(sentence: str, given: set[str | None]) -> str | None:
+    german, place = translator("de")(sentence), r"\{(\w+)\}"
+    if german == sentence and re.search("[A-Za-z]", re.sub(place, "", sentence)):
+        return "has no German"
+    if set(re.findall(place, sentence)) != set(re.findall(place, german)):
+        return "has other places in German"
+    return None if set(re.findall(place, sentence)) <= given or None in given else "has places that nothing fills"
 
 
 def test_an_error_is_a_literal_sentence_and_has_german() -> None:
-    made = [(place, call) for place, name, call in errors_made() if name not in NO_SENTENCES and not place.startswith(NOT_YET)]
+    made = [one for one in errors_made() if one[1] not in NO_SENTENCES and not one[0].startswith(NOT_YET)]
     assert len(made) > 100, "the test looks at the wrong tree"
-    assert [f"{place} {wrong}: {ast.unparse(call)}" for place, call in made if (wrong := what_is_wrong(call))] == []
+    wrong = [f"{place} {wrong}: {ast.unparse(call)}" for place, _, call, constants in made if (wrong := what_is_wrong(call, constants))]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
@@ -231,12 +262,19 @@ def test_an_error_is_a_literal_sentence_and_has_german() -> None:
         ("NotFound('Nobody ever wrote this sentence before.')", "has no German"),
         ("NotFound('There is no file {file}.')", "has places that nothing fills"),
         ("NotFound('There is no file {file}.', **values)", None),
+        ("NotFound('{file}: {problem}', file=file, problem=error)", None),
+        ("NotFound(KNOWN)", None),
+        ("NotFound(TABLE[word])", "has no German"),
+        ("NotFound(built)", "is no literal sentence"),
     ],
 )
 def test_a_wrong_error_is_seen(call: str, wrong: str | None) -> None:
     parsed = ast.parse(call, mode="eval").body
     assert isinstance(parsed, ast.Call)
-    assert what_is_wrong(parsed) == wrong
+    constants = sentences_of(
+        ast.parse("KNOWN = 'There is no such run.'\nTABLE = {'a': KNOWN, 'b': 'Nobody ever wrote this.'}\nbuilt = f'{KNOWN}'")
+    )
+    assert what_is_wrong(parsed, constants) == wrong
 
 
 # --- Make, CI and containers ---
