@@ -1,25 +1,12 @@
-"""Which roles may change what. Checked on the server at every act; the pages use the same lists to leave out buttons. The same as in `api.access`.
-
-Admins may do everything, everybody may read.
-"""
+"""Which roles may change what (`crm.roles`). Checked on the server at every act; the pages use the same lists to leave out buttons."""
 
 from __future__ import annotations
 
+from crm.roles import ADMINS, ANYONE, EDITORS, OPERATORS, SELLERS, Roles, allows
 from models import Member
 
-Roles = frozenset[str]
-
-ADMINS: Roles = frozenset()
-"""Members, keys, secrets, settings, the audit trail."""
-ANYONE: Roles = frozenset({"marketer", "engineer", "tester", "sales", "viewer"})
-"""What concerns nobody but oneself."""
-EDITORS: Roles = frozenset({"marketer", "engineer"})
-"""Stop journeys."""
-OPERATORS: Roles = frozenset({"marketer", "engineer", "tester"})
-"""Pause and resume journeys; resume, skip and end runs."""
-SELLERS: Roles = frozenset({"marketer", "sales"})
-"""Take, finish and hand on tasks."""
+__all__ = ["ADMINS", "ANYONE", "EDITORS", "OPERATORS", "SELLERS", "Roles", "may"]
 
 
 def may(member: Member, roles: Roles) -> bool:
-    return member.role == "admin" or member.role in roles
+    return allows(roles, member.role)

@@ -22,7 +22,23 @@ from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in", "Administrator", "Region", "Browser", "Details", "Tracking"}
+SAME = {
+    "Name",
+    "Builder",
+    "Journey",
+    "Journeys",
+    "Version {number}",
+    "SMS",
+    "WhatsApp",
+    "Webhook",
+    "in",
+    "Administration",
+    "Marketing",
+    "Region",
+    "Browser",
+    "Details",
+    "Tracking",
+}
 """Words that are the same in both languages."""
 
 
@@ -51,7 +67,7 @@ def tables() -> Iterator[str]:
         yield from table.values()
     for table in (run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
         yield from table.values()
-    for table in (users.ROLE_WORDS, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+    for table in (users.ROLE_WORDS, users.ROLE_NAMES, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
         yield from table.values()
     for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
         yield from table.values()
