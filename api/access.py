@@ -106,7 +106,7 @@ def needs(*roles: str) -> Any:
 Anyone = Annotated[Actor, Depends(current_actor)]
 """Any role, viewers included: reading."""
 Editor = Annotated[Actor, needs(*sorted(EDITORS))]
-"""Changes journeys, templates and contacts."""
+"""Changes journeys, templates, the catalogue and rotations."""
 Operator = Annotated[Actor, needs(*sorted(OPERATORS))]
 """Starts, resumes, ends and simulates runs."""
 Seller = Annotated[Actor, needs(*sorted(SELLERS))]

@@ -9,7 +9,7 @@ ADMINS: Roles = frozenset()
 ANYONE: Roles = frozenset({"marketer", "engineer", "tester", "sales", "viewer"})
 """What concerns nobody but oneself."""
 EDITORS: Roles = frozenset({"marketer", "engineer"})
-"""Change journeys, templates, contacts and rotations; stop journeys."""
+"""Change journeys, templates, the catalogue and rotations; stop journeys."""
 OPERATORS: Roles = frozenset({"marketer", "engineer", "tester"})
 """Pause and resume journeys; start, resume, skip, simulate and end runs."""
 SELLERS: Roles = frozenset({"marketer", "sales"})

@@ -58,7 +58,7 @@ def row(visit: Visit, data: Data, member: Member) -> list[Element]:
     name = html.a({"href": f"/ui/settings/users/{member.id}"}, member.name) if visit.may(ADMINS) else member.name
     absent = member.absent_until if member.absent_until and member.absent_until > visit.house.now() else None
     return [
-        html._(name, html.small(member.email)),
+        html.div(name, html.small(member.email)),
         speech(ROLE_NAMES[member.role]) if member.role in ROLE_NAMES else member.role,
         state(visit, member),
         parts.relative(visit, seen) if seen else "–",
