@@ -19,7 +19,7 @@ from locales import translator
 from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
-SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "WhatsApp", "Webhook", "in"}
+SAME = {"Name", "Builder", "Journey", "Journeys", "Version {number}", "SMS", "System", "WhatsApp", "Webhook", "in"}
 """Words that are the same in both languages."""
 
 
