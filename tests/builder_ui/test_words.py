@@ -71,6 +71,7 @@ SAME = {
     "Score",
     "Version",
     "Administration",
+    "System",
 }
 """Words that are the same in both languages."""
 
