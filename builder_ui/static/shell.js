@@ -68,3 +68,9 @@ document.addEventListener("click", (event) => {
   closeQuestions(inside);
   if (inside && event.target.closest(".question button")) inside.open = false;
 });
+
+// A file that the server would refuse half way is refused before it is sent.
+document.addEventListener("change", ({ target }) => {
+  const most = Number(target.dataset?.mostBytes);
+  if (most) target.setCustomValidity(target.files[0]?.size > most ? target.dataset.tooLarge : "");
+});

@@ -115,13 +115,17 @@ FILE = (
 PHONE = {"width": 390, "height": 844}
 
 
-def test_an_import_from_the_file_to_its_faulty_rows(page: Page, town: Any, tmp_path: Path) -> None:
+def test_an_import_from_the_file_to_its_faulty_rows(page: Page, town: Any, tmp_path: Path, settings: Settings) -> None:
     heard = complaints(page)
     file = tmp_path / "leute.csv"
     file.write_text(FILE)
     page.get_by_role("link", name="Contacts").click()
     page.get_by_role("link", name="Import").click()
-    page.get_by_label(re.compile("File")).set_input_files(file)
+    field = page.get_by_label(re.compile("File"))
+    field.set_input_files({"name": "big.csv", "mimeType": "text/csv", "buffer": b"email\n" + b"x" * settings.max_body_bytes})
+    page.get_by_role("button", name="Upload and go on").click()
+    assert "The file is too large." in field.evaluate("field => field.validationMessage")
+    field.set_input_files(file)
     page.get_by_role("button", name="Upload and go on").click()
     expect(page.get_by_text("4 rows. Check what each column becomes")).to_be_visible()
     expect(page.get_by_label("Becomes: Vorname")).to_have_value("first_name")
