@@ -194,3 +194,9 @@ if (tour) {
   tour.querySelector("h2").focus();
   tour.addEventListener("keydown", (event) => { if (event.key === "Escape") tour.querySelector(".leave").requestSubmit(); });
 }
+
+// A file that the server would refuse half way is refused before it is sent.
+document.addEventListener("change", ({ target }) => {
+  const most = Number(target.dataset?.mostBytes);
+  if (most) target.setCustomValidity(target.files[0]?.size > most ? target.dataset.tooLarge : "");
+});
