@@ -217,7 +217,7 @@ def test_a_note_is_resized_with_the_mouse_and_taken_back(page: Page, town: Any) 
     page.goto("/ui/journeys/survey/edit")
     expect(step(page, "Make a voucher")).to_be_visible()
     page.get_by_role("button", name="Note", exact=True).click()
-    expect(notes(page)).to_have_count(1)
+    expect(notes(page).get_by_label("Note", exact=True)).to_be_focused()
     corner = notes(page).locator(".react-flow__resize-control.handle.bottom.right")
     corner.hover()
     box = corner.bounding_box()
@@ -233,6 +233,22 @@ def test_a_note_is_resized_with_the_mouse_and_taken_back(page: Page, town: Any) 
     saved(page)
     [note] = draft_of(town, "survey")["ui"]["notes"]
     assert (note["width"], note["height"]) == (200, 120)
+
+    # Moved by the arrow keys, copied together with a step, and torn off again.
+    notes(page).focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".pfb-board")).to_have_attribute("data-kept", "false")
+    saved(page)
+    assert draft_of(town, "survey")["ui"]["notes"][0]["x"] > note["x"]
+    step(page, "Exit").click(modifiers=["Shift"])
+    page.keyboard.press("Control+d")
+    expect(notes(page)).to_have_count(2)
+    expect(step(page, "Exit")).to_have_count(2)
+    page.keyboard.press("Delete")
+    expect(notes(page)).to_have_count(1)
+    saved(page)
+    assert len(draft_of(town, "survey")["ui"]["notes"]) == 1
 
 
 def test_the_journey_is_exported_as_a_picture(page: Page, town: Any) -> None:

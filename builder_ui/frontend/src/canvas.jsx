@@ -206,7 +206,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       tellSelection();
       setSaid(made ? t("Added: {name}", { name: t("Note") }) : t("There are {count} notes; that is as many as can be.", { count: MAX_NOTES }));
       if (!made) return;
-      reveal(flow, host.current, model.node(made));
+      reveal(flow, host.current, model.node(made), 0);
       setTimeout(() => host.current?.querySelector(`[data-id="${CSS.escape(made)}"] textarea`)?.focus({ preventScroll: true }), 60);
     },
     days: () => setDays((on) => { localStorage.setItem(DAYS, on ? "off" : "on"); return !on; }),
@@ -422,12 +422,12 @@ function free(model, { x, y }) {
 }
 
 /** Brings a new step into view if it is not. */
-function reveal(flow, host, node) {
+function reveal(flow, host, node, duration = 200) {
   if (!node || !host) return;
   const box = host.querySelector(".pfb-flow").getBoundingClientRect();
   const at = flow.flowToScreenPosition({ x: node.position.x + node.width / 2, y: node.position.y + node.height / 2 });
   const inside = at.x > box.left + 140 && at.x < box.right - 140 && at.y > box.top + 60 && at.y < box.bottom - 90;
-  if (!inside) flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom: flow.getZoom(), duration: 200 });
+  if (!inside) flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom: flow.getZoom(), duration });
 }
 
 export function aria(t) {
