@@ -132,6 +132,9 @@ def test_a_run_has_a_link_to_its_path(page: Page, town: Any) -> None:
     expect(look.locator(".pfb-t-waiting")).to_have_count(1)
     expect(look.locator(".pfb-t-waiting")).to_contain_text("Here now")
     expect(page.get_by_role("region", name="What happened")).to_contain_text("Carla Rossi")
+    page.get_by_role("button", name="Back to the drawing").click()
+    expect(page).to_have_url(re.compile("/ui/journeys/welcome/edit$"))
+    expect(step(page, "Welcome 1")).to_be_visible()
 
 
 def test_two_versions_are_compared_on_one_canvas(page: Page, town: Any) -> None:
@@ -197,6 +200,7 @@ def test_notes_are_stuck_on_written_undone_and_found(page: Page, town: Any) -> N
     page.get_by_label("Note 1", exact=True).blur()
     saved(page)
     page.get_by_role("button", name="Canvas").click()
+    expect(page.locator(".pfb-outline")).to_have_count(0)
     expect(notes(page).get_by_label("Note", exact=True)).to_have_value("Vera said yes")
 
     page.get_by_role("button", name="Undo", exact=False).first.click()

@@ -155,7 +155,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       }
       if (patch.hints) board.set("hints", patch.hints);
       if (patch.select) focus(patch.select);
-      if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy })[patch.run]?.();
+      if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
     if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
   }), [id, model, flow, focus, board]);
@@ -400,6 +400,11 @@ function rounded(node) {
 function taking(event, act) {
   event.preventDefault();
   act();
+}
+
+/** Takes out of the address whose way was shown, so that a connection that comes back does not lead there again. */
+function forget() {
+  history.replaceState(history.state, "", location.pathname);
 }
 
 /** The first step from which somebody could fall off the drawing. */
