@@ -36,6 +36,10 @@ def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, cap
     ]
     paths += [f"/ui/journeys/welcome?tab={tab}&q=anna" for tab in ("runs", "stuck", "refused")]
     paths += ["/ui/runs/%00", "/ui/outbox?q=%00", "/ui/journeys?q=%00", "/ui/journeys/welcome?tab=refused&before=999999999999999999"]
+    after = {"waiting": "a", "entered": "2099-01-01T00:00:00%2B00:00~a~1~1", "sent": "2099-01-01T00:00:00%2B00:00~a", "skipped": ""}
+    paths += [f"/ui/journeys/welcome/people?node=hello&what={what}&before={key}&outlet=" for what, key in after.items()]
+    after = {"goal": "2099-01-01T00:00:00%2B00:00~a", "ended": "", "refused": "99"}
+    paths += [f"/ui/journeys/welcome/people?what={what}&before={key}" for what, key in after.items()]
     for path in paths:
         with opened(client, path) as page:
             assert page.text
