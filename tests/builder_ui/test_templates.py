@@ -273,6 +273,27 @@ def test_the_preview_is_the_contacts_message_and_says_what_they_lack(town: Any) 
     written(town, story)
 
 
+def test_the_trigger_is_an_event_of_the_contact_where_one_fits(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.work()
+        assert writing.proof is not None
+        assert writing.proof.trigger is None
+        writing.open("en")
+        writing.hear(texts(texts={"en/mjml": body("{{ trigger.value|money(trigger.currency) }} {{ trigger.cart_id }} {{ trigger.rest }}")}))
+        await writing.work()
+        assert writing.proof.trigger is not None
+        assert writing.proof.trigger.event == ""
+        assert writing.proof.rendered is not None
+        assert "C-1001" in writing.proof.rendered.text
+        writing.show_for((town.people["Felix"], "Felix"))
+        await writing.work()
+        assert writing.proof.trigger.event == "Checkout Started"
+        assert "89.00 c-felix [rest]" in writing.proof.rendered.text
+        assert page._trigger(writing) is not None
+
+    written(town, story)
+
+
 def test_people_are_found_by_name(town: Any) -> None:
     async def story(writing: Writing) -> None:
         writing.find_people("ca")
