@@ -380,6 +380,17 @@ def test_a_correction_reaches_what_is_running_and_is_noted(town: Any) -> None:
     assert sends("Paula") == "Corrected"
 
 
+def test_the_api_corrects_too_and_asks_for_the_same_role(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    wanted = {"journey": "welcome", "version": 1, "template_version": 1}
+    path = f"/api/v1/templates/{KEY}/corrections"
+    assert log_in("viewer").post(path, json=wanted, headers=ours).status_code == 403
+    client = log_in("marketer")
+    assert client.post(path, json=wanted, headers=ours).status_code == 204
+    assert client.post(path, json={**wanted, "template_version": 9}, headers=ours).status_code == 404
+    assert client.post(path, json={**wanted, "journey": "nothing"}, headers=ours).status_code == 404
+    assert client.post(path.replace(KEY, "cart-1-reminder"), json=wanted, headers=ours).status_code == 409
+
+
 def test_a_test_goes_to_oneself_for_a_chosen_contact(town: Any) -> None:
     async def story(writing: Writing) -> None:
         await writing.act("A test is on its way to {address}.", writing.test)
