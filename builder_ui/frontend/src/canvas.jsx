@@ -87,6 +87,7 @@ function Board({ id, session, initial, palette: paletteText, texts: textsText, e
         const ids = model.selected;
         if (ids.join() === last) return;
         last = ids.join();
+        if (model.timer) model.flush(); // a step must be known before it can be chosen
         post(handler.current, { type: "select", ids });
       }, 20);
     };
