@@ -87,6 +87,19 @@ def connect(page: Page, source: str, outlet: str, target: str) -> None:
     page.mouse.up()
 
 
+def choose(page: Page, id: str) -> None:
+    """By keyboard, wherever the step stands; waits until its form is there."""
+    page.locator(f'.react-flow__node[data-id="{id}"]').focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(f"[id^='pfb-{id.strip('$')}-']").first).to_be_attached()
+
+
+def pick(page: Page, name: str) -> None:
+    """By mouse, a step that still has the name of its kind; waits until its form is there."""
+    step(page, name).click()
+    expect(page.locator(".pfb-panel h2")).to_contain_text(name)
+
+
 def write(page: Page, label: str, text: str) -> None:
     """Fills a field of the form and leaves it by Enter."""
     field = page.locator(".pfb-panel").get_by_label(re.compile(f"^{re.escape(label)}\\b")).first

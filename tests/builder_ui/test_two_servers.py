@@ -21,7 +21,7 @@ from api.keys import add_key
 from bench.line import Line, open_line
 from engine import publish
 from models import Identity, Run
-from tests.builder_ui.drawing import go_live, offer, saved, step, stored, write
+from tests.builder_ui.drawing import choose, go_live, offer, saved, step, stored, write
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -62,7 +62,7 @@ def edit(page: Page, key: str) -> None:
 def test_work_goes_on_at_the_other_server(people: list[Page], line: Line, site: Any) -> None:
     page, _ = people
     edit(page, "survey")
-    step(page, "Make a voucher").click()
+    choose(page, "voucher")
     write(page, "Name", "Begun here")
     saved(page)
     line.cut()
@@ -72,8 +72,7 @@ def test_work_goes_on_at_the_other_server(people: list[Page], line: Line, site: 
     saved(page)
     before, after = line.sockets[-2:]
     assert before != after
-    step(page, "Begun here").focus()
-    page.keyboard.press("Enter")
+    choose(page, "voucher")
     write(page, "Name", "Ended there")
     expect(step(page, "Ended there")).to_be_visible()
     saved(page)
@@ -87,12 +86,11 @@ def test_two_people_at_two_servers_change_one_journey_and_one_decides(people: li
     edit(mara, "mql_to_sql")
     edit(alex, "mql_to_sql")
     assert len(set(line.sockets[-2:])) == 2
-    first = mara.locator(".react-flow__node-step").first
-    id = first.get_attribute("data-id")
-    first.click()
+    id = mara.locator(".react-flow__node-step").first.get_attribute("data-id") or ""
+    choose(mara, id)
     write(mara, "Name", "By Mara")
     saved(mara)
-    alex.locator(f'.react-flow__node[data-id="{id}"]').click()
+    choose(alex, id)
     write(alex, "Name", "By Alex")
     dialog = alex.get_by_role("alertdialog")
     expect(dialog).to_contain_text("Mara Marti saved this journey")
