@@ -110,6 +110,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         const ids = model.selectedSteps;
         if (ids.join() === last) return;
         last = ids.join();
+        if (model.timer) model.flush(); // a step must be known before it can be chosen
         post(handler.current, { type: "select", ids });
       }, 20);
     };
