@@ -158,7 +158,7 @@ def _instant(visit: Visit, text: str) -> datetime | None:
 
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
-    everybody = html.a({"className": "button", "href": visit.link(owner="all", only=None)}, speech("Everybody's"))
+    everybody = html.a({"className": "button", "href": visit.link(owner="all", only=None)}, speech("Show all"))
     if visit.query.get("owner") != "all":
         return parts.empty("check", speech("Nothing to do here."), everybody)
     text = speech("Nothing to do here. Tasks come from journeys: the step “Create task” hands a contact to a person.")
