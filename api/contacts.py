@@ -162,7 +162,7 @@ class Said(BaseModel):
 
 
 class StoryItem(BaseModel):
-    """One thing that happened to the contact. `kind`: event, message, run, consent, refusal or task."""
+    """One thing that happened to the contact. `kind`: event, message, run, consent, refusal, task, score or merge."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -321,12 +321,13 @@ def contact_timeline(
     server: TheServer,
     actor: Anyone,
     kind: Annotated[
-        list[Literal["event", "message", "run", "consent", "refusal", "task"]] | None, Query(description="Only these kinds.")
+        list[Literal["event", "message", "run", "consent", "refusal", "task", "score", "merge"]] | None,
+        Query(description="Only these kinds."),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[StoryItem]:
-    """Events, messages, decisions of runs, consents, refused entries and tasks, newest first."""
+    """Events, messages, decisions of runs, consents, refused entries, tasks, scores and merges, newest first."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
         page = contacts.timeline(session, contact.id, before=cursor, limit=limit, kinds=kind or KINDS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from builder_ui.compat import Element, html, svg
+from builder_ui.permits import Roles
 from builder_ui.speech import Speech
-from builder_ui.visit import Visit
+from builder_ui.visit import Acts, Visit
 
 Handler = Callable[..., Any]
 
@@ -189,6 +191,56 @@ def table(label: str, columns: Sequence[str], rows: Sequence[Sequence[Element]],
 def _row(columns: Sequence[str], row: Sequence[Element], number: int) -> Element:
     cells = [html.td({"key": str(n), "data-label": columns[n]}, cell) for n, cell in enumerate(row)]
     return html.tr({"key": str(number)}, cells)
+
+
+def kept(acts: Acts, name: str, label: str, most: int, shown: str = "", **more: Any) -> Element:
+    """A labelled text field whose content waits in the drafts until a button needs it: it goes there when the field is left, which is
+    always before the button that is pressed next. What is still as it was `shown` is no draft."""
+    field = {"maxLength": most, "onBlur": keep(acts, name, most, shown), "defaultValue": acts.drafts.get(name, shown), **more}
+    return html.label(label, html.input(field))
+
+
+def kept_lines(acts: Acts, name: str, label: str, most: int, rows: int = 2) -> Element:
+    """The same for several lines."""
+    field = {"rows": rows, "maxLength": most, "onBlur": keep(acts, name, most), "defaultValue": acts.drafts.get(name, "")}
+    return html.label(label, html.textarea(field))
+
+
+def kept_choice(acts: Acts, name: str, label: str, options: Mapping[str, str]) -> Element:
+    """The same for a choice; the first one stands until another is made."""
+    present = acts.drafts.setdefault(name, next(iter(options), ""))
+    choices = [html.option({"value": value, "key": value, "selected": value == present}, text) for value, text in options.items()]
+    return html.label(label, html.select({"onChange": keep(acts, name, 300)}, choices))
+
+
+def keep(acts: Acts, name: str, most: int, shown: str | None = None) -> Handler:
+    def note(event: dict[str, Any]) -> None:
+        acts.drafts[name] = str(event["target"].get("value", ""))[:most]
+        if acts.drafts[name] == shown:
+            del acts.drafts[name]
+
+    return note
+
+
+def form(text: str, symbol: str, fields: Sequence[Element], yes: str, handler: Handler, tone: str = "main", open: bool = False) -> Element:
+    """A button that opens a few fields with a button under them."""
+    return html.details(
+        {"className": "ask", "name": "ask", **({"open": True} if open else {})},
+        html.summary({"className": f"button {'danger' if tone == 'danger' else ''}"}, icon(symbol), text),
+        html.div(
+            {"className": "question stack"},
+            *fields,
+            html.button({"type": "button", "className": f"button {tone}", "onClick": handler}, yes),
+        ),
+    )
+
+
+def export(visit: Visit, name: str, roles: Roles, **more: str) -> Element:
+    """The way to the list on this page as a file; nothing for those who may not have it."""
+    if not visit.may(roles):
+        return None
+    query = {k: v for k, v in {**visit.query, **more, "before": ""}.items() if v}
+    return html.a({"className": "button", "href": f"/ui/export/{name}.csv?{urlencode(query)}"}, visit.speech("Export CSV"))
 
 
 def moment(speech: Speech, at: datetime | None) -> Element:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -17,14 +18,32 @@ from crm.identity import find, resolve
 from crm.names import Name, normalise_all
 from crm.payload import clean_text
 from crm.profile import check_fields, update_fields
+from crm.rules import expression
 from crm.timeline import timeline
 from journeys.errors import Conflict, Invalid, Issue, NotFound
-from models import Contact, Event, Identity, Tag
+from journeys.rules import parse_rule
+from models import ConsentState, Contact, Event, Identity, Run, Score, Tag
 
-__all__ = ["ContactPage", "Wanted", "create", "erase", "export", "find", "get", "names_of", "search", "timeline", "update"]
+__all__ = [
+    "ContactPage",
+    "Wanted",
+    "count",
+    "create",
+    "equals",
+    "erase",
+    "export",
+    "find",
+    "get",
+    "names_of",
+    "search",
+    "timeline",
+    "update",
+]
 
 MAX_PAGE = 200
 MAX_WORDS = 5
+MAX_COUNTED = 10_000
+"""So far a list is counted, and so many contacts can be sorted other than by age, which alone has an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +59,27 @@ class Wanted:
     lifecycle_stage: str | None = None
     owner: str | None = None
     rule: ColumnElement[bool] | None = None
+    consent: tuple[str, str] | None = None
+    """(channel, state) for marketing; the state may be `unknown`."""
+    score: tuple[str, float] | None = None
+    """(group, at least)."""
+    seen_after: datetime | None = None
+    seen_before: datetime | None = None
+    """Never seen counts as before."""
+    created_after: datetime | None = None
+    journey_id: str | None = None
+    """Has an open run there."""
+    ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ContactPage:
-    """`next_before` goes into `before` of the next call; None when this is the last page."""
+    """`next_before` goes into `before` of the next call; None when this is the last page. `sort` is the order it came in, which is the
+    one asked for unless too many contacts fit."""
 
     contacts: list[Contact]
     next_before: str | None
+    sort: str = "created"
 
 
 def create(
@@ -102,16 +134,67 @@ def update(
     return update_fields(session, contact.id, fields, now, source, region=region)
 
 
-def search(session: Session, wanted: Wanted, *, before: str | None = None, limit: int = 50) -> ContactPage:
-    """Contacts that fit, newest first, in pages."""
+def search(session: Session, wanted: Wanted, *, before: str | None = None, limit: int = 50, sort: str = "created") -> ContactPage:
+    """Contacts that fit, in pages: newest first, or by `name` or last `seen` where at most ten thousand fit."""
     limit = max(1, min(limit, MAX_PAGE))
-    statement = select(Contact).where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None))
-    statement = statement.where(*_conditions(wanted))
-    if before is not None:
-        statement = statement.where(col(Contact.id) < before)
-    found = list(session.scalars(statement.order_by(col(Contact.id).desc()).limit(limit + 1)))
+    if sort not in SORTS or count(session, wanted) > MAX_COUNTED:
+        sort = "created"
+    statement = _found(wanted, select(Contact))
+    key, ascending = SORTS.get(sort, (None, False))
+    order = col(Contact.id).asc() if ascending else col(Contact.id).desc()
+    if key is None:
+        statement = statement.order_by(order)
+        if before is not None:
+            statement = statement.where(col(Contact.id) < before)
+    else:
+        statement = statement.order_by(key.asc() if ascending else key.desc(), order)
+        if before is not None:
+            mark = select(key).where(Contact.id == before).scalar_subquery()
+            behind = (key > mark, col(Contact.id) > before) if ascending else (key < mark, col(Contact.id) < before)
+            statement = statement.where(or_(behind[0], and_(key == mark, behind[1])))
+    found = list(session.scalars(statement.limit(limit + 1)))
     page = found[:limit]
-    return ContactPage(page, page[-1].id if len(found) > limit else None)
+    return ContactPage(page, page[-1].id if len(found) > limit else None, sort)
+
+
+def count(session: Session, wanted: Wanted) -> int:
+    """How many fit; ten thousand and one stands for more."""
+    some = _found(wanted, select(Contact.id)).limit(MAX_COUNTED + 1).subquery()
+    return int(session.scalar(select(func.count()).select_from(some)) or 0)
+
+
+def equals(field: str, value: str, as_of: datetime) -> ColumnElement[bool]:
+    """Whether a field says `value`, written as people write it: `3` also finds the number, `true` and `yes` the truth.
+
+    Raises:
+        Invalid: there can be no such field.
+    """
+    values: list[Any] = [value]
+    with suppress(ValueError):
+        values.append(float(value) if "." in value else int(value))
+    if value.lower() in ("true", "false"):
+        values.append(value.lower() == "true")
+    terms = [{"field": field, "operator": "=", "value": one} for one in values]
+    try:
+        rule = parse_rule({"combinator": "or", "rules": terms})
+    except ValueError:
+        raise Invalid("This is not the name of a field.") from None
+    return expression(rule, as_of)
+
+
+SORTS: Mapping[str, tuple[Any, bool]] = {
+    "created": (None, False),
+    "seen": (func.coalesce(col(Contact.last_seen_at), col(Contact.created_at)), False),
+    "name": (
+        func.lower(func.coalesce(col(Contact.last_name), col(Contact.first_name), col(Contact.email), col(Contact.phone), "")),
+        True,
+    ),
+}
+"""Order -> (what it goes by, None for the id, which grows with time; whether it ascends)."""
+
+
+def _found(wanted: Wanted, statement: Any) -> Any:
+    return statement.where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None), *_conditions(wanted))
 
 
 def names_of(session: Session, contact_id: str) -> list[Name]:
@@ -131,6 +214,35 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(col(Contact.owner) == wanted.owner)
     if wanted.rule is not None:
         conditions.append(wanted.rule)
+    if wanted.consent is not None:
+        conditions.append(_consent(*wanted.consent))
+    if wanted.score is not None:
+        group, least = wanted.score
+        conditions.append(col(Contact.id).in_(select(Score.contact_id).where(Score.score_group == group, col(Score.value) >= least)))
+    if wanted.journey_id is not None:
+        inside = select(Run.contact_id).where(Run.journey_id == wanted.journey_id, col(Run.ended_at).is_(None), Run.status != "held_out")
+        conditions.append(col(Contact.id).in_(inside))
+    if wanted.ids:
+        conditions.append(col(Contact.id).in_(wanted.ids[:MAX_PAGE]))
+    return conditions + _times(wanted)
+
+
+def _consent(channel: str, state: str) -> ColumnElement[bool]:
+    said = select(ConsentState.contact_id).where(ConsentState.channel == channel, ConsentState.purpose == "marketing")
+    if state == "unknown":
+        return col(Contact.id).not_in(said)
+    return col(Contact.id).in_(said.where(ConsentState.state == state))
+
+
+def _times(wanted: Wanted) -> list[Any]:
+    seen = col(Contact.last_seen_at)
+    conditions: list[Any] = []
+    if wanted.seen_after is not None:
+        conditions.append(seen >= wanted.seen_after)
+    if wanted.seen_before is not None:
+        conditions.append(or_(seen < wanted.seen_before, seen.is_(None)))
+    if wanted.created_after is not None:
+        conditions.append(col(Contact.created_at) >= wanted.created_after)
     return conditions
 
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.events import append_event
 from crm.locks import lock_contact, lock_contacts
 from crm.payload import clean_text
+from crm.sql import table
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
 from models import Event, Member, Task, TaskChange, lock
 
 OPEN = ("open", "taken")
 MAX_PAGE = 200
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
+"""Where a task without a date stands in the order of dates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,12 @@ def list_tasks(
     only_overdue: bool = False,
     after: str | None = None,
     limit: int = 50,
+    by_due: bool = False,
 ) -> TaskPage:
-    """Tasks that fit every filter given, oldest first; `owner=""` means nobody's. `after` is the `next_after` of the page before."""
-    statement = select(Task).order_by(col(Task.created_at), col(Task.id)).limit(min(limit, MAX_PAGE) + 1)
+    """Tasks that fit every filter given, oldest first or (`by_due`) the most pressing first; `owner=""` means nobody's. `after` is the
+    `next_after` of the page before."""
+    key = func.coalesce(col(Task.due_at), literal(NEVER, table(Task).c.due_at.type)) if by_due else col(Task.created_at)
+    statement = select(Task).order_by(key, col(Task.id)).limit(min(limit, MAX_PAGE) + 1)
     if owner is not None:
         statement = statement.where(col(Task.owner) == owner if owner else col(Task.owner).is_(None))
     if contact_id is not None:
@@ -111,8 +117,8 @@ def list_tasks(
         statement = statement.where(col(Task.due_at) < now)
     if after is not None:
         mark = get(session, after)
-        same = and_(col(Task.created_at) == mark.created_at, col(Task.id) > mark.id)
-        statement = statement.where(or_(col(Task.created_at) > mark.created_at, same))
+        place = (mark.due_at or NEVER) if by_due else mark.created_at
+        statement = statement.where(or_(key > place, and_(key == place, col(Task.id) > mark.id)))
     tasks = list(session.scalars(statement))
     page = tasks[: min(limit, MAX_PAGE)]
     return TaskPage(page, page[-1].id if len(tasks) > len(page) else None)

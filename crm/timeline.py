@@ -14,21 +14,22 @@ import orjson
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from crm.payload import MAX_INTEGER
+from crm.payload import MAX_INTEGER, clean_text
 from crm.sql import table
 from journeys.errors import Invalid
-from models import Consent, Event, Message, Refusal, Run, TaskChange, Trail
+from models import Consent, Event, Merge, Message, Refusal, Run, ScoreChange, TaskChange, Trail
 from models import Task as TaskModel
 
 MAX_PAGE = 200
 
 events, messages, trail, runs = table(Event), table(Message), table(Trail), table(Run)
 consents, refusals, tasks, changes = table(Consent), table(Refusal), table(TaskModel), table(TaskChange)
+points, merges = table(ScoreChange), table(Merge)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`kind` is event, message, run, consent, refusal or task; `data` what is known about it."""
+    """`kind` is event, message, run, consent, refusal, task, score or merge; `data` what is known about it."""
 
     at: datetime
     kind: str
@@ -52,11 +53,19 @@ class _Source:
     rows: Callable[[str], Select[Any]]
     at: ColumnElement[datetime]
     key: tuple[ColumnElement[Any], ...]
+    said: tuple[ColumnElement[Any], ...] = ()
+    """What a search looks into."""
 
 
 _SOURCES = (
-    _Source("event", lambda id: select(events).where(events.c.contact_id == id), events.c.occurred_at, (events.c.id,)),
-    _Source("message", lambda id: select(messages).where(messages.c.contact_id == id), messages.c.planned_at, (messages.c.id,)),
+    _Source("event", lambda id: select(events).where(events.c.contact_id == id), events.c.occurred_at, (events.c.id,), (events.c.name,)),
+    _Source(
+        "message",
+        lambda id: select(messages).where(messages.c.contact_id == id),
+        messages.c.planned_at,
+        (messages.c.id,),
+        (messages.c.subject,),
+    ),
     _Source(
         "run",
         lambda id: (
@@ -64,9 +73,22 @@ _SOURCES = (
         ),
         trail.c.at,
         (trail.c.run_id, trail.c.step, trail.c.seq),
+        (trail.c.node, trail.c.what),
     ),
-    _Source("consent", lambda id: select(consents).where(consents.c.contact_id == id), consents.c.recorded_at, (consents.c.id,)),
-    _Source("refusal", lambda id: select(refusals).where(refusals.c.contact_id == id), refusals.c.refused_at, (refusals.c.id,)),
+    _Source(
+        "consent",
+        lambda id: select(consents).where(consents.c.contact_id == id),
+        consents.c.recorded_at,
+        (consents.c.id,),
+        (consents.c.source, consents.c.wording),
+    ),
+    _Source(
+        "refusal",
+        lambda id: select(refusals).where(refusals.c.contact_id == id),
+        refusals.c.refused_at,
+        (refusals.c.id,),
+        (refusals.c.reason,),
+    ),
     _Source(
         "task",
         lambda id: (
@@ -76,15 +98,19 @@ _SOURCES = (
         ),
         changes.c.at,
         (changes.c.id,),
+        (tasks.c.title,),
     ),
+    _Source("score", lambda id: select(points).where(points.c.contact_id == id), points.c.changed_at, (points.c.id,), (points.c.reason,)),
+    _Source("merge", lambda id: select(merges).where(merges.c.winner_id == id), merges.c.merged_at, (merges.c.id,), (merges.c.reason,)),
 )
 KINDS = tuple(source.kind for source in _SOURCES)
 
 
 def timeline(
-    session: Session, contact_id: str, *, before: str | None = None, limit: int = 50, kinds: Sequence[str] = KINDS
+    session: Session, contact_id: str, *, before: str | None = None, limit: int = 50, kinds: Sequence[str] = KINDS, text: str = ""
 ) -> TimelinePage:
-    """A page of the story; pages neither overlap nor leave anything out, also where many things share an instant.
+    """A page of the story; pages neither overlap nor leave anything out, also where many things share an instant. `text` must stand in
+    what is said of it: an event's name, a subject, a step, a title, a source or a reason.
 
     Raises:
         Invalid: `before` is not a mark this function gave out, or a kind is unknown.
@@ -93,7 +119,7 @@ def timeline(
         raise Invalid("Expected kinds out of {kinds}, got: {unknown}.", kinds=list(KINDS), unknown=", ".join(sorted(unknown))[:100])
     limit = max(1, min(limit, MAX_PAGE))
     mark = _read_mark(before) if before else None
-    parts = [_part(session, source, contact_id, mark, limit + 1) for source in _SOURCES if source.kind in kinds]
+    parts = [_part(session, source, contact_id, mark, limit + 1, clean_text(text).strip()) for source in _SOURCES if source.kind in kinds]
     items = list(islice(heapq.merge(*parts, key=_order, reverse=True), limit + 1))
     page = items[:limit]
     return TimelinePage(page, _mark(page[-1]) if len(items) > limit else None)
@@ -103,10 +129,12 @@ def _order(item: Item) -> tuple[datetime, str, tuple[str | int, ...]]:
     return (item.at, item.kind, item.key)
 
 
-def _part(session: Session, source: _Source, contact_id: str, mark: Item | None, limit: int) -> list[Item]:
+def _part(session: Session, source: _Source, contact_id: str, mark: Item | None, limit: int, text: str) -> list[Item]:
     statement = source.rows(contact_id).order_by(source.at.desc(), *(column.desc() for column in source.key)).limit(limit)
     if mark is not None:
         statement = statement.where(_earlier(source, mark))
+    if text:
+        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in source.said)))
     return [_item(source, row) for row in session.execute(statement)]
 
 

@@ -6,7 +6,7 @@ The journey's own entry rules decide in both cases; nothing here lets anybody in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +68,18 @@ def preview_bulk(engine: Engine, session: Session, journey_id: str, rule: Rule |
     refused = Counter(reason for reason in reasons.values() if reason is not None)
     sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
     return BulkPreview(rules.count(session, wanted, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
+
+
+def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> BulkPreview:
+    """What `enrol_contact` would do now for these contacts; writes nothing.
+
+    Raises: Conflict if the journey was never published.
+    """
+    live = _live(engine, session, journey_id)
+    reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in contact_ids[:JUDGED]}
+    refused = Counter(reason for reason in reasons.values() if reason is not None)
+    sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
+    return BulkPreview(len(contact_ids), len(reasons), len(reasons) - refused.total(), dict(refused), sample)
 
 
 def enrol_page(

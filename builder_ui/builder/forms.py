@@ -49,6 +49,8 @@ class Form:
     """Node id -> kind."""
     issues: Mapping[str, Sequence[Issue]] = field(default_factory=dict)
     """Dotted path -> what is wrong there."""
+    keep_secret: Callable[[str, str], None] | None = None
+    """Stores a new secret under a name; None for those who may not."""
 
     def value(self, path: Path) -> Any:
         return at(self.raw, path)
@@ -142,6 +144,8 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     kind = schema.get("type")
     if hint == "rule" or _is_rule(schema):
         return rule_field(form, path, optional)
+    if hint == "secret" and form.keep_secret is not None:
+        return secret(form, path, optional, form.keep_secret)
     if hint in PICKERS:
         chosen = picker(form, path, form.knowledge.offered(hint, schema), optional)
         return html.div({"className": "pfb-picked"}, chosen, look(form, hint, form.value(path)))
@@ -371,20 +375,72 @@ def iso(count: Any, unit: str, negative: bool = False) -> str | None:
     return f"{sign}PT{int(abs(count))}{unit}"
 
 
+def secret(form: Form, path: Path, optional: bool, keep: Callable[[str, str], None]) -> Element:
+    """The names of stored secrets, and beside them the way to a new one; what is secret is shown to nobody and kept by no page."""
+    speech, typed = form.speech, {"name": "", "value": ""}
+
+    def noted(part: str) -> Callable[[Mapping[str, Any]], None]:
+        return lambda event: typed.update({part: _said(event)})
+
+    def store(_event: Any) -> None:
+        name, value = typed["name"].strip(), typed["value"]
+        if name and value:
+            keep(name, value)
+            form.edit(path, name, True)
+
+    base = {"autoComplete": "off", "className": "pfb-secret"}
+    fields = [
+        html.input({**base, "type": "text", "aria-label": speech("Name of the secret"), "placeholder": speech("Name"), "maxLength": 64, "onBlur": noted("name")}),
+        html.input({**base, "type": "password", "aria-label": speech("Secret"), "placeholder": speech("Secret"), "maxLength": 4_000, "onBlur": noted("value")}),
+        small(speech("Store"), store),
+    ]  # fmt: skip
+    return html.div(
+        picker(form, path, form.knowledge.offered("secret", {}), optional),
+        html.details({"key": form.key(path)}, html.summary(speech("New secret")), html.div({"className": "pfb-row"}, *fields))
+        if form.editable
+        else None,
+    )
+
+
 def code(form: Form, path: Path) -> Element:
-    """JSON as text; what cannot be read stays in the field and changes nothing."""
-    value = form.value(path)
+    """JSON as text; what cannot be read stays in the field, with the place where reading ended."""
+    value, speech = form.value(path), form.speech
 
     def left(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
-        try:
-            form.edit(path, json.loads(said) if said else None, False)
-        except (ValueError, RecursionError):
-            form.edit(path, said, False)
+        form.edit(path, _json(said) if said else None, False)
 
     shown = value if isinstance(value, str) else "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+    wrong = mistake(value) if isinstance(value, str) else None
     attributes = {"key": form.key(path), "id": form.id(path), "className": "code", "rows": 6, "spellCheck": False, "defaultValue": shown}
-    return html.textarea({**attributes, "onBlur": left, "disabled": not form.editable, "maxLength": 40_000})
+    field = html.textarea(
+        {**attributes, "onBlur": left, "disabled": not form.editable, "maxLength": 40_000, "aria-invalid": wrong is not None}
+    )
+    if wrong is None:
+        return field
+    line, column, text = wrong
+    said = speech("This is not JSON: line {line}, column {column}.", line=line, column=column)
+    return html.div(field, html.p({"className": "pfb-wrong", "role": "alert"}, parts.icon("alert"), html.span(said, " ", html.code(text))))
+
+
+def _json(said: str) -> Any:
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return said
+
+
+def mistake(said: str) -> tuple[int, int, str] | None:
+    """Where a text stops being JSON: line and column from 1, and that line; None if it is JSON."""
+    try:
+        json.loads(said)
+    except json.JSONDecodeError as error:
+        lines = said.splitlines() or [""]
+        line = min(error.lineno, len(lines))
+        return line, error.colno, lines[line - 1].strip()[:80]
+    except (ValueError, RecursionError):
+        return 1, 1, said[:80]
+    return None
 
 
 def scalar(form: Form, path: Path, offered: str = "", label: str = "") -> Element:

@@ -27,7 +27,7 @@ def viewer(
     """The canvas without a pencil. `key` names the drawing: another key, another drawing. `focus` is (turn, node id): a new turn brings it
     into view. `quiet` dims what carries no mark."""
     return html.div(
-        {"className": "pfb-look", "key": key},
+        {"className": "pfb-sheet", "key": key},
         bundle.viewer()(
             {
                 "id": key,

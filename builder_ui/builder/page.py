@@ -15,7 +15,7 @@ from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
 from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref, use_state
-from builder_ui.permits import EDITORS
+from builder_ui.permits import ADMINS, EDITORS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from engine.publish import get_journey
@@ -430,6 +430,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
         names=editor.names,
         kinds=kinds,
         issues=issues,
+        keep_secret=editor.keep_secret if editor.visit.may(ADMINS) else None,
     )
 
 
@@ -564,7 +565,7 @@ def way(editor: Editor) -> Element:
     use_topics(editor, "path")
     path = editor.path
     if path is None or path.story is None:
-        return html.div({"className": "pfb-look empty"}, html.p(editor.speech("Choose a run on the right."))) if path else None
+        return html.div({"className": "pfb-sheet empty"}, html.p(editor.speech("Choose a run on the right."))) if path else None
     return look.viewer(
         editor.visit, f"path-{path.run_id}-{path.story.story['run']['version_number']}", path.graph, path.marks, path.focus, path.hear, True
     )

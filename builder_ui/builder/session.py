@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlmodel import col, select
@@ -19,10 +19,10 @@ from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.pathway import Pathway
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Resync, Save, Seen, Select
-from builder_ui.permits import EDITORS, may
+from builder_ui.permits import ADMINS, EDITORS, Roles, may
 from builder_ui.screen import NotAllowed
 from builder_ui.visit import Visit
-from crm import tally
+from crm import secrets, tally
 from engine import publish
 from journeys.diff import diff
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError
@@ -452,9 +452,9 @@ class Editor:
             issues = publish.check_draft(visit.engine, session, document)
         return saved, issues, cards.hints(self.speech, visit.engine.palette, document)
 
-    def _allowed(self) -> None:
+    def _allowed(self, roles: Roles = EDITORS) -> None:
         member = self.visit.house.login.member(self.visit.token)
-        if member is None or not may(member, EDITORS):
+        if member is None or not may(member, roles):
             raise NotAllowed("Your role does not allow this.")
 
     def _name_of(self, actor: str) -> str:
@@ -598,6 +598,30 @@ class Editor:
     def _counted(self, version: int | None) -> dict[str, numbers.Figures]:
         with self.visit.engine.db.read() as session:
             return numbers.figures(self.speech, tally.read(session, self.journey.id, version))
+
+    # Secrets
+
+    def keep_secret(self, name: str, value: str) -> None:
+        """Stores a secret for the forms to name; administrators only, asked anew in the database."""
+        self.spawn(self._keep_secret, name, value)
+
+    async def _keep_secret(self, name: str, value: str) -> None:
+        try:
+            names = await asyncio.to_thread(self._put_secret, name, value)
+        except PfadwerkError as error:
+            self.notice = (self.speech(str(error)), False)
+        else:
+            self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
+            self.generation += 1
+            self.notice = (self.speech("The secret is stored."), True)
+        self.tell("head", "panel")
+
+    def _put_secret(self, name: str, value: str) -> list[str]:
+        visit = self.visit
+        self._allowed(ADMINS)
+        with visit.engine.db.write() as session:
+            secrets.put(session, visit.engine.address_keys, name, value, visit.by, visit.house.now())
+            return secrets.names(session)
 
     # One contact's way
 

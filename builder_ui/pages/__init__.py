@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from builder_ui import find, host, import_forms, mail, tour
+from builder_ui import exports, find, host, import_forms, mail, tour
 from builder_ui.builder import compare, gallery
 from builder_ui.builder import page as builder
 from builder_ui.pages import (
@@ -14,6 +14,7 @@ from builder_ui.pages import (
     audit,
     behind,
     contact,
+    contact_edit,
     contact_import,
     contact_imports,
     contacts,
@@ -48,6 +49,7 @@ PAGES = (
     contacts.PAGE,
     contact_imports.PAGE,
     contact_import.PAGE,
+    contact_edit.NEW,
     contact.PAGE,
     tasks.PAGE,
     search.PAGE,
@@ -105,5 +107,6 @@ def router(
     routes.include_router(frames.routes(house))
     routes.include_router(find.routes(house))
     routes.include_router(tour.routes(house))
+    routes.include_router(exports.routes(house))
     routes.include_router(host.elsewhere(house, PAGES))
     return routes

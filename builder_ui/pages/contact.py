@@ -11,20 +11,42 @@ from sqlmodel import col, select
 
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
+from builder_ui.pages import contact_edit
 from builder_ui.people import called, member_names
+from builder_ui.permits import ADMINS, SELLERS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
+from crm import consent as consent_log
+from crm import suppression
 from crm.contacts import get, names_of
 from crm.timeline import Item, TimelinePage, timeline
 from engine.runs import RunFilter, list_runs
-from models import ConsentState, Contact, Event, Journey, Message, Score, Tag
+from models import Consent, ConsentState, Contact, Event, Journey, Message, Score, Tag
 
-KIND_NAMES = {"event": "Events", "message": "Messages", "run": "Journeys", "consent": "Consents", "refusal": "Refusals", "task": "Tasks"}
-ICONS = {"event": "bell", "message": "mail", "run": "route", "consent": "check-square", "refusal": "ban", "task": "clipboard-check"}
+KIND_NAMES = {
+    "event": "Events",
+    "message": "Messages",
+    "run": "Journeys",
+    "consent": "Consents",
+    "refusal": "Refusals",
+    "task": "Tasks",
+    "score": "Scores",
+    "merge": "Merges",
+}
+ICONS = {
+    "event": "bell",
+    "message": "mail",
+    "run": "route",
+    "consent": "check-square",
+    "refusal": "ban",
+    "task": "clipboard-check",
+    "score": "gauge",
+    "merge": "people",
+}
 IDENTITIES = {"user_id": "User id", "anonymous_id": "Anonymous id", "email": "E-mail", "phone": "Phone"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Data:
     contact: Contact
     page: TimelinePage
@@ -38,6 +60,10 @@ class Data:
     members: dict[str, str]
     steps: dict[tuple[str, str], str]
     """(version id, node id) -> what people call the step."""
+    said: list[Consent]
+    """Every statement about consent, oldest first; only where they are shown."""
+    suppressed: dict[str, str]
+    """Channel -> why the contact's address gets nothing there."""
 
 
 def load(visit: Visit) -> Data:
@@ -45,7 +71,7 @@ def load(visit: Visit) -> Data:
         contact = get(session, visit.arguments["id"])
         kind = visit.query.get("kind", "")
         kinds = {"kinds": (kind,)} if kind else {}
-        page = timeline(session, contact.id, before=visit.query.get("before"), **kinds)
+        page = timeline(session, contact.id, before=visit.query.get("before"), text=visit.query.get("q", "")[:100], **kinds)
         return Data(
             contact,
             page,
@@ -57,7 +83,16 @@ def load(visit: Visit) -> Data:
             {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},
             member_names(session),
             _steps(visit, session, page),
+            consent_log.history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
+            suppressions(visit, session, contact),
         )
+
+
+def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, str]:
+    keys = visit.engine.address_keys
+    pairs = (("email", contact.email), ("sms", contact.phone))
+    found = {channel: suppression.is_suppressed(session, keys, channel, address) for channel, address in pairs if address and keys}
+    return {channel: reason for channel, reason in found.items() if reason}
 
 
 def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
@@ -84,24 +119,113 @@ def stamp(visit: Visit) -> object:
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
-    kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
-    items = [item(visit, data, one) for one in data.page.items if not is_noise(one)]
+    views = [("", speech("Story"), None), ("consents", speech("Consents"), len(data.consents))]
+    if visit.may(SELLERS) and contact.erased_at is None:
+        views.append(("edit", speech("Change"), None))
+    shown = {"consents": consent_view, "edit": contact_edit.view}.get(visit.query.get("view", ""), story)
     return html._(
         parts.head(
             called(contact) or speech("Contact {id}", id=contact.id[-6:]),
             contact.email if called(contact) != contact.email else None,
             back=("/ui/contacts", speech("Contacts")),
             state=parts.badge(contact.lifecycle_stage, "quiet", "user") if contact.lifecycle_stage else None,
+            actions=heading_actions(visit, data),
         ),
+        html.p({"className": "notice bad"}, parts.icon("ban"), speech("This contact was erased.")) if contact.erased_at else None,
+        html.div({"className": "bar"}, parts.tabs(visit, "view", views, speech("Views"))),
         html.div(
             {"className": "columns"},
-            html.section(
-                {"className": "panel"},
-                html.div({"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind"))),
-                html.ol({"className": "timeline"}, items) if items else parts.empty("clock", speech("Nothing happened yet."), None),
-                parts.pager(visit, data.page.next_before),
-            ),
+            html.section({"className": "panel"}, shown(visit, data, acts)),
             html.section({"className": "panel side-panel"}, parts.facts(profile(visit, data))),
+        ),
+    )
+
+
+def heading_actions(visit: Visit, data: Data) -> list[Element]:
+    speech, id = visit.speech, data.contact.id
+    offered: list[Element] = []
+    if visit.may(SELLERS):
+        address = f"/ui/tasks?owner=all&contact={id}"
+        offered.append(html.a({"className": "button", "href": address}, parts.icon("check-square"), speech("New task")))
+    if visit.may(ADMINS):
+        offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, speech("Everything as a file")))
+    return offered
+
+
+def story(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
+    items = [item(visit, data, one) for one in data.page.items if not is_noise(one)]
+    return html._(
+        html.div(
+            {"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search in the story"))
+        ),
+        html.ol({"className": "timeline"}, items) if items else parts.empty("clock", nothing(visit), None),
+        parts.pager(visit, data.page.next_before),
+    )
+
+
+def nothing(visit: Visit) -> str:
+    return visit.speech("Nothing fits.") if visit.query.get("q") or visit.query.get("kind") else visit.speech("Nothing happened yet.")
+
+
+def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
+    """What holds now, and under it every statement with its wording and proof, newest first."""
+    speech = visit.speech
+    columns = (speech("Channel"), speech("Purpose"), speech("Now"), speech("Since"))
+    now = [
+        [
+            coded(speech, CHANNELS, one.channel),
+            one.purpose,
+            html.b(coded(speech, CONSENT_STATES, one.state)),
+            parts.moment(speech, one.said_at),
+        ]
+        for one in sorted(data.consents, key=lambda one: (one.channel, one.purpose))
+    ]
+    blocked = [
+        html.p(
+            {"className": "notice bad", "key": channel},
+            parts.icon("ban"),
+            speech(
+                "The address gets nothing by {channel}: {reason}",
+                channel=coded(speech, CHANNELS, channel),
+                reason=coded(speech, REASONS, reason),
+            ),
+        )
+        for channel, reason in data.suppressed.items()
+    ]
+    return html._(
+        blocked,
+        parts.table(speech("What holds now"), columns, now, "consents")
+        if now
+        else parts.empty("check-square", speech("nothing was said"), None),
+        html.h2({"className": "apart"}, speech("Every statement")) if data.said else None,
+        html.ol({"className": "timeline"}, [statement(visit, one) for one in reversed(data.said)]),
+    )
+
+
+def statement(visit: Visit, one: Consent) -> Element:
+    speech = visit.speech
+    proof = {name: value for name, value in one.proof.items() if name != "applied"}
+    late = one.proof.get("applied") is False
+    return html.li(
+        {"className": "event small", "key": str(one.id)},
+        html.span({"className": "step-icon"}, parts.icon(ICONS["consent"])),
+        html.div(
+            {"className": "event-body"},
+            html.div(
+                {"className": "event-head"},
+                html.div(
+                    tell_consent(visit, None, one.model_dump()),
+                    html.p(
+                        {"className": "quiet"}, speech("Proof: {proof}", proof="; ".join(f"{k}: {short(v, 60)}" for k, v in proof.items()))
+                    )
+                    if proof
+                    else None,
+                    html.p({"className": "quiet"}, speech("Came too late to count: something later had been said.")) if late else None,
+                ),
+                parts.moment(speech, one.said_at),
+            ),
         ),
     )
 
@@ -150,6 +274,7 @@ def open_runs(visit: Visit, data: Data) -> Element:
                 {"href": f"/ui/journeys/{data.journeys.get(run['journey_id'], ('', '?'))[0]}/edit?run={run['id']}"},
                 speech("Show on the canvas"),
             ),
+            html.span({"className": "quiet"}, " ", speech("next:"), " ", parts.relative(visit, run["due_at"])) if run["due_at"] else None,
         )
         for run in data.runs
     ]
@@ -241,7 +366,7 @@ def tell_run(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     return html._(html.a({"href": f"/ui/runs/{row['run_id']}"}, data.journeys.get(row["journey_id"], ("", "?"))[1]), " ", said)
 
 
-def tell_consent(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_consent(visit: Visit, data: Data | None, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     return html._(
         html.b(coded(speech, CHANNELS, row["channel"]), f" ({row['purpose']}): ", coded(speech, CONSENT_STATES, row["state"])),
@@ -279,6 +404,27 @@ def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
+def tell_score(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    signed = ("+" if row["points"] > 0 else "") + speech.number(row["points"])
+    return html._(
+        html.b(speech("Score {group}", group=row["score_group"]), f": {signed}"),
+        html.p(
+            {"className": "quiet"},
+            speech("now {value}", value=speech.number(row["value"])),
+            f" · {row['reason']}" if row["reason"] else None,
+        ),
+    )
+
+
+def tell_merge(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    return html._(
+        html.b(speech("Another contact turned out to be this person")),
+        html.p({"className": "quiet"}, speech("It was contact {id} ({reason}).", id=row["loser_id"][-6:], reason=row["reason"])),
+    )
+
+
 TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
     "event": tell_event,
     "message": tell_message,
@@ -286,6 +432,8 @@ TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
     "consent": tell_consent,
     "refusal": tell_refusal,
     "task": tell_task,
+    "score": tell_score,
+    "merge": tell_merge,
 }
 
 

@@ -1,42 +1,188 @@
-"""The list of contacts, with a search by name and address."""
+"""The list of contacts: filters whose state is the address, an order, and acts on those that are chosen."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlmodel import col, select
+
 from builder_ui import parts
-from builder_ui.compat import Element, html
+from builder_ui.compat import Element, component, html, use_state
+from builder_ui.listing import SEEN, Filters, read_filters
 from builder_ui.people import called, contact_link
-from builder_ui.visit import Acts, Page, Visit
-from crm.contacts import ContactPage, Wanted, search
-from models import Contact
+from builder_ui.permits import EDITORS, EXPORTERS, SELLERS
+from builder_ui.visit import Acts, Do, Page, Visit
+from builder_ui.words import CHANNELS, CONSENT_STATES, REFUSALS, coded
+from crm import contacts, profile
+from crm.contacts import MAX_COUNTED, ContactPage, search
+from crm.team import list_members
+from engine import by_hand
+from engine.enrol import Entered
+from engine.router import route
+from engine.wakeups import Wakeups
+from journeys.errors import PfadwerkError
+from models import Contact, Event, Journey, Member
+
+SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "By name"}
+JOURNEYS = ("live", "paused")
+AT_ONCE = 10
+"""Contacts changed in one transaction."""
 
 
-def load(visit: Visit) -> ContactPage:
+@dataclass(frozen=True, slots=True, repr=False)
+class Data:
+    page: ContactPage
+    filters: Filters
+    count: int
+    members: list[Member]
+    journeys: list[tuple[str, str, str]]
+    """(key, name, state) of journeys that can have people in them."""
+
+
+def load(visit: Visit) -> Data:
     query = visit.query
-    wanted = Wanted(text=query.get("q", ""), tag=query.get("tag") or None, lifecycle_stage=query.get("stage") or None)
     with visit.engine.db.read() as session:
-        return search(session, wanted, before=query.get("before"))
+        filters = read_filters(session, query, visit.house.now(), visit.speech)
+        page = search(session, filters.wanted, before=query.get("before"), sort=query.get("sort", "created"))
+        journeys = (
+            select(Journey.key, Journey.name, Journey.state).where(col(Journey.state).in_(JOURNEYS)).order_by(Journey.name).limit(200)
+        )
+        return Data(
+            page,
+            filters,
+            contacts.count(session, filters.wanted),
+            list_members(session, only_active=True),
+            [(key, name, state) for key, name, state in session.execute(journeys)],
+        )
 
 
-def view(visit: Visit, data: ContactPage, acts: Acts) -> Element:
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
-    columns = (speech("Name"), speech("E-mail"), speech("Phone"), speech("Stage"), speech("Last seen"))
-    rows = [row(visit, contact) for contact in data.contacts]
-    chosen = [value for value in (visit.query.get("tag"), visit.query.get("stage")) if value]
     return html._(
-        parts.head(speech("Contacts")),
-        html.div({"className": "bar"}, parts.search(visit, speech("Search by name or e-mail")), narrowed(visit, chosen)),
-        parts.table(speech("Contacts"), columns, rows, "people") if rows else nothing(visit),
-        parts.pager(visit, data.next_before),
+        parts.head(speech("Contacts"), actions=actions(visit)),
+        filter_form(visit, data),
+        chips(visit, data),
+        People(visit, data, acts) if data.page.contacts else nothing(visit),
+        parts.pager(visit, data.page.next_before),
     )
 
 
-def narrowed(visit: Visit, chosen: list[str]) -> Element:
-    if not chosen:
-        return None
-    return html.span(
-        {"className": "filter"},
-        ", ".join(chosen),
-        html.a({"className": "button plain", "href": visit.link(tag=None, stage=None)}, visit.speech("Show all")),
+def actions(visit: Visit) -> list[Element]:
+    speech = visit.speech
+    offered: list[Element] = []
+    offered.append(parts.export(visit, "contacts", EXPORTERS))
+    if visit.may(EDITORS):
+        offered.append(html.a({"className": "button", "href": "/ui/contacts/import"}, parts.icon("people"), speech("Import")))
+    if visit.may(SELLERS):
+        offered.append(html.a({"className": "button main", "href": "/ui/contacts/new"}, parts.icon("user-plus"), speech("New contact")))
+    return offered
+
+
+# The filters
+
+
+def filter_form(visit: Visit, data: Data) -> Element:
+    """A plain form: its state is the address, which can be kept and sent on."""
+    speech, query = visit.speech, visit.query
+    states = {code: speech(text) for code, text in CONSENT_STATES.items()}
+    channels = {code: coded(speech, CHANNELS, code) for code in ("email", "sms", "whatsapp", "postcard", "tracking")}
+    return html.form(
+        {"method": "get", "action": visit.path, "role": "search", "key": urlencode(dict(query))},
+        html.div(
+            {"className": "bar"},
+            html.div(
+                {"className": "search"},
+                parts.icon("search"),
+                html.input(
+                    {
+                        "type": "search",
+                        "name": "q",
+                        "defaultValue": query.get("q", ""),
+                        "placeholder": speech("Search by name or e-mail"),
+                        "aria-label": speech("Search by name or e-mail"),
+                        "maxLength": 200,
+                    }
+                ),
+            ),
+            pick(visit, "sort", speech("Order"), {code: speech(text) for code, text in SORTS.items()}, none=False),
+            html.button({"className": "button"}, speech("Show")),
+        ),
+        html.details(
+            {"className": "filters", "open": any(name in query for _, names in data.filters.chips for name in names if name != "q")},
+            html.summary(speech("Filters")),
+            html.div(
+                {"className": "fields"},
+                typed(visit, "tag", speech("With the tag")),
+                typed(visit, "stage", speech("Stage")),
+                pick(visit, "owner", speech("Owner"), {member.id: member.name for member in data.members}),
+                pick(visit, "journey", speech("In the journey"), {key: name for key, name, _ in data.journeys}),
+                pick(visit, "channel", speech("Channel"), channels),
+                pick(visit, "consent", speech("Consent"), states),
+                typed(visit, "group", speech("Score group")),
+                typed(visit, "score", speech("Score at least"), inputMode="decimal"),
+                pick(visit, "seen", speech("Last seen"), {code: speech(text) for code, text in SEEN.items()}),
+                typed(visit, "since", speech("Known since"), type="date"),
+                typed(visit, "field", speech("Field"), placeholder="plan"),
+                typed(visit, "value", speech("has the value"), placeholder="pro"),
+            ),
+            html.button({"className": "button main"}, speech("Apply filters")),
+        ),
+    )
+
+
+def typed(visit: Visit, name: str, label: str, **more: str) -> Element:
+    field = {"name": name, "defaultValue": visit.query.get(name, ""), "maxLength": 200, **more}
+    return html.label(label, html.input(field))
+
+
+def pick(visit: Visit, name: str, label: str, options: dict[str, str], none: bool = True) -> Element:
+    present = visit.query.get(name, "")
+    choices = {"": "–", **options} if none else options
+    return html.label(
+        {"className": "pick"},
+        label,
+        html.select(
+            {"name": name},
+            [html.option({"value": value, "key": value, "selected": value == present}, text) for value, text in choices.items()],
+        ),
+    )
+
+
+def chips(visit: Visit, data: Data) -> Element:
+    """What is asked for in words, each with a way to take it back, and how many fit."""
+    speech = visit.speech
+    more = data.count > MAX_COUNTED
+    said = (
+        speech("more than {count} contacts", count=speech.number(MAX_COUNTED))
+        if more
+        else speech("{count} contacts", count=speech.number(data.count))
+    )
+    unsorted = data.page.sort != visit.query.get("sort", "created") and visit.query.get("sort") in SORTS
+    return html._(
+        html.div(
+            {"className": "chips", "role": "status"},
+            html.b(said),
+            [
+                html.span(
+                    {"className": "chip", "key": text},
+                    text,
+                    html.a(
+                        {
+                            "href": visit.link(**dict.fromkeys(names)),
+                            "aria-label": speech("Take the filter away: {filter}", filter=text),
+                        },
+                        "×",
+                    ),
+                )
+                for text, names in data.filters.chips
+            ],
+            html.a({"className": "button plain", "href": visit.path}, speech("Show all")) if data.filters.chips else None,
+        ),
+        html.p({"className": "quiet"}, speech("So many contacts are shown newest first only; filter to sort them.")) if unsorted else None,
     )
 
 
@@ -44,6 +190,49 @@ def nothing(visit: Visit) -> Element:
     speech = visit.speech
     text = speech("No contact fits.") if visit.query else speech("There is no contact yet. They come with events, imports and the API.")
     return parts.empty("people", text, None)
+
+
+# The list and what can be done with those chosen
+
+
+@component
+def People(visit: Visit, data: Data, acts: Acts) -> Element:
+    """Remembers who is chosen; everything else it draws is given."""
+    chosen, set_chosen = use_state(frozenset[str]())
+    shown = [contact.id for contact in data.page.contacts]
+    here = [id for id in shown if id in chosen]
+    speech = visit.speech
+    marks = visit.may(SELLERS) or visit.may(EDITORS) or visit.may(EXPORTERS)
+
+    def toggle(id: str) -> Callable[[Any], None]:
+        return lambda _event: set_chosen(lambda now: now ^ {id})
+
+    everybody = html.input(
+        {
+            "type": "checkbox",
+            "checked": len(here) == len(shown),
+            "aria-label": speech("Choose all on this page"),
+            "onChange": lambda _event: set_chosen(frozenset() if len(here) == len(shown) else frozenset(shown)),
+        }
+    )
+    columns: list[Any] = [speech("Name"), speech("E-mail"), speech("Phone"), speech("Stage"), speech("Last seen")]
+    rows = [row(visit, contact) for contact in data.page.contacts]
+    if marks:
+        columns = [speech("Choose"), *columns]
+        rows = [
+            [mark(visit, contact, contact.id in chosen, toggle(contact.id)), *cells]
+            for contact, cells in zip(data.page.contacts, rows, strict=True)
+        ]
+    return html._(
+        html.label({"className": "everybody"}, everybody, " ", speech("Choose all on this page")) if marks else None,
+        parts.table(speech("Contacts"), columns, rows, "people"),
+        Chosen(visit, data, acts, tuple(here), lambda: set_chosen(frozenset())) if here else None,
+    )
+
+
+def mark(visit: Visit, contact: Contact, checked: bool, toggle: Callable[[Any], None]) -> Element:
+    label = visit.speech("Choose {name}", name=called(contact) or contact.id[-6:])
+    return html.input({"type": "checkbox", "checked": checked, "aria-label": label, "onChange": toggle})
 
 
 def row(visit: Visit, contact: Contact) -> list[Element]:
@@ -56,6 +245,131 @@ def row(visit: Visit, contact: Contact) -> list[Element]:
         html.a({"href": visit.link(stage=stage)}, stage) if stage else "–",
         parts.relative(visit, contact.last_seen_at) if contact.last_seen_at else "–",
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a look ahead or a change of tags came to. `undo`: (tag, contacts, whether it was added)."""
+
+    lines: tuple[str, ...] = ()
+    undo: tuple[str, tuple[str, ...], bool] | None = None
+    journey: str = ""
+
+
+@component
+def Chosen(visit: Visit, data: Data, acts: Acts, ids: tuple[str, ...], let_go: Callable[[], None]) -> Element:
+    """The bar over what is chosen: tags with their way back, a journey with a look ahead, a file."""
+    told, set_told = use_state(Told())
+    speech = visit.speech
+
+    def tagging(added: bool, undo: tuple[str, tuple[str, ...], bool] | None = None) -> Callable[..., Any]:
+        async def handler(*event: Any) -> None:
+            tag, whom = (undo[0], undo[1]) if undo else (acts.drafts.get("tag", "").strip(), ids)
+            changed: list[str] = []
+            done = "The tag is added." if added else "The tag is taken away."
+            await acts.act(SELLERS, tag_all(whom, tag, added, changed), done)(*event)
+            set_told(Told(undo=(tag, tuple(changed), added)) if changed and not undo else Told())
+
+        return handler
+
+    async def look_ahead(*_event: Any) -> None:
+        key = acts.drafts.get("into", "")
+        set_told(await asyncio.to_thread(foretell, visit, key, ids) if key else Told((speech("Choose a journey first."),)))
+
+    async def enrol(*event: Any) -> None:
+        await acts.act(EDITORS, enrol_all(told.journey, ids), "Whoever may enter the journey has entered it.")(*event)
+        set_told(Told())
+
+    return html.div(
+        {"className": "selected", "role": "region", "aria-label": speech("With those chosen")},
+        html.b(speech("{count} chosen", count=speech.number(len(ids)))),
+        tag_field(visit, acts, tagging) if visit.may(SELLERS) else None,
+        journey_field(visit, data, acts, look_ahead) if visit.may(EDITORS) else None,
+        html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
+        if visit.may(EXPORTERS)
+        else None,
+        html.button({"type": "button", "className": "button plain", "onClick": lambda _event: let_go()}, speech("Let go")),
+        html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
+        parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
+        parts.button(speech("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,
+    )
+
+
+def tag_field(visit: Visit, acts: Acts, tagging: Callable[[bool], Callable[..., Any]]) -> Element:
+    speech = visit.speech
+    ways = [(speech("Add tag"), tagging(True)), (speech("Take tag away"), tagging(False))]
+    return parts.choose(speech("Tags"), "", ways, "flag", parts.kept(acts, "tag", speech("Name of the tag"), 120))
+
+
+def journey_field(visit: Visit, data: Data, acts: Acts, look_ahead: Callable[..., Any]) -> Element:
+    speech = visit.speech
+
+    options = {"": "–", **{key: name for key, name, state in data.journeys if state == "live"}}
+    field = parts.kept_choice(acts, "into", speech("Journey"), options)
+    return parts.choose(
+        speech("Enrol"), speech("Nobody enters before you have seen who would."), [(speech("Who would enter?"), look_ahead)], "route", field
+    )
+
+
+def foretell(visit: Visit, key: str, ids: Sequence[str]) -> Told:
+    """Who of those chosen would enter a journey now, and why the others would not."""
+    speech = visit.speech
+    try:
+        with visit.engine.db.read() as session:
+            journey = session.scalar(select(Journey).where(Journey.key == key))
+            if journey is None:
+                return Told((speech("This journey does not exist any more."),))
+            found = by_hand.preview_some(visit.engine, session, journey.id, ids, visit.house.now())
+    except PfadwerkError as error:
+        return Told((speech(str(error)),))
+    lines = [speech("{count} of {all} would enter “{name}”.", count=found.would_enter, all=found.count, name=journey.name)]
+    lines += [f"{number} ×: {coded(speech, REFUSALS, reason)}" for reason, number in sorted(found.refused.items())]
+    return Told(tuple(lines), journey=journey.id if found.would_enter else "")
+
+
+def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do:
+    """Adds a tag or takes it away, for those where that changes something; their ids go into `changed`."""
+
+    def do(visit: Visit) -> Wakeups:
+        now, wakeups = visit.house.now(), Wakeups()
+        change = profile.add_tag if added else profile.remove_tag
+        profile.read_tag(tag)
+        for few in batched(sorted(ids), AT_ONCE):
+            with visit.engine.db.write() as session:
+                made = {id: change(session, id, tag, now, visit.by) for id in few}
+                wakeups.add(routed(visit, session, list(made.values())))
+            changed.extend(id for id, event in made.items() if event is not None)
+        return wakeups
+
+    return do
+
+
+def batched(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + most] for start in range(0, len(ids), most))
+
+
+def routed(visit: Visit, session: Any, events: Sequence[Event | None]) -> Wakeups:
+    """Routes what a change set off, in its transaction, and marks it so that the keeper does not do it again."""
+    stored = [event for event in events if event is not None]
+    wakeups = route(visit.engine, session, stored, visit.house.now()) if stored else Wakeups()
+    for event in stored:
+        event.routed = True
+    return wakeups
+
+
+def enrol_all(journey_id: str, ids: Sequence[str]) -> Do:
+    """Enrols those who may enter, each in a transaction of its own."""
+
+    def do(visit: Visit) -> Wakeups:
+        wakeups = Wakeups()
+        for id in ids:
+            with visit.engine.db.write() as session:
+                answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by)
+                if isinstance(answer, Entered):
+                    wakeups.add(answer.wakeups)
+        return wakeups
+
+    return do
 
 
 PAGE = Page("/ui/contacts", "Contacts", "contacts", load, view)

@@ -13,7 +13,7 @@ from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts, shelve, switches
 from builder_ui.pages import versions
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import EDITORS, OPERATORS
+from builder_ui.permits import EDITORS, EXPORTERS, OPERATORS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
 from crm import contacts, tally
@@ -313,7 +313,11 @@ def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
         else None
     )
     return html._(
-        html.div({"className": "bar"}, parts.tabs(visit, "status", statuses, speech("State"))),
+        html.div(
+            {"className": "bar"},
+            parts.tabs(visit, "status", statuses, speech("State")),
+            parts.export(visit, "runs", EXPORTERS, journey=data.journey.key),
+        ),
         filtered,
         runs_table(visit, data) if data.runs else parts.empty("route", speech("No run fits."), None),
         parts.pager(visit, data.next_before),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ from sqlmodel import col, select
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.mail import is_readable
+from builder_ui.permits import EXPORTERS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, coded
-from models import Message, OutboxItem
+from models import Member, Message, OutboxItem
 
 PAGE_SIZE = 50
 
@@ -26,8 +28,9 @@ class Data:
     next_before: str | None
 
 
-def load(visit: Visit) -> Data:
-    text, before = visit.query.get("q", "").strip()[:100], visit.query.get("before", "")
+def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: int) -> Any:
+    """The question behind the list: items that fit the search and that `reader` may see, newest first, before a number."""
+    text = query.get("q", "").strip()[:100]
     statement = (
         select(
             OutboxItem.id,
@@ -39,18 +42,22 @@ def load(visit: Visit) -> Data:
             Message.clicked_at,
         )
         .outerjoin(Message, col(Message.id) == col(OutboxItem.message_id))
-        .where(is_readable(visit.member))
+        .where(is_readable(reader))
         .order_by(col(OutboxItem.id).desc())
-        .limit(PAGE_SIZE + 1)
+        .limit(limit)
     )
     if text:
         statement = statement.where(
             or_(col(OutboxItem.recipient).icontains(text, autoescape=True), col(OutboxItem.subject).icontains(text, autoescape=True))
         )
-    if before.isdecimal():
+    if before and before.isdecimal():
         statement = statement.where(col(OutboxItem.id) < int(before[:18]))
+    return statement
+
+
+def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        found = list(session.execute(statement))
+        found = list(session.execute(wanted(visit.member, visit.query, visit.query.get("before"), PAGE_SIZE + 1)))
     return Data(found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None)
 
 
@@ -69,7 +76,11 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     rows = [row(visit, one) for one in data.rows]
     found = parts.table(speech("Outbox"), columns, rows, "mails") if rows else nothing(visit)
     return html._(
-        parts.head(speech("Outbox"), speech("Messages that were kept here instead of being sent. Looking at one counts as opening it.")),
+        parts.head(
+            speech("Outbox"),
+            speech("Messages that were kept here instead of being sent. Looking at one counts as opening it."),
+            actions=[parts.export(visit, "outbox", EXPORTERS)],
+        ),
         html.div({"className": "bar"}, parts.search(visit, speech("Search by recipient or subject"))),
         found,
         parts.pager(visit, data.next_before),

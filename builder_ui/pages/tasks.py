@@ -4,46 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import SELLERS
+from builder_ui.permits import EXPORTERS, SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import TASK_STATES, coded
 from crm import tasks
+from crm.identity import find
+from crm.payload import clean_text
 from crm.team import list_members
 from engine.router import route
 from engine.wakeups import Wakeups
-from models import Member, Task
+from journeys.errors import Invalid
+from journeys.values import CreateTask
+from models import Contact, Member, Task, new_id
+
+PRIORITIES = {"normal": "normal", "high": "high", "low": "low"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Data:
     page: tasks.TaskPage
     names: dict[str, str]
     members: list[Member]
     overdue: int
+    about: Contact | None
+    """Whom a new task is about, if the address says so."""
+
+
+def wanted(session: Session, visit: Visit, after: str | None, limit: int = 50) -> tasks.TaskPage:
+    """The tasks this address asks for: those whose time runs out first before the others, done ones in the order they came."""
+    query, only = visit.query, visit.query.get("only", "")
+    owner = {"nobody": "", "all": None}.get(query.get("owner", ""), visit.member.id)
+    return tasks.list_tasks(
+        session,
+        visit.house.now(),
+        owner=owner,
+        only_open=only != "done",
+        only_overdue=only == "overdue",
+        state="finished" if only == "done" else None,
+        after=after,
+        limit=limit,
+        by_due=only != "done",
+    )
 
 
 def load(visit: Visit) -> Data:
     query, now = visit.query, visit.house.now()
     owner = {"nobody": "", "all": None}.get(query.get("owner", ""), visit.member.id)
-    only = query.get("only", "")
     with visit.engine.db.read() as session:
-        page = tasks.list_tasks(
-            session,
-            now,
-            owner=owner,
-            only_open=only != "done",
-            only_overdue=only == "overdue",
-            state="finished" if only == "done" else None,
-            after=query.get("before"),
-        )
+        page = wanted(session, visit, query.get("before"))
         late = tasks.list_tasks(session, now, owner=owner, only_overdue=True, limit=200).tasks
         return Data(
-            page, contact_names(session, [task.contact_id for task in page.tasks]), list_members(session, only_active=True), len(late)
+            page,
+            contact_names(session, [task.contact_id for task in page.tasks]),
+            list_members(session, only_active=True),
+            len(late),
+            session.get(Contact, query["contact"]) if query.get("contact") else None,
         )
 
 
@@ -57,7 +80,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     owners = [("mine", speech("Mine"), None), ("nobody", speech("Nobody's"), None), ("all", speech("Everybody's"), None)]
     only = [("", speech("Open"), None), ("overdue", speech("Overdue"), data.overdue), ("done", speech("Done"), None)]
     return html._(
-        parts.head(speech("Tasks")),
+        parts.head(speech("Tasks"), actions=[parts.export(visit, "tasks", EXPORTERS), new_task(visit, data, acts)]),
         html.div(
             {"className": "bar"}, parts.tabs(visit, "owner", owners, speech("Whose")), parts.tabs(visit, "only", only, speech("State"))
         ),
@@ -66,6 +89,71 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         else parts.empty("check", speech("Nothing to do here."), None),
         parts.pager(visit, data.page.next_after),
     )
+
+
+def new_task(visit: Visit, data: Data, acts: Acts) -> Element:
+    """A task that no journey made."""
+    if not visit.may(SELLERS):
+        return None
+    speech, about = visit.speech, data.about
+    if about is not None:
+        acts.drafts.setdefault("new.contact", about.email or about.id)
+    owners = {visit.member.id: visit.member.name, "": speech("nobody"), **{member.id: member.name for member in data.members}}
+    fields = [
+        parts.kept(acts, "new.contact", speech("Contact (e-mail address or id)"), 320),
+        parts.kept(acts, "new.title", speech("What is to be done"), 200),
+        parts.kept_lines(acts, "new.description", speech("Description"), 4_000),
+        parts.kept(acts, "new.due", speech("Due"), 20, type="datetime-local"),
+        parts.kept_choice(acts, "new.owner", speech("Owner"), owners),
+        parts.kept_choice(acts, "new.priority", speech("Priority"), {code: speech(text) for code, text in PRIORITIES.items()}),
+        parts.kept(acts, "new.outcomes", speech("Outcomes (with commas; empty: done)"), 600),
+    ]
+    made = acts.act(SELLERS, creating(acts), "The task is there.")
+    return parts.form(speech("New task"), "check-square", fields, speech("Make the task"), made, open=about is not None)
+
+
+def creating(acts: Acts) -> Do:
+    """A task from what was typed.
+
+    Raises (when done): Invalid, saying which field is wrong.
+    """
+
+    def do(visit: Visit) -> None:
+        typed = {
+            name: clean_text(acts.drafts.get(f"new.{name}", "")).strip()
+            for name in ("contact", "title", "description", "due", "owner", "priority", "outcomes")
+        }
+        outcomes = tuple(dict.fromkeys(part.strip()[:64] for part in typed["outcomes"].split(",") if part.strip()))[:20]
+        if not typed["title"]:
+            raise Invalid("Say what is to be done.")
+        with visit.engine.db.write() as session:
+            contact_id = find(session, ("email", typed["contact"])) if "@" in typed["contact"] else typed["contact"][:32]
+            if not contact_id or session.get(Contact, contact_id) is None:
+                raise Invalid("There is no contact with this e-mail address or id.")
+            task = CreateTask(
+                id=new_id(),
+                title=typed["title"],
+                description=typed["description"],
+                owner=typed["owner"] or None,
+                due_at=_instant(visit, typed["due"]),
+                outcomes=outcomes or ("done",),
+                priority=typed["priority"] if typed["priority"] in PRIORITIES else "normal",
+            )
+            tasks.create(session, task, contact_id=contact_id, now=visit.house.now(), by=visit.by)
+        for name in typed:
+            acts.drafts.pop(f"new.{name}", None)
+
+    return do
+
+
+def _instant(visit: Visit, text: str) -> datetime | None:
+    """What a field for date and time holds, in the zone of whoever typed it."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=visit.speech.zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("Expected a date and a time.") from None
 
 
 def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
@@ -131,23 +219,37 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
         for member in data.members
         if member.id != task.owner
     ]
+    if task.owner is not None:
+        others.append((speech("nobody"), acts.act(SELLERS, handing(task.id, None), "The task was handed on.")))
     take = parts.button(speech("Take"), acts.act(SELLERS, taking(task.id), "The task is yours."), "hand", "main")
     return [
         take if task.state == "open" else None,
         parts.choose(speech("Finish"), speech("How did it end?"), ways, "check", note_field(visit, task, acts)),
         parts.choose(speech("Hand on"), speech("Who shall do it?"), others, "user"),
+        parts.ask(
+            speech("Drop"),
+            speech("The task goes off the list without an outcome. A journey that waits for it goes on when its time is over."),
+            speech("Drop it"),
+            acts.act(SELLERS, dropping(task.id), "The task is off the list."),
+            "ban",
+            "danger",
+        ),
     ]
 
 
 def note_field(visit: Visit, task: Task, acts: Acts) -> Element:
     """What is typed here goes to the server when the field is left, which is always before the button that is pressed next."""
 
-    def keep(event: dict[str, Any]) -> None:
-        acts.drafts[task.id] = str(event["target"].get("value", ""))[:4_000]
-
     label = visit.speech("Note")
     return html.textarea(
-        {"placeholder": label, "aria-label": label, "rows": 2, "maxLength": 4000, "onBlur": keep, "key": f"note.{task.id}"}
+        {
+            "placeholder": label,
+            "aria-label": label,
+            "rows": 2,
+            "maxLength": 4000,
+            "onBlur": parts.keep(acts, task.id, 4_000),
+            "key": f"note.{task.id}",
+        }
     )
 
 
@@ -155,7 +257,11 @@ def taking(task_id: str) -> Do:
     return _changing(lambda session, visit: tasks.take(session, task_id, visit.member.id, visit.house.now()))
 
 
-def handing(task_id: str, owner: str) -> Do:
+def dropping(task_id: str) -> Do:
+    return _changing(lambda session, visit: tasks.cancel(session, task_id, visit.by, visit.house.now()))
+
+
+def handing(task_id: str, owner: str | None) -> Do:
     return _changing(lambda session, visit: tasks.reassign(session, task_id, owner, visit.by, visit.house.now()))
 
 

@@ -72,14 +72,15 @@ document.addEventListener("click", (event) => {
 
 // What somebody is typing is theirs until they leave the field or press Enter: the client would set a field back to what the server last
 // knew whenever anything around it is drawn again, which swallowed keys. The canvas minds its own fields.
-let typing = null;
+let heldField = null;
 for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
   const value = Object.getOwnPropertyDescriptor(kind.prototype, "value");
-  Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== typing) value.set.call(this, text); } });
+  Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== heldField) value.set.call(this, text); } });
 }
-document.addEventListener("input", (event) => { if (!event.target.closest(".pfb-board")) typing = event.target; }, true);
-document.addEventListener("focusout", () => { typing = null; }, true);
-document.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.tagName === "INPUT") typing = null; }, true);
+document.addEventListener("input", (event) => { if (!event.target.closest(".pfb-board")) heldField = event.target; }, true);
+document.addEventListener("focusout", () => { heldField = null; }, true);
+document.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.tagName === "INPUT") heldField = null; }, true);
+
 // A button with data-copy copies the field of that id.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -92,6 +93,7 @@ document.addEventListener("click", async (event) => {
   said.data = button.dataset.copied;
   setTimeout(() => { said.data = before; }, 2_000);
 });
+
 // The menu of a phone.
 const side = document.querySelector(".side");
 const fold = side.querySelector(".fold");

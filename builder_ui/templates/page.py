@@ -55,6 +55,7 @@ def editor(opening: Opening) -> Element:
 
     def begin() -> Callable[[], None]:
         writing.work_soon(0)
+        writing.find_people("")
         return writing.close
 
     use_effect(begin, [])
@@ -86,6 +87,7 @@ _STATUS = {
     "unsaved": ("Keeping the draft …", "", "clock"),
     "conflict": ("Not saved: somebody else changed this template", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
+    "gone": ("Not saved: this template was deleted", "bad", "alert"),
     "failed": ("Not saved yet; trying again", "warn", "alert"),
 }
 
@@ -96,7 +98,7 @@ def head(writing: Writing) -> Element:
     speech, stored = writing.speech, writing.stored
     text, tone, symbol = _STATUS[writing.status]
     if writing.status == "saved" and stored.is_draft:
-        text, tone, symbol = "Kept as a draft; “Save” makes it a version", "", "pencil"
+        text, tone, symbol = "Kept as a draft, no new version yet", "", "pencil"
     if not writing.visit.may(EDITORS):
         text, tone, symbol = "You can look, not change", "", "ban"
     kind, icon = KINDS[stored.kind]
@@ -108,6 +110,7 @@ def head(writing: Writing) -> Element:
         parts.badge(speech(kind), "", icon),
         parts.badge(speech(CLASSES[stored.message_class]), "", "megaphone" if stored.message_class == "marketing" else "clipboard-check"),
         html.span({"className": "quiet"}, number),
+        parts.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
         html.span({"className": f"tpl-status {tone}", "role": "status"}, parts.icon(symbol), speech(text)),
         html.div({"className": "actions"}, *_actions(writing)),
         _conflict(writing),

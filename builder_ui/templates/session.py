@@ -29,7 +29,7 @@ from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
 from engine import publish
-from journeys.errors import Conflict, Invalid, Issue, PfadwerkError
+from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
 from models import TemplateVersion, new_id
 
 log = logging.getLogger("pfadwerk.pages")
@@ -74,7 +74,7 @@ class Stored:
 
 
 class Writing:
-    """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied or failed."""
+    """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, gone or failed."""
 
     def __init__(self, visit: Visit, stored: Stored) -> None:
         self.visit = visit
@@ -109,7 +109,7 @@ class Writing:
 
     @property
     def editable(self) -> bool:
-        return self.visit.may(EDITORS) and self.status != "denied"
+        return self.visit.may(EDITORS) and self.status not in ("denied", "gone")
 
     @property
     def speech(self) -> Any:
@@ -292,7 +292,7 @@ class Writing:
 
     async def _keep(self) -> None:
         change, op = self._changed, self._op
-        if change == self._stored_change or self.status in ("conflict", "denied"):
+        if change == self._stored_change or self.status in ("conflict", "denied", "gone"):
             return
         try:
             revision, is_draft = await asyncio.to_thread(self._store, copy.deepcopy(self.variants), self.stored.revision)
@@ -300,6 +300,8 @@ class Writing:
             self.status = "conflict"
         except NotAllowed:
             self.status = "denied"
+        except NotFound:
+            self.status = "gone"
         except Invalid as error:
             self.status, self.notice = "failed", (self.speech(str(error)), False)
         except Exception as error:  # noqa: BLE001 - a database that does not answer: said, logged, tried again
@@ -352,10 +354,10 @@ class Writing:
         self.tell("head", "feed", "proof", "side")
 
     def _version(self) -> dict[str, Any]:
-        stored, visit = self.stored, self.visit
+        stored, visit, variants = self.stored, self.visit, copy.deepcopy(self.variants)
         label: dict[str, Any] = {"name": stored.name, "kind": stored.kind, "message_class": stored.message_class}
         saved = templates.save(
-            visit.engine.db, stored.key, self.variants, actor=visit.by, now=visit.house.now(), revision=stored.revision, **label
+            visit.engine.db, stored.key, variants, actor=visit.by, now=visit.house.now(), revision=stored.revision, **label
         )
         stored.revision, stored.number, stored.is_draft, stored.archived = saved.template.revision, saved.number, False, False
         self.versions = []
@@ -414,7 +416,7 @@ class Writing:
         """The page is gone; what it had not stored yet is stored now."""
         if self._timer:
             self._timer.cancel()
-        if self._changed != self._stored_change and self.status not in ("conflict", "denied"):
+        if self._changed != self._stored_change and self.status not in ("conflict", "denied", "gone"):
             variants = copy.deepcopy(self.variants)
             asyncio.get_running_loop().run_in_executor(None, self._last_words, variants, self.stored.revision)
 

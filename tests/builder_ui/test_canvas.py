@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import cards, compare, numbers
+from builder_ui.builder import cards, compare, forms, numbers
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
 from builder_ui.builder.session import Editor
 from builder_ui.speech import Speech
+from crm import secrets
 from crm.tally import Counts
 from engine import publish
 from journeys.document import digest
@@ -27,7 +28,7 @@ NOTE = {"text": "Ask Vera", "color": "blue", "x": 10, "y": -40.4, "width": 200, 
 async def until(editor: Editor, true: Callable[[], Any]) -> None:
     """Waits for the news after which something holds."""
     heard = asyncio.Event()
-    stop = editor.listen(("feed", "numbers", "path"), heard.set)
+    stop = editor.listen(("feed", "head", "numbers", "path"), heard.set)
     async with asyncio.timeout(10):
         while not true():
             heard.clear()
@@ -239,3 +240,24 @@ def test_days_are_counted_from_entry_and_told_after_a_change(town: Any) -> None:
 
     edited(town, story, key="welcome")
     assert cards.hints(_speech(), town.engine.palette, {"spec": 99}) == {}
+
+
+def test_an_administrator_stores_a_secret_where_it_is_needed_and_nobody_else_does(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.keep_secret("vouchers", "hush")
+        await until(editor, lambda: editor.notice)
+
+    editor = edited(town, story, role="admin")
+    assert editor.notice == ("The secret is stored.", True)
+    assert ("vouchers", "vouchers") in editor.knowledge.offered("secret", {})
+    with town.db.read() as session:
+        assert secrets.reveal(session, town.engine.address_keys, "vouchers") == "hush"
+    editor = edited(town, story, role="marketer")
+    assert editor.notice == ("Your role does not allow this.", False)
+
+
+def test_json_that_is_none_is_told_with_its_line() -> None:
+    assert forms.mistake('{"a": 1}') is None
+    assert forms.mistake('{\n  "a": 1,\n  b: 2\n}') == (3, 3, "b: 2")
+    assert forms.mistake("") == (1, 1, "")
+    assert forms.mistake("[" * 100_000) is not None

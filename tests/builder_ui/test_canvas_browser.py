@@ -106,7 +106,7 @@ def test_one_contact_is_followed_on_the_canvas(page: Page, town: Any) -> None:
     page.get_by_label("Name or e-mail").press("Enter")
     page.locator(".pfb-candidates").get_by_role("button", name=re.compile("Anna Meier")).click()
 
-    look = page.locator(".pfb-look")
+    look = page.locator(".pfb-sheet")
     card = look.locator(".react-flow__node").filter(has=page.locator(".pfb-card-name", has_text=re.compile("^Welcome 1$")))
     expect(card.locator(".pfb-sign")).to_contain_text("1")
     expect(card.locator(".pfb-sign")).to_contain_text("Visited: 1")
@@ -117,7 +117,7 @@ def test_one_contact_is_followed_on_the_canvas(page: Page, town: Any) -> None:
 
     # The way back leaves the drawing as it was, with its undo.
     page.get_by_role("button", name="Back to the drawing").click()
-    expect(page.locator(".pfb-look")).to_have_count(0)
+    expect(page.locator(".pfb-sheet")).to_have_count(0)
     expect(step(page, "Hello")).to_be_visible()
     page.locator(".react-flow__pane").click(position={"x": 30, "y": 300})
     page.keyboard.press("Control+z")
@@ -128,7 +128,7 @@ def test_one_contact_is_followed_on_the_canvas(page: Page, town: Any) -> None:
 def test_a_run_has_a_link_to_its_path(page: Page, town: Any) -> None:
     page.goto(f"/ui/runs/{town.run_of('Carla')}")
     page.get_by_role("link", name="Show on the canvas").click()
-    look = page.locator(".pfb-look")
+    look = page.locator(".pfb-sheet")
     expect(look.locator(".pfb-t-waiting")).to_have_count(1)
     expect(look.locator(".pfb-t-waiting")).to_contain_text("Here now")
     expect(page.get_by_role("region", name="What happened")).to_contain_text("Carla Rossi")

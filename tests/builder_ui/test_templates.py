@@ -148,6 +148,21 @@ def test_two_people_never_overwrite_each_other_blindly(town: Any) -> None:
     assert stored(town).variants["en"]["subject"] == "Mine"
 
 
+def test_a_template_that_was_deleted_meanwhile_is_said_to_be_gone(town: Any) -> None:
+    with town.db.write() as session:
+        shelf.duplicate(session, KEY, "copy", "Copy", "test", town.now)
+
+    async def story(writing: Writing) -> None:
+        with town.db.write() as session:
+            shelf.delete(session, "copy", "test", town.now)
+        writing.hear(texts(texts={"en/subject": "x"}))
+        await writing.work()
+        assert writing.status == "gone"
+        assert not writing.editable
+
+    written(town, story, key="copy")
+
+
 def test_a_page_whose_server_was_gone_asks_before_it_overwrites(town: Any) -> None:
     async def same(writing: Writing) -> None:
         writing.hear(texts(3, "resync", rev=1, texts={"en/subject": "Offline"}))

@@ -12,10 +12,26 @@ import pytest
 
 from activities import account_mail
 from activities.layouts import layouts
-from builder_ui import controls, find, tour, words
+from builder_ui import controls, exports, find, listing, tour, words
 from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU, THEMES
-from builder_ui.pages import PAGES, account, behind, contact, contact_import, contact_imports, journeys, keys, run, setting, users, versions
+from builder_ui.pages import (
+    PAGES,
+    account,
+    behind,
+    contact,
+    contact_edit,
+    contact_import,
+    contact_imports,
+    contacts,
+    journeys,
+    keys,
+    run,
+    setting,
+    tasks,
+    users,
+    versions,
+)
 from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
@@ -50,6 +66,7 @@ SAME = {
     "Region",
     "Browser",
     "Details",
+    "normal",
     "live",
     "Score",
     "Version",
@@ -102,6 +119,10 @@ def tables() -> Iterator[str]:
     yield from (f"role: {role}" for role in team.ROLES)
     for table in (behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
         yield from table.values()
+    for table in (listing.SEEN, contacts.SORTS, contact_edit.FIELDS, tasks.PRIORITIES):
+        yield from table.values()
+    for listed in exports.LISTS.values():
+        yield from listed.columns
     yield from words.WEEKDAYS
     yield from texts.CANVAS
     yield from THEMES.values()

@@ -149,7 +149,10 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         setTimeout(() => flow.fitView(FIT));
       }
       if (patch.nodes || patch.edges || patch.cut || patch.gone || patch.notes || patch.torn) model.apply(patch);
-      if (patch.counts !== undefined) board.count(patch.counts);
+      if (patch.counts !== undefined) {
+        board.count(patch.counts);
+        host.current.dataset.counting = String(patch.counts !== null);
+      }
       if (patch.hints) board.set("hints", patch.hints);
       if (patch.select) focus(patch.select);
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy })[patch.run]?.();
@@ -215,7 +218,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
 
   useEffect(() => {
     // Whoever looks at somebody's way does not draw.
-    const away = () => document.querySelector(".pfb-look") !== null;
+    const away = () => document.querySelector(".pfb-sheet") !== null;
     function press(event) {
       if (away()) return undefined;
       const mod = event.ctrlKey || event.metaKey;

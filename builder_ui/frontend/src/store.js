@@ -48,8 +48,8 @@ export function pinboard() {
       const all = (kinds[kind] === null) !== (news === null);
       for (const id of Object.keys(news ?? {})) if (JSON.stringify(news[id]) === JSON.stringify(before[id])) news[id] = before[id];
       kinds[kind] = news;
-      const ids = all ? [...listeners.keys()] : [...new Set([...Object.keys(before), ...Object.keys(news)])];
-      ring(ids.filter((id) => all || before[id] !== news[id]));
+      const ids = all ? [...listeners.keys()] : [...new Set([...Object.keys(before), ...Object.keys(news ?? {})])];
+      ring(ids.filter((id) => all || before[id] !== news?.[id]));
     },
     /** Numbers that differ since the last; `fresh` begins anew, null takes them away. */
     count(news) {

@@ -1,0 +1,233 @@
+"""Lists as CSV files: `/ui/export/{list}.csv` with the query of the page it stands on.
+
+The file is written while it is sent, page by page, each page in a read transaction of its own; nothing of it is kept. Who may have a
+list is said beside it in `LISTS`; that somebody took one, and how many rows, stands in the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response, StreamingResponse
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from builder_ui.host import Host, clean
+from builder_ui.listing import read_filters
+from builder_ui.pages import outbox
+from builder_ui.pages import tasks as tasks_page
+from builder_ui.people import contact_names, member_names
+from builder_ui.permits import ADMINS, EXPORTERS, Roles, may
+from builder_ui.visit import House, Visit
+from builder_ui.words import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
+from crm import contacts
+from crm.audit import record
+from crm.sheets import START, line_of
+from engine.publish import get_journey
+from engine.runs import RunFilter, list_runs
+from journeys.errors import NotFound, PfadwerkError
+from models import ConsentState, Contact, Tag
+
+PAGE = 200
+MAX_ROWS = 1_000_000
+Rows = tuple[list[Sequence[Any]], str | None]
+"""The rows of a page, and the mark of the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A list that can be taken as a file. `page(session, visit, mark)` reads one page; `columns` are message ids."""
+
+    roles: Roles
+    columns: tuple[str, ...]
+    page: Callable[[Session, Visit, str | None], Rows]
+
+
+def _contacts(session: Session, visit: Visit, mark: str | None) -> Rows:
+    query = visit.query
+    wanted = read_filters(session, query, visit.house.now(), visit.speech).wanted
+    if query.get("ids"):
+        wanted = replace(wanted, ids=query["ids"].split(","))
+    page = contacts.search(session, wanted, before=mark, limit=PAGE, sort=query.get("sort", "created"))
+    ids = [contact.id for contact in page.contacts]
+    tags, consents = _tags(session, ids), _consents(session, ids)
+    members, speech = member_names(session), visit.speech
+    rows: list[Sequence[Any]] = [
+        (
+            one.id, one.first_name, one.last_name, one.email, one.phone, one.lifecycle_stage, members.get(one.owner or ""), one.locale,
+            one.timezone, ", ".join(tags.get(one.id, ())),
+            *(coded(speech, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in ("email", "sms")),
+            one.created_at, one.last_seen_at, _flat(one),
+        )
+        for one in page.contacts
+    ]  # fmt: skip
+    return rows, page.next_before
+
+
+def _flat(contact: Contact) -> str:
+    """The free fields in one cell, in the order of their names."""
+    return "; ".join(f"{name}={value}" for name, value in sorted(contact.attributes.items()))[:10_000]
+
+
+def _tags(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for id, tag in session.execute(select(Tag.contact_id, Tag.tag).where(col(Tag.contact_id).in_(ids)).order_by(Tag.tag)):
+        found.setdefault(id, []).append(tag)
+    return found
+
+
+def _consents(session: Session, ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    wanted = select(ConsentState.contact_id, ConsentState.channel, ConsentState.state)
+    rows = session.execute(wanted.where(col(ConsentState.contact_id).in_(ids), ConsentState.purpose == "marketing"))
+    return {(id, channel): state for id, channel, state in rows}
+
+
+def _runs(session: Session, visit: Visit, mark: str | None) -> Rows:
+    query, speech = visit.query, visit.speech
+    journey = get_journey(session, query.get("journey", ""))
+    wanted = RunFilter(journey.id, None, query.get("status") or None, query.get("node") or None, _number(query.get("version")), mark, PAGE)
+    found = list_runs(session, wanted)
+    names = contact_names(session, [run["contact_id"] for run in found])
+    rows: list[Sequence[Any]] = [
+        (
+            run["id"], run["contact_id"], names.get(run["contact_id"]), run["version_number"], speech(RUN_STATES[run["status"]][0]), run["node"],
+            coded(speech, REASONS, run["reason"]) if run["reason"] else "", run["started_at"], run["due_at"], run["ended_at"], run["goal_at"], run["goal_value"],
+        )
+        for run in found
+    ]  # fmt: skip
+    return rows, found[-1]["id"] if len(found) == PAGE else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 9 else None
+
+
+def _tasks(session: Session, visit: Visit, mark: str | None) -> Rows:
+    page = tasks_page.wanted(session, visit, mark, PAGE)
+    names, members, speech = contact_names(session, [task.contact_id for task in page.tasks]), member_names(session), visit.speech
+    rows: list[Sequence[Any]] = [
+        (
+            task.id, task.title, task.description, names.get(task.contact_id), task.contact_id, members.get(task.owner or ""), task.priority,
+            speech(TASK_STATES[task.state][0]), task.due_at, task.created_at, task.finished_at,
+            coded(speech, OUTLETS, task.outcome) if task.outcome else "", task.note,
+        )
+        for task in page.tasks
+    ]  # fmt: skip
+    return rows, page.next_after
+
+
+def _outbox(session: Session, visit: Visit, mark: str | None) -> Rows:
+    found = list(session.execute(outbox.wanted(visit.member, visit.query, mark, PAGE)))
+    rows: list[Sequence[Any]] = [
+        (one.id, one.recipient, one.subject, coded(visit.speech, CHANNELS, one.channel), one.accepted_at, one.opened_at, one.clicked_at)
+        for one in found
+    ]
+    return rows, str(found[-1].id) if len(found) == PAGE else None
+
+
+LISTS: Mapping[str, List] = {
+    "contacts": List(
+        EXPORTERS,
+        (
+            "Contact id", "First name", "Last name", "E-mail", "Phone", "Stage", "Owner", "Language", "Time zone", "Tags",
+            "E-mail (marketing)", "SMS (marketing)", "Known since", "Last seen", "Attributes",
+        ),
+        _contacts,
+    ),
+    "runs": List(
+        EXPORTERS,
+        (
+            "Run id", "Contact id", "Contact", "Version", "State", "Step", "Reason", "Started", "Due", "Ended", "Goal reached", "Goal value",
+        ),
+        _runs,
+    ),
+    "tasks": List(
+        EXPORTERS,
+        (
+            "Task id", "Title", "Description", "Contact", "Contact id", "Owner", "Priority", "State", "Due", "Created", "Finished", "Outcome", "Note",
+        ),
+        _tasks,
+    ),
+    "outbox": List(EXPORTERS, ("Number", "To", "Subject", "Channel", "Time", "Opened", "Clicked"), _outbox),
+}  # fmt: skip
+
+
+def routes(house: House) -> APIRouter:
+    """`GET /ui/export/{list}.csv`."""
+    router, host = APIRouter(include_in_schema=False), Host(house, ())
+
+    async def export(request: Request, name: str) -> Response:
+        known = await host.member(request.cookies)
+        if known is None:
+            return host.stranger(request)
+        wanted = LISTS.get(name)
+        if wanted is None:
+            return Response(status_code=404)
+        if not may(known[1], wanted.roles):
+            return Response(host.speech(known[1], request.headers)("Your role does not allow this."), 403)
+        query = {**clean(request.query_params), "ids": request.query_params.get("ids", "")[:10_000]}
+        visit = Visit(house, known[1], known[0], host.speech(known[1], request.headers), request.url.path, {}, query)
+        try:
+            first = await run_in_threadpool(_page, visit, wanted, None)
+        except NotFound:
+            return Response(status_code=404)
+        headers = {
+            "content-disposition": f'attachment; filename="{name}.csv"',
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+        }
+        return StreamingResponse(_lines(visit, name, wanted, first), 200, headers, "text/csv; charset=utf-8")
+
+    async def bundle(request: Request, id: str) -> Response:
+        """Everything known about a person, for a request under GDPR Art. 15 and 20."""
+        known = await host.member(request.cookies)
+        if known is None:
+            return host.stranger(request)
+        if not may(known[1], ADMINS):
+            return Response(host.speech(known[1], request.headers)("Your role does not allow this."), 403)
+        try:
+            content = await run_in_threadpool(_bundle, house, id[:32], f"member:{known[1].id}")
+        except NotFound:
+            return Response(status_code=404)
+        headers = {"content-disposition": f'attachment; filename="contact-{id[-6:]}.json"', "cache-control": "no-store"}
+        return Response(content, 200, headers, "application/json")
+
+    router.add_api_route("/ui/export/{name}.csv", export, methods=["GET"])
+    router.add_api_route("/ui/contacts/{id}/data.json", bundle, methods=["GET"])
+    return router
+
+
+def _bundle(house: House, id: str, by: str) -> bytes:
+    with house.engine.db.write() as session:
+        content = contacts.export(session, id)
+        record(session, by, "contact.export", f"contact:{id}", {}, house.now())
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def _page(visit: Visit, wanted: List, mark: str | None) -> Rows:
+    with visit.engine.db.read() as session:
+        return wanted.page(session, visit, mark)
+
+
+def _lines(visit: Visit, name: str, wanted: List, first: Rows) -> Iterator[str]:
+    """The file. What was sent is counted in the audit trail however the sending ends."""
+    count = 0
+    try:
+        yield START + line_of(visit.speech(column) for column in wanted.columns)
+        rows, mark = first
+        while True:
+            yield "".join(map(line_of, rows))
+            count += len(rows)
+            if mark is None or count >= MAX_ROWS:
+                return
+            rows, mark = _page(visit, wanted, mark)
+    except PfadwerkError:
+        return  # what the list stands on is gone since: the file ends here
+    finally:
+        with visit.engine.db.write() as session:
+            record(session, visit.by, "export.list", f"list:{name}", {"rows": count}, visit.house.now())

@@ -1,0 +1,376 @@
+"""What people change about a contact by hand: fields, tags, owner, consent, suppression; and forgetting them. And making a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from builder_ui import parts
+from builder_ui.compat import Element, component, html, use_state
+from builder_ui.pages.contacts import routed, tag_all
+from builder_ui.permits import ADMINS, SELLERS
+from builder_ui.visit import Acts, Do, Page, Visit
+from builder_ui.words import CHANNELS, CONSENT_STATES, coded
+from crm import consent, contacts, suppression
+from crm.audit import record
+from crm.payload import clean_text
+from crm.team import list_members
+from engine.wakeups import Wakeups
+from journeys.errors import Conflict, Invalid
+from models import Contact, Member
+
+FIELDS = {
+    "first_name": "First name",
+    "last_name": "Last name",
+    "email": "E-mail",
+    "phone": "Phone",
+    "lifecycle_stage": "Stage",
+    "locale": "Language",
+    "timezone": "Time zone",
+}
+STATES = ("granted", "withdrawn", "pending")
+ASKED = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking")
+
+
+def view(visit: Visit, data: Any, acts: Acts) -> Element:
+    """The forms of one contact; `data` is what its page has loaded."""
+    speech, contact = visit.speech, data.contact
+    return html.div(
+        {"className": "stack"},
+        html.h2(speech("Fields")),
+        fields(visit, contact, acts),
+        html.h2({"className": "apart"}, speech("Tags")),
+        Tags(visit, contact.id, tuple(data.tags), acts),
+        html.h2({"className": "apart"}, speech("Owner")),
+        owner(visit, contact, data.members, acts),
+        html.h2({"className": "apart"}, speech("Record a consent")),
+        consent_form(visit, contact, acts),
+        html.h2({"className": "apart"}, speech("Addresses that get nothing")),
+        blocked(visit, data, acts),
+        html.h2({"className": "apart"}, speech("Forget this person")) if visit.may(ADMINS) else None,
+        erasing(visit, contact, acts) if visit.may(ADMINS) else None,
+    )
+
+
+# Fields, tags, owner
+
+
+def fields(visit: Visit, contact: Contact, acts: Acts) -> Element:
+    speech = visit.speech
+    save = acts.act(SELLERS, saving(contact.id, acts), "The contact is changed.")
+    return html.div(
+        html.div(
+            {"className": "fields"},
+            [parts.kept(acts, f"field.{name}", speech(title), 320, getattr(contact, name) or "") for name, title in FIELDS.items()],
+            parts.kept(acts, "other.name", speech("Another field"), 120, placeholder="plan"),
+            parts.kept(acts, "other.value", speech("its value (empty: take it away)"), 1_000),
+        ),
+        parts.button(speech("Save"), save, "check", "main"),
+    )
+
+
+def typed(acts: Acts) -> dict[str, str | None]:
+    """The fields that were typed into; empty ones clear."""
+    found: dict[str, str | None] = {
+        name: clean_text(acts.drafts[f"field.{name}"]).strip() or None for name in FIELDS if f"field.{name}" in acts.drafts
+    }
+    other = clean_text(acts.drafts.get("other.name", "")).strip()
+    if other:
+        found[other] = clean_text(acts.drafts.get("other.value", "")).strip() or None
+    return found
+
+
+def saving(contact_id: str, acts: Acts) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        with visit.engine.db.write() as session:
+            try:
+                event = contacts.update(session, contact_id, typed(acts), visit.house.now(), visit.by)
+            except Invalid as error:
+                raise in_words(visit, error) from None
+            wakeups = routed(visit, session, [event])
+        for name in [*(f"field.{name}" for name in FIELDS), "other.name", "other.value"]:
+            acts.drafts.pop(name, None)
+        return wakeups
+
+    return do
+
+
+def in_words(visit: Visit, error: Invalid) -> Invalid:
+    """The refusal with what is wrong where, in the visitor's language."""
+    places = [
+        f"{visit.speech(FIELDS.get(issue.field or '', issue.field or ''))}: {issue.say(visit.speech.translate)}" for issue in error.issues
+    ]
+    return Invalid(" ".join(places)) if places else error
+
+
+@component
+def Tags(visit: Visit, contact_id: str, tags: tuple[str, ...], acts: Acts) -> Element:
+    """The tags, each with a way to take it away, and what was done last with its way back."""
+    undo, set_undo = use_state(("", False))
+    speech = visit.speech
+
+    def change(added: bool, tag: str = "", back: bool = False) -> Callable[..., Any]:
+        async def handler(*event: Any) -> None:
+            name = tag or acts.drafts.get("tag", "").strip()
+            changed: list[str] = []
+            done = "The tag is added." if added else "The tag is taken away."
+            await acts.act(SELLERS, tag_all((contact_id,), name, added, changed), done)(*event)
+            set_undo((name, added) if changed and not back else ("", False))
+
+        return handler
+
+    return html.div(
+        {"className": "stack"},
+        html.div(
+            {"className": "chips"},
+            [
+                html.span(
+                    {"className": "chip", "key": tag},
+                    tag,
+                    html.button(
+                        {
+                            "type": "button",
+                            "className": "button plain",
+                            "aria-label": speech("Take the tag away: {tag}", tag=tag),
+                            "onClick": change(False, tag),
+                        },
+                        "×",
+                    ),
+                )
+                for tag in tags
+            ],
+            parts.button(speech("Undo"), change(not undo[1], undo[0], back=True)) if undo[0] else None,
+        ),
+        html.div(
+            {"className": "fields"}, parts.kept(acts, "tag", speech("New tag"), 120), parts.button(speech("Add tag"), change(True), "flag")
+        ),
+    )
+
+
+def owner(visit: Visit, contact: Contact, members: dict[str, str], acts: Acts) -> Element:
+    speech = visit.speech
+    acts.drafts.setdefault("owner", contact.owner or "")
+    field = parts.kept_choice(acts, "owner", speech("Owner"), {"": speech("nobody"), **members})
+    save = acts.act(SELLERS, owning(contact.id, acts), "The contact has a new owner.")
+    return html.div({"className": "fields"}, field, parts.button(speech("Save the owner"), save, "user"))
+
+
+def owning(contact_id: str, acts: Acts) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        wanted = acts.drafts.get("owner", "") or None
+        with visit.engine.db.write() as session:
+            if wanted and session.get(Member, wanted) is None:
+                raise Invalid("There is no such member of the team.")
+            return routed(visit, session, [contacts.update(session, contact_id, {"owner": wanted}, visit.house.now(), visit.by)])
+
+    return do
+
+
+# What they allowed
+
+
+def consent_form(visit: Visit, contact: Contact, acts: Acts) -> Element:
+    speech = visit.speech
+    say = acts.act(SELLERS, stating(contact.id, acts), "The consent is recorded.")
+    return html.div(
+        html.div(
+            {"className": "fields"},
+            parts.kept_choice(acts, "said.channel", speech("Channel"), {code: coded(speech, CHANNELS, code) for code in ASKED}),
+            parts.kept(acts, "said.purpose", speech("Purpose"), 64, placeholder="marketing"),
+            parts.kept_choice(acts, "said.state", speech("What was said"), {code: speech(CONSENT_STATES[code]) for code in STATES}),
+            parts.kept(acts, "said.source", speech("Where it was said"), 200, placeholder=speech("by phone, form at the fair …")),
+        ),
+        html.div({"className": "lines"}, parts.kept_lines(acts, "said.wording", speech("Wording"), 4_000)),
+        parts.button(speech("Record it"), say, "check-square", "main"),
+    )
+
+
+def stating(contact_id: str, acts: Acts) -> Do:
+    """A statement by hand: its source and wording are the proof, so there is none without a source."""
+
+    def do(visit: Visit) -> Wakeups:
+        said = {name: acts.drafts.get(f"said.{name}", "").strip() for name in ("channel", "purpose", "state", "source", "wording")}
+        channel, purpose, now = said["channel"] or ASKED[0], said["purpose"] or "marketing", visit.house.now()
+        if not said["source"]:
+            raise Invalid("Say where the contact said it; without a source a consent proves nothing.")
+        if channel not in ASKED:
+            raise Invalid("There is no such channel.")
+        with visit.engine.db.write() as session:
+            state = said["state"] or STATES[0]
+            event = consent.record_consent(
+                session, contact_id, channel, purpose, state, now, source=said["source"], wording=said["wording"], proof={"by": visit.by}
+            )
+            record(
+                session, visit.by, "contact.consent", f"contact:{contact_id}", {"channel": channel, "purpose": purpose, "state": state}, now
+            )
+            wakeups = routed(visit, session, [event])
+        for name in ("source", "wording"):
+            acts.drafts.pop(f"said.{name}", None)
+        return wakeups
+
+    return do
+
+
+def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
+    speech, contact = visit.speech, data.contact
+    lines = [
+        html.div(
+            {"className": "actions", "key": channel},
+            html.b(f"{coded(speech, CHANNELS, channel)} · {address}"),
+            parts.badge(speech("gets nothing"), "bad", "ban")
+            if channel in data.suppressed
+            else parts.badge(speech("may get messages"), "good", "check"),
+            block(visit, contact.id, channel, acts) if channel not in data.suppressed else None,
+            unblock(visit, contact.id, channel, acts) if channel in data.suppressed and visit.may(ADMINS) else None,
+        )
+        for channel, address in (("email", contact.email), ("sms", contact.phone))
+        if address
+    ]
+    return html.div({"className": "stack"}, lines) if lines else html.p({"className": "quiet"}, speech("No address is known."))
+
+
+def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
+    speech = visit.speech
+    return parts.ask(
+        speech("Suppress"),
+        speech("Nothing at all is sent to this address any more, whoever it belongs to."),
+        speech("Suppress the address"),
+        acts.act(SELLERS, suppressing(contact_id, channel), "The address is suppressed."),
+        "ban",
+        "danger",
+    )
+
+
+def unblock(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
+    speech = visit.speech
+    why = parts.kept(acts, f"why.{channel}", speech("What has changed since (stands in the audit trail)"), 500)
+    lift = acts.act(ADMINS, lifting(contact_id, channel, acts), "The address may get messages again.")
+    return parts.form(speech("Lift"), "check", [why], speech("Let it receive again"), lift)
+
+
+def suppressing(contact_id: str, channel: str) -> Do:
+    def do(visit: Visit) -> None:
+        now, keys = visit.house.now(), visit.engine.address_keys
+        with visit.engine.db.write() as session:
+            row = suppression.suppress(session, keys, channel, _address(session, contact_id, channel), "manual", now, source=visit.by)
+            record(
+                session,
+                visit.by,
+                "suppression.add",
+                f"suppression:{row.address_hash[:16]}",
+                {"channel": channel, "reason": row.reason},
+                now,
+            )
+
+    return do
+
+
+def lifting(contact_id: str, channel: str, acts: Acts) -> Do:
+    def do(visit: Visit) -> None:
+        why = clean_text(acts.drafts.get(f"why.{channel}", "")).strip()
+        if len(why) < 3:
+            raise Invalid("Say what has changed since; it stands in the audit trail.")
+        with visit.engine.db.write() as session:
+            address = _address(session, contact_id, channel)
+            suppression.lift(session, visit.engine.address_keys, channel, address, visit.by, why, visit.house.now())
+
+    return do
+
+
+def _address(session: Any, contact_id: str, channel: str) -> str:
+    contact = contacts.get(session, contact_id)
+    address = contact.email if channel == "email" else contact.phone
+    if not address:
+        raise Conflict("The contact has no such address any more.")
+    return address
+
+
+# Forgetting
+
+
+def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
+    speech = visit.speech
+    word = speech("ERASE")
+    forget = acts.act(ADMINS, forgetting(contact.id, acts), "The contact is forgotten.")
+    fields = [
+        html.p(
+            speech(
+                "Profile, addresses and everything that was sent are deleted for good; open runs end. What was withdrawn stays withdrawn."
+            )
+        ),
+        parts.kept(acts, "erase", speech("Type {word} to go on", word=word), 20, autoComplete="off"),
+    ]
+    return parts.form(speech("Erase"), "alert", fields, speech("Erase for good"), forget, "danger")
+
+
+def forgetting(contact_id: str, acts: Acts) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        if acts.drafts.get("erase", "").strip() != visit.speech("ERASE"):
+            raise Invalid("The word was not typed; nothing was erased.")
+        engine = visit.engine
+        with engine.db.write() as session:
+            done = contacts.erase(session, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
+        acts.drafts.clear()
+        return Wakeups(bells=set(done.rung))
+
+    return do
+
+
+# A new one
+
+
+def load_new(visit: Visit) -> dict[str, str]:
+    with visit.engine.db.read() as session:
+        return {member.id: member.name for member in list_members(session, only_active=True)}
+
+
+def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
+    speech = visit.speech
+    head = parts.head(speech("New contact"), back=("/ui/contacts", speech("Contacts")))
+    if not visit.may(SELLERS):
+        return html._(head, parts.empty("ban", speech("Your role does not allow this."), None))
+    made = acts.drafts.get("made")
+    return html._(
+        head,
+        html.p(html.a({"className": "button main", "href": f"/ui/contacts/{made}"}, speech("To the contact"))) if made else None,
+        html.section(
+            {"className": "panel"},
+            html.div(
+                {"className": "fields"},
+                [parts.kept(acts, f"field.{name}", speech(title), 320) for name, title in FIELDS.items()],
+                parts.kept(acts, "user_id", speech("User id"), 320),
+            ),
+            html.p(
+                {"className": "quiet"},
+                speech("An e-mail address, a phone number or a user id is needed. A new contact has allowed nothing yet."),
+            ),
+            parts.button(speech("Make the contact"), acts.act(SELLERS, making(acts), "The contact is there."), "user-plus", "main"),
+        ),
+    )
+
+
+def making(acts: Acts) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        acts.drafts.pop("made", None)
+        user_id = clean_text(acts.drafts.get("user_id", "")).strip()
+        wanted = {name: value for name, value in typed(acts).items() if value}
+        if not user_id and not wanted.get("email") and not wanted.get("phone"):
+            raise Invalid("An e-mail address, a phone number or a user id is needed.")
+        now = visit.house.now()
+        with visit.engine.db.write() as session:
+            try:
+                contact, events = contacts.create(session, [("user_id", user_id)] if user_id else [], wanted, now, visit.by)
+            except Conflict as error:
+                acts.drafts["made"] = str(error.details.get("contact_id", ""))
+                raise Invalid("A contact with this address or id is there already.") from None
+            except Invalid as error:
+                raise in_words(visit, error) from None
+            record(session, visit.by, "contact.create", f"contact:{contact.id}", {}, now)
+            wakeups = routed(visit, session, events)
+        acts.drafts["made"] = contact.id
+        return wakeups
+
+    return do
+
+
+NEW = Page("/ui/contacts/new", "New contact", "contacts", load_new, view_new)
