@@ -84,7 +84,9 @@ def draw_by_mouse(page: Page, site: Any) -> None:
 
     drag_onto(page, "If / else", "wait:next")
     pick(page, "If / else")
+    saved(page)
     page.get_by_role("button", name="Add a condition: Tag").click()
+    saved(page)
     write(page, "Tag", "gold")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")
     expect(step(page, "If / else")).to_contain_text("gold")
