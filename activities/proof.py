@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.orm import Session
+from sqlmodel import col, select
 
 from activities import samples, templates
 from activities.messages import House
@@ -20,12 +21,28 @@ from activities.rendering.faults import Lines
 from activities.rendering.hints import LinkSeen, hints, links
 from crm.catalogue import load_catalogue
 from journeys.errors import Invalid, Issue, NotFound
+from models import Event
 
 KEPT = 96
 """Compiled variants in memory, so that a preview and its frame compile once."""
 
+MAX_EVENTS = 100
+"""Newest events of a contact among which one is looked for that could be the trigger."""
+
 _TWICE = frozenset({"size"})
 """Compile warnings that the hints say better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What stands for the event that starts a run: one the contact really did (`event`, `at`), or made up."""
+
+    values: Mapping[str, Any]
+    event: str = ""
+    at: datetime | None = None
+
+
+MADE_UP = Trigger(samples.EVENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,8 @@ class Proof:
     hints: list[Issue] = field(default_factory=list)
     links: list[LinkSeen] = field(default_factory=list)
     segments: Segments | None = None
+    trigger: Trigger | None = None
+    """None: the template reads nothing of it."""
 
 
 def proof(
@@ -66,7 +85,11 @@ def proof(
             warnings += [issue for issue in found if name == locale and issue.code not in _TWICE]
         else:
             errors[name] = list(found)
-    rendered, failed = _filled(session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id)
+    fields = compiled[locale].fields if locale in compiled else []
+    trigger = trigger_for(session, contact_id, fields)
+    rendered, failed = _filled(
+        session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger
+    )
     catalogue = load_catalogue(session)
     size = len(rendered.html.encode()) if rendered else 0
     advice = hints(kind, locale, variants, compiled, size_bytes=size, is_known=lambda name: catalogue.field(name) is not None)
@@ -77,7 +100,19 @@ def proof(
         [*warnings, *advice],
         links(str(variants.get(locale, {}).get("mjml") or "")),
         segments(rendered.text) if rendered and kind == "sms" else None,
+        trigger if any(name.startswith("trigger.") for name in fields) else None,
     )
+
+
+def trigger_for(session: Session, contact_id: str | None, fields: Iterable[str]) -> Trigger:
+    """The contact's event that holds most of what a template reads under `trigger`, the newest of equals; made-up values if none holds any."""
+    wanted = {name.split(".")[1] for name in fields if name.startswith("trigger.")}
+    if contact_id is None or not wanted:
+        return MADE_UP
+    statement = select(Event.name, Event.properties, Event.occurred_at).where(Event.contact_id == contact_id, Event.type == "track")
+    events = session.execute(statement.order_by(col(Event.id).desc()).limit(MAX_EVENTS)).all()
+    name, properties, at = max(events, key=lambda event: len(wanted & event[1].keys()), default=("", {}, None))
+    return Trigger(properties, name, at) if wanted & properties.keys() else MADE_UP
 
 
 @lru_cache(maxsize=KEPT)
@@ -100,6 +135,7 @@ def _filled(
     locale: str,
     now: datetime,
     contact_id: str | None,
+    trigger: Trigger,
 ) -> tuple[Rendered | None, list[Issue]]:
     if variant is None:
         return None, []
@@ -113,7 +149,7 @@ def _filled(
             contact_id=contact_id,
             locale=None if locale == "default" else locale,
             message_class=message_class,
-            trigger=samples.made_up("trigger", variant.fields, samples.EVENT, now),
+            trigger=samples.made_up("trigger", variant.fields, trigger.values, now),
             steps=samples.made_up("steps", variant.fields, {}, now),
             sample=samples.made_up("contact", variant.fields, {**samples.CONTACT, **own}, now),
         )

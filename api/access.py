@@ -1,6 +1,6 @@
-"""Who asks, and whether they may: an admin key or a logged-in member, and the roles of members.
+"""Who asks, and whether they may: an admin key or a logged-in member, and the roles of members (`crm.roles`).
 
-`Actor` is handed to endpoints by dependency; roles are checked here and nowhere in the pages.
+`Actor` is handed to endpoints by dependency.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from api.limits import Rate
 from api.login import COOKIE
 from api.origin import check_origin
 from api.server import Server, TheServer
+from crm.roles import ADMINS, EDITORS, OPERATORS, SELLERS, allows
 from crm.sessions import member_of
 from models import Member
 
-ROLES = ("admin", "marketer", "engineer", "tester", "sales", "viewer")
 PER_ACTOR = Rate("admin", per_second=200, burst=2_000)
 BAD_LOGINS = Rate("bad-login", per_second=0.5, burst=30)
 
@@ -44,7 +44,7 @@ class Actor:
     def require(self, *roles: str) -> None:
         """Raises:
         Forbidden: unless the role is one of `roles`; admins may do everything."""
-        if self.role != "admin" and self.role not in roles:
+        if not allows(frozenset(roles), self.role):
             raise Forbidden(f"This needs one of the roles {', '.join(sorted({'admin', *roles}))}; yours is {self.role}.")
 
 
@@ -105,11 +105,11 @@ def needs(*roles: str) -> Any:
 
 Anyone = Annotated[Actor, Depends(current_actor)]
 """Any role, viewers included: reading."""
-Editor = Annotated[Actor, needs("marketer", "engineer")]
-"""Changes journeys, templates and contacts."""
-Operator = Annotated[Actor, needs("marketer", "engineer", "tester")]
+Editor = Annotated[Actor, needs(*sorted(EDITORS))]
+"""Changes journeys, templates, the catalogue and rotations."""
+Operator = Annotated[Actor, needs(*sorted(OPERATORS))]
 """Starts, resumes, ends and simulates runs."""
-Seller = Annotated[Actor, needs("marketer", "sales")]
+Seller = Annotated[Actor, needs(*sorted(SELLERS))]
 """Works on tasks and contacts."""
-Admin = Annotated[Actor, needs()]
+Admin = Annotated[Actor, needs(*sorted(ADMINS))]
 """Keys, members, settings, erasure."""

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.access import Admin, Anyone, Editor
-from api.errors import ADMIN, CHANGE, ONE
+from api.access import Actor, Admin, Anyone, Editor
+from api.errors import ADMIN, CHANGE, ONE, Forbidden
 from api.json_body import JsonRoute
 from api.login import send_link
 from api.paging import Id
@@ -17,7 +17,7 @@ from api.server import TheServer
 from crm import sessions, team
 from crm.audit import record
 from journeys.errors import Conflict
-from models import LoginSession
+from models import LoginSession, Member
 
 router = APIRouter(prefix="/api/v1", tags=["team"], route_class=JsonRoute)
 
@@ -64,6 +64,16 @@ class MemberChange(BaseModel):
     timezone: str | None = Field(None, max_length=64, description="IANA name.")
     active: bool | None = None
     absent_until: AwareDatetime | None = None
+
+
+class OwnChange(BaseModel):
+    """Only what is named changes."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"timezone": "Europe/Zurich"}})
+
+    name: str | None = Field(None, min_length=1, max_length=120)
+    locale: Literal["de", "en"] | None = None
+    timezone: str | None = Field(None, max_length=64, description="IANA name.")
 
 
 class LoginLink(BaseModel):
@@ -114,6 +124,20 @@ class PutRotation(BaseModel):
 
     name: str = Field("", max_length=120)
     members: list[str] = Field(max_length=500, description="Member ids in order.")
+
+
+@router.get("/me", summary="Who I am", responses=ADMIN)
+def me(actor: Anyone) -> MemberRow:
+    """The logged-in member; an admin key is nobody, and gets 403."""
+    return MemberRow.model_validate(_own(actor))
+
+
+@router.patch("/me", summary="Change my own account", responses=CHANGE)
+def change_me(change: OwnChange, server: TheServer, actor: Anyone) -> MemberRow:
+    """Name, language and time zone; address and role are the admins' business, the password has a form of its own."""
+    given = {name: value for name, value in change.model_dump(exclude_unset=True).items() if value is not None}
+    with server.engine.db.write() as session:
+        return MemberRow.model_validate(team.change_member(session, _own(actor).id, given, actor.id, server.engine.clock.now()))
 
 
 @router.get("/members", summary="List members", responses=ADMIN)
@@ -213,6 +237,12 @@ def put_rotation(
         row = team.put_rotation(session, pool, rotation.members, rotation.name)
         record(session, actor.id, "rotation.put", f"rotation:{pool}", {"members": rotation.members}, now)
         return RotationRow.model_validate(row)
+
+
+def _own(actor: Actor) -> Member:
+    if actor.member is None:
+        raise Forbidden("An admin key belongs to nobody; log in as a member.")
+    return actor.member
 
 
 def _session_row(row: LoginSession) -> SessionRow:

@@ -17,6 +17,7 @@ from api.json_body import JsonRoute
 from api.messages import MessageRow
 from api.paging import Cursor, Limit, Number, Page, page_of
 from api.server import TheServer
+from engine import publish
 from journeys.errors import Invalid, Issue, NotFound
 from locales import translator
 from models import Template, TemplateVersion
@@ -108,6 +109,16 @@ class TestSend(BaseModel):
     member_id: str | None = Field(None, max_length=32)
     version: int | None = Field(None, ge=1, le=2**31 - 1)
     trigger: dict[str, Any] = Field({}, max_length=200)
+
+
+class Correction(BaseModel):
+    """Which running version of which journey is to use which version of the template."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"journey": "welcome", "version": 3, "template_version": 5}})
+
+    journey: str = Field(min_length=1, max_length=64, description="Key or id.")
+    version: int = Field(ge=1, le=2**31 - 1)
+    template_version: int = Field(ge=1, le=2**31 - 1)
 
 
 class TemplateVersionRow(BaseModel):
@@ -225,6 +236,16 @@ def one_version(key: Key, number: Number, server: TheServer, actor: Anyone) -> T
         if version is None:
             raise NotFound("There is no such version of this template.")
         return TemplateVersionRow.model_validate(version)
+
+
+@router.post("/templates/{key}/corrections", summary="Correct a running version", status_code=204, responses=CHANGE)
+def correct(key: Key, wanted: Correction, server: TheServer, actor: Editor) -> Response:
+    """Lets a version that is running send a corrected text, to everybody inside as well. Stands in the audit trail."""
+    engine = server.engine
+    with engine.db.write() as session:
+        journey = publish.get_journey(session, wanted.journey)
+        publish.update_pinned_template(session, journey.id, wanted.version, key, wanted.template_version, actor.id, engine.clock.now())
+    return Response(status_code=204)
 
 
 @router.post("/templates/{key}/preview", summary="Preview a template", responses=CHANGE)

@@ -1,14 +1,14 @@
 """Forms of a page: fields in a list, one handler when they are sent, what is wrong beside the field.
 
-A form sends all its values at once when it is submitted, by button or by Enter, so nothing typed is ever half on its way. What the browser
-holds is not drawn anew while the form's key stays the same: a refused form keeps what was typed.
+A form sends all its values at once when it is submitted, by button or by Enter, so nothing typed is ever half on its way. ReactPy's client
+sets every field back to what was drawn whenever it draws, so a refused form is drawn with what was typed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from builder_ui import parts
@@ -53,11 +53,13 @@ def form(
         values = read(event, fields)
 
         def carry(visitor: Visit) -> Wakeups | None:
-            return attempt(visitor, acts, name, do, values)
+            open_text = [field.name for field in fields if field.kind != "password"]
+            return attempt(visitor, acts, name, do, values, open_text)
 
         await acts.act(roles, carry, done)(event)
 
-    shown = [_shown(name, field, acts.drafts.get(f"wrong.{name}.{field.name}", "")) for field in fields]
+    typed = [replace(field, value=acts.drafts.get(f"typed.{name}.{field.name}", field.value)) for field in fields]
+    shown = [_shown(name, field, acts.drafts.get(f"wrong.{name}.{field.name}", "")) for field in typed]
     return html.form(
         {"className": "form", "key": f"{name}.{generation}", "onSubmit": submitted(sent)},
         *shown,
@@ -86,24 +88,31 @@ def _value(field: Field, element: Mapping[str, Any]) -> str:
     return str(element.get("value") or "").replace("\0", "")[: field.most or MOST].strip()
 
 
-def attempt(visit: Visit, acts: Acts, name: str, do: Change, values: Values | None) -> Wakeups | None:
-    """Does it, and remembers for the next drawing which fields were wrong.
+def attempt(visit: Visit, acts: Acts, name: str, do: Change, values: Values | None, kept: Sequence[str] = ()) -> Wakeups | None:
+    """Does it, and remembers for the next drawing which fields were wrong, and what stood in the `kept` ones.
 
     Raises:
         Invalid: some were, or what was sent does not belong to the form.
     """
-    for known in [known for known in acts.drafts if known.startswith(f"wrong.{name}.")]:
-        del acts.drafts[known]
+    forget(acts, name)
     if values is None:
         raise Invalid("The form has changed meanwhile; load the page anew.")
+    acts.drafts.update({f"typed.{name}.{field}": values[field] for field in kept})
     try:
-        return do(visit, values)
+        woken = do(visit, values)
+        forget(acts, name)
+        return woken
     except Invalid as error:
         for issue in error.issues:
             acts.drafts[f"wrong.{name}.{place(issue.field or '', values)}"] = issue.say(visit.speech.translate)
         if not error.issues:
             raise
         raise Invalid("Please look at the marked fields.", error.issues) from None
+
+
+def forget(acts: Acts, name: str) -> None:
+    for known in [known for known in acts.drafts if known.startswith((f"wrong.{name}.", f"typed.{name}."))]:
+        del acts.drafts[known]
 
 
 def place(field: str, values: Values) -> str:

@@ -52,7 +52,7 @@ MENU = (
     ("settings", "/ui/settings", "Settings", "sliders"),
 )
 LANGUAGES = {"en": "English", "de": "Deutsch"}
-THEMES = {"system": "As the system", "light": "Light", "dark": "Dark"}
+THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
 Extra = Callable[[Member, str], dict[str, Any] | None]
 """What a page's shell shows besides, by member and the page's path."""
 

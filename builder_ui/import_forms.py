@@ -58,8 +58,9 @@ class _Forms:
         return _to(f"{START}/{id}")
 
     def _take(self, member: Member, name: str, content: bytes) -> str:
+        sent = uploads.read_sent(name, content)
         with self.house.engine.db.write() as session:
-            return uploads.take(session, name, content, f"member:{member.id}", self.house.now()).id
+            return uploads.take(session, sent, f"member:{member.id}", self.house.now()).id
 
     async def decide(self, request: Request, id: str) -> Response:
         """Stores the mapping; where rows can be read with it, the dry run begins."""

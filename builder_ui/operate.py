@@ -83,7 +83,6 @@ def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
         speech("Stop and archive") if running else speech("Archive now"),
         acts.act(EDITORS, do, "The journey is archived.", _shelving(publish.unarchive, id)),
         "archive",
-        "danger" if running else "",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +25,7 @@ SYSTEMS = (
 
 def browser(user_agent: str) -> str:
     """`Firefox, Linux`; empty where it says nothing known."""
-    named = next((name for mark, name in BROWSERS if re.search(rf"\b{mark}", user_agent)), "")
+    named = next((name for mark, name in BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     return ", ".join(part for part in (named, system) if part)
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from crm import names
 from crm.audit import record
 from crm.freshness import bump, freshness, is_changing
 from journeys.errors import Invalid, Issue, NotFound
@@ -38,6 +39,18 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("Expected one line without control characters.")
+    return text
+
+
+def _address(text: str) -> str:
+    if text and isinstance(names.normalise("email", text), names.Refused):
+        raise ValueError("Expected an e-mail address.")
+    return _one_line(text)
+
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -49,9 +62,9 @@ class Setting(BaseModel):
 class Sender(Setting):
     """Who writes. An empty `email` leaves it to the operator's `mail_from`."""
 
-    name: str = Field("", max_length=120)
-    email: str = Field("", max_length=320)
-    reply_to: str = Field("", max_length=320)
+    name: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+    email: Annotated[str, AfterValidator(_address)] = Field("", max_length=320)
+    reply_to: Annotated[str, AfterValidator(_address)] = Field("", max_length=320)
     postal_address: str = Field("", max_length=500)
     """Stands in the footer of marketing mails (CAN-SPAM, § 5 DDG)."""
 

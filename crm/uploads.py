@@ -66,13 +66,23 @@ class Column:
     target: str
 
 
-def take(session: Session, file_name: str, content: bytes, by: str, now: datetime) -> Import:
-    """Stores a file that somebody sent, with guesses for its columns; an import in state `draft`.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file that somebody sent, found to be a table with `rows` rows."""
+
+    name: str
+    content: bytes
+    shape: Shape
+    rows: int
+
+
+def read_sent(file_name: str, content: bytes) -> Sent:
+    """Looks through a file, before any transaction: it takes a while.
 
     Raises:
-        Invalid: this is no table of text, or it has no header or no rows.
+        Invalid: this is no table of text, or it has no header or no rows; `details["problem"]` is a code of `UNUSABLE`.
     """
-    name = clean_text(file_name).replace("\\", "/").rsplit("/", 1)[-1].strip()[:200] or "import.csv"
+    name = clean_text(file_name).replace("\\", "/").rsplit("/", 1)[-1].strip()[-200:] or "import.csv"
     _refuse(content, name)
     try:
         shape = examine(content)
@@ -81,14 +91,20 @@ def take(session: Session, file_name: str, content: bytes, by: str, now: datetim
     rows = sum(1 for _ in records(content, shape))
     if not rows:
         raise _unusable("no_rows")
-    upload = Upload(file_name=name, content=content, created_at=now, created_by=by[:120])
+    return Sent(name, content, shape, rows)
+
+
+def take(session: Session, sent: Sent, by: str, now: datetime) -> Import:
+    """Stores a file with guesses for its columns; an import in state `draft`."""
+    shape = sent.shape
+    upload = Upload(file_name=sent.name, content=sent.content, created_at=now, created_by=by[:120])
     session.add(upload)
-    about = {"upload": upload.id, "digest": shape.digest, "header": list(shape.header), "bytes": shape.bytes, "rows": rows}
+    about = {"upload": upload.id, "digest": shape.digest, "header": list(shape.header), "bytes": shape.bytes, "rows": sent.rows}
     about |= {"encoding": shape.encoding, "delimiter": shape.delimiter, "columns": guess(shape.header), "by": by[:120]}
-    row = Import(file_name=name, mapping=about, state="draft", created_at=now)
+    row = Import(file_name=sent.name, mapping=about, state="draft", created_at=now)
     session.add(row)
     session.flush()
-    record(session, by, "import.upload", f"import:{row.id}", {"rows": rows, "bytes": shape.bytes}, now)
+    record(session, by, "import.upload", f"import:{row.id}", {"rows": sent.rows, "bytes": shape.bytes}, now)
     return row
 
 
@@ -231,7 +247,8 @@ def prepare(db: Database, import_id: str, now: datetime) -> None:
             return
         key = f"{import_id}.{row.state}"
         reading = _readings.get(key)
-        if reading is None or reading.next > row.cursor + len(reading.ready):
+        stale = reading is None or reading.importer.options != _options(row) or reading.next > row.cursor + len(reading.ready)
+        if reading is None or stale:
             content, shape = _file(session, row)
             reading = _Reading(Importer(session, shape.header, _options(row), row.file_name), records(content, shape))
             _readings.put(key, reading)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need beside Python packages: the PostgreSQL server programs and Chromium. Installed where that is allowed (Debian, as
+# What the tests need beside Python packages: the PostgreSQL server programs, Chromium and Firefox. Installed where that is allowed (Debian, as
 # root); else the run says which tests are left out, and with CI=true that is a failure.
 set -eu
 
@@ -12,12 +12,17 @@ has_chromium() {
     command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1
 }
 
-has_postgres && has_chromium && exit 0
+has_firefox() {
+    command -v firefox-esr >/dev/null 2>&1 || command -v firefox >/dev/null 2>&1
+}
+
+has_postgres && has_chromium && has_firefox && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     missing=
     has_postgres || missing="$missing postgresql"
     has_chromium || missing="$missing chromium fonts-dejavu-core"
+    has_firefox || missing="$missing firefox-esr"
     echo "Installing for the tests (once):$missing ..."
     # No cluster of its own: the tests make theirs, in a temporary folder.
     mkdir -p /etc/postgresql-common
@@ -34,5 +39,9 @@ fi
 if ! has_chromium; then
     left_out=yes
     echo "Chromium is not installed: the tests that need it are left out. They run after: apt-get install chromium (macOS: brew install chromium)" >&2
+fi
+if ! has_firefox; then
+    left_out=yes
+    echo "Firefox is not installed: the test that needs it is left out. It runs after: apt-get install firefox-esr (macOS: brew install firefox)" >&2
 fi
 [ -z "$left_out" ] || [ "${CI:-}" != true ] || exit 1

@@ -114,3 +114,20 @@ def test_a_process_of_the_other_workspace_does_not_start_on_this_database(db: Da
         stamp.claim(session, "staging", "pfadwerk-staging")
     with db.write() as session, pytest.raises(Misconfigured, match="belongs to the staging workspace"):
         stamp.claim(session, "live", "pfadwerk")
+
+
+def test_the_web_server_of_staging_mails_nobody_either(tmp_path: Path) -> None:
+    """The provider of its account mails and test sends is the outbox, whatever the channel e-mail goes through elsewhere."""
+    import worker
+    from models.migrate import upgrade
+    from settings import Settings
+
+    for workspace, name in (("live", "smtp"), ("staging", "outbox")):
+        channels = {"email": {"provider": "smtp"}}
+        home = tmp_path / workspace
+        home.mkdir()
+        settings = Settings(home=home, workspace=workspace, channels=channels, smtp_host="127.0.0.1")  # type: ignore[arg-type]
+        upgrade(settings.database_url)
+        db = Database(settings.database_url)
+        assert worker.mail_provider(settings, worker.build_engine(settings, db, [])).name == name
+        db.close()

@@ -19,7 +19,7 @@ from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
 from builder_ui.people import contact_names
 from builder_ui.visit import Visit
-from builder_ui.words import OUTLETS, coded
+from builder_ui.words import MESSAGE_STATES, OUTLETS, REASONS, coded
 from crm import contacts
 from engine.publish import get_version
 from engine.runs import RunFilter, list_runs
@@ -150,10 +150,21 @@ def _mark(tone: str, sign: str, said: str, lines: list[str]) -> dict[str, Any]:
 
 
 def _visit_line(visit: Visit, chapter: Any) -> str:
-    """`24 Nov 2026, 09:12: yes`"""
+    """`24 Nov 2026, 09:12: yes`, and of a message its fate: `24 Nov 2026, 09:12: Sent, Opened`."""
+    at, speech = visit.speech.moment(chapter.at), visit.speech
     left = next((line["outlet"] for line in chapter.lines if line["what"] == "left"), "")
-    at = visit.speech.moment(chapter.at)
-    return f"{at}: {coded(visit.speech, OUTLETS, left)}" if left and left != "next" else at
+    said = [word for message in chapter.messages for word in _fate(visit, message)]
+    if not said and left and left != "next":
+        said = [coded(speech, OUTLETS, left)]
+    return f"{at}: {', '.join(said)}" if said else at
+
+
+def _fate(visit: Visit, message: dict[str, Any]) -> list[str]:
+    speech, reason = visit.speech, message["reason"]
+    said = [speech(MESSAGE_STATES[message["status"]][0])]
+    said += [coded(speech, REASONS, reason)] if reason else []
+    said += [speech("Opened")] if message["opened_at"] else []
+    return said + ([speech("Clicked")] if message["clicked_at"] else [])
 
 
 def _ways(data: Any, chapter: Any, drawn: set[tuple[str, str]]) -> list[str]:

@@ -384,7 +384,7 @@ class Editor:
         return self.selection, self.generation, ways, others, self.views.get(target, {}).get("outlets"), self.editable
 
     def command(self, name: str) -> None:
-        """Has the canvas undo, redo or tidy up."""
+        """Has the canvas undo, redo, tidy up, or forget whose way the address names."""
         self.send(run=name)
 
     def _after_change(self) -> None:
@@ -636,6 +636,7 @@ class Editor:
         if self.path is not None:
             self.path.leave()
         self.path = None
+        self.command("forget")
         self.tell("head", "path")
 
 

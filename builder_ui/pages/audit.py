@@ -69,7 +69,7 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
         "Every line carries a digest over itself and the line before it, so that a change shows.",
         chain(visit, acts),
         filters(visit, data),
-        parts.table(speech("Audit trail"), columns, rows) if rows else parts.empty("search", speech("No line fits."), None),
+        parts.table(speech("Audit trail"), columns, rows, "audit") if rows else parts.empty("search", speech("No line fits."), None),
         parts.pager(visit, data.next_before),
         wide=True,
     )

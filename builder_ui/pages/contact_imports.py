@@ -67,7 +67,16 @@ def sending(visit: Visit) -> Element:
             {"className": "lines", "method": "post", "action": visit.path, "encType": "multipart/form-data"},
             html.label(
                 speech("File (CSV, at most {megabytes} MB)", megabytes=most),
-                html.input({"type": "file", "name": "file", "accept": ",".join((*KINDS_OF_FILE, "text/csv")), "required": True}),
+                html.input(
+                    {
+                        "type": "file",
+                        "name": "file",
+                        "accept": ",".join((*KINDS_OF_FILE, "text/csv")),
+                        "required": True,
+                        "data-most-bytes": str(visit.house.max_upload_bytes - 4_096),
+                        "data-too-large": speech(PROBLEMS["large"]),
+                    }
+                ),
             ),
             html.button({"className": "button main"}, speech("Upload and go on")),
         ),

@@ -197,42 +197,56 @@ def nothing(visit: Visit) -> Element:
 
 @component
 def People(visit: Visit, data: Data, acts: Acts) -> Element:
-    """Remembers who is chosen; everything else it draws is given."""
-    chosen, set_chosen = use_state(frozenset[str]())
+    """Remembers who is chosen; everything else it draws is given.
+
+    The boxes belong to the browser: one that waited for the server would lose a quick second click. Where the server changes them all it
+    draws new ones, under another key.
+    """
+    picked, set_picked = use_state(Picked())
     shown = [contact.id for contact in data.page.contacts]
-    here = [id for id in shown if id in chosen]
+    here = tuple(id for id in shown if id in picked.ids)
     speech = visit.speech
     marks = visit.may(SELLERS) or visit.may(EDITORS) or visit.may(EXPORTERS)
 
-    def toggle(id: str) -> Callable[[Any], None]:
-        return lambda _event: set_chosen(lambda now: now ^ {id})
+    def pick_one(id: str) -> Callable[[Any], None]:
+        return lambda event: set_picked(lambda now: now.one(id, bool(event["target"].get("checked"))))
 
-    everybody = html.input(
-        {
-            "type": "checkbox",
-            "checked": len(here) == len(shown),
-            "aria-label": speech("Choose all on this page"),
-            "onChange": lambda _event: set_chosen(frozenset() if len(here) == len(shown) else frozenset(shown)),
-        }
-    )
+    def box(id: str, label: str, change: Callable[[Any], None], checked: bool) -> Element:
+        key = f"{id}.{picked.round}"
+        return html.input({"type": "checkbox", "key": key, "defaultChecked": checked, "aria-label": label, "onChange": change})
+
     columns: list[Any] = [speech("Name"), speech("E-mail"), speech("Phone"), speech("Stage"), speech("Last seen")]
     rows = [row(visit, contact) for contact in data.page.contacts]
     if marks:
         columns = [speech("Choose"), *columns]
-        rows = [
-            [mark(visit, contact, contact.id in chosen, toggle(contact.id)), *cells]
-            for contact, cells in zip(data.page.contacts, rows, strict=True)
-        ]
+        named = [(contact.id, speech("Choose {name}", name=called(contact) or contact.id[-6:])) for contact in data.page.contacts]
+        boxes = [box(id, label, pick_one(id), id in picked.ids) for id, label in named]
+        rows = [[one, *cells] for one, cells in zip(boxes, rows, strict=True)]
     return html._(
-        html.label({"className": "everybody"}, everybody, " ", speech("Choose all on this page")) if marks else None,
+        html.div(
+            {"className": "actions"},
+            parts.button(speech("Choose all on this page"), lambda _event: set_picked(lambda now: now.all(shown)), "check-square"),
+            parts.button(speech("Let go"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
+        )
+        if marks
+        else None,
         parts.table(speech("Contacts"), columns, rows, "people"),
-        Chosen(visit, data, acts, tuple(here), lambda: set_chosen(frozenset())) if here else None,
+        Chosen(visit, data, acts, here) if here else None,
     )
 
 
-def mark(visit: Visit, contact: Contact, checked: bool, toggle: Callable[[Any], None]) -> Element:
-    label = visit.speech("Choose {name}", name=called(contact) or contact.id[-6:])
-    return html.input({"type": "checkbox", "checked": checked, "aria-label": label, "onChange": toggle})
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Who is chosen; `round` counts how often all boxes changed at once."""
+
+    ids: frozenset[str] = frozenset()
+    round: int = 0
+
+    def one(self, id: str, chosen: bool) -> Picked:
+        return Picked(self.ids | {id} if chosen else self.ids - {id}, self.round)
+
+    def all(self, ids: Sequence[str]) -> Picked:
+        return Picked(frozenset(ids), self.round + 1)
 
 
 def row(visit: Visit, contact: Contact) -> list[Element]:
@@ -257,7 +271,7 @@ class Told:
 
 
 @component
-def Chosen(visit: Visit, data: Data, acts: Acts, ids: tuple[str, ...], let_go: Callable[[], None]) -> Element:
+def Chosen(visit: Visit, data: Data, acts: Acts, ids: tuple[str, ...]) -> Element:
     """The bar over what is chosen: tags with their way back, a journey with a look ahead, a file."""
     told, set_told = use_state(Told())
     speech = visit.speech
@@ -288,7 +302,6 @@ def Chosen(visit: Visit, data: Data, acts: Acts, ids: tuple[str, ...], let_go: C
         html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
         if visit.may(EXPORTERS)
         else None,
-        html.button({"type": "button", "className": "button plain", "onClick": lambda _event: let_go()}, speech("Let go")),
         html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
         parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
         parts.button(speech("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,

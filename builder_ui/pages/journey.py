@@ -319,9 +319,22 @@ def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
             parts.export(visit, "runs", EXPORTERS, journey=data.journey.key),
         ),
         filtered,
-        runs_table(visit, data) if data.runs else parts.empty("route", speech("No run fits."), None),
+        runs_table(visit, data) if data.runs else no_run(visit, data),
         parts.pager(visit, data.next_before),
     )
+
+
+def no_run(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    if data.numbers.whole.runs or data.held_out:
+        return parts.empty(
+            "search", speech("No run fits."), html.a({"className": "button", "href": f"{visit.path}?tab=runs"}, speech("Show all"))
+        )
+    if data.journey.live_version is None:
+        builder = html.a({"className": "button main", "href": f"/ui/journeys/{data.journey.key}/edit"}, speech("To the builder"))
+        return parts.empty("route", speech("Nobody can enter before the journey is published."), builder)
+    why = html.a({"className": "button", "href": f"{visit.path}?tab=refused"}, speech("Not entered"))
+    return parts.empty("route", speech("Nobody has entered yet. Contacts enter when what stands under “Who enters” happens."), why)
 
 
 def runs_table(visit: Visit, data: Data) -> Element:

@@ -159,7 +159,7 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
             {"className": "actions"},
             *([] if archived else switches(visit, acts, journey)),
             None if archived else more(visit, journey, acts),
-            shelve(visit, acts, journey),
+            None if journey.state in ("live", "paused") else shelve(visit, acts, journey),
             html.a({"className": "button plain", "href": f"/ui/journeys/{journey.key}?tab=runs"}, speech("Runs"), parts.icon("arrow")),
         ),
     )

@@ -154,8 +154,8 @@ def versions(visit: Visit, data: Data) -> Element:
         return None
     return html.form(
         {"className": "filters", "method": "get", "action": visit.path},
-        choose("from", speech("From"), sources, old),
-        choose("to", speech("To"), list(data.inside), new),
+        choose("from", speech("From version"), sources, old),
+        choose("to", speech("To version"), list(data.inside), new),
         html.button({"className": "button"}, speech("Show")),
     )
 

@@ -86,7 +86,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         ),
         html.div({"className": "cards wide"}, [card(visit, data, task, acts) for task in data.page.tasks])
         if data.page.tasks
-        else parts.empty("check", speech("Nothing to do here."), None),
+        else nothing(visit),
         parts.pager(visit, data.page.next_after),
     )
 
@@ -154,6 +154,15 @@ def _instant(visit: Visit, text: str) -> datetime | None:
         return datetime.fromisoformat(text).replace(tzinfo=visit.speech.zone).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("Expected a date and a time.") from None
+
+
+def nothing(visit: Visit) -> Element:
+    speech = visit.speech
+    everybody = html.a({"className": "button", "href": visit.link(owner="all", only=None)}, speech("Show all"))
+    if visit.query.get("owner") != "all":
+        return parts.empty("check", speech("Nothing to do here."), everybody)
+    text = speech("Nothing to do here. Tasks come from journeys: the step “Create task” hands a contact to a person.")
+    return parts.empty("check", text, html.a({"className": "button", "href": "/ui/journeys"}, speech("To the journeys")))
 
 
 def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:

@@ -16,6 +16,14 @@ from crm import sessions, team
 from locales import SUPPORTED
 from models import Member
 
+ROLE_NAMES = {
+    "admin": "Administration",
+    "marketer": "Marketing",
+    "engineer": "Engineering",
+    "tester": "Testing",
+    "sales": "Sales",
+    "viewer": "Looking on",
+}
 ROLE_WORDS = {
     "admin": "may do everything",
     "marketer": "journeys, templates, contacts, tasks",
@@ -50,8 +58,8 @@ def row(visit: Visit, data: Data, member: Member) -> list[Element]:
     name = html.a({"href": f"/ui/settings/users/{member.id}"}, member.name) if visit.may(ADMINS) else member.name
     absent = member.absent_until if member.absent_until and member.absent_until > visit.house.now() else None
     return [
-        html._(name, html.small(member.email)),
-        speech(f"role: {member.role}"),
+        html.div(name, html.small(member.email)),
+        speech(ROLE_NAMES[member.role]) if member.role in ROLE_NAMES else member.role,
         state(visit, member),
         parts.relative(visit, seen) if seen else "–",
         speech.moment(absent) if absent else "–",
@@ -69,7 +77,7 @@ def state(visit: Visit, member: Member) -> Element:
 
 def roles(visit: Visit) -> list[tuple[str, str]]:
     speech = visit.speech
-    return [(role, f"{speech(f'role: {role}')} – {speech(ROLE_WORDS[role])}") for role in team.ROLES]
+    return [(role, f"{speech(ROLE_NAMES[role])}: {speech(ROLE_WORDS[role])}") for role in team.ROLES]
 
 
 def languages() -> list[tuple[str, str]]:

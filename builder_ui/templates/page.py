@@ -430,6 +430,19 @@ def preview(writing: Writing) -> Element:
     )
 
 
+def _trigger(writing: Writing) -> Element:
+    """Where the values of the trigger come from, for templates that read some."""
+    speech, trigger = writing.speech, writing.proof.trigger if writing.proof else None
+    if trigger is None:
+        return None
+    said = (
+        speech("Values of the trigger: “{event}”, {at}", event=trigger.event, at=speech.moment(trigger.at))
+        if trigger.event
+        else speech("Values of the trigger: made up")
+    )
+    return html.p({"className": "tpl-trigger"}, said)
+
+
 def _inbox(writing: Writing) -> Element:
     """The line of a mailbox: subject and the words after it."""
     found = writing.proof.rendered if writing.proof else None
@@ -520,7 +533,6 @@ def person(writing: Writing) -> Element:
             ),
             *found,
             html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, speech("Made-up values")),
-            html.small(speech("Values of the trigger are always made up here.")),
         ),
     )
 

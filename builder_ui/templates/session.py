@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from activities import samples, shelf, templates
-from activities.proof import Proof, proof
+from activities.proof import Proof, proof, trigger_for
 from activities.rendering import CompiledTemplate, compile_template
 from activities.rendering.compile import PARTS, is_locale
 from builder_ui.builder.protocol import Ear, Save
@@ -466,7 +466,10 @@ class Writing:
         if post is None or self.person is None:
             raise Invalid("Choose a contact first: a test is filled in for somebody real.")
         compiled = compile_template({self.locale: self.variants[self.locale]}, stored.kind, message_class=stored.message_class)
-        made_up = {root: samples.made_up(root, compiled.fields, known, visit.house.now()) for root, known in _KNOWN}
+        with visit.engine.db.read() as session:
+            trigger = trigger_for(session, self.person[0], compiled.fields)
+        known: tuple[tuple[str, Any], ...] = (("trigger", trigger.values), ("steps", {}))
+        made_up = {root: samples.made_up(root, compiled.fields, values, visit.house.now()) for root, values in known}
         message = templates.send_test(
             visit.engine.db, post.house, post.provider(), stored.key, member_id=visit.member.id, now=visit.house.now(),
             contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants), **made_up,
@@ -516,9 +519,6 @@ class Writing:
             rows = [(one.number, dict(one.source), one.created_at) for one in session.scalars(statement.limit(MOST_VERSIONS + 1))]
         befores = [source for _, source, _ in rows[1:]] + [{}]
         return [Old(number, source, before, at) for (number, source, at), before in zip(rows, befores, strict=True)][:MOST_VERSIONS]
-
-
-_KNOWN: tuple[tuple[str, Any], ...] = (("trigger", samples.EVENT), ("steps", {}))
 
 
 def _person(contact: Any, speech: Any) -> str:

@@ -78,6 +78,18 @@ def test_template_versions_and_revisions(admin: Any) -> None:
     assert admin.get("/api/v1/templates/hello/versions/1").json()["source"]["default"]["subject"] == "Hi"
     assert admin.delete("/api/v1/templates/hello").json()["archived_at"]
     assert admin.get("/api/v1/templates").json()["items"] == []
+    assert admin.post("/api/v1/templates/hello/unarchive").json()["archived_at"] is None
+    assert [row["key"] for row in admin.get("/api/v1/templates").json()["items"]] == ["hello"]
+
+
+def test_templates_have_a_folder_and_tags(admin: Any) -> None:
+    saved = admin.put("/api/v1/templates/hello", json={**TEMPLATE, "folder": "Spring", "tags": ["warm", "warm"]}).json()
+    assert (saved["folder"], saved["tags"]) == ("Spring", ["warm"])
+    again = admin.put("/api/v1/templates/hello", json=TEMPLATE).json()
+    assert (again["folder"], again["tags"]) == ("Spring", ["warm"])
+    assert len(admin.get("/api/v1/templates", params={"folder": "Spring"}).json()["items"]) == 1
+    assert admin.get("/api/v1/templates", params={"folder": "Autumn"}).json()["items"] == []
+    assert admin.put("/api/v1/templates/hello", json={**TEMPLATE, "tags": ["x"] * 21}).status_code == 422
 
 
 def test_the_last_admin_stays(admin: Any, member: str) -> None:

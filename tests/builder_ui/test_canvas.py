@@ -173,12 +173,17 @@ def test_a_path_is_numbered_and_says_where_the_contact_waits(town: Any) -> None:
         marks = path.marks
         assert marks["hello"]["sign"] == "1"
         assert marks["hello:sent"]["sign"] == "2"
+        assert marks["hello"]["lines"][0].endswith(": Sent")
         assert [id for id, mark in marks.items() if mark["tone"] == "waiting"] == [path.story.story["run"]["node"]]
         assert "hello" in path.graph["nodes"]
         await path.search("no such person")
         assert path.runs == []
         await path.search("anna")
         assert {run["contact_id"] for run in path.runs} == {town.people["Anna"]}
+        await path.search("")
+        editor.spawn(path.choose, town.run_of("Anna"))
+        await until(editor, lambda: path.run_id == town.run_of("Anna"))
+        assert path.marks["hello"]["lines"][0].endswith(": Sent, Opened")
         path.hear(json.dumps({"type": "select", "ids": ["hello"]}))
         path.hear("nonsense")
         assert path.focus == (0, "hello")

@@ -132,6 +132,9 @@ def test_a_run_has_a_link_to_its_path(page: Page, town: Any) -> None:
     expect(look.locator(".pfb-t-waiting")).to_have_count(1)
     expect(look.locator(".pfb-t-waiting")).to_contain_text("Here now")
     expect(page.get_by_role("region", name="What happened")).to_contain_text("Carla Rossi")
+    page.get_by_role("button", name="Back to the drawing").click()
+    expect(page).to_have_url(re.compile("/ui/journeys/welcome/edit$"))
+    expect(step(page, "Welcome 1")).to_be_visible()
 
 
 def test_two_versions_are_compared_on_one_canvas(page: Page, town: Any) -> None:
@@ -197,6 +200,7 @@ def test_notes_are_stuck_on_written_undone_and_found(page: Page, town: Any) -> N
     page.get_by_label("Note 1", exact=True).blur()
     saved(page)
     page.get_by_role("button", name="Canvas").click()
+    expect(page.locator(".pfb-outline")).to_have_count(0)
     expect(notes(page).get_by_label("Note", exact=True)).to_have_value("Vera said yes")
 
     page.get_by_role("button", name="Undo", exact=False).first.click()
@@ -217,7 +221,7 @@ def test_a_note_is_resized_with_the_mouse_and_taken_back(page: Page, town: Any) 
     page.goto("/ui/journeys/survey/edit")
     expect(step(page, "Make a voucher")).to_be_visible()
     page.get_by_role("button", name="Note", exact=True).click()
-    expect(notes(page)).to_have_count(1)
+    expect(notes(page).get_by_label("Note", exact=True)).to_be_focused()
     corner = notes(page).locator(".react-flow__resize-control.handle.bottom.right")
     corner.hover()
     box = corner.bounding_box()
@@ -233,6 +237,22 @@ def test_a_note_is_resized_with_the_mouse_and_taken_back(page: Page, town: Any) 
     saved(page)
     [note] = draft_of(town, "survey")["ui"]["notes"]
     assert (note["width"], note["height"]) == (200, 120)
+
+    # Moved by the arrow keys, copied together with a step, and torn off again.
+    notes(page).focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".pfb-board")).to_have_attribute("data-kept", "false")
+    saved(page)
+    assert draft_of(town, "survey")["ui"]["notes"][0]["x"] > note["x"]
+    step(page, "Exit").click(modifiers=["Shift"])
+    page.keyboard.press("Control+d")
+    expect(notes(page)).to_have_count(2)
+    expect(step(page, "Exit")).to_have_count(2)
+    page.keyboard.press("Delete")
+    expect(notes(page)).to_have_count(1)
+    saved(page)
+    assert len(draft_of(town, "survey")["ui"]["notes"]) == 1
 
 
 def test_the_journey_is_exported_as_a_picture(page: Page, town: Any) -> None:

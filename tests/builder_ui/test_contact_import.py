@@ -179,7 +179,7 @@ def started(town: Any) -> tuple[str, str]:
     """An import of many rows with its job, begun and on its first page; and nobody who works on it."""
     content = "email,plan\n" + "".join(f"p{n}@example.org,pro\n" if n % 40 else "bad,pro\n" for n in range(MANY))
     with town.db.write() as session:
-        row = uploads.take(session, "many.csv", content.encode(), "test", town.now)
+        row = uploads.take(session, uploads.read_sent("many.csv", content.encode()), "test", town.now)
         row.state = "checked"
         session.flush()
         uploads.begin(session, row.id, dry=False)
@@ -218,7 +218,7 @@ def test_two_servers_work_on_one_import_without_doing_a_row_twice(town: Any, sta
 def test_a_cancelled_import_keeps_what_it_did(log_in: Any, opened: Any, town: Any, settings: Any) -> None:
     client = log_in("marketer")
     with town.db.write() as session:
-        row = uploads.take(session, "many.csv", b"email\n" + b"x@example.org\n" * 400, "test", town.now)
+        row = uploads.take(session, uploads.read_sent("many.csv", b"email\n" + b"x@example.org\n" * 400), "test", town.now)
         row.state, row.cursor, row.rows_ok = "running", 100, 100
         job = Job(
             kind="import", subject=f"import:{row.id}", input={"import_id": row.id}, state="held", created_at=town.now, updated_at=town.now
@@ -238,9 +238,24 @@ def test_a_cancelled_import_keeps_what_it_did(log_in: Any, opened: Any, town: An
     assert state_of(town, path).state == "cancelled"
 
 
+def test_a_server_that_read_with_an_older_mapping_reads_again(town: Any) -> None:
+    with town.db.write() as session:
+        row = uploads.take(session, uploads.read_sent("a.csv", b"email,x\na@example.org,1\n"), "test", town.now)
+        uploads.begin(session, row.id, dry=True)
+    uploads.prepare(town.db, row.id, town.now)
+    with town.db.write() as session:  # another server ended that run, and a person chose other columns
+        session.get_one(Import, row.id).state = "draft"
+        uploads.decide(session, row.id, uploads.Draft({"email": "email", "x": "plan"}))
+        uploads.begin(session, row.id, dry=True)
+    uploads.prepare(town.db, row.id, town.now)
+    reading = uploads._readings.get(f"{row.id}.checking")
+    assert reading is not None
+    assert reading.importer.columns.mapping["x"] == "plan"
+
+
 def test_old_files_go_away(town: Any) -> None:
     with town.db.write() as session:
-        row = uploads.take(session, "a.csv", FILE, "test", town.now)
+        row = uploads.take(session, uploads.read_sent("a.csv", FILE), "test", town.now)
     with town.db.write() as session:
         assert uploads.forget_old(session, town.now + uploads.KEEP) == 0
         assert uploads.forget_old(session, town.now + uploads.KEEP + timedelta(minutes=1)) == 1

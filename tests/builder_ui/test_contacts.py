@@ -60,7 +60,7 @@ def test_orders_page_by_key_without_losing_anybody(town: Any) -> None:
 
 def choose(page: Any, name: str) -> None:
     [box] = [node for node in page.nodes() if node.get("attributes", {}).get("aria-label") == f"Choose {name}"]
-    page.send({"type": "layout-event", "target": box["eventHandlers"]["onChange"]["target"], "data": [{}]})
+    page.send({"type": "layout-event", "target": box["eventHandlers"]["onChange"]["target"], "data": [{"target": {"checked": True}}]})
     page.see()
 
 

@@ -52,7 +52,7 @@ def test_an_archived_journey_can_be_taken_back_at_once_and_later(log_in: Any, op
 
 
 def test_a_running_journey_is_stopped_before_it_is_archived(log_in: Any, opened: Any, town: Any) -> None:
-    with opened(log_in("marketer"), "/ui/journeys?q=cart") as page:
+    with opened(log_in("marketer"), "/ui/journeys/cart_abandonment") as page:
         assert "is running. Nobody will enter it any more" in page.text
         page.press("Stop and archive")
         page.see_until("The journey is archived.")

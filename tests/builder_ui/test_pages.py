@@ -20,7 +20,7 @@ def say(opened: Any, client: Any, path: str) -> str:
 def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
     keys = {"/ui/templates/{key}": "welcome-1-hello"}
     with town.db.write() as session:
-        upload = uploads.take(session, "people.csv", b"email\na@example.org\n", "test", town.now).id
+        upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now).id
     ids = {
         "/ui/contacts/import/{id}": upload,
         "/ui/runs/{id}": town.run_of("Anna"),

@@ -273,6 +273,27 @@ def test_the_preview_is_the_contacts_message_and_says_what_they_lack(town: Any) 
     written(town, story)
 
 
+def test_the_trigger_is_an_event_of_the_contact_where_one_fits(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.work()
+        assert writing.proof is not None
+        assert writing.proof.trigger is None
+        writing.open("en")
+        writing.hear(texts(texts={"en/mjml": body("{{ trigger.value|money(trigger.currency) }} {{ trigger.cart_id }} {{ trigger.rest }}")}))
+        await writing.work()
+        assert writing.proof.trigger is not None
+        assert writing.proof.trigger.event == ""
+        assert writing.proof.rendered is not None
+        assert "C-1001" in writing.proof.rendered.text
+        writing.show_for((town.people["Felix"], "Felix"))
+        await writing.work()
+        assert writing.proof.trigger.event == "Checkout Started"
+        assert "89.00 c-felix [rest]" in writing.proof.rendered.text
+        assert page._trigger(writing) is not None
+
+    written(town, story)
+
+
 def test_people_are_found_by_name(town: Any) -> None:
     async def story(writing: Writing) -> None:
         writing.find_people("ca")
@@ -357,6 +378,17 @@ def test_a_correction_reaches_what_is_running_and_is_noted(town: Any) -> None:
             "to": 2,
         }
     assert sends("Paula") == "Corrected"
+
+
+def test_the_api_corrects_too_and_asks_for_the_same_role(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    wanted = {"journey": "welcome", "version": 1, "template_version": 1}
+    path = f"/api/v1/templates/{KEY}/corrections"
+    assert log_in("viewer").post(path, json=wanted, headers=ours).status_code == 403
+    client = log_in("marketer")
+    assert client.post(path, json=wanted, headers=ours).status_code == 204
+    assert client.post(path, json={**wanted, "template_version": 9}, headers=ours).status_code == 404
+    assert client.post(path, json={**wanted, "journey": "nothing"}, headers=ours).status_code == 404
+    assert client.post(path.replace(KEY, "cart-1-reminder"), json=wanted, headers=ours).status_code == 409
 
 
 def test_a_test_goes_to_oneself_for_a_chosen_contact(town: Any) -> None:

@@ -70,6 +70,8 @@ SAME = {
     "live",
     "Score",
     "Version",
+    "Administration",
+    "System",
 }
 """Words that are the same in both languages."""
 
@@ -110,7 +112,7 @@ def tables() -> Iterator[str]:
     yield from (text for text, _, _ in template._STATUS.values())
     yield from template.PHRASES
     yield from (text for layout in layouts() for text in (layout.name, layout.description))
-    for table in (users.ROLE_WORDS, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+    for table in (users.ROLE_WORDS, users.ROLE_NAMES, keys.KINDS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
         yield from table.values()
     for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
         yield from table.values()

@@ -46,6 +46,9 @@ def test_a_change_is_stored_and_audited(session: Session, now: datetime) -> None
         ("calendar", {"country": "XX"}, ""),
         ("calendar", {"days_off": ["someday"]}, "days_off.0"),
         ("tracking", "full", ""),
+        ("sender", {"email": "no address"}, "email"),
+        ("sender", {"reply_to": "a@example.org\nBcc: b@example.org"}, "reply_to"),
+        ("sender", {"name": "Shop\r\nBcc: b@example.org"}, "name"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(session: Session, now: datetime, name: str, value: Any, field: str) -> None:

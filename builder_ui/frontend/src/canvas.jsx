@@ -110,6 +110,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         const ids = model.selectedSteps;
         if (ids.join() === last) return;
         last = ids.join();
+        if (model.timer) model.flush(); // a step must be known before it can be chosen
         post(handler.current, { type: "select", ids });
       }, 20);
     };
@@ -155,7 +156,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       }
       if (patch.hints) board.set("hints", patch.hints);
       if (patch.select) focus(patch.select);
-      if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy })[patch.run]?.();
+      if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
     if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
   }), [id, model, flow, focus, board]);
@@ -206,7 +207,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       tellSelection();
       setSaid(made ? t("Added: {name}", { name: t("Note") }) : t("There are {count} notes; that is as many as can be.", { count: MAX_NOTES }));
       if (!made) return;
-      reveal(flow, host.current, model.node(made));
+      reveal(flow, host.current, model.node(made), 0);
       setTimeout(() => host.current?.querySelector(`[data-id="${CSS.escape(made)}"] textarea`)?.focus({ preventScroll: true }), 60);
     },
     days: () => setDays((on) => { localStorage.setItem(DAYS, on ? "off" : "on"); return !on; }),
@@ -402,6 +403,11 @@ function taking(event, act) {
   act();
 }
 
+/** Takes out of the address whose way was shown, so that a connection that comes back does not lead there again. */
+function forget() {
+  history.replaceState(history.state, "", location.pathname);
+}
+
 /** The first step from which somebody could fall off the drawing. */
 function unfinished(model) {
   return model.nodes.find((node) => !isNote(node) && outletsOf(node).some(([outlet, , spare]) => !spare && !model.edge(edgeId(node.id, outlet))));
@@ -422,12 +428,12 @@ function free(model, { x, y }) {
 }
 
 /** Brings a new step into view if it is not. */
-function reveal(flow, host, node) {
+function reveal(flow, host, node, duration = 200) {
   if (!node || !host) return;
   const box = host.querySelector(".pfb-flow").getBoundingClientRect();
   const at = flow.flowToScreenPosition({ x: node.position.x + node.width / 2, y: node.position.y + node.height / 2 });
   const inside = at.x > box.left + 140 && at.x < box.right - 140 && at.y > box.top + 60 && at.y < box.bottom - 90;
-  if (!inside) flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom: flow.getZoom(), duration: 200 });
+  if (!inside) flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom: flow.getZoom(), duration });
 }
 
 export function aria(t) {

@@ -21,7 +21,7 @@ function Card({ node, className, children }) {
   const counts = useCounts(node.id);
   const tone = mark ? `pfb-marked pfb-t-${mark.tone}` : quiet ? "pfb-dim" : "";
   return (
-    <div className={`pfb-card ${className} ${tone} ${counts ? "pfb-counted" : ""} ${problems ? `pfb-${problems.severity}` : ""}`}>
+    <div className={`pfb-card ${className} ${tone} ${counts ? "pfb-counted" : ""} ${labelled(node) ? "pfb-many" : ""} ${problems ? `pfb-${problems.severity}` : ""}`}>
       {children}
       <div className="pfb-card-body">
         <span className={`pfb-card-icon pfb-g-${view.group}`}><Icon name={view.icon} /></span>

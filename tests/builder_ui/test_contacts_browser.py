@@ -1,0 +1,192 @@
+"""In Chromium: an import from the upload to the file of faulty rows, people chosen by the dozen, and tasks on a phone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from api.login import mint_link
+from settings import Settings
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+READER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+"""Headless Chromium says that it is a machine, and opens by machines do not count."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; tests that need it are left out where it cannot be had, never in CI."""
+    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed; CI leaves no test out")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+Serve = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def serve(app: FastAPI, listening: socket.socket) -> Serve:
+    """Runs the web server as long as the block lasts; stopped and started again it has the same address."""
+
+    @contextmanager
+    def serve() -> Iterator[None]:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    return serve
+
+
+@pytest.fixture
+def served(serve: Serve) -> Iterator[None]:
+    with serve():
+        yield
+
+
+@pytest.fixture
+def context(browser: Browser, settings: Settings) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=settings.public_url, user_agent=READER, locale="en-GB")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, town: Any, served: None, settings: Settings) -> Page:
+    """Logged in by the one-time link, as the administrator; whatever a page complains about fails the test."""
+    return log_in(context, town, settings)
+
+
+def log_in(context: BrowserContext, town: Any, settings: Settings) -> Page:
+    page = context.new_page()
+    page.goto(mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members["admin"]))
+    page.get_by_role("button").click()
+    expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
+    return page
+
+
+def complaints(page: Page) -> list[str]:
+    """What the console and the page report from now on: errors, and what the content security policy stopped."""
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    return heard
+
+
+FILE = (
+    "E-Mail;Vorname;Kundennummer;Einwilligung\r\n"
+    "nora@example.org;Nora;k1;ja\r\n"
+    "nonsense;Otto;k2;ja\r\n"
+    "anna@mail.example.org;Anna;k3;nein\r\n"
+    "paula@example.org;Paula;;vielleicht\r\n"
+)
+PHONE = {"width": 390, "height": 844}
+
+
+def test_an_import_from_the_file_to_its_faulty_rows(page: Page, town: Any, tmp_path: Path, settings: Settings) -> None:
+    heard = complaints(page)
+    file = tmp_path / "leute.csv"
+    file.write_text(FILE)
+    page.get_by_role("link", name="Contacts").click()
+    page.get_by_role("link", name="Import").click()
+    field = page.get_by_label(re.compile("File"))
+    field.set_input_files({"name": "big.csv", "mimeType": "text/csv", "buffer": b"email\n" + b"x" * settings.max_body_bytes})
+    page.get_by_role("button", name="Upload and go on").click()
+    assert "The file is too large." in field.evaluate("field => field.validationMessage")
+    field.set_input_files(file)
+    page.get_by_role("button", name="Upload and go on").click()
+    expect(page.get_by_text("4 rows. Check what each column becomes")).to_be_visible()
+    expect(page.get_by_label("Becomes: Vorname")).to_have_value("first_name")
+    page.get_by_label("Becomes: Einwilligung").select_option(label="E-mail (marketing): yes or no")
+    page.get_by_label("Other target: Kundennummer").fill("external:shop")
+    page.get_by_label(re.compile("Source of the consents")).fill("Messe Basel")
+    page.get_by_role("button", name="Go on with a dry run").click()
+    expect(page.get_by_text("This is what would happen. Nothing was stored yet.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("row", name=re.compile("3 E-Mail This is not an e-mail address"))).to_be_visible()
+    page.get_by_role("button", name="Import 2 rows").click()
+    expect(page.get_by_text("The file is imported.")).to_be_visible(timeout=30_000)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download rows with errors").click()
+    assert "nonsense" in download.value.path().read_text("utf-8-sig")
+    page.get_by_role("link", name="To the contacts").click()
+    expect(page.get_by_role("link", name="Nora")).to_be_visible()
+    assert heard == []
+
+
+def test_tasks_on_a_phone(page: Page, town: Any) -> None:
+    heard = complaints(page)
+    page.set_viewport_size(PHONE)
+    page.goto("/ui/tasks?owner=all")
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Call Julia Frei"))
+    take = card.get_by_role("button", name="Take")
+    box = take.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44, "a thumb finds it"
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "nothing sticks out"
+    take.click()
+    expect(card.get_by_text("Taken", exact=True)).to_be_visible()
+    card.get_by_text("Finish", exact=True).click()
+    card.get_by_role("textbox", name="Note").fill("Ruft zurück.")
+    done = card.get_by_role("button", name="qualified")
+    box = done.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    done.click()
+    expect(page.get_by_role("heading", name="Call Julia Frei")).to_have_count(0)
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_text("Ruft zurück.")).to_be_visible()
+    assert heard == []
+
+
+def test_many_are_chosen_tagged_and_untagged(page: Page, context: BrowserContext, town: Any) -> None:
+    heard = complaints(page)
+    page.goto("/ui/contacts")
+    page.get_by_role("checkbox", name="Choose Anna Meier").check()
+    page.get_by_role("checkbox", name="Choose Ben Huber").check()
+    bar = page.get_by_role("region", name="With those chosen")
+    expect(bar.get_by_text("2 chosen")).to_be_visible()
+    bar.get_by_text("Tags", exact=True).click()
+    bar.get_by_label("Name of the tag").fill("fair")
+    bar.get_by_role("button", name="Add tag").click()
+    expect(page.get_by_text("The tag is added.")).to_be_visible()
+    bar.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("The tag is taken away.")).to_be_visible()
+    page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("In the journey").select_option(label="Welcome")
+    page.get_by_role("button", name="Apply filters").click()
+    expect(page.get_by_text("In the journey “Welcome”")).to_be_visible()
+    page.get_by_role("link", name="Take the filter away: In the journey “Welcome”").click()
+    expect(page.get_by_text("12 contacts")).to_be_visible()
+    assert heard == []

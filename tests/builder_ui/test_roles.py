@@ -1,0 +1,157 @@
+"""Six roles, many acts, two faces: what the interface refuses, the page refuses, and the other way round.
+
+The page is opened as an administrator, who sees every button; then the role is taken away, and the button is pressed. So the verdict is the
+server's, not that of a button that was left out. Whether the button is left out is looked at, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from crm import secrets
+from crm.keys import add_key
+from crm.roles import ADMINS, ANYONE, EDITORS, OPERATORS, SELLERS, Roles, allows
+from crm.team import ROLES, add_member, put_rotation
+from models import Journey, Member, Run, Task
+
+REFUSED = "Your role does not allow this."
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing to do: who may, how a program asks for it, and where a person does. `fill` are the fields of a form in order, else a button is
+    pressed. `again` puts back what the act needs, before each try."""
+
+    name: str
+    roles: Roles
+    method: str
+    path: str
+    body: Any
+    page: str
+    button: str
+    fill: tuple[str, ...] | None = None
+    again: Callable[[Any], None] = field(default=lambda town: None)
+
+
+def put(model: Any, where: Mapping[str, Any], **values: Any) -> Callable[[Any], None]:
+    def again(town: Any) -> None:
+        with town.db.write() as session:
+            session.execute(update(model).filter_by(**where).values(**values))
+
+    return again
+
+
+def new_key(town: Any) -> None:
+    with town.db.write() as session:
+        add_key(session, "write", "Shop", town.engine.clock.now())
+
+
+def new_secret(town: Any) -> None:
+    with town.db.write() as session:
+        secrets.put(session, town.engine.address_keys, "hook", "value", "test", town.engine.clock.now())
+
+
+def full_rotation(town: Any) -> None:
+    with town.db.write() as session:
+        put_rotation(session, "sales", [town.members["sales"]])
+
+
+LIVE = put(Journey, {"key": "welcome"}, state="live")
+SVEN = "/ui/settings/users/{sales}"
+ACTS = [
+    Act("pause a journey", OPERATORS, "POST", "/api/v1/journeys/welcome/pause", None, "/ui/journeys/welcome", "Pause now", again=LIVE),
+    Act("stop a journey", EDITORS, "POST", "/api/v1/journeys/welcome/stop", None, "/ui/journeys/welcome", "Stop for good", again=LIVE),
+    Act(
+        "resume a stuck run", OPERATORS, "POST", "/api/v1/runs/{run}/resume", None, "/ui/runs/{run}", "Try again",
+        again=put(Run, {"node": "voucher"}, status="stuck", ended_at=None),
+    ),
+    Act(
+        "take a task", SELLERS, "POST", "/api/v1/tasks/{task}/take", {"member_id": "{sales}"}, "/ui/tasks?owner=all", "Take",
+        again=put(Task, {}, state="open", owner=None),
+    ),
+    Act("my own account", ANYONE, "PATCH", "/api/v1/me", {"name": "Me"}, "/ui/settings", "Save", ("Me", "en", "Europe/Zurich")),
+    Act(
+        "invite", ADMINS, "POST", "/api/v1/members", {"name": "New", "email": "new@example.org", "role": "viewer"},
+        "/ui/settings/users", "Invite", ("Other", "other@example.org", "viewer", "en"),
+    ),
+    Act(
+        "change a member", ADMINS, "PATCH", "/api/v1/members/{sales}", {"name": "Sven Sutter"}, SVEN, "Save",
+        ("Sven Sutter", "sven@example.com", "sales", "de", "Europe/Zurich", ""),
+    ),
+    Act("deactivate", ADMINS, "PATCH", "/api/v1/members/{sales}", {"active": False}, SVEN, "Deactivate", again=put(Member, {"role": "sales"}, active=True)),
+    Act("password link", ADMINS, "POST", "/api/v1/members/{sales}/password-link", {}, SVEN, "Only show it"),
+    Act(
+        "put a rotation", EDITORS, "PUT", "/api/v1/rotations/new", {"members": []}, "/ui/settings/rotations", "Make it", ("New", "brand_new"),
+    ),
+    Act("empty a rotation", EDITORS, "PUT", "/api/v1/rotations/sales", {"members": []}, "/ui/settings/rotations", "×", again=full_rotation),
+    Act("make a key", ADMINS, "POST", "/api/v1/keys", {"kind": "write", "name": "Shop"}, "/ui/settings/keys", "Make it", ("Shop", "write")),
+    Act("rotate a key", ADMINS, "POST", "/api/v1/keys/none/rotate", {"grace": "PT1H"}, "/ui/settings/keys", "1 hour", again=new_key),
+    Act("revoke a key", ADMINS, "DELETE", "/api/v1/keys/none", None, "/ui/settings/keys", "Revoke", again=new_key),
+    Act(
+        "set a setting", ADMINS, "PUT", "/api/v1/settings/tracking", {"level": "none"}, "/ui/settings/workspace/tracking", "Save", ("none", ""),
+    ),
+    Act("store a secret", ADMINS, "PUT", "/api/v1/secrets/hook", {"value": "x"}, "/ui/settings/secrets", "Store", ("hook", "x")),
+    Act("remove a secret", ADMINS, "DELETE", "/api/v1/secrets/hook", None, "/ui/settings/secrets", "Remove", again=new_secret),
+    Act("verify the trail", ADMINS, "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
+def test_both_faces_give_the_same_verdict(act: Act, log_in: Any, opened: Any, town: Any, settings: Any) -> None:
+    client, me = log_in("admin"), put(Member, {"id": town.members["admin"]}, role="admin")
+    with town.db.write() as session:
+        add_member(session, "Another Admin", "another@example.com", "admin", town.engine.clock.now())
+    with town.db.read() as session:
+        task = session.query(Task).first()
+    known = {**town.members, "run": town.run_of("Nina"), "task": task.id}
+    expected = {role: allows(act.roles, role) for role in ROLES}
+    asked, pressed, offered = {}, {}, {}
+    for role in ROLES:
+        become = put(Member, {"id": town.members["admin"]}, role=role)
+        me(town), act.again(town), become(town)
+        answer = client.request(act.method, filled(act.path, known), json=filled(act.body, known), headers={"origin": settings.public_url})
+        assert answer.status_code < 500, answer.text
+        asked[role] = answer.status_code != 403
+        me(town), act.again(town)
+        with opened(client, filled(act.page, known)) as page:
+            become(town)
+            do(page, act)
+            page.see()
+            pressed[role] = REFUSED not in page.text
+        me(town), act.again(town), become(town)
+        with opened(client, filled(act.page, known)) as page:
+            offered[role] = bool(handlers(page, act))
+    assert asked == expected
+    assert pressed == expected
+    assert offered == expected
+
+
+def filled(value: Any, known: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: filled(one, known) for name, one in value.items()}
+    return value.format_map(known) if isinstance(value, str) else value
+
+
+def handlers(page: Any, act: Act) -> list[str]:
+    """The targets of the buttons, or of the forms with the button, that do the act."""
+    event = "onSubmit" if act.fill is not None else "onClick"
+    nodes = [node for node in page.nodes() if event in node.get("eventHandlers", {})]
+    return [node["eventHandlers"][event]["target"] for node in nodes if said(node, act.button)]
+
+
+def said(node: Any, text: str) -> bool:
+    """Whether the words stand in it, alone in their element."""
+    children = node.get("children", ())
+    return any(child == text if isinstance(child, str) else isinstance(child, dict) and said(child, text) for child in children)
+
+
+def do(page: Any, act: Act) -> None:
+    found = handlers(page, act)
+    assert found, f"nothing that does {act.name!r} on: {page.text[:600]}"
+    elements = [{"tagName": "INPUT", "value": value, "checked": value == "on"} for value in act.fill or ()]
+    page.send({"type": "layout-event", "target": found[0], "data": [{"target": {"tagName": "FORM", "elements": elements}}]})

@@ -1,0 +1,193 @@
+"""The settings, seen by those who may not change them, and by those who try anyway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from activities import account_mail
+from builder_ui.controls import controls
+from builder_ui.forms import Field, place, read
+from builder_ui.pages.account import PROBLEMS
+from builder_ui.pages.audit import rows_of
+from builder_ui.pages.rotations import earlier
+from builder_ui.sessions import browser
+from builder_ui.speech import speech_for
+from crm import audit, login, sessions, settings
+from models import ApiKey, Audit, Member, OutboxItem
+
+PASSWORD = "correct horse battery"
+
+
+def say(opened: Any, client: Any, path: str) -> str:
+    with opened(client, path) as page:
+        return str(page.text)
+
+
+@pytest.mark.parametrize("role", ["viewer", "marketer"])
+def test_who_is_no_admin_sees_values_and_no_forms_of_admins(log_in: Any, opened: Any, role: str) -> None:
+    client = log_in(role)
+    for path in ("/ui/settings/users", "/ui/settings/workspace/quiet_hours", "/ui/settings/workspace/calendar"):
+        with opened(client, path) as page:
+            assert not [node for node in page.nodes() if node.get("eventHandlers")]
+    for path in ("/ui/settings/keys", "/ui/settings/audit", "/ui/settings/users/x"):
+        assert "Your role does not allow this." in say(opened, client, path)
+    assert client.get("/ui/settings/audit.csv").status_code == 403
+    assert "Europe/Zurich" in say(opened, client, "/ui/settings/workspace/calendar")
+    assert ("Audit trail" in say(opened, client, "/ui/settings")) is False
+
+
+def test_a_setting_that_is_none_is_a_sentence(log_in: Any, opened: Any) -> None:
+    for path in ("/ui/settings/workspace/colour", "/ui/settings/users/nobody"):
+        assert "This does not exist" in say(opened, log_in("admin"), path)
+
+
+def test_a_link_to_an_account_is_for_admins_only(log_in: Any, opened: Any, town: Any) -> None:
+    """A viewer who could read it in the outbox could become an admin."""
+    with town.db.write() as session:
+        item = OutboxItem(
+            idempotency_key=f"{account_mail.ONCE}1",
+            channel="team",
+            recipient="alex@example.com",
+            subject="Choose",
+            text="the link",
+            accepted_at=town.now,
+        )
+        session.add(item)
+        session.flush()
+        id = item.id
+    for role, seen in (("viewer", False), ("marketer", False), ("admin", True)):
+        client = log_in(role)
+        assert ("alex@example.com" in say(opened, client, "/ui/outbox?q=alex")) is seen
+        assert ("the link" in say(opened, client, f"/ui/outbox/{id}")) is seen
+        assert (client.get(f"/ui/outbox/{id}/mail").status_code == 200) is seen
+
+
+def submit(page: Any, *values: str, form: int = 0, extra: int = 0) -> None:
+    targets = [node["eventHandlers"]["onSubmit"]["target"] for node in page.nodes() if "onSubmit" in node.get("eventHandlers", {})]
+    elements = [{"tagName": "INPUT", "value": value, "checked": value == "on"} for value in values] + [
+        {"tagName": "INPUT", "value": "x"}
+    ] * extra
+    page.send({"type": "layout-event", "target": targets[form], "data": [{"target": {"elements": elements}}]})
+    page.see()
+
+
+def test_a_form_that_was_tampered_with_changes_nothing(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("admin"), "/ui/settings/keys") as page:
+        submit(page, "Shop", "write", extra=1)
+        assert "The form has changed meanwhile" in page.text
+        submit(page, "Shop", "root")
+        assert "Please look at the marked fields." in page.text
+        submit(page, "x" * 5_000, "write")
+        assert "The key is there." in page.text
+    with town.db.read() as session:
+        assert [len(key.name) for key in session.scalars(select(ApiKey))] == [64]
+
+
+def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("admin"), "/ui/settings/workspace/sender") as page:
+        submit(page, "Shop", "hello@example.org", "", "Street 1")
+        assert "Saved." in page.text
+    with opened(log_in("admin"), "/ui/settings/workspace/frequency_caps") as page:
+        submit(page, "default", "5000", "2", "D")
+        assert "Expected at most 1000." in page.text
+        wrong = [node for node in page.nodes() if node.get("attributes", {}).get("aria-invalid")]
+        assert [node["attributes"]["defaultValue"] for node in wrong] == ["5000"]
+    with town.db.read() as session:
+        assert settings.load(session, settings.Sender).name == "Shop"
+        assert settings.load(session, settings.FrequencyCaps).caps == ()
+
+
+@pytest.mark.parametrize("name", sorted(settings.SETTINGS))
+def test_a_form_gives_back_the_setting_it_was_drawn_from(name: str) -> None:
+    """Opening and saving changes nothing, whatever the shape: a property without a control would be lost here."""
+    usual = settings.SETTINGS[name]()
+    made = controls(speech_for("en"), name, usual)
+    values = {field.name: field.value for one in made.values() for field in one.fields}
+    assert set(made) == set(settings.SETTINGS[name].model_fields)
+    assert settings.SETTINGS[name].model_validate({key: one.read(values) for key, one in made.items()}) == usual
+
+
+def test_values_come_in_the_order_of_the_fields() -> None:
+    fields = [Field("a", "A", most=3), Field("b", "B", "checkbox"), Field("c", "C", "select")]
+    elements = [
+        {"tagName": "INPUT", "value": "12345"},
+        {"tagName": "INPUT", "checked": True},
+        {"tagName": "BUTTON"},
+        {"tagName": "SELECT", "value": "\0x"},
+    ]
+    assert read({"target": {"elements": elements}}, fields) == {"a": "123", "b": "on", "c": "x"}
+    for event in ({}, {"target": None}, {"target": {"elements": []}}, {"target": {"elements": ["x"] * 3}}):
+        assert read(event, fields) is None
+
+
+def test_a_problem_finds_the_field_it_means() -> None:
+    values = {"caps.0.count": "", "hours.0.0": "", "country": ""}
+    assert [place(one, values) for one in ("caps.0.count", "hours", "hours.9.[key]", "", "country.x")] == [
+        "caps.0.count", "hours.0.0", "hours.0.0", "caps.0.count", "country",
+    ]  # fmt: skip
+
+
+def test_the_password_is_changed_with_the_old_one_from_our_own_page(log_in: Any, town: Any, settings: Any) -> None:
+    client, now = log_in("sales"), town.engine.clock.now()
+    with town.db.write() as session:
+        path = sessions.mint(session, town.members["sales"], "invitation", now)
+    login.choose(town.db, path.rpartition("/")[2], PASSWORD, now)
+    assert log_in("sales") is client
+    ours = {"origin": settings.public_url}
+    new = {"old": PASSWORD, "password": "quite another one", "again": "quite another one"}
+    assert client.post("/ui/settings/password", data=new).status_code == 403
+    assert client.post("/ui/settings/password", data=new, headers={"origin": "http://evil.example"}).status_code == 403
+    for change, problem in (({"again": "x"}, "again"), ({"old": "wrong"}, "old"), ({"password": "short", "again": "short"}, "short")):
+        answer = client.post("/ui/settings/password", data={**new, **change}, headers=ours)
+        assert answer.headers["location"] == f"/ui/settings?problem={problem}"
+        assert problem in PROBLEMS
+    assert client.post("/ui/settings/password", data=new, headers=ours).headers["location"] == "/ui/settings?done=password"
+    assert login.log_in(town.db, town.engine.address_keys, "sven@example.com", "quite another one", now)[1].id == town.members["sales"]
+    assert client.get("/ui/settings").status_code == 200, "this browser stays logged in"
+
+
+def test_the_trail_as_csv_is_whole_and_harmless(log_in: Any, town: Any) -> None:
+    with town.db.write() as session:
+        for n in range(450):
+            audit.record(session, "=HYPERLINK(1)", "x.y", f"@{n}", {}, town.now)
+    client = log_in("admin")
+    lines = client.get("/ui/settings/audit.csv?action=x.y").text.splitlines()
+    assert len(lines) == 451
+    assert ",'=HYPERLINK(1),x.y,'@449," in lines[1]
+    with town.db.read() as session:
+        whole = len(session.scalars(select(Audit.id)).all())
+    assert len(list(rows_of(type("House", (), {"engine": town.engine}), {}))) == whole + 1  # type: ignore[arg-type]
+
+
+def test_a_broken_chain_is_named(log_in: Any, opened: Any, town: Any) -> None:
+    with town.db.write() as session:
+        line = session.scalars(select(Audit).order_by(Audit.id)).all()[2]  # type: ignore[arg-type]
+        line.actor = "somebody else"
+        session.add(line)
+        id = line.id
+    with opened(log_in("admin"), "/ui/settings/audit") as page:
+        page.press("Does the chain hold?")
+        assert f"The chain is broken at line {id}." in page.text
+
+
+def test_the_last_admin_is_told_so(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("admin"), f"/ui/settings/users/{town.members['admin']}") as page:
+        submit(page, "Alex Admin", "alex@example.com", "viewer", "en", "Europe/Zurich", "")
+        assert "The last active admin cannot be taken away." in page.text
+    with town.db.read() as session:
+        assert session.get_one(Member, town.members["admin"]).role == "admin"
+
+
+def test_orders_and_browsers() -> None:
+    assert earlier(["a", "b", "c"], "c") == ["a", "c", "b"]
+    assert earlier(["a", "b"], "a") == ["a", "b"]
+    assert earlier(["a", "b"], "gone") == ["a", "b"]
+    assert browser("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0") == "Firefox, Linux"
+    assert (
+        browser("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile Safari/604.1")
+        == "Safari, iPhone"
+    )
+    assert browser("") == ""

@@ -1,0 +1,145 @@
+"""Two web server processes behind a balancer that knows nothing of sessions: whoever is served by whom, the truth is in the database."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlmodel import select
+
+from api.keys import add_key
+from bench.line import Line, open_line
+from engine import publish
+from models import Identity, Run
+from tests.builder_ui.drawing import choose, go_live, offer, saved, step, stored, write
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+WRITE_KEY = "pfw_two_servers_0123456789"
+
+
+@pytest.fixture(scope="module")
+def line(site: Any) -> Iterator[Line]:
+    """The address of both."""
+    with ExitStack() as stack:
+        ports = []
+        for _ in range(2):
+            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            ports.append(listening.getsockname()[1])
+            command = [sys.executable, HERE / "web_server.py", site.settings.home, site.town.db.url, site.settings.public_url]
+            process = subprocess.Popen(command, stdin=listening.fileno(), cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+            stack.callback(process.wait, 20)
+            stack.callback(process.terminate)
+        for port in ports:
+            assert httpx.get(f"http://127.0.0.1:{port}/health", timeout=60, trust_env=False).status_code < 500
+        yield stack.enter_context(open_line(ports))
+
+
+@pytest.fixture
+def people(site: Any, chrome: Browser, line: Line) -> Iterator[list[Page]]:
+    """A marketer and an administrator, each in a browser window of their own."""
+    contexts = [site.context(chrome, line.url) for _ in range(2)]
+    yield [site.log_in(context, role) for context, role in zip(contexts, ("marketer", "admin"), strict=True)]
+    for context in contexts:
+        context.close()
+
+
+def edit(page: Page, key: str) -> None:
+    page.goto(f"/ui/journeys/{key}/edit")
+    expect(page.locator(".react-flow__node").first).to_be_visible()
+
+
+def test_work_goes_on_at_the_other_server(people: list[Page], line: Line, site: Any) -> None:
+    page, _ = people
+    edit(page, "survey")
+    choose(page, "voucher")
+    write(page, "Name", "Begun here")
+    saved(page)
+    line.cut()
+    # A step drawn in the moment of the break is told to whoever answers then.
+    offer(page, "Wait").click()
+    expect(step(page, "Wait")).to_be_visible()
+    saved(page)
+    before, after = line.sockets[-2:]
+    assert before != after
+    choose(page, "voucher")
+    write(page, "Name", "Ended there")
+    expect(step(page, "Ended there")).to_be_visible()
+    saved(page)
+    document = stored(site.town, "survey")
+    assert document.nodes["voucher"]["name"] == "Ended there"
+    assert "wait" in document.nodes
+
+
+def test_two_people_at_two_servers_change_one_journey_and_one_decides(people: list[Page], line: Line, site: Any) -> None:
+    mara, alex = people
+    edit(mara, "mql_to_sql")
+    edit(alex, "mql_to_sql")
+    assert len(set(line.sockets[-2:])) == 2
+    id = mara.locator(".react-flow__node-step").first.get_attribute("data-id") or ""
+    choose(mara, id)
+    write(mara, "Name", "By Mara")
+    saved(mara)
+    choose(alex, id)
+    write(alex, "Name", "By Alex")
+    dialog = alex.get_by_role("alertdialog")
+    expect(dialog).to_contain_text("Mara Marti saved this journey")
+    assert stored(site.town, "mql_to_sql").nodes[id]["name"] == "By Mara"
+    dialog.get_by_role("button", name="Keep mine").click()
+    saved(alex)
+    assert stored(site.town, "mql_to_sql").nodes[id]["name"] == "By Alex"
+
+
+GREETING: dict[str, Any] = {
+    "spec": 1,
+    "key": "greeting",
+    "name": "Greeting",
+    "entry": {"triggers": [{"type": "event", "event": "Greeted"}]},
+    "start": "pause",
+    "nodes": {"pause": {"kind": "wait", "duration": "P1D"}, "end": {"kind": "exit"}},
+    "edges": [{"from": "pause", "to": "end"}],
+}
+
+
+def test_what_one_server_publishes_is_live_at_the_other(people: list[Page], line: Line, site: Any) -> None:
+    mara, alex = people
+    now = site.town.engine.clock.now()
+    with site.town.db.write() as session:
+        publish.create_journey(session, GREETING, "test", now)
+        add_key(session, "write", "test", now, WRITE_KEY)
+    alex.goto("/ui/journeys")
+    card = alex.get_by_role("article").filter(has=alex.get_by_role("heading", name="Greeting"))
+    expect(card.get_by_text("Draft", exact=True)).to_be_visible()
+    watching = line.sockets[-1]
+    for port in line.servers:  # both have asked for the journeys before there is anything to find
+        assert track(port, "early") == 200
+    edit(mara, "greeting")
+    assert line.sockets[-1] != watching
+    go_live(mara, 1)
+    expect(card.get_by_text("Live", exact=True)).to_be_visible()
+    assert track(line.servers[watching], "late") == 200
+    assert runs(site, "early") == 0
+    deadline = time.monotonic() + 10
+    while not runs(site, "late"):
+        assert time.monotonic() < deadline, "the event started no run"
+
+
+def track(port: int, user: str) -> int:
+    body = {"userId": user, "event": "Greeted"}
+    return httpx.post(f"http://127.0.0.1:{port}/v1/track", json=body, auth=(WRITE_KEY, ""), timeout=30, trust_env=False).status_code
+
+
+def runs(site: Any, user: str) -> int:
+    with site.town.db.read() as session:
+        contact = session.scalars(select(Identity.contact_id).where(Identity.value == user)).first()
+        return len(session.scalars(select(Run.id).where(Run.contact_id == contact)).all())

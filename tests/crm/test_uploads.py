@@ -1,0 +1,65 @@
+"""Imports in pages, on both kinds of database: a dry run leaves nothing, a run leaves everything once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlmodel import select
+
+from crm import uploads
+from crm.imports import ROWS_A_TRANSACTION
+from models import Consent, Contact, Database, Event, Import, Tag, Upload
+
+MANY = 2 * ROWS_A_TRANSACTION + 9
+
+
+@pytest.fixture
+def import_id(db: Database, now: datetime) -> str:
+    lines = ["email,first_name,tags,consent_email_marketing,consent_email_marketing_at"]
+    lines += [f"p{n}@example.org,P{n},vip,{'yes' if n % 30 else 'maybe'},2026-01-01" for n in range(MANY)]
+    sent = uploads.read_sent("C:\\people\\list.csv", "\n".join(lines).encode("utf-16"))
+    assert (sent.name, sent.rows, sent.shape.encoding) == ("list.csv", MANY, "utf-16")
+    with db.write() as session:
+        return uploads.take(session, sent, "test", now).id
+
+
+def run(db: Database, import_id: str, now: datetime, *, dry: bool) -> Import:
+    with db.write() as session:
+        uploads.begin(session, import_id, dry=dry)
+    finished = False
+    while not finished:
+        uploads.prepare(db, import_id, now)
+        with db.write() as session:
+            finished = uploads.page(session, import_id, now).finished
+    with db.read() as session:
+        return session.get_one(Import, import_id)
+
+
+def test_what_the_dry_run_tells_is_what_happens(db: Database, import_id: str, now: datetime) -> None:
+    dry = run(db, import_id, now, dry=True)
+    with db.read() as session:
+        for model in (Contact, Event, Tag, Consent):
+            assert session.scalars(select(model)).all() == []
+    told = (dry.rows_ok, dry.rows_failed, dry.mapping["counts"], dry.errors)
+    done = run(db, import_id, now, dry=False)
+    assert (done.rows_ok, done.rows_failed, done.mapping["counts"], done.errors) == told
+    assert (done.state, done.rows_ok, done.rows_failed) == ("done", MANY - 4, 4)
+    with db.read() as session:
+        assert len(session.scalars(select(Contact.id)).all()) == len(session.scalars(select(Tag.tag)).all()) == MANY - 4
+        assert len(session.scalars(select(Consent.id)).all()) == MANY - 4
+        assert session.scalars(select(Upload.id)).all() != [], "its faulty rows can still be had"
+
+
+def test_a_second_import_of_the_same_changes_nothing(db: Database, import_id: str, now: datetime) -> None:
+    run(db, import_id, now, dry=True)
+    run(db, import_id, now, dry=False)
+    with db.read() as session:
+        events = len(session.scalars(select(Event.id)).all())
+    with db.write() as session:
+        session.get_one(Import, import_id).state = "checked"
+    again = run(db, import_id, now, dry=False)
+    assert again.mapping["counts"] == {"created": 0, "withheld": 0}
+    with db.read() as session:
+        assert len(session.scalars(select(Event.id)).all()) == events
+        assert len(session.scalars(select(Consent.id)).all()) == MANY - 4
