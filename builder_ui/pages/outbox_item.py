@@ -102,7 +102,7 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
 
 def name(visit: Visit) -> str:
     with visit.engine.db.read() as session:
-        return read_letter(session, visit.arguments["id"]).subject
+        return read_letter(session, visit.arguments["id"], visit.member).subject
 
 
 PAGE = Page("/ui/outbox/{id}", "Message", "outbox", load, view, stamp, name=name)
