@@ -7,7 +7,7 @@ Written without pydantic because this is the hottest path of the server: a model
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -176,7 +176,8 @@ def _occurred_at(raw: dict[str, Any], envelope: Envelope) -> datetime:
         return received
     sent = read_time(raw.get("sentAt"), "sentAt") or envelope.sent_at
     if sent is not None and not envelope.backfill:
-        stamped = max(received - (sent - stamped), EARLIEST)
+        age = min(max(sent - stamped, timedelta(0)), received - EARLIEST)  # clocks may be thousands of years off
+        return received - age
     return min(stamped, received)
 
 

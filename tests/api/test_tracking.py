@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tracking import Bad, Envelope, read_event
+from api.tracking import Bad, Envelope, read_event, read_time
 
 NOW = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
 
@@ -31,6 +31,20 @@ def test_the_senders_clock_is_corrected_by_when_it_sent() -> None:
     """Stamped 10:00, sent 10:02, received 10:05 by our clock: it happened at 10:03."""
     event = read({"userId": "u1", "event": "E", "timestamp": "2026-11-22T10:00:00Z", "sentAt": "2026-11-22T10:02:00Z"})
     assert event.row["occurred_at"] == NOW - timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("stamped", "sent", "occurred"),
+    [
+        ("9999-12-31T23:59:59Z", "1970-01-01T00:00:01Z", NOW),
+        ("1970-01-01T00:00:01Z", "9999-12-31T23:59:59Z", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("7713-01-01T00:00:00+23:59", "0098-01-01T00:00:00Z", NOW),
+    ],
+)
+def test_clocks_may_be_thousands_of_years_off(stamped: str, sent: str, occurred: datetime) -> None:
+    sent_at = read_time(sent, "sentAt") if sent > "1970" else None
+    event = read({"userId": "u1", "event": "E", "timestamp": stamped}, sent_at=sent_at)
+    assert event.row["occurred_at"] == occurred
 
 
 def test_rudderstack_stamps_are_read_first() -> None:
