@@ -103,7 +103,7 @@ def _shown(value: Any) -> str:
 _SENTENCES: Mapping[What, str] = {
     "node_added": "The step {place} is new.",
     "node_removed": "The step {place} is gone.",
-    "node_changed": "In the step {place}, {field} changes from {before} to {after}.",
+    "node_changed": "In the step {place}, “{field}” changes from {before} to {after}.",
     "edge_added": "The edge {place} is new.",
     "edge_removed": "The edge {place} is gone.",
     "setting_changed": "{place} changes from {before} to {after}.",

@@ -13,12 +13,12 @@ from builder_ui.builder import bundle, cards, look
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
+from builder_ui.changes import Change, changes
 from builder_ui.compat import Element, component, html, use_state
 from builder_ui.visit import Acts, Page, Visit
 from engine import publish
-from journeys.diff import Difference, diff
+from journeys.diff import Difference
 from journeys.errors import NotFound
-from journeys.reading import read
 from models import Journey, Version
 
 DRAFT = "draft"
@@ -92,11 +92,10 @@ def compared(visit: Visit, before: Mapping[str, Any], after: Mapping[str, Any]) 
     """Both documents in one graph, what is gone included, with a mark on whatever differs, and every difference in words."""
     speech, palette = visit.speech, visit.engine.palette
     old, new = Draft(before), Draft(after)
-    differences = diff(read(before), read(after))
-    names = {**cards.names_of(speech, palette, old.nodes), **cards.names_of(speech, palette, new.nodes)}
+    found = changes(speech, palette, before, after)
     graph = _merged(cards.drawing(speech, palette, old), cards.drawing(speech, palette, new))
-    lines = [_line(visit, one, names) for one in differences]
-    marks = _node_marks(visit, differences, lines) | _edge_marks(visit, old, new)
+    lines = [_line(one) for one in found]
+    marks = _node_marks(visit, [one.difference for one in found], lines) | _edge_marks(visit, old, new)
     return graph, marks, lines
 
 
@@ -112,11 +111,9 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {**new, "nodes": nodes, "edges": [*new["edges"], *gone]}
 
 
-def _line(visit: Visit, one: Difference, names: Mapping[str, str]) -> Line:
-    if _is_start(one):
-        first, now = (names.get(str(id), "–") for id in (one.before, one.after))
-        return Line("changed", ENTRY, visit.speech("The first step was {before} and is {after}.", before=first, after=now))
-    return Line(_TONES.get(one.what, "changed"), one.node_id or ENTRY, one.say(visit.speech.translate, names))
+def _line(one: Change) -> Line:
+    tone = "changed" if _is_start(one.difference) else _TONES.get(one.difference.what, "changed")
+    return Line(tone, one.difference.node_id or ENTRY, one.text)
 
 
 def _is_start(one: Difference) -> bool:

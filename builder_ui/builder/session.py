@@ -19,14 +19,13 @@ from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.pathway import Pathway
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Resync, Save, Seen, Select
+from builder_ui.changes import changes as told
 from builder_ui.permits import ADMINS, EDITORS, Roles, may
 from builder_ui.screen import NotAllowed
 from builder_ui.visit import Visit
 from crm import secrets, tally
 from engine import publish
-from journeys.diff import diff
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError
-from journeys.reading import read
 from models import Journey, Member, Version, new_id
 
 log = logging.getLogger("pfadwerk.pages")
@@ -508,14 +507,14 @@ class Editor:
         return self.tell("head")
 
     def _review(self) -> Review:
-        visit, translate = self.visit, self.speech.translate
+        visit = self.visit
         with visit.engine.db.read() as session:
             journey = publish.get_journey(session, self.journey.id)
             issues = [*self.draft.issues(), *publish.check_draft(visit.engine, session, journey.draft)]
             changes = []
             if journey.live_version:
                 live = publish.get_version(session, journey.id, journey.live_version)
-                changes = [one.say(translate) for one in diff(read(live.document), read(journey.draft))]
+                changes = [one.text for one in told(self.speech, visit.engine.palette, live.document, journey.draft)]
             inside = tally.read(session, journey.id).inside
         errors = [issue for issue in issues if issue.severity == "error"]
         return Review(journey.live_version is None, changes, errors, [one for one in issues if one.severity != "error"], inside)

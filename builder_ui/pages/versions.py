@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from builder_ui import parts
+from builder_ui.changes import changes
 from builder_ui.compat import Element, html
 from builder_ui.people import actor, member_names
 from builder_ui.permits import EDITORS
@@ -17,9 +18,7 @@ from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
 from crm import tally
 from engine import publish
-from journeys.diff import diff
 from journeys.errors import Invalid, Issue
-from journeys.reading import read
 from models import Journey, Migration, Version
 
 PAGE_SIZE = 20
@@ -74,8 +73,7 @@ def load(visit: Visit, session: Session, journey: Journey) -> Data:
     inside = {number: one.inside for number, one in counts.items()}
     older: list[Version | None] = [*found[1:], None]
     lines = [
-        Line(one, inside.get(one.number, 0), changes(visit.speech, former, one) if former else None)
-        for one, former in zip(found, older, strict=True)
+        Line(one, inside.get(one.number, 0), told(visit, former, one) if former else None) for one, former in zip(found, older, strict=True)
     ]
     migrations = select(Migration).where(Migration.journey_id == journey.id).order_by(col(Migration.id).desc()).limit(MIGRATIONS)
     newest = publish.newest_version(session, journey.id)
@@ -96,8 +94,8 @@ def stamp(session: Session, journey: Journey) -> object:
     return [tuple(row) for row in rows]
 
 
-def changes(speech: Speech, before: Version, after: Version) -> list[str]:
-    return [one.say(speech.translate) for one in diff(read(before.document), read(after.document))]
+def told(visit: Visit, before: Version, after: Version) -> list[str]:
+    return [one.text for one in changes(visit.speech, visit.engine.palette, before.document, after.document)]
 
 
 def _way(visit: Visit, session: Session, journey: Journey, newest: Version | None, inside: int) -> Way | None:
@@ -110,7 +108,7 @@ def _way(visit: Visit, session: Session, journey: Journey, newest: Version | Non
         return None
     issues = [one for one in publish.check_draft(visit.engine, session, version.document) if one.severity == "error"]
     unpublished = publish.has_unpublished_edits(journey, newest)
-    return Way(version, newest.number, changes(visit.speech, newest, version), issues, unpublished, inside)
+    return Way(version, newest.number, told(visit, newest, version), issues, unpublished, inside)
 
 
 def view(visit: Visit, journey: Journey, data: Data, acts: Acts) -> Element:

@@ -219,7 +219,7 @@ def test_differences_lie_on_one_drawing_and_places_do_not_count(town: Any) -> No
     after = {**before, "nodes": nodes, "edges": [*edges, {"from": "read_it", "outlet": "yes", "to": "extra"}]}
     graph, marks, lines = compare.compared(visit, before, after)
     assert {id: marks[id]["sign"] for id in ("tips", "a_day", "extra")} == {"tips": "−", "a_day": "~", "extra": "+"}
-    assert marks["a_day"]["lines"] == ["In the step A day, duration changes from P1D to P3D."]
+    assert marks["a_day"]["lines"] == ["In the step A day, “How long” changes from 1 day to 3 days."]
     assert marks["read_it:yes"]["tone"] == "added"
     assert marks["read_it:yes:gone"]["tone"] == "removed"
     assert ["read_it", "yes", "tips", "gone"] in graph["edges"]

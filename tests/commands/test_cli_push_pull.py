@@ -83,7 +83,7 @@ def test_a_push_says_what_changes_and_saves_a_draft(run, demo, folder):
     ran = run("push", folder / "welcome.json")
     assert ran.code == 0
     assert "Journey welcome: changed" in ran.out
-    assert "In the step a_day, duration changes from P1D to P2D." in ran.out
+    assert "In the step a_day, “duration” changes from P1D to P2D." in ran.out
     assert "--publish" in ran.out
     with engine(Settings(home=demo)) as live, live.db.read() as session:
         journey = session.scalars(select(Journey).where(Journey.key == "welcome")).one()

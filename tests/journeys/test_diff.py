@@ -32,7 +32,7 @@ def said(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 def test_every_difference_is_said() -> None:
     assert said(OLD, NEW) == [
         "settings.timezone changes from Europe/Zurich to Europe/Berlin.",
-        "In the step a, duration changes from P3D to P2D.",
+        "In the step a, “duration” changes from P3D to P2D.",
         "The step b is gone.",
         "The step d is new.",
         "The edge a --next--> b is gone.",
@@ -53,7 +53,7 @@ def test_positions_and_the_order_of_edges_make_no_difference() -> None:
 def test_a_number_is_not_a_truth() -> None:
     before = {**OLD, "nodes": {"a": {"kind": "update_contact", "set": {"x": 1}}}, "edges": []}
     after = {**OLD, "nodes": {"a": {"kind": "update_contact", "set": {"x": True}}}, "edges": []}
-    assert said(before, after) == ["In the step a, set.x changes from 1 to True."]
+    assert said(before, after) == ["In the step a, “set.x” changes from 1 to True."]
 
 
 @settings(max_examples=30, deadline=None)
