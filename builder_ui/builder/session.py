@@ -609,7 +609,7 @@ class Editor:
         try:
             names = await asyncio.to_thread(self._put_secret, name, value)
         except PfadwerkError as error:
-            self.notice = (self.speech(str(error)), False)
+            self.notice = (error.say(self.speech.translate), False)
         else:
             self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
             self.generation += 1

@@ -303,7 +303,7 @@ class Writing:
         except NotFound:
             self.status = "gone"
         except Invalid as error:
-            self.status, self.notice = "failed", (self.speech(str(error)), False)
+            self.status, self.notice = "failed", (error.say(self.speech.translate), False)
         except Exception as error:  # noqa: BLE001 - a database that does not answer: said, logged, tried again
             log.error("a template could not be kept (%s)", type(error).__name__)
             self.status = "failed"
@@ -370,15 +370,15 @@ class Writing:
         except NotAllowed:
             self.status, self.notice = "denied", None
         except Invalid as error:
-            problems = [issue.say(self.speech.translate) for issue in error.issues] or [self.speech(str(error))]
+            problems = [issue.say(self.speech.translate) for issue in error.issues] or [error.say(self.speech.translate)]
             self.notice = (self.speech("Not saved as a version: {problem}", problem=problems[0]), False)
         except Conflict as error:
             if "revision" in error.details:
                 self.status, self.notice = "conflict", None
             else:
-                self.notice = (self.speech(str(error)), False)
+                self.notice = (error.say(self.speech.translate), False)
         except PfadwerkError as error:
-            self.notice = (self.speech(str(error)), False)
+            self.notice = (error.say(self.speech.translate), False)
 
     def _with_role(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         self._allowed()
