@@ -245,9 +245,9 @@ def _targets(old: Program, new: Program, node_map: Mapping[str, str]) -> dict[st
     """Old node -> new node. Waiting means something only between nodes of the same kind; others are entered afresh."""
     wrong = [*(key for key in node_map if key not in old.nodes), *(to for to in node_map.values() if to != STAY and to not in new.nodes)]
     if wrong:
-        text = "There is no node {node!r} in that version."
+        text = "There is no step “{node}” in that version."
         raise Invalid(
-            "The map names nodes that do not exist: {nodes}",
+            "The map names steps that do not exist: {nodes}",
             [Issue(code="unknown_node", text=text, values={"node": node}, field="node_map") for node in wrong],
             nodes=wrong[:5],
         )

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,14 +185,23 @@ NO_SENTENCES = {
 }
 
 
+CATALOGUE = ROOT / "locales" / "de" / "LC_MESSAGES" / "pfadwerk.po"
+DU = re.compile(r"\b(du|dich|dir|dein(e[mnrs]?)?|euch|euer|eure[mnrs]?)\b", re.IGNORECASE)
+
+
 Sentences = dict[str, list[str]]
 """Constant of a file -> the sentences it holds."""
 
 
+def product() -> dict[str, ast.Module]:
+    """File -> what stands in it, without tests, benchmarks and examples."""
+    files = [file for file in our_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] not in ("tests", "bench", "examples")]
+    return {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in files}
+
+
 def errors_made() -> Iterator[tuple[str, str, ast.Call, Sentences]]:
     """(place, class, call, constants of the file) of every error of ours that is made outside the tests; classes are known by their names."""
-    files = [file for file in our_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] not in ("tests", "bench", "examples")]
-    trees = {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in files}
+    trees = product()
     bases = {
         n.name: {ast.unparse(base) for base in n.bases} for tree in trees.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)
     }
@@ -257,6 +267,20 @@ def test_an_error_is_a_literal_sentence_and_has_german() -> None:
     assert wrong == []
 
 
+def test_what_an_issue_says_has_german() -> None:
+    calls = [(file, node) for file, tree in product().items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    said = [
+        (f"{file}:{call.lineno}", text)
+        for file, call in calls
+        if ast.unparse(call.func) == "Issue"
+        for word in call.keywords
+        if word.arg == "text"
+        for text in literals(word.value, {})
+    ]
+    assert len(said) > 30, "the test looks at the wrong tree"
+    assert [(place, text, wrong) for place, text in said if (wrong := _wrong_with(text, {None}))] == []
+
+
 @pytest.mark.parametrize(
     ("call", "wrong"),
     [
@@ -279,6 +303,21 @@ def test_a_wrong_error_is_seen(call: str, wrong: str | None) -> None:
         ast.parse("KNOWN = 'There is no such run.'\nTABLE = {'a': KNOWN, 'b': 'Nobody ever wrote this.'}\nbuilt = f'{KNOWN}'")
     )
     assert what_is_wrong(parsed, constants) == wrong
+
+
+def test_the_catalogue_has_each_sentence_once_and_says_sie() -> None:
+    entries = re.findall(r'^msgid ((?:".*"\n)+)msgstr ((?:".*"\n)+)', CATALOGUE.read_text("utf-8"), re.MULTILINE)
+    sentences = [
+        ("".join(map(ast.literal_eval, text.splitlines())), "".join(map(ast.literal_eval, de.splitlines()))) for text, de in entries
+    ]
+    assert len(sentences) > 2_000, "the catalogue is written in another way than the test reads it"
+    assert [text for text, number in Counter(text for text, _ in sentences).items() if number > 1] == []
+    assert [german for _, german in sentences if DU.search(german)] == []
+
+
+@pytest.mark.parametrize(("german", "is_du"), [("Hast du Zeit?", True), ("Öffne deine Mails", True), ("Ihre Dauer ist vorbei", False)])
+def test_a_du_is_seen(german: str, is_du: bool) -> None:
+    assert bool(DU.search(german)) == is_du
 
 
 # --- Make, CI and containers ---

@@ -80,9 +80,7 @@ class Draft:
         edges |= {(source, outlet): to for source, outlet, to in changes.edges}
         edges = {(source, outlet): to for (source, outlet), to in edges.items() if (source == ENTRY or source in nodes) and to in nodes}
         if len(nodes) > MAX_NODES or len(edges) > MAX_EDGES:
-            raise TooLarge(
-                "A journey has at most {steps} steps and {connections} connections.", steps=MAX_NODES, connections=MAX_EDGES
-            )
+            raise TooLarge("A journey has at most {steps} steps and {connections} connections.", steps=MAX_NODES, connections=MAX_EDGES)
         notes = {id: note for id, note in self.notes.items() if id not in set(changes.torn)} | changes.notes
         if len(notes) > MAX_NOTES:
             raise TooLarge("A journey has at most {limit} notes.", limit=MAX_NOTES)

@@ -204,8 +204,8 @@ def test_gzip_is_understood(client: TestClient, write_key: str, engine: Engine) 
     [
         (gzip.compress(b" " * 20_000_000), "gzip", 413),
         (b"not gzip", "gzip", 400),
-        (gzip.compress(b"{}")[:-4], "gzip", 400),
-        (gzip.compress(b"{}") + b"more", "gzip", 400),
+        (gzip.compress(b"{}", mtime=0)[:-4], "gzip", 400),
+        (gzip.compress(b"{}", mtime=0) + b"more", "gzip", 400),
         (b"{}", "br", 415),
     ],
 )
