@@ -211,7 +211,7 @@ def preview(
             else "The template cannot be filled in: {code} {name}."
         )
         problem = Issue(code=f"render_{error.code}", text=text, values={"name": error.name, "code": error.code})
-        raise Invalid(problem.message, [problem]) from None
+        raise Invalid("{problem}", [problem], problem=problem) from None
 
 
 def send_test(
@@ -308,7 +308,7 @@ def check_label(key: str, name: str, message_class: str, folder: str | None = No
     if message_class not in CLASSES:
         issues.append(Issue(code="message_class", text="Expected the class marketing or transactional.", field="message_class"))
     if issues:
-        raise Invalid("; ".join(issue.message for issue in issues), issues)
+        raise Invalid("{problem}", issues, problem=issues[0])
 
 
 def _shelve(template: Template, folder: str | None, tags: Sequence[str] | None) -> None:

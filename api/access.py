@@ -45,7 +45,7 @@ class Actor:
         """Raises:
         Forbidden: unless the role is one of `roles`; admins may do everything."""
         if not allows(frozenset(roles), self.role):
-            raise Forbidden(f"This needs one of the roles {', '.join(sorted({'admin', *roles}))}; yours is {self.role}.")
+            raise Forbidden("This needs one of the roles {roles}; yours is {role}.", roles=sorted({"admin", *roles}), role=self.role)
 
 
 def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredentials | None, session_token: str | None) -> Actor | None:

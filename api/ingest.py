@@ -227,7 +227,9 @@ def read_body(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"The body is not JSON: line {error.lineno}, column {error.colno}.", position=error.pos) from None
+        raise Malformed(
+            "The body is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno, position=error.pos
+        ) from None
     if type(value) is not dict:
         raise Malformed("Expected a JSON object.")
     return value
@@ -240,7 +242,8 @@ def _read(server: Server, body: dict[str, Any], kind: str, key: Key) -> tuple[li
     if type(entries) is not list:
         raise Malformed("Expected `batch` to be a list of events.")
     if len(entries) > server.settings.max_batch_events:
-        raise TooLarge(f"Expected at most {server.settings.max_batch_events} events in a batch, got {len(entries)}.")
+        limit = server.settings.max_batch_events
+        raise TooLarge("Expected at most {limit} events in a batch, got {count}.", limit=limit, count=len(entries))
     try:
         sent_at = None if single else read_time(body.get("sentAt"), "sentAt")
     except Bad:

@@ -310,7 +310,10 @@ def simulate_journey(wanted: Try, server: TheServer, actor: Operator) -> Tried:
         document = _document_to_try(session, wanted)
         issues = [issue for issue in publish.check_draft(server.engine, session, document) if issue.severity == "error"]
         if issues:
-            raise Invalid(f"The journey has {len(issues)} problems: {issues[0].message}", issues)
+            key = str(document.get("key", ""))[:64]
+            raise Invalid(
+                "The journey “{key}” has {count} problems, the first: {problem}", issues, key=key, count=len(issues), problem=issues[0]
+            )
         calendar = load_calendar(session, server.engine.clock.now())
     path = simulate.simulate(compile_journey(read(document), server.engine.palette), wanted.script, calendar)
     return Tried(
@@ -384,8 +387,9 @@ def import_document(
         if journey is None:
             if document.get("key") != journey_id:
                 raise Invalid(
-                    f"Expected a document with the key {journey_id}.",
+                    "Expected a document with the key {key}.",
                     [Issue(code="key", text="The key differs from the address.", field="key")],
+                    key=journey_id,
                 )
             return _detail(session, publish.create_journey(session, document, actor.id, now), response)
         revision = _revision(if_match, journey.revision)

@@ -34,7 +34,7 @@ def read_json(body: bytes) -> Any:
         json.JSONDecodeError: is not JSON.
     """
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
-        raise TooLarge(f"Expected JSON with at most {MAX_DEPTH} levels of nesting.")
+        raise TooLarge("Expected JSON with at most {limit} levels of nesting.", limit=MAX_DEPTH)
     value = orjson.loads(body)
     if b"\\u0000" in body and _holds_nul(value):
         raise Malformed("The body contains the character U+0000, which cannot be stored.")

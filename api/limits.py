@@ -72,8 +72,10 @@ class Limits:
         wait = await self._shared_wait(name, rate, cost)
         if wait is None:
             wait = self._local_wait(name, rate, cost)
+        if wait >= 1:
+            raise TooMany("Too many requests; try again in {seconds} seconds.", wait, seconds=round(wait))
         if wait > 0:
-            raise TooMany(f"Too many requests; try again in {wait:.0f} seconds." if wait >= 1 else "Too many requests; try again.", wait)
+            raise TooMany("Too many requests; try again.", wait)
 
     async def _shared_wait(self, name: str, rate: Rate, cost: float) -> float | None:
         if self._take is None or not self.shared:

@@ -216,7 +216,7 @@ def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Edit
     with engine.db.write() as session:
         journey = get_journey(session, journey_id)
         if journey.state != "live":
-            raise Conflict(f"The journey is {journey.state}; publish it or resume it first.")
+            raise Conflict("The journey is not live; publish it or resume it first.", state=journey.state)
         total = by_hand.preview_bulk(engine, session, journey.id, wanted.rule, now).count
         rule = wanted.model_dump(mode="json", by_alias=True)["rule"]
         job = add_job(session, "bulk_enrol", f"journey:{journey.id}", {"journey_id": journey.id, "rule": rule}, actor.id, now, total)

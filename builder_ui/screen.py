@@ -17,8 +17,8 @@ from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_effect, use_ref, use_state
 from builder_ui.permits import Roles, may
 from builder_ui.visit import Acts, Do, Page, Visit
-from journeys.errors import Conflict, NotFound, PfadwerkError
-from models import new_id
+from journeys.errors import Conflict, NotFound, PfadwerkError, Unauthorized
+from models import Member, new_id
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -114,13 +114,23 @@ def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
         return otherwise
 
 
+def allowed(visit: Visit, roles: Roles) -> Member:
+    """Who this is and what they may, asked anew in the database: an open page may be older than a lost role, or outlive its session.
+
+    Raises: Unauthorized; NotAllowed.
+    """
+    member = visit.house.login.member(visit.token)
+    if member is None:
+        raise Unauthorized("You are logged out.")
+    if not may(member, roles):
+        raise NotAllowed("Your role does not allow this.")
+    return member
+
+
 def carry_out(visit: Visit, roles: Roles, do: Do, done: str) -> Notice:
-    """One act, after asking the database once more who this is and what they may: an open page may be older than a lost role."""
+    """One act, if it is allowed."""
     try:
-        member = visit.house.login.member(visit.token)
-        if member is None or not may(member, roles):
-            raise NotAllowed("Your role does not allow this.")
-        wakeups = do(replace(visit, member=member))
+        wakeups = do(replace(visit, member=allowed(visit, roles)))
         if wakeups:
             visit.house.wake(wakeups)
         return Notice(visit.speech(done), good=True)

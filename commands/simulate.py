@@ -79,7 +79,7 @@ def simulate(
         NotFound: no such file, journey or contact.
         Invalid: the journey has errors, or the scenario cannot be read.
     """
-    program = compile_journey(find_document(settings, journey), palette(settings))
+    program = _program(settings, journey)
     start, calendar = _known_contact(settings, contact) if contact else ({}, None)
     outcomes = [run(program, scenario, calendar, translate) for scenario in read_scenarios(script, start)]
     if as_json:
@@ -102,6 +102,21 @@ def run(program: Program, scenario: Scenario, calendar: Calendar | None = None, 
 
 
 # --- Finding the journey, the contact and the scenarios ---------------------------------------------------------------
+
+
+def _program(settings: Settings, name: str) -> Program:
+    """The program of the journey; its problems are told once each, with their places.
+
+    Raises:
+        NotFound: no such file or journey.
+        Invalid: the journey has errors.
+    """
+    try:
+        return compile_journey(find_document(settings, name), palette(settings))
+    except Invalid as error:
+        if not error.issues:
+            raise
+        raise Invalid("Problems of the journey “{key}” ({count}):", error.issues, key=name, count=len(error.issues)) from None
 
 
 def find_document(settings: Settings, name: str) -> Document:

@@ -97,7 +97,7 @@ def create(
     for name in usable:
         known = find(session, name)
         if known is not None:
-            raise Conflict(f"A contact with this {name[0]} exists already.", contact_id=known)
+            raise Conflict("A contact with this address or id is there already.", name=name[0], contact_id=known)
     contact_id = resolve(session, usable, now).contact_id
     event = update_fields(session, contact_id, fields, now, source, region=region)
     return get(session, contact_id), [event] if event else []

@@ -67,7 +67,7 @@ def examine(source: Source) -> Shape:
     if not any(header):
         raise Invalid("The file has no header: expected the names of the columns in its first line.")
     if len(header) > MAX_COLUMNS:
-        raise Invalid(f"The file has {len(header)} columns; at most {MAX_COLUMNS} can be read.")
+        raise Invalid("The file has {count} columns; at most {limit} can be read.", count=len(header), limit=MAX_COLUMNS)
     return Shape(encoding, delimiter, header, digest, size)
 
 
@@ -144,7 +144,7 @@ def _scan(source: Source) -> tuple[str, str, int]:
                 is_utf8 = is_utf8 and _decodes(decoder, chunk)
             is_utf8 = is_utf8 and _decodes(decoder, b"", final=True)
     except OSError as error:
-        raise Invalid(f"The file cannot be read: {error.strerror}.") from None
+        raise Invalid("The file cannot be read: {reason}.", reason=error.strerror) from None
     marked = next((name for bom, name in _BOMS if start.startswith(bom)), None)
     return marked or ("utf-8" if is_utf8 else "cp1252"), digest.hexdigest(), size
 

@@ -206,7 +206,7 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
     try:
         setting = shape.model_validate(value)
     except ValidationError as error:
-        raise Invalid(f"The setting {name} cannot be used.", issues=_issues(error)) from None
+        raise Invalid("The setting {name} cannot be used.", _issues(error), name=name) from None
     before = load(session, shape)
     data = setting.model_dump(mode="json")
     row = session.get(WorkspaceSetting, name) or WorkspaceSetting(name=name, updated_at=now)
@@ -220,7 +220,7 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
 
 def _shape(name: str) -> type[Setting]:
     if name not in SETTINGS:
-        raise NotFound(f"Expected a setting out of {', '.join(SETTINGS)}.")
+        raise NotFound("Expected a setting out of {names}.", names=list(SETTINGS))
     return SETTINGS[name]
 
 

@@ -24,6 +24,7 @@ from journeys.values import CreateTask
 from models import Event, Member, Task, TaskChange, lock
 
 OPEN = ("open", "taken")
+_OVER = {"finished": "The task is finished already.", "cancelled": "The task was cancelled already."}
 MAX_PAGE = 200
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 """Where a task without a date stands in the order of dates."""
@@ -151,9 +152,9 @@ def finish(session: Session, task_id: str, outcome: str, by: str, now: datetime,
     """
     task = _locked(session, task_id)
     if outcome not in task.outcomes:
-        raise Invalid(f"Expected an outcome out of {', '.join(task.outcomes)}.", outcomes=task.outcomes)
+        raise Invalid("Expected an outcome out of {outcomes}.", outcomes=task.outcomes)
     if task.state not in OPEN and task.outcome != outcome:
-        raise Conflict(f"The task is {task.state} already.")
+        raise Conflict(_OVER[task.state], state=task.state)
     if task.state in OPEN:
         task.state, task.outcome, task.note, task.finished_at = "finished", outcome, clean_text(note)[:4_000], now
         _note(session, task, "finished", by, now, outcome=outcome)
@@ -227,7 +228,7 @@ def _escalate(session: Session, task_id: str, now: datetime) -> Event | None:
 def _locked_open(session: Session, task_id: str) -> Task:
     task = _locked(session, task_id)
     if task.state not in OPEN:
-        raise Conflict(f"The task is {task.state} already.")
+        raise Conflict(_OVER[task.state], state=task.state)
     return task
 
 

@@ -37,7 +37,7 @@ def add_member(
             [_issue("name" if not clean_text(name).strip() else "email", "A member of the team needs a name and an e-mail address.")],
         )
     if role not in ROLES:
-        raise Invalid(f"Expected a role out of {', '.join(ROLES)}.", [_issue("role", "Expected one of the roles.")])
+        raise Invalid("Expected a role out of {roles}.", [_issue("role", "Expected one of the roles.")], roles=ROLES)
     if find_member(session, address) is not None:
         raise Conflict("A member of the team has this e-mail address already.")
     member = Member(name=clean_text(name).strip()[:120], email=address, role=role, locale=locale, timezone=timezone, created_at=now)
@@ -161,7 +161,8 @@ def _fitting(session: Session, member: Member, name: str, value: Any) -> Any:
         case "absent_until", datetime() | None:
             return value
         case _:
-            raise Invalid(_EXPECTED.get(name, "This cannot be changed."), [_issue(name, _EXPECTED.get(name, "This cannot be changed."))])
+            wrong = _issue(name, _EXPECTED.get(name, "This cannot be changed."))
+            raise Invalid("{problem}", [wrong], problem=wrong)
 
 
 _EXPECTED = {
@@ -205,7 +206,7 @@ def put_rotation(session: Session, pool: str, member_ids: Sequence[str], name: s
     if not 0 < len(pool) <= 64:
         raise Invalid("Expected a name of a pool with 1 to 64 characters.")
     if len(set(member_ids)) != len(member_ids) or len(member_ids) > MAX_POOL:
-        raise Invalid(f"Expected at most {MAX_POOL} different members in a pool.")
+        raise Invalid("Expected at most {limit} different members in a pool.", limit=MAX_POOL)
     known = set(session.scalars(select(Member.id).where(col(Member.id).in_(member_ids))))
     if known != set(member_ids):
         raise Invalid("Some members of the pool do not exist.", unknown=sorted(set(member_ids) - known))

@@ -77,8 +77,8 @@ def targets_of(
     Raises: as `preview`.
     """
     if from_version == to_version:
-        text = "Choose two different versions."
-        raise Invalid(text, [Issue(code="same_version", text=text, field="to_version")])
+        same = Issue(code="same_version", text="Choose two different versions.", field="to_version")
+        raise Invalid("{problem}", [same], problem=same)
     return _targets(*_programs(engine, session, journey_id, from_version, to_version), node_map)
 
 
@@ -245,10 +245,11 @@ def _targets(old: Program, new: Program, node_map: Mapping[str, str]) -> dict[st
     """Old node -> new node. Waiting means something only between nodes of the same kind; others are entered afresh."""
     wrong = [*(key for key in node_map if key not in old.nodes), *(to for to in node_map.values() if to != STAY and to not in new.nodes)]
     if wrong:
-        text = "There is no node {node!r} in that version."
+        text = "There is no step “{node}” in that version."
         raise Invalid(
-            f"the map names nodes that do not exist: {', '.join(wrong[:5])}",
+            "The map names steps that do not exist: {nodes}",
             [Issue(code="unknown_node", text=text, values={"node": node}, field="node_map") for node in wrong],
+            nodes=wrong[:5],
         )
     same = {id: id for id, node in old.nodes.items() if id in new.nodes and new.nodes[id].kind == node.kind}
     return {node: to for node, to in {**same, **node_map}.items() if to != STAY}

@@ -38,7 +38,7 @@ def create_journey(session: Session, document: Mapping[str, Any], by: str, now: 
     """
     draft = read(document)
     if session.scalar(select(Journey.id).where(Journey.key == draft.key)) is not None:
-        raise Conflict(f"a journey with the key {draft.key!r} exists already: choose another key", key=draft.key)
+        raise Conflict("There is a journey with this key already. Choose another key.", key=draft.key)
     journey = Journey(key=draft.key, name=draft.name, draft=as_json(draft), created_at=now, updated_at=now, updated_by=by)
     session.add(journey)
     session.flush()
@@ -54,8 +54,9 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
     journey = get_journey(session, journey_id, locked=True)
     if journey.revision != revision:
         raise Conflict(
-            f"somebody saved this journey meanwhile (revision {journey.revision}, yours is {revision}): reload, then save again",
+            "Somebody saved this journey meanwhile (revision {revision}, yours is {yours}): reload, then save again.",
             revision=journey.revision,
+            yours=revision,
             by=journey.updated_by,
         )
     draft = read(document)
@@ -74,7 +75,7 @@ def check_draft(engine: Engine, session: Session, document: Mapping[str, Any]) -
     try:
         draft = read(document)
     except Invalid as error:
-        return error.issues or [Issue(code="unreadable", text=str(error))]
+        return error.issues or [Issue(code="unreadable", text=error.text, values=error.values)]
     return check(draft, engine.palette, load_catalogue(session), known(session))
 
 
@@ -114,7 +115,9 @@ def publish(engine: Engine, session: Session, journey_id: str, by: str, note: st
     journey = get_journey(session, journey_id, locked=True)
     errors = [issue for issue in check_draft(engine, session, journey.draft) if issue.severity == "error"]
     if errors:
-        raise Invalid(f"the journey has {len(errors)} problems: {errors[0].message}", errors)
+        raise Invalid(
+            "The journey “{key}” has {count} problems, the first: {problem}", errors, key=journey.key, count=len(errors), problem=errors[0]
+        )
     draft = read(journey.draft)
     version = _version(engine, session, journey, draft, by, note, now)
     journey.live_version, journey.state = version.number, "live" if journey.state != "paused" else "paused"
@@ -159,7 +162,7 @@ def roll_back(
     version = get_version(session, journey.id, number)
     newest = newest_version(session, journey.id)
     if newest is None or (newest.digest == version.digest and journey.state != "stopped"):
-        raise Conflict(f"the journey is as version {number} already: there is nothing to roll back", version=number)
+        raise Conflict("The journey is as version {version} already: there is nothing to roll back.", version=number)
     if revision is not None and journey.revision != revision:
         raise Conflict("somebody saved this journey meanwhile: look at it again", revision=journey.revision, by=journey.updated_by)
     copy_key = None
@@ -292,7 +295,7 @@ def get_journey(session: Session, journey_id: str, *, locked: bool = False) -> J
     statement = select(Journey).where((col(Journey.id) == journey_id) | (col(Journey.key) == journey_id))
     journey: Journey | None = session.scalars(lock(session, statement) if locked else statement).first()
     if journey is None:
-        raise NotFound(f"there is no journey {journey_id[:64]!r}")
+        raise NotFound("There is no journey “{journey}”.", journey=journey_id[:64])
     return journey
 
 
@@ -300,7 +303,7 @@ def get_version(session: Session, journey_id: str, number: int) -> Version:
     """Raises: NotFound."""
     version = session.scalars(select(Version).where(Version.journey_id == journey_id, Version.number == number)).first()
     if version is None:
-        raise NotFound(f"this journey has no version {number}")
+        raise NotFound("This journey has no version {version}.", version=number)
     return version
 
 
@@ -312,18 +315,26 @@ def update_pinned_template(session: Session, journey_id: str, number: int, key: 
     version = get_version(session, journey_id, number)
     pinned = version.pins.get("templates", {})
     if key not in pinned:
-        raise Conflict(f"version {number} does not use the template {key!r}")
+        raise Conflict("Version {version} does not use the template “{template}”.", version=number, template=key)
     if session.get(TemplateVersion, (key, template_version)) is None:
-        raise NotFound(f"the template {key!r} has no version {template_version}")
+        raise NotFound("The template “{template}” has no version {version}.", template=key, version=template_version)
     pins = {**version.pins, "templates": {**pinned, key: template_version}}
     session.execute(update(Version).where(col(Version.id) == version.id).values(pins=pins))
     record(session, by, "version.template", f"version:{version.id}", {"template": key, "from": pinned[key], "to": template_version}, now)
 
 
+_ONLY = {
+    "paused": "Only a live journey can be paused.",
+    "live": "Only a paused journey can be resumed.",
+    "stopped": "Only a live or paused journey can be stopped.",
+}
+"""What is said to who wants a state that cannot follow the present one."""
+
+
 def _change_state(session: Session, journey_id: str, allowed: tuple[str, ...], state: str, by: str, now: datetime) -> None:
     journey = get_journey(session, journey_id, locked=True)
     if journey.state not in allowed:
-        raise Conflict(f"the journey is {journey.state}; this needs one that is {' or '.join(allowed)}", state=journey.state)
+        raise Conflict(_ONLY[state], state=journey.state)
     journey.state, journey.updated_at, journey.updated_by = state, now, by
     journey.paused_at = now if state == "paused" else None
     session.add(journey)

@@ -144,8 +144,8 @@ class TooMany(PfadwerkError):
     code = "too_many_requests"
     status = 429
 
-    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
-        super().__init__(message)
+    def __init__(self, text: str, retry_after_seconds: float = 1.0, **details: Any) -> None:
+        super().__init__(text, **details)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -80,10 +80,10 @@ class Draft:
         edges |= {(source, outlet): to for source, outlet, to in changes.edges}
         edges = {(source, outlet): to for (source, outlet), to in edges.items() if (source == ENTRY or source in nodes) and to in nodes}
         if len(nodes) > MAX_NODES or len(edges) > MAX_EDGES:
-            raise TooLarge(f"a journey has at most {MAX_NODES} steps")
+            raise TooLarge("A journey has at most {steps} steps and {connections} connections.", steps=MAX_NODES, connections=MAX_EDGES)
         notes = {id: note for id, note in self.notes.items() if id not in set(changes.torn)} | changes.notes
         if len(notes) > MAX_NOTES:
-            raise TooLarge(f"a journey has at most {MAX_NOTES} notes")
+            raise TooLarge("A journey has at most {limit} notes.", limit=MAX_NOTES)
         _readable({"spec": 1, "key": self.key, "name": "x", "nodes": {id: nodes[id] for id in touched if id in nodes}})
         self.nodes, self.edges, self.places, self.notes = nodes, edges, places, notes
         self.ui = {**self.ui, "laid_out": changes.laid}
@@ -109,9 +109,9 @@ class Draft:
         try:
             _readable({"spec": 1, "key": self.key, "name": "x", name: self.parts[name]})
         except Invalid as error:
-            return error.issues or [Issue(code="unreadable", text="{problem}", values={"problem": str(error)}, field=name)]
+            return error.issues or [Issue(code="unreadable", text=error.text, values=error.values, field=name)]
         except TooLarge as error:
-            return [Issue(code="too_large", text="{problem}", values={"problem": str(error)}, field=name)]
+            return [Issue(code="too_large", text=error.text, values=error.values, field=name)]
         return []
 
 

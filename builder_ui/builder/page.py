@@ -125,6 +125,7 @@ _STATUS = {
     "unsaved": ("Saving …", "", "clock"),
     "conflict": ("Not saved: somebody else changed this journey", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
+    "out": ("You are logged out. Log in in another tab, then this page goes on.", "bad", "ban"),
     "failed": ("Not saved yet; trying again", "warn", "alert"),
 }
 

@@ -20,12 +20,12 @@ from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.pathway import Pathway
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Resync, Save, Seen, Select
 from builder_ui.changes import changes as told
-from builder_ui.permits import ADMINS, EDITORS, Roles, may
-from builder_ui.screen import NotAllowed
+from builder_ui.permits import ADMINS, EDITORS
+from builder_ui.screen import NotAllowed, allowed
 from builder_ui.visit import Visit
 from crm import secrets, tally
 from engine import publish
-from journeys.errors import Conflict, Issue, NotFound, PfadwerkError
+from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
 from models import Journey, Member, Version, new_id
 
 log = logging.getLogger("pfadwerk.pages")
@@ -65,7 +65,7 @@ class Review:
 
 
 class Editor:
-    """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied or failed."""
+    """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied, out or failed."""
 
     def __init__(self, visit: Visit, stored: Stored) -> None:
         self.visit = visit
@@ -141,7 +141,8 @@ class Editor:
 
     def feed(self) -> dict[str, Any]:
         """The small news for the canvas; what it has carried out is left out."""
-        saved = {"rev": self.revision, "op": self._saved_op}
+        # Without a session nothing is stored, the panel's changes neither: the canvas holds them, and hands all over once somebody is logged in.
+        saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op}
         return {"session": self.id, "saved": saved, "patches": self._patches, "problems": self.problems()}
 
     def graph(self) -> dict[str, Any]:
@@ -424,6 +425,8 @@ class Editor:
                 self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
             except NotAllowed:
                 self.status = "denied"
+            except Unauthorized:
+                self.status = "out"
             except Exception as error:
                 log.exception("a draft could not be saved (%s)", type(error).__name__)
                 self.status = "failed"
@@ -443,18 +446,13 @@ class Editor:
     def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints]:
         """One transaction; the checks come after it, outside the lock."""
         visit = self.visit
-        self._allowed()
+        allowed(visit, EDITORS)
         with visit.engine.db.write() as session:
             journey = publish.save_draft(session, self.journey.id, document, revision, visit.by, visit.house.now())
             saved = journey.revision
         with visit.engine.db.read() as session:
             issues = publish.check_draft(visit.engine, session, document)
         return saved, issues, cards.hints(self.speech, visit.engine.palette, document)
-
-    def _allowed(self, roles: Roles = EDITORS) -> None:
-        member = self.visit.house.login.member(self.visit.token)
-        if member is None or not may(member, roles):
-            raise NotAllowed("Your role does not allow this.")
 
     def _name_of(self, actor: str) -> str:
         with self.visit.engine.db.read() as session:
@@ -530,10 +528,7 @@ class Editor:
         except Conflict:
             self.status = "conflict"
         except PfadwerkError as error:
-            self.notice = (
-                self.speech(str(error)) if not isinstance(error, NotAllowed) else self.speech("Your role does not allow this."),
-                False,
-            )
+            self.notice = (error.say(self.speech.translate), False)
         else:
             self.state, self.live_version = "paused" if self.state == "paused" else "live", number
             self.versions = (number, *(one for one in self.versions if one != number))
@@ -543,7 +538,7 @@ class Editor:
 
     def _publish(self, note: str) -> int:
         visit = self.visit
-        self._allowed()
+        allowed(visit, EDITORS)
         if self.draft.issues():
             raise Conflict("something on the page is not stored yet")
         with visit.engine.db.write() as session:
@@ -608,7 +603,7 @@ class Editor:
         try:
             names = await asyncio.to_thread(self._put_secret, name, value)
         except PfadwerkError as error:
-            self.notice = (self.speech(str(error)), False)
+            self.notice = (error.say(self.speech.translate), False)
         else:
             self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
             self.generation += 1
@@ -617,7 +612,7 @@ class Editor:
 
     def _put_secret(self, name: str, value: str) -> list[str]:
         visit = self.visit
-        self._allowed(ADMINS)
+        allowed(visit, ADMINS)
         with visit.engine.db.write() as session:
             secrets.put(session, visit.engine.address_keys, name, value, visit.by, visit.house.now())
             return secrets.names(session)

@@ -100,7 +100,7 @@ def in_words(visit: Visit, error: Invalid) -> Invalid:
     places = [
         f"{visit.speech(FIELDS.get(issue.field or '', issue.field or ''))}: {issue.say(visit.speech.translate)}" for issue in error.issues
     ]
-    return Invalid(" ".join(places)) if places else error
+    return Invalid("{problems}", problems=" ".join(places)) if places else error
 
 
 @component

@@ -334,7 +334,7 @@ def foretell(visit: Visit, key: str, ids: Sequence[str]) -> Told:
                 return Told((speech("This journey does not exist any more."),))
             found = by_hand.preview_some(visit.engine, session, journey.id, ids, visit.house.now())
     except PfadwerkError as error:
-        return Told((speech(str(error)),))
+        return Told((error.say(speech.translate),))
     lines = [speech("{count} of {all} would enter “{name}”.", count=found.would_enter, all=found.count, name=journey.name)]
     lines += [f"{number} ×: {coded(speech, REFUSALS, reason)}" for reason, number in sorted(found.refused.items())]
     return Told(tuple(lines), journey=journey.id if found.would_enter else "")

@@ -136,8 +136,8 @@ def made(visit: Visit, data: Data, acts: Acts) -> Element:
 def make(visit: Visit, values: forms.Values) -> None:
     pool = values["pool"]
     if not KEY.fullmatch(pool):
-        text = "A key has lower-case letters, digits, - and _, at most 64."
-        raise Invalid(text, [Issue(code="rotation", text=text, field="pool")])
+        wrong = Issue(code="rotation", text="A key has lower-case letters, digits, - and _, at most 64.", field="pool")
+        raise Invalid("{problem}", [wrong], problem=wrong)
     with visit.engine.db.write() as session, forms.plainly("pool"):
         if any(one.pool == pool for one in team.list_rotations(session)):
             raise Conflict("There is a rotation with this key already.")

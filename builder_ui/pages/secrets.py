@@ -63,7 +63,8 @@ def putting(acts: Acts) -> forms.Change:
         wrong = "name" if not NAME.fullmatch(values["name"]) else "" if values["value"] else "value"
         if wrong:
             text = "Expected letters, digits, dots, - and _, at most 64." if wrong == "name" else "Expected a value."
-            raise Invalid(text, [Issue(code="secret", text=text, field=wrong)])
+            problem = Issue(code="secret", text=text, field=wrong)
+            raise Invalid("{problem}", [problem], problem=problem)
         engine = visit.engine
         with engine.db.write() as session:
             secrets.put(session, engine.address_keys, values["name"], values["value"], visit.by, visit.house.now())

@@ -87,6 +87,7 @@ _STATUS = {
     "unsaved": ("Keeping the draft …", "", "clock"),
     "conflict": ("Not saved: somebody else changed this template", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
+    "out": ("You are logged out. Log in in another tab, then this page goes on.", "bad", "ban"),
     "gone": ("Not saved: this template was deleted", "bad", "alert"),
     "failed": ("Not saved yet; trying again", "warn", "alert"),
 }

@@ -21,15 +21,15 @@ from activities.rendering import CompiledTemplate, compile_template
 from activities.rendering.compile import PARTS, is_locale
 from builder_ui.builder.protocol import Ear, Save
 from builder_ui.people import called
-from builder_ui.permits import EDITORS, may
-from builder_ui.screen import NotAllowed
+from builder_ui.permits import EDITORS
+from builder_ui.screen import NotAllowed, allowed
 from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
 from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
 from engine import publish
-from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
+from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, Unauthorized
 from models import TemplateVersion, new_id
 
 log = logging.getLogger("pfadwerk.pages")
@@ -74,7 +74,7 @@ class Stored:
 
 
 class Writing:
-    """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, gone or failed."""
+    """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
 
     def __init__(self, visit: Visit, stored: Stored) -> None:
         self.visit = visit
@@ -300,10 +300,12 @@ class Writing:
             self.status = "conflict"
         except NotAllowed:
             self.status = "denied"
+        except Unauthorized:
+            self.status = "out"
         except NotFound:
             self.status = "gone"
         except Invalid as error:
-            self.status, self.notice = "failed", (self.speech(str(error)), False)
+            self.status, self.notice = "failed", (error.say(self.speech.translate), False)
         except Exception as error:  # noqa: BLE001 - a database that does not answer: said, logged, tried again
             log.error("a template could not be kept (%s)", type(error).__name__)
             self.status = "failed"
@@ -315,15 +317,10 @@ class Writing:
 
     def _store(self, variants: Variants, revision: int) -> tuple[int, bool]:
         visit = self.visit
-        self._allowed()
+        allowed(visit, EDITORS)
         with visit.engine.db.write() as session:
             template = templates.save_draft(session, self.stored.key, variants, revision, visit.house.now())
             return template.revision, shelf.is_draft(session, template)
-
-    def _allowed(self) -> None:
-        member = self.visit.house.login.member(self.visit.token)
-        if member is None or not may(member, EDITORS):
-            raise NotAllowed("Your role does not allow this.")
 
     async def _prove(self) -> None:
         locale, revision = self.locale, self.stored.revision
@@ -369,19 +366,21 @@ class Writing:
             self.notice = (self.speech(done, **await asyncio.to_thread(self._with_role, do)), True)
         except NotAllowed:
             self.status, self.notice = "denied", None
+        except Unauthorized:
+            self.status, self.notice = "out", None
         except Invalid as error:
-            problems = [issue.say(self.speech.translate) for issue in error.issues] or [self.speech(str(error))]
+            problems = [issue.say(self.speech.translate) for issue in error.issues] or [error.say(self.speech.translate)]
             self.notice = (self.speech("Not saved as a version: {problem}", problem=problems[0]), False)
         except Conflict as error:
             if "revision" in error.details:
                 self.status, self.notice = "conflict", None
             else:
-                self.notice = (self.speech(str(error)), False)
+                self.notice = (error.say(self.speech.translate), False)
         except PfadwerkError as error:
-            self.notice = (self.speech(str(error)), False)
+            self.notice = (error.say(self.speech.translate), False)
 
     def _with_role(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        self._allowed()
+        allowed(self.visit, EDITORS)
         return do()
 
     async def act(self, done: str, do: Callable[[], dict[str, Any]]) -> None:

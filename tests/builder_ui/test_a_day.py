@@ -317,7 +317,7 @@ def test_a_field_takes_no_novel(page: Page, site: Any) -> None:
     assert stored(site.town, "welcome").nodes["hello"]["name"] == "Welcome 1"
 
 
-def test_whose_session_has_ended_reads_it(site: Any, chrome: Browser) -> None:
+def test_whose_session_has_ended_reads_it_and_goes_on_after_logging_in(site: Any, chrome: Browser) -> None:
     context = site.context(chrome)
     with site.served():
         page = site.log_in(context, "marketer")
@@ -328,11 +328,17 @@ def test_whose_session_has_ended_reads_it(site: Any, chrome: Browser) -> None:
         before = stored(site.town, "mql_to_sql")
         choose(page, page.locator(".react-flow__node-step").first.get_attribute("data-id") or "")
         write(page, "Name", "Too late")
-        expect(page.locator(".pfb-status")).to_contain_text("Not saved: your role does not allow it")
+        expect(page.locator(".pfb-status")).to_contain_text("You are logged out. Log in in another tab, then this page goes on.")
         assert stored(site.town, "mql_to_sql") == before
-        page.once("dialog", lambda dialog: dialog.accept())
-        page.goto("/ui/journeys")
-        expect(page.get_by_role("heading", name="You are not logged in")).to_be_visible()
+        other = context.new_page()
+        other.goto("/ui/journeys")
+        expect(other.get_by_role("heading", name="You are not logged in")).to_be_visible()
+        other.close()
+    with site.served():  # the break does at once what the next look at the session would do
+        site.log_in(context, "marketer")
+        expect(page.locator("#offline")).to_be_hidden(timeout=60_000)
+        saved(page)
+        assert "Too late" in [node.get("name") for node in stored(site.town, "mql_to_sql").nodes.values()]
         context.close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,28 @@ def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
         assert "voucher" in editor.draft.nodes
 
     edited(town, story)
+
+
+def test_an_ended_session_is_no_lost_role_and_the_canvas_keeps_what_is_not_stored(town: Any) -> None:
+    before = stored(town)
+
+    async def story(editor: Editor) -> None:
+        nobody = Login("cookie", lambda _token: None, lambda _token: None)
+        member, editor.visit = editor.visit, replace(editor.visit, house=replace(editor.visit.house, login=nobody))
+        editor.edit("voucher", ("name",), "Later")
+        await editor.save()
+        assert editor.status == "out"
+        assert editor.editable, "what is done now is handed over after logging in"
+        assert editor.feed()["saved"]["op"] == -1, "the panel's change is not stored, so the canvas keeps it as its own"
+        await editor.publish("")
+        assert editor.notice == ("You are logged out.", False)
+        assert stored(town) == before
+        editor.visit = member
+        await editor.save()
+        assert (editor.status, editor.feed()["saved"]["op"]) == ("saved", 0)
+
+    edited(town, story)
+    assert stored(town)["nodes"]["voucher"]["name"] == "Later"
 
 
 def test_a_long_message_comes_in_pieces() -> None:

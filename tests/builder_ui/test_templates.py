@@ -252,6 +252,21 @@ def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
     assert stored(town).revision == 1
 
 
+def test_an_ended_session_is_no_lost_role(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        nobody = Login("cookie", lambda _token: None, lambda _token: None)
+        writing.visit = replace(writing.visit, house=replace(writing.visit.house, login=nobody))
+        writing.hear(texts(texts={"en/subject": "x"}))
+        await writing.work()
+        assert writing.status == "out"
+        assert writing.feed()["saved"] == 0, "the page's fields keep what is not stored"
+        await writing.act("x", writing.test)
+        assert (writing.status, writing.notice) == ("out", None)
+
+    written(town, story)
+    assert stored(town).revision == 1
+
+
 def test_the_preview_is_the_contacts_message_and_says_what_they_lack(town: Any) -> None:
     async def story(writing: Writing) -> None:
         writing.open("en")

@@ -91,4 +91,9 @@ def test_a_journey_with_errors_is_not_walked(run, tmp_path):
     file.write_text(json.dumps({"spec": 1, "key": "broken", "name": "Broken", "nodes": {"a": {"kind": "nothing"}}, "start": "a"}))
     ran = run("simulate", file)
     assert ran.code == 1
-    assert "a.kind: " in ran.err
+    head, *problems = ran.err.splitlines()
+    assert "Problems of the journey" in head
+    assert any("a.kind: " in problem for problem in problems)
+    told = [problem.partition(": ")[2] for problem in problems]
+    assert len(told) == len(set(told)), "each problem once"
+    assert not any(problem in head for problem in told if problem)
