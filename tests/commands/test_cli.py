@@ -248,7 +248,7 @@ def test_errors_are_german_in_a_german_terminal(clean, tmp_path):
     (tmp_path / "unknown.json").write_text('{"key": "j", "name": "J", "nodez": []}')
     code, _, errors = in_german("simulate", tmp_path / "unknown.json")
     assert code == cli.PROBLEMS
-    assert "kein gültiges Journey-Dokument" in errors
+    assert "Fehler der Journey" in errors
     assert "\n  nodez: Dieses Feld gibt es nicht." in errors
 
 
