@@ -11,11 +11,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from models import Database
 
+settings.register_profile("suite", deadline=None)  # a slow machine is no mistake of ours
+settings.load_profile("suite")
 _numbers = count(1)
 
 
