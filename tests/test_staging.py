@@ -112,7 +112,7 @@ def test_a_staging_process_reaches_nobody(tmp_path):
 def test_a_process_of_the_other_workspace_does_not_start_on_this_database(db: Database):
     with db.write() as session:
         stamp.claim(session, "staging", "pfadwerk-staging")
-    with db.write() as session, pytest.raises(Misconfigured, match="belongs to the staging workspace"):
+    with db.write() as session, pytest.raises(Misconfigured, match="belongs to the workspace staging"):
         stamp.claim(session, "live", "pfadwerk")
 
 

@@ -25,7 +25,7 @@ def stylesheet() -> str:
 
 def components() -> tuple[Component, Component]:
     """`Canvas` and `Bridge`."""
-    canvas, bridge, _ = _all()
+    canvas, bridge, *_ = _all()
     return canvas, bridge
 
 
@@ -34,6 +34,11 @@ def viewer() -> Component:
     return _all()[2]
 
 
+def follow() -> Component:
+    """`Follow`: the list of what may follow an outlet."""
+    return _all()[3]
+
+
 @cache
 def _all() -> tuple[Component, ...]:
-    return browser_components(STATICS[_entry()[0]].url, "Canvas", "Bridge", "Viewer")
+    return browser_components(STATICS[_entry()[0]].url, "Canvas", "Bridge", "Viewer", "Follow")

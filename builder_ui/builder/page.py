@@ -14,7 +14,7 @@ from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
-from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref, use_state
+from builder_ui.compat import Element, component, html, use_effect, use_ref, use_state
 from builder_ui.permits import ADMINS, EDITORS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
@@ -66,9 +66,16 @@ def _follow(editor: Editor, run_id: str) -> None:
 
 
 def use_topics(editor: Editor, *topics: str) -> None:
-    """Draws the component again when one of the topics changes."""
+    """Draws the component again when one of the topics changes, be it between its drawing and its listening."""
     _, count = use_state(0)
-    use_effect(lambda: editor.listen(topics, lambda: count(lambda n: n + 1)), [])
+    drawn = editor.told(topics)
+
+    def begin() -> Callable[[], None]:
+        if editor.told(topics) != drawn:
+            count(lambda n: n + 1)
+        return editor.listen(topics, lambda: count(lambda n: n + 1))
+
+    use_effect(begin, [])
 
 
 # Canvas
@@ -82,7 +89,11 @@ def work(editor: Editor, drawing: Element, news: Element) -> Element:
     def update() -> None:
         show("followed" if editor.path is not None else "outlined" if editor.outlined else "")
 
-    use_effect(lambda: editor.listen(("outline", "path"), update), [])
+    def begin() -> Callable[[], None]:
+        update()
+        return editor.listen(("outline", "path"), update)
+
+    use_effect(begin, [])
     place = {"className": f"pfb-work {shown}".strip()}
     return html.div(place, drawing, news, outline(editor) if shown == "outlined" else None, way(editor) if shown == "followed" else None)
 
@@ -369,7 +380,11 @@ def use_mark(editor: Editor, mark: Callable[[], Any]) -> None:
         if mark() != shown.current:
             count(lambda n: n + 1)
 
-    use_effect(lambda: editor.listen(("panel",), look), [])
+    def begin() -> Callable[[], None]:
+        look()
+        return editor.listen(("panel",), look)
+
+    use_effect(begin, [])
 
 
 @component
@@ -473,15 +488,15 @@ def help_of(speech: Any, kind: Any) -> Element:
 def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Element:
     """Where an outlet leads: another step, a new one, or nowhere. The way to draw without a mouse.
 
-    A choice is carried out by the button: a list changes with every key that moves in it.
+    A choice is carried out by the button: a list changes with every key that moves in it. The browser fills the list from the drawing.
     """
     speech = editor.speech
     target = editor.draft.edges.get((id, outlet), "")
     field = f"pfb-follow-{id.strip('$')}-{outlet}"
     nothing = speech("as “{outlet}”", outlet=coded(speech, OUTLETS, "sent")) if spare else speech("nothing yet")
 
-    def chosen(event: Any) -> None:
-        editor.wishes[id, outlet] = str(event["target"].get("value") or "")
+    def chosen(value: object) -> None:
+        editor.wishes[id, outlet] = str(value)
 
     def go(_event: Any) -> None:
         wish = editor.wishes.pop((id, outlet), target)
@@ -490,21 +505,26 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
         elif wish != target:
             editor.connect(id, outlet, wish)
 
-    names = editor.names
-    existing = [html.option({"key": one, "value": one}, names[one]) for one in cards.in_order(editor.draft, editor.views) if one != id]
-    fresh = [html.option({"key": f"+{kind.kind}", "value": f"+{kind.kind}"}, speech(kind.label)) for kind in editor.visit.engine.palette]
-    attributes = {"id": field, "value": editor.wishes.get((id, outlet), target), "onChange": chosen, "disabled": not editor.editable}
+    value = editor.wishes.get((id, outlet), target)
+    kind = editor.visit.engine.palette[value[1:]] if value.startswith("+") and value[1:] in editor.visit.engine.palette else None
+    attributes = {
+        "canvas": CANVAS_ID,
+        "field": field,
+        "step": id,
+        "value": value,
+        "named": speech(kind.label) if kind else editor.names.get(value, value),
+        "nothing": nothing,
+        "fresh": speech("New step, set in between"),
+        "old": speech("Step of this journey"),
+        "disabled": not editor.editable,
+        "onEvent": chosen,
+    }
     return html.div(
-        {"className": "pfb-field", "key": f"{id}/{outlet}/{target}/{len(names)}"},
+        {"className": "pfb-field", "key": f"{id}/{outlet}/{target}"},
         html.label({"htmlFor": field}, speech("After “{outlet}”", outlet=label)),
         html.div(
             {"className": "pfb-row"},
-            html.select(
-                attributes,
-                html.option({"key": "", "value": ""}, nothing),
-                optgroup({"key": "new", "label": speech("New step, set in between")}, fresh),
-                optgroup({"key": "old", "label": speech("Step of this journey")}, existing),
-            ),
+            bundle.follow()(attributes),
             forms.small(speech("Set"), go, speech("Set what follows “{outlet}”", outlet=label)) if editor.editable else None,
         ),
     )

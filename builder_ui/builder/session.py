@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -101,6 +102,7 @@ class Editor:
         self._sequence = 0
         self._op = self._saved_op = 0
         self._ear = Ear()
+        self._told: Counter[str] = Counter()
         self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -172,7 +174,12 @@ class Editor:
         self._listeners.append(entry)
         return lambda: self._listeners.remove(entry)
 
+    def told(self, topics: Sequence[str]) -> int:
+        """How often one of the topics has changed."""
+        return sum(self._told[topic] for topic in topics)
+
     def tell(self, *topics: str) -> None:
+        self._told.update(topics)
         for wanted, heard in list(self._listeners):
             if wanted & set(topics):
                 heard()
@@ -218,7 +225,7 @@ class Editor:
         shown = {id: {"view": self.views[id]} for id in {*looks, *touched} if id in self.views}
         if shown:
             self.send(nodes=shown)
-        if touched:
+        if touched & {*(self.selection or (ENTRY,))}:  # another step's news leave an edit on its way alone
             self.generation += 1
         self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
         self._after_change()
@@ -377,11 +384,10 @@ class Editor:
         return self.selection, self.generation, self.raw(target), issues, self.names, self.chapter, self.views.get(target), self.editable
 
     def ways_mark(self) -> Any:
-        """The same for the lists of what follows, which grow with the journey."""
+        """The same for the lists of what follows."""
         target = self.selection[0] if self.selection else ENTRY
-        ways = [(outlet, to) for (source, outlet), to in self.draft.edges.items() if source == target]
-        others = {id: name for id, name in self.names.items() if id != target}
-        return self.selection, self.generation, ways, others, self.views.get(target, {}).get("outlets"), self.editable
+        ways = [(outlet, to, self.names.get(to)) for (source, outlet), to in self.draft.edges.items() if source == target]
+        return self.selection, ways, self.views.get(target, {}).get("outlets"), self.editable
 
     def command(self, name: str) -> None:
         """Has the canvas undo, redo, tidy up, or forget whose way the address names."""

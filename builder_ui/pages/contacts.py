@@ -295,7 +295,7 @@ def Chosen(visit: Visit, data: Data, acts: Acts, ids: tuple[str, ...]) -> Elemen
         set_told(Told())
 
     return html.div(
-        {"className": "selected", "role": "region", "aria-label": speech("With those chosen")},
+        {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
         html.b(speech("{count} chosen", count=speech.number(len(ids)))),
         tag_field(visit, acts, tagging) if visit.may(SELLERS) else None,
         journey_field(visit, data, acts, look_ahead) if visit.may(EDITORS) else None,

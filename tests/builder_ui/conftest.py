@@ -397,7 +397,7 @@ class Open:
 
     def button(self, text: str) -> str:
         """The target of the first button with these words."""
-        found = [node for node in self.nodes() if node.get("eventHandlers") and text in " ".join(_texts(node))]
+        found = [node for node in self.nodes() if "onClick" in node.get("eventHandlers", ()) and text in " ".join(_texts(node))]
         assert found, f"no button {text!r} on: {self.text[:500]}"
         return str(found[0]["eventHandlers"]["onClick"]["target"])
 
@@ -468,6 +468,7 @@ def opened(settings: Settings) -> Opener:
 
 # --- real browsers ------------------------------------------------------------------------------------------------------------
 
+expect.set_options(timeout=25_000)  # how long a page is given to show something: machines that test are busy
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--headless",
@@ -533,7 +534,7 @@ class Site:
     def context(self, browser: Browser, base_url: str = "", **options: Any) -> BrowserContext:
         chosen = {"locale": "en-GB", "viewport": {"width": 1400, "height": 860}, **options}
         context = browser.new_context(base_url=base_url or self.settings.public_url, **chosen)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(25_000)
         return context
 
 

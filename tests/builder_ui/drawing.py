@@ -26,6 +26,24 @@ def step(page: Page, name: str) -> Locator:
     return page.locator(".react-flow__node").filter(has=page.locator(".pfb-card-name", has_text=re.compile(f"^{re.escape(name)}$")))
 
 
+AT_REST = """async () => {
+  const now = () => [...document.querySelectorAll('.react-flow__node, .react-flow__viewport')].map((one) => {
+    const { x, y, width } = one.getBoundingClientRect();
+    return [one.dataset.id, Math.round(x), Math.round(y), Math.round(width)].join();
+  }).join(';');
+  let [last, since] = [now(), performance.now()];
+  while (performance.now() - since < 250) {
+    await new Promise((go) => requestAnimationFrame(go));
+    if (now() !== last) [last, since] = [now(), performance.now()];
+  }
+}"""
+
+
+def at_rest(page: Page) -> None:
+    """Waits until nothing moves on the canvas any more: only then is a place on it worth reading."""
+    page.evaluate(AT_REST)
+
+
 def saved(page: Page) -> None:
     """Waits until everything drawn is stored."""
     expect(page.locator(".pfb-board")).to_have_attribute("data-kept", "true", timeout=30_000)
@@ -50,6 +68,7 @@ def drag_onto(page: Page, kind: str, way: str) -> None:
     """From the palette onto an edge, told as `step:outlet`."""
     what, onto = offer(page, kind), page.locator(f'[data-way="{way}"]')
     what.scroll_into_view_if_needed()
+    at_rest(page)
     start, end = what.bounding_box(), onto.bounding_box()
     assert start is not None
     assert end is not None
@@ -62,6 +81,7 @@ def drag_onto(page: Page, kind: str, way: str) -> None:
 
 def drag_to(page: Page, kind: str, x: int, y: int) -> None:
     """From the palette onto the free canvas, told from its upper left corner."""
+    at_rest(page)
     what, pane = offer(page, kind), page.locator(".react-flow__pane").bounding_box()
     what.scroll_into_view_if_needed()
     start = what.bounding_box()
@@ -76,6 +96,7 @@ def drag_to(page: Page, kind: str, x: int, y: int) -> None:
 
 def connect(page: Page, source: str, outlet: str, target: str) -> None:
     """From handle to handle, by mouse."""
+    at_rest(page)
     start = step(page, source).locator(f'.react-flow__handle[data-handleid="{outlet}"]').bounding_box()
     end = step(page, target).locator(".react-flow__handle.target").bounding_box()
     assert start is not None

@@ -8,13 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import delete
 from sqlmodel import select
 
 from api.keys import add_key
+from crm.profile import add_tag
+from engine import publish
 from models import LoginSession, Run
 from tests.builder_ui.drawing import (
+    at_rest,
     begin,
     choose,
     connect,
@@ -119,29 +122,28 @@ def draw_by_mouse(page: Page, site: Any) -> None:
 
 
 def see_everything(page: Page) -> None:
-    page.wait_for_timeout(400)  # what moves comes to rest
+    at_rest(page)
     page.locator(".react-flow__controls-fitview").click()
-    page.wait_for_timeout(400)
+    at_rest(page)
 
 
 def people_enter(page: Page, site: Any) -> None:
     """Events come in through the tracking API, and the numbers on the canvas follow without a reload."""
     page.get_by_role("button", name="Numbers").click()
-    waiting = step(page, "Wait").locator(".pfb-counts")
-    expect(waiting).to_contain_text("0")
+    expect(figure(page, "Wait", "0 waiting here now")).to_be_visible()
     town = site.town
     town.now = town.engine.clock.now()
     for first in ("Wanda", "Xaver"):
         town.person(first, "Winter", timezone="Europe/Zurich")
         leaves_a_cart(site, first)
-    expect(waiting).to_contain_text(re.compile(r"2\D+2"))
+    expect(figure(page, "Wait", "2 waiting here now")).to_be_visible()
     with town.db.read() as session:
         runs = session.scalars(select(Run.id).where(Run.journey_id == town.journey("carts").id).order_by(Run.id)).all()
     assert list(site.woken.wakeups.starts)[-2:] == list(runs)
     town.walk(runs[0], town.now.replace(year=town.now.year + 1))
-    expect(waiting).to_contain_text(re.compile(r"1\D+2"))
-    expect(step(page, "If / else").locator(".pfb-counts")).to_contain_text(re.compile(r"0\D+1"))
-    # A place to extend: the path of one contact on the canvas, the people behind a number.
+    expect(figure(page, "Wait", "1 waiting here now")).to_be_visible()
+    expect(figure(page, "Wait", "2 entered so far")).to_be_visible()
+    expect(figure(page, "If / else", "1 entered so far")).to_be_visible()
 
 
 def leaves_a_cart(site: Any, first: str) -> None:
@@ -168,7 +170,7 @@ def look_at_one_of_them(page: Page) -> None:
 
 
 def change_it(page: Page, site: Any) -> None:
-    """The wait is longer from now on: version 2. (A place to extend: comparing versions, moving those who wait, taking it back.)"""
+    """The wait is longer from now on: version 2."""
     page.goto("/ui/journeys/carts/edit")
     expect(step(page, "Wait")).to_be_visible()
     pick(page, "Wait")
@@ -192,6 +194,175 @@ def hold_it_and_let_it_go_on(page: Page, site: Any) -> None:
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Live", exact=True).first).to_be_visible()
     assert site.town.journey("carts").state == "live"
+
+
+# --- the days after --------------------------------------------------------------------------------------------------------
+
+BASKETS: dict[str, Any] = {
+    "spec": 1,
+    "key": "baskets",
+    "name": "Baskets",
+    "entry": {"triggers": [{"type": "event", "event": "Basket Left"}]},
+    "start": "good",
+    "nodes": {
+        "good": {"kind": "if_else", "name": "Good customer?", "rule": {"tag": "gold"}},
+        "patience": {"kind": "wait", "name": "Two days", "duration": "P2D"},
+        "reminder": {"kind": "send_email", "name": "Reminder", "template": "welcome-1-hello"},
+        "exit": {"kind": "exit"},
+    },
+    "edges": [
+        {"from": "good", "outlet": "yes", "to": "patience"},
+        {"from": "good", "outlet": "no", "to": "exit"},
+        {"from": "patience", "outlet": "next", "to": "reminder"},
+        {"from": "reminder", "outlet": "sent", "to": "exit"},
+    ],
+}
+
+
+def test_the_days_after(page: Page, site: Any) -> None:
+    """The journey is live. People come, are looked at one by one; it is changed, they are moved, and everything is taken back."""
+    town = site.town
+    town.now = town.engine.clock.now()
+    with town.db.write() as session:
+        publish.create_journey(session, BASKETS, "test", town.now)
+        publish.publish(town.engine, session, "baskets", "test", "", town.now)
+    numbers_grow(page, town)
+    behind_a_number(page)
+    the_way_of_one(page)
+    another_wait(page, town)
+    what_differs(page)
+    go_live(page, 2)
+    those_who_wait_are_moved(page, town)
+    and_put_back(page, town)
+    back_to_the_first(page, town)
+
+
+def numbers_grow(page: Page, town: Any) -> None:
+    """Three come in, two of them good customers; the canvas counts them while it is looked at."""
+    page.goto("/ui/journeys/baskets/edit")
+    page.get_by_role("button", name="Numbers").click()
+    expect(figure(page, "Who enters", "0 entered so far")).to_be_visible()
+    for first in ("Yara", "Yves", "Yoko"):
+        id = town.person(first, "Yilmaz", timezone="Europe/Zurich")
+        if first != "Yoko":
+            with town.db.write() as session:
+                add_tag(session, id, "gold", town.now, "test")
+        for run in town.happens(first, "Basket Left"):
+            town.walk(run, town.now)
+    expect(figure(page, "Who enters", "3 entered so far")).to_be_visible()
+    expect(figure(page, "Who enters", "2 inside now")).to_be_visible()
+    expect(figure(page, "Two days", "2 waiting here now")).to_be_visible()
+    expect(figure(page, "Good customer?", "3 entered so far")).to_be_visible()
+
+
+def figure(page: Page, name: str, said: str) -> Locator:
+    """A number on a card, as it is read out."""
+    return step(page, name).locator(".pfb-counts").get_by_role("link", name=said)
+
+
+def behind_a_number(page: Page) -> None:
+    """The number is a link, and behind it are the contacts."""
+    figure(page, "Two days", "2 waiting here now").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Waiting at “Two days”")
+    expect(page.get_by_role("link", name="Yara Yilmaz")).to_be_visible()
+    expect(page.get_by_role("link", name="Yves Yilmaz")).to_be_visible()
+    expect(page.get_by_role("link", name="Yoko Yilmaz")).to_have_count(0)
+
+
+def the_way_of_one(page: Page) -> None:
+    """From the list to the contact's path on the canvas: the times, what was decided, and when it goes on."""
+    page.get_by_role("row").filter(has=page.get_by_role("link", name="Yves Yilmaz")).get_by_role("link", name="Show on the canvas").click()
+    drawing = page.locator(".pfb-sheet")
+    decided = drawing.locator(".react-flow__node").filter(has_text="Good customer?")
+    expect(decided).to_contain_text(re.compile(r"\d\d:\d\d: yes"))
+    here = drawing.locator(".react-flow__node").filter(has_text="Two days")
+    expect(here).to_contain_text("Here now")
+    expect(here).to_contain_text(re.compile(r"Goes on .*\d\d:\d\d"))
+    story = page.get_by_role("region", name="What happened")
+    expect(story).to_contain_text("Yves Yilmaz")
+    expect(story).to_contain_text("has the tag gold")
+    page.get_by_role("button", name="Show visit 2 on the canvas").click()
+    expect(here.locator(".pfb-selected")).to_be_visible()
+    page.get_by_role("button", name="Back to the drawing").click()
+    expect(page.locator(".pfb-sheet")).to_have_count(0)
+
+
+def another_wait(page: Page, town: Any) -> None:
+    """The wait is thrown away, and a shorter one set in its place: another step, so that nobody knows where those who wait belong."""
+    step(page, "Two days").click()
+    page.keyboard.press("Delete")
+    expect(step(page, "Two days")).to_have_count(0)
+    drag_onto(page, "Wait", "good:yes")
+    pick(page, "Wait")
+    write(page, "How long", "1")
+    write(page, "Name", "One day")
+    expect(step(page, "One day")).to_contain_text("1 day")
+    saved(page)
+    assert {("good", "yes", "wait"), ("wait", "next", "reminder")} <= edges(stored(town, "baskets"))
+
+
+def what_differs(page: Page) -> None:
+    """The draft beside what is live, step by step, before it goes out."""
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Compare versions").click()
+    expect(step(page, "One day").locator(".pfb-t-added")).to_contain_text("new")
+    expect(step(page, "Two days").locator(".pfb-t-removed")).to_contain_text("gone")
+    page.get_by_role("complementary", name="What differs").get_by_role("button", name=re.compile("The step One day is new")).click()
+    expect(step(page, "One day").locator(".pfb-selected")).to_be_visible()
+    page.goto("/ui/journeys/baskets/edit")
+    expect(step(page, "One day")).to_be_visible()
+
+
+def those_who_wait_are_moved(page: Page, town: Any) -> None:
+    """From the versions: a place for everybody, a look at what would happen, then the thing itself, watched until it is done."""
+    versions(page)
+    version(page, 1).get_by_role("link", name="Move contacts").click()
+    page.get_by_label(re.compile("Two days")).select_option(label="One day")
+    page.get_by_role("button", name="Dry run").click()
+    expect(page.get_by_text("2 wait at Two days → One day")).to_be_visible()
+    assert where(town) == {"Yara": (1, "patience"), "Yves": (1, "patience")}, "a dry run moves nobody"
+    page.get_by_text("Move 2 contacts").click()
+    page.get_by_role("button", name="Move now").click()
+    expect(page.get_by_role("region", name="Result")).to_contain_text("2 were moved.")
+    assert where(town) == {"Yara": (2, "wait"), "Yves": (2, "wait")}
+
+
+def and_put_back(page: Page, town: Any) -> None:
+    result = page.get_by_role("region", name="Result")
+    result.get_by_text("Roll back", exact=True).click()
+    result.get_by_role("button", name="Put them back").click()
+    expect(result).to_contain_text("2 were put back.")
+    assert where(town) == {"Yara": (1, "patience"), "Yves": (1, "patience")}
+
+
+def back_to_the_first(page: Page, town: Any) -> None:
+    """Version 1 is published once more, as version 3."""
+    versions(page)
+    version(page, 1).get_by_role("link", name="Roll back").click()
+    expect(page.get_by_role("heading", name="Back to version 1?")).to_be_visible()
+    page.get_by_role("button", name="Roll back now").click()
+    expect(page.get_by_role("status")).to_contain_text("The earlier version is live again, as a new version.")
+    expect(page.get_by_role("heading", name="Version 3", exact=True)).to_be_visible()
+    assert town.journey("baskets").live_version == 3
+    assert stored(town, "baskets").nodes["patience"]["duration"] == "P2D"
+    assert where(town) == {"Yara": (1, "patience"), "Yves": (1, "patience")}
+
+
+def versions(page: Page) -> None:
+    page.goto("/ui/journeys/baskets?tab=versions")
+
+
+def version(page: Page, number: int) -> Locator:
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=f"Version {number}", exact=True))
+
+
+def where(town: Any) -> dict[str, tuple[int, str]]:
+    """First name -> (version, step) of those inside."""
+    names = {id: first for first, id in town.people.items()}
+    with town.db.read() as session:
+        journey = publish.get_journey(session, "baskets")
+        inside = session.scalars(select(Run).where(Run.journey_id == journey.id, Run.status == "active"))
+        return {names[run.contact_id]: (run.version_number, run.node) for run in inside}
 
 
 def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
@@ -260,6 +431,27 @@ def tab_to(page: Page, name: str) -> None:
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"{name} is not reached with Tab")
+
+
+COVERED = """() => {
+  const boxes = [...document.querySelectorAll('.react-flow__node')].map((node) => node.getBoundingClientRect());
+  const covers = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return boxes.filter((a, n) => boxes.slice(n + 1).some((b) => covers(a, b))).map((box) => [box.x, box.y, box.width, box.height]);
+}"""
+
+
+def test_a_step_from_the_palette_covers_no_other(page: Page, site: Any) -> None:
+    """Where no way is open, a click has no place to hang the step on: it finds a free one."""
+    page.goto("/ui/journeys/cart_abandonment/edit")
+    expect(page.locator(".react-flow__node").first).to_be_visible()
+    before = len(stored(site.town, "cart_abandonment").nodes)
+    for number in (1, 2, 3):
+        offer(page, "Exit").click()
+        expect(page.locator(".react-flow__node")).to_have_count(before + 1 + number)
+        at_rest(page)
+        assert page.evaluate(COVERED) == []
+    saved(page)
+    assert len(stored(site.town, "cart_abandonment").nodes) == before + 3
 
 
 # --- bad days -----------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
 from builder_ui.pages import PAGES
-from models import OutboxItem
+from builder_ui.tour import STEPS
+from crm import sessions, uploads
+from models import Import, Member, OutboxItem
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WORST = ("serious", "critical")
@@ -31,20 +33,75 @@ def mail(town: Any) -> str:
         return str(session.scalars(select(OutboxItem.id).order_by(OutboxItem.id)).first())
 
 
+def import_of(town: Any) -> str:
+    """A file whose columns are still to be chosen."""
+    with town.db.write() as session:
+        row = session.scalars(select(Import)).first()
+        if row is None:
+            sent = uploads.read_sent("people.csv", b"E-Mail;Vorname;Stadt\r\nnora@example.org;Nora;Bern\r\n")
+            row = uploads.take(session, sent, f"member:{town.members['admin']}", town.engine.clock.now())
+        return str(row.id)
+
+
+def move(town: Any) -> str:
+    """Where those who wait are moved; there are two versions from then on."""
+    return town.without_two_days() if town.journey("welcome").live_version == 1 else "/ui/journeys/welcome/migrate?from=1&to=2"
+
+
+def diff(town: Any) -> str:
+    move(town)
+    return "/ui/journeys/welcome/diff?from=1&to=2"
+
+
+def invitation(town: Any) -> str:
+    with town.db.write() as session:
+        return str(sessions.mint(session, town.members["sales"], "reset", town.engine.clock.now()))
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
     "/ui/journeys/{key}/edit": lambda town: "/ui/journeys/cart_abandonment/edit",
+    "/ui/journeys/{key}/people": lambda town: "/ui/journeys/welcome/people?node=hello&what=sent",
+    "/ui/journeys/{key}/drawing": lambda town: "/ui/journeys/welcome/drawing?version=1",
+    "/ui/journeys/{key}/migrate": move,
+    "/ui/journeys/{key}/diff": diff,
     "/ui/runs/{id}": lambda town: f"/ui/runs/{town.run_of('Anna')}",
     "/ui/outbox/{id}": lambda town: f"/ui/outbox/{mail(town)}",
     "/ui/contacts/{id}": lambda town: f"/ui/contacts/{town.people['Anna']}",
+    "/ui/contacts/import/{id}": lambda town: f"/ui/contacts/import/{import_of(town)}",
     "/ui/tasks": lambda town: "/ui/tasks?owner=all",
+    "/ui/search": lambda town: "/ui/search?q=anna",
+    "/ui/settings/users/{id}": lambda town: f"/ui/settings/users/{town.members['sales']}",
+    "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",
+    "/ui/templates/{key}": lambda town: "/ui/templates/welcome-1-hello",
 }
 """The path of a page -> an address of it in the town that has something to show. A path with arguments fails without one."""
 
+FURTHER: dict[str, Callable[[Any], str]] = {
+    "/ui/journeys/{key}/edit-path": lambda town: f"/ui/journeys/welcome/edit?run={town.run_of('Anna')}",
+    "/ui/journeys/{key}-versions": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions",
+    "/ui/journeys/{key}-back": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions&back=1",
+    "/ui/journeys/{key}-stuck": lambda town: "/ui/journeys/birthday?tab=stuck",
+    "/ui/settings/workspace/sender": lambda town: "/ui/settings/workspace/sender",
+    "/ui/nowhere": lambda town: "/ui/nowhere",
+}
+"""Name -> an address; other looks of the same pages."""
+
+DOORS: dict[str, Callable[[Any], str]] = {
+    "/login": lambda town: "/login",
+    "/login/{token}": lambda town: "/login/spent",
+    "/password": lambda town: "/password",
+    "/password/{token}": invitation,
+    "/ui/journeys-stranger": lambda town: "/ui/journeys",
+}
+"""Name -> an address, for those who are not in yet."""
+
 
 def address(path: str, town: Any) -> str:
-    assert path in EXAMPLES or "{" not in path, f"expected an example of {path} in EXAMPLES, so that the page is looked at"
-    return EXAMPLES[path](town) if path in EXAMPLES else path
+    assert path in EXAMPLES or path in FURTHER or "{" not in path, (
+        f"expected an example of {path} in EXAMPLES, so that the page is looked at"
+    )
+    return {**EXAMPLES, **FURTHER}[path](town) if path in EXAMPLES or path in FURTHER else path
 
 
 @pytest.fixture(scope="module", params=LOOKS)
@@ -56,26 +113,67 @@ def look(request: pytest.FixtureRequest, site: Any, chrome: Browser) -> Iterator
         page.goto(site.link("admin"))
         page.get_by_role("button").click()
         expect(page.locator("#app h1").first).to_be_visible()
+        if request.param == "phone":
+            page.get_by_role("button", name="Menu").click()
         page.get_by_role("button", name=LANGUAGES[request.param], exact=True).click()
         expect(page.locator("html")).to_have_attribute("lang", LANGUAGES[request.param].lower())
         yield request.param, page
         context.close()
 
 
-@pytest.mark.parametrize("path", [page.path for page in PAGES])
+@pytest.mark.parametrize("path", [*(page.path for page in PAGES), *FURTHER])
 def test_no_page_keeps_anybody_out(path: str, look: tuple[str, Page], site: Any, pytestconfig: pytest.Config) -> None:
     name, page = look
     page.emulate_media(color_scheme="light")
     page.goto(address(path, site.town))
-    expect(page.locator("#app h1").first).to_be_visible()
-    expect(page.locator("#app > *").first).to_be_visible()
-    if "/edit" in path:
+    expect(page.locator("#app h1, main h1").first).to_be_visible()
+    expect(page.locator("#app > *, main > *").first).to_be_visible()
+    if path.endswith("-path"):
+        expect(page.locator(".pfb-visit").first).to_be_attached()
+        expect(page.locator(".pfb-sheet .react-flow__node").first).to_be_attached()
+    elif "/edit" in path:
         expect(page.locator(".react-flow__node").first).to_be_in_viewport()
+    holds(page, pytestconfig, path, name)
+
+
+@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("name", LOOKS)
+def test_no_door_keeps_anybody_out(path: str, name: str, site: Any, chrome: Browser, pytestconfig: pytest.Config) -> None:
+    context = site.context(chrome, **LOOKS[name], reduced_motion="reduce")
+    with site.served():
+        page = context.new_page()
+        page.goto(DOORS[path](site.town))
+        expect(page.locator("h1")).to_be_visible()
+        holds(page, pytestconfig, path, name)
+        context.close()
+
+
+def test_the_tour_keeps_nobody_out(look: tuple[str, Page], site: Any, pytestconfig: pytest.Config) -> None:
+    name, page = look
+    with site.town.db.write() as session:
+        session.get_one(Member, site.town.members["admin"]).preferences = {}
+    try:
+        page.emulate_media(color_scheme="light")
+        page.goto("/ui/journeys")
+        for number in range(len(STEPS)):
+            expect(page.get_by_role("dialog").get_by_role("heading")).to_be_focused()
+            expect(page.locator("#app h1").first).to_be_visible()
+            holds(page, pytestconfig, f"tour-{number + 1}", name)
+            page.get_by_role("dialog").get_by_role("button").first.click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    finally:
+        with site.town.db.write() as session:
+            session.get_one(Member, site.town.members["admin"]).preferences = {"tour": "done"}
+
+
+def holds(page: Page, config: pytest.Config, path: str, look: str) -> None:
+    """Nothing serious is wrong with what is shown, in the light or in the dark."""
+    page.emulate_media(color_scheme="light")
     found = audit(page)
-    keep(page, pytestconfig, path, name, "light")
+    keep(page, config, path, look, "light")
     page.emulate_media(color_scheme="dark")
     found += audit(page, "color-contrast")
-    keep(page, pytestconfig, path, name, "dark")
+    keep(page, config, path, look, "dark")
     for line in (line for impact, line in found if impact not in WORST):
         print(line)
     assert [line for impact, line in found if impact in WORST] == []
@@ -103,7 +201,7 @@ def keep(page: Page, config: pytest.Config, path: str, look: str, scheme: str) -
     """A picture of the page as it is shown, three quarters of its size, if pictures are wanted."""
     folder = config.getoption("--screens")
     if folder:
-        name = path.removeprefix("/ui/").replace("{", "").replace("}", "").replace("/", "-")
+        name = path.removeprefix("/ui/").removeprefix("/").replace("{", "").replace("}", "").replace("/", "-")
         page.wait_for_timeout(400)  # what moves comes to rest
         clip = {"x": 0, "y": 0, **LOOKS[look]["viewport"], "scale": 0.75}
         picture = page.context.new_cdp_session(page).send("Page.captureScreenshot", {"format": "png", "clip": clip})

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,36 @@ def test_an_ended_session_is_no_lost_role_and_the_canvas_keeps_what_is_not_store
 
     edited(town, story)
     assert stored(town)["nodes"]["voucher"]["name"] == "Later"
+
+
+def test_another_step_s_news_leave_the_open_form_alone(town: Any) -> None:
+    """A form that is drawn anew loses what is being typed into it."""
+
+    async def story(editor: Editor) -> None:
+        editor.hear(json.dumps({"type": "select", "ids": ["voucher"]}))
+        editor.hear(ops(nodes={"pause": {"raw": {"kind": "wait", "duration": "P2D"}, "x": 10, "y": 20}}))
+        assert editor.generation == 0
+        editor.hear(ops(2, nodes={"voucher": {"raw": {**editor.draft.nodes["voucher"], "name": "Undone"}}}))
+        assert editor.generation == 1
+
+    edited(town, story)
+
+
+def test_a_long_journey_chooses_a_step_in_small_messages(log_in: Any, opened: Any, town: Any) -> None:
+    names = [f"step_{n}" for n in range(200)]
+    nodes = {id: {"kind": "wait", "name": f"Waiting number {id}", "duration": "P1D"} for id in names}
+    edges = [{"from": one, "outlet": "next", "to": other} for one, other in pairwise([*names, "end"])]
+    document = {"spec": 1, "key": "long", "name": "Long", "start": names[0], "nodes": {**nodes, "end": {"kind": "exit"}}, "edges": edges}
+    with town.db.write() as session:
+        publish.create_journey(session, document, "test", town.now)
+    with opened(log_in("marketer"), "/ui/journeys/long/edit") as page:
+        [target] = [node["eventHandlers"]["onEvent"]["target"] for node in page.nodes() if node.get("tagName") == "Canvas"]
+        page.send({"type": "layout-event", "target": target, "data": [json.dumps({"type": "select", "ids": ["step_7"]})]})
+        followed = False
+        while not followed:
+            page.see()
+            assert len(json.dumps(page.model)) < 5_000
+            followed = any(node.get("tagName") == "Follow" and node["attributes"]["step"] == "step_7" for node in page.nodes())
 
 
 def test_a_long_message_comes_in_pieces() -> None:

@@ -20,6 +20,7 @@ from api.login import mint_link
 from engine import publish
 from journeys.reading import read
 from settings import Settings
+from tests.builder_ui.drawing import at_rest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -138,6 +139,7 @@ def edges(document: Any) -> set[tuple[str, str, str]]:
 
 
 def drag(page: Page, what: Locator, onto: Locator) -> None:
+    at_rest(page)
     start, end = what.bounding_box(), onto.bounding_box()
     assert start is not None
     assert end is not None
@@ -221,6 +223,7 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
 
 
 def drag_to_corner(page: Page, what: Locator, pane: Any) -> None:
+    at_rest(page)
     start = what.bounding_box()
     assert start is not None
     page.mouse.move(start["x"] + 20, start["y"] + 10)
@@ -231,6 +234,7 @@ def drag_to_corner(page: Page, what: Locator, pane: Any) -> None:
 
 
 def connect(page: Page, source: Locator, target: Locator) -> None:
+    at_rest(page)
     start, end = source.bounding_box(), target.bounding_box()
     assert start is not None
     assert end is not None

@@ -15,6 +15,7 @@ from sqlalchemy import update
 
 from engine import publish
 from models import Member
+from tests.builder_ui.drawing import at_rest
 from tests.builder_ui.test_builder_browser import (  # noqa: F401 - fixtures
     Enter,
     Serve,
@@ -133,6 +134,7 @@ def test_a_run_has_a_link_to_its_path(page: Page, town: Any) -> None:
     expect(look.locator(".pfb-t-waiting")).to_contain_text("Here now")
     expect(page.get_by_role("region", name="What happened")).to_contain_text("Carla Rossi")
     page.get_by_role("button", name="Back to the drawing").click()
+    expect(look).to_have_count(0)
     expect(page).to_have_url(re.compile("/ui/journeys/welcome/edit$"))
     expect(step(page, "Welcome 1")).to_be_visible()
 
@@ -223,11 +225,13 @@ def test_a_note_is_resized_with_the_mouse_and_taken_back(page: Page, town: Any) 
     page.get_by_role("button", name="Note", exact=True).click()
     expect(notes(page).get_by_label("Note", exact=True)).to_be_focused()
     corner = notes(page).locator(".react-flow__resize-control.handle.bottom.right")
+    at_rest(page)
     corner.hover()
     box = corner.bounding_box()
     assert box is not None
     page.mouse.down()
     page.mouse.move(box["x"] + 60, box["y"] + 40, steps=5)
+    expect(notes(page)).to_have_attribute("style", re.compile("width: 2[2-9]"))
     page.mouse.up()
     saved(page)
     [note] = draft_of(town, "survey")["ui"]["notes"]

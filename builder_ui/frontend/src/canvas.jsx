@@ -8,7 +8,7 @@ import { MAX_NOTES, Model } from "./model.js";
 import { AddMenu, Find, Palette, Shortcuts, Toolbar } from "./parts.jsx";
 import { download } from "./picture.js";
 import { Entry, Note, Step, Way } from "./shapes.jsx";
-import { CanvasContext, channel, pinboard, useModel } from "./store.js";
+import { CanvasContext, channel, pinboard, shelf, useModel } from "./store.js";
 import { post } from "./wire.js";
 
 export const NODE_TYPES = { step: Step, entry: Entry, note: Note };
@@ -85,6 +85,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   useEffect(() => {
     model.send = (message) => editable && post(handler.current, message);
   }, [model, editable]);
+  useEffect(() => { shelf.set(id, { model, kinds: palette.kinds }); }, [id, model, palette]);
   const flow = useReactFlow();
   const host = useRef(null);
   const [menu, setMenu] = useState(null);
@@ -185,7 +186,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     append: (kind) => {
       const source = model.node(model.selected[0] ?? "") ?? unfinished(model);
       const open = source && outletsOf(source).find(([outlet]) => !model.edge(edgeId(source.id, outlet)));
-      act.add(kind, open ? { from: source.id, outlet: open[0] } : { position: middle(flow, host.current) });
+      act.add(kind, open ? { from: source.id, outlet: open[0] } : { position: model.free(middle(flow, host.current)) });
     },
     menu: (event, at) => {
       const box = host.current.querySelector(".pfb-flow").getBoundingClientRect();

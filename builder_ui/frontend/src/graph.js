@@ -97,6 +97,21 @@ function inOrder(nodes, edges) {
   return nodes.flatMap((node) => outletsOf(node).flatMap(([outlet]) => byOutlet.get(edgeId(node.id, outlet)) ?? []));
 }
 
+/** Steps from the start, depth first, each outlet in its order; then those that nothing leads to. */
+export function fromStart(nodes, edges) {
+  const steps = new Map(nodes.filter((node) => !isNote(node)).map((node) => [node.id, node]));
+  const targets = new Map(edges.map((edge) => [edge.id, edge.target]));
+  const order = new Set();
+  const waiting = [ENTRY];
+  while (waiting.length) {
+    const node = steps.get(waiting.pop());
+    if (!node || order.has(node)) continue;
+    order.add(node);
+    waiting.push(...outletsOf(node).map(([outlet]) => targets.get(edgeId(node.id, outlet))).filter(Boolean).reverse());
+  }
+  return [...new Set([...order, ...steps.values()])].filter((node) => node.id !== ENTRY);
+}
+
 export function overlaps(nodes) {
   const rows = nodes.filter((node) => !isNote(node)).sort((a, b) => a.position.y - b.position.y);
   for (let i = 0; i < rows.length; i += 1) {

@@ -4,4 +4,5 @@ import "./canvas.css";
 
 export { bind } from "./bind.js";
 export { Bridge, Canvas } from "./canvas.jsx";
+export { Follow } from "./follow.jsx";
 export { Viewer } from "./viewer.jsx";

@@ -8,6 +8,9 @@ const SEND_AFTER_MS = 250;
 const GAP = 64;
 export const MAX_NOTES = 100;
 const NOTE_SIZE = { width: 200, height: 120 };
+const STEP = { width: 288, height: 104 }; // the widest and highest a new step usually is
+const MARGIN = 24;
+const STRIDE = 40;
 
 export class Model {
   constructor(send) {
@@ -167,6 +170,20 @@ export class Model {
     nodes = [...nodes.map((node) => (node.selected ? { ...node, selected: false } : node)), { ...made, selected: true }];
     this.arrange(nodes, edges);
     return id;
+  }
+
+  /** The place itself for a new step, else the nearest beside or beneath it where no card is in its way. */
+  free({ x, y }) {
+    const taken = this.nodes.filter((node) => !isNote(node));
+    const clear = (left, top) => !taken.some(({ position, width, height }) =>
+      left < position.x + width + MARGIN && position.x < left + STEP.width + MARGIN && top < position.y + height + MARGIN && position.y < top + STEP.height + MARGIN);
+    for (let ring = 0; ring < 200; ring += 1) {
+      for (const [right, down] of around(ring)) {
+        const place = { x: x + right * STRIDE, y: y + down * STRIDE };
+        if (clear(place.x - STEP.width / 2, place.y - 20)) return place;
+      }
+    }
+    return { x, y: Math.max(...taken.map((node) => node.position.y + node.height)) + GAP };
   }
 
   /** A new note with its upper left corner there; answers its id, null if there are as many as can be. */
@@ -330,6 +347,13 @@ function beneath(source, outlet, node) {
   const place = Math.max(0, outlets.findIndex(([name]) => name === outlet));
   const x = source.position.x + (source.width * (place + 0.5)) / Math.max(1, outlets.length) - node.width / 2;
   return { x: Math.round(x), y: Math.round(source.position.y + source.height + GAP) };
+}
+
+/** Strides to the right and down, all those as far as `ring`: beneath first, then right, left and above. */
+function around(ring) {
+  if (ring === 0) return [[0, 0]];
+  const line = Array.from({ length: 2 * ring + 1 }, (_, n) => (n % 2 ? (n + 1) / 2 : -n / 2)); // from the middle outward
+  return [...line.map((n) => [n, ring]), ...line.map((n) => [ring, n]), ...line.map((n) => [-ring, n]), ...line.map((n) => [n, -ring])];
 }
 
 /** Makes room for `made` above `first`: it and what follows move down. */

@@ -28,6 +28,9 @@ export function channel(id) {
   return channels.get(id);
 }
 
+/** What is drawn under an id, for the lists beside the drawing: {model, kinds}. */
+export const shelf = new Map();
+
 const EMPTY = { waiting: 0, entered: 0, left: {} };
 
 /** Problems, numbers, hints and marks by step or edge; a change redraws those it concerns and no others. */

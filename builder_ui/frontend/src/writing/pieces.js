@@ -219,7 +219,7 @@ export class Source extends Field {
       ...(props.language === "mjml" ? [xml(), syntaxHighlighting(colours)] : []),
       jinjaMarks, wrongLines, look, this.readOnly.of(EditorState.readOnly.of(!props.editable)),
       EditorState.phrases.of(JSON.parse(props.phrases)),
-      EditorView.contentAttributes.of({ "aria-label": props.label, spellcheck: "false" }),
+      EditorView.contentAttributes.of({ "aria-label": props.label, spellcheck: "false", tabindex: "0" }),
       keymap.of([
         { key: "Mod-s", preventDefault: true, run: () => { this.desk.save(); return true; } },
         ...closeBracketsKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...defaultKeymap, indentWithTab,
