@@ -53,6 +53,7 @@ from journeys.nodes import Palette
 from journeys.templates import gallery
 from models import Database, Journey, Message, Run
 from settings import Settings
+from tests.builder_ui.browsing import Enter, Serve
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
@@ -469,6 +470,8 @@ def opened(settings: Settings) -> Opener:
 # --- real browsers ------------------------------------------------------------------------------------------------------------
 
 expect.set_options(timeout=25_000)  # how long a page is given to show something: machines that test are busy
+PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+"""Headless Chromium says that it is a machine, and opens by machines do not count."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--headless",
@@ -496,6 +499,57 @@ def chrome() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture
+def serve(app: FastAPI, listening: socket.socket) -> Serve:
+    @contextmanager
+    def serve() -> Iterator[None]:
+        with running(app, listening):
+            yield
+
+    return serve
+
+
+@contextmanager
+def running(app: FastAPI, listening: socket.socket) -> Iterator[None]:
+    """A real web server on a socket that outlives it."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def served(serve: Serve) -> Iterator[None]:
+    with serve():
+        yield
+
+
+@pytest.fixture
+def context(chrome: Browser, settings: Settings) -> Iterator[BrowserContext]:
+    """A browser of its own, of somebody who reads English at a desk."""
+    context = chrome.new_context(base_url=settings.public_url, user_agent=PERSON, locale="en-GB", viewport={"width": 1400, "height": 860})
+    context.set_default_timeout(25_000)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def enter(context: BrowserContext, town: Town, settings: Settings) -> Enter:
+    def enter(role: str) -> Page:
+        page = context.new_page()
+        page.goto(mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members[role]))
+        page.get_by_role("button").click()
+        expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
+        return page
+
+    return enter
+
+
 @dataclass
 class Site:
     """A town behind a real web server for a whole file; stopped and started again it has the same address."""
@@ -508,15 +562,8 @@ class Site:
     @contextmanager
     def served(self) -> Iterator[None]:
         """The web server as long as the block lasts."""
-        app = create_app(self.settings, self.town.engine, waker=self.woken)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [self.listening.dup()]}, daemon=True)
-        thread.start()
-        try:
+        with running(create_app(self.settings, self.town.engine, waker=self.woken), self.listening):
             yield
-        finally:
-            server.should_exit = True
-            thread.join()
 
     def link(self, role: str) -> str:
         """The path of a one-time link."""

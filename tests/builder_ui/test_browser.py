@@ -2,107 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-from api.login import mint_link
 from models import OutboxItem
-from settings import Settings
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-READER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
-"""Headless Chromium says that it is a machine, and opens by machines do not count."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; tests that need it are left out where it cannot be had, never in CI."""
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed; CI leaves no test out")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-Serve = Callable[[], AbstractContextManager[None]]
+from tests.builder_ui.browsing import Enter, Serve, complaints
 
 
 @pytest.fixture
-def serve(app: FastAPI, listening: socket.socket) -> Serve:
-    """Runs the web server as long as the block lasts; stopped and started again it has the same address."""
-
-    @contextmanager
-    def serve() -> Iterator[None]:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            thread.join()
-
-    return serve
-
-
-@pytest.fixture
-def served(serve: Serve) -> Iterator[None]:
-    with serve():
-        yield
-
-
-@pytest.fixture
-def context(browser: Browser, settings: Settings) -> Iterator[BrowserContext]:
-    context = browser.new_context(base_url=settings.public_url, user_agent=READER, locale="en-GB")
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, town: Any, served: None, settings: Settings) -> Page:
-    """Logged in by the one-time link, as the administrator; whatever a page complains about fails the test."""
-    return log_in(context, town, settings)
-
-
-def log_in(context: BrowserContext, town: Any, settings: Settings) -> Page:
-    page = context.new_page()
-    page.goto(mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members["admin"]))
-    page.get_by_role("button").click()
-    expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
-    return page
-
-
-def complaints(page: Page) -> list[str]:
-    """What the console and the page report from now on: errors, and what the content security policy stopped."""
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    return heard
+def page(served: None, enter: Enter) -> Page:
+    return enter("admin")
 
 
 def test_a_first_look_around(page: Page, town: Any) -> None:
@@ -232,11 +145,9 @@ def test_the_language_can_be_changed_and_stays(page: Page, town: Any) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "de")
 
 
-def test_a_lost_connection_is_told_and_the_page_goes_on_afterwards(
-    context: BrowserContext, town: Any, serve: Serve, settings: Settings
-) -> None:
+def test_a_lost_connection_is_told_and_the_page_goes_on_afterwards(town: Any, serve: Serve, enter: Enter) -> None:
     with serve():
-        page = log_in(context, town, settings)
+        page = enter("admin")
         card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Welcome"))
         expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.get_by_role("alert")).to_contain_text("The connection is lost.")

@@ -2,110 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from api.login import mint_link
 from engine import publish
 from journeys.reading import read
-from settings import Settings
+from tests.builder_ui.browsing import Enter, Serve, complaints
 from tests.builder_ui.drawing import at_rest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Chromium; tests that need it are left out where it cannot be had, never in CI."""
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed; CI leaves no test out")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-Serve = Callable[[], AbstractContextManager[None]]
-
 
 @pytest.fixture
-def serve(app: FastAPI, listening: socket.socket) -> Serve:
-    """Runs the web server as long as the block lasts, always at the same address."""
-
-    @contextmanager
-    def serve() -> Iterator[None]:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            thread.join()
-
-    return serve
-
-
-@pytest.fixture
-def context(chromium: Browser, settings: Settings) -> Iterator[BrowserContext]:
-    context = chromium.new_context(base_url=settings.public_url, locale="en-GB", viewport={"width": 1400, "height": 860})
-    context.set_default_timeout(10_000)
-    yield context
-    context.close()
-
-
-Enter = Callable[[str], Page]
-
-
-@pytest.fixture
-def enter(context: BrowserContext, town: Any, settings: Settings) -> Enter:
-    """Logs in as the member of a role."""
-
-    def enter(role: str) -> Page:
-        page = context.new_page()
-        page.goto(mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members[role]))
-        page.get_by_role("button").click()
-        expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
-        return page
-
-    return enter
-
-
-@pytest.fixture
-def page(serve: Serve, enter: Enter) -> Iterator[Page]:
-    with serve():
-        yield enter("marketer")
-
-
-def complaints(page: Page) -> list[str]:
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    return heard
+def page(served: None, enter: Enter) -> Page:
+    return enter("marketer")
 
 
 def begin(page: Page, key: str) -> None:

@@ -1,7 +1,5 @@
 """A marketer reads the canvas: live numbers and the people behind them, one contact's path, differences, notes, pictures. Real Chromium."""
 
-# ruff: noqa: F811 - fixtures are imported and then taken as arguments
-
 from __future__ import annotations
 
 import re
@@ -10,26 +8,22 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import update
 
 from engine import publish
 from models import Member
+from tests.builder_ui.browsing import Enter, Serve, complaints
 from tests.builder_ui.drawing import at_rest
-from tests.builder_ui.test_builder_browser import (  # noqa: F401 - fixtures
-    Enter,
-    Serve,
-    chromium,
-    complaints,
-    context,
-    enter,
-    page,
-    saved,
-    serve,
-    step,
-)
+from tests.builder_ui.test_builder_browser import saved, step
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def page(served: None, enter: Enter) -> Page:
+    return enter("marketer")
 
 
 def figure(card: Locator, name: str) -> Locator:

@@ -37,9 +37,7 @@ def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, cap
         "/ui/settings/users/{id}": town.members["sales"],
     }
     keys = {"/ui/templates/{key}": "welcome-1-hello"}
-    paths = [
-        page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar") for page in all_pages.PAGES
-    ]
+    paths = [page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar") for page in all_pages.PAGES]
     paths += [
         "/ui/journeys?q=CART&state=live",
         "/ui/outbox?q=ANNA&before=999",

@@ -2,63 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.login import mint_link
 from crm import settings as workspace
 from settings import Settings
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Chromium; tests that need it are left out where it cannot be had, never in CI."""
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed; CI leaves no test out")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def served(app: FastAPI, listening: socket.socket) -> Iterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
-    thread.start()
-    yield
-    server.should_exit = True
-    thread.join()
 
 
 Visitor = Callable[..., BrowserContext]
 
 
 @pytest.fixture
-def visitor(chromium: Browser, settings: Settings, served: None) -> Iterator[Visitor]:
+def visitor(chrome: Browser, settings: Settings, served: None) -> Iterator[Visitor]:
     """A browser of its own."""
     contexts: list[BrowserContext] = []
 
     def visitor(**options: Any) -> BrowserContext:
-        context = chromium.new_context(base_url=settings.public_url, **{"locale": "en-GB", **options})
-        context.set_default_timeout(15_000)
+        context = chrome.new_context(base_url=settings.public_url, **{"locale": "en-GB", **options})
+        context.set_default_timeout(25_000)
         contexts.append(context)
         return context
 

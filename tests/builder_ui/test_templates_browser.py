@@ -2,111 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import BrowserContext, FrameLocator, Locator, Page, WebSocketRoute, expect
 
 from activities import templates
-from api.login import mint_link
 from models import Template
-from settings import Settings
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Chromium; tests that need it are left out where it cannot be had, never in CI."""
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed; CI leaves no test out")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-Serve = Callable[[], AbstractContextManager[None]]
+from tests.builder_ui.browsing import Enter, Serve, complaints
 
 
 @pytest.fixture
-def serve(app: FastAPI, listening: socket.socket) -> Serve:
-    """Runs the web server as long as the block lasts, always at the same address."""
-
-    @contextmanager
-    def serve() -> Iterator[None]:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            thread.join()
-
-    return serve
-
-
-@pytest.fixture
-def context(chromium: Browser, settings: Settings) -> Iterator[BrowserContext]:
-    context = chromium.new_context(base_url=settings.public_url, locale="en-GB", viewport={"width": 1400, "height": 860})
-    context.set_default_timeout(10_000)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield context
-    context.close()
-
-
-Enter = Callable[[str], Page]
-
-
-@pytest.fixture
-def enter(context: BrowserContext, town: Any, settings: Settings) -> Enter:
-    """Logs in as the member of a role."""
-
-    def enter(role: str) -> Page:
-        page = context.new_page()
-        page.goto(mint_link(town.db, town.engine.clock.now(), settings.public_url, town.members[role]))
-        page.get_by_role("button").click()
-        expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
-        return page
-
-    return enter
-
-
-@pytest.fixture
-def page(serve: Serve, enter: Enter) -> Iterator[Page]:
-    with serve():
-        yield enter("marketer")
-
-
-def complaints(page: Page) -> list[str]:
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    return heard
+def page(served: None, enter: Enter) -> Page:
+    return enter("marketer")
 
 
 def begin(page: Page, card: str, key: str) -> None:
@@ -175,7 +86,7 @@ def test_from_nothing_to_a_saved_mail(page: Page, town: Any) -> None:
     page.get_by_role("button", name="Phone").click()
     width = page.locator(".tpl-frame iframe:not(.next)").evaluate("frame => frame.clientWidth")
     assert width == 375
-    page.get_by_role("button", name="Dark").click()
+    page.locator("#app").get_by_role("button", name="Dark").click()
     expect(page.locator(".tpl-note")).to_contain_text("no colours for dark")
     expect(mail(page).locator("html")).to_have_css("filter", re.compile("invert"))
     page.get_by_role("button", name="Plain text").click()
