@@ -69,10 +69,12 @@ class Ops(Changes):
 
 
 class Resync(Changes):
-    """The whole graph of a page whose server was gone. `rev`: the revision it last knew to be stored; `dirty`: there is more."""
+    """The whole graph of a page whose server was gone. `rev`: the revision it last knew to be stored, by the editor called `was`; `dirty`: there
+    is more."""
 
     type: Literal["resync"]
     rev: int = Field(ge=0)
+    was: str = Field("", max_length=32)
     dirty: bool
 
 

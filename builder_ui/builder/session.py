@@ -101,6 +101,8 @@ class Editor:
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
         self._op = self._saved_op = 0
+        self._was = ""
+        """The editor that this page had before a lost connection."""
         self._ear = Ear()
         self._told: Counter[str] = Counter()
         self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
@@ -242,7 +244,8 @@ class Editor:
             if not same:
                 self.reload_canvas()
             return self.tell("feed", "head")
-        behind = message.rev != self.revision
+        self._was = message.was
+        behind = message.rev != self.revision and not self._is_ours(self.draft.ui)
         self.draft = mine
         self._look()
         self.generation += 1
@@ -251,6 +254,10 @@ class Editor:
             self.status, self.by = "conflict", ""
         self._after_change()
         return None
+
+    def _is_ours(self, ui: Mapping[str, Any]) -> bool:
+        """Whether the draft was saved last by the editor this page had before: a connection that broke may have cost only its answer."""
+        return bool(self._was) and ui.get("saved_in") == self._was
 
     def reload_canvas(self) -> None:
         self.send(graph=self.graph())
@@ -428,7 +435,7 @@ class Editor:
             try:
                 revision, issues, hints = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
             except Conflict as error:
-                self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
+                await self._overtaken(error)
             except NotAllowed:
                 self.status = "denied"
             except Unauthorized:
@@ -449,10 +456,20 @@ class Editor:
             self.hints = hints
             self.send(hints=hints)
 
+    async def _overtaken(self, error: Conflict) -> None:
+        """Somebody else saved meanwhile; or the last words of this page's own former editor came late."""
+        stored = await asyncio.to_thread(fetch, self.visit)
+        if self._is_ours(stored.document.get("ui") or {}):
+            self.revision, self._was = stored.revision, ""
+            self.save_soon(0)
+        else:
+            self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
+
     def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints]:
         """One transaction; the checks come after it, outside the lock."""
         visit = self.visit
         allowed(visit, EDITORS)
+        document = {**document, "ui": {**document["ui"], "saved_in": self.id}}
         with visit.engine.db.write() as session:
             journey = publish.save_draft(session, self.journey.id, document, revision, visit.by, visit.house.now())
             saved = journey.revision

@@ -248,6 +248,29 @@ def test_a_page_from_before_a_restart_hands_over_its_work(town: Any) -> None:
     assert stored(town)["nodes"] == {"end": {"kind": "exit"}}
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_the_last_words_of_a_page_s_own_editor_are_no_conflict(town: Any, late: bool) -> None:
+    """The connection broke before the answer to a save: the page does not know of it, and the next editor may not either."""
+    again = {"type": "resync", "n": 7, "rev": 1, "dirty": True, "laid": True, "gone": [], "cut": []}
+    graph = {"nodes": {ENTRY: {"raw": stored(town) | {}}, "more": {"raw": {"kind": "exit"}}}, "edges": [[ENTRY, "next", "more"]]}
+
+    async def story(_: Editor) -> None:
+        visit = visit_of(town, "marketer", "survey")
+        former = Editor(visit, fetch(visit))
+        former.edit("voucher", ("name",), "Last words")
+        early = None if late else await former.save()
+        editor = Editor(visit, fetch(visit))
+        if late:
+            early = await former.save()
+        editor.hear(json.dumps({**again, **graph, "was": former.id}))
+        await editor.save()
+        await editor.save()
+        assert (early, editor.status) == (None, "saved")
+
+    edited(town, story)
+    assert stored(town)["nodes"] == {"more": {"kind": "exit"}}
+
+
 def test_publishing_says_first_what_it_does(town: Any) -> None:
     async def story(editor: Editor) -> None:
         editor.edit("voucher", ("name",), "Voucher, anew")

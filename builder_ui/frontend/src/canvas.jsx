@@ -131,9 +131,10 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   useEffect(() => {
     model.session = session;
     if (present.current === session) return;
+    const was = present.current;
     present.current = session;
     board.count(null);
-    if (editable) model.resync();
+    if (editable) model.resync(was);
     else post(handler.current, { type: "select", ids: model.selectedSteps });
   }, [session, model, editable, board]);
 

@@ -126,7 +126,7 @@ export class Model {
   };
 
   /** Everything, for a server that knows nothing of this page. */
-  resync() {
+  resync(was) {
     clearTimeout(this.timer);
     this.timer = 0;
     const dirty = this.number > this.saved.op || difference(this.said, this.nodes, this.edges) !== null;
@@ -134,7 +134,7 @@ export class Model {
     this.number += 1;
     this.seen = 0;
     const graph = difference(told([], []), this.nodes, this.edges) || { nodes: {}, edges: [], gone: [], cut: [] };
-    this.send({ type: "resync", n: this.number, rev: this.saved.rev, dirty, laid: this.laid, ...graph });
+    this.send({ type: "resync", n: this.number, rev: this.saved.rev, was, dirty, laid: this.laid, ...graph });
     this.send({ type: "select", ids: this.selectedSteps });
   }
 
