@@ -28,3 +28,12 @@ def complaints(page: Page) -> list[str]:
     page.on("console", lambda message: hear(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: hear(str(error)))
     return heard
+
+
+def eventually(page: Page, done: Callable[[], bool], seconds: float = 30) -> None:
+    """Looks at what is behind the page until it is so; the page goes on meanwhile."""
+    for _ in range(int(seconds * 20)):
+        if done():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not come true within {seconds} s")

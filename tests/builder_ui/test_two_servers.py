@@ -21,6 +21,7 @@ from api.keys import add_key
 from bench.line import Line, open_line
 from engine import publish
 from models import Identity, Run
+from tests.builder_ui.browsing import eventually
 from tests.builder_ui.drawing import choose, go_live, offer, saved, step, stored, write
 
 HERE = Path(__file__).parent
@@ -64,7 +65,7 @@ def test_work_goes_on_at_the_other_server(people: list[Page], line: Line, site: 
     edit(page, "survey")
     choose(page, "voucher")
     write(page, "Name", "Begun here")
-    saved(page)
+    eventually(page, lambda: stored(site.town, "survey").nodes["voucher"].get("name") == "Begun here")
     line.cut()
     # A step drawn in the moment of the break is told to whoever answers then.
     offer(page, "Wait").click()
