@@ -26,6 +26,7 @@ from builder_ui.screen import NotAllowed, allowed
 from builder_ui.visit import Visit
 from crm import secrets, tally
 from engine import publish
+from engine.step import where
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
 from models import Journey, Member, Version, new_id
 
@@ -424,7 +425,7 @@ class Editor:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("the builder failed (%s)", type(error).__name__, exc_info=error)
+            log.error("the builder failed: %s", where(error))  # the text of an error may hold what people typed
 
     async def save(self) -> None:
         """Stores the draft if it changed, and checks it."""
@@ -440,8 +441,8 @@ class Editor:
                 self.status = "denied"
             except Unauthorized:
                 self.status = "out"
-            except Exception as error:
-                log.exception("a draft could not be saved (%s)", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - whatever fails is said on the page, and tried again
+                log.error("a draft could not be saved: %s", where(error))
                 self.status = "failed"
                 self.save_soon(5.0)
             else:

@@ -29,6 +29,7 @@ from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
 from engine import publish
+from engine.step import where
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, Unauthorized
 from models import TemplateVersion, new_id
 
@@ -281,7 +282,7 @@ class Writing:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("the template editor failed (%s)", type(error).__name__)
+            log.error("the template editor failed: %s", where(error))
 
     async def work(self) -> None:
         """Stores the draft if it changed, then fills it in."""
