@@ -21,7 +21,7 @@ from engine.state import State
 from engine.step import lock_run
 from engine.wakeups import Wakeups
 from journeys.values import Do
-from models import Run
+from models import OPEN_MESSAGE, Run
 
 runs = table(Run)
 PAGE = 50
@@ -31,7 +31,7 @@ _doubtful = (
         messages.c.once_key, messages.c.run_id, messages.c.node, messages.c.channel, messages.c.template, messages.c.attempts, runs.c.state
     )
     .join(runs, runs.c.id == messages.c.run_id)
-    .where(messages.c.status == "claimed")
+    .where(OPEN_MESSAGE, messages.c.status == "claimed")
     .order_by(messages.c.lease_until)
     .limit(PAGE)
 )

@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func
+from sqlalchemy import false, func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.writer import Writer
 from engine.live import Engine
-from models import Event, Inbox, Message, Run
+from models import OPEN_MESSAGE, Event, Inbox, Message, Run
 
 SAMPLE_SECONDS = 15.0
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -90,19 +90,18 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
         runs.add_metric([status], count)
     yield runs
     messages = GaugeMetricFamily("pfadwerk_open_messages", "Messages claimed, held or uncertain.", labels=["status"])
-    is_open = col(Message.status).in_(("claimed", "held", "uncertain"))
-    for status, count in session.execute(select(Message.status, func.count()).where(is_open).group_by(Message.status)):
+    for status, count in session.execute(select(Message.status, func.count()).where(OPEN_MESSAGE).group_by(Message.status)):
         messages.add_metric([status], count)
     yield messages
-    oldest_inbox = session.scalar(select(func.min(Inbox.arrived_at)).where(col(Inbox.consumed).is_(False)))
+    oldest_inbox = session.scalar(select(func.min(Inbox.arrived_at)).where(col(Inbox.consumed) == false()))
     yield GaugeMetricFamily(
         "pfadwerk_inbox_lag_seconds", "Age of the oldest event that a run has not consumed.", value=_age(oldest_inbox, now)
     )
-    first = select(Event.received_at).where(col(Event.routed).is_(False)).order_by(col(Event.id)).limit(1)
+    first = select(Event.received_at).where(col(Event.routed) == false()).order_by(col(Event.id)).limit(1)
     yield GaugeMetricFamily(
         "pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now)
     )
-    first_claim = select(func.min(Message.claimed_at)).where(col(Message.status) == "claimed")
+    first_claim = select(func.min(Message.claimed_at)).where(OPEN_MESSAGE, col(Message.status) == "claimed")
     yield GaugeMetricFamily(
         "pfadwerk_outbox_lag_seconds",
         "Age of the oldest message handed to a provider without an answer.",

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 from zoneinfo import available_timezones
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -304,11 +304,16 @@ class _Taken:
 def _repeated(session: Session, calls: Sequence[Tracked]) -> set[tuple[str, str]]:
     """Which of the calls that write profiles were stored before: an old profile must not come back with a repeated request.
     Plain events need no question, the unique key answers it."""
-    ids = [call.row["message_id"] for call in calls if call.type in PROFILE_CALLS]
+    ids: dict[str, list[str]] = {}
+    for call in calls:
+        if call.type in PROFILE_CALLS:
+            ids.setdefault(call.row["source"], []).append(call.row["message_id"])
     if not ids:
         return set()
     events = table(Event)
-    known = session.execute(select(events.c.source, events.c.message_id).where(events.c.message_id.in_(ids)))
+    # the unique key leads with the source: asked for the message alone, the database would read every event
+    terms = [and_(events.c.source == source, events.c.message_id.in_(of_source)) for source, of_source in sorted(ids.items())]
+    known = session.execute(select(events.c.source, events.c.message_id).where(or_(*terms)))
     return {(source, message_id) for source, message_id in known}
 
 

@@ -11,7 +11,7 @@ import json
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from crm import rules as sql_rules
@@ -30,6 +30,17 @@ from models import Contact, TriggerCursor
 PAGE = 100
 contacts = table(Contact)
 cursors = table(TriggerCursor)
+
+
+def _each_zone() -> Select[Any]:
+    """The zones that contacts live in, in order: from each to the next by the index, because DISTINCT would read every contact."""
+    zones = select(func.min(contacts.c.timezone).label("zone")).cte("zones", recursive=True)
+    later = select(func.min(contacts.c.timezone)).where(contacts.c.timezone > zones.c.zone).scalar_subquery()
+    zones = zones.union_all(select(later).where(zones.c.zone.is_not(None)))
+    return select(zones.c.zone).where(zones.c.zone.is_not(None))
+
+
+_known_zones = _each_zone()
 
 
 def pull(engine: Engine) -> Wakeups:
@@ -140,8 +151,7 @@ def _zones(session: Session, live: LiveJourney, trigger: Trigger) -> list[str]:
     """A schedule has one clock, a date one per zone that contacts live in ("" for those without)."""
     if isinstance(trigger, ScheduleTrigger):
         return [""]
-    known = session.scalars(select(contacts.c.timezone).where(contacts.c.timezone.is_not(None)).distinct()).all()
-    return ["", *sorted(known)]
+    return ["", *session.scalars(_known_zones)]
 
 
 def _in_zone(session: Session, trigger: Trigger, contact_id: str, zone: str) -> bool:

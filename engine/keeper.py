@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, false, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
@@ -128,7 +128,7 @@ class Keeper:
     def route_unrouted(self) -> Wakeups:
         """Events that activities appended: bells and enrolments come of them here. One that cannot be routed does not hold up the others."""
         with self.engine.db.read() as session:
-            waiting = list(session.scalars(select(events.c.id).where(events.c.routed.is_(False)).order_by(events.c.id).limit(PAGE)))
+            waiting = list(session.scalars(select(events.c.id).where(events.c.routed == false()).order_by(events.c.id).limit(PAGE)))
         return self._each(waiting, self._route)
 
     def _route(self, session: Session, event_id: int) -> Wakeups:
@@ -251,7 +251,7 @@ class Keeper:
         unread = (
             select(inbox.c.run_id)
             .join(runs, runs.c.id == inbox.c.run_id)
-            .where(inbox.c.consumed.is_(False), inbox.c.arrived_at < late, runs.c.ended_at.is_(None))
+            .where(inbox.c.consumed == false(), inbox.c.arrived_at < late, runs.c.ended_at.is_(None))
             .distinct()
             .limit(PAGE)
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, false, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -47,11 +47,11 @@ _contact_of = select(runs.c.contact_id).where(runs.c.id == bindparam("run_id"))
 _waiting = (
     select(events.c.id, events.c.name, events.c.properties, events.c.occurred_at, inbox.c.arrived_at)
     .join(inbox, inbox.c.event_id == events.c.id)
-    .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed.is_(False))
+    .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false())
     .order_by(inbox.c.arrived_at, events.c.id)
 )
-_mail = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed.is_(False)).limit(1)
-_consume = update(inbox).where(inbox.c.run_id == bindparam("of_run"), inbox.c.consumed.is_(False)).values(consumed=True)
+_mail = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false()).limit(1)
+_consume = update(inbox).where(inbox.c.run_id == bindparam("of_run"), inbox.c.consumed == false()).values(consumed=True)
 _update_run = update(runs).where(runs.c.id == bindparam("run_id"))
 _insert_trail = insert(trail)
 _insert_subscriptions = insert(subscriptions)

@@ -21,12 +21,13 @@ from models.contact import Contact, Identity, Merge, Score, ScoreChange, Tag
 from models.event import Event
 from models.job import Job
 from models.journey import Freshness, Journey, TriggerCursor, Version
-from models.message import Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
+from models.message import OPEN_MESSAGE, Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
 from models.run import Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
 from models.session import Database, lock
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [
+    "OPEN_MESSAGE",
     "ApiKey",
     "Audit",
     "Body",

@@ -46,7 +46,7 @@ class LoginFailure(SQLModel, table=True):
 
     who: str = Field(primary_key=True, max_length=64)
     failures: int = 0
-    last_at: datetime
+    last_at: datetime = Field(index=True)
     locked_until: datetime | None = None
 
 

@@ -23,7 +23,7 @@ class Contact(SQLModel, table=True):
     first_name: str | None = Field(default=None, max_length=200)
     last_name: str | None = Field(default=None, max_length=200)
     locale: str | None = Field(default=None, max_length=35)
-    timezone: str | None = Field(default=None, max_length=64)
+    timezone: str | None = Field(default=None, max_length=64, index=True)
     lifecycle_stage: str | None = Field(default=None, max_length=64, index=True)
     owner: str | None = Field(default=None, max_length=32, index=True)
     attributes: dict[str, Any] = json_field()

@@ -11,6 +11,10 @@ from sqlmodel import Field, Index, SQLModel
 
 from models.columns import big_id, json_field, new_id
 
+_OPEN = "status IN ('claimed','held','uncertain')"
+OPEN_MESSAGE = sql_text(f"message.{_OPEN}")
+"""The few messages that are not over. A query finds them by their index only if it says this, word for word."""
+
 
 class Message(SQLModel, table=True):
     """One communication (or other effect) to one contact on one channel, with its whole life: the ledger row that makes it happen once.
@@ -26,13 +30,7 @@ class Message(SQLModel, table=True):
         Index("ix_message_journey", "journey_id", "node", "status"),
         Index("ix_message_provider", "provider", "provider_id"),
         Index("ix_message_run", "run_id"),
-        Index(
-            "ix_message_open",
-            "status",
-            "lease_until",
-            sqlite_where=sql_text("status IN ('claimed','held','uncertain')"),
-            postgresql_where=sql_text("status IN ('claimed','held','uncertain')"),
-        ),
+        Index("ix_message_open", "status", "lease_until", sqlite_where=sql_text(_OPEN), postgresql_where=sql_text(_OPEN)),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)

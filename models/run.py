@@ -28,6 +28,7 @@ class Run(SQLModel, table=True):
         UniqueConstraint("journey_id", "trigger_event_id", "contact_id", name="uq_run_trigger"),
         Index("ix_run_due", "due_at", sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
         Index("ix_run_open", "status", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+        Index("ix_run_ended", "ended_at", sqlite_where=text("ended_at IS NOT NULL"), postgresql_where=text("ended_at IS NOT NULL")),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
@@ -83,7 +84,10 @@ class Subscription(SQLModel, table=True):
     `why` is exit or goal (for the run's life, goals beyond it) or wait (until the next step)."""
 
     __tablename__ = "subscription"
-    __table_args__ = (Index("ix_subscription_contact", "contact_id", "topic"),)
+    __table_args__ = (
+        Index("ix_subscription_contact", "contact_id", "topic"),
+        Index("ix_subscription_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
+    )
 
     run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
     topic: str = Field(primary_key=True, max_length=210)
@@ -181,6 +185,6 @@ class MigratedRun(SQLModel, table=True):
     __tablename__ = "migrated_run"
 
     migration_id: str = Field(foreign_key="migration.id", primary_key=True, max_length=32)
-    run_id: str = Field(foreign_key="run.id", primary_key=True, max_length=32)
+    run_id: str = Field(foreign_key="run.id", primary_key=True, index=True, max_length=32)
     before: dict[str, Any] = json_field()
     step_after: int

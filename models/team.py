@@ -49,6 +49,7 @@ class Task(SQLModel, table=True):
     __tablename__ = "task"
     __table_args__ = (
         Index("ix_task_owner", "owner", "state", "due_at"),
+        Index("ix_task_state", "state", "due_at"),
         Index("ix_task_due", "due_at", sqlite_where=text("escalated_at IS NULL"), postgresql_where=text("escalated_at IS NULL")),
     )
 

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from models import Database
+from tests.plans import no_table_is_read_whole
 
 settings.register_profile("suite", deadline=None)  # a slow machine is no mistake of ours
 settings.load_profile("suite")
@@ -84,7 +85,8 @@ def sqlite_db(sqlite_base: Path, tmp_path: Path) -> Iterator[Database]:
     path = tmp_path / "pfadwerk.db"
     shutil.copyfile(sqlite_base, path)
     database = Database(f"sqlite:///{path}")
-    yield database
+    with no_table_is_read_whole(database):
+        yield database
     database.close()
 
 

@@ -25,9 +25,9 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 Send = Callable[..., Any]
 
 
-def call(kind: str = "track", user: str = "u1", **more: Any) -> Tracked:
+def call(kind: str = "track", user: str = "u1", source: str = "Shop", **more: Any) -> Tracked:
     raw = {"userId": user, "event": "E", "groupId": "g", "previousId": "p", "traits": {"n": 1}, **more}
-    return read_event(raw, kind, Envelope(NOW, "Shop"))
+    return read_event(raw, kind, Envelope(NOW, source))
 
 
 def chunks(*calls: Tracked) -> list[list[Tracked]]:
@@ -80,6 +80,14 @@ def test_many_requests_share_transactions_and_each_is_told_its_own(engine: Engin
     answers = asyncio.run(through_a_writer(engine, batches))
     assert sum(answer.stored for answer in answers) == stored(engine) == 600
     assert sum(answer.repeated for answer in answers) == 20
+
+
+def test_a_profile_call_is_known_by_its_sender_and_its_id(engine: Engine) -> None:
+    first = [call("identify", messageId="m1"), call("identify", source="App", messageId="m2")]
+    again = [call("identify", source="App", messageId="m1"), call("identify", messageId="m2"), call("identify", messageId="m1")]
+    asyncio.run(through_a_writer(engine, [first]))
+    (answer,) = asyncio.run(through_a_writer(engine, [again]))
+    assert (answer.stored, answer.repeated, stored(engine)) == (2, 1, 4)
 
 
 def test_stopping_writes_what_was_handed_in(engine: Engine) -> None:

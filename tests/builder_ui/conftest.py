@@ -54,6 +54,7 @@ from journeys.templates import gallery
 from models import Database, Journey, Message, Run
 from settings import Settings
 from tests.builder_ui.browsing import Enter, Serve
+from tests.plans import no_table_is_read_whole
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
@@ -341,7 +342,8 @@ def engine(town_base: tuple[Path, Town], settings: Settings, tmp_path: Path) -> 
     """The engine of a town of one's own."""
     shutil.copyfile(town_base[0], tmp_path / "town.db")
     db = Database(f"sqlite:///{tmp_path / 'town.db'}")
-    yield make_engine(db, settings)
+    with no_table_is_read_whole(db):
+        yield make_engine(db, settings)
     db.close()
 
 
@@ -594,5 +596,6 @@ def site(
     path = tmp_path_factory.mktemp("site") / "town.db"
     shutil.copyfile(base, path)
     engine = make_engine(Database(f"sqlite:///{path}"), settings)
-    yield Site(replace(built, engine=engine, effects=Effects(engine, built.effects.performers)), settings, listening)
+    with no_table_is_read_whole(engine.db):
+        yield Site(replace(built, engine=engine, effects=Effects(engine, built.effects.performers)), settings, listening)
     engine.db.close()

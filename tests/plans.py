@@ -1,0 +1,103 @@
+"""Whether statements look rows up or read whole tables: SQLite's own plan of everything the product runs in the suite.
+
+A table of three rows hides what a table of ten million shows, so the plan is asked, not the clock.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlmodel import SQLModel
+
+from models import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+
+GROWING = frozenset(
+    [
+        "contact",
+        "consent",
+        "consent_state",
+        "event",
+        "hit",
+        "identity",
+        "inbox",
+        "login_failure",
+        "merge",
+        "message",
+        "migrated_run",
+        "outbox_item",
+        "refusal",
+        "run",
+        "score",
+        "score_change",
+        "subscription",
+        "suppression",
+        "tag",
+        "task",
+        "task_change",
+        "trail",
+        "upload",
+    ]
+)
+"""Tables that grow with people and with what they do."""
+
+READ_WHOLE = {
+    ("engine/runs.py", "run"): "newest first by the key, and no further than the page goes",
+    ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
+    ("builder_ui/exports.py", "outbox_item"): "a file of the whole outbox, a page at a time",
+}
+"""(module, table) -> why it may."""
+
+_seen: set[str] = set()
+_scan = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
+_partial = {
+    index.name
+    for table in SQLModel.metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_kwargs.get("sqlite_where") is not None
+}
+"""Indexes of the few rows that something still has to be done with: those may be read whole."""
+_reads = re.compile(r"(SELECT|UPDATE|DELETE|WITH)\b|INSERT\b.*\bSELECT\b", re.DOTALL)
+_bounded = re.compile(r"SELECT\b(?!.*\bWHERE\b).*\bLIMIT\b|.*\bWHERE 0 = 1$", re.DOTALL)
+"""The first rows of an index, whatever they are; and what no row can fit."""
+
+
+@contextmanager
+def no_table_is_read_whole(db: Database) -> Iterator[None]:
+    """Fails at the end if the product ran a statement on `db` that reads a growing table from end to end."""
+    found: list[str] = []
+
+    def look(connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if statement in _seen or not _reads.match(statement) or _bounded.match(statement):
+            return
+        place = _place()
+        if place is None:
+            return
+        _seen.add(statement)
+        plan = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters[0] if many else parameters)
+        read = {match[1] for row in plan if (match := _scan.match(row[3])) and match[2] not in _partial} & GROWING
+        found.extend(f"{place}: {name}\n    {statement}" for name in read if (place.split(":")[0], name) not in READ_WHOLE)
+
+    event.listen(db.engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(db.engine, "before_cursor_execute", look)
+    assert not found, "these statements read a whole table:\n" + "\n".join(found)
+
+
+def _place() -> str | None:
+    """Where in the product the statement comes from; None if a test wrote it."""
+    for frame in reversed(traceback.extract_stack()):
+        path = Path(frame.filename)
+        if path.is_relative_to(ROOT) and ".venv" not in path.parts and path != Path(__file__):
+            name = str(path.relative_to(ROOT))
+            return None if name.startswith("tests/") else f"{name}:{frame.lineno}"
+    return None
