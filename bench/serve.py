@@ -28,15 +28,17 @@ def main() -> None:
 def _worker(port: int) -> None:
     import worker
     from activities.providers.http_fake import HttpFake
+    from commands.worker_main import ready
 
     providers = {"http_fake": lambda: HttpFake("127.0.0.1", port)}
-    _until_told(lambda stop: worker.run(Settings.load(), lifeline.announce_ready, stop, providers))
+    _until_told(lambda stop: worker.run(Settings.load(), ready, stop, providers))
 
 
 def _baseline(port: int) -> None:
     from bench import baseline
+    from commands.worker_main import ready
 
-    _until_told(lambda stop: baseline.work(Settings.load(), port, lifeline.announce_ready, stop))
+    _until_told(lambda stop: baseline.work(Settings.load(), port, ready, stop))
 
 
 def _receiver(port: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from commands import lifeline, lock
+from commands import lifeline, lock, memory
 from commands.dev import PortInUse
 from commands.logs import configure
 from commands.servers import is_free
@@ -33,6 +33,7 @@ def api_main(settings: Settings) -> int:
         server = build_server(settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # uvicorn raises what stopped it once more at its end, which would look like a crash
+        memory.settle()
         server.run()
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from commands import lifeline, lock
+from commands import lifeline, lock, memory
 from commands.logs import configure
 from settings import Settings
 
@@ -35,7 +35,7 @@ async def _work(settings: Settings) -> None:
 
     check(settings.database_url)
     try:
-        await worker.run(settings, lifeline.announce_ready, stop)
+        await worker.run(settings, ready, stop)
     except RuntimeError as error:
         if "Failed client connect" not in str(error):
             raise
@@ -43,3 +43,9 @@ async def _work(settings: Settings) -> None:
             "No Temporal server answers at {address}. Check PFADWERK_TEMPORAL_ADDRESS and PFADWERK_TEMPORAL_TLS.",
             address=settings.temporal_address or "–",
         ) from None
+
+
+def ready() -> None:
+    """Everything is loaded and the queues are listened to: tells the supervisor, if there is one."""
+    memory.settle()
+    lifeline.announce_ready()
