@@ -3,7 +3,7 @@ import {
   Background, ControlButton, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow,
 } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { ENTRY, edgeId, isNote, outletsOf } from "./graph.js";
+import { ENTRY, edgeId, isNote, loosened, movedTo, outletsOf } from "./graph.js";
 import { MAX_NOTES, Model } from "./model.js";
 import { AddMenu, Find, Palette, Shortcuts, Toolbar } from "./parts.jsx";
 import { download } from "./picture.js";
@@ -14,6 +14,7 @@ import { post } from "./wire.js";
 export const NODE_TYPES = { step: Step, entry: Entry, note: Note };
 export const EDGE_TYPES = { way: Way };
 const MINIMAP_FROM = 15;
+const MANY_KEYS = ["Shift", "Control", "Meta"];
 const MANY = 80;
 export const READABLE = 0.72;
 export const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
@@ -295,7 +296,8 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         model.past = [...model.past, before].slice(-100);
         model.future = [];
         model.laid = false;
-        model.show(model.nodes.map((node) => ({ ...node, position: { x: Math.round(node.position.x), y: Math.round(node.position.y) } })), model.edges);
+        const settled = model.nodes.map((node) => movedTo(node, { x: Math.round(node.position.x), y: Math.round(node.position.y) }));
+        model.show(settled, loosened(model.edges, before.nodes, settled));
         model.tell();
       },
     };
@@ -310,13 +312,23 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       model.keyedAt = Date.now();
       model.laid = false;
     }
-    model.show(applyNodeChanges(kept, model.nodes).map(rounded), model.edges);
+    const nodes = applyNodeChanges(kept, model.nodes).map(rounded);
+    model.show(nodes, byKey ? loosened(model.edges, model.nodes, nodes) : model.edges);
     if (byKey && editable) model.tell();
     if (kept.some((change) => change.type === "select")) tellSelection();
   }, [model, tellSelection, editable]);
   const onEdgesChange = useCallback((changes) => {
-    model.show(model.nodes, applyEdgeChanges(changes.filter((change) => change.type !== "remove"), model.edges));
+    const kept = changes.filter((change) => change.type !== "remove");
+    if (kept.length) model.show(model.nodes, applyEdgeChanges(kept, model.edges));
   }, [model]);
+
+  // The same functions and words at every drawing: React Flow asks every step and way anew when one of them is another.
+  const connect = useMemo(() => ({
+    onConnect: ({ source, sourceHandle, target }) => model.connect(source, sourceHandle, target),
+    onReconnect: (old, { source, sourceHandle, target }) => model.reconnect(old.id, source, sourceHandle, target),
+    isValidConnection: ({ source, target }) => source !== target && target !== ENTRY,
+  }), [model]);
+  const spoken = useMemo(() => aria(t), [t]);
 
   /** Everything, if it can be read then; else the beginning. */
   const begin = useCallback((drawn) => {
@@ -349,9 +361,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
             edgeTypes={EDGE_TYPES}
             onNodesChange={onNodesChange}
             onEdgesChange={onEdgesChange}
-            onConnect={({ source, sourceHandle, target }) => model.connect(source, sourceHandle, target)}
-            onReconnect={(old, { source, sourceHandle, target }) => model.reconnect(old.id, source, sourceHandle, target)}
-            isValidConnection={({ source, target }) => source !== target && target !== ENTRY}
+            {...connect}
             onNodeDragStart={dragging.start}
             onNodeDragStop={dragging.stop}
             onSelectionDragStart={dragging.start}
@@ -360,7 +370,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
             nodesConnectable={editable}
             edgesReconnectable={editable}
             deleteKeyCode={null}
-            multiSelectionKeyCode={["Shift", "Control", "Meta"]}
+            multiSelectionKeyCode={MANY_KEYS}
             selectionKeyCode="Shift"
             colorMode="system"
             minZoom={0.1}
@@ -369,7 +379,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
             connectionRadius={40}
             nodeDragThreshold={3}
             onlyRenderVisibleElements={model.nodes.length > MANY}
-            ariaLabelConfig={aria(t)}
+            ariaLabelConfig={spoken}
           >
             <Background gap={22} size={1.2} />
             <Controls showInteractive={false} fitViewOptions={FIT}>

@@ -34,14 +34,15 @@ export function noteOf(id, { text, color, x, y, width, height }) {
   return { id: NOTE + id, type: "note", position: { x, y }, data: { text, color }, ...size, style: size, zIndex: -1, connectable: false, ariaLabel: text };
 }
 
-/** {nodes, edges}: positions from top to bottom, outlets from left to right; long edges get points that lead them past the cards between. */
+/** {nodes, edges}: positions from top to bottom, outlets from left to right; long edges get points that lead them past the cards between.
+ * What stays where it is keeps its identity: React Flow draws anew whatever has another. */
 export function layout(nodes, edges) {
   const steps = nodes.filter((node) => !isNote(node));
   const graph = arranged(steps.map(({ id, width, height }) => [id, width, height]), inOrder(nodes, edges).map(({ id, source, target }) => [id, source, target]));
   const placed = nodes.map((node) => {
     if (isNote(node)) return node;
     const { x, y } = graph.node(node.id);
-    return { ...node, position: { x: Math.round(x - node.width / 2), y: Math.round(y - node.height / 2) } };
+    return movedTo(node, { x: Math.round(x - node.width / 2), y: Math.round(y - node.height / 2) });
   });
   return { nodes: placed, edges: edges.map((edge) => led(edge, graph.edge(edge.source, edge.target, edge.id)?.points)) };
 }
@@ -63,10 +64,24 @@ function arranged(boxes, ways) {
   return last.graph;
 }
 
+/** The node at a place: itself if it stands there. */
+export function movedTo(node, position) {
+  const { x, y } = node.position;
+  return x === position.x && y === position.y ? node : { ...node, position };
+}
+
 /** An edge to the next row needs no points of its own. */
 function led(edge, points) {
   const via = points && points.length > 3 ? points.slice(1, -1).map(({ x, y }) => [Math.round(x), Math.round(y)]) : null;
-  return via || edge.data ? { ...edge, data: via ? { via } : undefined } : edge;
+  if (String(via) === String(edge.data?.via ?? null)) return edge;
+  return { ...edge, data: via ? { via } : undefined };
+}
+
+/** The edges without points of their own where one of their ends has moved: the points would lead past a place it left. */
+export function loosened(edges, before, after) {
+  const from = new Map(before.map((node) => [node.id, node.position]));
+  const moved = new Set(after.filter(({ id, position }) => from.get(id)?.x !== position.x || from.get(id)?.y !== position.y).map((node) => node.id));
+  return edges.map((edge) => (edge.data && (moved.has(edge.source) || moved.has(edge.target)) ? { ...edge, data: undefined } : edge));
 }
 
 /** A path of upright and level pieces with round corners, through all `points`. */

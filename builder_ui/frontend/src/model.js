@@ -1,6 +1,6 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
 import {
-  difference, edgeId, edgeOf, ENTRY, freshId, isNote, layout, NOTE, nodeOf, noteOf, outletsOf, overlaps, sized, told, without, written,
+  difference, edgeId, edgeOf, ENTRY, freshId, isNote, layout, loosened, NOTE, nodeOf, noteOf, outletsOf, overlaps, sized, told, without, written,
 } from "./graph.js";
 
 const HISTORY = 100;
@@ -17,6 +17,7 @@ export class Model {
     this.send = send;
     this.nodes = [];
     this.edges = [];
+    this.byId = new Map(); // the edges; every step asks for its own whenever anything changes
     this.past = [];
     this.future = [];
     this.said = told([], []);
@@ -39,6 +40,7 @@ export class Model {
   look = () => this.version;
 
   show(nodes, edges) {
+    if (this.edges !== edges) this.byId = new Map(edges.map((edge) => [edge.id, edge]));
     this.nodes = nodes;
     this.edges = edges;
     this.version += 1;
@@ -46,7 +48,7 @@ export class Model {
   }
 
   node = (id) => this.nodes.find((node) => node.id === id);
-  edge = (id) => this.edges.find((edge) => edge.id === id);
+  edge = (id) => this.byId.get(id);
   get dirty() {
     return this.number > this.saved.op || this.timer !== 0;
   }
@@ -208,7 +210,7 @@ export class Model {
 
   /** A change after which the layout stays tidy if it was. */
   arrange(nodes, edges) {
-    const shown = this.laid ? layout(nodes, edges) : { nodes, edges };
+    const shown = this.laid ? layout(nodes, edges) : { nodes, edges: loosened(edges, this.nodes, nodes) };
     this.change(shown.nodes, shown.edges);
   }
 
@@ -300,10 +302,8 @@ export class Model {
     const cut = new Set((patch.cut || []).map(([from, outlet]) => edgeId(from, outlet)));
     const drawn = (patch.edges || []).map(([from, outlet, to]) => edgeOf(from, outlet, to));
     const replaced = new Set(drawn.map((edge) => edge.id));
-    const edges = [
-      ...this.edges.filter((edge) => !cut.has(edge.id) && !replaced.has(edge.id) && !gone.has(edge.source) && !gone.has(edge.target)),
-      ...drawn,
-    ];
+    const left = (edge) => !cut.has(edge.id) && !replaced.has(edge.id) && !gone.has(edge.source) && !gone.has(edge.target);
+    const edges = drawn.length || !this.edges.every(left) ? [...this.edges.filter(left), ...drawn] : this.edges;
     let nodes = this.nodes.filter((node) => !gone.has(node.id)).map((node) => {
       const one = news[node.id];
       return one ? sized({ ...node, data: { raw: one.raw ?? node.data.raw, view: one.view ?? node.data.view } }) : node;

@@ -100,7 +100,7 @@ function way(edge, model) {
   const place = Math.max(0, outlets.findIndex(([outlet]) => outlet === edge.sourceHandle));
   const from = [source.position.x + (source.width * (place + 0.5)) / Math.max(1, outlets.length), source.position.y + source.height];
   const to = [target.position.x + target.width / 2, target.position.y];
-  const via = model.laid ? edge.data?.via : null;
+  const via = edge.data?.via;
   const [straight] = getSmoothStepPath({
     sourceX: from[0], sourceY: from[1], targetX: to[0], targetY: to[1], sourcePosition: Position.Bottom, targetPosition: Position.Top, borderRadius: 10,
   });

@@ -1,8 +1,8 @@
 // What stands on the canvas: a step, the entry, a note, and the way from one step to the next.
 import { BaseEdge, EdgeLabelRenderer, Handle, NodeResizer, Position, getSmoothStepPath } from "@xyflow/react";
 import { memo, useEffect, useRef, useState } from "react";
-import { ENTRY, edgeId, labelled, outletsOf, through } from "./graph.js";
-import { useCanvas, useCounts, useModel, usePinned } from "./store.js";
+import { ENTRY, labelled, outletsOf, through } from "./graph.js";
+import { useCanvas, useCounts, useOpen, usePinned } from "./store.js";
 
 export function Icon({ name }) {
   const { icons } = useCanvas();
@@ -100,14 +100,14 @@ function Figure({ node, what, icon, count, shown, text, tone = "", outlet = "" }
 }
 
 function Outlets({ node, counts }) {
-  const { model, t, act, editable, said } = useCanvas();
-  useModel(model);
+  const { t, act, editable, said } = useCanvas();
+  const loose = useOpen(node);
   const outlets = outletsOf(node);
   const many = labelled(node);
   const all = Object.values(counts?.left ?? {}).reduce((sum, one) => sum + one, 0);
   return outlets.map(([outlet, label, spare], place) => {
     const x = `${((place + 0.5) * 100) / outlets.length}%`;
-    const open = !model.edge(edgeId(node.id, outlet));
+    const open = loose[place] === "+";
     const left = counts?.left[outlet] ?? 0;
     return (
       <span key={outlet}>
@@ -199,9 +199,9 @@ export const Note = memo(function Note({ id, data, selected, width, height }) {
 });
 
 export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, markerEnd, selected, data }) {
-  const { t, act, editable, model } = useCanvas();
+  const { t, act, editable } = useCanvas();
   const mark = usePinned("marks", id);
-  const via = model.laid ? data?.via : null;
+  const via = data?.via;
   const [straight, middleX, middleY] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
   const path = via ? through([[sourceX, sourceY], ...via, [targetX, targetY]]) : straight;
   const [x, y] = via ? via[0] : [middleX, middleY];

@@ -1,11 +1,18 @@
 // Where the parts of the canvas find each other: the model, the news from the server, and what hangs on single steps.
 import { createContext, useContext, useSyncExternalStore } from "react";
+import { edgeId, outletsOf } from "./graph.js";
 
 export const CanvasContext = createContext(null);
 export const useCanvas = () => useContext(CanvasContext);
 
 export function useModel(model) {
   return useSyncExternalStore(model.subscribe, model.look);
+}
+
+/** One character for each outlet of a step, "+" where no way leads on yet; only a change of that draws the step anew. */
+export function useOpen(node) {
+  const { model } = useCanvas();
+  return useSyncExternalStore(model.subscribe, () => outletsOf(node).map(([outlet]) => (model.edge(edgeId(node.id, outlet)) ? "-" : "+")).join(""));
 }
 
 const channels = new Map();

@@ -64,6 +64,7 @@ function Sheet({ graph, marks, focus, icons: iconsText, texts, quiet, onEvent })
     });
   }, [model]);
 
+  const spoken = useMemo(() => aria(t), [t]);
   const context = useMemo(
     () => ({ model, board, t, icons, quiet, act: NOTHING, editable: false, days: false, said: speaker(), people: () => "" }),
     [model, board, t, icons, quiet],
@@ -75,7 +76,7 @@ function Sheet({ graph, marks, focus, icons: iconsText, texts, quiet, onEvent })
           nodes={model.nodes} edges={model.edges} nodeTypes={NODE_TYPES} edgeTypes={EDGE_TYPES}
           onNodesChange={onNodesChange} onEdgesChange={onEdgesChange} onInit={begin}
           nodesDraggable={false} nodesConnectable={false} edgesReconnectable={false} deleteKeyCode={null}
-          colorMode="system" minZoom={0.1} maxZoom={1.6} ariaLabelConfig={aria(t)}
+          colorMode="system" minZoom={0.1} maxZoom={1.6} ariaLabelConfig={spoken}
         >
           <Background gap={22} size={1.2} />
           <Controls showInteractive={false} fitViewOptions={FIT} />
