@@ -15,4 +15,4 @@ def ended_early(speech: Speech, job: Job | None, text: str) -> Element:
     if reason is None:
         return None
     said = speech(text, reason=reason.say(speech.translate))
-    return html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), said)
+    return html.p({"className": "notice bad ended", "role": "alert"}, parts.icon("alert"), said)

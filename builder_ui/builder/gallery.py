@@ -75,8 +75,7 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
                     html.h2({"id": "aim-own"}, speech("One of your own")),
                     html.p({"className": "quiet"}, speech("Drawn by yourself, or taken from somewhere else.")),
                 ),
-                _blank(visit, data),
-                _file(visit),
+                html.div(_blank(visit, data), _file(visit)),
             ),
             [_aimed(visit, data, aim) for aim in AIMS],
         ),
@@ -89,7 +88,7 @@ def _aimed(visit: Visit, data: Data, aim: Aim) -> Element:
     return html.section(
         {"className": "aim", "key": aim.key, "aria-labelledby": id},
         html.header(html.h2({"id": id}, speech(aim.title)), html.p({"className": "quiet"}, speech(aim.about))),
-        [_offer(visit, data, entry) for entry in gallery() if entry.aim == aim],
+        html.div([_offer(visit, data, entry) for entry in gallery() if entry.aim == aim]),
     )
 
 
