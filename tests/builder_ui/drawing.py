@@ -161,6 +161,16 @@ def choose(page: Page, id: str) -> None:
     expect(page.locator(f'.pfb-panel [data-step="{id}"]').first).to_be_attached()
 
 
+def find(page: Page, name: str) -> None:
+    """By keyboard: a step by its name, wherever it stands; the focus is on it afterwards."""
+    page.keyboard.press("Control+f")
+    expect(page.get_by_role("searchbox", name="Find in the journey")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(step(page, name)).to_be_focused()
+
+
 def into_form(page: Page, id: str) -> None:
     """By keyboard: chooses a step and goes on into its form."""
     choose(page, id)

@@ -26,6 +26,7 @@ from tests.builder_ui.drawing import (
     drag_to,
     edges,
     fill_in,
+    find,
     follow,
     go_live,
     into_form,
@@ -418,6 +419,7 @@ def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     expect(step(page, "Change score")).to_be_focused()
     into_form(page, "change_score")
     follow(page, "on", "Exit · exit")
+    find(page, "Split")
     into_form(page, "split")
     follow(page, "b", "Exit · exit")
     eventually(page, lambda: ("split", "b", "exit") in edges(stored(site.town, "carts_by_keyboard")))
