@@ -72,11 +72,12 @@ class Kind(BaseModel):
 
 
 class Entry(BaseModel):
-    """A journey of the gallery. Its document can be stored as it is, after its message templates."""
+    """A journey of the gallery. Its document can be stored as it is, after its message templates. `aim`: a word for what it is for."""
 
     key: str
     name: str
     description: str
+    aim: str = Field(examples=["win"])
     document: dict[str, Any]
     templates: list[dict[str, Any]]
     scenarios: list[str]
@@ -206,6 +207,7 @@ def _entry(entry: TemplateEntry, locale: str) -> Entry:
         key=entry.key,
         name=translate(entry.name),
         description=translate(entry.description),
+        aim=entry.aim.key,
         document=dict(entry.document),
         templates=mails,
         scenarios=[scenario.name for scenario in entry.scenarios],

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -23,7 +23,7 @@ from crm.jobs import add_job, cancel_job, end_early, get_job, locked
 from engine import by_hand, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
-from journeys.errors import Conflict, NotFound, PfadwerkError
+from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
 from journeys.rules import Rule
 from models import Job, Migration, Run
 
@@ -132,6 +132,12 @@ class JobRow(BaseModel):
     updated_at: datetime
     finished_at: datetime | None
 
+    @field_validator("error", mode="before")
+    @classmethod
+    def _in_english(cls, written: str) -> str:
+        """The interface speaks English; the row holds the sentence and its values apart."""
+        return str(Sentence.read(written)) if written else ""
+
 
 def do_page(engine: Engine, job_id: str) -> Wakeups:
     """One page of a job, with its cursor, in one transaction. An error of the work itself ends the job; what was done stays done."""
@@ -147,7 +153,7 @@ def do_page(engine: Engine, job_id: str) -> Wakeups:
             session.add(job)
         return page.wakeups
     except PfadwerkError as error:
-        _fail(engine, job_id, str(error), now)
+        _fail(engine, job_id, error, now)
         return Wakeups()
 
 
@@ -167,7 +173,7 @@ def _advance(job: Job, page: Page, now: datetime) -> None:
         job.state, job.finished_at = "done", now
 
 
-def _fail(engine: Engine, job_id: str, error: str, now: datetime) -> None:
+def _fail(engine: Engine, job_id: str, error: PfadwerkError, now: datetime) -> None:
     with engine.db.write() as session:
         job = locked(session, job_id)
         if job is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -86,9 +87,15 @@ def week_days(speech: Speech, title: str, path: str, value: Sequence[str]) -> Co
 
 
 def dates(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
-    label, hint = words(speech, title)
-    field = Field(path, label, "textarea", "\n".join(value), hint=hint)
-    return Control([field], lambda values: values[path].replace(",", " ").split())
+    label, hint = TITLES[title]
+    shown = "\n".join(speech.typed(date.fromisoformat(one)) for one in value)
+    field = Field(path, speech(label), "textarea", shown, hint=speech(hint, day=speech.typed(date(2026, 12, 24))))
+
+    def read(values: Values) -> list[Any]:
+        """What is no day stays as it was typed, for the setting's own check to name it."""
+        return [speech.read(one) or one for one in values[path].replace(",", " ").split()]
+
+    return Control([field], read)
 
 
 def week(speech: Speech, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
@@ -171,7 +178,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "calendar.hours": ("When the team works", ""),
     "calendar.country": ("Public holidays of the country", "Two capital letters such as CH; empty: no holidays."),
     "calendar.region": ("Region", "Canton or state, such as ZH or BY."),
-    "calendar.days_off": ("Other days off", "One date a line, such as 2026-12-24."),
+    "calendar.days_off": ("Other days off", "One date a line, such as {day}."),
     "tracking.level": ("What is tracked about messages at most", "A contact's consent can only lower it."),
     "tracking.opens_need_consent": ("Opens are counted only with consent", "France's data protection authority asks for it."),
 }

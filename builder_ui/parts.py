@@ -93,8 +93,9 @@ def head(
     )
 
 
-def button(text: str, handler: Handler, symbol: str | None = None, tone: str = "") -> Element:
-    return html.button({"type": "button", "className": f"button {tone}", "onClick": handler}, icon(symbol) if symbol else None, text)
+def button(text: str, handler: Handler, symbol: str | None = None, tone: str = "", **more: str) -> Element:
+    attributes = {"type": "button", "className": f"button {tone}", "onClick": handler, **more}
+    return html.button(attributes, icon(symbol) if symbol else None, text)
 
 
 def ask(text: str, question: str, yes: str, handler: Handler, symbol: str, tone: str = "") -> Element:

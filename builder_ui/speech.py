@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.dates import format_date, format_datetime, format_time, format_timedelta, parse_date
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
+from journeys.rules import dates
 from locales import SUPPORTED, translator
 from models import Member
 
 REGIONS = {"de": "de_CH", "en": "en_GB"}
 """Days before months, and a clock of 24 hours, unless the person's own locale says otherwise."""
+_DAY = re.compile(r"\d{1,4}([./-] ?)\d{1,2}\1\d{1,4}\.?")
+_CLOCK = re.compile(r"[\s,]+(\d{1,2}):(\d\d)\s*([AP])?M?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,29 @@ class Speech:
             return ""
         date = format_date(at.astimezone(self.zone), "medium", locale=self.locale)
         return f"{date}, {format_time(at, 'short', tzinfo=self.zone, locale=self.locale)}"
+
+    def written(self, at: date) -> str:
+        """A day as it is, an instant in the person's zone."""
+        return self.moment(at) if isinstance(at, datetime) else format_date(at, "medium", locale=self.locale)
+
+    def typed(self, at: date) -> str:
+        """The same in digits only, for fields: `read` understands it again."""
+        pattern = re.sub("y+", "yyyy", self.locale.date_formats["short"].pattern)
+        day = format_date(at.astimezone(self.zone) if isinstance(at, datetime) else at, pattern, locale=self.locale)
+        return f"{day} {format_time(at, 'short', tzinfo=self.zone, locale=self.locale)}" if isinstance(at, datetime) else day
+
+    def read(self, text: str) -> date | None:
+        """What somebody typed: a day, or a day and a time in their zone (then UTC), as they write it or as ISO; None if neither."""
+        text = text.strip()
+        clock = _CLOCK.search(text)
+        day = text[: clock.start()] if clock else text
+        if (found := dates.read(text)) is not None or not _DAY.fullmatch(day):
+            return found
+        try:
+            parsed = parse_date(day, locale=self.locale, format="short")
+            return parsed if clock is None else datetime.combine(parsed, _time(clock), self.zone).astimezone(UTC)
+        except (ValueError, OverflowError, LookupError):
+            return None
 
     def exactly(self, at: datetime) -> str:
         """Everything, for a tooltip."""
@@ -80,6 +107,12 @@ def _parts(span: timedelta) -> list[tuple[int, str]]:
             count, rest = divmod(rest, seconds)
             parts.append((count, unit))
     return parts[:2] or [(0, "second")]
+
+
+def _time(clock: re.Match[str]) -> time:
+    """Raises: ValueError."""
+    hour, minute, half = int(clock[1]), int(clock[2]), (clock[3] or "").upper()
+    return time(hour % 12 + 12 * (half == "P") if half else hour, minute)
 
 
 def speech_of(member: Member, accept: str, default: str) -> Speech:

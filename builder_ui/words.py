@@ -7,7 +7,7 @@ fields, so a new kind needs nothing here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -27,7 +27,7 @@ from journeys.document import (
     Trigger,
 )
 from journeys.nodes import Node
-from journeys.rules import Rule, parse_rule, sentence
+from journeys.rules import Rule, dates, parse_rule, sentence
 from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, ScoreTerm, TagTerm
 
 RULES = (Group, FieldTerm, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTerm)
@@ -216,7 +216,7 @@ def goal(speech: Speech, one: Goal) -> str:
 
 
 def rule(speech: Speech, one: Rule, names: Names | None = None) -> str:
-    return sentence(one, speech.translate, names)
+    return sentence(one, speech.translate, names, speech.written)
 
 
 def name_of(node_id: str, node: Node | None, speech: Speech) -> str:
@@ -253,8 +253,10 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
             return ", ".join(f"{key}: {value_in_words(speech, one, names)}" for key, one in value.items())
         case tuple() | list():
             return ", ".join(value_in_words(speech, one, names) for one in value)
+        case date():
+            return speech.written(value)
         case _:
-            return str(value)
+            return text_moment(speech, str(value))
 
 
 def _part(speech: Speech, value: BaseModel, names: Names) -> str:
@@ -304,19 +306,29 @@ def found(speech: Speech, actual: Any) -> str:
         case {"keys": keys}:
             return ", ".join(str(key) for key in keys)
         case list():
-            return ", ".join(str(one) for one in actual)
+            return ", ".join(text_moment(speech, str(one)) for one in actual)
         case int() | float():
             return speech.number(actual)
         case str() if actual in CONSENT_STATES:
             return speech(CONSENT_STATES[actual])
         case _:
-            return str(actual)
+            return text_moment(speech, str(actual))
+
+
+def attribute(speech: Speech, value: Any) -> str:
+    """What is stored in a field of a contact. Numbers stay as they are: they may be a year or a postcode."""
+    match value:
+        case bool():
+            return speech("yes") if value else speech("no")
+        case Mapping():
+            return ", ".join(f"{name}: {attribute(speech, one)}" for name, one in value.items())
+        case list():
+            return ", ".join(attribute(speech, one) for one in value)
+        case _:
+            return text_moment(speech, str(value))
 
 
 def text_moment(speech: Speech, text: str) -> str:
-    """An instant stored as ISO text; anything else as it is."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return speech.moment(at) if at.tzinfo else text
+    """A day or an instant stored as ISO text, as the person writes it; anything else as it is."""
+    at = dates.read(text)
+    return text if at is None else speech.written(at)

@@ -11,12 +11,14 @@ from sqlmodel import col, select
 
 from crm import uploads
 from crm.audit import record
-from journeys.errors import Conflict, NotFound
+from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
 from models import Job, lock
 
 STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
 _WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
+MAX_ERROR = 300
+"""Characters that the column holds."""
 UNSTOPPABLE: Mapping[str, str] = {"migrate": _WHOLE, "migrate_back": _WHOLE}
 
 
@@ -38,9 +40,10 @@ def get_job(session: Session, job_id: str) -> Job:
     return job
 
 
-def newest_job(session: Session, subject: str) -> Job | None:
-    """The latest work on a subject."""
-    return session.scalar(select(Job).where(Job.subject == subject).order_by(col(Job.id).desc()).limit(1))
+def newest_job(session: Session, subject: str, *kinds: str) -> Job | None:
+    """The latest work on a subject, of one of `kinds` if any are named."""
+    wanted = select(Job).where(Job.subject == subject).order_by(col(Job.id).desc()).limit(1)
+    return session.scalar(wanted.where(col(Job.kind).in_(kinds)) if kinds else wanted)
 
 
 def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
@@ -62,12 +65,18 @@ def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
     return job
 
 
-def end_early(session: Session, job: Job, state: str, now: datetime, error: str = "") -> None:
-    """A locked job ends before its work is done: `cancelled` or `failed`."""
-    job.state, job.error, job.updated_at, job.finished_at = state, error[:300], now, now
+def end_early(session: Session, job: Job, state: str, now: datetime, error: PfadwerkError | None = None) -> None:
+    """A locked job ends before its work is done: `cancelled` or `failed`, then with the error that ended it."""
+    job.error = Sentence.of(error).write(MAX_ERROR) if error else ""
+    job.state, job.updated_at, job.finished_at = state, now, now
     session.add(job)
     if job.kind in STOPPED:
         STOPPED[job.kind](session, job, state, now)
+
+
+def why(job: Job) -> Sentence | None:
+    """What ended a job before its work was done, to be said in the language of whoever asks."""
+    return Sentence.read(job.error) if job.error else None
 
 
 def locked(session: Session, job_id: str) -> Job | None:

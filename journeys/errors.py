@@ -7,8 +7,10 @@ status for the API and a sentence that says what to do. Activity failures live i
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -72,14 +74,84 @@ class PfadwerkError(Exception):
         return _filled(translate(self.text), self.values, translate)
 
 
-def _filled(text: str, values: dict[str, Any], translate: Callable[[str], str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What an error said, written down to be said again later, to somebody else and in their language."""
+
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.say(str)
+
+    def say(self, translate: Callable[[str], str]) -> str:
+        """The sentence in the language of `translate` (a gettext function)."""
+        return _filled(translate(self.text), self.values, translate)
+
+    @classmethod
+    def of(cls, error: Issue | PfadwerkError) -> Sentence:
+        """Its sentence with the values that the sentence shows, and no others: what nobody reads is not kept."""
+        shown = set(re.findall(_PLACE, error.text))
+        return cls(error.text, {name: _kept(value) for name, value in error.values.items() if name in shown})
+
+    def write(self, most: int) -> str:
+        """As text that `read` understands, at most `most` characters long; where that is too few, the English sentence, cut."""
+        written = json.dumps({"text": self.text, "values": self.values}, default=_bare, ensure_ascii=False, separators=(",", ":"))
+        return written if len(written) <= most else str(self)[:most]
+
+    @classmethod
+    def read(cls, written: str) -> Sentence:
+        """Anything that `write` has not written is a sentence as it stands."""
+        try:
+            found = json.loads(written)
+        except ValueError:
+            return cls(written)
+        return _restored(found) if _is_written(found) else cls(written)
+
+
+_PLACE = r"\{(\w+)\}"
+
+
+def _kept(value: Any) -> Any:
+    """What stays of a value: sentences, lists of them, and what JSON can hold."""
+    if isinstance(value, Issue | PfadwerkError):
+        return Sentence.of(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(one, Issue) for one in value):
+        lines = {str(n): Sentence("  {field}: {said}", {"field": one.field, "said": Sentence.of(one)}) for n, one in enumerate(value)}
+        return Sentence("\n".join(f"{{{n}}}" for n in lines), lines)
+    if isinstance(value, list | tuple):
+        return [_kept(one) for one in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _bare(value: Any) -> Any:
+    """A sentence within a sentence, for JSON."""
+    return {"text": value.text, "values": value.values}
+
+
+def _is_written(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"text", "values"}
+        and isinstance(value["text"], str)
+        and isinstance(value["values"], dict)
+    )
+
+
+def _restored(value: Any) -> Any:
+    if _is_written(value):
+        return Sentence(value["text"], {name: _restored(one) for name, one in value["values"].items()})
+    return [_restored(one) for one in value] if isinstance(value, list) else value
+
+
+def _filled(text: str, values: Mapping[str, Any], translate: Callable[[str], str]) -> str:
     """Braces that name no value stay: sentences may show JSON."""
-    return re.sub(r"\{(\w+)\}", lambda place: str(_spoken(values[place[1]], translate)) if place[1] in values else place[0], text)
+    return re.sub(_PLACE, lambda place: str(_spoken(values[place[1]], translate)) if place[1] in values else place[0], text)
 
 
 def _spoken(value: Any, translate: Callable[[str], str]) -> Any:
     """What stands in the sentence for `value`."""
-    if isinstance(value, Issue | PfadwerkError):
+    if isinstance(value, Issue | PfadwerkError | Sentence):
         return value.say(translate)
     if isinstance(value, list | tuple) and value and all(isinstance(one, Issue) for one in value):
         return "\n".join(f"  {one.field}: {one.say(translate)}" for one in value)

@@ -28,6 +28,7 @@ class Job(SQLModel, table=True):
     total: int | None = None
     counts: dict[str, Any] = json_field()
     error: str = Field(default="", max_length=300)
+    """What ended it early: a sentence and its values as JSON text (`journeys.errors.Sentence`), in older rows the sentence in English."""
     created_by: str = Field(default="", max_length=120)
     created_at: datetime
     updated_at: datetime

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from builder_ui.builder.knowledge import Knowledge
 from builder_ui.compat import Element, datalist, html
 from builder_ui.speech import Speech
 from journeys.errors import Issue
+from journeys.rules import dates
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
@@ -226,6 +227,23 @@ def area(form: Form, path: Path, most: int | None = None) -> Element:
 
     attributes = {"key": form.key(path), "id": form.id(path), "defaultValue": value or "", "rows": 4, "onBlur": left}
     return html.textarea({**attributes, "disabled": not form.editable, "maxLength": most or 20_000})
+
+
+def instant(form: Form, path: Path, label: str) -> Element:
+    """A day or an instant as its reader writes them; what is neither, such as a length of time, stays as it was typed."""
+    speech, value = form.speech, form.value(path)
+    at = dates.read(value) if isinstance(value, str) else None
+    shown = speech.typed(at) if at is not None else "" if value is None else str(value)
+
+    def left(event: Mapping[str, Any]) -> None:
+        said = _said(event).strip()
+        found = speech.read(said)
+        if said != shown:
+            form.edit(path, dates.normalise(found) if found else said or None, False)
+
+    example = speech.typed(date(2026, 12, 24))
+    attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 200}
+    return html.input({**attributes, "aria-label": label, "placeholder": example, "autoComplete": "off", "disabled": not form.editable})
 
 
 def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "") -> Element:

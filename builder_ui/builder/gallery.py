@@ -26,7 +26,7 @@ from engine import publish
 from journeys.document import MAX_DOCUMENT_BYTES
 from journeys.errors import Conflict, NotFound, PfadwerkError, TooLarge
 from journeys.reading import read
-from journeys.templates import TemplateEntry, gallery
+from journeys.templates import AIMS, Aim, TemplateEntry, gallery
 from models import Journey, Member, Template
 
 KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
@@ -68,11 +68,27 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
         parts.head(speech("New journey"), back=("/ui/journeys", speech("Journeys"))),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
         html.div(
-            {"className": "pfb-gallery"},
-            _blank(visit, data),
-            _file(visit),
-            [_offer(visit, data, entry) for entry in gallery()],
+            {"className": "aims"},
+            html.section(
+                {"className": "aim own", "key": "own", "aria-labelledby": "aim-own"},
+                html.header(
+                    html.h2({"id": "aim-own"}, speech("One of your own")),
+                    html.p({"className": "quiet"}, speech("Drawn by yourself, or taken from somewhere else.")),
+                ),
+                html.div(_blank(visit, data), _file(visit)),
+            ),
+            [_aimed(visit, data, aim) for aim in AIMS],
         ),
+    )
+
+
+def _aimed(visit: Visit, data: Data, aim: Aim) -> Element:
+    """The journeys that reach one thing, under what they reach."""
+    speech, id = visit.speech, f"aim-{aim.key}"
+    return html.section(
+        {"className": "aim", "key": aim.key, "aria-labelledby": id},
+        html.header(html.h2({"id": id}, speech(aim.title)), html.p({"className": "quiet"}, speech(aim.about))),
+        html.div([_offer(visit, data, entry) for entry in gallery() if entry.aim == aim]),
     )
 
 
@@ -80,7 +96,7 @@ def _blank(visit: Visit, data: Data) -> Element:
     speech = visit.speech
     return html.article(
         {"className": "card", "key": "blank"},
-        html.h2(speech("From nothing")),
+        html.h3(speech("From nothing")),
         html.p({"className": "quiet"}, speech("An empty canvas with a start and an exit.")),
         _naming(visit, "", speech("New journey"), data.free[""]),
     )
@@ -102,7 +118,7 @@ def _file(visit: Visit) -> Element:
     form = {"className": "pfb-new", "method": "post", "action": "/ui/gallery/import", "encType": "multipart/form-data"}
     return html.article(
         {"className": "card", "key": "file"},
-        html.h2(speech("From a file")),
+        html.h3(speech("From a file")),
         html.p({"className": "quiet"}, speech("A journey that was exported, here or elsewhere.")),
         html.form(
             form,
@@ -118,7 +134,7 @@ def _offer(visit: Visit, data: Data, entry: TemplateEntry) -> Element:
     name = speech(entry.name)
     return html.article(
         {"className": "card", "key": entry.key},
-        html.h2(name),
+        html.h3(name),
         html.p({"className": "quiet"}, speech(entry.description)),
         html.details(html.summary(speech("Look at the steps")), _steps(visit, entry.document)),
         _naming(visit, entry.key, name, data.free[entry.key]),

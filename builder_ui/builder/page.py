@@ -155,9 +155,12 @@ def head(editor: Editor) -> Element:
     if editor.path is not None:
         actions = [parts.button(speech("Back to the drawing"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
     elif editor.editable:
-        actions.append(parts.button(speech("Publish …"), lambda _event: editor.spawn(editor.look_over), "play", "main"))
+        look_over = lambda _event: editor.spawn(editor.look_over)  # noqa: E731
+        actions.append(parts.button(speech("Publish …"), look_over, "play", "main", id="pfb-publish"))
     return html.header(
         {"className": "pfb-head"},
+        _jump(speech("To the drawing"), "canvas"),
+        _jump(speech("To the form"), "form"),
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         parts.badge(speech(state[0]), *state[1:]),
@@ -167,6 +170,11 @@ def head(editor: Editor) -> Element:
         _notice(editor),
         review(editor) if editor.review else None,
     )
+
+
+def _jump(text: str, place: str) -> Element:
+    """For the keyboard, seen once it has the focus; the canvas carries it out, since it knows what is chosen."""
+    return html.button({"type": "button", "className": "skip", "data-go": place}, text)
 
 
 def _views(editor: Editor) -> list[Element]:
@@ -411,7 +419,7 @@ def ways(editor: Editor) -> Element:
         forms.small(speech("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable and id != ENTRY else None
     )
     return html.section(
-        {"key": id, "className": "pfb-part"},
+        {"key": id, "className": "pfb-part", "data-step": id},
         html.h3(speech("What follows")) if outlets else None,
         html.div({"className": "pfb-form"}, [follow(editor, id, *outlet) for outlet in outlets], remove),
     )
@@ -457,7 +465,7 @@ def step_panel(editor: Editor, id: str) -> Element:
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
     return html.div(
-        {"key": f"step/{id}"},
+        {"key": f"step/{id}", "data-step": id},
         html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])), view["label"]),
         help_of(speech, kind) if kind else None,
         general(editor, id),
@@ -539,7 +547,7 @@ def journey_panel(editor: Editor) -> Element:
         for n, one in enumerate(issues)
     ]
     return html.div(
-        {"key": "journey"},
+        {"key": "journey", "data-step": ENTRY},
         html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
         html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
         wrong,

@@ -247,8 +247,10 @@ def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
         return forms.select(form, path, [(True, "yes"), (False, "no")], form.value(path), label=label)
     if kind == "number":
         return forms.number(form, path, form.value(path), {}, label=label)
-    if kind in ("date", "datetime"):
-        return forms.text(form, path, kind="date" if kind == "date" else "text", label=label)
+    if kind == "date":
+        return forms.text(form, path, kind="date", label=label)
+    if kind == "datetime":
+        return forms.instant(form, path, label)
     if spec and spec.values:
         return forms.select(form, path, [(one, str(one)) for one in spec.values], form.value(path), label=label)
     if kind == "string":

@@ -254,7 +254,7 @@ def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     if contact.owner:
         pairs.append((speech("Owner"), data.members.get(contact.owner, contact.owner)))
     pairs += [(title, value) for title, value in ((speech("Language"), contact.locale), (speech("Time zone"), contact.timezone)) if value]
-    pairs += [(name, short(value)) for name, value in sorted(contact.attributes.items())[:40]]
+    pairs += [(name, short(words.attribute(speech, value))) for name, value in sorted(contact.attributes.items())[:40]]
     pairs.append((speech("Known since"), parts.moment(speech, contact.created_at)))
     return pairs
 

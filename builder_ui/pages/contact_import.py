@@ -10,6 +10,7 @@ from builder_ui.import_forms import reasons
 from builder_ui.pages.contact_imports import PROBLEMS, state
 from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Do, Page, Visit
+from builder_ui.work import ended_early
 from crm import uploads
 from crm.catalogue import load_catalogue
 from crm.columns import TYPES
@@ -82,6 +83,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.head(row.file_name, back=("/ui/contacts/import", speech("Import contacts")), state=state(visit, row.state)),
         steps(visit, 1 if mapping else STEP_OF.get(row.state, 4)),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        ended_early(speech, data.job, "The work on this file ended before its end: {reason}"),
         columns_form(visit, data, acts)
         if mapping
         else under_way(visit, data, acts)

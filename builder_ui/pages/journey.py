@@ -16,8 +16,9 @@ from builder_ui.people import contact_link, contact_names
 from builder_ui.permits import EDITORS, EXPORTERS, OPERATORS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
+from builder_ui.work import ended_early
 from crm import contacts, tally
-from crm.jobs import add_job
+from crm.jobs import add_job, newest_job
 from engine import shelf
 from engine.publish import get_journey, get_version
 from engine.runs import RunFilter, list_runs
@@ -26,7 +27,7 @@ from journeys.document import Journey as Document
 from journeys.graph import Graph, build
 from journeys.nodes import Node
 from journeys.upgrade import upgrade
-from models import Journey, Refusal, Run
+from models import Job, Journey, Refusal, Run
 
 PAGE_SIZE = 50
 
@@ -48,6 +49,8 @@ class Data:
     next_before: str | None = None
     held_out: int = 0
     versions: versions.Data | None = None
+    job: Job | None = None
+    """The last time all stuck runs were told to try again."""
 
     def node_name(self, node_id: str, visit: Visit) -> str:
         return words.name_of(node_id, self.graph.nodes.get(node_id), visit.speech) if node_id else visit.speech("Start")
@@ -74,7 +77,8 @@ def load(visit: Visit) -> Data:
                 )
             case "stuck":
                 found = [row for status in ("stuck", "quarantined") for row in list_runs(session, RunFilter(journey.id, status=status))]
-                return Data(*common, runs=found, names=contact_names(session, _people(found)))
+                job = newest_job(session, f"journey:{journey.id}", "resume_stuck")
+                return Data(*common, runs=found, names=contact_names(session, _people(found)), job=job)
             case "refused":
                 refusals, more = _refusals(session, journey.id, visit)
                 named = contact_names(session, [row.contact_id for row in refusals])
@@ -371,6 +375,7 @@ def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "lead"},
             speech("A stuck run waits at its step until a person decides: try again after the fix, skip the step, or end the run."),
         ),
+        ended_early(speech, data.job, "The last work on all of them ended before its end: {reason}"),
         html.div({"className": "bar"}, everybody(visit, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
         html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
     )

@@ -16,12 +16,13 @@ from builder_ui.pages.versions import MIGRATION_STATES
 from builder_ui.people import contact_link, contact_names
 from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Do, Page, Visit
+from builder_ui.work import ended_early
 from crm import tally
-from crm.jobs import add_job
+from crm.jobs import add_job, newest_job
 from engine import migrate
 from engine.publish import get_journey, get_version
 from journeys.errors import Invalid
-from models import Journey, Migration, Run, Version
+from models import Job, Journey, Migration, Run, Version
 
 DRY = "dry run"
 """Where the drafts of a page keep what was found out, as JSON."""
@@ -46,6 +47,8 @@ class Done:
     left: migrate.Preview
     stayed: list[tuple[str, str]]
     names: dict[str, str]
+    job: Job | None
+    """The newest work on it; the keeper may have gone on without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,9 @@ def _done(visit: Visit, session: Session, journey: Journey, chosen: tuple[int, i
     ids = migrate.stayed(session, found.id, 100) if found.state == "rolled_back" else []
     stayed = session.execute(select(Run.id, Run.contact_id).where(col(Run.id).in_(ids)).order_by(col(Run.id))).all()
     names = contact_names(session, [contact for _, contact in stayed])
-    return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names)
+    job = newest_job(session, f"journey:{journey.id}", "migrate", "migrate_back")
+    job = job if job and job.input.get("migration_id") == found.id else None
+    return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names, job)
 
 
 def stamp(visit: Visit) -> object:
@@ -305,6 +310,7 @@ def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
         )
         if at_work
         else None,
+        ended_early(speech, done.job, "The work ended before its end: {reason}"),
         outcome(visit, data, done),
         back(visit, one, acts) if one.state == "done" and one.moved else None,
     )

@@ -73,6 +73,12 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def read(value: Any) -> date | None:
+    """What a text says: a day (`date`) or an instant (an aware `datetime`), in any form that `normalise` takes; None if neither."""
+    at = moment(normalise(value))
+    return at.date() if at is not None and len(value) == len("2026-01-01") else at
+
+
 def duration(value: Any) -> timedelta | None:
     """An ISO 8601 duration text (`P3D`, `-PT2H`) of at most ten years, else None."""
     if not isinstance(value, str) or not value.lstrip("+-").startswith("P"):

@@ -7,7 +7,7 @@ blank of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from journeys.catalogue import CONTACT_FIELDS
@@ -16,19 +16,29 @@ from journeys.rules.fields import TRIGGER
 from journeys.rules.model import ConsentTerm, Count, EventTerm, FieldTerm, Group, MessageTerm, Rule, ScoreTerm, TagTerm
 
 Translate = Callable[[str], str]
+Written = Callable[[date], str]
+"""How a reader writes a day (`date`) or an instant (`datetime`, aware)."""
 
 
-def sentence(rule: Rule, translate: Translate, names: Mapping[str, str] | None = None) -> str:
+def iso(at: date) -> str:
+    """For whoever has no way of writing of their own: the instant in UTC."""
+    if not isinstance(at, datetime):
+        return at.isoformat()
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at.second == 0 else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def sentence(rule: Rule, translate: Translate, names: Mapping[str, str] | None = None, written: Written = iso) -> str:
     """What the rule asks, in words: `opened *Welcome 1* in the last 3 days`.
 
     `names` maps node ids to the names they carry on the canvas; names stand between asterisks.
     """
-    return _Speaker(translate, names or {}).say(rule)
+    return _Speaker(translate, names or {}, written).say(rule)
 
 
 class _Speaker:
-    def __init__(self, translate: Translate, names: Mapping[str, str]) -> None:
+    def __init__(self, translate: Translate, names: Mapping[str, str], written: Written) -> None:
         self.translate = translate
+        self.written = written
         self.names = names
 
     def say(self, rule: Rule, inside: bool = False) -> str:
@@ -109,10 +119,8 @@ class _Speaker:
         return _number(value)
 
     def _text(self, value: str) -> str:
-        at = dates.moment(dates.normalise(value))
-        if at is None or len(value) == len("2026-01-01"):
-            return value if at is not None else self.fill("“{value}”", value=value)
-        return _clock(at)
+        at = dates.read(value)
+        return self.fill("“{value}”", value=value) if at is None else self.written(at)
 
     def _times(self, term: EventTerm) -> str:
         if term.count == Count():
@@ -162,10 +170,6 @@ class _Speaker:
 
 def _number(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
-
-
-def _clock(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at.second == 0 else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 _TITLES = {spec.name: spec.title for spec in CONTACT_FIELDS}

@@ -1,6 +1,6 @@
 """The gallery: journeys to begin with, each with its message templates in several languages and scenarios that show what it does.
 
-`<key>/journey.json` is the document, `<key>/mails/<template>.json` names a template, its subjects and preheaders by language, with the
+`<key>/journey.json` is the document, `<key>/about.json` names what it is for (`AIMS`), `<key>/mails/<template>.json` names a template, its subjects and preheaders by language, with the
 body beside it (`<template>.<language>.mjml`), and `<key>/scenarios.json` lists scripts for the simulator with the expected path
 (`docs/journeys.md`). Read from the package; nothing is installed into a workspace here.
 """
@@ -18,6 +18,24 @@ from typing import Any
 from journeys.document import Journey
 from journeys.reading import read
 
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a marketer wants to reach. Not the `goal` of a document, which is the event that shows that one contact got there.
+    `title` and `about` are English texts for translation."""
+
+    key: str
+    title: str
+    about: str
+
+
+AIMS = (
+    Aim("win", "Win new customers", "Those who have just met you get to know you, and buy for the first time."),
+    Aim("sell", "Bring back a sale", "Somebody was about to buy and stopped half way."),
+    Aim("hand_over", "Hand leads to sales", "Whoever is ready to talk gets a call from a person, in time."),
+    Aim("wake", "Wake the inactive", "Those who have not been heard of for long come back, or are left in peace."),
+)
+"""In the order in which the gallery shows them."""
 KEYS = ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement")
 
 
@@ -47,6 +65,7 @@ class TemplateEntry:
     """One journey of the gallery. `name` and `description` are English texts for translation."""
 
     key: str
+    aim: Aim
     document: Mapping[str, Any]
     mails: tuple[Mail, ...]
     scenarios: tuple[Scenario, ...]
@@ -73,7 +92,8 @@ def gallery() -> tuple[TemplateEntry, ...]:
 
 def _entry(key: str, folder: Traversable) -> TemplateEntry:
     scenarios = tuple(_scenario(raw) for raw in _json(folder / "scenarios.json"))
-    return TemplateEntry(key, _json(folder / "journey.json"), tuple(_mails(folder / "mails")), scenarios)
+    aim = next(aim for aim in AIMS if aim.key == _json(folder / "about.json")["aim"])
+    return TemplateEntry(key, aim, _json(folder / "journey.json"), tuple(_mails(folder / "mails")), scenarios)
 
 
 def _mails(folder: Traversable) -> Iterator[Mail]:

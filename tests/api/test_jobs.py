@@ -11,10 +11,13 @@ from sqlmodel import select
 
 from api.jobs import Jobs, add_job, do_page
 from api.journeys import DOCUMENT
+from crm.jobs import end_early, why
 from engine import migrate
 from engine.by_hand import PAGE
 from engine.live import Engine
 from engine.publish import create_journey, publish
+from journeys.errors import Invalid, NotFound
+from locales import translator
 from models import Contact, Database, Job, Run
 
 if TYPE_CHECKING:
@@ -93,7 +96,7 @@ def test_a_job_goes_on_where_a_crash_left_it(engine: Engine, journey: str, peopl
     assert (row.state, row.done, runs(engine)) == ("done", MANY + 1, MANY + 1)
 
 
-def test_an_error_of_the_work_ends_the_job_and_says_why(engine: Engine, journey: str) -> None:
+def test_an_error_of_the_work_ends_the_job_and_says_why(admin: Any, engine: Engine, journey: str) -> None:
     now = engine.clock.now()
     with engine.db.write() as session:
         job = add_job(session, "bulk_enrol", "journey:gone", {"journey_id": "gone", "rule": None}, "tests", now)
@@ -101,7 +104,34 @@ def test_an_error_of_the_work_ends_the_job_and_says_why(engine: Engine, journey:
     with engine.db.read() as session:
         row = session.get_one(Job, job.id)
     assert row.state == "failed"
-    assert "publish" in row.error
+    assert str(why(row)) == "Nobody can enter a journey that was never published: publish it first."
+    assert why(row).say(translator("de")).startswith("In eine Journey, die nie veröffentlicht wurde,")
+    answered = admin.get(f"/api/v1/jobs/{job.id}").json()["error"]
+    assert answered == "Nobody can enter a journey that was never published: publish it first."
+
+
+def test_an_error_stored_as_plain_text_is_answered_as_it_stands(admin: Any, engine: Engine) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        job = add_job(session, "import", "import:old", {"import_id": "old"}, "tests", now)
+        job.state, job.error = "failed", "There is no such {thing}."
+    assert admin.get(f"/api/v1/jobs/{job.id}").json()["error"] == "There is no such {thing}."
+
+
+def test_what_ended_a_job_fits_its_row_and_names_nobody(engine: Engine) -> None:
+    """PostgreSQL refuses what is longer than the column, and then the job would run for ever."""
+    now = engine.clock.now()
+    for error in (
+        Invalid("There is no file {file}.", file="ä" * 1_000, typed="anna@example.org"),
+        NotFound("There is no such import.", import_id="1", email="anna@example.org"),
+    ):
+        with engine.db.write() as session:
+            job = add_job(session, "import", "import:none", {"import_id": "none"}, "tests", now)
+            end_early(session, job, "failed", now, error)
+        with engine.db.read() as session:
+            kept = session.get_one(Job, job.id).error
+        assert len(kept) <= 300
+        assert "anna" not in kept
 
 
 def test_a_finished_job_cannot_be_cancelled(admin: Any, engine: Engine, journey: str) -> None:

@@ -150,7 +150,8 @@ def test_the_gallery_can_be_stored_as_it_is(admin: Any) -> None:
             assert answer.status_code == 200, answer.text
         assert admin.post(BASE, json={"document": entry["document"]}).status_code == 201
     assert len(admin.get(BASE).json()["items"]) == len(admin.get("/api/v1/gallery").json())
-    assert admin.get("/api/v1/gallery/welcome").json()["key"] == "welcome"
+    one = admin.get("/api/v1/gallery/welcome").json()
+    assert (one["key"], one["aim"]) == ("welcome", "win")
     assert admin.get("/api/v1/gallery/unknown").status_code == 404
 
 

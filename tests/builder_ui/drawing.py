@@ -108,11 +108,74 @@ def connect(page: Page, source: str, outlet: str, target: str) -> None:
     page.mouse.up()
 
 
-def choose(page: Page, id: str) -> None:
-    """By keyboard, wherever the step stands; waits until its form is there."""
-    page.locator(f'.react-flow__node[data-id="{id}"]').focus()
+MOST_TABS = 25
+"""More often nobody presses Tab to get to one thing; then the page needs a shorter way there."""
+HAS_FOCUS = "(element) => element === document.activeElement"
+IS_BEHIND = "(element) => !!(element.compareDocumentPosition(document.activeElement) & Node.DOCUMENT_POSITION_PRECEDING)"
+
+
+def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:
+    """Goes on with Tab (or Shift+Tab) until the target has the focus, the way a person does."""
+    expect(target).to_have_count(1)
+    for _ in range(MOST_TABS):
+        if target.evaluate(HAS_FOCUS):
+            return
+        page.keyboard.press(key)
+    if target.evaluate(HAS_FOCUS):
+        return
+    here = page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+    raise AssertionError(f"{target} is not reached with {MOST_TABS} × {key}; the focus is on {here}")
+
+
+def skip(page: Page) -> None:
+    """From the beginning of a page over its menu."""
+    tab_to(page, page.get_by_role("link", name="To the content"))
     page.keyboard.press("Enter")
-    expect(page.locator(f"[id^='pfb-{id.strip('$')}-']").first).to_be_attached()
+    expect(page.locator("#app")).to_be_focused()
+
+
+def fill_in(page: Page, field: Locator, text: str) -> None:
+    """By keyboard, in place of what stands there."""
+    tab_to(page, field)
+    page.keyboard.press("Control+a")
+    page.keyboard.type(text)
+
+
+def press(page: Page, name: str) -> None:
+    """A button, by keyboard."""
+    tab_to(page, page.get_by_role("button", name=name))
+    page.keyboard.press("Enter")
+
+
+def choose(page: Page, id: str) -> None:
+    """By keyboard: Escape leads to the canvas if the focus is not on it, Tab from card to card, Enter chooses; waits until its form is there."""
+    card = page.locator(f'.react-flow__node[data-id="{id}"]')
+    if not page.locator(".react-flow__node:focus").count():
+        page.keyboard.press("Escape")
+    expect(page.locator(".react-flow__node:focus")).to_have_count(1)
+    if not card.evaluate(HAS_FOCUS):
+        tab_to(page, card, "Tab" if card.evaluate(IS_BEHIND) else "Shift+Tab")
+    expect(card).to_be_focused()
+    if not card.locator(".pfb-selected").count():
+        page.keyboard.press("Enter")
+    expect(page.locator(f'.pfb-panel [data-step="{id}"]').first).to_be_attached()
+
+
+def find(page: Page, name: str) -> None:
+    """By keyboard: a step by its name, wherever it stands; the focus is on it afterwards."""
+    page.keyboard.press("Control+f")
+    expect(page.get_by_role("searchbox", name="Find in the journey")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(step(page, name)).to_be_focused()
+
+
+def into_form(page: Page, id: str) -> None:
+    """By keyboard: chooses a step and goes on into its form."""
+    choose(page, id)
+    page.keyboard.press("Enter")
+    expect(page.locator(f'.pfb-panel [data-step="{id}"]').locator(":focus")).to_have_count(1)
 
 
 def pick(page: Page, name: str) -> None:
@@ -129,9 +192,14 @@ def write(page: Page, label: str, text: str) -> None:
 
 
 def follow(page: Page, outlet: str, choice: str) -> None:
-    """By keyboard: chooses what follows an outlet, by typing its name, and sets it with the button behind the list."""
-    page.get_by_label(f"After “{outlet}”", exact=True).focus()
-    page.keyboard.type(choice)
+    """By keyboard, from within a form: chooses what follows an outlet, by typing its name, and sets it with the button behind the list."""
+    field = page.get_by_label(f"After “{outlet}”", exact=True)
+    tab_to(page, field)
+    page.keyboard.type(choice.split(" · ")[0])
+    for _ in range(MOST_TABS):  # a step that is there already stands below the kinds of new ones
+        if field.evaluate("(list) => list.selectedOptions[0].text") == choice:
+            break
+        page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
 

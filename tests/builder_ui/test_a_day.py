@@ -16,6 +16,7 @@ from api.keys import add_key
 from crm.profile import add_tag
 from engine import publish
 from models import LoginSession, Run
+from tests.builder_ui.browsing import eventually
 from tests.builder_ui.drawing import (
     at_rest,
     begin,
@@ -24,13 +25,19 @@ from tests.builder_ui.drawing import (
     drag_onto,
     drag_to,
     edges,
+    fill_in,
+    find,
     follow,
     go_live,
+    into_form,
     offer,
     pick,
+    press,
     saved,
+    skip,
     step,
     stored,
+    tab_to,
     write,
 )
 
@@ -368,69 +375,63 @@ def where(town: Any) -> dict[str, tuple[int, str]]:
 def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     """The same journey: nothing is clicked, everything is reached with Tab, typed or chosen with Enter."""
     keys = page.keyboard
-    tab_to(page, "New journey")
+    skip(page)
+    tab_to(page, page.get_by_role("link", name="New journey"))
     keys.press("Enter")
     expect(page.get_by_role("heading", name="From nothing")).to_be_visible()
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="From nothing"))
-    card.get_by_label("Name").focus()
-    keys.press("Control+a")
-    keys.type("Carts by keyboard")
-    card.get_by_label("Key").focus()
-    keys.press("Control+a")
-    keys.type("carts_by_keyboard")
+    skip(page)
+    fill_in(page, card.get_by_label("Name"), "Carts by keyboard")
+    fill_in(page, card.get_by_label("Key"), "carts_by_keyboard")
     keys.press("Enter")
     expect(step(page, "Exit")).to_be_visible()
 
-    choose(page, "$entry")
-    page.get_by_role("button", name="Add: Event happens").press("Enter")
-    page.locator("#pfb-entry-entry-triggers-0-event").focus()
+    skip(page)
+    press(page, "To the drawing")
+    expect(step(page, "Who enters")).to_be_focused()
+    into_form(page, "$entry")
+    press(page, "Add: Event happens")
+    expect(page.locator("#pfb-entry-entry-triggers-0-event")).to_be_focused()
     keys.type("Cart Left")
     keys.press("Enter")
     expect(step(page, "Who enters")).to_contain_text("Cart Left")
     follow(page, "Start", "Wait")
-    expect(step(page, "Wait")).to_be_visible()
-    page.get_by_label("How long").focus()
-    keys.press("Control+a")
-    keys.type("2")
+    expect(step(page, "Wait")).to_be_focused()
+    into_form(page, "wait")
+    fill_in(page, page.get_by_label("How long"), "2")
     keys.press("Enter")
     expect(step(page, "Wait")).to_contain_text("2 days")
     follow(page, "on", "If / else")
-    expect(step(page, "If / else")).to_be_visible()
-    page.get_by_role("button", name="Add a condition: Tag").press("Enter")
-    page.get_by_label("Tag", exact=True).focus()
-    keys.press("Control+a")
-    keys.type("gold")
+    expect(step(page, "If / else")).to_be_focused()
+    into_form(page, "if_else")
+    press(page, "Add a condition: Tag")
+    expect(page.locator(".pfb-term :focus")).to_have_count(1)
+    fill_in(page, page.get_by_label("Tag", exact=True), "gold")
     keys.press("Enter")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")
     follow(page, "yes", "Send e-mail")
-    expect(step(page, "Send e-mail")).to_be_visible()
-    choose(page, "if_else")
+    expect(step(page, "Send e-mail")).to_be_focused()
+    into_form(page, "if_else")
     follow(page, "no", "Split")
-    expect(step(page, "Split")).to_be_visible()
+    expect(step(page, "Split")).to_be_focused()
+    into_form(page, "split")
     follow(page, "a", "Change score")
-    expect(step(page, "Change score")).to_be_visible()
+    expect(step(page, "Change score")).to_be_focused()
+    into_form(page, "change_score")
     follow(page, "on", "Exit · exit")
-    choose(page, "split")
+    find(page, "Split")
+    into_form(page, "split")
     follow(page, "b", "Exit · exit")
+    eventually(page, lambda: ("split", "b", "exit") in edges(stored(site.town, "carts_by_keyboard")))
     saved(page)
     drawn = edges(stored(site.town, "carts_by_keyboard"))
     assert {("split", "a", "change_score"), ("split", "b", "exit"), ("change_score", "next", "exit")} <= drawn
     assert {("wait", "next", "if_else"), ("if_else", "yes", "send_email"), ("if_else", "no", "split")} <= drawn
 
-    page.get_by_role("button", name="Publish").press("Enter")
-    page.get_by_role("button", name="Publish now").press("Enter")
+    keys.press("Control+Enter")
+    press(page, "Publish now")
     expect(page.get_by_text("Version 1 is live.")).to_be_visible()
     assert site.town.journey("carts_by_keyboard").live_version == 1
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Tab by Tab, as often as it takes."""
-    target = page.get_by_role("link", name=name)
-    for _ in range(40):
-        if target.evaluate("(element) => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"{name} is not reached with Tab")
 
 
 COVERED = """() => {

@@ -88,9 +88,30 @@ def test_only_those_who_may_and_only_from_our_pages(log_in: Any, town: Any, ours
         draft(town, "sneaky")
 
 
+def sections(page: Any) -> list[tuple[str, list[str]]]:
+    """The headings of the gallery with the cards under them."""
+
+    def headings(node: Any, level: str) -> list[str]:
+        if not isinstance(node, dict):
+            return []
+        if node["tagName"] == level:
+            return ["".join(node["children"])]
+        return [text for child in node.get("children", ()) for text in headings(child, level)]
+
+    found = [node for node in page.nodes() if node.get("tagName") == "section"]
+    return [(headings(node, "h2")[0], headings(node, "h3")) for node in found]
+
+
 def test_the_gallery_shows_every_journey_and_free_keys(log_in: Any, opened: Any) -> None:
     with opened(log_in("marketer"), "/ui/gallery") as page:
         for name in ("Welcome", "Cart abandonment", "MQL to SQL", "Re-engagement", "From nothing", "From a file"):
             assert name in page.text
+        assert sections(page) == [
+            ("One of your own", ["From nothing", "From a file"]),
+            ("Win new customers", ["Welcome"]),
+            ("Bring back a sale", ["Cart abandonment"]),
+            ("Hand leads to sales", ["MQL to SQL"]),
+            ("Wake the inactive", ["Re-engagement"]),
+        ]
     with opened(log_in("viewer"), "/ui/gallery") as page:
         assert "Your role does not allow this." in page.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from builder_ui.pages.account import PROBLEMS
 from builder_ui.pages.audit import rows_of
 from builder_ui.pages.rotations import earlier
 from builder_ui.sessions import browser
-from builder_ui.speech import speech_for
+from builder_ui.speech import speech_for, speech_of
 from crm import audit, login, sessions, settings
 from models import ApiKey, Audit, Member, OutboxItem
 
@@ -108,6 +109,15 @@ def test_a_form_gives_back_the_setting_it_was_drawn_from(name: str) -> None:
     values = {field.name: field.value for one in made.values() for field in one.fields}
     assert set(made) == set(settings.SETTINGS[name].model_fields)
     assert settings.SETTINGS[name].model_validate({key: one.read(values) for key, one in made.items()}) == usual
+
+
+@pytest.mark.parametrize(("locale", "shown"), [("de", "24.12.2026"), ("en", "24/12/2026"), ("en-US", "12/24/2026")])
+def test_days_off_are_written_and_read_as_their_reader_writes_days(locale: str, shown: str) -> None:
+    usual = settings.WorkCalendar(days_off=(date(2026, 12, 24),))
+    member = Member(name="x", email="x", locale=locale, created_at=datetime.now(UTC))
+    made = controls(speech_of(member, "", "en"), "calendar", usual)["days_off"]
+    assert [field.value for field in made.fields] == [shown]
+    assert made.read({"days_off": f"{shown}\n2026-12-25, someday"}) == [date(2026, 12, 24), date(2026, 12, 25), "someday"]
 
 
 def test_values_come_in_the_order_of_the_fields() -> None:

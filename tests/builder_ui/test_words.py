@@ -179,6 +179,35 @@ def test_moments_are_in_the_persons_zone_and_way_of_writing() -> None:
     assert speech("en", "Nowhere/Nothing").moment(at) == "1 Jul 2026, 22:30"
 
 
+@pytest.mark.parametrize(
+    ("locale", "zone", "day", "instant"),
+    [
+        ("de", "Asia/Tokyo", "04.03.2026", "05.03.2026 07:30"),
+        ("en", "Europe/Zurich", "04/03/2026", "04/03/2026 23:30"),
+        ("en-US", "America/Los_Angeles", "3/4/2026", "3/4/2026 2:30 PM"),
+    ],
+)
+def test_what_a_field_shows_is_read_again(locale: str, zone: str, day: str, instant: str) -> None:
+    mine, at = speech(locale, zone), datetime(2026, 3, 4, 22, 30, tzinfo=UTC)
+    assert mine.typed(at.date()) == day
+    assert mine.typed(at).replace("\u202f", " ") == instant
+    for text, said in ((day, at.date()), (mine.typed(at), at), (instant, at), ("2026-03-04", at.date()), ("2026-03-04T22:30Z", at)):
+        assert mine.read(text) == said
+
+
+@pytest.mark.parametrize(
+    "text", ["", "P3D", "-PT2H", "soon", "1.2", "31.02.2026", "1.2.3.4", "7", "04.03.2026 25:00", "1-2.2026", "\0", "9" * 90]
+)
+def test_what_is_neither_day_nor_instant_is_not_read(text: str) -> None:
+    assert speech("de").read(text) is None
+
+
+def test_dates_in_texts_are_said_and_everything_else_stays() -> None:
+    german = speech("de", "Asia/Tokyo")
+    stored = {"renewal": "2026-12-24", "seen": ["2026-03-04T22:30:00.000000Z"], "zip": 8001, "code": "20260301", "vip": True}
+    assert words.attribute(german, stored) == "renewal: 24.12.2026, seen: 05.03.2026, 07:30, zip: 8001, code: 20260301, vip: ja"
+
+
 def test_the_members_language_goes_before_the_browsers() -> None:
     assert speech("en", accept="de").language == "en"
     assert speech("", accept="fr, de-CH;q=0.8").language == "de"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from journeys.errors import Invalid, Issue, Misconfigured, NotFound, PfadwerkError, Unfit
+from journeys.errors import Invalid, Issue, Misconfigured, NotFound, PfadwerkError, Sentence, Unfit
 from locales import translator
 
 GERMAN = translator("de")
 FIELD = Issue(code="missing", text="This is needed.", field="name")
 
 
-@pytest.mark.parametrize(
+SAID = pytest.mark.parametrize(
     ("error", "english", "german"),
     [
         (
@@ -44,9 +44,38 @@ FIELD = Issue(code="missing", text="This is needed.", field="name")
         ),
     ],
 )
+
+
+@SAID
 def test_a_sentence_is_said_in_one_language_with_all_that_stands_in_it(error: PfadwerkError, english: str, german: str) -> None:
     assert str(error) == error.say(str) == english
     assert error.say(GERMAN) == german
+
+
+@SAID
+def test_a_sentence_that_was_written_down_is_said_again_in_any_language(error: PfadwerkError, english: str, german: str) -> None:
+    read = Sentence.read(Sentence.of(error).write(1_000))
+    assert (str(read), read.say(GERMAN)) == (english, german)
+
+
+def test_what_a_sentence_does_not_show_is_not_written_down() -> None:
+    """`details` may name whom an operation was about; whoever reads a row later has no business with that."""
+    error = Invalid("There is no file {file}.", file="a", contact_id="01J", typed="anna@example.org")
+    assert json.loads(Sentence.of(error).write(1_000)) == {"text": "There is no file {file}.", "values": {"file": "a"}}
+
+
+def test_a_sentence_with_no_room_for_its_parts_is_english_text() -> None:
+    error = Invalid("There is no file {file}.", file="a" * 60)
+    written = Sentence.of(error).write(40)
+    assert written == str(error)[:40]
+    assert str(Sentence.read(written)) == written
+
+
+@pytest.mark.parametrize(
+    "old", ["There is no such run.", "", "{", "{}", "[1]", "7", '{"text": 7, "values": {}}', "Expected {field} or {other}."]
+)
+def test_what_was_written_before_sentences_were_is_read_as_it_stands(old: str) -> None:
+    assert str(Sentence.read(old)) == old
 
 
 @pytest.mark.parametrize("name", ["{name}", "{problem}", "{", "{}", "{0}", "%s", "\\1"])

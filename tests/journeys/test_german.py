@@ -12,7 +12,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from journeys.nodes import BUILT_IN, Node
-from journeys.templates import gallery
+from journeys.templates import AIMS, gallery
 
 ROOT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
@@ -43,6 +43,9 @@ def of_kind(kind: type[Node]) -> Iterator[str | None]:
 
 
 def of_gallery() -> Iterator[str | None]:
+    for aim in AIMS:
+        yield aim.title
+        yield aim.about
     for entry in gallery():
         yield entry.name
         yield entry.description

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from journeys.compile import compile_journey
 from journeys.document import pretty
 from journeys.known import Known, KnownTemplate
 from journeys.nodes import Palette
-from journeys.templates import KEYS, Mail, Scenario, TemplateEntry, gallery
+from journeys.templates import AIMS, KEYS, Mail, Scenario, TemplateEntry, gallery
 
 VALUES: dict[str, Any] = {
     "contact": {"first_name": "Ada", "email": "ada@example.com"},
@@ -48,6 +50,15 @@ def scenarios() -> Iterator[Any]:
 def test_the_four_journeys_are_there() -> None:
     assert [entry.key for entry in gallery()] == list(KEYS)
     assert all(entry.description for entry in gallery())
+
+
+def test_every_journey_has_one_aim_and_no_aim_is_empty() -> None:
+    """A journey without an aim would stand under no heading of the gallery, an aim without a journey would be a heading over nothing."""
+    folders = {folder.name for folder in Path(str(files("journeys.templates"))).iterdir() if (folder / "journey.json").is_file()}
+    assert folders == set(KEYS)
+    assert len({aim.key for aim in AIMS}) == len({aim.title for aim in AIMS}) == len(AIMS)
+    assert {entry.aim for entry in gallery()} == set(AIMS)
+    assert all(aim.title and aim.about for aim in AIMS)
 
 
 @pytest.mark.parametrize("entry", gallery(), ids=lambda entry: entry.key)

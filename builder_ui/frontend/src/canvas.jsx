@@ -35,6 +35,44 @@ export function Bridge({ id, feed }) {
   return null;
 }
 
+/** Presses the page's own button, from wherever somebody is; what it opens comes next to it. */
+function publish() {
+  const button = document.getElementById("pfb-publish");
+  button?.focus();
+  button?.click();
+}
+
+function cardOf(host, id) {
+  return host?.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
+}
+
+/** Into the form of a step, as soon as the server has sent it. */
+function enter(id, tries = 40) {
+  const parts = [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
+  const field = parts.flatMap((part) => [...part.querySelectorAll("input, select, textarea, button, summary")]).find((one) => !one.disabled);
+  if (field) field.focus();
+  else if (tries) setTimeout(enter, 50, id, tries - 1);
+}
+
+/** A form that is drawn anew takes the pressed button away: the focus goes to the field that came in, else to the button in its place. */
+function tend({ target }) {
+  const pressed = target instanceof Element && target.closest(".pfb-panel [data-step] button");
+  if (!pressed) return;
+  const id = pressed.closest("[data-step]").dataset.step;
+  const parts = () => [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
+  const fields = () => parts().flatMap((part) => [...part.querySelectorAll(":is(input, select, textarea)[id]")]);
+  const called = (button) => button.getAttribute("aria-label") ?? button.textContent;
+  const known = new Set(fields().map((field) => field.id));
+  function look(tries) {
+    const fresh = fields().find((field) => !known.has(field.id));
+    const idle = [document.body, pressed].includes(document.activeElement);
+    if (fresh && idle) return fresh.focus();
+    if (!pressed.isConnected && idle) parts().flatMap((part) => [...part.querySelectorAll("button")]).find((one) => called(one) === called(pressed))?.focus();
+    else if (tries && idle) setTimeout(look, 50, tries - 1);
+  }
+  setTimeout(look, 50, 20);
+}
+
 function inText(target) {
   return target instanceof Element && !!target.closest("input, textarea, select, [contenteditable]");
 }
@@ -127,6 +165,25 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom, duration: animate ? 200 : 0 });
   }, [flow, model, tellSelection]);
 
+  /** Puts the focus on a card, once it is drawn: Enter leads into its form from there. */
+  const lead = useCallback((one, tries = 20) => {
+    const card = cardOf(host.current, one);
+    if (card) card.focus();
+    else if (tries) {
+      if (tries === 20 && model.node(one)) focus([one], false); // far from what is seen it is not drawn
+      setTimeout(() => lead(one, tries - 1), 50);
+    }
+  }, [model, focus]);
+
+  /** The same after the server chose a step, unless the person went on elsewhere meanwhile. What they had pressed is mostly gone by then. */
+  const follow = useCallback((one) => {
+    const before = document.activeElement;
+    setTimeout(() => {
+      const present = document.activeElement;
+      if (present === document.body || present === before) lead(one);
+    }, 60);
+  }, [lead]);
+
   // A session of another id is a server that knows nothing of this page: it gets everything.
   const present = useRef(model.session ?? session);
   useEffect(() => {
@@ -158,11 +215,14 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         host.current.dataset.counting = String(patch.counts !== null);
       }
       if (patch.hints) board.set("hints", patch.hints);
-      if (patch.select) focus(patch.select);
+      if (patch.select) {
+        focus(patch.select);
+        if (patch.select.length) follow(patch.select[0]);
+      }
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
     if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
-  }), [id, model, flow, focus, board]);
+  }), [id, model, flow, focus, follow, board]);
 
   const act = useMemo(() => ({
     undo: () => { if (!model.undo()) setSaid(t("There is nothing to undo.")); tellSelection(); },
@@ -228,12 +288,14 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       const mod = event.ctrlKey || event.metaKey;
       const key = event.key.toLowerCase();
       if (mod && key === "f") return taking(event, act.find);
+      if (mod && key === "enter" && editable) return taking(event, publish);
       if (inText(event.target) || document.querySelector("dialog[open]")) return undefined;
       if (mod && key === "z" && editable) return taking(event, event.shiftKey ? act.redo : act.undo);
       if (mod && key === "y" && editable) return taking(event, act.redo);
       if (mod && key === "d" && editable) return taking(event, act.duplicate);
       if (mod && key === "s") return taking(event, () => { model.flush(); post(handler.current, { type: "save" }); });
       if (event.key === "?") return taking(event, act.keys);
+      if (key === "escape" && !mod && event.target === document.body) return taking(event, () => lead(model.selected[0] ?? ENTRY));
       const inside = near(host.current, event.target);
       if (!inside || mod) return undefined;
       if ((key === "delete" || key === "backspace") && editable) return taking(event, act.remove);
@@ -246,6 +308,21 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       if (away()) return;
       const inside = near(host.current, event.target);
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a" && inside && !inText(event.target)) taking(event, act.all);
+    }
+    /** Enter on a chosen card leads into its form, Escape in the form back to the card. */
+    function cross(event) {
+      if (away() || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || document.querySelector("dialog[open]")) return;
+      const card = event.target instanceof Element && event.target.classList.contains("react-flow__node") ? event.target.dataset.id : null;
+      if (event.key === "Enter" && card && model.selectedSteps.join() === card) {
+        event.stopPropagation();
+        taking(event, () => enter(card));
+      }
+      if (event.key === "Escape" && event.target instanceof Element && event.target.closest(".pfb-side")) taking(event, () => lead(model.selected[0] ?? ENTRY));
+    }
+    function jump(event) {
+      const place = event.target instanceof Element && event.target.closest("[data-go]")?.dataset.go;
+      const chosen = model.selected[0] ?? ENTRY;
+      if (place) ({ canvas: lead, form: enter })[place](chosen);
     }
     function commit(event) {
       // Enter in a field of the panel commits it, as leaving it does.
@@ -274,16 +351,18 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       const kind = event.target instanceof Element && event.target.closest("[data-picture]")?.dataset.picture;
       if (kind) download(kind, model, { key: journey, name, t, days, icons: palette.icons, hint: (one) => board.get("hints", one) });
     }
-    const heard = { keydown: [press, selectAll, commit], copy: [clip], cut: [clip], paste: [paste], click: [picture] };
+    const heard = { keydown: [press, selectAll, commit], copy: [clip], cut: [clip], paste: [paste], click: [picture, jump, tend] };
     for (const [name, all] of Object.entries(heard)) for (const one of all) document.addEventListener(name, one);
+    document.addEventListener("keydown", cross, true); // before the canvas chooses the card by the same key
     window.addEventListener("beforeunload", leaving);
     window.addEventListener("pagehide", model.flush);
     return () => {
       for (const [name, all] of Object.entries(heard)) for (const one of all) document.removeEventListener(name, one);
+      document.removeEventListener("keydown", cross, true);
       window.removeEventListener("beforeunload", leaving);
       window.removeEventListener("pagehide", model.flush);
     };
-  }, [act, model, editable, t, focus, journey, name, palette, days, board]);
+  }, [act, model, editable, t, focus, lead, journey, name, palette, days, board]);
 
   const dragging = useMemo(() => {
     let before = null;
@@ -389,7 +468,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
           </ReactFlow>
           <Toolbar canUndo={model.past.length > 0} canRedo={model.future.length > 0} />
           {menu && <AddMenu {...menu} kinds={palette.kinds} groups={palette.groups} onClose={() => setMenu(null)} />}
-          {overlay === "find" && <Find onGo={(one) => focus([one])} onClose={() => setOverlay("")} />}
+          {overlay === "find" && <Find onGo={(one) => focus([one])} onLead={lead} onClose={() => setOverlay("")} />}
           {overlay === "keys" && <Shortcuts onClose={() => setOverlay("")} />}
           <div className="pfb-said" role="status" aria-live="polite">{said}</div>
         </div>
@@ -450,8 +529,8 @@ function reveal(flow, host, node, duration = 200) {
 
 export function aria(t) {
   return {
-    "node.a11yDescription.default": t("Press Enter to choose the step, the arrow keys to move it, Delete to delete it."),
-    "node.a11yDescription.keyboardDisabled": t("Press Enter to choose the step, the arrow keys to move it, Delete to delete it."),
+    "node.a11yDescription.default": t("Press Enter to choose the step, Enter once more to go into its form, the arrow keys to move it, Delete to delete it."),
+    "node.a11yDescription.keyboardDisabled": t("Press Enter to choose the step, Enter once more to go into its form, the arrow keys to move it, Delete to delete it."),
     "node.a11yDescription.ariaLiveMessage": () => t("The step was moved."),
     "edge.a11yDescription.default": t("Press Enter to choose the connection, Delete to delete it."),
     "controls.ariaLabel": t("View"),

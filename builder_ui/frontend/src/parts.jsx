@@ -123,8 +123,9 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
   );
 }
 
-export function Find({ onGo, onClose }) {
+export function Find({ onGo, onLead, onClose }) {
   const { t, model } = useCanvas();
+  const back = useRef(document.activeElement);
   const [text, setText] = useState("");
   const [place, setPlace] = useState(-1);
   const found = useMemo(() => {
@@ -139,6 +140,12 @@ export function Find({ onGo, onClose }) {
     setPlace(next);
     onGo(found[next].id);
   }
+  /** The focus goes to what was found, else back to where it was. */
+  function close() {
+    onClose();
+    if (found[place]) onLead(found[place].id);
+    else back.current?.focus?.();
+  }
   return (
     <div className="pfb-find" role="search">
       <input
@@ -146,20 +153,20 @@ export function Find({ onGo, onClose }) {
         onChange={(event) => { setText(event.target.value); setPlace(-1); }}
         onKeyDown={(event) => {
           if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
-          if (event.key === "Escape") onClose();
+          if (event.key === "Escape") close();
         }}
       />
       <span className="quiet" role="status">{text.trim() && (found.length ? `${Math.max(0, place) + 1} / ${found.length}` : t("Nothing found"))}</span>
       <button type="button" onClick={() => go(1)} aria-label={t("Next match")}>↓</button>
-      <button type="button" onClick={onClose} aria-label={t("Close")}>×</button>
+      <button type="button" onClick={close} aria-label={t("Close")}>×</button>
     </div>
   );
 }
 
 const KEYS = [
   ["Ctrl Z", "Undo"], ["Ctrl Shift Z / Ctrl Y", "Redo"], ["Ctrl C / X / V", "Copy, cut, paste, also into another journey"],
-  ["Ctrl D", "Duplicate"], ["Ctrl A", "Choose everything"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["F", "Fit everything in"], ["N", "Add a note"], ["D", "Show or hide days"],
-  ["Tab", "Go from step to step"], ["Enter", "Choose the step and show its form"], ["← ↑ → ↓", "Move the chosen steps"], ["Shift", "Draw a frame to choose many"], ["?", "This list"],
+  ["Ctrl D", "Duplicate"], ["Ctrl A", "Choose everything"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["Ctrl Enter", "Look over and publish"], ["F", "Fit everything in"], ["N", "Add a note"], ["D", "Show or hide days"],
+  ["Tab", "Go from step to step"], ["Enter", "Choose the step and show its form"], ["Enter, Enter", "Go into the form of the step"], ["Esc", "Back from the form to the step"], ["← ↑ → ↓", "Move the chosen steps"], ["Shift", "Draw a frame to choose many"], ["?", "This list"],
 ];
 
 export function Shortcuts({ onClose }) {
