@@ -159,8 +159,8 @@ def head(editor: Editor) -> Element:
         actions.append(parts.button(speech("Publish …"), look_over, "play", "main", id="pfb-publish"))
     return html.header(
         {"className": "pfb-head"},
-        _jump(speech("To the drawing"), "canvas"),
-        _jump(speech("To the form"), "form"),
+        _jump(speech("To the drawing"), "canvas") if editor.path is None and not editor.outlined else None,
+        _jump(speech("To the form"), "form") if editor.path is None else None,
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         parts.badge(speech(state[0]), *state[1:]),

@@ -46,18 +46,19 @@ function cardOf(host, id) {
   return host?.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
 }
 
-/** Into the form of a step, as soon as the server has sent it. */
-function enter(id, tries = 40) {
+/** Into the form of a step, as soon as the server has sent it; whoever goes elsewhere meanwhile stays there. */
+function enter(id, from = document.activeElement, tries = 40) {
+  if (document.activeElement !== from) return;
   const parts = [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
   const field = parts.flatMap((part) => [...part.querySelectorAll("input, select, textarea, button, summary")]).find((one) => !one.disabled);
   if (field) field.focus();
-  else if (tries) setTimeout(enter, 50, id, tries - 1);
+  else if (tries) setTimeout(enter, 50, id, from, tries - 1);
 }
 
 /** A form that is drawn anew takes the pressed button away: the focus goes to the field that came in, else to the button in its place. */
 function tend({ target }) {
   const pressed = target instanceof Element && target.closest(".pfb-panel [data-step] button");
-  if (!pressed) return;
+  if (!pressed || pressed.hasAttribute("aria-expanded")) return; // a chapter that opens keeps the focus
   const id = pressed.closest("[data-step]").dataset.step;
   const parts = () => [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
   const fields = () => parts().flatMap((part) => [...part.querySelectorAll(":is(input, select, textarea)[id]")]);
@@ -168,7 +169,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   /** Puts the focus on a card, once it is drawn: Enter leads into its form from there. */
   const lead = useCallback((one, tries = 20) => {
     const card = cardOf(host.current, one);
-    if (card) card.focus();
+    if (card) card.focus({ preventScroll: true }); // the canvas itself brings it into view
     else if (tries) {
       if (tries === 20 && model.node(one)) focus([one], false); // far from what is seen it is not drawn
       setTimeout(() => lead(one, tries - 1), 50);
@@ -288,7 +289,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       const mod = event.ctrlKey || event.metaKey;
       const key = event.key.toLowerCase();
       if (mod && key === "f") return taking(event, act.find);
-      if (mod && key === "enter" && editable) return taking(event, publish);
+      if (mod && key === "enter" && editable && !document.querySelector("dialog[open]")) return taking(event, publish);
       if (inText(event.target) || document.querySelector("dialog[open]")) return undefined;
       if (mod && key === "z" && editable) return taking(event, event.shiftKey ? act.redo : act.undo);
       if (mod && key === "y" && editable) return taking(event, act.redo);
