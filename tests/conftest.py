@@ -27,6 +27,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+LONGEST = (
+    "test_kill.py",
+    "test_benchmarks.py",
+    "test_accessibility.py",
+    "test_a_day.py",
+    "test_crash_points.py",
+    "test_builder_browser.py",
+    "test_canvas_browser.py",
+    "test_settings_browser.py",
+    "test_templates_browser.py",
+    "test_openapi.py",
+    "test_operate_browser.py",
+    "test_browser.py",
+    "test_two_servers.py",
+    "test_dev.py",
+    "test_workflow.py",
+)
+"""The files that take twenty seconds and more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first: at the end no process is alone with one of them while the others have nothing left to do."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 def _load(name: str) -> object:
     """A helper module beside this file; the suite has no packages (importlib mode)."""
     path = Path(__file__).with_name(f"{name}.py")
