@@ -71,8 +71,9 @@ def create_app(
     errors.install(app)
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
     app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"))
+    # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
     for router in (ingest.router, *admin_routers(), login.router, health.router, public_router, _pages(app, settings, engine)):
-        app.router.routes += router.routes  # as they are; `include_router` would build each a second time, and a start take half a second more
+        app.router.routes += router.routes
     openapi.install(app)
     return app
 
