@@ -17,7 +17,7 @@ run: $(VENV)/run.stamp ## start everything on this machine and print the link (C
 
 test: $(VENV)/dev.stamp ## run the test suite (real Temporal, Redis, SQLite and PostgreSQL)
 	@sh tests/prepare.sh
-	@$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint test ## everything a change must pass
 

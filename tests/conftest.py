@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: a fresh database on SQLite and on PostgreSQL."""
+"""Fixtures of the whole suite: an empty database on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from tests.plans import no_table_is_read_whole
 
 settings.register_profile("suite", deadline=None)  # a slow machine is no mistake of ours
 settings.load_profile("suite")
-_numbers = count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +26,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--screens", metavar="FOLDER", help="write a picture of every page there while the accessibility tests walk through them"
     )
+
+
+LONGEST = (
+    "test_kill.py",
+    "test_benchmarks.py",
+    "test_accessibility.py",
+    "test_a_day.py",
+    "test_crash_points.py",
+    "test_builder_browser.py",
+    "test_canvas_browser.py",
+    "test_settings_browser.py",
+    "test_templates_browser.py",
+    "test_openapi.py",
+    "test_operate_browser.py",
+    "test_browser.py",
+    "test_two_servers.py",
+    "test_dev.py",
+    "test_workflow.py",
+)
+"""The files that take twenty seconds and more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first: at the end no process is alone with one of them while the others have nothing left to do."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def _load(name: str) -> object:
@@ -53,18 +77,41 @@ def postgres_url() -> Iterator[str]:
             pytest.fail("PostgreSQL is not installed; CI leaves no test out")
         pytest.skip("PostgreSQL is not installed")
     with postgres.server() as url:
-        _execute(f"{url}/postgres", "CREATE DATABASE base")
-        base = Database(f"{url}/base")
-        SQLModel.metadata.create_all(base.engine)
-        base.close()
         yield url
 
 
-def _execute(url: str, statement: str) -> None:
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+STRANGERS_OUT = text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'base' AND pid <> pg_backend_pid()")
+TABLES = [f'"{name}"' for name in SQLModel.metadata.tables]
+FILLED = text(" UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in TABLES))
+COUNTERS_ANEW = text("SELECT setval(seqrelid, 1, false) FROM pg_sequence")
+SHAPE = text("SELECT count(*) FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'public')")
+
+
+@pytest.fixture(scope="session")
+def postgres_base(postgres_url: str) -> Iterator[Callable[[], str]]:
+    """Answers with the URL of a database whose tables are empty. It is one and the same: a new one would take longer than most tests."""
+    server = create_engine(f"{postgres_url}/postgres".replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("CREATE DATABASE base"))
+    server.dispose()
+    base, shape = Database(f"{postgres_url}/base"), None
+
+    def emptied() -> str:
+        nonlocal shape
+        with base.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(STRANGERS_OUT)
+            if connection.scalar(SHAPE) != shape:  # there are no tables yet, or a test has changed them
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
+                SQLModel.metadata.create_all(connection)
+                shape = connection.scalar(SHAPE)
+            if filled := connection.scalars(FILLED).all():
+                connection.execute(text(f"TRUNCATE {', '.join(filled)} CASCADE"))
+            connection.execute(COUNTERS_ANEW)
+        return base.url
+
+    yield emptied
+    base.close()
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +128,7 @@ def sqlite_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sqlite_db(sqlite_base: Path, tmp_path: Path) -> Iterator[Database]:
-    """A fresh database on SQLite."""
+    """An empty database on SQLite."""
     path = tmp_path / "pfadwerk.db"
     shutil.copyfile(sqlite_base, path)
     database = Database(f"sqlite:///{path}")
@@ -91,17 +138,14 @@ def sqlite_db(sqlite_base: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def postgres_db(postgres_url: str) -> Iterator[Database]:
-    """A fresh database on PostgreSQL."""
-    name = f"test_{next(_numbers)}"
-    _execute(f"{postgres_url}/postgres", f"CREATE DATABASE {name} TEMPLATE base")
-    database = Database(f"{postgres_url}/{name}", pool_size=5)
+def postgres_db(postgres_base: Callable[[], str]) -> Iterator[Database]:
+    """An empty database on PostgreSQL."""
+    database = Database(postgres_base(), pool_size=5)
     yield database
     database.close()
-    _execute(f"{postgres_url}/postgres", f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def db(request: pytest.FixtureRequest) -> Database:
-    """A fresh database; the test runs on both kinds."""
+    """An empty database; the test runs on both kinds."""
     return request.getfixturevalue(f"{request.param}_db")
