@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: nearly half of the suite's time is waiting for browsers, servers and timers."""
+    return (os.cpu_count() or 1) + 1
+
+
 LONGEST = (
     "test_kill.py",
     "test_benchmarks.py",
