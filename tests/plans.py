@@ -49,6 +49,7 @@ GROWING = frozenset(
 
 READ_WHOLE = {
     ("engine/runs.py", "run"): "newest first by the key, and no further than the page goes",
+    ("api/messages.py", "message"): "newest first by the key, and no further than the page goes",
     ("api/metrics.py", "run"): "open runs are counted in their own index, at most every 15 s",
     ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
     ("builder_ui/exports.py", "outbox_item"): "a file of the whole outbox, a page at a time",

@@ -99,6 +99,7 @@ def test_one_contact_is_followed_on_the_canvas(page: Page, town: Any) -> None:
     page.get_by_role("button", name="Follow a contact").click()
     page.get_by_label("Name or e-mail").fill("Anna")
     page.get_by_label("Name or e-mail").press("Enter")
+    expect(page.locator(".pfb-candidates summary")).to_have_text("Runs of “Anna”")
     page.locator(".pfb-candidates").get_by_role("button", name=re.compile("Anna Meier")).click()
 
     look = page.locator(".pfb-sheet")
