@@ -22,7 +22,7 @@ class Run(SQLModel, table=True):
     __table_args__ = (
         Index("ix_run_journey_status", "journey_id", "status", "version_number"),
         Index("ix_run_version_node", "version_id", "node", "status"),
-        Index("ix_run_contact", "contact_id", "journey_id"),
+        Index("ix_run_contact", "contact_id", "journey_id", "started_at"),
         Index("ix_run_key", "journey_id", "contact_id", "run_key"),
         Index("ix_run_started", "journey_id", "started_at"),
         UniqueConstraint("journey_id", "trigger_event_id", "contact_id", name="uq_run_trigger"),

@@ -58,6 +58,8 @@ READ_WHOLE = {
 
 _seen: set[str] = set()
 _scan = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
+_wide = re.compile(r"SEARCH (\w+) .*\((?:journey_id|version_id|status)=\?\)$")
+"""All rows of a journey, a version or a status: too many where one contact is meant."""
 _short = {"ix_event_unrouted", "ix_inbox_waiting", "ix_inbox_old", "ix_message_open", "ix_job_running", "ix_task_due"}
 """Indexes of the few rows that something still has to be done with: those may be read whole. Runs that wait are not few."""
 _reads = re.compile(r"(SELECT|UPDATE|DELETE|WITH)\b|INSERT\b.*\bSELECT\b", re.DOTALL)
@@ -78,7 +80,9 @@ def no_table_is_read_whole(db: Database) -> Iterator[None]:
             return
         _seen.add(statement)
         plan = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters[0] if many else parameters)
-        read = {match[1] for row in plan if (match := _scan.match(row[3])) and match[2] not in _short} & GROWING
+        steps = [row[3] for row in plan]
+        read = {match[1] for step in steps if (match := _scan.match(step)) and match[2] not in _short} & GROWING
+        read |= {match[1] for step in steps if (match := _wide.match(step)) and f"{match[1]}.contact_id = ?" in statement} & GROWING
         found.extend(f"{place}: {name}\n    {statement}" for name in read if (place.split(":")[0], name) not in READ_WHOLE)
 
     event.listen(db.engine, "before_cursor_execute", look)

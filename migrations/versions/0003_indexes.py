@@ -15,6 +15,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # With the start in it, or the newest run of a contact is looked for among all runs of the journey.
+    op.drop_index("ix_run_contact", table_name="run")
+    op.create_index("ix_run_contact", "run", ["contact_id", "journey_id", "started_at"], unique=False)
     _where_known("ix_run_ended", "run", "ended_at")
     _where_known("ix_subscription_until", "subscription", "until")
     op.create_index("ix_contact_timezone", "contact", ["timezone"], unique=False)
