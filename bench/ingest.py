@@ -91,7 +91,7 @@ class Traffic:
 
     def _event(self, number: int) -> dict[str, Any]:
         place = number * 7 % 1_000  # spreads the rare ones over the batches
-        contact = self.contacts[number * 31 % len(self.contacts)]
+        contact = self.contacts[(number * 31 + number // 1_000) % len(self.contacts)]  # the rare ones too come from everybody
         if place < CARTS:
             self._carts.append((contact, f"cart-{number}"))
             return _track(number, contact, "Product Added", {"cart_id": f"cart-{number}", "price": 19.9, "quantity": 1})
