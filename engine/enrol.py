@@ -40,7 +40,11 @@ _last = (
     .order_by(runs.c.started_at.desc())
     .limit(1)
 )
-_last_of_key = _last.where(runs.c.run_key == bindparam("key"))
+_of_key = (  # in no order, so that it goes by the key: one contact may have had ten thousand carts
+    select(runs.c.id)
+    .where(runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"), runs.c.run_key == bindparam("key"))
+    .limit(1)
+)
 _inside = _last.where(runs.c.ended_at.is_(None), runs.c.status != "held_out")
 _insert_run = insert(runs)
 _insert_refusal = insert(refusals)
@@ -132,7 +136,7 @@ def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime
     if policy.policy == "per_key":
         if not key:
             return Refused("no_key", {"key": policy.key})
-        seen = on(session).execute(_last_of_key, {**whose, "key": key}).first()
+        seen = on(session).execute(_of_key, {**whose, "key": key}).first()
         return Refused("key_seen", {"run": seen.id}) if seen else None
     last = on(session).execute(_last, whose).first()
     if last is None:
