@@ -465,7 +465,7 @@ def step_panel(editor: Editor, id: str) -> Element:
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
     return html.div(
-        {"key": f"step/{id}", "data-step": id},
+        {"key": f"step/{id}", "className": "pfb-step", "data-step": id},
         html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])), view["label"]),
         help_of(speech, kind) if kind else None,
         general(editor, id),
@@ -547,7 +547,7 @@ def journey_panel(editor: Editor) -> Element:
         for n, one in enumerate(issues)
     ]
     return html.div(
-        {"key": "journey", "data-step": ENTRY},
+        {"key": "journey", "className": "pfb-step", "data-step": ENTRY},
         html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
         html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
         wrong,

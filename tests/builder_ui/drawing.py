@@ -158,7 +158,7 @@ def choose(page: Page, id: str) -> None:
     expect(card).to_be_focused()
     if not card.locator(".pfb-selected").count():
         page.keyboard.press("Enter")
-    expect(page.locator(f'.pfb-panel [data-step="{id}"]').first).to_be_attached()
+    expect(form(page, id)).to_be_attached()
 
 
 def find(page: Page, name: str) -> None:
@@ -179,9 +179,16 @@ def into_form(page: Page, id: str) -> None:
 
 
 def pick(page: Page, name: str) -> None:
-    """By mouse, a step that still has the name of its kind; waits until its form is there."""
-    step(page, name).click()
-    expect(page.locator(".pfb-panel h2")).to_contain_text(name)
+    """By mouse, a step by the name on its card; waits until its form is there."""
+    card = step(page, name)
+    id = card.get_attribute("data-id")
+    card.click()
+    expect(form(page, id or "")).to_be_attached()
+
+
+def form(page: Page, id: str) -> Locator:
+    """The fields of a step. What follows it is drawn for itself, and comes first: only when these are there is it time to write."""
+    return page.locator(f'.pfb-panel .pfb-step[data-step="{id}"]')
 
 
 def write(page: Page, label: str, text: str) -> None:

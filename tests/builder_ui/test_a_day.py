@@ -80,7 +80,7 @@ def test_a_day_with_the_mouse(page: Page, site: Any) -> None:
 def draw_by_mouse(page: Page, site: Any) -> None:
     """A cart is left behind: wait, ask whether it is a good customer, write to the one and score the other."""
     begin(page, "carts")
-    step(page, "Who enters").click()
+    pick(page, "Who enters")
     page.get_by_role("button", name="Add: Event happens").click()
     page.locator("#pfb-entry-entry-triggers-0-event").fill("Cart Left")
     page.locator("#pfb-entry-entry-triggers-0-event").press("Enter")
@@ -463,8 +463,7 @@ def test_what_is_done_while_the_server_is_away_is_kept(site: Any, chrome: Browse
     with site.served():
         page = site.log_in(context, "marketer")
         page.goto("/ui/journeys/survey/edit")
-        step(page, "Make a voucher").click()
-        expect(page.get_by_label("Name", exact=True)).to_have_value("Make a voucher")
+        pick(page, "Make a voucher")
     expect(page.get_by_text("The connection is lost.")).to_be_visible()
     write(page, "Name", "Written in the tunnel")
     page.get_by_label("Address", exact=True).fill("https://vouchers.example.org/other")
@@ -494,7 +493,7 @@ def test_garbage_from_the_clipboard_changes_nothing(page: Page, site: Any) -> No
 
 def test_a_field_takes_no_novel(page: Page, site: Any) -> None:
     page.goto("/ui/journeys/welcome/edit")
-    step(page, "Welcome 1").click()
+    pick(page, "Welcome 1")
     field = page.get_by_label("Name", exact=True)
     expect(field).to_have_value("Welcome 1")
     most = int(field.get_attribute("maxlength") or "0")

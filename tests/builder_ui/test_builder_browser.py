@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from engine import publish
 from journeys.reading import read
 from tests.builder_ui.browsing import Enter, Serve, complaints
-from tests.builder_ui.drawing import at_rest
+from tests.builder_ui.drawing import (
+    begin,
+    connect,
+    drag_onto,
+    drag_to,
+    edges,
+    fill_in,
+    follow,
+    into_form,
+    pick,
+    press,
+    saved,
+    step,
+    stored,
+    write,
+)
 
 
 @pytest.fixture
@@ -19,55 +33,12 @@ def page(served: None, enter: Enter) -> Page:
     return enter("marketer")
 
 
-def begin(page: Page, key: str) -> None:
-    """A blank journey, through the gallery."""
-    page.get_by_role("link", name="New journey").click()
-    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="From nothing"))
-    card.get_by_label("Name").fill(f"Journey {key}")
-    card.get_by_label("Key").fill(key)
-    card.get_by_role("button", name="Create and draw").click()
-    expect(step(page, "Exit")).to_be_visible()
-
-
-def step(page: Page, name: str) -> Locator:
-    """A card by its name, as it is written on it."""
-    return page.locator(".react-flow__node").filter(has=page.locator(".pfb-card-name", has_text=re.compile(f"^{re.escape(name)}$")))
-
-
-def saved(page: Page) -> None:
-    """Waits until everything drawn is stored."""
-    expect(page.locator(".pfb-board")).to_have_attribute("data-kept", "true")
-    expect(page.locator(".pfb-status")).to_have_text(re.compile("^Saved"))
-
-
-def stored(town: Any, key: str) -> Any:
-    with town.db.read() as session:
-        return read(publish.get_journey(session, key).draft)
-
-
-def edges(document: Any) -> set[tuple[str, str, str]]:
-    return {(edge.source, edge.outlet, edge.to) for edge in document.edges}
-
-
-def drag(page: Page, what: Locator, onto: Locator) -> None:
-    at_rest(page)
-    start, end = what.bounding_box(), onto.bounding_box()
-    assert start is not None
-    assert end is not None
-    page.mouse.move(start["x"] + 20, start["y"] + start["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(start["x"] + 60, start["y"] + 40, steps=4)
-    page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=8)
-    page.mouse.up()
-
-
 def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: Any) -> None:
     heard = complaints(page)
     begin(page, "by_mouse")
-    palette = page.get_by_role("navigation", name="Steps to add")
 
     # From the palette onto the edge between start and exit; the layout makes room.
-    drag(page, palette.get_by_role("button", name="Send e-mail"), page.locator(".react-flow__edgelabel-renderer .pfb-plus").first)
+    drag_onto(page, "Send e-mail", "$entry:next")
     expect(step(page, "Send e-mail")).to_be_visible()
     saved(page)
     mail = stored(town, "by_mouse")
@@ -81,22 +52,17 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
     expect(step(page, "Wait")).to_be_visible()
 
     # Onto the free canvas, then connected by its handles.
-    pane = page.locator(".react-flow__pane").bounding_box()
-    assert pane is not None
-    drag_to_corner(page, palette.get_by_role("button", name="Notify team"), pane)
-    notify = step(page, "Notify team")
-    expect(notify).to_be_visible()
-    failed = step(page, "Send e-mail").locator('.react-flow__handle[data-handleid="failed"]')
-    connect(page, failed, notify.locator(".react-flow__handle.target"))
-    connect(page, notify.locator(".react-flow__handle.source"), step(page, "Exit").locator(".react-flow__handle.target"))
+    drag_to(page, "Notify team", 170, 150)
+    expect(step(page, "Notify team")).to_be_visible()
+    connect(page, "Send e-mail", "failed", "Notify team")
+    connect(page, "Notify team", "next", "Exit")
     saved(page)
     drawn = stored(town, "by_mouse")
     assert {("send_email", "failed", "notify_team"), ("notify_team", "next", "exit"), ("wait", "next", "exit")} <= edges(drawn)
 
     # A form: the card says it, undo takes it back and the form follows.
-    step(page, "Wait").click()
-    page.get_by_label("How long").fill("3")
-    page.get_by_label("How long").press("Enter")
+    pick(page, "Wait")
+    write(page, "How long", "3")
     expect(step(page, "Wait")).to_contain_text("3 days")
     saved(page)
     assert stored(town, "by_mouse").nodes["wait"]["duration"] == "P3D"
@@ -107,7 +73,7 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
     expect(step(page, "Wait")).to_contain_text("3 days")
 
     # Nobody enters yet, so it cannot go live; then it can.
-    step(page, "Who enters").click()
+    pick(page, "Who enters")
     page.get_by_role("button", name="Add: Event happens").click()
     page.locator("#pfb-entry-entry-triggers-0-event").fill("Signed Up")
     page.locator("#pfb-entry-entry-triggers-0-event").press("Enter")
@@ -133,61 +99,28 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
     assert heard == []
 
 
-def drag_to_corner(page: Page, what: Locator, pane: Any) -> None:
-    at_rest(page)
-    start = what.bounding_box()
-    assert start is not None
-    page.mouse.move(start["x"] + 20, start["y"] + 10)
-    page.mouse.down()
-    page.mouse.move(pane["x"] + 100, pane["y"] + 120, steps=6)
-    page.mouse.move(pane["x"] + 170, pane["y"] + 150, steps=4)
-    page.mouse.up()
-
-
-def connect(page: Page, source: Locator, target: Locator) -> None:
-    at_rest(page)
-    start, end = source.bounding_box(), target.bounding_box()
-    assert start is not None
-    assert end is not None
-    page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(end["x"] - 20, end["y"] - 20, steps=6)
-    page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=6)
-    page.mouse.up()
-
-
-def follow(page: Page, field: Locator, choice: str) -> None:
-    """Chooses what follows, by typing its name, and sets it with the button behind the list."""
-    field.focus()
-    page.keyboard.type(choice)
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-
-
 def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     heard = complaints(page)
     begin(page, "by_keyboard")
 
     # The start is chosen like any step; its form says what follows.
-    step(page, "Who enters").focus()
-    page.keyboard.press("Enter")
-    after = page.get_by_label("After “Start”", exact=True)
-    expect(after).to_have_value("exit")
-    follow(page, after, "If / else")
+    into_form(page, "$entry")
+    expect(page.get_by_label("After “Start”", exact=True)).to_have_value("exit")
+    follow(page, "Start", "If / else")
     expect(step(page, "If / else")).to_be_visible()
-    yes = page.get_by_label("After “yes”", exact=True)
-    expect(yes).to_have_value("exit")
-    follow(page, page.get_by_label("After “no”", exact=True), "Change score")
+    into_form(page, "if_else")
+    expect(page.get_by_label("After “yes”", exact=True)).to_have_value("exit")
+    follow(page, "no", "Change score")
     expect(step(page, "Change score")).to_be_visible()
-    follow(page, page.get_by_label("After “on”", exact=True), "Exit · exit")
+    into_form(page, "change_score")
+    follow(page, "on", "Exit · exit")
     saved(page)
 
     # The rule reads as a sentence.
-    step(page, "If / else").focus()
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Add a condition: Tag").press("Enter")
+    into_form(page, "if_else")
+    press(page, "Add a condition: Tag")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag vip")
-    page.get_by_label("Tag", exact=True).fill("gold")
+    fill_in(page, page.get_by_label("Tag", exact=True), "gold")
     page.keyboard.press("Tab")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")
     page.get_by_label("All or any").select_option("or")
@@ -207,7 +140,10 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     lines = page.get_by_role("list", name="Steps").get_by_role("listitem")
     expect(lines).to_have_count(4)
     line = lines.filter(has=page.get_by_role("button", name="Change score"))
-    follow(page, line.get_by_label("After “on”", exact=True), "Wait")
+    line.get_by_label("After “on”", exact=True).focus()
+    page.keyboard.type("Wait")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
     expect(lines).to_have_count(5)
     page.locator(".pfb-outline").get_by_role("button", name="Undo").click()
     expect(lines).to_have_count(4)
@@ -251,9 +187,8 @@ def test_two_people_change_a_journey_and_one_decides(page: Page, town: Any) -> N
         journey = publish.get_journey(session, "survey")
         other = {**journey.draft, "description": "Changed by somebody else."}
         publish.save_draft(session, journey.id, other, journey.revision, f"member:{town.members['admin']}", town.engine.clock.now())
-    step(page, "Make a voucher").click()
-    page.get_by_label("Name", exact=True).fill("Mine")
-    page.get_by_label("Name", exact=True).press("Enter")
+    pick(page, "Make a voucher")
+    write(page, "Name", "Mine")
     dialog = page.get_by_role("alertdialog")
     expect(dialog).to_contain_text("Alex Admin saved this journey")
     assert stored(town, "survey").nodes["voucher"]["name"] == "Make a voucher"
@@ -283,7 +218,7 @@ def test_who_may_only_read_can_look_and_change_nothing(serve: Serve, enter: Ente
         expect(step(page, "Welcome 1")).to_be_visible()
         expect(page.get_by_role("navigation", name="Steps to add")).to_have_count(0)
         expect(page.get_by_role("button", name="Publish")).to_have_count(0)
-        step(page, "Welcome 1").click()
+        pick(page, "Welcome 1")
         expect(page.get_by_label("Name", exact=True)).to_be_disabled()
         before = stored(town, "welcome")
         page.keyboard.press("Delete")

@@ -15,8 +15,7 @@ from sqlalchemy import update
 from engine import publish
 from models import Member
 from tests.builder_ui.browsing import Enter, Serve, complaints
-from tests.builder_ui.drawing import at_rest
-from tests.builder_ui.test_builder_browser import saved, step
+from tests.builder_ui.drawing import at_rest, pick, saved, step, write
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -92,9 +91,8 @@ def test_numbers_follow_the_journey_and_can_be_narrowed_to_a_version(page: Page,
 def test_one_contact_is_followed_on_the_canvas(page: Page, town: Any) -> None:
     heard = complaints(page)
     page.goto("/ui/journeys/welcome/edit")
-    step(page, "Welcome 1").click()
-    page.get_by_label("Name", exact=True).fill("Hello")
-    page.get_by_label("Name", exact=True).press("Enter")
+    pick(page, "Welcome 1")
+    write(page, "Name", "Hello")
     saved(page)
     page.get_by_role("button", name="Follow a contact").click()
     page.get_by_label("Name or e-mail").fill("Anna")

@@ -46,11 +46,12 @@ function cardOf(host, id) {
   return host?.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
 }
 
-/** Into the form of a step, as soon as the server has sent it; whoever goes elsewhere meanwhile stays there. */
+/** Into the form of a step, as soon as the server has sent it (what follows the step comes before it); whoever goes elsewhere meanwhile stays there. */
 function enter(id, from = document.activeElement, tries = 40) {
   if (document.activeElement !== from) return;
   const parts = [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
-  const field = parts.flatMap((part) => [...part.querySelectorAll("input, select, textarea, button, summary")]).find((one) => !one.disabled);
+  const form = parts.some((part) => part.classList.contains("pfb-step"));
+  const field = form && parts.flatMap((part) => [...part.querySelectorAll("input, select, textarea, button, summary")]).find((one) => !one.disabled);
   if (field) field.focus();
   else if (tries) setTimeout(enter, 50, id, from, tries - 1);
 }
