@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.access import Admin, Anyone, Editor, Seller
-from api.changes import routed
 from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
@@ -20,6 +19,7 @@ from crm import consent, contacts, profile, scores, suppression
 from crm.audit import record
 from crm.timeline import KINDS
 from engine.publish import get_journey
+from engine.router import routed
 from engine.runs import remove_contact
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict

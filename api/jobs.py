@@ -1,4 +1,4 @@
-"""Long work in pages: bulk enrolment, migrations, imports. One thread takes a page of the oldest running job, again and again.
+"""Long work in pages: bulk enrolment and tagging, migrations, imports. One thread takes a page of the oldest running job, again and again.
 
 A page and the cursor move in one transaction under the job's lock, so a crash costs nothing and two web servers may work on
 the same job without doing a page twice. Adding a kind of job is one function in `KINDS`.
@@ -19,7 +19,8 @@ from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
 from crm import uploads
-from crm.jobs import add_job, cancel_job, end_early, get_job, locked
+from crm.contacts import wanted_of
+from crm.jobs import WANTED, add_job, cancel_job, end, end_early, get_job, locked
 from engine import by_hand, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -27,7 +28,7 @@ from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
 from journeys.rules import Rule
 from models import Job, Migration, Run
 
-__all__ = ["KINDS", "JobRow", "Jobs", "Page", "add_job", "cancel_job", "do_page", "get_job"]
+__all__ = ["KINDS", "WANTED", "JobRow", "Jobs", "Page", "add_job", "cancel_job", "do_page", "get_job"]
 
 log = logging.getLogger("pfadwerk.jobs")
 
@@ -50,10 +51,18 @@ class Page:
 
 
 def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    wakeups, after, counts = by_hand.enrol_page(
-        engine, session, job.input["journey_id"], _rule.validate_python(job.input["rule"]), job.cursor, now
-    )
+    wakeups, after, counts = by_hand.enrol_page(engine, session, job.input["journey_id"], _whom(job), job.cursor, now)
     return Page(wakeups, after or job.cursor, counts, finished=after is None)
+
+
+def _tag_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    tag, added = job.input["tag"], job.input["added"]
+    wakeups, after, counts = by_hand.tag_page(engine, session, _whom(job), tag, added, job.cursor, now, job.created_by)
+    return Page(wakeups, after or job.cursor, counts, finished=after is None)
+
+
+def _whom(job: Job) -> by_hand.Whom:
+    return wanted_of(job.input[WANTED]) if WANTED in job.input else _rule.validate_python(job.input["rule"])
 
 
 def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
@@ -103,6 +112,7 @@ def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
 
 KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "bulk_enrol": _enrol_page,
+    "bulk_tag": _tag_page,
     "migrate": _migrate_page,
     "migrate_back": _migrate_back_page,
     "resume_stuck": _resume_page,
@@ -170,7 +180,7 @@ def _advance(job: Job, page: Page, now: datetime) -> None:
     job.done += sum(page.counts.values())
     job.updated_at = now
     if page.finished:
-        job.state, job.finished_at = "done", now
+        end(job, "done", now)
 
 
 def _fail(engine: Engine, job_id: str, error: PfadwerkError, now: datetime) -> None:

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.access import Actor, Anyone, Seller
-from api.changes import routed
 from api.errors import CHANGE, ONE
 from api.json_body import JsonRoute
 from api.paging import Limit, Page
 from api.server import TheServer
 from crm import tasks
+from engine.router import routed
 from journeys.errors import Invalid
 from journeys.values import CreateTask
 from models import Task, new_id

@@ -52,7 +52,7 @@ def _contacts(session: Session, visit: Visit, mark: str | None) -> Rows:
     query = visit.query
     wanted = read_filters(session, query, visit.house.now(), visit.speech).wanted
     if query.get("ids"):
-        wanted = replace(wanted, ids=query["ids"].split(","))
+        wanted = replace(wanted, ids=tuple(query["ids"].split(",")))
     page = contacts.search(session, wanted, before=mark, limit=PAGE, sort=query.get("sort", "created"))
     ids = [contact.id for contact in page.contacts]
     tags, consents = _tags(session, ids), _consents(session, ids)

@@ -69,15 +69,16 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
     since = _since(query, speech)
     if since:
         chip(speech("Known since {day}", day=speech.written(since.astimezone(speech.zone).date())), "since")
-    rule, field, value = None, given("field"), given("value")
+    equal, field, value = None, given("field"), given("value")
     if field and value:
         with suppress(Invalid):
-            rule = equals(field, value, now)
+            equals(field, value)
+            equal = field, value
             chip(f"{field} = {value}", "field", "value")
     journey = session.scalar(select(Journey).where(Journey.key == given("journey"))) if given("journey") else None
     if journey is not None:
         chip(speech("In the journey “{name}”", name=journey.name), "journey")
-    wanted = Wanted(text or "", tag, stage, owner, rule, consent, score, after, before, since, journey.id if journey else None)
+    wanted = Wanted(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
     return Filters(wanted, chips)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -34,31 +35,37 @@ __all__ = [
     "export",
     "find",
     "get",
+    "ids",
     "names_of",
     "search",
     "timeline",
     "update",
+    "wanted_of",
 ]
 
 MAX_PAGE = 200
 MAX_WORDS = 5
+ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Whether two values are equal depends on no clock."""
 MAX_COUNTED = 10_000
 """So far a list is counted, and so many contacts can be sorted other than by age, which alone has an index."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Wanted:
-    """Which contacts to list; every filter that is given must fit.
+    """Which contacts to list; every filter that is given must fit. It has no repr: people search for names and addresses.
 
     `text`: words, each the beginning of the e-mail address, the first or the last name. `tag`, `lifecycle_stage`, `owner`: equal.
-    `rule`: a SQL condition on `contact`, such as the SQL face of a rule. Contacts that were merged away or erased are never listed.
+    Contacts that were merged away or erased are never listed. Everything in it can be written as JSON (`kept`), for work that takes longer
+    than a page is open.
     """
 
     text: str = ""
     tag: str | None = None
     lifecycle_stage: str | None = None
     owner: str | None = None
-    rule: ColumnElement[bool] | None = None
+    field: tuple[str, str] | None = None
+    """(name, value as people write it), as `equals` compares them."""
     consent: tuple[str, str] | None = None
     """(channel, state) for marketing; the state may be `unknown`."""
     score: tuple[str, float] | None = None
@@ -69,7 +76,22 @@ class Wanted:
     created_after: datetime | None = None
     journey_id: str | None = None
     """Has an open run there."""
-    ids: Sequence[str] = ()
+    ids: tuple[str, ...] = ()
+    newer_than: str | None = None
+    """The id of a contact: only those made after it."""
+
+    def kept(self) -> dict[str, Any]:
+        """As JSON; `wanted_of` reads it."""
+        found: dict[str, Any] = _WANTED.dump_python(self, mode="json", exclude_defaults=True)
+        return found
+
+
+_WANTED: TypeAdapter[Wanted] = TypeAdapter(Wanted)
+
+
+def wanted_of(kept: Mapping[str, Any]) -> Wanted:
+    """What `Wanted.kept` wrote."""
+    return _WANTED.validate_python(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +185,13 @@ def count(session: Session, wanted: Wanted) -> int:
     return int(session.scalar(select(func.count()).select_from(some)) or 0)
 
 
-def equals(field: str, value: str, as_of: datetime) -> ColumnElement[bool]:
+def ids(session: Session, wanted: Wanted, after_id: str = "", limit: int = MAX_PAGE) -> Sequence[str]:
+    """Ids of the next `limit` contacts after `after_id` that fit, in the order of ids; fewer than `limit` at the end."""
+    statement = _found(wanted, select(Contact.id)).where(col(Contact.id) > after_id)
+    return session.scalars(statement.order_by(col(Contact.id)).limit(limit)).all()
+
+
+def equals(field: str, value: str) -> ColumnElement[bool]:
     """Whether a field says `value`, written as people write it: `3` also finds the number, `true` and `yes` the truth.
 
     Raises:
@@ -179,7 +207,7 @@ def equals(field: str, value: str, as_of: datetime) -> ColumnElement[bool]:
         rule = parse_rule({"combinator": "or", "rules": terms})
     except ValueError:
         raise Invalid("This is not the name of a field.") from None
-    return expression(rule, as_of)
+    return expression(rule, ANY_TIME)
 
 
 SORTS: Mapping[str, tuple[Any, bool]] = {
@@ -212,8 +240,10 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(col(Contact.lifecycle_stage) == wanted.lifecycle_stage)
     if wanted.owner is not None:
         conditions.append(col(Contact.owner) == wanted.owner)
-    if wanted.rule is not None:
-        conditions.append(wanted.rule)
+    if wanted.field is not None:
+        conditions.append(equals(*wanted.field))
+    if wanted.newer_than is not None:
+        conditions.append(col(Contact.id) > wanted.newer_than)
     if wanted.consent is not None:
         conditions.append(_consent(*wanted.consent))
     if wanted.score is not None:

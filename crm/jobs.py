@@ -16,6 +16,8 @@ from models import Job, lock
 
 STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
+WANTED = "wanted"
+"""Where the input of a job holds the filters of a list (`crm.contacts.Wanted`)."""
 _WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
 MAX_ERROR = 300
 """Characters that the column holds."""
@@ -38,6 +40,12 @@ def get_job(session: Session, job_id: str) -> Job:
     if job is None:
         raise NotFound("There is no job with this id.")
     return job
+
+
+def list_jobs(session: Session, before: str | None = None, limit: int = 50) -> list[Job]:
+    """Newest first; `before` is the id of a job."""
+    statement = select(Job).order_by(col(Job.id).desc()).limit(limit)
+    return list(session.scalars(statement.where(col(Job.id) < before) if before else statement))
 
 
 def newest_job(session: Session, subject: str, *kinds: str) -> Job | None:
@@ -68,10 +76,16 @@ def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
 def end_early(session: Session, job: Job, state: str, now: datetime, error: PfadwerkError | None = None) -> None:
     """A locked job ends before its work is done: `cancelled` or `failed`, then with the error that ended it."""
     job.error = Sentence.of(error).write(MAX_ERROR) if error else ""
-    job.state, job.updated_at, job.finished_at = state, now, now
+    end(job, state, now)
     session.add(job)
     if job.kind in STOPPED:
         STOPPED[job.kind](session, job, state, now)
+
+
+def end(job: Job, state: str, now: datetime) -> None:
+    """Whom it was about is forgotten: filters hold what somebody typed, names and addresses among it."""
+    job.input = {name: value for name, value in job.input.items() if name != WANTED}
+    job.state, job.updated_at, job.finished_at = state, now, now
 
 
 def why(job: Job) -> Sentence | None:

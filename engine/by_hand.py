@@ -1,6 +1,7 @@
-"""Enrolment that a person or the API asks for: one contact, or everyone for whom a rule holds, page by page.
+"""What a person or the API asks for by hand: enrolling one contact, or everyone who fits, page by page; and tags for many.
 
-The journey's own entry rules decide in both cases; nothing here lets anybody in who may not enter.
+Who fits is said by a rule or by the filters of a list. The journey's own entry rules decide in any case; nothing here lets anybody in who
+may not enter.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from crm import rules
+from crm import contacts, profile, rules
 from crm.audit import record
+from crm.contacts import Wanted
 from crm.locks import lock_contact, lock_contacts
 from engine.enrol import Entered, Refused, enrol
 from engine.live import Engine, LiveJourney
+from engine.router import routed
 from engine.wakeups import Wakeups
-from journeys.errors import Conflict
+from journeys.errors import Conflict, TooLarge
 from journeys.rules import Group, Rule
+from models import Contact
 
 PAGE = 25
 """Contacts of one transaction: each costs some milliseconds, and nobody else can write to SQLite meanwhile."""
@@ -28,11 +32,13 @@ JUDGED = 200
 """Contacts of a preview that are asked one by one."""
 SAMPLE = 10
 EVERYONE = Group()
+Whom = Rule | Wanted | None
+"""Those for whom a rule holds, those whom filters find, or everybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkPreview:
-    """`count` contacts fit the rule. Of the first `judged` of them `would_enter`, and `refused` counts the others by reason.
+    """`count` contacts fit (filters stop counting at ten thousand and one). Of the first `judged` of them `would_enter`, and `refused` counts the others by reason.
     `sample`: some contact ids with the reason, None for those who would enter."""
 
     count: int
@@ -56,18 +62,17 @@ def enrol_contact(
     return answer
 
 
-def preview_bulk(engine: Engine, session: Session, journey_id: str, rule: Rule | None, now: datetime) -> BulkPreview:
+def preview_bulk(engine: Engine, session: Session, journey_id: str, whom: Whom, now: datetime) -> BulkPreview:
     """What `enrol_page` would do now; writes nothing.
 
     Raises: Conflict if the journey was never published.
     """
     live = _live(engine, session, journey_id)
-    wanted = rule or EVERYONE
-    judged = rules.page(session, wanted, now, "", JUDGED)
+    judged = _fitting(session, whom, now, "", JUDGED)
     reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in judged}
     refused = Counter(reason for reason in reasons.values() if reason is not None)
     sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
-    return BulkPreview(rules.count(session, wanted, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
+    return BulkPreview(_count(session, whom, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
 
 
 def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> BulkPreview:
@@ -83,16 +88,16 @@ def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids:
 
 
 def enrol_page(
-    engine: Engine, session: Session, journey_id: str, rule: Rule | None, after_id: str, now: datetime
+    engine: Engine, session: Session, journey_id: str, whom: Whom, after_id: str, now: datetime
 ) -> tuple[Wakeups, str | None, dict[str, int]]:
-    """Enrols the next contacts after `after_id` for whom the rule holds now.
+    """Enrols the next contacts after `after_id` who fit now.
 
     Returns what to wake, the id to go on after (None: this was the last page), and counts: `entered`, `held_out`, and one per refusal.
 
     Raises: Conflict if the journey was never published.
     """
     live = _live(engine, session, journey_id)
-    page = rules.page(session, rule or EVERYONE, now, after_id, PAGE)
+    page = _fitting(session, whom, now, after_id, PAGE)
     lock_contacts(session, page)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact_id in page:
@@ -101,6 +106,51 @@ def enrol_page(
         if isinstance(answer, Entered):
             wakeups.add(answer.wakeups)
     return wakeups, page[-1] if len(page) == PAGE else None, dict(counts)
+
+
+def tag_some(
+    engine: Engine, session: Session, who: Sequence[str | Contact], tag: str, added: bool, now: datetime, by: str
+) -> tuple[Wakeups, list[str]]:
+    """Adds a tag, or takes it away; returns what to wake and the ids of those for whom that changed something. `who` are ids in their order,
+    or contacts that are locked already.
+
+    Raises: Invalid, TooLarge or NotFound, as `profile.add_tag`.
+    """
+    change = profile.add_tag if added else profile.remove_tag
+    made = [event for one in who if (event := change(session, one, tag, now, by)) is not None]
+    return routed(engine, session, made, now), [str(event.contact_id) for event in made]
+
+
+def tag_page(
+    engine: Engine, session: Session, whom: Whom, tag: str, added: bool, after_id: str, now: datetime, by: str
+) -> tuple[Wakeups, str | None, dict[str, int]]:
+    """The same for the next contacts after `after_id` who fit now; counts `changed`, `unchanged`, and `full` for those without room for a tag.
+
+    Returns as `enrol_page` does.
+    """
+    page = _fitting(session, whom, now, after_id, PAGE)
+    wakeups, counts = Wakeups(), Counter[str]()
+    for contact in lock_contacts(session, page).values():
+        if contact.merged_into is not None or contact.erased_at is not None:
+            continue  # between being found and being locked
+        try:
+            woken, changed = tag_some(engine, session, [contact], tag, added, now, by)
+        except TooLarge:
+            counts["full"] += 1
+            continue
+        wakeups.add(woken)
+        counts["changed" if changed else "unchanged"] += 1
+    return wakeups, page[-1] if len(page) == PAGE else None, dict(counts)
+
+
+def _fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: int) -> Sequence[str]:
+    if isinstance(whom, Wanted):
+        return contacts.ids(session, whom, after_id, limit)
+    return rules.page(session, whom or EVERYONE, now, after_id, limit)
+
+
+def _count(session: Session, whom: Whom, now: datetime) -> int:
+    return contacts.count(session, whom) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)
 
 
 def _live(engine: Engine, session: Session, journey_id: str) -> LiveJourney:

@@ -81,6 +81,18 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
     return wakeups
 
 
+def routed(engine: Engine, session: Session, events: Iterable[Event | None], now: datetime) -> Wakeups:
+    """Routes events that a change has just stored and marks them, so that the keeper does not do it again. None stands for no change."""
+    stored = [event for event in events if event is not None]
+    if not stored:
+        return Wakeups()
+    wakeups = route(engine, session, stored, now)
+    for event in stored:
+        event.routed = True
+    session.flush()
+    return wakeups
+
+
 def lock_contacts(session: Session, contact_ids: Sequence[str]) -> None:
     """Takes the rows of several contacts, in the order of their ids. SQLite has locked the file already."""
     if session.get_bind().dialect.name != "sqlite":

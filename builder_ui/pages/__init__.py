@@ -32,6 +32,7 @@ from builder_ui.pages import (
     tasks,
     user,
     users,
+    work,
 )
 from builder_ui.templates import frames, listing, makers
 from builder_ui.templates import page as template
@@ -66,6 +67,7 @@ PAGES = (
     secrets.PAGE,
     audit.PAGE,
     setting.PAGE,
+    work.PAGE,
     compare.DIFF,
     compare.DRAWING,
     behind.PAGE,

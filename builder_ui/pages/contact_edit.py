@@ -7,7 +7,7 @@ from typing import Any
 
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_state
-from builder_ui.pages.contacts import routed, tag_all
+from builder_ui.pages.chosen import tag_all
 from builder_ui.permits import ADMINS, SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
@@ -15,6 +15,7 @@ from crm import consent, contacts, suppression
 from crm.audit import record
 from crm.payload import clean_text
 from crm.team import list_members
+from engine.router import routed
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member
@@ -82,12 +83,13 @@ def typed(acts: Acts) -> dict[str, str | None]:
 
 def saving(contact_id: str, acts: Acts) -> Do:
     def do(visit: Visit) -> Wakeups:
+        now = visit.house.now()
         with visit.engine.db.write() as session:
             try:
-                event = contacts.update(session, contact_id, typed(acts), visit.house.now(), visit.by)
+                event = contacts.update(session, contact_id, typed(acts), now, visit.by)
             except Invalid as error:
                 raise in_words(visit, error) from None
-            wakeups = routed(visit, session, [event])
+            wakeups = routed(visit.engine, session, [event], now)
         for name in [*(f"field.{name}" for name in FIELDS), "other.name", "other.value"]:
             acts.drafts.pop(name, None)
         return wakeups
@@ -161,7 +163,8 @@ def owning(contact_id: str, acts: Acts) -> Do:
         with visit.engine.db.write() as session:
             if wanted and session.get(Member, wanted) is None:
                 raise Invalid("There is no such member of the team.")
-            return routed(visit, session, [contacts.update(session, contact_id, {"owner": wanted}, visit.house.now(), visit.by)])
+            now = visit.house.now()
+            return routed(visit.engine, session, [contacts.update(session, contact_id, {"owner": wanted}, now, visit.by)], now)
 
     return do
 
@@ -203,7 +206,7 @@ def stating(contact_id: str, acts: Acts) -> Do:
             record(
                 session, visit.by, "contact.consent", f"contact:{contact_id}", {"channel": channel, "purpose": purpose, "state": state}, now
             )
-            wakeups = routed(visit, session, [event])
+            wakeups = routed(visit.engine, session, [event], now)
         for name in ("source", "wording"):
             acts.drafts.pop(f"said.{name}", None)
         return wakeups
@@ -366,7 +369,7 @@ def making(acts: Acts) -> Do:
             except Invalid as error:
                 raise in_words(visit, error) from None
             record(session, visit.by, "contact.create", f"contact:{contact.id}", {}, now)
-            wakeups = routed(visit, session, events)
+            wakeups = routed(visit.engine, session, events, now)
         acts.drafts["made"] = contact.id
         return wakeups
 

@@ -1,9 +1,8 @@
-"""The list of contacts: filters whose state is the address, an order, and acts on those that are chosen."""
+"""The list of contacts: filters whose state is the address, an order, and who is chosen of it (what can be done with them: `chosen`)."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -13,24 +12,18 @@ from sqlmodel import col, select
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_state
 from builder_ui.listing import SEEN, Filters, read_filters
+from builder_ui.pages.chosen import Chosen, Everyone, all_of
 from builder_ui.people import called, contact_link
 from builder_ui.permits import EDITORS, EXPORTERS, SELLERS
-from builder_ui.visit import Acts, Do, Page, Visit
-from builder_ui.words import CHANNELS, CONSENT_STATES, REFUSALS, coded
-from crm import contacts, profile
+from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import CHANNELS, CONSENT_STATES, coded
+from crm import contacts
 from crm.contacts import MAX_COUNTED, ContactPage, search
 from crm.team import list_members
-from engine import by_hand
-from engine.enrol import Entered
-from engine.router import route
-from engine.wakeups import Wakeups
-from journeys.errors import PfadwerkError
-from models import Contact, Event, Journey, Member
+from models import Contact, Journey, Member
 
 SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "By name"}
 JOURNEYS = ("live", "paused")
-AT_ONCE = 10
-"""Contacts changed in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,7 +105,7 @@ def filter_form(visit: Visit, data: Data) -> Element:
             html.button({"className": "button"}, speech("Show")),
         ),
         html.details(
-            {"className": "filters", "open": any(name in query for _, names in data.filters.chips for name in names if name != "q")},
+            {"className": "sieve", "open": any(name in query for _, names in data.filters.chips for name in names if name != "q")},
             html.summary(speech("Filters")),
             html.div(
                 {"className": "fields"},
@@ -222,31 +215,41 @@ def People(visit: Visit, data: Data, acts: Acts) -> Element:
         named = [(contact.id, speech("Choose {name}", name=called(contact) or contact.id[-6:])) for contact in data.page.contacts]
         boxes = [box(id, label, pick_one(id), id in picked.ids) for id, label in named]
         rows = [[one, *cells] for one, cells in zip(boxes, rows, strict=True)]
+    live = {key: name for key, name, state in data.journeys if state == "live"}
+    bar = None
+    if picked.everyone:
+        bar = Everyone(visit, live, acts, data.filters.wanted, data.count)
+    elif here:
+        bar = Chosen(visit, live, acts, here)
     return html._(
         html.div(
             {"className": "actions"},
             parts.button(speech("Choose all on this page"), lambda _event: set_picked(lambda now: now.all(shown)), "check-square"),
+            parts.button(all_of(speech, data.count), lambda _event: set_picked(lambda now: now.all(shown, True)), "people")
+            if visit.may(EDITORS) and data.count > len(shown)
+            else None,
             parts.button(speech("Let go"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
         )
         if marks
         else None,
         parts.table(speech("Contacts"), columns, rows, "people"),
-        Chosen(visit, data, acts, here) if here else None,
+        bar,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """Who is chosen; `round` counts how often all boxes changed at once."""
+    """Who is chosen; `round` counts how often all boxes changed at once. `everyone`: all whom the filters find, on this page and others."""
 
     ids: frozenset[str] = frozenset()
     round: int = 0
+    everyone: bool = False
 
     def one(self, id: str, chosen: bool) -> Picked:
         return Picked(self.ids | {id} if chosen else self.ids - {id}, self.round)
 
-    def all(self, ids: Sequence[str]) -> Picked:
-        return Picked(frozenset(ids), self.round + 1)
+    def all(self, ids: Sequence[str], everyone: bool = False) -> Picked:
+        return Picked(frozenset(ids), self.round + 1, everyone)
 
 
 def row(visit: Visit, contact: Contact) -> list[Element]:
@@ -259,130 +262,6 @@ def row(visit: Visit, contact: Contact) -> list[Element]:
         html.a({"href": visit.link(stage=stage)}, stage) if stage else "–",
         parts.relative(visit, contact.last_seen_at) if contact.last_seen_at else "–",
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a look ahead or a change of tags came to. `undo`: (tag, contacts, whether it was added)."""
-
-    lines: tuple[str, ...] = ()
-    undo: tuple[str, tuple[str, ...], bool] | None = None
-    journey: str = ""
-
-
-@component
-def Chosen(visit: Visit, data: Data, acts: Acts, ids: tuple[str, ...]) -> Element:
-    """The bar over what is chosen: tags with their way back, a journey with a look ahead, a file."""
-    told, set_told = use_state(Told())
-    speech = visit.speech
-
-    def tagging(added: bool, undo: tuple[str, tuple[str, ...], bool] | None = None) -> Callable[..., Any]:
-        async def handler(*event: Any) -> None:
-            tag, whom = (undo[0], undo[1]) if undo else (acts.drafts.get("tag", "").strip(), ids)
-            changed: list[str] = []
-            done = "The tag is added." if added else "The tag is taken away."
-            await acts.act(SELLERS, tag_all(whom, tag, added, changed), done)(*event)
-            set_told(Told(undo=(tag, tuple(changed), added)) if changed and not undo else Told())
-
-        return handler
-
-    async def look_ahead(*_event: Any) -> None:
-        key = acts.drafts.get("into", "")
-        set_told(await asyncio.to_thread(foretell, visit, key, ids) if key else Told((speech("Choose a journey first."),)))
-
-    async def enrol(*event: Any) -> None:
-        await acts.act(EDITORS, enrol_all(told.journey, ids), "Whoever may enter the journey has entered it.")(*event)
-        set_told(Told())
-
-    return html.div(
-        {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
-        html.b(speech("{count} chosen", count=speech.number(len(ids)))),
-        tag_field(visit, acts, tagging) if visit.may(SELLERS) else None,
-        journey_field(visit, data, acts, look_ahead) if visit.may(EDITORS) else None,
-        html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
-        if visit.may(EXPORTERS)
-        else None,
-        html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
-        parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
-        parts.button(speech("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,
-    )
-
-
-def tag_field(visit: Visit, acts: Acts, tagging: Callable[[bool], Callable[..., Any]]) -> Element:
-    speech = visit.speech
-    ways = [(speech("Add tag"), tagging(True)), (speech("Take tag away"), tagging(False))]
-    return parts.choose(speech("Tags"), "", ways, "flag", parts.kept(acts, "tag", speech("Name of the tag"), 120))
-
-
-def journey_field(visit: Visit, data: Data, acts: Acts, look_ahead: Callable[..., Any]) -> Element:
-    speech = visit.speech
-
-    options = {"": "–", **{key: name for key, name, state in data.journeys if state == "live"}}
-    field = parts.kept_choice(acts, "into", speech("Journey"), options)
-    return parts.choose(
-        speech("Enrol"), speech("Nobody enters before you have seen who would."), [(speech("Who would enter?"), look_ahead)], "route", field
-    )
-
-
-def foretell(visit: Visit, key: str, ids: Sequence[str]) -> Told:
-    """Who of those chosen would enter a journey now, and why the others would not."""
-    speech = visit.speech
-    try:
-        with visit.engine.db.read() as session:
-            journey = session.scalar(select(Journey).where(Journey.key == key))
-            if journey is None:
-                return Told((speech("This journey does not exist any more."),))
-            found = by_hand.preview_some(visit.engine, session, journey.id, ids, visit.house.now())
-    except PfadwerkError as error:
-        return Told((error.say(speech.translate),))
-    lines = [speech("{count} of {all} would enter “{name}”.", count=found.would_enter, all=found.count, name=journey.name)]
-    lines += [f"{number} ×: {coded(speech, REFUSALS, reason)}" for reason, number in sorted(found.refused.items())]
-    return Told(tuple(lines), journey=journey.id if found.would_enter else "")
-
-
-def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do:
-    """Adds a tag or takes it away, for those where that changes something; their ids go into `changed`."""
-
-    def do(visit: Visit) -> Wakeups:
-        now, wakeups = visit.house.now(), Wakeups()
-        change = profile.add_tag if added else profile.remove_tag
-        profile.read_tag(tag)
-        for few in batched(sorted(ids), AT_ONCE):
-            with visit.engine.db.write() as session:
-                made = {id: change(session, id, tag, now, visit.by) for id in few}
-                wakeups.add(routed(visit, session, list(made.values())))
-            changed.extend(id for id, event in made.items() if event is not None)
-        return wakeups
-
-    return do
-
-
-def batched(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    return (ids[start : start + most] for start in range(0, len(ids), most))
-
-
-def routed(visit: Visit, session: Any, events: Sequence[Event | None]) -> Wakeups:
-    """Routes what a change set off, in its transaction, and marks it so that the keeper does not do it again."""
-    stored = [event for event in events if event is not None]
-    wakeups = route(visit.engine, session, stored, visit.house.now()) if stored else Wakeups()
-    for event in stored:
-        event.routed = True
-    return wakeups
-
-
-def enrol_all(journey_id: str, ids: Sequence[str]) -> Do:
-    """Enrols those who may enter, each in a transaction of its own."""
-
-    def do(visit: Visit) -> Wakeups:
-        wakeups = Wakeups()
-        for id in ids:
-            with visit.engine.db.write() as session:
-                answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by)
-                if isinstance(answer, Entered):
-                    wakeups.add(answer.wakeups)
-        return wakeups
-
-    return do
 
 
 PAGE = Page("/ui/contacts", "Contacts", "contacts", load, view)

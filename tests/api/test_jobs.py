@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlmodel import select
 
-from api.jobs import Jobs, add_job, do_page
+from api.jobs import WANTED, Jobs, add_job, cancel_job, do_page
 from api.journeys import DOCUMENT
+from crm import contacts, profile
 from crm.jobs import end_early, why
 from engine import migrate
 from engine.by_hand import PAGE
@@ -18,7 +19,7 @@ from engine.live import Engine
 from engine.publish import create_journey, publish
 from journeys.errors import Invalid, NotFound
 from locales import translator
-from models import Contact, Database, Job, Run
+from models import Contact, Database, Event, Job, Run, Tag
 
 if TYPE_CHECKING:
     from conftest import Woken
@@ -94,6 +95,62 @@ def test_a_job_goes_on_where_a_crash_left_it(engine: Engine, journey: str, peopl
     with engine.db.read() as session:
         row = session.get_one(Job, job.id)
     assert (row.state, row.done, runs(engine)) == ("done", MANY + 1, MANY + 1)
+
+
+PRO_WANTED = contacts.Wanted(field=("plan", "pro")).kept()
+
+
+def test_everyone_whom_filters_find_is_enrolled(engine: Engine, journey: str, people: list[str]) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        job = add_job(session, "bulk_enrol", f"journey:{journey}", {"journey_id": journey, WANTED: PRO_WANTED}, "tests", now, MANY)
+    row = through(engine, job.id)
+    assert (row.state, row.done, row.counts) == ("done", MANY, {"entered": MANY})
+    assert row.input == {"journey_id": journey}, "what somebody filtered by is forgotten with the end of the work"
+
+
+def test_everyone_whom_filters_find_is_tagged_and_untagged(engine: Engine, people: list[str]) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        profile.add_tag(session, people[5], "fair", now)
+        for number in range(profile.MAX_TAGS):
+            profile.add_tag(session, people[7], f"tag {number}", now)
+        tag = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": True, WANTED: PRO_WANTED}, "tests", now, MANY)
+    row = through(engine, tag.id)
+    assert (row.state, row.done, row.counts) == ("done", MANY, {"changed": MANY - 2, "unchanged": 1, "full": 1})
+    assert tagged(engine, "fair") == set(people[1:]) - {people[7]}
+    with engine.db.read() as session:
+        told = session.scalars(select(Event).where(Event.contact_id == people[9])).all()
+    assert [(event.name, event.properties["tags_added"], event.routed) for event in told] == [("Contact Changed", ["fair"], True)]
+    with engine.db.write() as session:
+        wanted = contacts.Wanted(tag="fair").kept()  # whoever loses the tag fits no longer, and nobody is passed over for it
+        untag = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": False, WANTED: wanted}, "tests", now)
+    assert through(engine, untag.id).counts == {"changed": MANY - 1}
+    assert tagged(engine, "fair") == set()
+
+
+def test_a_stopped_job_forgets_whom_it_was_about(engine: Engine, people: list[str]) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        job = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": True, WANTED: {"text": "anna"}}, "tests", now)
+        cancel_job(session, job.id, "tests", now)
+    with engine.db.read() as session:
+        assert session.get_one(Job, job.id).input == {"tag": "fair", "added": True}
+
+
+def through(engine: Engine, job_id: str) -> Job:
+    """The job after all its pages."""
+    while True:
+        do_page(engine, job_id)
+        with engine.db.read() as session:
+            job = session.get_one(Job, job_id)
+        if job.state != "running":
+            return job
+
+
+def tagged(engine: Engine, tag: str) -> set[str]:
+    with engine.db.read() as session:
+        return set(session.scalars(select(Tag.contact_id).where(Tag.tag == tag)))
 
 
 def test_an_error_of_the_work_ends_the_job_and_says_why(admin: Any, engine: Engine, journey: str) -> None:

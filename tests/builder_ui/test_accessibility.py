@@ -17,6 +17,8 @@ from sqlmodel import select
 from builder_ui.pages import PAGES
 from builder_ui.tour import STEPS
 from crm import sessions, uploads
+from crm.contacts import Wanted
+from crm.jobs import WANTED, add_job
 from models import Import, Member, OutboxItem
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
@@ -53,6 +55,14 @@ def diff(town: Any) -> str:
     return "/ui/journeys/welcome/diff?from=1&to=2"
 
 
+def work(town: Any) -> str:
+    """Something to see among the long work."""
+    with town.db.write() as session:
+        input = {WANTED: Wanted(tag="vip").kept(), "tag": "fair", "added": True}
+        add_job(session, "bulk_tag", "contacts", input, f"member:{town.members['marketer']}", town.engine.clock.now())
+    return "/ui/settings/work"
+
+
 def invitation(town: Any) -> str:
     with town.db.write() as session:
         return str(sessions.mint(session, town.members["sales"], "reset", town.engine.clock.now()))
@@ -72,6 +82,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/tasks": lambda town: "/ui/tasks?owner=all",
     "/ui/search": lambda town: "/ui/search?q=anna",
     "/ui/settings/users/{id}": lambda town: f"/ui/settings/users/{town.members['sales']}",
+    "/ui/settings/work": work,
     "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",
     "/ui/templates/{key}": lambda town: "/ui/templates/welcome-1-hello",
 }
@@ -82,6 +93,7 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}-versions": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions",
     "/ui/journeys/{key}-back": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions&back=1",
     "/ui/journeys/{key}-stuck": lambda town: "/ui/journeys/birthday?tab=stuck",
+    "/ui/contacts-filters": lambda town: "/ui/contacts?stage=lead",
     "/ui/settings/workspace/sender": lambda town: "/ui/settings/workspace/sender",
     "/ui/nowhere": lambda town: "/ui/nowhere",
 }

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-from crm import consent, suppression
+from api.jobs import do_page
+from crm import consent, jobs, suppression
 from crm.contacts import Wanted, count, search
 from crm.sheets import cell_of, line_of, plain_of
-from models import Audit, Contact, Run, Tag, Task
+from engine.wakeups import Wakeups
+from models import Audit, Contact, Job, Run, Tag, Task
 
 
 def say(opened: Any, client: Any, path: str) -> str:
@@ -117,6 +120,86 @@ def test_nobody_is_enrolled_unseen(log_in: Any, opened: Any, town: Any) -> None:
         page.see_until("Whoever may enter the journey has entered it.")
     with town.db.read() as session:
         assert len(session.scalars(select(Run.id)).all()) == before + 1
+
+
+@pytest.fixture
+def crowd(town: Any) -> None:
+    """More people than a page shows, without a tag or a journey."""
+    now = town.engine.clock.now()
+    with town.db.write() as session:
+        session.add_all(
+            [Contact(first_name=f"Crowd {number}", lifecycle_stage="crowd", created_at=now, updated_at=now) for number in range(70)]
+        )
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long work goes on when the test says so (`do_page`), not by itself."""
+
+    def nothing(_engine: Any, _job_id: str) -> Wakeups:
+        time.sleep(0.05)
+        return Wakeups()
+
+    monkeypatch.setattr("api.jobs.do_page", nothing)
+
+
+def line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def work_of(town: Any) -> Job:
+    with town.db.read() as session:
+        return jobs.list_jobs(session)[0]
+
+
+def test_all_that_fit_are_tagged_as_long_work(log_in: Any, opened: Any, town: Any, crowd: None, by_hand: None) -> None:
+    marketer = log_in("marketer")
+    with opened(marketer, "/ui/contacts?stage=crowd") as page:
+        page.press("All 70 that fit")
+        page.see_until("For all of them")
+        fill(page, "Name of the tag", "  ")
+        page.press("Add tag")
+        page.see_until("Expected a tag with 1 to 120 characters.")
+        assert "See how far it is" not in page.text
+        fill(page, "Name of the tag", "fair")
+        page.press("Add tag")
+        page.see_until("See how far it is")
+    assert tagged(town, "fair") == set()
+    do_page(town.engine, work_of(town).id)
+    assert "Add the tag fair Under way 25 of 70 · changed: 25" in line(say(opened, marketer, "/ui/settings/work"))
+    while work_of(town).state == "running":
+        do_page(town.engine, work_of(town).id)
+    assert tagged(town, "fair") == {f"Crowd {number}" for number in range(70)}
+    assert "Add the tag fair Done 70 of 70 · changed: 70" in line(say(opened, marketer, "/ui/settings/work"))
+
+
+def test_all_that_fit_are_enrolled_after_a_look_and_the_work_can_be_stopped(
+    log_in: Any, opened: Any, town: Any, crowd: None, by_hand: None
+) -> None:
+    marketer = log_in("marketer")
+    with opened(marketer, "/ui/contacts?stage=crowd") as page:
+        page.press("All 70 that fit")
+        page.see_until("For all of them")
+        fill(page, "Journey", "mql_to_sql")
+        page.press("Who would enter?")
+        page.see_until("70 of 70 would enter “MQL to SQL”.")
+        page.press("Enrol now")
+        page.see_until("See how far it is")
+    do_page(town.engine, work_of(town).id)
+    assert "Stop it" not in say(opened, log_in("viewer"), "/ui/settings/work")
+    with opened(log_in("marketer"), "/ui/settings/work") as page:
+        assert "Enrol contacts in “MQL to SQL” Under way 25 of 70 · entered: 25" in line(page.text)
+        page.press("Stop it now")
+        page.see_until("The work was stopped.")
+        page.see_until("Cancelled")
+    do_page(town.engine, work_of(town).id)
+    assert (work_of(town).state, work_of(town).done) == ("cancelled", 25)
+
+
+def test_who_only_sells_chooses_page_by_page(log_in: Any, opened: Any, crowd: None) -> None:
+    text = say(opened, log_in("sales"), "/ui/contacts?stage=crowd")
+    assert "Alle auf dieser Seite auswählen" in text
+    assert "Alle 70 passenden" not in text
 
 
 def test_viewers_choose_nothing(log_in: Any, opened: Any) -> None:

@@ -31,6 +31,7 @@ from builder_ui.pages import (
     tasks,
     users,
     versions,
+    work,
 )
 from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
@@ -121,7 +122,8 @@ def tables() -> Iterator[str]:
     yield from (f"role: {role}" for role in team.ROLES)
     for table in (behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
         yield from table.values()
-    for table in (listing.SEEN, contacts.SORTS, contact_edit.FIELDS, tasks.PRIORITIES):
+    yield from (text for text, _, _ in work.STATES.values())
+    for table in (listing.SEEN, work.KINDS, work.COUNTS, contacts.SORTS, contact_edit.FIELDS, tasks.PRIORITIES):
         yield from table.values()
     for listed in exports.LISTS.values():
         yield from listed.columns

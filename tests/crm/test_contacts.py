@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -103,12 +104,28 @@ def people(session: Session, make_contact: Make, now: datetime) -> None:
         (Wanted(tag="vip"), ["3"]),
         (Wanted(lifecycle_stage="lead"), ["1"]),
         (Wanted(owner="m1", text="be"), ["2"]),
-        (Wanted(rule=Contact.email == "bert@example.org"), ["2"]),  # type: ignore[arg-type]
+        (Wanted(field=("email", "bert@example.org")), ["2"]),
+        (Wanted(newer_than="1"), ["3", "2"]),
     ],
 )
 @pytest.mark.usefixtures("people")
 def test_search(session: Session, wanted: Wanted, found: list[str]) -> None:
     assert [contact.id for contact in contacts.search(session, wanted).contacts] == found
+
+
+def test_ids_come_in_their_order_and_in_pages(session: Session, people: None) -> None:
+    assert list(contacts.ids(session, Wanted(), limit=2)) == ["1", "2"]
+    assert list(contacts.ids(session, Wanted(), "2")) == ["3"]
+    assert list(contacts.ids(session, Wanted(tag="vip"), "3")) == []
+
+
+def test_filters_are_kept_as_json_and_read_again(now: datetime) -> None:
+    wanted = Wanted("anna", "vip", "lead", "m1", ("plan", "pro"), ("email", "granted"), ("fit", 3.5), now, now, now, "j1", ("1", "2"), "0")
+    kept = json.loads(json.dumps(wanted.kept()))
+    assert contacts.wanted_of(kept) == wanted
+    assert Wanted().kept() == {}
+    assert contacts.wanted_of({}) == Wanted()
+    assert "anna" not in repr(wanted), "what people search for stays out of logs"
 
 
 def test_pages(session: Session, make_contact: Make, now: datetime) -> None:

@@ -1,0 +1,171 @@
+"""Long work: what runs now and what ran, how far it is, and what came of it. Whoever may change things can stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.people import actor, member_names
+from builder_ui.permits import EDITORS
+from builder_ui.sections import framed
+from builder_ui.speech import Speech
+from builder_ui.visit import Acts, Do, Page, Visit
+from builder_ui.words import REFUSALS, coded
+from builder_ui.work import ended_early
+from crm.jobs import UNSTOPPABLE, cancel_job, list_jobs
+from models import Job, Journey
+
+PAGE_SIZE = 30
+KINDS = {
+    "tag": "Add the tag {tag}",
+    "untag": "Take the tag {tag} away",
+    "check": "Check a file of contacts",
+    "bulk_enrol": "Enrol contacts in “{journey}”",
+    "migrate": "Move contacts of “{journey}” to another version",
+    "migrate_back": "Put contacts of “{journey}” back",
+    "resume_stuck": "Try the stuck runs of “{journey}” again",
+    "import": "Import contacts from a file",
+}
+"""What is done, by kind of job; tagging and imports have two sorts each."""
+STATES = {
+    "running": ("Under way", "good", "play"),
+    "done": ("Done", "quiet", "check"),
+    "cancelled": ("Cancelled", "quiet", "ban"),
+    "failed": ("Failed", "bad", "alert"),
+}
+COUNTS = {
+    "entered": "entered",
+    "held_out": "in the control group",
+    "changed": "changed",
+    "unchanged": "as before",
+    "full": "have too many tags",
+    "moved": "moved",
+    "skipped": "passed over",
+    "put_back": "put back",
+    "stayed": "stayed",
+    "resumed": "try again",
+    "ok": "without errors",
+    "failed": "with errors",
+}
+"""What a job counted, beside the reasons why somebody did not enter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    jobs: list[Job]
+    next_before: str | None
+    journeys: Mapping[str, tuple[str, str]]
+    """Id -> (key, name)."""
+    members: dict[str, str]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        found = list_jobs(session, visit.query.get("before"), PAGE_SIZE + 1)
+        jobs = found[:PAGE_SIZE]
+        about = {id for job in jobs if (id := journey_of(job))}
+        journeys = session.execute(select(Journey.id, Journey.key, Journey.name).where(col(Journey.id).in_(about)))
+        return Data(
+            jobs, jobs[-1].id if len(found) > PAGE_SIZE else None, {id: (key, name) for id, key, name in journeys}, member_names(session)
+        )
+
+
+def stamp(visit: Visit) -> object:
+    with visit.engine.db.read() as session:
+        return [(job.id, job.state, job.done) for job in list_jobs(session, visit.query.get("before"), PAGE_SIZE)]
+
+
+def journey_of(job: Job) -> str:
+    kind, _, id = job.subject.partition(":")
+    return id if kind == "journey" else ""
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    cards = [card(visit, data, job, acts) for job in data.jobs]
+    return framed(
+        visit,
+        "Long work",
+        "What takes longer than a page is open. It goes on by itself, also after a restart of the server.",
+        *(cards or [parts.empty("clock", speech("There was no long work yet."), None)]),
+        parts.pager(visit, data.next_before),
+    )
+
+
+def card(visit: Visit, data: Data, job: Job, acts: Acts) -> Element:
+    speech = visit.speech
+    name = called(speech, data, job)
+    return html.section(
+        {"className": "panel", "key": job.id, "aria-label": name},
+        html.h2(html.a({"href": address}, name) if (address := leads_to(data, job)) else name, " ", state(speech, job.state)),
+        progress(speech, job, name) if job.state == "running" else None,
+        html.p(outcome(speech, job)),
+        ended_early(speech, job, "The work ended before its end: {reason}"),
+        html.p({"className": "quiet"}, actor(speech, data.members, job.created_by), " · ", parts.relative(visit, job.created_at)),
+        stopping(speech, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and visit.may(EDITORS) else None,
+    )
+
+
+def called(speech: Speech, data: Data, job: Job) -> str:
+    """What is done, as one would say it."""
+    if job.kind == "bulk_tag":
+        return speech(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
+    if job.input.get("dry"):
+        return speech(KINDS["check"])
+    name = data.journeys.get(journey_of(job), ("", speech("a journey that is gone")))[1]
+    return speech(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
+
+
+def leads_to(data: Data, job: Job) -> str:
+    """Where more is to be seen; empty if nowhere."""
+    if job.kind == "import":
+        return f"/ui/contacts/import/{job.input['import_id']}"
+    key = data.journeys.get(journey_of(job), ("", ""))[0]
+    return f"/ui/journeys/{key}" if key else ""
+
+
+def state(speech: Speech, code: str) -> Element:
+    text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
+    return parts.badge(speech(text), tone, symbol)
+
+
+def progress(speech: Speech, job: Job, name: str) -> Element:
+    """How far it is; without an end where nobody knows how many there are."""
+    known = {"max": job.total, "value": min(job.done, job.total)} if job.total else {}
+    return html.progress({**known, "aria-label": name})
+
+
+def outcome(speech: Speech, job: Job) -> str:
+    """`120 of 1,000 · entered: 118 · …`"""
+    done = speech.number(job.done)
+    far = speech("{done} of {all}", done=done, all=speech.number(job.total)) if job.total else speech("{done} so far", done=done)
+    said = [
+        f"{coded(speech, {**COUNTS, **REFUSALS}, name).rstrip('.')}: {speech.number(count)}" for name, count in sorted(job.counts.items())
+    ]
+    return " · ".join([far, *said])
+
+
+def stopping(speech: Speech, job: Job, acts: Acts) -> Element:
+    return parts.ask(
+        speech("Stop it"),
+        speech("What is done so far stays. The rest is not done."),
+        speech("Stop it now"),
+        acts.act(EDITORS, ending(job.id), "The work was stopped."),
+        "square",
+        "danger",
+    )
+
+
+def ending(job_id: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            cancel_job(session, job_id, visit.by, visit.house.now())
+
+    return do
+
+
+PAGE = Page("/ui/settings/work", "Long work", "settings", load, view, stamp)
