@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import select
+from sqlmodel import col, select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -99,8 +99,8 @@ def refuse_unknown_behaviours(engine: Engine) -> None:
     Raises: Misconfigured, naming what is missing.
     """
     with engine.db.read() as session:
-        open_versions = select(Run.version_id).where(Run.ended_at.is_(None)).distinct()  # type: ignore[union-attr]
-        pins = session.scalars(select(Version.pins).where(Version.id.in_(open_versions))).all()  # type: ignore[attr-defined]
+        open_versions = select(col(Run.version_id)).where(col(Run.ended_at).is_(None)).distinct()
+        pins = session.scalars(select(col(Version.pins)).where(col(Version.id).in_(open_versions))).all()
     missing = sorted({name for pin in pins for name in pin.get("behaviours", ())} - engine.palette.behaviours)
     if missing:
         raise Misconfigured(
@@ -109,11 +109,15 @@ def refuse_unknown_behaviours(engine: Engine) -> None:
         )
 
 
+Composition = Callable[[Settings, Engine, list[CustomActivity]], dict[str, Performer]]
+
+
 def build_performers(
     settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
 ) -> dict[str, Performer]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
-    return {"live": partial(_live_performers, more=more), "staging": _staging_performers}[settings.workspace](settings, engine, customs)
+    compositions: Mapping[str, Composition] = {"live": partial(_live_performers, more=more), "staging": _staging_performers}
+    return compositions[settings.workspace](settings, engine, customs)
 
 
 def _live_performers(
@@ -132,7 +136,9 @@ def _live_performers(
     performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in MESSAGE_CHANNELS}
     performers["team"] = TeamPerformer(house, providers["team"], partial(by_slack, guard))
     performers["webhook"] = WebhookPerformer(house, guard)
-    return performers | {custom.channel: CustomPerformer(custom) for custom in customs}
+    for custom in customs:
+        performers[custom.channel] = CustomPerformer(custom)
+    return performers
 
 
 def _staging_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
@@ -143,7 +149,9 @@ def _staging_performers(settings: Settings, engine: Engine, customs: list[Custom
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in MESSAGE_CHANNELS}
     performers["team"] = TeamPerformer(house, outbox, pretend_slack)
     performers["webhook"] = PretendWebhook()
-    return performers | {custom.channel: CustomPerformer(custom, fake=True) for custom in customs}
+    for custom in customs:
+        performers[custom.channel] = CustomPerformer(custom, fake=True)
+    return performers
 
 
 def _house(settings: Settings) -> House:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from activities.gate import Pass, Refuse, Verdict
 from activities.messages import contact_values
-from activities.performer import CannotPrepare, Draft, Job
+from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
 from journeys.custom import ActivityContext, CustomActivity, GiveUp
 from models import Contact
@@ -43,7 +43,7 @@ class CustomPerformer:
             raise CannotPrepare("no_contact")
         return Draft({"input": job.call.input.get("input", {}), "contact": contact_values(contact)})
 
-    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
         gone = contact is None or contact.erased_at is not None or contact.merged_into is not None
         return Refuse("no_contact") if gone else Pass("")
 

@@ -5,6 +5,7 @@ A duty of the keeper. The run is over, so nothing is sent any more; but what may
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +42,7 @@ def settle(effects: Effects) -> Wakeups:
     """Gives every abandoned claim its end: what the provider says, else `uncertain`."""
     now = effects.engine.clock.now()
     with effects.engine.db.read() as session:
-        late = session.execute(_doubtful.where(messages.c.lease_until < now - ledger.MARGIN)).all()
+        late: Sequence[Any] = session.execute(_doubtful.where(messages.c.lease_until < now - ledger.MARGIN)).all()
     for row in late:
         performer = effects.performers.get(row.channel)
         if performer is not None and not _is_awaited(row):

@@ -324,8 +324,8 @@ def _answer_in(
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason)
     ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))
-    fate = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
-    append_fate(session, engine, fate, status, job.as_of)
+    about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
+    append_fate(session, engine, about, status, job.as_of)
     return _go_on(session, engine, row, job, Performed(outlet=given, data=data))
 
 

@@ -13,11 +13,10 @@ from activities import notify
 from activities.gate import Pass, Refuse, Verdict
 from activities.ledger import message_id_of
 from activities.messages import House
-from activities.performer import CannotPrepare, Draft, Job
+from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater
 from crm import secrets, settings
 from journeys.errors import NotFound
-from models import Contact
 
 
 def secret_of(session: Session, house: House, name: object) -> str | None:
@@ -36,7 +35,7 @@ PostToSlack = Callable[[str, str, str, datetime], Answer]
 class Outward:
     """What both have in common: no consent is asked, but an erased contact is spoken of no more."""
 
-    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
         gone = contact is None or contact.erased_at is not None or contact.merged_into is not None
         return Refuse("no_contact") if gone else Pass("")
 

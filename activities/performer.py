@@ -69,10 +69,17 @@ class CannotPrepare(Exception):
 class Performer(Protocol):
     """One channel. `outlets` says where the three fates lead: sent, skipped, failed."""
 
-    name: str
-    doubt: Doubt
-    timeout_seconds: float
-    outlets: Mapping[str, str]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def doubt(self) -> Doubt: ...
+
+    @property
+    def timeout_seconds(self) -> float: ...
+
+    @property
+    def outlets(self) -> Mapping[str, str]: ...
 
     def prepare(self, session: Session, job: Job) -> Draft:
         """Renders; reads only. Raises: CannotPrepare."""

@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from activities.gate import Pass, Verdict
-from activities.performer import Draft, Job
+from activities.performer import Draft, Job, Person
 from activities.providers.provider import Answer, Doubt
-from models import Contact
 
 
 def pretend_slack(url: str, once_key: str, text: str, now: datetime) -> Answer:
@@ -32,7 +31,7 @@ class PretendWebhook:
     def prepare(self, session: Session, job: Job) -> Draft:
         return Draft(None)
 
-    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
         return Pass("")
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import String, cast, func, or_
+from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -80,7 +81,7 @@ def numbers(session: Session) -> dict[str, int]:
 def uses(session: Session, key: str | None = None) -> dict[str, list[Use]]:
     """Template key -> the live and paused journeys that use it, by name."""
     statement = (
-        select(Journey.key, Journey.name, Journey.state, Version.number, Version.pins)
+        sql_select(col(Journey.key), col(Journey.name), col(Journey.state), col(Version.number), col(Version.pins))
         .join(Version, (col(Version.journey_id) == col(Journey.id)) & (col(Version.number) == col(Journey.live_version)))
         .where(col(Journey.state).in_(("live", "paused")), col(Journey.archived_at).is_(None))
         .order_by(col(Journey.name))
@@ -103,13 +104,18 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
     templates.check_label(new_key, name, original.message_class)
     if session.get(Template, new_key) is not None:
         raise Conflict("There is a template with this key already.", key=new_key)
-    label = {"kind": original.kind, "message_class": original.message_class, "folder": original.folder, "tags": list(original.tags)}
+    label: dict[str, Any] = {
+        "kind": original.kind,
+        "message_class": original.message_class,
+        "folder": original.folder,
+        "tags": list(original.tags),
+    }
     copy = Template(key=new_key, name=name.strip(), variants=dict(original.variants), created_at=now, updated_at=now, **label)
     session.add(copy)
     session.flush()
     newest = session.get(TemplateVersion, (key, templates.latest(session, key)))
     if newest is not None:
-        state = {"digest": newest.digest, "source": newest.source, "compiled": newest.compiled}
+        state: dict[str, Any] = {"digest": newest.digest, "source": newest.source, "compiled": newest.compiled}
         session.add(TemplateVersion(key=new_key, number=1, created_at=now, **state))
     audit.record(session, actor, "template.duplicate", f"template:{new_key}", {"from": key}, now)
     freshness.bump(session, "templates")

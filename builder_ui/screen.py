@@ -61,7 +61,7 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
     """One page for one visitor. `first` was loaded before, so that nothing flashes when a lost connection is back."""
     shown, set_shown = use_state(Shown(first))
     busy = use_ref(False)
-    drafts = use_ref({})
+    drafts: Any = use_ref({})
 
     async def watch() -> None:
         """Loads anew whenever the stamp differs."""

@@ -144,10 +144,10 @@ def coded(speech: Speech, table: Mapping[str, str], code: str) -> str:
 def trigger(speech: Speech, one: Trigger) -> str:
     """What lets contacts in, as a sentence."""
     match one:
-        case EventTrigger(event=event, where=None):
-            return speech("Whoever does *{event}*", event=event)
-        case EventTrigger(event=event, where=where):
+        case EventTrigger(event=event, where=where) if where is not None:
             return speech("Whoever does *{event}*, where {rule}", event=event, rule=rule(speech, where))
+        case EventTrigger(event=event):
+            return speech("Whoever does *{event}*", event=event)
         case AttributeTrigger(field=field, any_value=True):
             return speech("Whose field *{field}* changes", field=field)
         case AttributeTrigger(field=field, to=to):

@@ -87,14 +87,14 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
     narrowed += [speech("Version {number}", number=asked.version)] if asked.version else [speech("All versions")]
     columns = (speech("Contact"), speech("When"), speech("State"), speech("Why"), speech("Run"))
     rows = [row(visit, data, one) for one in data.found]
-    columns, rows = filled(columns, rows)
+    shown, cells = filled(columns, rows)
     return html._(
         parts.head(
             data.title,
             html.span({"className": "quiet"}, " · ".join([data.name, *narrowed])),
             back=(f"/ui/journeys/{data.key}/edit", speech("Builder")),
         ),
-        parts.table(data.title, columns, rows, "people") if rows else parts.empty("people", speech("Nobody."), None),
+        parts.table(data.title, shown, cells, "people") if rows else parts.empty("people", speech("Nobody."), None),
         parts.pager(visit, data.next_before),
     )
 

@@ -19,7 +19,7 @@ from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, 
 from crm import consent as consent_log
 from crm import suppression
 from crm.contacts import get, names_of
-from crm.timeline import Item, TimelinePage, timeline
+from crm.timeline import KINDS, Item, TimelinePage, timeline
 from engine.runs import RunFilter, list_runs
 from models import Consent, ConsentState, Contact, Event, Journey, Message, Score, Tag
 
@@ -70,8 +70,8 @@ def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         contact = get(session, visit.arguments["id"])
         kind = visit.query.get("kind", "")
-        kinds = {"kinds": (kind,)} if kind else {}
-        page = timeline(session, contact.id, before=visit.query.get("before"), text=visit.query.get("q", "")[:100], **kinds)
+        kinds = (kind,) if kind else KINDS
+        page = timeline(session, contact.id, before=visit.query.get("before"), text=visit.query.get("q", "")[:100], kinds=kinds)
         return Data(
             contact,
             page,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -120,9 +121,9 @@ def stamp(visit: Visit) -> object:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
         rows = session.execute(
-            select(Migration.id, Migration.state, Migration.moved, Migration.skipped, Migration.after_run).where(
-                Migration.journey_id == journey.id
-            )
+            sql_select(
+                col(Migration.id), col(Migration.state), col(Migration.moved), col(Migration.skipped), col(Migration.after_run)
+            ).where(col(Migration.journey_id) == journey.id)
         )
         return [tuple(row) for row in rows], journey.live_version, tally.read(session, journey.id)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_
-from sqlmodel import col, select
+from sqlalchemy import func, or_, select
+from sqlmodel import col
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
@@ -33,13 +33,13 @@ def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: 
     text = query.get("q", "").strip()[:100]
     statement = (
         select(
-            OutboxItem.id,
-            OutboxItem.recipient,
-            OutboxItem.subject,
-            OutboxItem.channel,
-            OutboxItem.accepted_at,
-            Message.opened_at,
-            Message.clicked_at,
+            col(OutboxItem.id),
+            col(OutboxItem.recipient),
+            col(OutboxItem.subject),
+            col(OutboxItem.channel),
+            col(OutboxItem.accepted_at),
+            col(Message.opened_at),
+            col(Message.clicked_at),
         )
         .outerjoin(Message, col(Message.id) == col(OutboxItem.message_id))
         .where(is_readable(reader))

@@ -52,7 +52,7 @@ def load(visit: Visit) -> Data:
     run_id = visit.arguments["id"]
     with visit.engine.db.read() as session:
         story = timeline(session, run_id)
-        version_id = session.scalar(select(Run.version_id).where(Run.id == run_id))
+        version_id = session.scalars(select(Run.version_id).where(Run.id == run_id)).one()
         program = visit.engine.program(session, version_id)
         contact_id = story["contact"]["id"]
         return Data(

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.orm import Session
 
 from activities import proof, templates
 from activities.layouts import layouts
 from activities.rendering import Rendered
+from activities.rendering.compile import Kind
 from builder_ui.mail import with_new_tabs
 from builder_ui.visit import House
 from journeys.errors import NotFound
@@ -121,19 +123,19 @@ def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_
 
 
 def _rendered(
-    house: House, session: object, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
+    house: House, session: Session, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
 ) -> Rendered | None:
     assert house.post is not None
     return proof.proof(
         session,
         house.post.house,
-        template.kind,
+        cast(Kind, template.kind),
         template.message_class,
         variants,
         name,
         house.now(),
         contact_id,
-        only=True,  # type: ignore[arg-type]
+        only=True,
     ).rendered
 
 

@@ -472,7 +472,8 @@ class Writing:
         made_up = {root: samples.made_up(root, compiled.fields, values, visit.house.now()) for root, values in known}
         message = templates.send_test(
             visit.engine.db, post.house, post.provider(), stored.key, member_id=visit.member.id, now=visit.house.now(),
-            contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants), **made_up,
+            contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants),
+            trigger=made_up["trigger"], steps=made_up["steps"],
         )  # fmt: skip
         if message.status != "sent":
             raise Conflict("The test could not be sent. The outbox and the log say why.")
