@@ -285,7 +285,9 @@ def _some_port(host: str, remembered: int | None, default: int, taken: Collectio
         return remembered
     if default != remembered and default not in taken and servers.is_free(default, host):
         return default
-    return servers.free_port()
+    while (port := servers.free_port()) in taken:
+        pass
+    return port
 
 
 def _becomes_free(port: int, host: str, deadline: float) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -226,12 +227,19 @@ def _start(program: Program, folder: Path, timeout_seconds: float) -> Process:
     return process
 
 
+QUIET_PORTS = range(10_000, 32_000)
+"""Below the ports that kernels give to outgoing connections. Source: Linux ip_local_port_range begins at 32768; IANA, macOS at 49152."""
+
+
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on 127.0.0.1 that nobody listens on now.
+
+    No outgoing connection comes to have it: a client that knocks at one of those while its server is down can end up connected to itself,
+    and the server never gets its port back.
+    """
+    while not is_free(port := random.SystemRandom().choice(QUIET_PORTS)):
+        pass
+    return port
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +23,8 @@ def binaries() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """Runs a server; yields its URL without a database name. As root it runs as another user, because initdb refuses root."""
+    from commands.servers import free_port
+
     folder = binaries()
     if folder is None:
         raise FileNotFoundError("PostgreSQL's initdb was not found: install postgresql, or put its binaries on PATH")
@@ -39,7 +40,7 @@ def server() -> Iterator[str]:
             capture_output=True,
             **run,
         )
-        port = _free_port()
+        port = free_port()
         options = {
             "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": home, "fsync": "off", "synchronous_commit": "off",
             "full_page_writes": "off", "max_connections": 200, "shared_buffers": "64MB",
@@ -62,12 +63,6 @@ def _other_user() -> pwd.struct_passwd | None:
         return None
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
     return names.get("postgres") or names["nobody"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

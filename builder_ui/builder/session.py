@@ -145,9 +145,9 @@ class Editor:
         return found
 
     def feed(self) -> dict[str, Any]:
-        """The small news for the canvas; what it has carried out is left out."""
+        """The small news for the canvas; what it has carried out is left out. `all`: nothing waits to be stored, from the panel neither."""
         # Without a session nothing is stored, the panel's changes neither: the canvas holds them, and hands all over once somebody is logged in.
-        saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op}
+        saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op, "all": self._changed == self._stored_change}
         return {"session": self.id, "saved": saved, "patches": self._patches, "problems": self.problems()}
 
     def graph(self) -> dict[str, Any]:

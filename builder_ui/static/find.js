@@ -24,7 +24,11 @@ function choose(index) {
 function showFound(open) {
   list.hidden = !open;
   field.setAttribute("aria-expanded", String(open));
-  if (!open) { chosen = -1; field.removeAttribute("aria-activedescendant"); }
+  if (open) return;
+  chosen = -1;
+  field.removeAttribute("aria-activedescendant");
+  clearTimeout(typing);
+  asked?.abort(); // an answer on its way does not open it again
 }
 
 function element(tag, attributes, ...children) {
@@ -40,10 +44,14 @@ function drawFound(found) {
   const groups = found.groups.map((group, g) => element("div", { role: "group", "aria-labelledby": `found-group-${g}` },
     element("p", { id: `found-group-${g}`, role: "presentation" }, group.title), ...group.hits.map((hit) => option(hit.href, hit.title, hit.detail))));
   const hits = n;
+  const before = options()[chosen]?.href;
   list.replaceChildren(...groups, ...(hits ? [option(found.all, spoken.dataset.all, "")] : [element("p", { role: "presentation" }, spoken.dataset.none)]));
   spoken.textContent = hits ? spoken.dataset.some.replace("{count}", String(hits)) : spoken.dataset.none;
   chosen = -1;
+  field.removeAttribute("aria-activedescendant");
   showFound(true);
+  const again = options().findIndex((one) => one.href === before);
+  if (again >= 0) choose(again); // an answer that comes late takes nothing away from whoever has chosen already
 }
 
 async function lookUp() {

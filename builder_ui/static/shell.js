@@ -37,7 +37,9 @@ window.WebSocket = class extends WebSocket {
   constructor(...args) {
     super(...args);
     let open = false;
-    this.addEventListener("open", () => { open = true; connected(); });
+    this.addEventListener("open", () => { open = true; });
+    // What was drawn before a break can do nothing any more: the page is there again once the first drawing is.
+    this.addEventListener("message", () => setTimeout(connected), { once: true });
     this.addEventListener("message", () => window.dispatchEvent(new Event("pfadwerk:heard")));
     this.addEventListener("close", (event) => { window.dispatchEvent(new Event("pfadwerk:away")); disconnected(event, open); });
   }

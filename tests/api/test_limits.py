@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from api.errors import TooMany
 from api.limits import Limits, Rate
+from commands.servers import free_port
 
 FEW = Rate("few", per_second=0.001, burst=3)
 
@@ -31,8 +32,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     program = redis_program()
     if program is None:
         pytest.skip("there is no Redis on this machine")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
     )
@@ -110,12 +110,12 @@ def test_processes_share_a_bucket_through_redis(redis_url: str) -> None:
 
 def test_without_redis_limits_count_in_the_process() -> None:
     async def scenario() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        client = Redis.from_url(f"redis://127.0.0.1:{port}/0", socket_connect_timeout=0.2)
-        limits = Limits(client)
-        assert await takes(limits, "ada", 5) == 3
-        assert not limits.shared
-        await client.aclose()
+        with socket.socket() as deaf:  # the port is ours and nobody listens on it
+            deaf.bind(("127.0.0.1", 0))
+            client = Redis.from_url(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0", socket_connect_timeout=0.2)
+            limits = Limits(client, monotonic=lambda: 0.0)
+            assert await takes(limits, "ada", 5) == 3
+            assert not limits.shared
+            await client.aclose()
 
     asyncio.run(scenario())

@@ -405,7 +405,7 @@ class Open:
         return str(found[0]["eventHandlers"]["onClick"]["target"])
 
     def press(self, text: str) -> None:
-        """Presses a button and waits for the next drawing that says something else."""
+        """Presses a button and waits for the next drawing; that may still be one of the page itself, so what came of it is waited for by its words."""
         self.send({"type": "layout-event", "target": self.button(text), "data": [{}]})
         self.see()
 

@@ -66,7 +66,19 @@ def test_what_the_canvas_says_is_stored_and_the_card_comes_back(town: Any) -> No
     assert {"from": "pause", "outlet": "next", "to": "end"} in document["edges"]
     assert document["ui"]["positions"]["pause"] == {"x": 10, "y": 20}
     assert editor.feed()["patches"][0]["nodes"]["pause"]["view"]["summary"] == "2 days"
-    assert editor.feed()["saved"] == {"rev": 2, "op": 1}
+    assert editor.feed()["saved"] == {"rev": 2, "op": 1, "all": True}
+
+
+def test_the_canvas_hears_with_a_change_of_the_panel_that_it_is_not_stored_yet(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.edit("voucher", ("name",), "Mine")
+        feed = editor.feed()
+        assert feed["patches"][-1]["nodes"]["voucher"]["raw"]["name"] == "Mine"
+        assert feed["saved"] == {"rev": 1, "op": 0, "all": False}
+        await editor.save()
+        assert editor.feed()["saved"] == {"rev": 2, "op": 0, "all": True}
+
+    edited(town, story)
 
 
 @pytest.mark.parametrize(

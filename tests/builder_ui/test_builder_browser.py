@@ -120,6 +120,7 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     into_form(page, "if_else")
     press(page, "Add a condition: Tag")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag vip")
+    expect(page.locator(".pfb-term :focus")).to_have_count(1)
     fill_in(page, page.get_by_label("Tag", exact=True), "gold")
     page.keyboard.press("Tab")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")

@@ -83,7 +83,7 @@ def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, sett
         assert "3 E-Mail This is not an e-mail address." in page.text
         assert "5 Einwilligung Expected a consent such as yes, no, granted, withdrawn or pending." in page.text
         page.press("Import 2 rows")
-        assert "The import is under way." in page.text
+        page.see_until("The import is under way.")
     row = ended(town, path, "done")
     assert (row.rows_ok, row.rows_failed) == (2, 2)
     with town.db.read() as session:

@@ -24,6 +24,10 @@ NAMES = ("firefox-esr", "firefox")
 PATIENCE_SECONDS = 60
 
 
+class Unanswered(AssertionError):
+    """Firefox could not do what it was asked."""
+
+
 class Window:
     """One window of Firefox."""
 
@@ -39,7 +43,8 @@ class Window:
         while True:
             answer = json.loads(self.line.recv(timeout=PATIENCE_SECONDS))
             if answer.get("id") == number:
-                assert answer["type"] == "success", answer
+                if answer["type"] != "success":
+                    raise Unanswered(answer)
                 return answer["result"]
 
     def goto(self, url: str) -> None:
@@ -49,12 +54,20 @@ class Window:
         """In a realm of its own, which the page's security policy does not bind."""
         target = {"context": self.context, "sandbox": "test"}
         result = self.ask("script.evaluate", expression=expression, target=target, awaitPromise=True)
-        assert result["type"] == "success", result
+        if result["type"] != "success":
+            raise Unanswered(result)
         return result["result"].get("value")
+
+    def holds(self, expression: str) -> bool:
+        """Whether it is so now; a page that is being left for another, or is still empty, has no answer."""
+        try:
+            return bool(self.evaluate(expression))
+        except Unanswered:
+            return False
 
     def until(self, expression: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self.evaluate(expression):
+        while not self.holds(expression):
             assert time.monotonic() < deadline, f"the page never came to: {expression}\n{self.evaluate('document.body.innerText')}"
             time.sleep(0.1)
 

@@ -93,8 +93,7 @@ def test_malformed_messages_change_nothing(log_in: Any, opened: Any, caplog: pyt
         page.socket.send_bytes(b"\x00\xff")
         pause = page.button("Pause now")
         page.send({"type": "layout-event", "target": pause, "data": ["too", "many", "arguments"]})
-        page.see()
-        assert "The journey is paused." in page.text
+        page.see_until("The journey is paused.")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 

@@ -106,8 +106,7 @@ def test_a_run_draws_anew_when_it_moved(log_in: Any, opened: Any, town: Any) -> 
             message = session.query(Message).where(Message.run_id == run, Message.node == "question").one()
             message.status = "bounced"
             message.bounced_at = town.now
-        page.see()
-        assert "Bounced" in page.text
+        page.see_until("Bounced")
 
 
 def test_the_outbox_is_searched_and_shows_who_opened(log_in: Any, opened: Any) -> None:
@@ -185,7 +184,7 @@ def test_a_role_that_was_lost_meanwhile_counts(log_in: Any, opened: Any, town: A
         with town.db.write() as session:
             session.get_one(Member, town.members["marketer"]).role = "viewer"
         page.press("Pause now")
-        assert "Your role does not allow this." in page.text
+        page.see_until("Your role does not allow this.")
     assert town.journey("welcome").state == "live"
 
 
@@ -196,7 +195,7 @@ def test_what_somebody_else_did_first_is_a_sentence(log_in: Any, opened: Any, to
         with town.db.write() as session:
             publish.stop(town.engine, session, "welcome", "somebody", town.engine.clock.now())
         page.press("Pause now")
-        assert "not possible as things stand now" in page.text
+        page.see_until("not possible as things stand now")
         assert "Welcome Stopped" in page.text
 
 

@@ -84,8 +84,7 @@ def test_from_nothing_to_a_saved_mail(page: Page, town: Any) -> None:
     expect(page.locator(".tpl-inbox")).to_contain_text("A note for Carla")
 
     page.get_by_role("button", name="Phone").click()
-    width = page.locator(".tpl-frame iframe:not(.next)").evaluate("frame => frame.clientWidth")
-    assert width == 375
+    expect(page.locator(".tpl-frame iframe:not(.next)")).to_have_js_property("clientWidth", 375)
     page.locator("#app").get_by_role("button", name="Dark").click()
     expect(page.locator(".tpl-note")).to_contain_text("no colours for dark")
     expect(mail(page).locator("html")).to_have_css("filter", re.compile("invert"))

@@ -28,8 +28,10 @@ def ended(name: str, **environment: str) -> tuple[int, str]:
 
 
 def test_a_worker_without_temporal_says_so(demo):
-    address = f"127.0.0.1:{free_port()}"
-    code, said = ended("worker", PFADWERK_TEMPORAL_ADDRESS=address)
+    with socket.socket() as deaf:  # the port is ours and nobody listens on it
+        deaf.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        code, said = ended("worker", PFADWERK_TEMPORAL_ADDRESS=address)
     assert code == 3
     assert f"No Temporal server answers at {address}" in said
 

@@ -89,9 +89,11 @@ def wait_until(condition: Callable[[], bool]) -> bool:
 
 def runs(pid: int) -> bool:
     """Whether the process exists; a zombie that nobody has fetched does not count."""
-    stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self").exists():
-        return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):  # it may end between the opening and the reading
+            return False
     status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
     return bool(status) and not status.startswith("Z")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -76,21 +76,28 @@ def test_the_dummy_costs_what_a_real_hash_costs() -> None:
 
 
 def test_a_flood_is_told_to_come_back() -> None:
-    """The threads that come on top are refused at once instead of waiting."""
-    busy, refused, started = PasswordHasher(time_cost=4, memory_cost=65_536), list[float](), threading.Barrier(30)
+    """The threads that come on top are refused at once instead of waiting: while nobody has got an answer yet."""
+    on_top, answer = 30 - passwords.AT_ONCE - passwords.MAX_WAITING, threading.Event()
+    refused, answered = list[bool](), list[bool]()
+
+    class Busy(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            answered.append(answer.wait(20))
+            return True
 
     def ask() -> None:
-        started.wait()
-        since = time.monotonic()
         try:
-            passwords.fits(passwords.DUMMY, "wrong", busy)
+            passwords.fits(passwords.DUMMY, "wrong", Busy())
         except TooMany:
-            refused.append(time.monotonic() - since)
+            refused.append(True)
+            if len(refused) == on_top:
+                answer.set()
 
     threads = [threading.Thread(target=ask) for _ in range(30)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(refused) == 30 - passwords.AT_ONCE - passwords.MAX_WAITING
+    assert len(refused) == on_top
+    assert answered == [True] * (30 - on_top), "none of the others had been answered before"
     assert passwords.fits(passwords.hash_of("correct horse", QUICK), "correct horse", QUICK), "and afterwards all is as before"

@@ -32,21 +32,13 @@ NAMESPACE = "pfadwerk"
 MORTAL = ("worker", "web", "temporal", "redis")
 
 
-def quiet_port() -> int:
-    """A free port below those that the kernel gives to outgoing connections: a client that knocks at one of those while its server is down
-    can end up connected to itself, and the server never gets its port back."""
-    while not servers.is_free(port := random.SystemRandom().randrange(10_000, 32_000)):
-        pass
-    return port
-
-
 class House:
     """Starts everything on free ports in `folder`; what is down is started again by `look_after`, which the test calls often."""
 
     def __init__(self, folder: Path, database_url: str, seed: int, keeper_interval: str = "PT1S") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.ports = {name: quiet_port() for name in ("temporal", "redis", "web", "smtp", "http")}
+        self.ports = {name: servers.free_port() for name in ("temporal", "redis", "web", "smtp", "http")}
         self.settings = Settings(
             home=folder,
             database_url=database_url,

@@ -46,14 +46,30 @@ function cardOf(host, id) {
   return host?.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
 }
 
+let watch = null;
+
+/** Looks now and whenever the panel was drawn anew, until it is done; what was looked for before is given up. A slow line takes its time. */
+function lookUntil(done) {
+  watch?.disconnect();
+  if (done()) return;
+  watch = new MutationObserver((_, own) => { if (done()) own.disconnect(); });
+  watch.observe(document.querySelector(".pfb-side") ?? document.body, { childList: true, subtree: true });
+}
+
+function partsOf(id) {
+  return [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
+}
+
 /** Into the form of a step, as soon as the server has sent it (what follows the step comes before it); whoever goes elsewhere meanwhile stays there. */
-function enter(id, from = document.activeElement, tries = 40) {
-  if (document.activeElement !== from) return;
-  const parts = [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
-  const form = parts.some((part) => part.classList.contains("pfb-step"));
-  const field = form && parts.flatMap((part) => [...part.querySelectorAll("input, select, textarea, button, summary")]).find((one) => !one.disabled);
-  if (field) field.focus();
-  else if (tries) setTimeout(enter, 50, id, from, tries - 1);
+function enter(id) {
+  const from = document.activeElement;
+  lookUntil(() => {
+    if (document.activeElement !== from) return true;
+    const form = partsOf(id).some((part) => part.classList.contains("pfb-step"));
+    const field = form && partsOf(id).flatMap((part) => [...part.querySelectorAll("input, select, textarea, button, summary")]).find((one) => !one.disabled);
+    if (field) field.focus();
+    return !!field;
+  });
 }
 
 /** A form that is drawn anew takes the pressed button away: the focus goes to the field that came in, else to the button in its place. */
@@ -61,18 +77,16 @@ function tend({ target }) {
   const pressed = target instanceof Element && target.closest(".pfb-panel [data-step] button");
   if (!pressed || pressed.hasAttribute("aria-expanded")) return; // a chapter that opens keeps the focus
   const id = pressed.closest("[data-step]").dataset.step;
-  const parts = () => [...document.querySelectorAll(`.pfb-panel [data-step="${CSS.escape(id)}"]`)];
-  const fields = () => parts().flatMap((part) => [...part.querySelectorAll(":is(input, select, textarea)[id]")]);
+  const fields = () => partsOf(id).flatMap((part) => [...part.querySelectorAll(":is(input, select, textarea)[id]")]);
   const called = (button) => button.getAttribute("aria-label") ?? button.textContent;
   const known = new Set(fields().map((field) => field.id));
-  function look(tries) {
+  lookUntil(() => {
+    if (![document.body, pressed].includes(document.activeElement)) return true;
     const fresh = fields().find((field) => !known.has(field.id));
-    const idle = [document.body, pressed].includes(document.activeElement);
-    if (fresh && idle) return fresh.focus();
-    if (!pressed.isConnected && idle) parts().flatMap((part) => [...part.querySelectorAll("button")]).find((one) => called(one) === called(pressed))?.focus();
-    else if (tries && idle) setTimeout(look, 50, tries - 1);
-  }
-  setTimeout(look, 50, 20);
+    if (fresh) fresh.focus();
+    else if (!pressed.isConnected) partsOf(id).flatMap((part) => [...part.querySelectorAll("button")]).find((one) => called(one) === called(pressed))?.focus();
+    return !!fresh || !pressed.isConnected;
+  });
 }
 
 function inText(target) {
@@ -135,9 +149,9 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   const [said, setSaid] = useState("");
   useModel(model);
 
-  // Whether the server has stored everything that was done here, for whoever looks on: people's status line is the server's.
+  // Whether the server has stored everything that was done here or in the panel, for whoever looks on: people's status line is the server's.
   useEffect(() => {
-    const mark = () => { host.current.dataset.kept = String(!model.dirty); };
+    const mark = () => { host.current.dataset.kept = String(!model.dirty && model.saved.all); };
     mark();
     model.onSaved = mark;
     return model.subscribe(mark);

@@ -22,7 +22,7 @@ export class Model {
     this.future = [];
     this.said = told([], []);
     this.number = 0; // of the last message with changes
-    this.saved = { rev: 0, op: 0 }; // what the server has stored
+    this.saved = { rev: 0, op: 0, all: true }; // what the server has stored; `all`: nothing of the panel's waits either
     this.laid = true; // nobody moved a step since the last layout
     this.held = false; // while something is dragged
     this.seen = 0;
