@@ -681,8 +681,8 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
 
     def rename(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
-        if said and said != name and said not in value:
-            form.edit(path, {said if one == name else one: kept for one, kept in value.items()}, True)
+        fits = bool(said) and (said == name or said not in value)
+        form.edit(path, {said if fits and one == name else one: kept for one, kept in value.items()}, True)
 
     def keep(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
@@ -708,9 +708,9 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
     ways = [html.option({"key": "is", "value": "is"}, speech("set to")), html.option({"key": "copy", "value": "copy"}, speech("copy from"))]
     return html.div(
         {"key": f"{place}/{key}", "className": "pfb-row"},
-        html.input({"key": key + "/n", "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": speech("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
+        html.input({"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": speech("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
         html.select({"value": "copy" if copied else "is", "onChange": turn, "aria-label": speech("Set or copy"), **disabled}, ways) if copies else None,
-        html.input({"key": key + "/v", "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": speech("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
+        html.input({"key": key + "/v", "id": form.id((*path, place, "value")), "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": speech("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
         small("×", remove, speech("Remove “{name}”", name=name), "danger") if form.editable else None,
     )  # fmt: skip
 

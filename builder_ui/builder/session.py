@@ -99,6 +99,8 @@ class Editor:
         """Set while one contact's way is shown in place of the drawing."""
         self.generation = 0
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
+        self._answers = 0
+        """Grows whenever a field said what is known: the form is drawn again, with the value as it is kept."""
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
         self._op = self._saved_op = 0
@@ -276,7 +278,11 @@ class Editor:
     def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
         """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
         before = self.raw(id)
-        if not self.editable or before is None or at(before, path) == value:
+        if not self.editable or before is None:
+            return
+        if at(before, path) == value:  # what was typed may still be written otherwise
+            self._answers += 1
+            self.tell("panel")
             return
         raw = replaced(before, path, value)
         outlets = [name for name, *_ in self.views[id]["outlets"]]
@@ -389,7 +395,8 @@ class Editor:
         target = self.selection[0] if self.selection else ENTRY
         place = None if target == ENTRY else target
         issues = [issue for issue in self.issues if issue.node_id == place]
-        return self.selection, self.generation, self.raw(target), issues, self.names, self.chapter, self.views.get(target), self.editable
+        state = self.selection, self.generation, self._answers, self.chapter, self.editable
+        return state, self.raw(target), issues, self.names, self.views.get(target)
 
     def ways_mark(self) -> Any:
         """The same for the lists of what follows."""
