@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.builder_ui.browsing import Enter, complaints
+from tests.builder_ui.browsing import Enter, complaints, eventually
 from tests.builder_ui.drawing import begin, into_form, offer, pick, saved, step, stored
 
 
@@ -101,3 +102,35 @@ def test_a_field_that_its_own_answer_draws_anew_keeps_the_focus(page: Page, town
     assert "hobby" in stored(town, "redrawn").nodes["update_contact"]["set"]
     expect(field).to_have_value("hobby")
     expect(field).to_be_focused()
+
+
+class Slow:
+    """A line between a page and the server that can hold back what the server says."""
+
+    def __init__(self, page: Page) -> None:
+        self.holding, self.held = False, list[str | bytes]()
+        page.route_web_socket(re.compile("/_reactpy/stream"), self._join)
+
+    def _join(self, browser: WebSocketRoute) -> None:
+        self.browser = browser
+        browser.connect_to_server().on_message(lambda said: self.held.append(said) if self.holding else browser.send(said))
+
+    def release(self) -> None:
+        self.holding = False
+        for said in self.held:
+            self.browser.send(said)
+
+
+def test_a_press_on_what_was_seen_counts_though_the_list_is_another_by_now(page: Page, town: Any) -> None:
+    line = Slow(page)
+    page.goto("/ui/journeys/welcome/edit")
+    page.get_by_role("button", name="Follow a contact").click()
+    anna = page.locator(".pfb-candidates").get_by_role("button", name=re.compile("Anna Meier")).first
+    expect(anna).to_be_visible()
+    page.get_by_label("Name or e-mail").fill("Ben")
+    line.holding = True
+    page.keyboard.press("Enter")
+    eventually(page, lambda: "Runs of “Ben”" in str(line.held))
+    anna.click()
+    line.release()
+    expect(page.get_by_role("region", name="What happened")).to_contain_text("Anna Meier")
