@@ -17,6 +17,7 @@ from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
 from builder_ui.permits import ADMINS, EDITORS
+from builder_ui.topics import use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from engine.publish import get_journey
@@ -65,19 +66,6 @@ def _follow(editor: Editor, run_id: str) -> None:
     """An address that names a run opens on its way."""
     if run_id:
         editor.follow_somebody(run_id)
-
-
-def use_topics(editor: Editor, *topics: str) -> None:
-    """Draws the component again when one of the topics changes, be it between its drawing and its listening."""
-    _, count = use_state(0)
-    drawn = editor.told(topics)
-
-    def begin() -> Callable[[], None]:
-        if editor.told(topics) != drawn:
-            count(lambda n: n + 1)
-        return editor.listen(topics, lambda: count(lambda n: n + 1))
-
-    use_effect(begin, [])
 
 
 # Canvas
