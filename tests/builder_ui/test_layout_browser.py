@@ -90,3 +90,15 @@ def test_a_choice_in_a_condition_can_be_read(look: Look) -> None:
         box = page.get_by_label(name).first.bounding_box()
         assert box is not None
         assert box["width"] > 110, name
+
+
+def test_what_deletes_a_step_of_the_outline_lies_beneath_its_name_on_a_phone(look: Look) -> None:
+    page = look(PHONE)
+    page.goto("/ui/journeys/survey/edit")
+    page.get_by_role("button", name="Liste").click()
+    line = page.locator(".pfb-line").filter(has=page.get_by_role("button", name="Make a voucher"))
+    name, delete = line.locator(".pfb-name").bounding_box(), line.get_by_role("button", name="Schritt 1 löschen").bounding_box()
+    assert name is not None
+    assert delete is not None
+    assert delete["x"] >= name["x"]
+    assert delete["width"] > 50
