@@ -6,6 +6,7 @@ which its successor insists on.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -46,10 +47,14 @@ MAX_EVENT_ARGUMENTS = 8
 
 
 def _settle() -> None:
-    """Undoes what importing ReactPy does to the process: a coloured handler on stdout, and a folder for modules that we never copy."""
+    """Undoes what importing ReactPy does to the process: a coloured handler on stdout, and a folder for modules that we never copy.
+
+    That nothing could be sent is no error of its own: why comes out of `serve`, whose caller knows whether the browser has only left.
+    """
     log = logging.getLogger("reactpy")
     log.handlers.clear()
     log.propagate = True
+    logging.getLogger("reactpy.core.serve").setLevel(logging.CRITICAL)
     config._DEFAULT_WEB_MODULES_DIR.cleanup()
 
 
@@ -77,9 +82,32 @@ def browser_components(url: str, *names: str) -> tuple[Component, ...]:
     return tuple(web.export(module, list(names), allow_children=False))
 
 
+class _Whole(Layout):
+    """A layout whose drawing is never cut off in the middle.
+
+    ReactPy cancels a drawing when its browser leaves. Between the ends of two effects that leaves a tree with parts that are gone already:
+    taking it down stumbled over the first of them (KeyError), and no effect behind it ever ended, so that an editor did not store its last words.
+    """
+
+    __slots__ = ("_drawing",)
+
+    async def __aenter__(self) -> Layout:
+        self._drawing: asyncio.Task[Any] | None = None
+        return await super().__aenter__()
+
+    async def _create_layout_update(self, old_state: Any) -> Any:
+        self._drawing = asyncio.create_task(super()._create_layout_update(old_state))
+        return await asyncio.shield(self._drawing)
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._drawing is not None:
+            await asyncio.wait([self._drawing])
+        await super().__aexit__(*exc)
+
+
 async def serve(root: Element, send: Callable[[Any], Awaitable[None]], receive: Callable[[], Awaitable[Any]]) -> None:
     """Renders `root` for one browser until `send` or `receive` raises, which comes out in an exception group."""
-    await serve_layout(Layout(root), send, receive)
+    await serve_layout(_Whole(root), send, receive)
 
 
 def is_layout_event(message: object) -> bool:

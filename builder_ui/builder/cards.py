@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -66,7 +66,7 @@ def _outlets_of_kind(speech: Speech, kind: type[Node] | None) -> list[list[Any]]
 def _summary(speech: Speech, node: Node, names: words.Names) -> str:
     """What was set, as short as a card needs it: values, and the titles of what is merely switched on."""
     said = [title if value == speech("yes") else value for title, value in words.fields(speech, node, names)]
-    return " · ".join(said).replace("*", "")[:LONGEST_SUMMARY]
+    return _joined(said)
 
 
 def entry_view(speech: Speech, draft: Draft) -> View:
@@ -76,7 +76,7 @@ def entry_view(speech: Speech, draft: Draft) -> View:
         said = words.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
     except ValueError:
         said = [speech("Not complete yet")]
-    summary = " · ".join(said).replace("*", "")[:LONGEST_SUMMARY]
+    summary = _joined(said)
     outlets = [["next", speech("Start"), False]]
     return {
         "label": speech("Start"),
@@ -86,6 +86,12 @@ def entry_view(speech: Speech, draft: Draft) -> View:
         "group": "entry",
         "outlets": outlets,
     }
+
+
+def _joined(said: Iterable[str]) -> str:
+    """Some sentences on one card; what is too long ends in dots."""
+    text = " · ".join(said).replace("*", "")
+    return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1].rstrip()}…"
 
 
 def names_of(speech: Speech, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

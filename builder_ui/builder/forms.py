@@ -283,11 +283,12 @@ def checkbox(form: Form, path: Path, value: bool, title: str) -> Element:
 
 
 def select(
-    form: Form, path: Path, choices: Sequence[tuple[Any, str]], value: Any, optional: bool = False, label: str = "", redraw: bool = False
+    form: Form, path: Path, choices: Sequence[tuple[Any, str]], value: Any, optional: bool = False, label: str = "", own: bool = False
 ) -> Element:
-    """One of a few. A value that is none of them is shown as it is, so that opening a form changes nothing."""
+    """One of a few; `own`: the names are people's own, which nobody translates. A value that is none of them is shown as it is, so that
+    opening a form changes nothing."""
     speech = form.speech
-    shown = [(str(stored), speech(said), stored) for stored, said in choices]
+    shown = [(str(stored), said if own else speech(said), stored) for stored, said in choices]
     if optional:
         shown.insert(0, ("", "–", None))
     present = "" if value is None else str(value)
@@ -296,7 +297,7 @@ def select(
 
     def changed(event: Mapping[str, Any]) -> None:
         said = _said(event)
-        form.edit(path, next((stored for key, _, stored in shown if key == said), None), redraw)
+        form.edit(path, next((stored for key, _, stored in shown if key == said), None), False)
 
     attributes = {"id": form.id(path), "value": present, "onChange": changed, "disabled": not form.editable}
     options = [html.option({"key": key, "value": key}, words_) for key, words_, _ in shown]
@@ -305,7 +306,7 @@ def select(
 
 def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional: bool) -> Element:
     named = [(key, name if name == key or not name else f"{name} ({key})") for key, name in choices]
-    return select(form, path, named, form.value(path), optional)
+    return select(form, path, named, form.value(path), optional, own=True)
 
 
 def look(form: Form, hint: str, value: Any) -> Element:
@@ -681,8 +682,8 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
 
     def rename(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
-        if said and said != name and said not in value:
-            form.edit(path, {said if one == name else one: kept for one, kept in value.items()}, True)
+        fits = bool(said) and (said == name or said not in value)
+        form.edit(path, {said if fits and one == name else one: kept for one, kept in value.items()}, True)
 
     def keep(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
@@ -708,9 +709,9 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
     ways = [html.option({"key": "is", "value": "is"}, speech("set to")), html.option({"key": "copy", "value": "copy"}, speech("copy from"))]
     return html.div(
         {"key": f"{place}/{key}", "className": "pfb-row"},
-        html.input({"key": key + "/n", "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": speech("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
+        html.input({"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": speech("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
         html.select({"value": "copy" if copied else "is", "onChange": turn, "aria-label": speech("Set or copy"), **disabled}, ways) if copies else None,
-        html.input({"key": key + "/v", "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": speech("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
+        html.input({"key": key + "/v", "id": form.id((*path, place, "value")), "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": speech("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
         small("×", remove, speech("Remove “{name}”", name=name), "danger") if form.editable else None,
     )  # fmt: skip
 

@@ -9,13 +9,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from builder_ui import forms as plain_forms
 from builder_ui import parts
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
-from builder_ui.compat import Element, component, html, use_effect, use_ref, use_state
+from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
 from builder_ui.permits import ADMINS, EDITORS
+from builder_ui.topics import use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from engine.publish import get_journey
@@ -23,6 +25,7 @@ from journeys.errors import Issue
 
 CANVAS_ID = "journey"
 MOST_SHOWN = 200
+WHOM = plain_forms.Field("whom", "Name or e-mail", "search", most=200)
 
 
 class Opening:
@@ -63,19 +66,6 @@ def _follow(editor: Editor, run_id: str) -> None:
     """An address that names a run opens on its way."""
     if run_id:
         editor.follow_somebody(run_id)
-
-
-def use_topics(editor: Editor, *topics: str) -> None:
-    """Draws the component again when one of the topics changes, be it between its drawing and its listening."""
-    _, count = use_state(0)
-    drawn = editor.told(topics)
-
-    def begin() -> Callable[[], None]:
-        if editor.told(topics) != drawn:
-            count(lambda n: n + 1)
-        return editor.listen(topics, lambda: count(lambda n: n + 1))
-
-    use_effect(begin, [])
 
 
 # Canvas
@@ -608,18 +598,18 @@ def story(editor: Editor) -> Element:
     if path is None:
         return None
 
-    def said(event: Any) -> None:
-        text = str(event["target"].get("value") or "")
-        if text.strip() != path.text:
-            editor.spawn(path.search, text)
+    def sent(event: Any) -> None:
+        values = plain_forms.read(event, [WHOM])
+        if values is not None:
+            editor.spawn(path.search, values["whom"])
 
-    field = {"id": "pfb-whom", "type": "search", "defaultValue": path.text, "maxLength": 200, "onBlur": said}
+    field = {"id": "pfb-whom", "type": "search", "defaultValue": path.text, "maxLength": 200}
     return html._(
         html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("user")), speech("Path of a contact")),
-        html.div(
-            {"className": "pfb-field"},
+        html.form(
+            {"className": "pfb-field", "role": "search", "onSubmit": submitted(sent)},
             html.label({"htmlFor": "pfb-whom"}, speech("Name or e-mail")),
-            html.div({"className": "pfb-row"}, html.input(field), forms.small(speech("Find"), lambda _event: None)),
+            html.div({"className": "pfb-row"}, html.input(field), html.button({"className": "pfb-small"}, speech("Find"))),
         ),
         html.p({"className": "pfb-wrong", "role": "alert"}, parts.icon("alert"), path.wrong) if path.wrong else None,
         _candidates(editor, path),
@@ -628,11 +618,21 @@ def story(editor: Editor) -> Element:
 
 
 def _candidates(editor: Editor, path: Any) -> Element:
-    speech = editor.speech
+    """Whom to choose from. One ear for all, which stays while the list is drawn anew: a press on what was there counts, whatever comes meanwhile."""
+
+    def pressed(event: Any) -> None:
+        run_id = str(event["target"].get("value") or "")
+        if run_id:
+            editor.spawn(path.choose, run_id)
+
+    return html.div({"key": "candidates", "onClick": pressed}, _runs(editor.speech, path))
+
+
+def _runs(speech: Any, path: Any) -> Element:
     if path.runs is None:
         return html.p({"className": "quiet"}, speech("Looking …"))
     title = speech("Runs of “{name}”", name=path.text) if path.text else speech("Newest runs")
-    lines = [html.li({"key": run["id"]}, _candidate(editor, path, run)) for run in path.runs]
+    lines = [html.li({"key": run["id"]}, _candidate(speech, path, run)) for run in path.runs]
     return html.details(
         {"className": "pfb-candidates", "open": path.story is None or bool(path.text), "key": f"{path.text}/{path.run_id}"},
         html.summary(title),
@@ -640,14 +640,9 @@ def _candidates(editor: Editor, path: Any) -> Element:
     )
 
 
-def _candidate(editor: Editor, path: Any, run: dict[str, Any]) -> Element:
-    speech, state = editor.speech, RUN_STATES[run["status"]]
-    attributes = {
-        "type": "button",
-        "className": "pfb-problem",
-        "aria-pressed": str(run["id"] == path.run_id).lower(),
-        "onClick": lambda _event: editor.spawn(path.choose, run["id"]),
-    }
+def _candidate(speech: Any, path: Any, run: dict[str, Any]) -> Element:
+    state = RUN_STATES[run["status"]]
+    attributes = {"type": "button", "className": "pfb-problem", "value": run["id"], "aria-pressed": str(run["id"] == path.run_id).lower()}
     name = path.names.get(run["contact_id"]) or speech("Contact {id}", id=run["contact_id"][-6:])
     return html.button(
         attributes, html.span(html.b(name), html.br(), speech.moment(run["started_at"])), parts.badge(speech(state[0]), *state[1:])

@@ -328,7 +328,7 @@ def _message(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) ->
         {"className": "pfb-list"},
         html.div(
             {"className": "pfb-row"},
-            forms.select(form, (*path, "node"), steps, term.get("node"), optional=True, label=speech("Message of the step")),
+            forms.select(form, (*path, "node"), steps, term.get("node"), optional=True, label=speech("Message of the step"), own=True),
             forms.select(form, (*path, "message"), list(MESSAGES.items()), term.get("message"), label=speech("What happened")),
             forms.select(form, (*path, "did"), did, term.get("did", True), label=speech("Happened or not")),
         ),

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, C
 from builder_ui.changes import changes as told
 from builder_ui.permits import ADMINS, EDITORS
 from builder_ui.screen import NotAllowed, allowed
+from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import secrets, tally
 from engine import publish
@@ -66,10 +66,13 @@ class Review:
     inside: int
 
 
-class Editor:
+class Editor(Teller):
     """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied, out or failed."""
 
+    called = "the builder"
+
     def __init__(self, visit: Visit, stored: Stored) -> None:
+        super().__init__()
         self.visit = visit
         self.id = new_id()
         self.journey = stored
@@ -99,15 +102,14 @@ class Editor:
         """Set while one contact's way is shown in place of the drawing."""
         self.generation = 0
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
+        self._answers = 0
+        """Grows whenever a field said what is known: the form is drawn again, with the value as it is kept."""
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
         self._op = self._saved_op = 0
         self._was = ""
         """The editor that this page had before a lost connection."""
         self._ear = Ear()
-        self._told: Counter[str] = Counter()
-        self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._saving = asyncio.Lock()
         self._changed = 0
@@ -168,24 +170,6 @@ class Editor:
         kept = {id: view for id, view in before.items() if id in self.draft.nodes or id == ENTRY}
         self.views = {**kept, **fresh}
         return changed
-
-    # Listening
-
-    def listen(self, topics: Sequence[str], heard: Callable[[], None]) -> Callable[[], None]:
-        """Calls `heard` when one of the topics changes; answers how to stop that."""
-        entry = (frozenset(topics), heard)
-        self._listeners.append(entry)
-        return lambda: self._listeners.remove(entry)
-
-    def told(self, topics: Sequence[str]) -> int:
-        """How often one of the topics has changed."""
-        return sum(self._told[topic] for topic in topics)
-
-    def tell(self, *topics: str) -> None:
-        self._told.update(topics)
-        for wanted, heard in list(self._listeners):
-            if wanted & set(topics):
-                heard()
 
     def send(self, **patch: Any) -> None:
         """News for the canvas, in order; kept until it says that it has seen them."""
@@ -276,7 +260,11 @@ class Editor:
     def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
         """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
         before = self.raw(id)
-        if not self.editable or before is None or at(before, path) == value:
+        if not self.editable or before is None:
+            return
+        if at(before, path) == value:  # what was typed may still be written otherwise
+            self._answers += 1
+            self.tell("panel")
             return
         raw = replaced(before, path, value)
         outlets = [name for name, *_ in self.views[id]["outlets"]]
@@ -389,7 +377,8 @@ class Editor:
         target = self.selection[0] if self.selection else ENTRY
         place = None if target == ENTRY else target
         issues = [issue for issue in self.issues if issue.node_id == place]
-        return self.selection, self.generation, self.raw(target), issues, self.names, self.chapter, self.views.get(target), self.editable
+        state = self.selection, self.generation, self._answers, self.chapter, self.editable
+        return state, self.raw(target), issues, self.names, self.views.get(target)
 
     def ways_mark(self) -> Any:
         """The same for the lists of what follows."""
@@ -415,17 +404,6 @@ class Editor:
         if self._timer:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.save)
-
-    def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Runs a coroutine function beside the page; what it raises is logged."""
-        task = asyncio.ensure_future(work(*arguments))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("the builder failed: %s", where(error))  # the text of an error may hold what people typed
 
     async def save(self) -> None:
         """Stores the draft if it changed, and checks it."""

@@ -205,14 +205,13 @@ def due(visit: Visit, task: Task) -> Element:
     if task.due_at is None or task.state not in tasks.OPEN:
         return None
     late = task.due_at < visit.house.now()
-    text = speech("Overdue since") if late else speech("Due")
+    relative, moment = parts.relative(visit, task.due_at), parts.moment(speech, task.due_at)
+    said = (speech("Overdue since"), " ", moment) if late else (speech("Due"), " ", relative)
     return html.p(
         {"className": "due bad" if late else "due"},
         parts.icon("alert" if late else "clock"),
-        text,
-        " ",
-        parts.relative(visit, task.due_at),
-        html.span({"className": "quiet"}, " · ", parts.moment(speech, task.due_at)),
+        *said,
+        html.span({"className": "quiet"}, " · ", relative if late else moment),
     )
 
 

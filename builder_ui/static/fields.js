@@ -10,8 +10,37 @@ for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
   Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== typing) value.set.call(this, text); } });
 }
 document.addEventListener("input", (event) => { if (!event.target.closest(".pfb-board")) typing = event.target; }, true);
-document.addEventListener("focusout", () => { typing = null; }, true);
-document.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.tagName === "INPUT") typing = null; }, true);
+
+/** A text field outside the forms that are sent as a whole: the server hears of its text when it is left. */
+function alone(field) {
+  return field.matches("#app :is(input, textarea)") && !field.closest(".pfb-board, form");
+}
+
+// What was typed is said once, by Enter or by leaving the field. Said again it could fall into another state: 7 days have become 1 week by then.
+document.addEventListener("focusout", (event) => {
+  if (event.isTrusted && typing !== event.target && alone(event.target)) event.stopPropagation();
+  typing = null;
+}, true);
+
+// Enter says it as leaving does, and who wrote stays in the field.
+document.addEventListener("keydown", ({ key, target, isComposing }) => {
+  if (key !== "Enter" || isComposing || target.tagName !== "INPUT") return;
+  if (typing === target && alone(target)) target.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
+  typing = null;
+}, true);
+
+// Who is in a field while it is drawn anew is in the new one: what an answer redraws has the same id.
+let here = null;
+document.addEventListener("focusin", (event) => { here = event.target; }, true);
+document.addEventListener("focusout", ({ target, isTrusted }) => {
+  setTimeout(() => { if (isTrusted && here === target) here = null; }); // not at once: a field that is taken away is left, too
+}, true);
+new MutationObserver(() => {
+  if (!here || here.isConnected) return;
+  const again = document.getElementById(here.id);
+  here = null;
+  if (document.activeElement === document.body) again?.focus();
+}).observe(document.getElementById("app"), { childList: true, subtree: true });
 
 // What is written into a form while the connection is away would go nowhere: it is kept, and said as soon as the same field is there again.
 let away = false;
@@ -33,8 +62,7 @@ function back() {
       const field = document.getElementById(id);
       if (!field) continue;
       unsaid.delete(id);
-      if (typing === field) typing = null;
-      if (field.value === text) continue;
+      if (typing === field || field.value === text) continue; // who still writes says it later
       field.value = text;
       field.dispatchEvent(field.tagName === "SELECT" ? new Event("change", { bubbles: true }) : new FocusEvent("focusout", { bubbles: true }));
     }

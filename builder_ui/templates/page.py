@@ -14,10 +14,11 @@ from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
 from activities.rendering.hints import LONG_SUBJECT
 from activities.rendering.sms import LIMITS
 from builder_ui import parts
-from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref, use_state
+from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref
 from builder_ui.permits import EDITORS
 from builder_ui.templates import bundle, frames, snippets
 from builder_ui.templates.session import Old, Stored, Variants, Writing, fetch
+from builder_ui.topics import use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from journeys.errors import Issue
@@ -68,12 +69,6 @@ def editor(opening: Opening) -> Element:
             html.section({"className": "tpl-right", "aria-label": writing.speech("Preview")}, right(writing)),
         ),
     )
-
-
-def use_topics(writing: Writing, *topics: str) -> None:
-    """Draws the component again when one of the topics changes."""
-    _, count = use_state(0)
-    use_effect(lambda: writing.listen(topics, lambda: count(lambda n: n + 1)), [])
 
 
 def _text(value: Any) -> str:

@@ -25,11 +25,11 @@ from builder_ui.permits import EDITORS
 from builder_ui.screen import NotAllowed, allowed
 from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
+from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
 from engine import publish
-from engine.step import where
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, Unauthorized
 from models import TemplateVersion, new_id
 
@@ -74,10 +74,13 @@ class Stored:
     folders: list[str] = field(default_factory=list)
 
 
-class Writing:
+class Writing(Teller):
     """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
 
+    called = "the template editor"
+
     def __init__(self, visit: Visit, stored: Stored) -> None:
+        super().__init__()
         self.visit = visit
         self.id = new_id()
         self.stored = stored
@@ -100,8 +103,6 @@ class Writing:
         self._op = self._saved_op = 0
         self._changed = self._stored_change = 0
         self._ear = Ear(parse)
-        self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._working = asyncio.Lock()
         self._search = 0
@@ -149,19 +150,6 @@ class Writing:
             return ""
         query = {"locale": self.locale, "contact": self.person[0] if self.person else "", "dark": "1" if self.look == "dark" else ""}
         return frames.address(self.stored.key, state="saved" if shown is None else "draft", r=str(shown or self.stored.number), **query)
-
-    # Listening
-
-    def listen(self, topics: Sequence[str], heard: Callable[[], None]) -> Callable[[], None]:
-        """Calls `heard` when one of the topics changes; answers how to stop that."""
-        entry = (frozenset(topics), heard)
-        self._listeners.append(entry)
-        return lambda: self._listeners.remove(entry)
-
-    def tell(self, *topics: str) -> None:
-        for wanted, heard in list(self._listeners):
-            if wanted & set(topics):
-                heard()
 
     # What the fields say
 
@@ -272,17 +260,6 @@ class Writing:
         if self._timer:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.work)
-
-    def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Runs a coroutine function beside the page; what it raises is logged."""
-        task = asyncio.ensure_future(work(*arguments))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("the template editor failed: %s", where(error))
 
     async def work(self) -> None:
         """Stores the draft if it changed, then fills it in."""

@@ -340,10 +340,6 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       const chosen = model.selected[0] ?? ENTRY;
       if (place) ({ canvas: lead, form: enter })[place](chosen);
     }
-    function commit(event) {
-      // Enter in a field of the panel commits it, as leaving it does.
-      if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.closest(".pfb-panel")) event.target.blur();
-    }
     function clip(event) {
       if (away() || inText(event.target) || String(document.getSelection())) return;
       const text = model.copied();
@@ -367,7 +363,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       const kind = event.target instanceof Element && event.target.closest("[data-picture]")?.dataset.picture;
       if (kind) download(kind, model, { key: journey, name, t, days, icons: palette.icons, hint: (one) => board.get("hints", one) });
     }
-    const heard = { keydown: [press, selectAll, commit], copy: [clip], cut: [clip], paste: [paste], click: [picture, jump, tend] };
+    const heard = { keydown: [press, selectAll], copy: [clip], cut: [clip], paste: [paste], click: [picture, jump, tend] };
     for (const [name, all] of Object.entries(heard)) for (const one of all) document.addEventListener(name, one);
     document.addEventListener("keydown", cross, true); // before the canvas chooses the card by the same key
     window.addEventListener("beforeunload", leaving);
