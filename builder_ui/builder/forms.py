@@ -561,7 +561,7 @@ def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
         cards.append(html.div({"key": f"{place}/{form.generation}", "className": "pfb-item"}, top, *body))
     return html.div(
         {"className": "pfb-list", "id": form.id(path)},
-        cards,
+        html._(cards),
         total(form, path, value) if shares else None,
         _more(form, path, schema, item, value, keep),
     )
@@ -673,7 +673,7 @@ def pairs(form: Form, path: Path, copies: bool) -> Element:
         fresh = next(name for n in range(1, 1_000) if (name := f"field_{n}" if copies else f"X-Header-{n}") not in value)
         form.edit(path, {**value, fresh: ""}, True)
 
-    return html.div({"className": "pfb-list", "id": form.id(path)}, rows, small(speech("Add"), add) if form.editable else None)
+    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(speech("Add"), add) if form.editable else None)
 
 
 def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: bool, place: int) -> Element:

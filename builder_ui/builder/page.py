@@ -411,7 +411,7 @@ def ways(editor: Editor) -> Element:
     return html.section(
         {"key": id, "className": "pfb-part", "data-step": id},
         html.h3(speech("What follows")) if outlets else None,
-        html.div({"className": "pfb-form"}, [follow(editor, id, *outlet) for outlet in outlets], remove),
+        html.div({"className": "pfb-form"}, html._([follow(editor, id, *outlet) for outlet in outlets]), remove),
     )
 
 
@@ -458,7 +458,7 @@ def step_panel(editor: Editor, id: str) -> Element:
         {"key": f"step/{id}", "className": "pfb-step", "data-step": id},
         html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])), view["label"]),
         help_of(speech, kind) if kind else None,
-        general(editor, id),
+        html._(general(editor, id)),  # one place, however many: what comes behind keeps its own, and with it its handlers and its focus
         body,
     )
 
@@ -540,7 +540,7 @@ def journey_panel(editor: Editor) -> Element:
         {"key": "journey", "className": "pfb-step", "data-step": ENTRY},
         html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
         html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
-        wrong,
+        html._(wrong),
         [_part(editor, form, name, title, schema) for name, title, schema in JOURNEY_FORM],
     )
 

@@ -173,7 +173,7 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
             forms.select(form, (*path, "combinator"), links, group.get("combinator", "and"), label=speech("All or any")),
             forms.checkbox(form, (*path, "not"), bool(group.get("not")), speech("not")),
         ),
-        terms,
+        html._(terms),
         html.div({"className": "pfb-row pfb-adding"}, *adding) if form.editable else None,
     )
 

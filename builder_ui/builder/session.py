@@ -205,6 +205,8 @@ class Editor(Teller):
                 self._apply(message)
 
     def _apply(self, changes: Changes) -> None:
+        chosen = self.selection or (ENTRY,)
+        shown_before = [self.raw(id) for id in chosen]
         touched = self.draft.change(changes)
         self._op = changes.n
         looks = self._look(None if touched or changes.gone else [])
@@ -212,7 +214,7 @@ class Editor(Teller):
         shown = {id: {"view": self.views[id]} for id in {*looks, *touched} if id in self.views}
         if shown:
             self.send(nodes=shown)
-        if touched & {*(self.selection or (ENTRY,))}:  # another step's news leave an edit on its way alone
+        if [self.raw(id) for id in chosen] != shown_before:  # news that change nothing in the form leave an edit on its way alone
             self.generation += 1
         self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
         self._after_change()

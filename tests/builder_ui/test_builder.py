@@ -15,11 +15,14 @@ import pytest
 
 from builder_ui.builder import forms, knowledge, texts
 from builder_ui.builder.draft import Draft, at, replaced
+from builder_ui.builder.page import panel
 from builder_ui.builder.protocol import ENTRY, Ear, Ops
 from builder_ui.builder.session import Editor, fetch
+from builder_ui.compat import serve
 from builder_ui.speech import speech_of
 from builder_ui.visit import House, Login, Visit
 from engine import publish
+from journeys.errors import Issue
 from models import Member
 
 SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
@@ -160,10 +163,40 @@ def test_another_step_s_news_leave_the_open_form_alone(town: Any) -> None:
         editor.hear(json.dumps({"type": "select", "ids": ["voucher"]}))
         editor.hear(ops(nodes={"pause": {"raw": {"kind": "wait", "duration": "P2D"}, "x": 10, "y": 20}}))
         assert editor.generation == 0
-        editor.hear(ops(2, nodes={"voucher": {"raw": {**editor.draft.nodes["voucher"], "name": "Undone"}}}))
+        editor.hear(ops(2, nodes={"voucher": {"raw": {**editor.draft.nodes["voucher"]}, "x": 30, "y": 40}}))
+        assert editor.generation == 0
+        editor.hear(ops(3, nodes={"voucher": {"raw": {**editor.draft.nodes["voucher"], "name": "Undone"}}}))
         assert editor.generation == 1
 
     edited(town, story)
+
+
+def test_a_problem_that_comes_up_takes_no_field_and_no_button_away(town: Any) -> None:
+    """What is saved is checked a moment later: a press or a text on its way then must still find its handler."""
+    news: asyncio.Queue[Any] = asyncio.Queue()
+    drawn: list[Any] = []
+
+    async def story(editor: Editor) -> None:
+        editor.hear(json.dumps({"type": "select", "ids": ["voucher"]}))
+        page = asyncio.create_task(serve(panel(editor), news.put, asyncio.Event().wait))
+        drawn.append(await asyncio.wait_for(news.get(), 20))
+        both = [Issue(code=code, text="Nothing follows.", node_id="voucher") for code in ("missing_edge", "odd")]
+        editor.issues = both
+        editor.tell("panel")
+        drawn.append(await asyncio.wait_for(news.get(), 20))
+        page.cancel()
+
+    edited(town, story)
+    before, after = (targets(message["model"]) for message in drawn)
+    assert len(before) > 4
+    assert before == after
+    assert json.dumps(drawn[1]).count("Nothing follows.") == 2
+
+
+def targets(model: Any) -> list[str]:
+    """Where the browser sends what happens to fields and buttons."""
+    own = [handler["target"] for handler in model.get("eventHandlers", {}).values()]
+    return own + [target for child in model.get("children", ()) if isinstance(child, dict) for target in targets(child)]
 
 
 def test_a_long_journey_chooses_a_step_in_small_messages(log_in: Any, opened: Any, town: Any) -> None:

@@ -101,7 +101,7 @@ def test_a_field_that_its_own_answer_draws_anew_keeps_the_focus(page: Page, town
     field = names.last
     field.fill("hobby")
     field.press("Enter")
-    eventually(page, lambda: "hobby" in stored(town, "redrawn").nodes["update_contact"]["set"])
+    eventually(page, lambda: "hobby" in stored(town, "redrawn").nodes.get("update_contact", {}).get("set", {}))
     expect(field).to_have_value("hobby")
     expect(field).to_be_focused()
 
