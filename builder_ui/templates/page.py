@@ -527,7 +527,7 @@ def person(writing: Writing) -> Element:
                 speech("Search by name or e-mail"),
                 html.input({"type": "search", "onChange": typed, "maxLength": 100, "autoComplete": "off"}),
             ),
-            *found,
+            html._(found),
             html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, speech("Made-up values")),
         ),
     )
