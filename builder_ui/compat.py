@@ -87,6 +87,7 @@ class _Whole(Layout):
 
     ReactPy cancels a drawing when its browser leaves. Between the ends of two effects that leaves a tree with parts that are gone already:
     taking it down stumbled over the first of them (KeyError), and no effect behind it ever ended, so that an editor did not store its last words.
+    For the same reason a page is taken down in a task of its own: whoever serves it may be cancelled at every turn.
     """
 
     __slots__ = ("_drawing",)
@@ -100,9 +101,19 @@ class _Whole(Layout):
         return await asyncio.shield(self._drawing)
 
     async def __aexit__(self, *exc: object) -> None:
+        ending = asyncio.create_task(self._end(*exc))
+        _ending.add(ending)
+        ending.add_done_callback(_ending.discard)
+        await asyncio.shield(ending)
+
+    async def _end(self, *exc: object) -> None:
         if self._drawing is not None:
             await asyncio.wait([self._drawing])
         await super().__aexit__(*exc)
+
+
+_ending: set[asyncio.Task[None]] = set()
+"""Pages that are being taken down; a loop holds its tasks only weakly."""
 
 
 async def serve(root: Element, send: Callable[[Any], Awaitable[None]], receive: Callable[[], Awaitable[Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -100,3 +101,33 @@ def test_a_component_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
     asyncio.run(story())
     assert any("Failed to render" in text for text in errors(caplog))
+
+
+def test_every_effect_ends_though_whoever_serves_the_page_is_cancelled_again_and_again() -> None:
+    """As servers do that end what they serve through a scope: every wait within it is cancelled."""
+
+    async def story() -> None:
+        begun, ended = asyncio.Queue[int](), asyncio.Queue[int]()
+
+        @component
+        def part(number: int) -> Element:
+            def begin() -> Callable[[], None]:
+                begun.put_nowait(number)
+                return lambda: ended.put_nowait(number)
+
+            use_effect(begin, [])
+            return html.p(str(number))
+
+        @component
+        def page() -> Element:
+            return html.div([part(number, key=str(number)) for number in range(PARTS)])
+
+        serving = asyncio.create_task(serve(page(), asyncio.Queue[Any]().put, asyncio.Event().wait))
+        async with asyncio.timeout(10):
+            assert {await begun.get() for _ in range(PARTS)} == {*range(PARTS)}
+            while not serving.done():
+                serving.cancel()
+                await asyncio.sleep(0)
+            assert {await ended.get() for _ in range(PARTS)} == {*range(PARTS)}
+
+    asyncio.run(story())
