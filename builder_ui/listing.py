@@ -72,7 +72,7 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
     equal, field, value = None, given("field"), given("value")
     if field and value:
         with suppress(Invalid):
-            equals(field, value)
+            equals(field, value)  # raises where there can be no such field
             equal = field, value
             chip(f"{field} = {value}", "field", "value")
     journey = session.scalar(select(Journey).where(Journey.key == given("journey"))) if given("journey") else None

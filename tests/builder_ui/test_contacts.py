@@ -147,6 +147,11 @@ def line(text: str) -> str:
     return " ".join(text.split())
 
 
+def choose_all(page: Any) -> None:
+    page.press("All 70 that fit")
+    page.see_until("For all of them")
+
+
 def work_of(town: Any) -> Job:
     with town.db.read() as session:
         return jobs.list_jobs(session)[0]
@@ -155,8 +160,7 @@ def work_of(town: Any) -> Job:
 def test_all_that_fit_are_tagged_as_long_work(log_in: Any, opened: Any, town: Any, crowd: None, by_hand: None) -> None:
     marketer = log_in("marketer")
     with opened(marketer, "/ui/contacts?stage=crowd") as page:
-        page.press("All 70 that fit")
-        page.see_until("For all of them")
+        choose_all(page)
         fill(page, "Name of the tag", "  ")
         page.press("Add tag")
         page.see_until("Expected a tag with 1 to 120 characters.")
@@ -178,8 +182,7 @@ def test_all_that_fit_are_enrolled_after_a_look_and_the_work_can_be_stopped(
 ) -> None:
     marketer = log_in("marketer")
     with opened(marketer, "/ui/contacts?stage=crowd") as page:
-        page.press("All 70 that fit")
-        page.see_until("For all of them")
+        choose_all(page)
         fill(page, "Journey", "mql_to_sql")
         page.press("Who would enter?")
         page.see_until("70 of 70 would enter “MQL to SQL”.")

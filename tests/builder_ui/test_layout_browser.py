@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import update
 
 from models import Member
 from tests.builder_ui.drawing import pick, step
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1366, "height": 768}
-Look = Callable[[dict[str, int]], Page]
+PHONE = ViewportSize(width=390, height=844)
+DESK = ViewportSize(width=1366, height=768)
+Look = Callable[[ViewportSize], Page]
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def look(site: Any, chrome: Browser) -> Any:
         session.execute(update(Member).where(Member.role == "admin").values(locale="de"))
     context = site.context(chrome, locale="de-CH", viewport=DESK)
 
-    def look(size: dict[str, int]) -> Page:
+    def look(size: ViewportSize) -> Page:
         page = context.new_page()
         page.goto(site.link("admin"))
         page.get_by_role("button").click()
         expect(page.get_by_role("heading", name="Journeys", level=1)).to_be_visible()
-        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.set_viewport_size(size)
         return page
 
     with site.served():
