@@ -138,6 +138,7 @@ class Host:
             languages={code: LANGUAGES[code] for code in SUPPORTED},
             statics=STATICS,
             client=compat.CLIENT.name,
+            assets=page.assets if page else (),
             nonce=nonce,
             found=page is not None,
             path=request.url.path,

@@ -123,7 +123,8 @@ class Page:
     """`load` reads everything (in a thread), `view` draws it (pure), `stamp` is a cheap question whose answer changes when `load`'s would.
 
     `path` has `{names}` for single segments. `title` is a message id, `section` the entry of the menu to light up. `name` asks (in a thread)
-    what the thing is called that the page shows, for the window's title; NotFound and an empty answer leave the plain title.
+    what the thing is called that the page shows, for the window's title; NotFound and an empty answer leave the plain title. `assets` are
+    addresses of files that only this page needs; the browser fetches them while the socket opens.
     """
 
     path: str
@@ -134,6 +135,7 @@ class Page:
     stamp: Load | None = None
     every_seconds: float = 2.0
     name: Callable[[Visit], str] | None = None
+    assets: tuple[str, ...] = ()
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the path's names, None if this is another page's path."""

@@ -18,9 +18,10 @@ def _entry() -> tuple[str, str]:
     return entry["file"], entry["css"][0]
 
 
-def stylesheet() -> str:
-    """The address of the builder's style sheet."""
-    return STATICS[_entry()[1]].url
+def assets() -> tuple[str, str]:
+    """The addresses of the script and of the style sheet."""
+    script, styles = _entry()
+    return STATICS[script].url, STATICS[styles].url
 
 
 def components() -> tuple[Component, Component]:
@@ -41,4 +42,4 @@ def follow() -> Component:
 
 @cache
 def _all() -> tuple[Component, ...]:
-    return browser_components(STATICS[_entry()[0]].url, "Canvas", "Bridge", "Viewer", "Follow")
+    return browser_components(assets()[0], "Canvas", "Bridge", "Viewer", "Follow")

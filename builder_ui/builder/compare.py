@@ -166,7 +166,6 @@ def sheet(drawn: Drawn) -> Element:
     side = _differences(drawn, focus[1], show) if drawn.before else None
     return html.div(
         {"className": "pfb"},
-        html.link({"rel": "stylesheet", "href": bundle.stylesheet()}),
         html.header(
             {"className": "pfb-head"},
             html.a({"className": "back", "href": f"/ui/journeys/{drawn.key}"}, "← ", speech("Journey")),
@@ -243,5 +242,5 @@ def _entry(drawn: Drawn, line: Line, number: int, here: str, show: Any) -> Eleme
     )
 
 
-DIFF = Page("/ui/journeys/{key}/diff", "Compare versions", "journeys", fetch_diff, view)
-DRAWING = Page("/ui/journeys/{key}/drawing", "Drawing", "journeys", fetch_drawing, view)
+DIFF = Page("/ui/journeys/{key}/diff", "Compare versions", "journeys", fetch_diff, view, assets=bundle.assets())
+DRAWING = Page("/ui/journeys/{key}/drawing", "Drawing", "journeys", fetch_drawing, view, assets=bundle.assets())

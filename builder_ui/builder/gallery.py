@@ -15,7 +15,7 @@ from sqlmodel import select
 from activities import templates
 from builder_ui import parts
 from builder_ui.builder import cards
-from builder_ui.builder.bundle import stylesheet
+from builder_ui.builder.bundle import assets
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import is_key
 from builder_ui.compat import Element, html
@@ -64,7 +64,6 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
     if not visit.may(EDITORS):
         return html._(parts.head(speech("New journey")), parts.empty("ban", speech("Your role does not allow this."), None))
     return html._(
-        html.link({"rel": "stylesheet", "href": stylesheet()}),
         parts.head(speech("New journey"), back=("/ui/journeys", speech("Journeys"))),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
         html.div(
@@ -155,7 +154,7 @@ def _steps(visit: Visit, document: Mapping[str, Any]) -> Element:
     return html.ol({"className": "pfb-preview"}, items)
 
 
-PAGE = Page("/ui/gallery", "New journey", "journeys", load, view)
+PAGE = Page("/ui/gallery", "New journey", "journeys", load, view, assets=assets())
 
 
 # What the forms do

@@ -51,7 +51,6 @@ def builder(opening: Opening) -> Element:
     use_effect(lambda: _follow(editor, visit.query.get("run", "")), [])
     return html.div(
         {"className": "pfb"},
-        html.link({"rel": "stylesheet", "href": bundle.stylesheet()}),
         head(editor),
         html.div(
             {"className": "pfb-body"},
@@ -792,4 +791,4 @@ def name(visit: Visit) -> str:
         return get_journey(session, visit.arguments["key"]).name
 
 
-PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", fetch, view, name=name)
+PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", fetch, view, name=name, assets=bundle.assets())

@@ -13,7 +13,12 @@ ENTRY = "src/writing/main.js"
 
 
 @cache
+def assets() -> tuple[str]:
+    """The address of the script."""
+    return (STATICS[json.loads(MANIFEST.read_text("utf-8"))[ENTRY]["file"]].url,)
+
+
+@cache
 def components() -> tuple[Component, ...]:
     """`Wire`, `Line`, `Source` and `Frame`."""
-    file = json.loads(MANIFEST.read_text("utf-8"))[ENTRY]["file"]
-    return browser_components(STATICS[file].url, "Wire", "Line", "Source", "Frame")
+    return browser_components(*assets(), "Wire", "Line", "Source", "Frame")

@@ -698,4 +698,4 @@ def _use(writing: Writing, use: shelf.Use) -> Element:
     )
 
 
-PAGE = Page("/ui/templates/{key}", "Template", "templates", fetch, view)
+PAGE = Page("/ui/templates/{key}", "Template", "templates", fetch, view, assets=bundle.assets())

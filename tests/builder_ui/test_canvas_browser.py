@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,49 @@ def test_numbers_lead_to_the_people_behind_them(page: Page, town: Any) -> None:
     expect(page.get_by_role("link", name="Anna Meier")).to_be_visible()
     expect(page.get_by_role("link", name="Ben Huber")).to_be_visible()
     assert heard == []
+
+
+LONG_KEY = "long_road"
+SEEN = """() => {
+  const drawn = new Set([...document.querySelectorAll('.react-flow__node')].map((node) => node.dataset.id));
+  return [...document.querySelectorAll('.react-flow__edge')].map((edge) => {
+    const [from] = edge.dataset.id.split(':');
+    const course = edge.querySelector('.react-flow__edge-path').getAttribute('d').replace(/[\\d.]+/g, (n) => Number(n).toFixed(3));
+    return [edge.dataset.id, course, drawn.has(from), drawn.has(`n${Number(from.slice(1)) + 1}`)];
+  });
+}"""
+
+
+def long_road(steps: int) -> dict[str, Any]:
+    """One question after the other; whoever says no goes out."""
+    rule = {"field": "first_name", "operator": "is_set"}
+    ids = [f"n{n}" for n in range(steps)]
+    return {
+        "spec": 1, "key": LONG_KEY, "name": "Long road", "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]}, "start": "n0",
+        "nodes": {**{id: {"kind": "if_else", "name": f"Question {id}", "rule": rule} for id in ids[:-1]}, ids[-1]: {"kind": "exit"}},
+        "edges": [edge for a, b in pairwise(ids) for edge in ({"from": a, "outlet": "yes", "to": b}, {"from": a, "outlet": "no", "to": ids[-1]})],
+    }  # fmt: skip
+
+
+def test_a_way_runs_the_same_whether_the_cards_at_its_ends_are_drawn_or_only_reckoned(page: Page, town: Any) -> None:
+    with town.db.write() as session:
+        publish.create_journey(session, long_road(90), "test", town.now)
+    page.goto(f"/ui/journeys/{LONG_KEY}/edit")
+    expect(step(page, "Who enters")).to_be_visible()
+    courses: dict[str, set[str]] = {}
+    ends: dict[str, set[tuple[bool, bool]]] = {}
+    for n in range(20, 32):
+        page.keyboard.press("ControlOrMeta+f")
+        page.get_by_role("searchbox", name="Find in the journey").fill(f"Question n{n}")
+        page.keyboard.press("Enter")
+        expect(step(page, f"Question n{n}")).to_be_in_viewport()
+        at_rest(page)
+        for way, course, begins, ends_here in page.evaluate(SEEN):
+            if way.endswith(":yes"):
+                courses.setdefault(way, set()).add(course)
+                ends.setdefault(way, set()).add((begins, ends_here))
+    assert {way for way, ways in courses.items() if len(ways) > 1} == set()
+    assert any({(True, True), (True, False), (False, True)} <= seen for seen in ends.values())
 
 
 def test_numbers_follow_the_journey_and_can_be_narrowed_to_a_version(page: Page, town: Any) -> None:

@@ -130,6 +130,15 @@ def test_the_shell_carries_a_strict_policy_with_a_fresh_nonce(log_in: Any) -> No
         assert not re.search(r"\son\w+=|style=", answer.text)
 
 
+@pytest.mark.parametrize("path", ["/ui/journeys/welcome/edit", "/ui/journeys/welcome/drawing", "/ui/gallery", "/ui/templates/welcome_1"])
+def test_a_shell_has_its_files_fetched_while_the_socket_opens(log_in: Any, path: str) -> None:
+    client = log_in("admin")
+    files = re.findall(r'<link rel="(?:modulepreload|stylesheet)" href="([^"]*/(?:canvas|editor)-[^"]+)">', client.get(path).text)
+    assert files
+    assert {client.get(file).status_code for file in files} == {200}
+    assert not re.search("canvas-|editor-", client.get("/ui/contacts").text)
+
+
 def test_somebody_unknown_is_told_how_to_get_in(client: Any, town: Any) -> None:
     answer = client.get("/ui/journeys", headers={"accept-language": "fr, de;q=0.9"})
     assert answer.status_code == 401

@@ -4,6 +4,8 @@ import dagre from "@dagrejs/dagre";
 export const ENTRY = "$entry";
 const WIDTH = 252;
 const OUTLET_WIDTH = 96;
+const HANDLE = 11;
+const BORDER = 1;
 
 export const edgeId = (from, outlet) => `${from}:${outlet}`;
 
@@ -20,7 +22,16 @@ export const labelled = (node) => outletsOf(node).length > 1;
 export function sized(node) {
   const many = outletsOf(node).length;
   const { label, name, summary } = node.data.view;
-  return { ...node, ariaLabel: [label, name, summary].filter(Boolean).join(", "), width: Math.max(WIDTH, many * OUTLET_WIDTH), height: many > 1 ? 104 : 80 };
+  const size = { width: Math.max(WIDTH, many * OUTLET_WIDTH), height: many > 1 ? 104 : 80 };
+  return { ...node, ...size, measured: size, handles: handles(node, size), ariaLabel: [label, name, summary].filter(Boolean).join(", ") };
+}
+
+/** Where canvas.css puts the handles. React Flow would draw every card to find them out, also those out of sight. */
+function handles(node, { width, height }) {
+  const outlets = outletsOf(node);
+  const at = (type, id, position, x, y) => ({ type, id, position, x: x - HANDLE / 2, y: y - HANDLE / 2, width: HANDLE, height: HANDLE });
+  const out = ([outlet], place) => at("source", outlet, "bottom", BORDER + ((width - 2 * BORDER) * (place + 0.5)) / outlets.length, height - BORDER);
+  return [...(node.type === "entry" ? [] : [at("target", null, "top", width / 2, BORDER)]), ...outlets.map(out)];
 }
 
 export function nodeOf(id, raw, view, position) {
@@ -54,7 +65,8 @@ function arranged(boxes, ways) {
   const shape = JSON.stringify([boxes, ways]);
   if (shape !== last.shape) {
     const graph = new dagre.graphlib.Graph({ multigraph: true });
-    graph.setGraph({ rankdir: "TB", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
+    // The ranks of dagre's usual "network-simplex" are hardly ever better for a graph that grows from one start, and take half of all the time.
+    graph.setGraph({ rankdir: "TB", ranker: "tight-tree", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
     graph.setDefaultEdgeLabel(() => ({}));
     for (const [id, width, height] of boxes) graph.setNode(id, { width, height });
     for (const [id, source, target] of ways) if (graph.hasNode(source) && graph.hasNode(target)) graph.setEdge(source, target, {}, id);
