@@ -12,17 +12,20 @@ from sqlmodel import col, select
 
 from api.access import Admin, Anyone, Editor, Seller
 from api.errors import ADMIN, CHANGE, ONE
+from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
-from crm import consent, contacts, profile, scores, suppression
+from crm import consent, contacts, profile, rules, scores, suppression
 from crm.audit import record
 from crm.timeline import KINDS
+from engine.by_hand import EVERYONE
 from engine.publish import get_journey
 from engine.router import routed
 from engine.runs import remove_contact
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict
+from journeys.rules import Rule
 from models import ConsentState, Contact, Event, Score
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=JsonRoute)
@@ -118,6 +121,21 @@ class ContactChange(BaseModel):
     add_tags: list[str] = Field([], max_length=50)
     remove_tags: list[str] = Field([], max_length=50)
     add_points: dict[str, float] = Field({}, max_length=20)
+
+
+class BulkTag(BaseModel):
+    """A tag for everyone for whom `rule` holds; null: for everyone. `added` false takes it away."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"tag": "vip", "rule": {"combinator": "and", "rules": [{"field": "plan", "operator": "=", "value": "pro"}]}}
+        },
+    )
+
+    tag: str = Field(min_length=1, max_length=120)
+    added: bool = True
+    rule: Rule | None = None
 
 
 class Statement(BaseModel):
@@ -251,6 +269,18 @@ def create_contact(new: NewContact, server: TheServer, actor: Seller) -> Contact
         detail = _detail(session, contact)
     server.wake(wakeups)
     return detail
+
+
+@router.post("/contacts/tags/bulk", summary="Tag everyone for whom a rule holds", status_code=202, responses=CHANGE)
+def tag_bulk(wanted: BulkTag, server: TheServer, actor: Editor) -> JobRow:
+    """Starts a job that adds the tag, or takes it away, page by page; its progress is at `/api/v1/jobs/{id}`."""
+    now = server.engine.clock.now()
+    input = {**wanted.model_dump(mode="json", by_alias=True), "tag": profile.read_tag(wanted.tag)}
+    with server.engine.db.write() as session:
+        total = rules.count(session, wanted.rule or EVERYONE, now)
+        row = JobRow.model_validate(add_job(session, "bulk_tag", "contacts", input, actor.id, now, total))
+    server.jobs.look()
+    return row
 
 
 @router.get("/contacts/{contact_id}", summary="One contact", responses=ONE)

@@ -20,7 +20,7 @@ from sqlmodel import col, select
 from api.errors import is_busy, is_out_of_space
 from crm import uploads
 from crm.contacts import wanted_of
-from crm.jobs import WANTED, add_job, cancel_job, end, end_early, get_job, locked
+from crm.jobs import RULE, WANTED, add_job, cancel_job, end, end_early, get_job, locked
 from engine import by_hand, migrate, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -62,7 +62,7 @@ def _tag_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page
 
 
 def _whom(job: Job) -> by_hand.Whom:
-    return wanted_of(job.input[WANTED]) if WANTED in job.input else _rule.validate_python(job.input["rule"])
+    return wanted_of(job.input[WANTED]) if WANTED in job.input else _rule.validate_python(job.input[RULE])
 
 
 def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:

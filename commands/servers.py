@@ -236,10 +236,14 @@ def free_port() -> int:
 
     No outgoing connection comes to have it: a client that knocks at one of those while its server is down can end up connected to itself,
     and the server never gets its port back.
+
+    Raises:
+        ServerFailed: of a thousand ports none was free.
     """
-    while not is_free(port := random.SystemRandom().choice(QUIET_PORTS)):
-        pass
-    return port
+    for port in random.SystemRandom().sample(QUIET_PORTS, 1_000):
+        if is_free(port):
+            return port
+    raise ServerFailed("No free port was found on this machine. End a program that listens on very many of them.")
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

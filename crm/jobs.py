@@ -18,6 +18,8 @@ STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import"
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
 WANTED = "wanted"
 """Where the input of a job holds the filters of a list (`crm.contacts.Wanted`)."""
+RULE = "rule"
+"""Where it holds a rule for contacts instead."""
 _WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
 MAX_ERROR = 300
 """Characters that the column holds."""
@@ -83,8 +85,8 @@ def end_early(session: Session, job: Job, state: str, now: datetime, error: Pfad
 
 
 def end(job: Job, state: str, now: datetime) -> None:
-    """Whom it was about is forgotten: filters hold what somebody typed, names and addresses among it."""
-    job.input = {name: value for name, value in job.input.items() if name != WANTED}
+    """Whom it was about is forgotten: filters and rules hold what somebody typed, names and addresses among it."""
+    job.input = {name: value for name, value in job.input.items() if name not in (WANTED, RULE)}
     job.state, job.updated_at, job.finished_at = state, now, now
 
 

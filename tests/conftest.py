@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -137,17 +138,16 @@ def sqlite_db(sqlite_base: Path, tmp_path: Path) -> Iterator[Database]:
     path = tmp_path / "pfadwerk.db"
     shutil.copyfile(sqlite_base, path)
     database = Database(f"sqlite:///{path}")
-    with no_table_is_read_whole(database):
+    with closing(database), no_table_is_read_whole(database):
         yield database
-    database.close()
 
 
 @pytest.fixture
 def postgres_db(postgres_base: Callable[[], str]) -> Iterator[Database]:
     """An empty database on PostgreSQL."""
     database = Database(postgres_base(), pool_size=5)
-    yield database
-    database.close()
+    with closing(database), no_table_is_read_whole(database):
+        yield database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -125,6 +125,7 @@ def test_health_ready_and_metrics(client: TestClient, engine: Engine) -> None:
         "pfadwerk_ingest_events_total",
         "pfadwerk_inbox_lag_seconds",
         "pfadwerk_ingest_backlog",
+        'pfadwerk_open_runs{status="stuck"} 0.0',
     ):
         assert name in page.text
 

@@ -97,6 +97,7 @@ def test_a_job_goes_on_where_a_crash_left_it(engine: Engine, journey: str, peopl
     assert (row.state, row.done, runs(engine)) == ("done", MANY + 1, MANY + 1)
 
 
+TAGS = "/api/v1/contacts/tags/bulk"
 PRO_WANTED = contacts.Wanted(field=("plan", "pro")).kept()
 
 
@@ -129,10 +130,28 @@ def test_everyone_whom_filters_find_is_tagged_and_untagged(engine: Engine, peopl
     assert tagged(engine, "fair") == set()
 
 
-def test_a_stopped_job_forgets_whom_it_was_about(engine: Engine, people: list[str]) -> None:
+def test_everyone_for_whom_a_rule_holds_is_tagged_and_untagged(admin: Any, engine: Engine, people: list[str]) -> None:
+    asked = {"tag": " fair ", "rule": PRO["rule"]}
+    job = finished(admin, admin.post(TAGS, json=asked).json()["id"])
+    assert (job["kind"], job["state"], job["total"], job["counts"]) == ("bulk_tag", "done", MANY, {"changed": MANY})
+    assert tagged(engine, "fair") == set(people[1:])
+    job = finished(admin, admin.post(TAGS, json={"tag": "fair", "added": False}).json()["id"])
+    assert (job["total"], job["counts"]) == (MANY + 1, {"changed": MANY, "unchanged": 1})
+    assert tagged(engine, "fair") == set()
+
+
+def test_a_bulk_tag_that_is_none_is_refused(admin: Any, engine: Engine) -> None:
+    assert admin.post(TAGS, json={"tag": "  "}).json()["error"]["message"] == "Expected a tag with 1 to 120 characters."
+    assert admin.post(TAGS, json={"tag": "x", "rule": {"combinator": "nor"}}).status_code == 422
+    with engine.db.read() as session:
+        assert session.scalars(select(Job.id)).all() == []
+
+
+@pytest.mark.parametrize("whom", [{WANTED: {"text": "anna"}}, {"rule": {"field": "email", "operator": "=", "value": "anna@example.org"}}])
+def test_a_stopped_job_forgets_whom_it_was_about(engine: Engine, people: list[str], whom: dict[str, Any]) -> None:
     now = engine.clock.now()
     with engine.db.write() as session:
-        job = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": True, WANTED: {"text": "anna"}}, "tests", now)
+        job = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": True, **whom}, "tests", now)
         cancel_job(session, job.id, "tests", now)
     with engine.db.read() as session:
         assert session.get_one(Job, job.id).input == {"tag": "fair", "added": True}

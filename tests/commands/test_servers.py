@@ -106,6 +106,12 @@ def test_a_server_that_cannot_start_shows_its_last_words(tmp_path: Path) -> None
         servers.start_redis(tmp_path)
 
 
+def test_where_every_port_is_taken_the_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "is_free", lambda _port: False)
+    with pytest.raises(ServerFailed, match="No free port was found"):
+        servers.free_port()
+
+
 def test_stopping_twice_is_harmless(tmp_path: Path) -> None:
     server = servers.start_redis(tmp_path)
     assert server.stop() == 0
