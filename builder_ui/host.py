@@ -110,13 +110,15 @@ class Host:
 
     async def shell(self, request: Request) -> Response:
         """The page around a page."""
+        found = self.find(request.url.path)
+        page = found[0] if found else None
+        if page:
+            request.scope["route"] = page  # its `path` is what the log and the metrics call this address
         known = await self.member(request.cookies)
         if known is None:
             return self.stranger(request)
         token, member = known
-        found = self.find(request.url.path)
         speech = self.speech(member, request.headers)
-        page = found[0] if found else None
         nonce = secrets.token_urlsafe(16)
         title = speech(page.title if page else "Not found")
         if found and found[0].name:
@@ -285,9 +287,8 @@ def guard(nonce: str) -> dict[str, str]:
     return {"content-security-policy": policy, "cache-control": "no-store", "x-frame-options": "DENY", "referrer-policy": "same-origin"}
 
 
-def routes(house: House, pages: Sequence[Page], tour: Extra) -> APIRouter:
-    """Everything the host answers. Addresses of pages are `/ui/…`; the browser side of ReactPy insists on `/_reactpy/…`."""
-    host = Host(house, pages, tour)
+def routes(host: Host) -> APIRouter:
+    """Everything the host answers but the pages. The browser side of ReactPy insists on `/_reactpy/…`."""
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
     router.add_api_route("/ui", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
@@ -296,16 +297,14 @@ def routes(house: House, pages: Sequence[Page], tour: Extra) -> APIRouter:
     router.add_api_route("/_reactpy/assets/{name}", _client, methods=["GET"])
     router.add_api_route("/ui/language/{language}", host.speak, methods=["POST"])
     router.add_api_route("/ui/logout", host.leave, methods=["POST"])
-    for page in pages:
-        router.add_api_route(page.path, host.shell, methods=["GET"], response_class=HTMLResponse)
     router.add_api_websocket_route("/_reactpy/stream/{path:path}", host.stream)
     return router
 
 
-def elsewhere(house: House, pages: Sequence[Page]) -> APIRouter:
-    """Answers every other address under `/ui`; include it last."""
+def shells(host: Host) -> APIRouter:
+    """The pages, and what says that there is none: every other address under `/ui`. Include it last."""
     router = APIRouter(include_in_schema=False)
-    router.add_api_route("/ui/{path:path}", Host(house, pages).shell, methods=["GET"], response_class=HTMLResponse)
+    router.add_api_route("/ui/{path:path}", host.shell, methods=["GET"], response_class=HTMLResponse)
     return router
 
 

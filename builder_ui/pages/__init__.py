@@ -99,7 +99,8 @@ def router(
     house = House(
         engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes, post, mail_link, forget_keys
     )
-    routes = host.routes(house, PAGES, tour.shown)
+    serving = host.Host(house, PAGES, tour.shown)
+    routes = host.routes(serving)
     routes.include_router(mail.routes(house))
     routes.include_router(account.routes(house))
     routes.include_router(audit.routes(house))
@@ -110,5 +111,5 @@ def router(
     routes.include_router(find.routes(house))
     routes.include_router(tour.routes(house))
     routes.include_router(exports.routes(house))
-    routes.include_router(host.elsewhere(house, PAGES))
+    routes.include_router(host.shells(serving))
     return routes

@@ -118,6 +118,8 @@ def test_health_ready_and_metrics(client: TestClient, engine: Engine) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     ready = client.get("/ready")
     assert (ready.status_code, ready.json()["database"], ready.json()["redis"]) == (200, "up", "not configured")
+    client.get("/ui/contacts/019aa1b2")
+    client.get("/ui/nowhere/019aa1b2")
     page = client.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain")
     for name in (
@@ -126,6 +128,8 @@ def test_health_ready_and_metrics(client: TestClient, engine: Engine) -> None:
         "pfadwerk_inbox_lag_seconds",
         "pfadwerk_ingest_backlog",
         'pfadwerk_open_runs{status="stuck"} 0.0',
+        'pfadwerk_http_request_seconds_count{method="GET",route="/ui/contacts/{id}",status="4xx"} 1.0',
+        'pfadwerk_http_request_seconds_count{method="GET",route="/ui/{path:path}",status="4xx"} 1.0',
     ):
         assert name in page.text
 
