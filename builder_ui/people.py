@@ -1,4 +1,4 @@
-"""Names of contacts and members beside the ids that rows hold."""
+"""Names of contacts, members and journeys beside the ids that rows hold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from builder_ui.compat import Element, html
 from builder_ui.speech import Speech
-from models import Contact, Member
+from models import Contact, Journey, Member
 
 
 def contact_names(session: Session, ids: Iterable[str]) -> dict[str, str]:
@@ -21,6 +21,13 @@ def contact_names(session: Session, ids: Iterable[str]) -> dict[str, str]:
 def member_names(session: Session) -> dict[str, str]:
     """Member id -> name."""
     return dict(session.execute(select(Member.id, Member.name)).all())
+
+
+def journeys_of(session: Session, subjects: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """`journey:<id>` -> (key, name), for those of the subjects of an audit line or a job that are a journey; one query."""
+    ids = {id for kind, _, id in (subject.partition(":") for subject in subjects) if kind == "journey"}
+    found = session.execute(select(Journey.id, Journey.key, Journey.name).where(col(Journey.id).in_(ids)))
+    return {f"journey:{id}": (key, name) for id, key, name in found}
 
 
 def called(contact: Contact) -> str:

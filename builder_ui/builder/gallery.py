@@ -154,7 +154,7 @@ def _steps(visit: Visit, document: Mapping[str, Any]) -> Element:
     return html.ol({"className": "pfb-preview"}, items)
 
 
-PAGE = Page("/ui/gallery", "New journey", "journeys", load, view, assets=assets())
+PAGE = Page("/ui/gallery", "New journey", "journeys", load, view, assets=assets())  # the builder comes next
 
 
 # What the forms do

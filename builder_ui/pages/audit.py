@@ -15,7 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.host import Host, clean
-from builder_ui.people import member_names
+from builder_ui.people import journeys_of, member_names
 from builder_ui.permits import ADMINS, may
 from builder_ui.sections import barred, framed, panel
 from builder_ui.visit import Acts, House, Page, Visit
@@ -32,6 +32,7 @@ class Data:
     lines: Sequence[Audit]
     next_before: str | None
     names: dict[str, str]
+    journeys: dict[str, tuple[str, str]]
     actions: Sequence[str]
 
 
@@ -53,6 +54,7 @@ def load(visit: Visit) -> Data | None:
             found[:PAGE_SIZE],
             str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None,
             member_names(session),
+            journeys_of(session, (line.subject for line in found)),
             audit.actions(session),
         )
 
@@ -86,9 +88,9 @@ def row(visit: Visit, data: Data, line: Audit) -> list[Element]:
 
 
 def called(data: Data, who: str) -> str:
-    """A member's name for `member:<id>`; what it is, otherwise."""
+    """The name for `member:<id>` and `journey:<id>`; what it is, otherwise."""
     kind, _, id = who.partition(":")
-    return data.names.get(id, who) if kind == "member" else who
+    return data.names.get(id, who) if kind == "member" else data.journeys.get(who, ("", who))[1]
 
 
 def filters(visit: Visit, data: Data) -> Element:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlmodel import col, select
-
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.people import actor, member_names
+from builder_ui.people import actor, journeys_of, member_names
 from builder_ui.permits import EDITORS
 from builder_ui.sections import framed
 from builder_ui.speech import Speech
@@ -17,7 +15,7 @@ from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import REFUSALS, coded
 from builder_ui.work import ended_early
 from crm.jobs import UNSTOPPABLE, cancel_job, list_jobs
-from models import Job, Journey
+from models import Job
 
 PAGE_SIZE = 30
 KINDS = {
@@ -59,7 +57,7 @@ class Data:
     jobs: list[Job]
     next_before: str | None
     journeys: Mapping[str, tuple[str, str]]
-    """Id -> (key, name)."""
+    """Subject -> (key, name)."""
     members: dict[str, str]
 
 
@@ -67,21 +65,13 @@ def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         found = list_jobs(session, visit.query.get("before"), PAGE_SIZE + 1)
         jobs = found[:PAGE_SIZE]
-        about = {id for job in jobs if (id := journey_of(job))}
-        journeys = session.execute(select(Journey.id, Journey.key, Journey.name).where(col(Journey.id).in_(about)))
-        return Data(
-            jobs, jobs[-1].id if len(found) > PAGE_SIZE else None, {id: (key, name) for id, key, name in journeys}, member_names(session)
-        )
+        journeys = journeys_of(session, (job.subject for job in jobs))
+        return Data(jobs, jobs[-1].id if len(found) > PAGE_SIZE else None, journeys, member_names(session))
 
 
 def stamp(visit: Visit) -> object:
     with visit.engine.db.read() as session:
         return [(job.id, job.state, job.done) for job in list_jobs(session, visit.query.get("before"), PAGE_SIZE)]
-
-
-def journey_of(job: Job) -> str:
-    kind, _, id = job.subject.partition(":")
-    return id if kind == "journey" else ""
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -116,7 +106,7 @@ def called(speech: Speech, data: Data, job: Job) -> str:
         return speech(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
     if job.input.get("dry"):
         return speech(KINDS["check"])
-    name = data.journeys.get(journey_of(job), ("", speech("a journey that is gone")))[1]
+    name = data.journeys.get(job.subject, ("", speech("a journey that is gone")))[1]
     return speech(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
 
 
@@ -124,7 +114,7 @@ def leads_to(data: Data, job: Job) -> str:
     """Where more is to be seen; empty if nowhere."""
     if job.kind == "import":
         return f"/ui/contacts/import/{job.input['import_id']}"
-    key = data.journeys.get(journey_of(job), ("", ""))[0]
+    key = data.journeys.get(job.subject, ("", ""))[0]
     return f"/ui/journeys/{key}" if key else ""
 
 

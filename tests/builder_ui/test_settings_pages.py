@@ -172,6 +172,16 @@ def test_the_trail_as_csv_is_whole_and_harmless(log_in: Any, town: Any) -> None:
     assert len(list(rows_of(type("House", (), {"engine": town.engine}), {}))) == whole + 1  # type: ignore[arg-type]
 
 
+def test_the_trail_calls_journeys_and_members_by_their_names(log_in: Any, opened: Any, town: Any) -> None:
+    journey = town.journey("welcome")
+    with town.db.write() as session:
+        audit.record(session, f"member:{town.members['sales']}", "journey.pause", f"journey:{journey.id}", {}, town.now)
+        audit.record(session, "system", "journey.delete", "journey:gone", {}, town.now)
+    with opened(log_in("admin"), "/ui/settings/audit") as page:
+        assert f"Sven Sutter journey.pause {journey.name}" in page.text
+        assert "journey:gone" in page.text
+
+
 def test_a_broken_chain_is_named(log_in: Any, opened: Any, town: Any) -> None:
     with town.db.write() as session:
         line = session.scalars(select(Audit).order_by(Audit.id)).all()[2]  # type: ignore[arg-type]
