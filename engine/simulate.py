@@ -18,7 +18,9 @@ from engine.paths import dig
 from engine.state import State
 from journeys.compile import Program
 from journeys.document import Span
+from journeys.errors import Invalid, Issue
 from journeys.facts import Calendar
+from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
 from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
@@ -98,10 +100,27 @@ class Path:
 def simulate(program: Program, script: Script, calendar: Calendar | None = None) -> Path:
     """The path of the script's contact through the program.
 
-    Raises: what a node raises (in the engine the run would be stuck there).
+    Raises:
+        Invalid: the script answers for a step that is not there, or through an outlet that the step has not; lists every such place.
+        whatever a node raises: in the engine the run would be stuck there.
     """
+    if issues := [*_unfit_answers(program, script)]:
+        raise Invalid("The scenario does not fit the journey: {problem}", issues, problem=issues[0])
     simulation = _Simulation(program, script, calendar)
     return simulation.run()
+
+
+def _unfit_answers(program: Program, script: Script) -> Iterator[Issue]:
+    for node_id, answer in script.answers.items():
+        place = f"answers.{node_id}"
+        if node_id not in program.nodes:
+            yield Issue(code="unknown_node", text="There is no step “{name}”.", values={"name": node_id}, field=place)
+            continue
+        outlets = program.nodes[node_id].outlets()
+        for outlet in [answer] if isinstance(answer, str) else answer:
+            if outlet not in outlets:
+                text, values = unknown_outlet(outlet, outlets)
+                yield Issue(code="unknown_outlet", text=text, values=values, node_id=node_id, field=place)
 
 
 class _Simulation:
