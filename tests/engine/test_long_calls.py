@@ -1,7 +1,8 @@
-"""A task that is finished while the run is on its way to the wait for it: nobody waits for what has happened."""
+"""What happens while a call is being made is seen by the step after it: nobody waits for, or overlooks, what has happened."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -40,3 +41,38 @@ def test_a_task_finished_while_the_send_before_its_wait_is_in_flight_is_heard(wo
     world.perform(run)
     assert ("called", "left", "won") in world.trail(run)
     assert world.row(run).ended_at is not None
+
+
+def test_a_decision_after_a_long_call_sees_what_happened_during_it(world, monkeypatch) -> None:
+    document = {
+        **JOURNEY,
+        "start": "tell",
+        "nodes": {
+            "tell": {"kind": "send_email", "template": "a"},
+            "bought": {"kind": "if_else", "rule": {"event": "Order Completed"}},
+            "end": {"kind": "exit"},
+        },
+        "edges": [
+            {"from": "tell", "outlet": "sent", "to": "bought"},
+            {"from": "bought", "outlet": "yes", "to": "end"},
+            {"from": "bought", "outlet": "no", "to": "end"},
+        ],
+    }
+    world.publish(document)
+    contact = world.contact()
+    run = world.run(world.happens(contact, "Signed Up"))
+    began, passed, real, send = world.now, [0.0], time.monotonic, world.performer.send
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed[0])
+
+    def slow(*call: Any) -> Any:
+        passed[0] += 30
+        world.later(seconds=20)
+        world.happens(contact, "Order Completed")
+        world.now = began
+        return send(*call)
+
+    world.performer.send = slow
+    world.perform(run)
+    assert ("bought", "left", "yes") in world.trail(run)
+    [message] = world.messages(run)
+    assert timedelta(seconds=30) <= message.sent_at - began < timedelta(seconds=35)
