@@ -26,6 +26,8 @@ from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""A start outside would run off the calendar with its history or its waits."""
 
 
 class ScriptEvent(BaseModel):
@@ -55,7 +57,7 @@ class Script(BaseModel):
     consents: list[tuple[str, str, str]] = []
     scores: dict[str, float] = {}
     rotations: dict[str, list[str]] = {}
-    start: AwareDatetime = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    start: AwareDatetime = Field(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), ge=EARLIEST, lt=LATEST)
     trigger: dict[str, Any] = {}
     history: list[ScriptEvent] = Field([], max_length=1_000)
     events: list[ScriptEvent] = Field([], max_length=1_000)

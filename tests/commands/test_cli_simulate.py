@@ -112,3 +112,9 @@ def test_a_start_that_is_no_instant_is_told_how_to_write_one(run, tmp_path, star
     ran = run("simulate", "welcome", "--script", scenario(tmp_path, start=start))
     assert ran.code == 1
     assert 'start: Must be an instant with its zone, such as "2026-03-02T09:00:00Z".' in ran.err
+
+
+def test_a_start_off_the_calendar_is_told_its_bounds(run, tmp_path):
+    ran = run("simulate", "welcome", "--script", scenario(tmp_path, start="0002-01-01T00:00:00Z"))
+    assert ran.code == 1
+    assert "start: Must be at least 1970-01-01T00:00:00Z." in ran.err
