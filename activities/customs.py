@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Session
 
 from activities.gate import Pass, Refuse, Verdict
 from activities.messages import contact_values
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
-from journeys.custom import ActivityContext, CustomActivity, GiveUp
+from crm.payload import clean_answer
+from engine.step import where
+from journeys.custom import ActivityContext, CustomActivity, GiveUp, Result
+from journeys.errors import TooLarge
 from models import Contact
+
+log = logging.getLogger(__name__)
+MAX_DATA_BYTES = 64_000
+"""Of the JSON of one answer's data: it stays with the run for as long as that lives."""
 
 
 @dataclass(slots=True)
@@ -51,9 +60,21 @@ class CustomPerformer:
         return {}
 
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        if attempt > self.activity.retries + 1:  # the attempts before ran into the time limit, or died with their worker
+            raise MessageDead("no_answer")
+        try:
+            return _answer(self._result(job, draft, attempt))
+        except GiveUp as error:
+            raise MessageDead(str(error.code)) from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an engineer's function may raise anything; its text stays out of histories
+            log.warning("the custom activity %s raised in attempt %d: %s", self.activity.name, attempt, where(error))
+            if attempt > self.activity.retries:
+                raise MessageDead(type(error).__name__) from None
+            raise RetryLater(type(error).__name__, timedelta(seconds=min(2**attempt, 300))) from None
+
+    def _result(self, job: Job, draft: Draft, attempt: int) -> Result:
         if self.fake:
-            result = self.activity.pretend(draft.payload["input"])
-            return Answer(raw={"outlet": result.outlet, "data": dict(result.data)})
+            return self.activity.pretend(draft.payload["input"])
         context = ActivityContext(
             run_id=job.row.id,
             contact_id=job.row.contact_id,
@@ -64,18 +85,19 @@ class CustomPerformer:
             contact=draft.payload["contact"],
             trigger=job.row.trigger,
         )
-        try:
-            result = self.activity.perform(context, draft.payload["input"])
-        except GiveUp as error:
-            raise MessageDead(error.code) from None
-        except Exception as error:  # noqa: BLE001 - an engineer's function may raise anything; its text stays out of histories
-            if attempt > self.activity.retries:
-                raise MessageDead(type(error).__name__) from None
-            raise RetryLater(type(error).__name__, timedelta(seconds=min(2**attempt, 300))) from None
-        return Answer(raw={"outlet": result.outlet, "data": dict(result.data)})
+        return self.activity.perform(context, draft.payload["input"])
 
     def lookup(self, once_key: str) -> Answer | None:
         return None
 
     def bounced(self, session: Session, job: Job, address: str) -> None:
         """Custom activities have no addresses."""
+
+
+def _answer(result: Result) -> Answer:
+    """What the run remembers of it. Raises: GiveUp, if its data is no small JSON; trying again would call the function for nothing."""
+    try:
+        data = clean_answer(to_jsonable_python(dict(result.data)), MAX_DATA_BYTES)
+    except (TypeError, ValueError, RecursionError, TooLarge) as error:
+        raise GiveUp("bad_data") from error
+    return Answer(raw={"outlet": result.outlet, "data": data})

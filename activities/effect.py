@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -239,7 +239,7 @@ def _call(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed:
     if time.monotonic() > claimed.begin_by:
         return _later(engine, performer, job, claimed, RetryLater("stalled", ledger.MARGIN))
     try:
-        answer = performer.send(job, draft, claimed.address, claimed.attempt)
+        answer, job = _timed(engine, performer, job, draft, claimed)
     except RetryLater as failure:
         return _later(engine, performer, job, claimed, failure)
     except SenderStopped as failure:
@@ -254,6 +254,14 @@ def _call(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed:
             return _answer(engine, performer, job, "uncertain", failure.code)
         raise come_back(BUSY, failure.code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
     return _answer(engine, performer, job, answer.status, answer.kind, answer)
+
+
+def _timed(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> tuple[Answer, Job]:
+    """The answer, and the job at the instant of the answer, to the second: what follows must see what happened during a long call."""
+    began = time.monotonic()
+    answer = performer.send(job, draft, claimed.address, claimed.attempt)
+    took = timedelta(seconds=int(time.monotonic() - began))
+    return answer, replace(job, as_of=engine.clock.to_virtual(engine.clock.to_real(job.as_of) + took))
 
 
 def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: RetryLater) -> Moved:

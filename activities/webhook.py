@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 
 from activities.addresses import Guard, Refused
 from activities.providers.provider import Answer, MessageDead, RetryLater
+from crm.payload import clean_answer
+from journeys.errors import TooLarge
 
 MAX_ANSWER_BYTES = 64_000
 MAX_REQUEST_BYTES = 256_000
@@ -185,14 +187,14 @@ def _after(said: str) -> timedelta:
 
 
 def _json(response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
-    """The answer if it is a JSON object read in full; empty otherwise."""
+    """The answer, as it can be stored, if it is a JSON object read in full; empty otherwise."""
     if "json" not in (response.getheader("Content-Type") or "") or len(body) >= MAX_ANSWER_BYTES:
         return {}
     try:
         data = json.loads(body)
-    except (ValueError, RecursionError):
+        return clean_answer(data, MAX_ANSWER_BYTES) if isinstance(data, dict) else {}
+    except (ValueError, RecursionError, TooLarge):
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _headers(request: Request, now: datetime) -> dict[str, str]:

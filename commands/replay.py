@@ -19,6 +19,8 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from commands.progress import progress
 from commands.setup import NoTemporal, connect
+from commands.workspace import database
+from engine.publish import get_journey
 from engine.workflow import RunWorkflow
 from journeys.calls import JOURNEY_ATTRIBUTE, RUN_WORKFLOW
 from journeys.errors import Invalid
@@ -49,8 +51,11 @@ def replay(
 
     Raises:
         Invalid: a file is no history.
+        NotFound: there is no such journey; a check that passes because of a typing mistake would be worth nothing.
         NoTemporal: no server answers (without files).
     """
+    if journey is not None:
+        _must_exist(settings, journey)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
     replayed = asyncio.run(_files(files, translate) if files else _recent(settings, journey, last, save, translate))
@@ -63,6 +68,11 @@ def replay(
         text = translate("Histories: {count}; {failed} do not replay.")
         out.write(text.format(count=len(replayed), failed=len(failed)) + "\n")
     return 1 if failed else 0
+
+
+def _must_exist(settings: Settings, journey: str) -> None:
+    with database(settings) as db, db.read() as session:
+        get_journey(session, journey)
 
 
 async def _files(files: Sequence[Path], translate: Callable[[str], str]) -> list[Replayed]:

@@ -7,7 +7,7 @@ surrogates, dates in one spelling, numbers that fit into 64 bits, string keys. W
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from journeys.rules.dates import normalise
 MAX_DEPTH = 12
 MAX_KEY_CHARACTERS = 200
 MAX_INTEGER = 2**63 - 1
+MAX_ANSWER_DEPTH = 50
 MAX_ATTRIBUTES = 500
 MAX_ATTRIBUTES_BYTES = 65_536
 """Of one contact."""
@@ -25,14 +26,14 @@ MAX_ATTRIBUTES_BYTES = 65_536
 Json = Any
 
 
-def clean(value: object, depth: int = MAX_DEPTH) -> Json:
-    """`value` as storable JSON.
+def clean(value: object, depth: int = MAX_DEPTH, spell: Callable[[str], str] = normalise) -> Json:
+    """`value` as storable JSON; `spell` is applied to every text in it.
 
     Raises:
         TooLarge: nested deeper than `depth`, or a key longer than 200 characters.
     """
     if isinstance(value, str):
-        return normalise(clean_text(value))
+        return spell(clean_text(value))
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -42,10 +43,10 @@ def clean(value: object, depth: int = MAX_DEPTH) -> Json:
     if depth <= 0:
         raise TooLarge("A value is nested deeper than {limit} levels.", limit=MAX_DEPTH)
     if isinstance(value, Mapping):
-        return {_key(name): clean(inner, depth - 1) for name, inner in value.items()}
+        return {_key(name): clean(inner, depth - 1, spell) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [clean(inner, depth - 1) for inner in value]
-    return normalise(clean_text(str(value)))
+        return [clean(inner, depth - 1, spell) for inner in value]
+    return spell(clean_text(str(value)))
 
 
 def clean_text(text: str) -> str:
@@ -63,7 +64,19 @@ def clean_object(value: Mapping[str, object], max_bytes: int) -> dict[str, Json]
     Raises:
         TooLarge: the JSON is longer, a key is too long, or it is nested too deeply.
     """
-    cleaned: dict[str, Json] = {_key(name): clean(inner, MAX_DEPTH - 1) for name, inner in value.items()}
+    return _within(clean(value), max_bytes)
+
+
+def clean_answer(value: Mapping[str, object], max_bytes: int) -> dict[str, Json]:
+    """What a foreign program answered, cleaned; every text, dates too, keeps the spelling it came in.
+
+    Raises:
+        TooLarge: as for `clean_object`; an answer may nest 50 deep.
+    """
+    return _within(clean(value, MAX_ANSWER_DEPTH, str), max_bytes)
+
+
+def _within(cleaned: dict[str, Json], max_bytes: int) -> dict[str, Json]:
     if size(cleaned) > max_bytes:
         raise TooLarge("An object is larger than {limit} bytes of JSON.", limit=max_bytes)
     return cleaned

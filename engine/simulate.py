@@ -18,12 +18,16 @@ from engine.paths import dig
 from engine.state import State
 from journeys.compile import Program
 from journeys.document import Span
+from journeys.errors import Invalid, Issue
 from journeys.facts import Calendar
+from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
 from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""A start outside would run off the calendar with its history or its waits."""
 
 
 class ScriptEvent(BaseModel):
@@ -53,7 +57,7 @@ class Script(BaseModel):
     consents: list[tuple[str, str, str]] = []
     scores: dict[str, float] = {}
     rotations: dict[str, list[str]] = {}
-    start: AwareDatetime = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    start: AwareDatetime = Field(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), ge=EARLIEST, lt=LATEST)
     trigger: dict[str, Any] = {}
     history: list[ScriptEvent] = Field([], max_length=1_000)
     events: list[ScriptEvent] = Field([], max_length=1_000)
@@ -98,10 +102,27 @@ class Path:
 def simulate(program: Program, script: Script, calendar: Calendar | None = None) -> Path:
     """The path of the script's contact through the program.
 
-    Raises: what a node raises (in the engine the run would be stuck there).
+    Raises:
+        Invalid: the script answers for a step that is not there, or through an outlet that the step has not; lists every such place.
+        whatever a node raises: in the engine the run would be stuck there.
     """
+    if issues := [*_unfit_answers(program, script)]:
+        raise Invalid("The scenario does not fit the journey: {problem}", issues, problem=issues[0])
     simulation = _Simulation(program, script, calendar)
     return simulation.run()
+
+
+def _unfit_answers(program: Program, script: Script) -> Iterator[Issue]:
+    for node_id, answer in script.answers.items():
+        place = f"answers.{node_id}"
+        if node_id not in program.nodes:
+            yield Issue(code="unknown_node", text="There is no step “{name}”.", values={"name": node_id}, field=place)
+            continue
+        outlets = program.nodes[node_id].outlets()
+        for outlet in [answer] if isinstance(answer, str) else answer:
+            if outlet not in outlets:
+                text, values = unknown_outlet(outlet, outlets)
+                yield Issue(code="unknown_outlet", text=text, values=values, node_id=node_id, field=place)
 
 
 class _Simulation:

@@ -100,7 +100,7 @@ class CustomActivity:
         return self._result(self.function(ctx, self._input(raw)))
 
     def pretend(self, raw: Mapping[str, Any]) -> Result:
-        """The answer in staging and in the simulator: `fake` if the author wrote one, else the first outlet."""
+        """The answer in staging: `fake` if the author wrote one, else the first outlet."""
         checked = self._input(raw)
         return self._result(self.fake(checked) if self.fake is not None else None)
 
@@ -135,7 +135,7 @@ def activity(
     `name`: lower-case letters, digits and _; part of saved journeys, never change it. `version`: raise it when the function
     starts to behave differently; keep the old one registered as long as runs use it. `outlets`: the ways out, at least
     one. `timeout`: of one attempt. `retries`: attempts after the first, with growing pauses, before the run is stuck.
-    `fake`: (input) -> answer, used in staging and in the simulator.
+    `fake`: (input) -> answer, used in staging.
 
     Raises:
         TypeError, ValueError: when it is applied, with what was expected.

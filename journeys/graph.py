@@ -82,13 +82,14 @@ def _edge_problem(
     if edge.to not in journey.nodes:
         return "edge_to_nowhere", "An edge leads to “{to}”, but there is no such step.", {"to": edge.to}, edge.source
     if edge.source in outlets and edge.outlet not in outlets[edge.source]:
-        return "unknown_outlet", *_unknown_outlet(edge.outlet, outlets[edge.source]), edge.source
+        return "unknown_outlet", *unknown_outlet(edge.outlet, outlets[edge.source]), edge.source
     if (edge.source, edge.outlet) in drawn:
         return "duplicate_edge", "Two edges leave through “{outlet}”; only one can.", {"outlet": edge.outlet}, edge.source
     return None
 
 
-def _unknown_outlet(outlet: str, outlets: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+def unknown_outlet(outlet: str, outlets: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """(sentence, its values) for a name that none of a step's `outlets` has."""
     near = get_close_matches(outlet, outlets, n=1)
     if near:
         return "This step has no outlet “{outlet}”. Did you mean “{near}”?", {"outlet": outlet, "near": near[0]}

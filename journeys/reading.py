@@ -108,11 +108,11 @@ def _said(problem: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     context = problem.get("ctx", {})
     if isinstance(error := context.get("error"), Unfit):
         return error.text, error.values
-    if "error" in context:
+    if "error" in context and problem["type"] not in _SENTENCES:
         return str(context["error"]).replace("{", "{{").replace("}", "}}"), {}
     if problem["type"] not in _SENTENCES:
         return "{problem}", {"problem": problem["msg"]}
-    values = {key: value for key, value in context.items() if isinstance(value, str | int | float)}
+    values = {key: value for key, value in context.items() if isinstance(value, str | int | float) and key not in ("error", "tag")}
     if "expected" in values:
         values["expected"] = str(values["expected"]).replace(" or ", ", ")  # pydantic's one English word inside a value
     return _SENTENCES[problem["type"]], values
@@ -144,6 +144,8 @@ def _is_choice(place: int | str) -> bool:
 
 _SCALARS = {"bool", "int", "float", "str", "none"}
 
+_INSTANT = 'Must be an instant with its zone, such as "2026-03-02T09:00:00Z".'
+
 _SENTENCES = {
     "missing": "This is needed.",
     "extra_forbidden": "There is no such field.",
@@ -158,6 +160,13 @@ _SENTENCES = {
     "less_than_equal": "Must be at most {le}.",
     "literal_error": "Must be one of {expected}.",
     "time_delta_parsing": 'Must be a duration such as "PT1H" or "P3D".',
+    "datetime_parsing": _INSTANT,
+    "datetime_from_date_parsing": _INSTANT,
+    "datetime_object_invalid": _INSTANT,
+    "datetime_type": _INSTANT,
+    "timezone_aware": _INSTANT,
+    "union_tag_not_found": "{discriminator} is missing: it says which kind this is.",
+    "union_tag_invalid": "{discriminator} must be one of {expected_tags}.",
     "int_parsing": "Must be a whole number.",
     "int_type": "Must be a whole number.",
     "float_parsing": "Must be a number.",

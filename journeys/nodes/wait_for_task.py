@@ -16,6 +16,9 @@ from journeys.rules import Group as RuleGroup
 from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome, WaitFor
 
 TASK_FINISHED = "Task Finished"
+_AHEAD = timedelta(days=1)
+"""A step's instant is the one at which its attempt began. A finish that was stored meanwhile, or by a clock a little ahead, bears a later
+one; it has happened before the wait is set up, so no event will come any more that could tell."""
 
 
 class WaitForTask(Node):
@@ -43,7 +46,7 @@ class WaitForTask(Node):
         if not isinstance(task_id, str):
             return Leave(outlet=OVERDUE, note={"reason": "no_task"})
         for outcome in self.outcomes:
-            if holds(EventTerm(event=TASK_FINISHED, where=_finished(task_id, outcome)), ctx.facts, ctx.as_of):
+            if holds(EventTerm(event=TASK_FINISHED, where=_finished(task_id, outcome)), ctx.facts, ctx.as_of + _AHEAD):
                 return Leave(outlet=outcome, note={"task_id": task_id})
         deadline = self._deadline(ctx)
         if deadline is not None and deadline <= ctx.as_of:

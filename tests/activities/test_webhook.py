@@ -219,3 +219,16 @@ def test_the_judged_address_is_the_one_that_is_called(receiver: Receiver) -> Non
     reply = call(Request("a:b:1", receiver.url), Guard.allowing(["127.0.0.1"], resolve), NOW, timeout_seconds=2)
     assert reply.outcome == "ok"
     assert asked == ["hooks.example"]
+
+
+def test_an_answer_that_no_database_can_store_as_it_stands_is_made_storable(receiver: Receiver) -> None:
+    body = b'{"id": 123456789012345678901234567890, "half": "\\ud800", "nul": "a\\u0000b", "much": 1e400, "on": "2026-3-2"}'
+    receiver.answer = says(200, body, {"Content-Type": "application/json"})
+    kept = {"id": "123456789012345678901234567890", "half": "?", "nul": "ab", "much": None, "on": "2026-3-2"}
+    assert made(receiver).data == kept
+
+
+def test_an_answer_that_nests_too_deep_is_not_kept(receiver: Receiver) -> None:
+    receiver.answer = says(200, b'{"a":' * 300 + b"1" + b"}" * 300, {"Content-Type": "application/json"})
+    reply = made(receiver)
+    assert (reply.outcome, reply.data) == ("ok", {})

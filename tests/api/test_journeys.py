@@ -136,6 +136,19 @@ def test_a_simulation_stores_nothing(admin: Any) -> None:
     assert admin.post(f"{BASE}/simulate", json={}).status_code == 422
 
 
+def test_a_script_whose_answers_do_not_fit_the_journey_is_refused(admin: Any) -> None:
+    refused = admin.post(f"{BASE}/simulate", json={"document": DOCUMENT, "script": {"answers": {"pause": "sent"}}})
+    assert refused.status_code == 422
+    [issue] = refused.json()["error"]["details"]["issues"]
+    assert (issue["code"], issue["field"]) == ("unknown_outlet", "answers.pause")
+
+
+@pytest.mark.parametrize("start", ["0002-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_script_that_would_run_off_the_calendar_is_refused(admin: Any, start: str) -> None:
+    script = {"start": start, "history": [{"after": "P1830D", "name": "x"}]}
+    assert admin.post(f"{BASE}/simulate", json={"document": DOCUMENT, "script": script}).status_code == 422
+
+
 def test_the_schema_names_the_kinds(admin: Any) -> None:
     assert "send_email" in admin.get(f"{BASE}/schema").text
     kinds = {kind["kind"]: kind for kind in admin.get("/api/v1/catalogue/kinds").json()}

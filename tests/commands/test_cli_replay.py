@@ -36,3 +36,9 @@ def test_what_is_no_history_is_told(run, tmp_path):
         ran = run("replay", file)
         assert ran.code == 1, text
         assert str(file) in ran.out + ran.err
+
+
+def test_a_journey_that_does_not_exist_is_no_check_passed(run, demo):
+    ran = run("replay", "--journey", "welcom")
+    assert ran.code == 1
+    assert "There is no journey “welcom”." in ran.err

@@ -97,3 +97,24 @@ def test_a_journey_with_errors_is_not_walked(run, tmp_path):
     told = [problem.partition(": ")[2] for problem in problems]
     assert len(told) == len(set(told)), "each problem once"
     assert not any(problem in head for problem in told if problem)
+
+
+def test_answers_that_the_journey_cannot_give_are_told_and_nothing_is_walked(run, tmp_path):
+    ran = run("simulate", "welcome", "--script", scenario(tmp_path, answers={"hello": ["sent", "send"], "helo": "sent"}))
+    assert ran.code == 1
+    assert ran.out == ""
+    assert "answers.hello: This step has no outlet “send”. Did you mean “sent”?" in ran.err
+    assert "answers.helo: There is no step “helo”." in ran.err
+
+
+@pytest.mark.parametrize("start", ["yesterday", "2026-13-01T00:00:00Z", "2026-03-02T09:00:00", 1.5e300, [1]])
+def test_a_start_that_is_no_instant_is_told_how_to_write_one(run, tmp_path, start):
+    ran = run("simulate", "welcome", "--script", scenario(tmp_path, start=start))
+    assert ran.code == 1
+    assert 'start: Must be an instant with its zone, such as "2026-03-02T09:00:00Z".' in ran.err
+
+
+def test_a_start_off_the_calendar_is_told_its_bounds(run, tmp_path):
+    ran = run("simulate", "welcome", "--script", scenario(tmp_path, start="0002-01-01T00:00:00Z"))
+    assert ran.code == 1
+    assert "start: Must be at least 1970-01-01T00:00:00Z." in ran.err

@@ -87,6 +87,21 @@ def test_every_problem_is_named_with_its_place() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        ({"kind": "event"}, "'type' is missing: it says which kind this is."),
+        ({"type": "ada@example.com"}, "'type' must be one of 'event', 'attribute', 'date', 'schedule', 'manual', 'score', 'journey'."),
+    ],
+)
+def test_a_trigger_of_no_kind_is_told_in_our_words(trigger: dict[str, str], said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read({"key": "j", "name": "J", "entry": {"triggers": [trigger]}})
+    [issue] = [issue for issue in refused.value.issues if (issue.field or "").startswith("entry")]
+    assert (issue.field, issue.message) == ("entry.triggers.0", said)
+    assert "ada@example.com" not in json.dumps(issue.model_dump())
+
+
 def test_what_was_typed_in_is_not_repeated() -> None:
     with pytest.raises(Invalid) as refused:
         read({"key": "ada@example.com", "name": "J", "goal": {"event": {"secret": "ada@example.com"}}})
