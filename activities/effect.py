@@ -27,7 +27,7 @@ from crm.sql import on, table
 from engine.live import Engine
 from engine.router import is_heard
 from engine.state import Instruction, State
-from engine.step import Moved, fenced, halt, has_mail, lock_run, move, step
+from engine.step import Moved, fenced, halt, has_mail, lock_run, move, step, where
 from engine.wakeups import Wakeups
 from journeys.calls import activity_of
 from journeys.errors import PfadwerkError
@@ -91,6 +91,16 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
         return claimed
     assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
     return _call(engine, performer, job, draft, claimed)
+
+
+def give_up(engine: Engine, run_id: str, number: int, as_of: datetime, error: Exception) -> Moved:
+    """The run waits for a person: its call fails in a way that nobody foresaw, however often it is tried."""
+    with engine.db.write() as session:
+        row = lock_run(session, run_id)
+        if row.step != number or row.ended_at is not None:
+            return Moved(fenced(session, row, number, as_of), Wakeups())
+        log.warning("run %s is stuck at node %s: %s", row.id, row.node, where(error))
+        return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error)), Wakeups())
 
 
 # --- finding the call ------------------------------------------------------------------------------------------------------

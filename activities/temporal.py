@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from sqlalchemy.exc import DBAPIError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.effect import Effects, perform
+from activities.effect import Effects, NotServed, give_up, perform
 from activities.failures import unforeseen
 from engine.client import Temporal
 from engine.live import Engine
@@ -18,6 +19,8 @@ from engine.step import step
 from journeys.calls import STEP, activity_of
 
 Activity = Callable[..., Instruction]
+TRIES = 10
+"""After so many attempts (about nine minutes) an error that nobody foresaw is taken for a mistake, which a person must know of."""
 
 
 def step_activity(engine: Engine, temporal: Temporal) -> Activity:
@@ -39,9 +42,17 @@ def effect_activity(effects: Effects, temporal: Temporal, channel: str) -> Activ
 
     @activity.defn(name=name, no_thread_cancel_exception=True)
     def effect(run_id: str, number: int) -> Instruction:
-        as_of = effects.engine.clock.to_virtual(activity.info().started_time)
+        info = activity.info()
+        as_of = effects.engine.clock.to_virtual(info.started_time)
         with _without_text():
-            moved = perform(effects, name, run_id, number, as_of)
+            try:
+                moved = perform(effects, name, run_id, number, as_of)
+            except (ApplicationError, DBAPIError, NotServed):
+                raise
+            except Exception as error:
+                if info.attempt < TRIES:
+                    raise
+                moved = give_up(effects.engine, run_id, number, as_of, error)
         temporal.wake_soon(moved.wakeups)
         return moved.instruction
 

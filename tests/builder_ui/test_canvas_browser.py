@@ -79,7 +79,7 @@ SEEN = """() => {
 
 def long_road(steps: int) -> dict[str, Any]:
     """One question after the other; whoever says no goes out."""
-    rule = {"field": "first_name", "operator": "is_set"}
+    rule = {"field": "first_name", "operator": "=", "value": "Ada"}
     ids = [f"n{n}" for n in range(steps)]
     return {
         "spec": 1, "key": LONG_KEY, "name": "Long road", "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]}, "start": "n0",

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities.effect import NotServed, give_up
 from activities.gate import Hold, Refuse
 from activities.ledger import MARGIN
 from activities.performer import CannotPrepare
 from activities.providers.provider import Answer, RetryLater
+from activities.temporal import TRIES, effect_activity
+from engine.step import WAIT_FOR_BELL
 
 
 @pytest.fixture
@@ -167,3 +174,55 @@ def test_a_run_that_the_database_does_not_know_waits_for_its_bell(world):
     waits = {"op": "wait", "step": 3, "until": None}
     assert world.step("0" * 32, 3).instruction == waits
     assert world.perform("0" * 32, 3).instruction == waits
+
+
+class Unforeseen(Exception):
+    pass
+
+
+def attempted(world, run, number, attempt):
+    """The activity as Temporal calls it, with the number of the attempt."""
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt, started_time=world.engine.clock.to_real(world.now))
+    return environment.run(effect_activity(world.effects, SimpleNamespace(wake_soon=lambda wakeups: None), "email"), run, number)
+
+
+@pytest.mark.parametrize("place", ["prepare", "ask", "send"])
+def test_an_error_that_nobody_foresaw_ends_with_a_stuck_run_that_can_be_tried_again(world, run, place, monkeypatch):
+    def fails(*_):
+        raise Unforeseen("ada@example.org")
+
+    number = world.row(run).step
+    with monkeypatch.context() as broken:
+        broken.setattr(world.performer, place, fails)
+        with pytest.raises(ApplicationError, match=r"Unforeseen in .*test_attempts\.py") as raised:
+            attempted(world, run, number, TRIES - 1)
+        assert "ada" not in str(raised.value)
+        world.later(minutes=5)
+        assert attempted(world, run, number, TRIES) == {**WAIT_FOR_BELL, "step": number}
+    row = world.row(run)
+    assert (row.status, row.reason, row.step) == ("stuck", "Unforeseen", number)
+    assert row.error.startswith("Unforeseen in ")
+    assert "ada" not in row.error
+    world.later(minutes=5)
+    assert attempted(world, run, number, 1)["op"] == "wait", "resumed, it goes on to the next wait"
+    assert world.row(run).status == "active"
+
+
+def test_a_run_that_has_gone_on_meanwhile_is_not_given_up(world, run):
+    number = world.row(run).step
+    world.perform(run)
+    after = world.row(run)
+    assert give_up(world.engine, run, number, world.now, Unforeseen()).instruction == after.instruction
+    assert world.row(run).status == "active"
+
+
+@pytest.mark.parametrize("error", [OperationalError("select", {}, Exception()), NotServed("x")])
+def test_a_database_that_is_away_and_a_channel_that_is_not_served_are_waited_for(world, run, error):
+    def fails(*_):
+        raise error
+
+    world.performer.prepare = fails
+    with pytest.raises(ApplicationError):
+        attempted(world, run, world.row(run).step, 1_000)
+    assert world.row(run).status == "active"
