@@ -354,3 +354,15 @@ def test_it_speaks_german(serve: Serve, enter: Enter, town: Any) -> None:
         page.goto("/ui/journeys/welcome/edit")
         page.get_by_role("button", name="Kontakt verfolgen").click()
         expect(page.get_by_text("Neueste Durchläufe")).to_be_visible()
+
+
+def test_a_german_reader_finds_the_keys_of_a_german_keyboard(served: None, enter: Enter, town: Any) -> None:
+    with town.db.write() as session:
+        session.get_one(Member, town.members["marketer"]).locale = "de"
+    page = enter("marketer")
+    page.goto("/ui/journeys/welcome/edit")
+    expect(page.get_by_role("button", name="Suchen", exact=True)).to_have_attribute("title", "Suchen (Strg F)")
+    page.get_by_role("button", name="Tastenkürzel").click()
+    keys = page.get_by_role("dialog").locator("kbd")
+    expect(keys.filter(has_text="Strg Umschalt Z / Strg Y")).to_be_visible()
+    expect(keys.filter(has_text="Entf")).to_be_visible()

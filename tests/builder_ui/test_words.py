@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 from activities import account_mail
 from activities.layouts import layouts
@@ -208,6 +209,12 @@ def test_dates_in_texts_are_said_and_everything_else_stays() -> None:
     german = speech("de", "Asia/Tokyo")
     stored = {"renewal": "2026-12-24", "seen": ["2026-03-04T22:30:00.000000Z"], "zip": 8001, "code": "20260301", "vip": True}
     assert words.attribute(german, stored) == "renewal: 24.12.2026, seen: 05.03.2026, 07:30, zip: 8001, code: 20260301, vip: ja"
+
+
+def test_keys_are_named_as_german_keyboards_name_them() -> None:
+    with (ROOT.parent / "locales" / "de" / "LC_MESSAGES" / "pfadwerk.po").open("rb") as file:
+        german = [str(message.string) for message in read_po(file, locale="de")]
+    assert [text for text in german if re.search(r"\b(Ctrl|Shift|Del|Delete)\b", text)] == []
 
 
 def test_the_members_language_goes_before_the_browsers() -> None:

@@ -169,6 +169,9 @@ const KEYS = [
   ["Tab", "Go from step to step"], ["Enter", "Choose the step and show its form"], ["Enter, Enter", "Go into the form of the step"], ["Esc", "Back from the form to the step"], ["← ↑ → ↓", "Move the chosen steps"], ["Shift", "Draw a frame to choose many"], ["?", "This list"],
 ];
 
+/** Keys as they are written on the keyboards of the reader's language. */
+const named = (keys, t) => keys.replaceAll("Ctrl", t("Ctrl")).replace("Shift", t("Shift")).replace("Del", t("Del"));
+
 export function Shortcuts({ onClose }) {
   const { t } = useCanvas();
   const dialog = useRef(null);
@@ -178,7 +181,7 @@ export function Shortcuts({ onClose }) {
   return (
     <dialog className="pfb-dialog" ref={dialog} onClose={onClose} aria-label={t("Keyboard shortcuts")}>
       <h2>{t("Keyboard shortcuts")}</h2>
-      <dl className="pfb-keys">{KEYS.map(([keys, text]) => <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{t(text)}</dd></div>)}</dl>
+      <dl className="pfb-keys">{KEYS.map(([keys, text]) => <div key={keys}><dt><kbd>{named(keys, t)}</kbd></dt><dd>{t(text)}</dd></div>)}</dl>
       <button type="button" className="button main" autoFocus onClick={() => dialog.current.close()}>{t("Close")}</button>
     </dialog>
   );
@@ -188,11 +191,11 @@ export function Toolbar({ canUndo, canRedo }) {
   const { t, act, editable, days } = useCanvas();
   return (
     <div className="pfb-toolbar" role="toolbar" aria-label={t("Editing")}>
-      {editable && <button type="button" disabled={!canUndo} onClick={act.undo} title={`${t("Undo")} (Ctrl Z)`}>↶ {t("Undo")}</button>}
-      {editable && <button type="button" disabled={!canRedo} onClick={act.redo} title={`${t("Redo")} (Ctrl Y)`}>↷ {t("Redo")}</button>}
+      {editable && <button type="button" disabled={!canUndo} onClick={act.undo} title={`${t("Undo")} (${named("Ctrl Z", t)})`}>↶ {t("Undo")}</button>}
+      {editable && <button type="button" disabled={!canRedo} onClick={act.redo} title={`${t("Redo")} (${named("Ctrl Y", t)})`}>↷ {t("Redo")}</button>}
       {editable && <button type="button" onClick={act.note} title={`${t("Add a note")} (N)`}><Icon name="pencil" />{t("Note")}</button>}
       <button type="button" onClick={act.days} aria-pressed={days} title={`${t("Show or hide days")} (D)`}><Icon name="clock" />{t("Days")}</button>
-      <button type="button" onClick={act.find} title={`${t("Find")} (Ctrl F)`}><Icon name="search" />{t("Find")}</button>
+      <button type="button" onClick={act.find} title={`${t("Find")} (${named("Ctrl F", t)})`}><Icon name="search" />{t("Find")}</button>
       <button type="button" onClick={act.keys} aria-label={t("Keyboard shortcuts")} title={`${t("Keyboard shortcuts")} (?)`}>?</button>
     </div>
   );
