@@ -6,7 +6,7 @@ fields, so a new kind needs nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from journeys.document import (
     Trigger,
 )
 from journeys.nodes import Node
+from journeys.nodes.wait_until import Window
 from journeys.rules import Rule, dates, parse_rule, sentence
 from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, ScoreTerm, TagTerm
 
@@ -247,6 +248,8 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
             return speech.number(value)
         case _ if isinstance(value, RULES):
             return rule(speech, value, names)
+        case Window():
+            return f"{value.start}–{value.end}, {_days(speech, value.weekdays)}"
         case BaseModel():
             return _part(speech, value, names)
         case Mapping():
@@ -272,11 +275,21 @@ def _member(speech: Speech, value: BaseModel, name: str, names: Names) -> str:
     if one in (None, "", (), {}, False):
         return ""
     if name == "weekdays":
-        return ", ".join(speech(WEEKDAYS[day]) for day in one) if len(one) < 7 else speech("every day")
+        return _days(speech, one)
     said = value_in_words(speech, one, names)
     if name == "where":
         return speech("where {rule}", rule=said)
     return said if name in ("rule", "event") else f"{speech(type(value).model_fields[name].title or name)} {said}"
+
+
+def _days(speech: Speech, weekdays: Sequence[int]) -> str:
+    """Days of the week; three and more in a row by the first and the last of them."""
+    days = sorted(weekdays)
+    if len(days) == len(WEEKDAYS):
+        return speech("every day")
+    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+        return speech("{first} to {last}", first=speech(WEEKDAYS[days[0]]), last=speech(WEEKDAYS[days[-1]]))
+    return ", ".join(speech(WEEKDAYS[day]) for day in days)
 
 
 def term(speech: Speech, row: Mapping[str, Any], names: Names) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from babel import Locale
 from babel.messages.pofile import read_po
 
 from activities import account_mail
@@ -39,7 +40,7 @@ from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
 from crm import settings, team
-from journeys.nodes import BUILT_IN
+from journeys.nodes import BUILT_IN, Palette
 from locales import translator
 from models import Member
 
@@ -250,3 +251,20 @@ def test_what_a_term_found_is_said(actual: object, said: str) -> None:
 
 def test_a_term_that_cannot_be_read_any_more_is_named_by_its_place() -> None:
     assert words.term(speech(), {"path": "rules.0", "term": {"strange": 1}, "actual": 7, "result": True}, {}) == ("rules.0", "7")
+
+
+@pytest.mark.parametrize(
+    ("until", "german"),
+    [
+        ({"type": "window"}, "09:00–17:00, Montag bis Freitag"),
+        ({"type": "window", "start": "20:00", "end": "02:00", "weekdays": [0, 1, 2, 3, 4, 5, 6]}, "20:00–02:00, jeden Tag"),
+        ({"type": "window", "weekdays": [5, 6]}, "09:00–17:00, Samstag, Sonntag"),
+        ({"type": "window", "weekdays": [0, 1, 3]}, "09:00–17:00, Montag, Dienstag, Donnerstag"),
+        ({"type": "clock", "at": "08:30", "weekdays": [2, 3, 4]}, "Mittwoch bis Freitag"),
+    ],
+)
+def test_a_window_of_time_reads_like_a_sign_on_a_door(until: dict[str, object], german: str) -> None:
+    node = Palette(BUILT_IN).parse("n", {"kind": "wait_until", "until": until})
+    [(_, said)] = words.fields(Speech("de", Locale("de"), UTC), node, {})
+    assert german in said
+    assert "um" not in said.split()
