@@ -16,6 +16,8 @@ from journeys.calls import BELL, RUN_WORKFLOW, STEP
 
 LONG_HISTORY = 500
 """Events after which the run goes on in a fresh history."""
+HEARD_EARLY = "a bell between an effect's answer and its arrival"
+"""Marks histories in which that bell is passed on; in older ones it was used up, and the keeper rang again."""
 STEP_TIMEOUT = timedelta(seconds=5)
 STEP_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 EFFECT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
@@ -71,9 +73,11 @@ class RunWorkflow:
     async def _perform(self, run_id: str, step: int, effect: Effect) -> Instruction:
         """Runs the effect. A bell meanwhile asks for a step, so that an exit ends the run at once; the effect itself is never cancelled.
 
-        A foretold effect has left its wait, so the step must ask with the number that followed.
+        A foretold effect has left its wait, so the step must ask with the number that followed. So it must when the effect is answered in the
+        database and not here yet: the wait behind it would never hear of the bell, and what is known here by then is older than what it led to.
         """
         self.heard = self.bells
+        later: Instruction | None = None
         performing = workflow.start_activity(
             effect["activity"],
             args=[run_id, step],
@@ -86,11 +90,14 @@ class RunWorkflow:
             await workflow.wait_condition(lambda: performing.done() or self._rung())
             if performing.done():
                 instruction: Instruction = performing.result()
-                return instruction
+                return later if later and later["step"] > instruction["step"] else instruction
             looked = await self._step(run_id, step)
             if looked["op"] == "do" and looked["step"] > step:
                 step = looked["step"]
                 await self._step(run_id, step)
+            elif looked["step"] > step and workflow.patched(HEARD_EARLY):
+                step = looked["step"]
+                later = await self._step(run_id, step)
 
     def _rung(self) -> bool:
         return self.bells > self.heard

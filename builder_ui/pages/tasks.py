@@ -206,12 +206,11 @@ def due(visit: Visit, task: Task) -> Element:
         return None
     late = task.due_at < visit.house.now()
     relative, moment = parts.relative(visit, task.due_at), parts.moment(speech, task.due_at)
-    said = (speech("Overdue since"), " ", moment) if late else (speech("Due"), " ", relative)
+    first, second = (moment, relative) if late else (relative, moment)
     return html.p(
         {"className": "due bad" if late else "due"},
         parts.icon("alert" if late else "clock"),
-        *said,
-        html.span({"className": "quiet"}, " · ", relative if late else moment),
+        html.span(speech("Overdue since") if late else speech("Due"), " ", first, html.span({"className": "quiet"}, " (", second, ")")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
@@ -21,8 +23,9 @@ from activities.temporal import effect_activity, step_activity
 from commands.servers import temporal_binary
 from engine.client import Temporal
 from engine.privacy import BARE
+from engine.state import Instruction
 from engine.workflow import RunWorkflow
-from journeys.calls import RUN_QUEUE, queue_of
+from journeys.calls import RUN_QUEUE, activity_of, queue_of
 
 RECORDED = Path(__file__).with_name("histories")
 SKIPPING = [
@@ -55,7 +58,7 @@ async def running(world) -> AsyncIterator[tuple[WorkflowEnvironment, Temporal]]:
             mails = Worker(
                 env.client,
                 task_queue=queue_of("email"),
-                activities=[effect_activity(world.effects, temporal, "email")],
+                activities=[on_its_way(world, effect_activity(world.effects, temporal, "email"))],
                 activity_executor=threads,
             )
             async with runs, mails:
@@ -96,6 +99,34 @@ async def exits_in_a_wait(world, reference, env, temporal) -> tuple[str, Workflo
         await temporal.wake(bells)
         await temporal.ring(run)
         return await finish(env, run)
+
+
+async def is_answered_late(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
+    """The effect's answer is stored and on its way to the workflow when the exit's bell comes."""
+    world.publish(reference, exit_when=[{"event": "Order Completed"}])
+    contact, world.answers_late = world.contact(), threading.Event()
+    with env.with_time_skipping_disabled():
+        wakeups = world.happens(contact, "Signed Up")
+        run = world.run(wakeups)
+        await temporal.wake(wakeups)
+        await waits(world, run, "day")
+        await temporal.wake(world.happens(contact, "Order Completed"))
+        await until(lambda: world.row(run).status == "ended")
+        world.answers_late.set()
+        return await finish(env, run)
+
+
+def on_its_way(world, effect: Callable[..., Instruction]) -> Callable[..., Instruction]:
+    """The effect's activity, whose answer takes its time where a story says so."""
+
+    @activity.defn(name=activity_of("email"), no_thread_cancel_exception=True)
+    def answered(run_id: str, number: int) -> Instruction:
+        instruction = effect(run_id, number)
+        if late := getattr(world, "answers_late", None):
+            late.wait(20)
+        return instruction
+
+    return answered
 
 
 async def is_held(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
@@ -141,6 +172,7 @@ Story = Callable[..., Awaitable[tuple[str, WorkflowHistory]]]
 STORIES: dict[str, tuple[Story, str]] = {
     "goes_through": (goes_through, "completed"),
     "exits_in_a_wait": (exits_in_a_wait, "exit"),
+    "is_answered_late": (is_answered_late, "exit"),
     "is_held": (is_held, "completed"),
     "exits_while_held": (exits_while_held, "exit"),
 }
