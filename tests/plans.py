@@ -7,7 +7,7 @@ whatever indexes there are: it is asked what it would do if that cost the world,
 from __future__ import annotations
 
 import re
-import traceback
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,9 +119,11 @@ def _scanned(node: dict[str, Any]) -> Iterator[str]:
 
 def _place() -> str | None:
     """Where in the product the statement comes from; None if a test wrote it."""
-    for frame in reversed(traceback.extract_stack()):
-        path = Path(frame.filename)
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
         if path.is_relative_to(ROOT) and ".venv" not in path.parts and path != Path(__file__):
             name = str(path.relative_to(ROOT))
-            return None if name.startswith("tests/") else f"{name}:{frame.lineno}"
+            return None if name.startswith("tests/") else f"{name}:{frame.f_lineno}"
+        frame = frame.f_back
     return None
