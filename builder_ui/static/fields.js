@@ -5,11 +5,37 @@
 // What somebody is typing is theirs until they leave the field or press Enter: the client would set a field back to what the server last
 // knew whenever anything around it is drawn again, which swallowed keys. The canvas minds its own fields.
 let typing = null;
+const told = new WeakMap(); // field -> the text that the server last set
+let said = null; // {field, late}: the field that Enter was pressed in, until the answer
 for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
   const value = Object.getOwnPropertyDescriptor(kind.prototype, "value");
-  Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== typing) value.set.call(this, text); } });
+  Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== typing && !early(this, text)) settle(this, text, value.set); } });
 }
-document.addEventListener("input", (event) => { if (!event.target.closest(".pfb-board")) typing = event.target; }, true);
+
+function settle(field, text, set) {
+  if (said?.field === field) clearTimeout(said.late);
+  if (said?.field === field) said = null;
+  told.set(field, text);
+  set.call(field, text);
+}
+
+/** After Enter, the text of before may come from a drawing that did not know yet, or be the answer: it waits a second for a better one. */
+function early(field, text) {
+  if (said?.field !== field || text !== (told.get(field) ?? field.defaultValue)) return false;
+  const waiting = said;
+  said.late ||= setTimeout(() => {
+    if (said !== waiting) return;
+    said = null;
+    field.value = text;
+  }, 1000);
+  return true;
+}
+
+document.addEventListener("input", (event) => {
+  if (said?.field === event.target) clearTimeout(said.late);
+  said = null;
+  if (!event.target.closest(".pfb-board")) typing = event.target;
+}, true);
 
 /** A text field outside the forms that are sent as a whole: the server hears of its text when it is left. */
 function alone(field) {
@@ -25,7 +51,10 @@ document.addEventListener("focusout", (event) => {
 // Enter says it as leaving does, and who wrote stays in the field.
 document.addEventListener("keydown", ({ key, target, isComposing }) => {
   if (key !== "Enter" || isComposing || target.tagName !== "INPUT") return;
-  if (typing === target && alone(target)) target.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
+  if (typing === target && alone(target)) {
+    said = { field: target, late: 0 };
+    target.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
+  }
   typing = null;
 }, true);
 

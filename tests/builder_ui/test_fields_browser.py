@@ -59,6 +59,26 @@ def test_enter_says_what_is_written_once_and_keeps_the_place(page: Page, town: A
     assert heard == []
 
 
+ENTER_BEFORE_A_LATE_DRAWING = """(field) => {
+  field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+  field.value = 'Make a voucher';
+  return field.value;
+}"""
+
+
+def test_a_drawing_from_before_enter_takes_no_text_away(page: Page, town: Any) -> None:
+    page.goto("/ui/journeys/survey/edit")
+    pick(page, "Make a voucher")
+    name = page.get_by_label("Name", exact=True)
+    name.fill("First")
+    assert name.evaluate(ENTER_BEFORE_A_LATE_DRAWING) == "First"
+    expect(step(page, "First")).to_be_visible()
+    name.press_sequentially(" and last")
+    name.press("Enter")
+    expect(step(page, "First and last")).to_be_visible()
+    expect(name).to_have_value("First and last")
+
+
 def test_a_field_shows_what_became_of_its_text(page: Page, town: Any) -> None:
     page.goto("/ui/journeys/survey/edit")
     pick(page, "Make a voucher")
