@@ -20,7 +20,8 @@ from journeys.calls import STEP, activity_of
 
 Activity = Callable[..., Instruction]
 TRIES = 10
-"""After so many attempts (about nine minutes) an error that nobody foresaw is taken for a mistake, which a person must know of."""
+"""From this attempt on (after about nine minutes; attempts that were put off count, too) an error that nobody foresaw is taken for a mistake,
+which a person must know of."""
 
 
 def step_activity(engine: Engine, temporal: Temporal) -> Activity:

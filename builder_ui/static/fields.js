@@ -6,35 +6,35 @@
 // knew whenever anything around it is drawn again, which swallowed keys. The canvas minds its own fields.
 let typing = null;
 const told = new WeakMap(); // field -> the text that the server last set
-let said = null; // {field, late}: the field that Enter was pressed in, until the answer
+const said = new WeakMap(); // field that Enter was pressed in and whose answer is to come -> timer of what came early (0: nothing yet)
 for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
   const value = Object.getOwnPropertyDescriptor(kind.prototype, "value");
-  Object.defineProperty(kind.prototype, "value", { ...value, set(text) { if (this !== typing && !early(this, text)) settle(this, text, value.set); } });
-}
-
-function settle(field, text, set) {
-  if (said?.field === field) clearTimeout(said.late);
-  if (said?.field === field) said = null;
-  told.set(field, text);
-  set.call(field, text);
+  Object.defineProperty(kind.prototype, "value", {
+    ...value,
+    set(text) {
+      if (this === typing || early(this, text)) return;
+      heard(this);
+      told.set(this, text);
+      value.set.call(this, text);
+    },
+  });
 }
 
 /** After Enter, the text of before may come from a drawing that did not know yet, or be the answer: it waits a second for a better one. */
 function early(field, text) {
-  if (said?.field !== field || text !== (told.get(field) ?? field.defaultValue)) return false;
-  const waiting = said;
-  said.late ||= setTimeout(() => {
-    if (said !== waiting) return;
-    said = null;
-    field.value = text;
-  }, 1000);
+  if (!said.has(field) || text !== (told.get(field) ?? field.defaultValue)) return false;
+  said.set(field, said.get(field) || setTimeout(() => { heard(field); field.value = text; }, 1000));
   return true;
 }
 
-document.addEventListener("input", (event) => {
-  if (said?.field === event.target) clearTimeout(said.late);
-  said = null;
-  if (!event.target.closest(".pfb-board")) typing = event.target;
+function heard(field) {
+  clearTimeout(said.get(field));
+  said.delete(field);
+}
+
+document.addEventListener("input", ({ target }) => {
+  heard(target);
+  if (!target.closest(".pfb-board")) typing = target;
 }, true);
 
 /** A text field outside the forms that are sent as a whole: the server hears of its text when it is left. */
@@ -52,7 +52,7 @@ document.addEventListener("focusout", (event) => {
 document.addEventListener("keydown", ({ key, target, isComposing }) => {
   if (key !== "Enter" || isComposing || target.tagName !== "INPUT") return;
   if (typing === target && alone(target)) {
-    said = { field: target, late: 0 };
+    said.set(target, 0);
     target.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
   }
   typing = null;
