@@ -139,7 +139,8 @@ class BulkTag(BaseModel):
 
 
 class Statement(BaseModel):
-    """Something the contact said about consent. `said_at` empty: now."""
+    """Something the contact said about consent. `said_at` empty: now; sent by a program, a `granted` without it is a repetition that takes
+    back no withdrawal."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -385,6 +386,7 @@ def say_consent(contact_id: Id, said: Statement, server: TheServer, actor: Selle
             said.purpose,
             said.state,
             now,
+            evidence=consent.Evidence.DATED if said.said_at or actor.member else consent.Evidence.UNDATED,
             source=said.source,
             said_at=said.said_at,
             wording=said.wording,

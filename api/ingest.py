@@ -57,7 +57,8 @@ _EVENT = {
         "properties": {"type": "object"},
         "traits": {
             "type": "object",
-            "description": "What an `identify` call says about the contact. `consents` takes statements: `[{channel, purpose, state}]`.",
+            "description": "What an `identify` call says about the contact. `consents` takes statements: "
+            "`[{channel, purpose, state, wording, source, said_at}]`. A `granted` without `said_at` takes back no withdrawal.",
         },
         "groupId": {"type": "string", "maxLength": 320},
         "previousId": {"type": "string", "maxLength": 320},

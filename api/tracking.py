@@ -260,7 +260,7 @@ CONSENT_STATES = ("granted", "withdrawn", "pending")
 
 
 def _consents(traits: dict[str, Any], context: dict[str, Any]) -> list[dict[str, Any]]:
-    """Statements from `traits.consents` or `context.consents`: `[{channel, purpose, state, wording?, source?}]`, or
+    """Statements from `traits.consents` or `context.consents`: `[{channel, purpose, state, wording?, source?, said_at?}]`, or
     `{"email": {"marketing": "granted"}}`. Taken out of the traits, because consent is a log and not a field."""
     place, given = ("traits.consents", traits.pop("consents")) if "consents" in traits else ("context.consents", context.get("consents"))
     if given is None:
@@ -286,7 +286,14 @@ def _consent(entry: Any, place: str) -> dict[str, Any]:
             raise Bad(f"{place}.{name}", f"expected a text of at most {longest} characters, got {_shown(value)}")
     if statement.get("state") not in CONSENT_STATES:
         raise Bad(f"{place}.state", f"expected one of {', '.join(CONSENT_STATES)}, got {_shown(statement.get('state'))}")
-    return {name: statement[name] for name in ("channel", "purpose", "state", "wording", "source")}
+    kept = {name: statement[name] for name in ("channel", "purpose", "state", "wording", "source")}
+    return {**kept, "said_at": _said_at(entry, place)}
+
+
+def _said_at(entry: dict[str, Any], place: str) -> datetime | None:
+    """When the person said so, if the sender tells; else the statement counts from its event and takes back no withdrawal."""
+    name = "saidAt" if "saidAt" in entry else "said_at"
+    return read_time(entry.get(name), f"{place}.{name}")
 
 
 def _shown(value: Any) -> str:

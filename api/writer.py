@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from api.errors import BUSY, FULL, Unavailable, is_busy, is_out_of_space
 from api.tracking import Tracked
 from crm.catalogue import Learner
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
 from crm.names import Name
@@ -355,8 +355,9 @@ def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event
                 said["purpose"],
                 said["state"],
                 now,
+                evidence=Evidence.DATED if said["said_at"] else Evidence.UNDATED,
                 source=said["source"],
-                said_at=call.row["occurred_at"],
+                said_at=said["said_at"] or call.row["occurred_at"],
                 wording=said["wording"],
                 proof={"message_id": call.row["message_id"], "key": call.row["source"]},
             )

@@ -21,7 +21,7 @@ from activities import templates
 from api.keys import add_key
 from commands.workspace import ACTOR, engine
 from crm import settings as workspace_settings
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from crm.events import append_event
 from crm.identity import resolve
 from crm.profile import add_tag, update_fields
@@ -159,7 +159,10 @@ def _add_person(session: Session, person: Person, now: datetime) -> None:
     }
     update_fields(session, contact_id, fields, first_seen, SOURCE)
     if person.consents:
-        record_consent(session, contact_id, "email", "marketing", person.consents, first_seen, source=SOURCE, said_at=first_seen)
+        state = person.consents
+        record_consent(
+            session, contact_id, "email", "marketing", state, first_seen, evidence=Evidence.DATED, source=SOURCE, said_at=first_seen
+        )
     for tag in person.tags:
         add_tag(session, contact_id, tag, first_seen, SOURCE)
     for name, days, properties in person.done:

@@ -20,7 +20,7 @@ from sqlmodel import col
 
 from crm import profile
 from crm.columns import Person, RowProblem, Said
-from crm.consent import Standing, check, does_apply
+from crm.consent import Evidence, Standing, check, does_apply
 from crm.events import event_row
 from crm.identity import resolve_batch
 from crm.locks import lock_contacts
@@ -87,7 +87,9 @@ class _Batch:
         for id, tag in session.execute(sql_select(tags.c.contact_id, tags.c.tag).where(tags.c.contact_id.in_(contacts))):
             self.tags[id].add(tag)
         found = session.execute(sql_select(states).where(states.c.contact_id.in_(contacts)))
-        self.states: dict[Key, Standing] = {(row.contact_id, row.channel, row.purpose): Standing(row.state, row.said_at) for row in found}
+        self.states: dict[Key, Standing] = {
+            (row.contact_id, row.channel, row.purpose): Standing(row.state, row.said_at, row.dated) for row in found
+        }
         self.said = self._said() if self.states else set()
         self.new_tags: list[dict[str, Any]] = []
         self.new_consents: list[dict[str, Any]] = []
@@ -138,17 +140,18 @@ class _Batch:
         check(said.channel, said.purpose, said.state)
         key = (contact_id, said.channel, said.purpose)
         present = self.states.get(key)
-        if said.said_at is None and said.state != "withdrawn" and present is not None and present.state == "withdrawn":
-            self.withheld += 1
-            return
+        dated = said.said_at is not None
         said_at = min(said.said_at or self.now, self.now)
+        applies = does_apply(present, said.state, said_at, Evidence.DATED if dated else Evidence.UNDATED)
+        if present is not None and not applies and not dated:
+            self.withheld += present.state == "withdrawn"
+            return
         source = clean_text(said.source or self.manner.consent_source)[:200]
         statement = (*key, said.state, source, said_at)
         if present is not None and statement in self.said:
             return
         self.said.add(statement)
-        applies = does_apply(present, said.state, said_at)
-        proof = {**self.manner.proof, "dated": said.said_at is not None}
+        proof = {**self.manner.proof, "dated": dated}
         self.new_consents.append(
             {
                 "contact_id": contact_id,
@@ -164,7 +167,7 @@ class _Batch:
         )
         if not applies:
             return
-        self.states[key] = self.new_states[key] = Standing(said.state, said_at)
+        self.states[key] = self.new_states[key] = Standing(said.state, said_at, dated)
         if present is None or present.state != said.state:
             self._tell(contact_id, "Consent Changed", {"channel": said.channel, "purpose": said.purpose, "state": said.state}, "system")
 
@@ -188,9 +191,9 @@ class _Batch:
             connection.execute(insert(consents), self.new_consents)
         if self.new_states:
             statement = upsert(session, ConsentState)
-            new = {"state": statement.excluded.state, "said_at": statement.excluded.said_at}
+            new = {name: statement.excluded[name] for name in Standing._fields}
             keys = ["contact_id", "channel", "purpose"]
-            rows = [dict(zip((*keys, "state", "said_at"), (*key, *standing), strict=True)) for key, standing in self.new_states.items()]
+            rows = [dict(zip((*keys, *Standing._fields), (*key, *standing), strict=True)) for key, standing in self.new_states.items()]
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
         if self.new_events:
             connection.execute(insert(events), self.new_events)

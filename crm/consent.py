@@ -1,7 +1,8 @@
 """Consent: an append-only log of what was said, and the state that follows from it.
 
-The statement said last counts, whenever it arrives; of two said at the same instant the stricter. Statements that arrive too late
-to count are logged with `proof["applied"] = false`. This module decides nothing about sending (the gate does) and asks nobody.
+The statement said last counts, whenever it arrives; of two said at the same instant the stricter. What stands behind a statement
+(`Evidence`) limits what it may loosen. Statements that do not count are logged with `proof["applied"] = false`. This module decides
+nothing about sending (the gate does) and asks nobody.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam
@@ -28,6 +30,18 @@ CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"
 STRICTNESS = {"granted": 0, "pending": 1, "withdrawn": 2}
 """The three states; a higher number allows less. Nothing ever said is no state: the gate refuses it by itself."""
 
+
+class Evidence(Enum):
+    """What stands behind a statement. Whoever records one has to say it."""
+
+    DATED = "dated"
+    """Said now by the person or a member of the team, or passed on by an authenticated sender who names the instant."""
+    UNDATED = "undated"
+    """Passed on by an authenticated sender without an instant: `granted` at every login, a column of a file. A repetition, not news."""
+    UNAUTHENTICATED = "unauthenticated"
+    """Sent by anybody, with a key that is public: it may take permission away and never give any."""
+
+
 MAX_PROOF_BYTES = 8_192
 _states = table(ConsentState)
 _state = sql_select(_states.c.state).where(
@@ -44,16 +58,18 @@ def record_consent(
     state: str,
     now: datetime,
     *,
+    evidence: Evidence,
     source: str,
     said_at: datetime | None = None,
     wording: str = "",
     proof: Mapping[str, object] | None = None,
     hops: int = 0,
 ) -> Event | None:
-    """Logs a statement and makes it the state if it was said last.
+    """Logs a statement and makes it the state if it counts (`does_apply`).
 
-    `said_at` defaults to `now` and is never in the future. `pending` (a double opt-in that waits) does not take away what is granted.
-    An `ip` in the proof is shortened. The same statement from the same source again is not logged twice.
+    `said_at` defaults to `now` and is never in the future. `pending` (a double opt-in that waits) does not take away what is granted;
+    an unauthenticated `granted` is logged as `pending`. An `ip` in the proof is shortened. The same statement from the same source
+    again is not logged twice, nor is an undated one that changes nothing, whenever it is repeated.
 
     Returns the event `Consent Changed` {channel, purpose, state}, None when the state stays as it is.
 
@@ -64,12 +80,14 @@ def record_consent(
     """
     check(channel, purpose, state)
     said_at = min(said_at or now, now)
-    kept = _kept_proof(proof or {})
+    kept = _kept_proof({**(proof or {}), **_marks(state, evidence)})
+    state = admitted(state, evidence)
     contact_id = lock_contact(session, contact).id
     present = session.get(ConsentState, (contact_id, channel, purpose))
-    if present is not None and _already_said(session, contact_id, channel, purpose, state, source, said_at):
+    applies = does_apply(Standing(present.state, present.said_at, present.dated) if present else None, state, said_at, evidence)
+    ever = not applies and evidence is not Evidence.DATED
+    if present is not None and _already_said(session, contact_id, channel, purpose, state, source, None if ever else said_at):
         return None
-    applies = does_apply(Standing(present.state, present.said_at) if present else None, state, said_at)
     session.add(
         Consent(
             contact_id=contact_id,
@@ -85,7 +103,7 @@ def record_consent(
     )
     before = present.state if present else None
     if applies:
-        put_state(session, present, contact_id, channel, purpose, state, said_at)
+        put_state(session, present, contact_id, channel, purpose, state, said_at, evidence is Evidence.DATED)
     session.flush()
     if before == state or not applies:
         return None
@@ -107,7 +125,7 @@ def confirm(
     contact = lock_contact(session, contact)
     if state(session, contact.id, channel, purpose) != "pending":
         return None
-    return record_consent(session, contact, channel, purpose, "granted", now, source=source, proof=proof)
+    return record_consent(session, contact, channel, purpose, "granted", now, evidence=Evidence.DATED, source=source, proof=proof)
 
 
 def state(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
@@ -126,7 +144,7 @@ def object_all(
     said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact.id))
     pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CHANNELS}
     events = (
-        record_consent(session, contact, channel, purpose, "withdrawn", now, source=source, proof=proof, hops=hops)
+        record_consent(session, contact, channel, purpose, "withdrawn", now, evidence=Evidence.DATED, source=source, proof=proof, hops=hops)
         for channel, purpose in sorted(pairs)
     )
     return [event for event in events if event is not None]
@@ -157,11 +175,18 @@ def shorten_ip(address: str) -> str:
 
 
 def put_state(
-    session: Session, present: ConsentState | None, contact_id: str, channel: str, purpose: str, state: str, said_at: datetime
+    session: Session,
+    present: ConsentState | None,
+    contact_id: str,
+    channel: str,
+    purpose: str,
+    state: str,
+    said_at: datetime,
+    dated: bool,
 ) -> None:
-    """Writes the state row that goes with a statement just logged."""
+    """Writes the state row that goes with a statement just logged. `dated`: the statement says itself when it was made."""
     row = present or ConsentState(contact_id=contact_id, channel=channel, purpose=purpose, state=state, said_at=said_at)
-    row.state, row.said_at = state, said_at
+    row.state, row.said_at, row.dated = state, said_at, dated
     session.add(row)
 
 
@@ -183,28 +208,53 @@ def _kept_proof(proof: Mapping[str, object]) -> dict[str, Any]:
     return kept
 
 
-def _already_said(session: Session, contact_id: str, channel: str, purpose: str, state: str, source: str, said_at: datetime) -> bool:
+def _already_said(session: Session, contact_id: str, channel: str, purpose: str, state: str, source: str, said_at: datetime | None) -> bool:
+    """Whether the source has said so before: at that instant, or ever if `said_at` is None."""
     statement = select(Consent.id).where(
         Consent.contact_id == contact_id,
         Consent.channel == channel,
         Consent.purpose == purpose,
         Consent.state == state,
         Consent.source == clean_text(source)[:200],
-        Consent.said_at == said_at,
     )
-    return session.scalar(statement) is not None
+    if said_at is not None:
+        statement = statement.where(Consent.said_at == said_at)
+    return session.scalar(statement.limit(1)) is not None
+
+
+def _marks(state: str, evidence: Evidence) -> dict[str, str]:
+    """What the proof keeps of a statement that is worth less than it says."""
+    if evidence is Evidence.DATED:
+        return {}
+    return {"evidence": evidence.value, **({"said": state} if admitted(state, evidence) != state else {})}
 
 
 class Standing(NamedTuple):
-    """What holds, and since when it was said."""
+    """What holds, since when it was said, and whether the statement named that instant itself."""
 
     state: str
     said_at: datetime
+    dated: bool = True
 
 
-def does_apply(present: Standing | None, state: str, said_at: datetime) -> bool:
-    """Whether a statement becomes the state; of two said at the same instant the stricter does."""
+def admitted(state: str, evidence: Evidence) -> str:
+    """What a statement counts as: nobody consents for a stranger, so an unauthenticated yes is a double opt-in that waits."""
+    return "pending" if evidence is Evidence.UNAUTHENTICATED and state == "granted" else state
+
+
+def does_apply(present: Standing | None, state: str, said_at: datetime, evidence: Evidence) -> bool:
+    """Whether a statement (`state` as `admitted`) becomes the state; of two said at the same instant the stricter does.
+
+    An undated yes is a repetition: it never takes back a withdrawal, never makes a standing yes younger, and loses to every withdrawal,
+    also to one from before it was repeated. An unauthenticated statement only withdraws, or waits where nothing was ever said.
+    """
     if present is None:
+        return True
+    if evidence is not Evidence.DATED and state != "withdrawn":
+        repeated = present.state in (state, "withdrawn")
+        if repeated or evidence is Evidence.UNAUTHENTICATED:
+            return False
+    if state == "withdrawn" and present.state != "withdrawn" and not present.dated:
         return True
     if state == "pending" and present.state == "granted":
         return False

@@ -167,13 +167,14 @@ def _merge_consents(session: Session, winner_id: str, loser_id: str, now: dateti
         channel, purpose = key
         kept = ours.get(key)
         state = stricter(kept.state, lost.state) if kept else lost.state
-        said_at = max(row.said_at for row in (kept, lost) if row is not None and row.state == state)
+        said = [row for row in (kept, lost) if row is not None and row.state == state]
+        said_at = max(row.said_at for row in said)
         if kept is None or state != kept.state:
             changes.append({"channel": channel, "purpose": purpose, "state": state})
         if newest.get(key) != state:
             session.add(_verdict(winner_id, channel, purpose, state, said_at, now))
         session.delete(lost)
-        put_state(session, kept, winner_id, channel, purpose, state, said_at)
+        put_state(session, kept, winner_id, channel, purpose, state, said_at, any(row.dated for row in said))
     for key, kept in ours.items():
         if key not in theirs and newest.get(key) != kept.state:
             session.add(_verdict(winner_id, *key, kept.state, kept.said_at, now))

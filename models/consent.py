@@ -41,6 +41,8 @@ class ConsentState(SQLModel, table=True):
     purpose: str = Field(primary_key=True, max_length=64)
     state: str = Field(max_length=16)
     said_at: datetime
+    dated: bool = True
+    """The statement named `said_at` itself; an undated yes loses to every withdrawal."""
 
 
 class Suppression(SQLModel, table=True):

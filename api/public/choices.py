@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm import settings
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from models import ConsentState, Event, Message
 
 CHANNELS: Mapping[str, str] = {
@@ -77,6 +77,7 @@ def record(session: Session, message: Message, ticked: frozenset[str], now: date
                 choice.purpose,
                 state,
                 now,
+                evidence=Evidence.DATED,
                 source="preferences",
                 wording=choice.wording,
                 proof=proof,

@@ -195,7 +195,19 @@ def _withdraw(visit: Visit, source: str) -> None:
     def said(session: Session, now: datetime) -> list[Event | None]:
         if consent.state(session, contact_id, channel, purpose) == "withdrawn":
             return []
-        return [consent.record_consent(session, contact_id, channel, purpose, "withdrawn", now, source=source, proof=visit.proof)]
+        return [
+            consent.record_consent(
+                session,
+                contact_id,
+                channel,
+                purpose,
+                "withdrawn",
+                now,
+                evidence=consent.Evidence.DATED,
+                source=source,
+                proof=visit.proof,
+            )
+        ]
 
     if not _is_idle(visit):
         _must(visit, said)

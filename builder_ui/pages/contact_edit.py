@@ -201,7 +201,16 @@ def stating(contact_id: str, acts: Acts) -> Do:
         with visit.engine.db.write() as session:
             state = said["state"] or STATES[0]
             event = consent.record_consent(
-                session, contact_id, channel, purpose, state, now, source=said["source"], wording=said["wording"], proof={"by": visit.by}
+                session,
+                contact_id,
+                channel,
+                purpose,
+                state,
+                now,
+                evidence=consent.Evidence.DATED,
+                source=said["source"],
+                wording=said["wording"],
+                proof={"by": visit.by},
             )
             record(
                 session, visit.by, "contact.consent", f"contact:{contact_id}", {"channel": channel, "purpose": purpose, "state": state}, now

@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import MAX_HITS, Fetch, Tracking, classify, level, record_click, record_open, store_links, target
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from crm.settings import put
 from models import Contact, Database, Event, Hit, Link, Message
 
@@ -172,7 +172,7 @@ def test_what_must_not_be_tracked_is_not(db: Database, message: Message, now: da
         if why == "test":
             session.get_one(Message, message.id).test = True
         if why == "withdrawn":
-            record_consent(session, message.contact_id, "tracking", "marketing", "withdrawn", now, source="test")
+            record_consent(session, message.contact_id, "tracking", "marketing", "withdrawn", now, evidence=Evidence.DATED, source="test")
         if why == "erased":
             session.get_one(Contact, message.contact_id).erased_at = now
     with db.write() as session:
@@ -204,7 +204,7 @@ def test_the_level_is_the_least_of_all(
         session.flush()
         put(session, "tracking", setting, "test", now)
         if state:
-            record_consent(session, contact.id, "tracking", "marketing", state, now, source="test")
+            record_consent(session, contact.id, "tracking", "marketing", state, now, evidence=Evidence.DATED, source="test")
         assert level(session, contact.id, most) == expected  # type: ignore[arg-type]
 
 

@@ -80,6 +80,15 @@ def test_consent_is_a_log(admin: Any, ada: dict[str, Any]) -> None:
     assert log[0]["proof"]["ip"] == "203.0.113.0"
 
 
+def test_a_program_that_repeats_an_old_yes_takes_back_no_withdrawal(admin: Any, ada: dict[str, Any]) -> None:
+    path = f"{BASE}/{ada['id']}/consents"
+    admin.post(path, json={"channel": "email", "state": "withdrawn"})
+    (kept,) = admin.post(path, json={"channel": "email", "state": "granted"}).json()
+    assert kept["state"] == "withdrawn"
+    (new,) = admin.post(path, json={"channel": "email", "state": "granted", "said_at": "2099-01-01T00:00:00Z"}).json()
+    assert new["state"] == "granted"
+
+
 def test_the_story_has_everything_in_pages(admin: Any, track: Send, ada: dict[str, Any]) -> None:
     track("batch", {"batch": [{"type": "track", "userId": "u1", "event": f"E{n}"} for n in range(5)]})
     path = f"{BASE}/{ada['id']}/timeline"

@@ -98,6 +98,27 @@ def test_identify_writes_the_profile_and_the_consents(track: Send, engine: Engin
     assert (consent.channel, consent.purpose, consent.state) == ("email", "marketing", "granted")
 
 
+def consent_states(engine: Engine) -> list[str]:
+    with engine.db.read() as session:
+        return [row.state for row in session.scalars(select(ConsentState))]
+
+
+def test_granted_at_every_login_takes_back_no_unsubscribe(track: Send, engine: Engine) -> None:
+    login = {"userId": "u1", "traits": {"consents": {"email": {"marketing": "granted"}}}}
+    track("identify", login)
+    track("identify", {"userId": "u1", "traits": {"consents": {"email": {"marketing": "withdrawn"}}}})
+    track("batch", {"batch": [{"type": "identify", **login}, {"type": "identify", **login, "timestamp": "2099-01-01T00:00:00Z"}]})
+    assert consent_states(engine) == ["withdrawn"]
+
+
+@pytest.mark.parametrize(("said_at", "state"), [("2020-01-01T00:00:00Z", "withdrawn"), ("2099-01-01T00:00:00Z", "granted")])
+def test_a_new_yes_says_when_it_was_said(track: Send, engine: Engine, said_at: str, state: str) -> None:
+    track("identify", {"userId": "u1", "traits": {"consents": {"email": {"marketing": "withdrawn"}}}})
+    again = {"channel": "email", "state": "granted", "said_at": said_at}
+    track("identify", {"userId": "u1", "traits": {"consents": [again]}})
+    assert consent_states(engine) == [state]
+
+
 def test_what_a_call_changed_is_routed_and_not_left_to_the_keeper(track: Send, engine: Engine) -> None:
     track("identify", {"userId": "u1", "traits": {"plan": "pro"}})
     assert [(event.name, event.routed) for event in events(engine, system=True)] == [("Contact Changed", True), ("Identified", True)]

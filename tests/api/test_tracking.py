@@ -80,7 +80,16 @@ def test_identify_names_the_person_by_email_too_and_takes_consents_out_of_the_tr
     event = read({"userId": "u1", "traits": {"email": "Ada@Example.org", "consents": said}}, "identify")
     assert ("email", "ada@example.org") in event.names
     assert event.traits == {"email": "Ada@Example.org"}
-    assert event.consents == [{"channel": "email", "purpose": "marketing", "state": "granted", "wording": "", "source": "api"}]
+    assert event.consents == [
+        {"channel": "email", "purpose": "marketing", "state": "granted", "wording": "", "source": "api", "said_at": None}
+    ]
+
+
+@pytest.mark.parametrize("name", ["said_at", "saidAt"])
+def test_a_statement_may_say_when_it_was_made(name: str) -> None:
+    said = {"channel": "email", "state": "granted", name: "2026-11-01T10:00:00+01:00"}
+    event = read({"userId": "u1", "context": {"consents": [said]}}, "identify")
+    assert event.consents[0]["said_at"] == datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 
 def test_external_ids_are_names() -> None:
@@ -111,6 +120,11 @@ def test_external_ids_are_names() -> None:
         ({"userId": "u", "traits": 3}, "identify", "traits"),
         ({"userId": "u", "traits": {"consents": [{"channel": "email", "state": "yes"}]}}, "identify", "traits.consents[0].state"),
         ({"userId": "u", "traits": {"consents": [3]}}, "identify", "traits.consents[0]"),
+        (
+            {"userId": "u", "traits": {"consents": [{"channel": "email", "state": "granted", "saidAt": "today"}]}},
+            "identify",
+            "traits.consents[0].saidAt",
+        ),
         ({"userId": "u"}, "group", "groupId"),
         ({"userId": "u"}, "alias", "previousId"),
         ({"anonymousId": "a", "previousId": "b"}, "alias", "userId"),

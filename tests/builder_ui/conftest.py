@@ -36,7 +36,7 @@ from activities.tracking import Fetch, Tracking, record_open
 from api.app import create_app
 from api.login import mint_link
 from crm import settings as workspace
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from crm.events import append_event
 from crm.identity import resolve
 from crm.profile import add_tag, update_fields
@@ -95,7 +95,9 @@ class Town:
         with self.db.write() as session:
             id = resolve(session, [("user_id", first.lower()), ("email", f"{first.lower()}@mail.example.org")], self.now).contact_id
             update_fields(session, id, {"first_name": first, "last_name": last, "locale": "de-CH", **fields}, self.now, "test")
-            record_consent(session, id, "email", "marketing", "granted", self.now, source="test", wording="Ja, gern.")
+            record_consent(
+                session, id, "email", "marketing", "granted", self.now, evidence=Evidence.DATED, source="test", wording="Ja, gern."
+            )
             self.people[first] = id
             return id
 

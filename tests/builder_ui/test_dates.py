@@ -23,7 +23,7 @@ from sqlmodel import SQLModel
 from builder_ui.pages import PAGES
 from builder_ui.speech import Speech, speech_of
 from crm import secrets, settings, suppression, uploads
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from crm.jobs import add_job
 from crm.keys import add_key, rotate_key
 from crm.profile import update_fields
@@ -113,7 +113,9 @@ def furnish(town: Any) -> None:
         ben, julia = town.people["Ben"], town.people["Julia"]
         dates = {"renewal": "2026-12-24", "bought_at": "2026-03-04T22:30:00+00:00", "next.visit": "2026-05-06T07:08:09Z"}
         update_fields(session, ben, dates, now, "test")
-        record_consent(session, ben, "sms", "marketing", "withdrawn", now - timedelta(days=1), source="test", wording="Nein.")
+        record_consent(
+            session, ben, "sms", "marketing", "withdrawn", now - timedelta(days=1), evidence=Evidence.DATED, source="test", wording="Nein."
+        )
         suppression.suppress(session, town.engine.address_keys, "email", "ben@mail.example.org", "complaint", now)
         change_score(session, julia, "fit", 5, False, "test", now, source="test")
         add_key(session, "write", "Shop", now)

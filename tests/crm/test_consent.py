@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,15 +13,31 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from crm import consent
-from crm.consent import CHANNELS, STRICTNESS, confirm, history, object_all, record_consent, shorten_ip, state
+from crm.bulk import Manner, write_people
+from crm.columns import Person, Said
+from crm.consent import (
+    CHANNELS,
+    STRICTNESS,
+    Evidence,
+    Standing,
+    admitted,
+    confirm,
+    does_apply,
+    history,
+    object_all,
+    record_consent,
+    shorten_ip,
+    state,
+)
 from journeys.errors import Invalid, TooLarge
-from models import Contact, Database, Event
+from models import Contact, Database, Event, Identity
 
 HOUR = timedelta(hours=1)
 
 
 def say(session: Session, contact: str, what: str, now: datetime, **more: Any) -> Event | None:
-    return record_consent(session, contact, "email", "marketing", what, now, source=more.pop("source", "api"), **more)
+    named = {"evidence": Evidence.DATED, "source": "api", **more}
+    return record_consent(session, contact, "email", "marketing", what, now, **named)
 
 
 def test_a_statement_becomes_the_state_and_an_event(session: Session, contact: str, now: datetime) -> None:
@@ -73,7 +93,7 @@ def test_nobody_consents_in_the_future(session: Session, contact: str, now: date
 
 def test_an_objection_covers_everything(session: Session, contact: str, now: datetime) -> None:
     say(session, contact, "granted", now)
-    record_consent(session, contact, "email", "newsletter", "granted", now, source="api")
+    record_consent(session, contact, "email", "newsletter", "granted", now, evidence=Evidence.DATED, source="api")
     events = object_all(session, contact, now + HOUR, source="letter")
     assert {(event.properties["channel"], event.properties["purpose"]) for event in events} == {
         *((channel, "marketing") for channel in CHANNELS),
@@ -94,7 +114,7 @@ def test_an_objection_covers_everything(session: Session, contact: str, now: dat
 )
 def test_nonsense_is_refused(session: Session, contact: str, now: datetime, channel: str, purpose: str, what: str) -> None:
     with pytest.raises(Invalid):
-        record_consent(session, contact, channel, purpose, what, now, source="api")
+        record_consent(session, contact, channel, purpose, what, now, evidence=Evidence.DATED, source="api")
 
 
 def test_a_proof_is_small(session: Session, contact: str, now: datetime) -> None:
@@ -137,3 +157,144 @@ def consent_contact(session: Session, now: datetime) -> str:
     session.add(contact)
     session.flush()
     return contact.id
+
+
+Table = dict[tuple[Evidence, str, str, str], str | None]
+"""(evidence, what is said, what holds, when it is said) -> what holds afterwards."""
+
+HOLDING = ("nothing", "withdrawn", "pending", "granted", "granted, undated")
+
+
+def expected(evidence: Evidence, said: str, holds: str, when: str) -> str | None:
+    """The law in words, apart from the code: what a statement makes of what holds."""
+    before = None if holds == "nothing" else holds.split(",")[0]
+    waits = "pending" if evidence is Evidence.UNAUTHENTICATED and said == "granted" else said
+    if before is None:
+        return waits
+    if said == "withdrawn":
+        no_counts = when != "before" or holds == "granted, undated"
+        return "withdrawn" if no_counts else before
+    if evidence is Evidence.UNAUTHENTICATED:
+        return before  # never looser than what holds
+    if evidence is Evidence.UNDATED and before == "withdrawn":
+        return before  # a repetition, whenever it comes
+    if said == "pending" and before == "granted":
+        return before  # asking again takes nothing away
+    if when == "same" and STRICTNESS[said] < STRICTNESS[before] and (before, said) != ("pending", "granted"):
+        return before
+    return before if when == "before" else said
+
+
+LAW: Table = {
+    (evidence, said, holds, when): expected(evidence, said, holds, when)
+    for evidence in Evidence
+    for said in STRICTNESS
+    for holds in HOLDING
+    for when in ("before", "same", "after")
+}
+
+
+def standing(holds: str, at: datetime) -> Standing | None:
+    return None if holds == "nothing" else Standing(holds.split(",")[0], at, "undated" not in holds)
+
+
+def broken(rule: Callable[..., bool], now: datetime) -> Iterator[tuple[Evidence, str, str, str]]:
+    """The lines of the table that `rule` does not keep."""
+    for (evidence, said, holds, when), after in LAW.items():
+        at = now + {"before": -HOUR, "same": 0 * HOUR, "after": HOUR}[when]
+        present, counts_as = standing(holds, now), admitted(said, evidence)
+        found = counts_as if rule(present, counts_as, at, evidence) else present.state if present else None
+        if found != after:
+            yield evidence, said, holds, when
+
+
+def test_what_a_statement_may_do_is_a_table(now: datetime) -> None:
+    assert list(broken(does_apply, now)) == []
+
+
+def without_each_rule() -> Iterator[tuple[str, Callable[..., bool]]]:
+    """`does_apply` without one of its rules."""
+    source = textwrap.dedent(inspect.getsource(does_apply))
+    rules = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If)]
+    for rule in rules:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and node.lineno == rule.lineno:
+                node.test = ast.copy_location(ast.Constant(False), node.test)
+        names: dict[str, Any] = {"Evidence": Evidence, "STRICTNESS": STRICTNESS, "Standing": Standing, "datetime": datetime}
+        exec(compile(tree, "without", "exec", flags=annotations_flag()), names)
+        yield ast.unparse(rule.test), names["does_apply"]
+
+
+def annotations_flag() -> int:
+    import __future__
+
+    return __future__.annotations.compiler_flag
+
+
+def test_each_rule_is_needed(now: datetime) -> None:
+    rules = dict(without_each_rule())
+    assert len(rules) == 6
+    for text, rule in rules.items():
+        try:
+            fails = bool(list(broken(rule, now)))
+        except AttributeError:  # nothing holds: without the first rule there is nothing to ask
+            fails = True
+        assert fails, f"nothing notices that this rule is gone: {text}"
+
+
+@pytest.mark.parametrize("evidence", Evidence)
+@pytest.mark.parametrize("said", STRICTNESS)
+@pytest.mark.parametrize("holds", HOLDING)
+def test_the_log_and_the_state_keep_the_table(
+    session: Session, contact: str, now: datetime, evidence: Evidence, said: str, holds: str
+) -> None:
+    if holds != "nothing":
+        first = Evidence.UNDATED if "undated" in holds else Evidence.DATED
+        say(session, contact, holds.split(",")[0], now, evidence=first, said_at=now)
+    for when, at in (("before", now - HOUR), ("same", now), ("after", now + HOUR)):
+        with session.begin_nested() as attempt:
+            say(session, contact, said, now + 2 * HOUR, evidence=evidence, said_at=at, source="another")
+            assert state(session, contact, "email", "marketing") == LAW[evidence, said, holds, when], when
+            attempt.rollback()
+        session.expire_all()
+
+
+@pytest.mark.parametrize("said", STRICTNESS)
+@pytest.mark.parametrize("holds", HOLDING)
+@pytest.mark.parametrize("dated", [True, False])
+def test_an_import_keeps_the_same_table(session: Session, contact: str, now: datetime, said: str, holds: str, dated: bool) -> None:
+    session.add(Identity(kind="user_id", value="u1", contact_id=contact, created_at=now))
+    if holds != "nothing":
+        first = Evidence.UNDATED if "undated" in holds else Evidence.DATED
+        say(session, contact, holds.split(",")[0], now, evidence=first, said_at=now)
+    evidence = Evidence.DATED if dated else Evidence.UNDATED
+    cell = Said("email", "marketing", said, now + HOUR if dated else None, "file", "")
+    write_people(session, [Person([("user_id", "u1")], consents=[cell])], now + 2 * HOUR, Manner("import", "file"))
+    assert state(session, contact, "email", "marketing") == LAW[evidence, said, holds, "after"]
+
+
+def test_granted_at_every_login_is_no_news(session: Session, contact: str, now: datetime) -> None:
+    """It neither takes back the no, nor outdates one that was said between two logins and is heard of later, nor fills the log."""
+    for login in range(3):
+        say(session, contact, "granted", now + login * HOUR, evidence=Evidence.UNDATED)
+    assert len(history(session, contact)) == 1
+    assert say(session, contact, "withdrawn", now + 3 * HOUR, said_at=now + HOUR) is not None
+    for login in range(4, 7):
+        assert say(session, contact, "granted", now + login * HOUR, evidence=Evidence.UNDATED) is None
+    assert state(session, contact, "email", "marketing") == "withdrawn"
+    assert len(history(session, contact)) == 2
+    assert say(session, contact, "granted", now + 8 * HOUR, evidence=Evidence.DATED, said_at=now + 7 * HOUR) is not None
+
+
+def test_a_list_of_unsubscribed_people_beats_an_undated_yes_from_today(session: Session, contact: str, now: datetime) -> None:
+    say(session, contact, "granted", now, evidence=Evidence.UNDATED)
+    assert say(session, contact, "withdrawn", now, said_at=now - timedelta(days=400), source="import:old") is not None
+
+
+def test_an_unauthenticated_yes_waits_for_its_confirmation(session: Session, contact: str, now: datetime) -> None:
+    event = say(session, contact, "granted", now, evidence=Evidence.UNAUTHENTICATED, said_at=now - HOUR)
+    assert event is not None
+    assert event.properties["state"] == "pending"
+    assert history(session, contact)[-1].proof == {"evidence": "unauthenticated", "said": "granted"}
+    assert confirm(session, contact, "email", "marketing", now, source="confirm") is not None

@@ -50,7 +50,9 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     profile.update_fields(session, id, {"first_name": SECRET, "nick": SECRET, "phone": "+41446681800"}, now, "api")
     profile.add_tag(session, id, SECRET, now)
     scores.change_score(session, id, "fit", 5, False, SECRET, now)
-    consent.record_consent(session, id, "email", "marketing", "withdrawn", now, source="api", proof={"name": SECRET})
+    consent.record_consent(
+        session, id, "email", "marketing", "withdrawn", now, evidence=consent.Evidence.DATED, source="api", proof={"name": SECRET}
+    )
     append_event(
         session,
         id,

@@ -218,7 +218,9 @@ def test_whatever_calls_come_no_event_is_lost_and_no_two_users_become_one(
                 append_event(session, found.contact_id, "track", "X", {}, now)
                 scores.change_score(session, found.contact_id, "fit", 1, False, "", now)
                 what = "withdrawn" if (number + cut) % 3 == 0 else "granted"
-                consent.record_consent(session, found.contact_id, "email", "marketing", what, now, source=f"{cut}{number}")
+                consent.record_consent(
+                    session, found.contact_id, "email", "marketing", what, now, evidence=consent.Evidence.DATED, source=f"{cut}{number}"
+                )
                 if consent.state(session, found.contact_id, "email", "marketing") == "withdrawn":
                     withdrawn.add(found.contact_id)
         _check(session, resolved, withdrawn)

@@ -148,7 +148,7 @@ def test_a_grant_without_a_date_does_not_undo_a_withdrawal(
 ) -> None:
     with db.write() as session:
         anna = identity.resolve(session, [("email", "anna@example.org")], now).contact_id
-        consent.record_consent(session, anna, "email", "marketing", "withdrawn", now, source="preferences")
+        consent.record_consent(session, anna, "email", "marketing", "withdrawn", now, evidence=consent.Evidence.DATED, source="preferences")
     report = import_contacts(db, write(tmp_path, [("email", "consent_email_marketing"), ("anna@example.org", "yes")]), clock)
     assert (report.ok, report.withheld) == (1, 1)
     with db.read() as session:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import consent, profile, scores, tasks
-from crm.consent import STRICTNESS
+from crm.consent import STRICTNESS, Evidence
 from crm.events import append_event
 from crm.merge import Merged, merge
 from journeys.errors import Conflict, NotFound
@@ -174,7 +174,7 @@ def test_a_goal_reached_before_logging_in_counts(session: Session, pair: tuple[s
 
 
 def test_consent_to_one_of_two_stands_if_the_other_never_spoke(session: Session, pair: tuple[str, str], now: datetime) -> None:
-    consent.record_consent(session, pair[1], "email", "marketing", "granted", now, source="form")
+    consent.record_consent(session, pair[1], "email", "marketing", "granted", now, evidence=Evidence.DATED, source="form")
     done = join(session, pair, now)
     assert consent.state(session, pair[0], "email", "marketing") == "granted"
     assert [event.properties["state"] for event in done.events if event.name == "Consent Changed"] == ["granted"]
@@ -199,7 +199,7 @@ def test_the_stricter_consent_is_kept_and_the_log_ends_with_it(
         for id, what in sorted({"winner": ours, "loser": theirs}.items(), reverse=not loser_first):
             for (channel, purpose), line in what.items():
                 for hour, state in enumerate(line):
-                    consent.record_consent(session, id, channel, purpose, state, now + hour * HOUR, source="api")
+                    consent.record_consent(session, id, channel, purpose, state, now + hour * HOUR, evidence=Evidence.DATED, source="api")
                 before[id][channel, purpose] = consent.state(session, id, channel, purpose) or ""
         lines = len(session.scalars(select(Consent)).all())
         merge(session, "winner", "loser", now + 5 * HOUR)

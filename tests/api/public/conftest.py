@@ -9,7 +9,7 @@ import pytest
 
 from activities.rendering import link_digest
 from activities.tracking import Tracking, store_links
-from crm.consent import record_consent
+from crm.consent import Evidence, record_consent
 from engine.live import Engine
 from models import Body, Contact, Message, new_id
 from settings import Settings
@@ -37,7 +37,7 @@ def message(engine: Engine) -> Message:
         contact = Contact(email="anna@example.org", locale="de-CH", created_at=sent_at, updated_at=sent_at)
         session.add(contact)
         session.flush()
-        record_consent(session, contact.id, "email", "marketing", "granted", sent_at, source="test")
+        record_consent(session, contact.id, "email", "marketing", "granted", sent_at, evidence=Evidence.DATED, source="test")
         store_links(session, {link_digest(SHOP): SHOP}, sent_at)
         body = Body(contact_id=contact.id, subject="Hallo", html="<html><body>Hallo<script>1</script></body></html>", created_at=sent_at)
         session.add(body)
