@@ -28,6 +28,7 @@ from engine import stamp
 from engine.client import Temporal
 from engine.keeper import Keeper
 from engine.live import Engine
+from engine.presence import Presence
 from engine.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, queue_of
 from journeys.custom import CustomActivity
@@ -69,10 +70,13 @@ async def run(
     async with AsyncExitStack() as stack:
         for worker in build_workers(settings, temporal, effects, stack):
             await stack.enter_async_context(worker)
-        keeping = asyncio.create_task(keeper.run())
+        presence = Presence(engine, "worker")
+        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(presence.run())]
         ready()
         await stop.wait()
-        keeping.cancel()
+        for task in tasks:
+            task.cancel()
+    presence.leave()
     db.close()
 
 

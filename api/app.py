@@ -29,6 +29,8 @@ from builder_ui import pages
 from crm.sessions import Purpose
 from engine.client import Temporal
 from engine.live import Engine
+from engine.presence import Presence
+from engine.step import where
 from engine.wakeups import Wakeups
 from models import Member
 from settings import Settings
@@ -137,7 +139,11 @@ async def _server(
     provider = provider or Outbox(engine.db, engine.clock.now)
     server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, _house(settings), provider)
     metrics.watch(engine, writer)
-    tasks = [asyncio.create_task(_regularly(FLUSH_SECONDS, keys.flush))]
+    presence = Presence(engine, "web")
+    tasks = [
+        asyncio.create_task(_regularly(FLUSH_SECONDS, keys.flush)),
+        asyncio.create_task(presence.run()),
+    ]
     if isinstance(waker, Bells):
         tasks.append(asyncio.create_task(waker.run()))
     writer.start()
@@ -150,7 +156,8 @@ async def _server(
         await asyncio.gather(*tasks, return_exceptions=True)
         await run_in_threadpool(server.jobs.stop)
         await run_in_threadpool(writer.stop)
-        await run_in_threadpool(keys.flush)
+        await run_in_threadpool(_attempt, keys.flush)
+        await run_in_threadpool(presence.leave)
         if redis is not None:
             await redis.aclose()
 
@@ -176,4 +183,12 @@ def _redis(settings: Settings) -> Redis | None:
 async def _regularly(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
-        await run_in_threadpool(work)
+        await run_in_threadpool(_attempt, work)
+
+
+def _attempt(work: Callable[[], None]) -> None:
+    """Housekeeping that may fail: a database that is away for a moment must neither end it for good nor keep the server from stopping."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - see above
+        log.error("%s failed: %s", work.__qualname__, where(error))

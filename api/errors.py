@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
 from journeys.errors import PfadwerkError, TooMany, Unauthorized
@@ -167,10 +167,10 @@ _HTTP = {
 
 
 def is_out_of_space(error: BaseException) -> bool:
-    """Whether the database says that it or its disk is full, or that it cannot be written to."""
+    """Whether the database says that it or its disk is full, or cannot be reached."""
     origin = getattr(error, "orig", error)
     if isinstance(origin, sqlite3.Error):
-        return getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN"))
+        return getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
     return str(getattr(origin, "sqlstate", "") or "").startswith(("53", "58", "57", "08"))
 
 
@@ -182,14 +182,36 @@ def is_busy(error: BaseException) -> bool:
     return str(getattr(origin, "sqlstate", "") or "").startswith(("40", "55", "08")) or isinstance(error, OperationalError)
 
 
+def takes_nothing(error: BaseException) -> bool:
+    """Whether the database refuses every write of ours: it is read-only, or our role may not insert.
+
+    Source: PostgreSQL, error codes 25006 (read_only_sql_transaction) and 42501 (insufficient_privilege); SQLite, SQLITE_READONLY, SQLITE_PERM.
+    """
+    origin = getattr(error, "orig", error)
+    if isinstance(origin, sqlite3.Error):
+        return getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_READONLY", "SQLITE_PERM"))
+    return getattr(origin, "sqlstate", None) in ("25006", "42501")
+
+
+def is_unstorable(error: BaseException) -> bool:
+    """Whether it is the values themselves that the database cannot hold, so that sending them again is of no use."""
+    if isinstance(error, PfadwerkError):
+        return 400 <= error.status < 500 and error.status not in (408, 409, 429)
+    origin = getattr(error, "orig", error)
+    return isinstance(error, DataError) or isinstance(origin, UnicodeError | OverflowError)
+
+
 async def _database(_request: Request, error: Exception) -> Response:
-    if not (is_out_of_space(error) or is_busy(error)):
+    if not (is_out_of_space(error) or takes_nothing(error) or is_busy(error)):
         raise error
     log.error("the database refused a request: %s", type(getattr(error, "orig", error)).__name__)
-    return refuse(503, "unavailable", FULL if is_out_of_space(error) else BUSY, headers={"retry-after": "5"})
+    sentence = FULL if is_out_of_space(error) else READ_ONLY if takes_nothing(error) else BUSY
+    return refuse(503, "unavailable", sentence, headers={"retry-after": "5"})
 
 
 FULL = (
     "The database cannot store anything: its disk or its size limit is full, or it cannot be reached. Nothing was stored; try again later."
 )
+READ_ONLY = "The database can only be read now, or takes nothing from this server. Nothing was stored; send this again later."
+UNFORESEEN = "Something failed that nobody foresaw; the log says where. Nothing was stored of this event; send it again."
 BUSY = "The database is busy. Nothing was stored; try again."

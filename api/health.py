@@ -7,17 +7,21 @@ from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from api.errors import takes_nothing
 from api.server import Server, TheServer
 from api.temporal import Bells
+from engine import unrouted
+from engine.live import Engine
+from models import Contact, Event
 
 router = APIRouter(tags=["operation"])
 
 State = Literal["up", "down", "not configured"]
+DatabaseState = Literal["up", "read only", "down"]
 CHECK_SECONDS = 2.0
 
 
@@ -28,13 +32,16 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """`ready`: events are stored and pages work. `degraded`: they are, but something that makes them quick or lively is away."""
+    """`ready`: events are stored and pages work. `degraded`: they are, but something that makes them quick or lively is away, or what
+    some events set off waits. `read only`: the database answers and takes nothing from this server."""
 
     status: Literal["ready", "degraded", "not ready"]
-    database: State
+    database: DatabaseState
     temporal: State
     redis: State
     backlog: int
+    journeys_not_loaded: list[str] = Field([], description="Keys of published journeys that this process cannot run.")
+    unrouted: int = Field(0, description="Parts of stored events that still wait to be routed; stops counting at 1,000.")
 
 
 @router.get("/health", summary="Is the process alive?")
@@ -46,15 +53,23 @@ async def health() -> Health:
 @router.get(
     "/ready",
     summary="Can it serve?",
-    responses={503: {"model": Readiness, "description": "The database does not answer."}},
+    responses={503: {"model": Readiness, "description": "The database does not answer, or takes nothing."}},
 )
 async def ready(server: TheServer, response: Response) -> Readiness:
     """Without Temporal or Redis events are still stored and nothing is lost: that is `degraded`, with status 200."""
-    database, temporal, redis = await asyncio.gather(_database(server), _temporal(server), _redis(server))
-    degraded = "down" in (temporal, redis)
-    status: Literal["ready", "degraded", "not ready"] = "not ready" if database == "down" else "degraded" if degraded else "ready"
-    response.status_code = 503 if database == "down" else 200
-    return Readiness(status=status, database=database, temporal=temporal, redis=redis, backlog=server.writer.backlog)
+    (database, broken, unrouted), temporal, redis = await asyncio.gather(_database(server), _temporal(server), _redis(server))
+    stores = database == "up"
+    degraded = "down" in (temporal, redis) or bool(broken) or unrouted > 0
+    response.status_code = 200 if stores else 503
+    return Readiness(
+        status="not ready" if not stores else "degraded" if degraded else "ready",
+        database=database,
+        temporal=temporal,
+        redis=redis,
+        backlog=server.writer.backlog,
+        journeys_not_loaded=broken,
+        unrouted=unrouted,
+    )
 
 
 @router.get(
@@ -68,17 +83,44 @@ def metrics(server: TheServer) -> Response:
     return Response(server.metrics.page(), media_type="text/plain; version=0.0.4")
 
 
-async def _database(server: Server) -> State:
-    def ask() -> None:
-        with server.engine.db.read() as session:
-            session.execute(text("SELECT 1"))
-
+async def _database(server: Server) -> tuple[DatabaseState, list[str], int]:
+    """Its state, the journeys this process cannot load, and how much waits to be routed."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await run_in_threadpool(ask)
+            return await run_in_threadpool(_looked_at, server.engine)
     except (DBAPIError, TimeoutError):
-        return "down"
-    return "up"
+        return "down", [], 0
+
+
+def _looked_at(engine: Engine) -> tuple[DatabaseState, list[str], int]:
+    with engine.db.read() as session:
+        broken = [journey.key for journey in engine.index(session).broken]
+        waiting = unrouted.count(session)
+    return "up" if _takes_writes(engine) else "read only", broken, waiting
+
+
+def _takes_writes(engine: Engine) -> bool:
+    """Tries to store an event of somebody new, and lets go of it again: whatever stands against it, it stands against real ones."""
+    now = engine.clock.now()
+    nobody = Contact(created_at=now, updated_at=now)
+    event = Event(contact_id=nobody.id, name="Probe", message_id=f"probe-{nobody.id}", occurred_at=now, received_at=now)
+    try:
+        with engine.db.write() as session:
+            session.add(nobody)
+            session.flush()
+            session.add(event)
+            session.flush()
+            raise _Undone
+    except _Undone:
+        return True
+    except DBAPIError as error:
+        if takes_nothing(error):
+            return False
+        raise
+
+
+class _Undone(Exception):
+    """Rolls the probe back."""
 
 
 async def _temporal(server: Server) -> State:

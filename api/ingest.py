@@ -216,10 +216,13 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     if not server.writer.has_room(len(calls)):
         raise TooMany("More events are waiting than can be stored soon; send these again later.", 2)
     server.metrics.refused.inc(len(bad))
-    await server.writer.submit(calls)
+    written = await server.writer.submit(calls)
+    dropped = len(bad) + written.refused
+    if written.refused and not bad:
+        bad = [{"index": 0, "field": "", "message": "the database cannot hold what is in it"}]
     if bad and request.headers.get("x-strict-mode") == "1":
-        raise BadEvents(_sentence(bad), accepted=len(calls), errors=bad[:MAX_LISTED])
-    return Response(DONE, headers={"x-dropped-events": str(len(bad))} if bad else None, media_type="application/json")
+        raise BadEvents(_sentence(bad), accepted=len(calls) - written.refused, errors=bad[:MAX_LISTED])
+    return Response(DONE, headers={"x-dropped-events": str(dropped)} if dropped else None, media_type="application/json")
 
 
 def read_body(body: bytes) -> dict[str, Any]:

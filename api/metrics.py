@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.writer import Writer
-from engine import shelf
+from engine import shelf, unrouted
 from engine.live import Engine
 from engine.shelf import HALTED
 from models import OPEN_MESSAGE, Event, Inbox, Journey, Message
@@ -61,7 +61,7 @@ class _WriterCounts(Collector):
     def collect(self) -> Iterable[Metric]:
         counts = self.writer.counts
         events = CounterMetricFamily("pfadwerk_ingest_events", "Events by what became of them.", labels=["result"])
-        for result in ("stored", "repeated", "failed"):
+        for result in ("stored", "repeated", "refused", "failed"):
             events.add_metric([result], getattr(counts, result))
         yield events
         yield CounterMetricFamily("pfadwerk_ingest_transactions", "Transactions of the batching writer.", value=counts.transactions)
@@ -98,6 +98,11 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
     oldest_inbox = session.scalar(select(func.min(Inbox.arrived_at)).where(col(Inbox.consumed) == false()))
     yield GaugeMetricFamily(
         "pfadwerk_inbox_lag_seconds", "Age of the oldest event that a run has not consumed.", value=_age(oldest_inbox, now)
+    )
+    yield GaugeMetricFamily(
+        "pfadwerk_unrouted_parts",
+        "Parts of stored events that wait because routing them failed; at most 1,000.",
+        value=unrouted.count(session),
     )
     first = select(Event.received_at).where(col(Event.routed) == false()).order_by(col(Event.id)).limit(1)
     yield GaugeMetricFamily(

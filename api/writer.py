@@ -1,6 +1,8 @@
 """The batching writer: one thread that turns accepted calls into rows, many requests to a transaction.
 
-A request hands in its calls and is answered after they are committed. While one transaction runs the next batch piles up, so
+A request hands in its calls and is answered after they are committed: acknowledged is stored. Where something that nobody foresaw
+goes wrong, calls are written one by one, the event first: what it should have set off is then owed (`engine.unrouted`) and done by
+the keeper. What cannot be stored is not acknowledged. While one transaction runs the next batch piles up, so
 batches grow with the load and an idle server answers at once. One transaction takes at most `MAX_ROWS` calls and keeps their
 order: identity, profile, events, then routing. What a crash leaves out after the commit (bells, starts) the keeper repeats.
 """
@@ -13,9 +15,10 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 from zoneinfo import available_timezones
 
@@ -23,7 +26,7 @@ from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from api.errors import BUSY, FULL, Unavailable, is_busy, is_out_of_space
+from api.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_busy, is_out_of_space, is_unstorable, takes_nothing
 from api.tracking import Tracked
 from crm.catalogue import Learner
 from crm.consent import Evidence, record_consent
@@ -31,9 +34,11 @@ from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
 from crm.names import Name
 from crm.profile import update_fields
-from crm.sql import table
+from crm.sql import savepoint, table
 from engine.live import Engine
 from engine.router import route
+from engine.step import where
+from engine.unrouted import ALL, owe
 from engine.wakeups import Wakeups
 from models import Contact, Event
 
@@ -60,11 +65,12 @@ class Waker(Protocol):
 
 @dataclass(slots=True)
 class Written:
-    """What became of a request's calls: `stored` new events, `repeated` ones known before, `failed` the database refused for what they hold."""
+    """What became of a request's calls: `stored` new events, `repeated` ones known before, `refused` the database did not take for what they
+    hold."""
 
     stored: int = 0
     repeated: int = 0
-    failed: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -83,7 +89,9 @@ class Counts:
 
     stored: int = 0
     repeated: int = 0
+    refused: int = 0
     failed: int = 0
+    careful: int = 0
     transactions: int = 0
     busy_seconds: float = 0.0
 
@@ -160,42 +168,65 @@ class Writer:
         try:
             written, wakeups = self._transaction([call for call, _ in chunk])
         except Unavailable as error:
-            return _failed(chunk, error)
+            return self._failed(chunk, error)
         except Exception as error:  # noqa: BLE001 - whatever one event sets off, the thread lives on for the others
-            if len(chunk) == 1:
-                # frames only: the text of an error may hold what people are called
-                frames = "".join(traceback.format_tb(error.__traceback__))
-                log.error("an event cannot be stored: %s\n%s", type(error).__name__, frames)
-                chunk[0][1].written.failed += 1
-                self.counts.failed += 1
-                return Wakeups()
-            log.warning("a batch of %d events failed (%s); writing them one by one", len(chunk), type(error).__name__)
+            log.warning("%d events failed (%s); writing them one by one", len(chunk), type(error).__name__)
             wakeups = Wakeups()
-            for entry in chunk:
-                wakeups.add(self._write([entry]))
+            for call, request in chunk:
+                wakeups.add(self._write_careful(call, request))
             return wakeups
         for (_, request), new in zip(chunk, written, strict=True):
-            request.written.stored += new
-            request.written.repeated += not new
-        self.counts.stored += sum(written)
-        self.counts.repeated += len(written) - sum(written)
+            self._stored(request, new)
         return wakeups
 
-    def _transaction(self, calls: Sequence[Tracked]) -> tuple[list[bool], Wakeups]:
+    def _write_careful(self, call: Tracked, request: _Request) -> Wakeups:
+        """One event, which is stored whatever it sets off; refused if the database cannot hold it, else the sender keeps it."""
+        try:
+            (new,), wakeups = self._transaction([call], careful=True)
+        except Unavailable as error:
+            return self._failed([(call, request)], error)
+        except Exception as error:  # noqa: BLE001 - the thread lives on for the others
+            # frames only: the text of an error may hold what people are called
+            log.error("an event cannot be stored: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+            if not is_unstorable(error):
+                return self._failed([(call, request)], Unavailable(UNFORESEEN))
+            request.written.refused += 1
+            self.counts.refused += 1
+            return Wakeups()
+        self.counts.careful += 1
+        self._stored(request, new)
+        return wakeups
+
+    def _stored(self, request: _Request, new: bool) -> None:
+        request.written.stored += new
+        request.written.repeated += not new
+        self.counts.stored += new
+        self.counts.repeated += not new
+
+    def _failed(self, chunk: Sequence[tuple[Tracked, _Request]], error: Unavailable) -> Wakeups:
+        for _, request in chunk:
+            request.error = error
+        self.counts.failed += len(chunk)
+        return Wakeups()
+
+    def _transaction(self, calls: Sequence[Tracked], *, careful: bool = False) -> tuple[list[bool], Wakeups]:
         """One transaction, repeated while the database is only busy.
 
         Raises:
-            Unavailable: it is full, away or busy for long.
+            Unavailable: it is full, away or busy for long, or takes nothing from us.
         """
         for attempt in range(ATTEMPTS):
             try:
                 with self.engine.db.write() as session:
-                    done = store(self.engine, session, calls, self.engine.clock.now(), self._learner)
+                    done = store(self.engine, session, calls, self.engine.clock.now(), self._learner, careful=careful)
                 self.counts.transactions += 1
                 return done
             except DBAPIError as error:
                 if is_out_of_space(error):
                     raise Unavailable(FULL) from error
+                if takes_nothing(error):
+                    log.error("the database takes nothing from this server: %s", type(error.orig).__name__)
+                    raise Unavailable(READ_ONLY) from error
                 if not is_busy(error):
                     raise
                 time.sleep(0.05 * 2**attempt)
@@ -225,12 +256,6 @@ class Writer:
             task.add_done_callback(self._wakes.discard)
 
 
-def _failed(chunk: Sequence[tuple[Tracked, _Request]], error: Exception) -> Wakeups:
-    for _, request in chunk:
-        request.error = error
-    return Wakeups()
-
-
 def next_chunk(queue: deque[tuple[Tracked, Rest]]) -> list[tuple[Tracked, Rest]]:
     """Takes the calls of the next transaction from the left of `queue`.
 
@@ -254,10 +279,13 @@ def next_chunk(queue: deque[tuple[Tracked, Rest]]) -> list[tuple[Tracked, Rest]]
     return chunk
 
 
-def store(engine: Engine, session: Session, calls: Sequence[Tracked], now: datetime, learner: Learner) -> tuple[list[bool], Wakeups]:
+def store(
+    engine: Engine, session: Session, calls: Sequence[Tracked], now: datetime, learner: Learner, *, careful: bool = False
+) -> tuple[list[bool], Wakeups]:
     """Writes calls in the caller's transaction. Returns for each whether its event is new, and what to wake after the commit.
 
-    The number of statements does not grow with the number of plain events.
+    The number of statements does not grow with the number of plain events. `careful`: the events and what they say about people are
+    stored even if everything after that fails; what they should have set off is then owed.
     """
     repeated = _repeated(session, calls)
     taken = [_Taken(call, contact) for call, contact in _resolved(session, calls, repeated, now) if contact is not None]
@@ -266,9 +294,16 @@ def store(engine: Engine, session: Session, calls: Sequence[Tracked], now: datet
     ids = insert_events(session, [entry.row() for entry in taken])
     for entry, event_id in zip(taken, ids, strict=True):
         entry.event_id = event_id
-    _note_seen(session, taken, now)
-    _learn(session, learner, taken, now)
-    wakeups = _route(engine, session, taken, now)
+    routing = _to_route(session, taken)
+    wakeups = Wakeups(bells={run_id for entry in taken for run_id in entry.contact.rung})
+    if careful:
+        for extra in (partial(_note_seen, session, taken, now), partial(_learn, session, learner, taken, now)):
+            _if_possible(session, extra)
+        wakeups.add(_route_or_owe(engine, session, routing, now))
+    else:
+        _note_seen(session, taken, now)
+        _learn(session, learner, taken, now)
+        wakeups.add(route(engine, session, routing, now))
     new = {id(entry.call) for entry in taken if entry.event_id is not None}
     return [id(call) in new for call in calls], wakeups
 
@@ -365,17 +400,14 @@ def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event
     return [event for event in changes if event is not None]
 
 
-def _route(engine: Engine, session: Session, taken: Sequence[_Taken], now: datetime) -> Wakeups:
-    """Routes what is new, in the order of the calls: first what a call changed, then its own event."""
+def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:
+    """What is new, in the order of the calls: first what a call changed, then its own event."""
     events: list[Event] = []
-    wakeups = Wakeups()
     for entry in taken:
         call = entry.call.row
         for event in entry.derived:
             event.routed, event.backfill = True, call["backfill"]
         events += entry.derived
-        for run_id in entry.contact.rung:
-            wakeups.ring(run_id)
         if entry.event_id is not None and not call["backfill"]:
             events.append(
                 cast(
@@ -392,7 +424,37 @@ def _route(engine: Engine, session: Session, taken: Sequence[_Taken], now: datet
                 )
             )
     session.flush()
-    return wakeups | route(engine, session, events, now) if events else wakeups
+    return events
+
+
+def _route_or_owe(engine: Engine, session: Session, events: Sequence[Event], now: datetime) -> Wakeups:
+    """Routes with care; if not even that begins, all of it is owed."""
+    try:
+        with savepoint(session):
+            return route(engine, session, events, now, careful=True)
+    except Exception as error:  # noqa: BLE001 - the events stand, whatever keeps them from being routed
+        refuse_if_away(error)
+        for event in events:
+            assert event.id is not None
+            if not event.backfill:
+                owe(session, event.id, ALL, where(error), now)
+        return Wakeups()
+
+
+def _if_possible(session: Session, work: Callable[[], None]) -> None:
+    """Does what may be left out: the next call makes up for it."""
+    try:
+        with savepoint(session):
+            work()
+    except Exception as error:  # noqa: BLE001 - see above
+        refuse_if_away(error)
+        log.error("left out: %s", where(error))
+
+
+def refuse_if_away(error: Exception) -> None:
+    """Raises the error again if it means that the transaction is lost, savepoint or not."""
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or is_busy(error) or is_out_of_space(error) or takes_nothing(error)):
+        raise error
 
 
 def _learn(session: Session, learner: Learner, taken: Sequence[_Taken], now: datetime) -> None:

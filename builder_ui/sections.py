@@ -19,6 +19,7 @@ SECTIONS: tuple[tuple[str, str, Roles], ...] = (
     ("/ui/settings/workspace/calendar", "Working hours", ANYONE),
     ("/ui/settings/workspace/tracking", "Tracking", ANYONE),
     ("/ui/settings/work", "Long work", ANYONE),
+    ("/ui/settings/events", "Waiting events", ANYONE),
     ("/ui/settings/keys", "Keys", ADMINS),
     ("/ui/settings/secrets", "Secrets", EDITORS),
     ("/ui/settings/audit", "Audit trail", ADMINS),

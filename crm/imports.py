@@ -24,6 +24,7 @@ from crm.bulk import Manner, write_people
 from crm.catalogue import learn, load_catalogue
 from crm.columns import Columns, Person, RowProblem
 from crm.csv_file import Line, Shape, examine, records
+from crm.sql import savepoint
 from crm.team import list_members
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from models import Database, Import, lock, new_id
@@ -183,7 +184,7 @@ class Importer:
         if not people:
             return []
         try:
-            with session.begin_nested():
+            with savepoint(session):
                 done = write_people(session, [person for _, person in people], now, self._manner(report))
         except (PfadwerkError, RowProblem) as problem:
             if len(people) == 1:

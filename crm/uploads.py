@@ -25,6 +25,7 @@ from crm.csv_file import Line, Shape, examine, records
 from crm.imports import ROWS_A_TRANSACTION, Importer, ImportReport, Options, Row, RowError, get_import
 from crm.payload import clean_text
 from crm.sheets import line_of
+from crm.sql import undone
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Database, Import, Job, Upload, lock
 
@@ -286,12 +287,11 @@ def page(session: Session, import_id: str, now: datetime) -> Done:
     report = _report(row)
     dry = row.state == "checking"
     before = (report.ok, report.failed)
-    attempt = session.begin_nested()
-    reading.importer.write(session, reading.ready, now, report)
     if dry:
-        attempt.rollback()
+        with undone(session):
+            reading.importer.write(session, reading.ready, now, report)
     else:
-        attempt.commit()
+        reading.importer.write(session, reading.ready, now, report)
     finished = len(reading.ready) < ROWS_A_TRANSACTION
     _keep(session, _locked(session, import_id), report, now, finished)
     counts = {"ok": report.ok - before[0], "failed": report.failed - before[1]}

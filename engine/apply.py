@@ -71,7 +71,7 @@ def _other_journey(engine: Engine, session: Session, run: Row[Any], change: Star
     from engine.enrol import Entered, enrol  # see apply_changes
     from engine.runs import end_locked
 
-    live = engine.index(session).by_key.get(change.journey)
+    live = engine.index(session).find(change.journey)
     if live is None:
         return Wakeups()
     if isinstance(change, StartJourney):

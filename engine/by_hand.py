@@ -154,7 +154,7 @@ def _count(session: Session, whom: Whom, now: datetime) -> int:
 
 
 def _live(engine: Engine, session: Session, journey_id: str) -> LiveJourney:
-    live = engine.index(session).by_id.get(journey_id)
+    live = engine.index(session).get(journey_id)
     if live is None:
         raise Conflict("Nobody can enter a journey that was never published: publish it first.")
     return live

@@ -20,10 +20,10 @@ from sqlmodel import col
 
 from crm import tally, tasks, uploads
 from crm.sql import changed_rows, table
-from engine import clocktriggers, migrate
+from engine import clocktriggers, migrate, unrouted
 from engine.client import Temporal
-from engine.live import Engine
-from engine.router import route
+from engine.live import Engine, NotLoaded
+from engine.router import route, route_part
 from engine.runs import end_locked
 from engine.state import Instruction
 from engine.step import WAIT_FOR_BELL, lock_run, where
@@ -74,7 +74,7 @@ class Keeper:
         self.ring_again = timedelta(seconds=every_seconds * RING_AGAIN)
         self.name = secrets.token_hex(8)
         self._duties = (
-            self.route_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old, self.fold_tallies,
+            self.route_unrouted, self.settle_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old, self.fold_tallies,
             *duties,
         )  # fmt: skip
         self._after_due = datetime(1970, 1, 1, tzinfo=UTC)
@@ -126,7 +126,7 @@ class Keeper:
     # --- duties in the database ----------------------------------------------------------------------------------------
 
     def route_unrouted(self) -> Wakeups:
-        """Events that activities appended: bells and enrolments come of them here. One that cannot be routed does not hold up the others."""
+        """Events that activities appended: bells and enrolments come of them here. What cannot be done is owed, and nobody waits for it."""
         with self.engine.db.read() as session:
             waiting = list(session.scalars(select(events.c.id).where(events.c.routed == false()).order_by(events.c.id).limit(PAGE)))
         return self._each(waiting, self._route)
@@ -136,7 +136,25 @@ class Keeper:
         if event.routed:
             return Wakeups()
         event.routed = True
-        return route(self.engine, session, [event], self.engine.clock.now())
+        return route(self.engine, session, [event], self.engine.clock.now(), careful=True)
+
+    def settle_unrouted(self) -> Wakeups:
+        """What stored events still owe: done now, or tried again later with the reason noted."""
+        now = self.engine.clock.now()
+        with self.engine.db.read() as session:
+            owed = unrouted.due(session, now, PAGE)
+        wakeups = Wakeups()
+        for row in owed:
+            try:
+                with self.engine.db.write() as session:
+                    event = session.get_one(Event, row.event_id)
+                    wakeups.add(route_part(self.engine, session, event, row.part, now))
+                    unrouted.settle(session, row.event_id, row.part)
+            except Exception as error:  # noqa: BLE001 - it failed before in a way nobody foresaw; it must not hold up the others
+                reason = error.code if isinstance(error, NotLoaded) else where(error)
+                with self.engine.db.write() as session:
+                    unrouted.failed(session, row.event_id, row.part, row.attempts, reason, now)
+        return wakeups
 
     def move_migrations(self) -> Wakeups:
         """The next chunk of every migration that is at work, there or back."""

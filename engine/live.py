@@ -6,6 +6,7 @@ never hangs on a message between processes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +20,14 @@ from crm.sql import table
 from engine.advance import exit_topics
 from engine.clock import Clock
 from journeys.compile import Program, compile_journey
-from journeys.document import AttributeTrigger, EventTrigger, ScoreTrigger, Trigger
+from journeys.document import AttributeTrigger, Entry, EventTrigger, ScoreTrigger, Trigger
 from journeys.document import Journey as Document
+from journeys.errors import PfadwerkError
 from journeys.nodes import Palette
 from journeys.upgrade import upgrade
 from models import Database, Journey, Version
+
+log = logging.getLogger(__name__)
 
 JOURNEYS = "journeys"
 
@@ -44,19 +48,65 @@ class LiveJourney:
     exit_topics: frozenset[str]
 
 
+class NotLoaded(PfadwerkError):
+    """This process cannot run a published version: it lacks a kind of step, or cannot read the document."""
+
+    code = "journey_not_loaded"
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenJourney:
+    """A published journey that this process cannot load. `events` are the names its triggers hang on, None if not even they can be read."""
+
+    id: str
+    key: str
+    state: str
+    why: NotLoaded
+    events: frozenset[str] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The live journeys at one freshness number, by id, by key, and by the event name their triggers hang on."""
+    """The published journeys at one freshness number, by id, by key, and by the event name their triggers hang on."""
 
     number: int = -1
     by_id: Mapping[str, LiveJourney] = field(default_factory=dict)
     by_key: Mapping[str, LiveJourney] = field(default_factory=dict)
     by_event: Mapping[str, list[tuple[LiveJourney, Trigger]]] = field(default_factory=dict)
+    broken: tuple[BrokenJourney, ...] = ()
 
     def state(self, journey_id: str) -> str:
         """live, paused or stopped."""
-        live = self.by_id.get(journey_id)
+        live = self.by_id.get(journey_id) or self._broken(journey_id)
         return live.state if live else "live"
+
+    def entered_by(self, event: str) -> list[BrokenJourney]:
+        """The broken journeys that an event of this name may start."""
+        return [one for one in self.broken if one.state != "stopped" and (one.events is None or event in one.events)]
+
+    def find(self, key: str) -> LiveJourney | None:
+        """The published journey of this key.
+
+        Raises: NotLoaded if this process cannot load it.
+        """
+        for one in self.broken:
+            if one.key == key:
+                raise one.why
+        return self.by_key.get(key)
+
+    def get(self, journey_id: str) -> LiveJourney | None:
+        """The published journey of this id.
+
+        Raises: NotLoaded if this process cannot load it.
+        """
+        broken = self._broken(journey_id)
+        if broken is not None:
+            raise broken.why
+        return self.by_id.get(journey_id)
+
+    def _broken(self, journey_id: str) -> BrokenJourney | None:
+        return next((one for one in self.broken if one.id == journey_id), None)
 
 
 @dataclass(slots=True)
@@ -79,11 +129,14 @@ class Engine:
     _index: Index = field(default_factory=Index)
 
     def program(self, session: Session, version_id: str) -> Program:
-        """The compiled program of a version; compiled once per process (a version never changes)."""
+        """The compiled program of a version; compiled once per process (a version never changes).
+
+        Raises: NotLoaded.
+        """
         known = self._programs.get(version_id)
         if known is None:
             row = session.execute(select(versions.c.document, versions.c.pins).where(versions.c.id == version_id)).one()
-            known = self._programs[version_id] = self._compile(row.document, row.pins)
+            known = self._programs[version_id] = self._compiled(row.document, row.pins)
         return known
 
     def index(self, session: Session) -> Index:
@@ -98,8 +151,15 @@ class Engine:
     def timeout_seconds(self, channel: str) -> float:
         return self.effect_timeouts.get(channel, self.effect_timeout_seconds)
 
-    def _compile(self, document: dict[str, Any], pins: dict[str, Any]) -> Program:
-        return compile_journey(Document.model_validate(upgrade(document)), self.palette, pins.get("behaviours", ()))
+    def _compiled(self, document: dict[str, Any], pins: dict[str, Any]) -> Program:
+        behaviours = pins.get("behaviours", ())
+        missing = sorted(set(behaviours) - self.palette.behaviours)
+        if missing:
+            raise NotLoaded("This process lacks the steps {steps}: install them here, too, and start it again.", steps=missing)
+        try:
+            return compile_journey(Document.model_validate(upgrade(document)), self.palette, behaviours)
+        except Exception as error:
+            raise NotLoaded("A published version cannot be read here ({error}).", error=type(error).__name__) from error
 
     def _load(self, session: Session, number: int) -> Index:
         rows = session.execute(
@@ -107,17 +167,34 @@ class Engine:
             .join(versions, (versions.c.journey_id == journeys_table.c.id) & (versions.c.number == journeys_table.c.live_version))
             .order_by(journeys_table.c.key)
         ).all()
-        journeys = [self._live(session, row) for row in rows]
+        loaded = [self._live(session, row) for row in rows]
+        journeys = [one for one in loaded if isinstance(one, LiveJourney)]
+        broken = tuple(one for one in loaded if isinstance(one, BrokenJourney))
+        for one in broken:
+            log.error("the journey %s cannot run in this process: %s", one.key, one.why)
         by_event: dict[str, list[tuple[LiveJourney, Trigger]]] = {}
         for live in journeys:
             for trigger in live.program.entry.triggers:
                 if live.state != "stopped" and (name := trigger_event(trigger)):
                     by_event.setdefault(name, []).append((live, trigger))
-        return Index(number, {live.id: live for live in journeys}, {live.key: live for live in journeys}, by_event)
+        return Index(number, {live.id: live for live in journeys}, {live.key: live for live in journeys}, by_event, broken)
 
-    def _live(self, session: Session, row: Any) -> LiveJourney:
-        program = self.program(session, row.version_id)
+    def _live(self, session: Session, row: Any) -> LiveJourney | BrokenJourney:
+        try:
+            program = self.program(session, row.version_id)
+        except NotLoaded as error:
+            return BrokenJourney(row.id, row.key, row.state, error, _entry_events(session, row.version_id))
         return LiveJourney(row.id, row.key, row.state, row.version_id, row.number, program, exit_topics(program))
+
+
+def _entry_events(session: Session, version_id: str) -> frozenset[str] | None:
+    """The event names that start a journey, read without its steps; None if that fails, too."""
+    document = session.execute(select(versions.c.document).where(versions.c.id == version_id)).scalar_one()
+    try:
+        entry = Entry.model_validate(upgrade(document)["entry"])
+    except (ValueError, LookupError, TypeError, PfadwerkError):
+        return None
+    return frozenset(name for trigger in entry.triggers if (name := trigger_event(trigger)))
 
 
 def trigger_event(trigger: Trigger) -> str | None:

@@ -17,6 +17,7 @@ from crm.audit import record
 from crm.catalogue import load_catalogue
 from crm.freshness import bump
 from crm.sql import table
+from engine import presence
 from engine.live import JOURNEYS, Engine
 from engine.wakeups import Wakeups
 from journeys.check import check
@@ -206,6 +207,7 @@ def _copy_of_draft(session: Session, journey: Journey, by: str, now: datetime) -
 def _version(engine: Engine, session: Session, journey: Journey, draft: Document, by: str, note: str, now: datetime) -> Version:
     last = newest_version(session, journey.id)
     program = compile_journey(draft, engine.palette)
+    presence.refuse_unless_all_know(session, program.behaviours)
     pins = {"behaviours": sorted(program.behaviours), "templates": _pinned_templates(session, program.nodes.values())}
     fingerprint = digest(draft)
     if last is not None and last.digest == fingerprint and last.pins == pins:

@@ -1,28 +1,38 @@
 """From stored events to runs: bells for those that listen, enrolments where a trigger fires.
 
 Works in the transaction that stored the events, so that nothing falls between. Order per contact: exits and waits (inbox rows),
-goals, then triggers.
+goals, then triggers. What concerns a journey that this process cannot load is owed (`engine.unrouted`) and done by another, or
+by this one once it can; everything else goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm import tally
 from crm.facts import SqlFacts
-from crm.sql import changed_rows, on, table
+from crm.sql import changed_rows, on, savepoint, table
+from engine import unrouted
 from engine.enrol import Entered, enrol
-from engine.live import Engine
+from engine.live import Engine, LiveJourney, NotLoaded
 from engine.paths import dig
+from engine.step import where
 from engine.wakeups import Wakeups
 from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
 from journeys.rules import matches
 from models import Contact, Event, Inbox, Run, Subscription
+
+log = logging.getLogger(__name__)
 
 subscriptions = table(Subscription)
 inbox = table(Inbox)
@@ -56,10 +66,11 @@ _reach_goal = (
 )
 
 
-def route(engine: Engine, session: Session, events: Sequence[Event], now: datetime) -> Wakeups:
+def route(engine: Engine, session: Session, events: Sequence[Event], now: datetime, *, careful: bool = False) -> Wakeups:
     """Puts events into the inboxes of the runs that listen, counts goals and enrols contacts.
 
     `events` are stored already, in the order in which they came; backfilled ones wake nobody. `now` is when they arrived.
+    `careful` puts each part into a savepoint of its own: what fails there is owed, and the rest stands.
     """
     wakeups = Wakeups()
     fresh = [event for event in events if not event.backfill and event.id is not None]
@@ -70,15 +81,85 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
     index = engine.index(session)
     listeners = _listeners(session, contact_ids)
     for event in fresh:
+        attempt = partial(_attempt, session, event, now, careful)
         if heard := listeners.get(event.contact_id):
-            _deliver(engine, session, event, heard, now, wakeups)
-        for live, trigger in index.by_event.get(event.name, ()):
-            if event.hops <= MAX_HOPS and fires(session, trigger, event, now):
-                entered = enrol(engine, session, live, event.contact_id, now, event=event)
-                if isinstance(entered, Entered):
-                    wakeups.add(entered.wakeups)
+            with attempt(unrouted.INBOX):
+                _deliver(session, event, heard, now, wakeups)
+            for run_id in _hoping(event, heard):
+                with attempt(unrouted.goal_of(run_id)):
+                    _count_goal(engine, session, run_id, event)
+        for broken in index.entered_by(event.name):
+            unrouted.owe(session, _id(event), unrouted.entry_of(broken.id), broken.why.code, now)
+        for live, triggers in _by_journey(index.by_event.get(event.name, ())):
+            with attempt(unrouted.entry_of(live.id)):
+                if _enter(engine, session, live, triggers, event, now, wakeups):
                     listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
     return wakeups
+
+
+def route_part(engine: Engine, session: Session, event: Event, part: str, now: datetime) -> Wakeups:
+    """Does what an event still owes. Safe to repeat: an inbox takes an event once, a goal counts once, a trigger starts one run.
+
+    Raises: whatever keeps it from being done, `NotLoaded` among others.
+    """
+    wakeups = Wakeups()
+    lock_contacts(session, [event.contact_id])
+    name, _, of = part.partition(":")
+    if name == unrouted.ALL:
+        return route(engine, session, [event], now)
+    if name == unrouted.INBOX:
+        _deliver(session, event, _listeners(session, [event.contact_id]).get(event.contact_id, []), now, wakeups)
+    elif name == "goal":
+        _count_goal(engine, session, of, event)
+    elif (live := engine.index(session).get(of)) is not None:
+        hanging = [trigger for live_, trigger in engine.index(session).by_event.get(event.name, ()) if live_.id == of]
+        _enter(engine, session, live, hanging, event, now, wakeups)
+    return wakeups
+
+
+@contextmanager
+def _attempt(session: Session, event: Event, now: datetime, careful: bool, part: str) -> Iterator[None]:
+    """One part of an event's routing. A version that this process cannot load is always owed; any other failure only if `careful`."""
+    if not careful:
+        try:
+            yield
+        except NotLoaded as error:
+            unrouted.owe(session, _id(event), part, error.code, now)
+        return
+    try:
+        with savepoint(session):
+            yield
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
+        log.error("event %s: %s is tried again: %s", event.id, part, where(error))
+        unrouted.owe(session, _id(event), part, where(error), now)
+
+
+def _id(event: Event) -> int:
+    assert event.id is not None, "only stored events are routed"
+    return event.id
+
+
+def _by_journey(hanging: Iterable[tuple[LiveJourney, Trigger]]) -> Iterable[tuple[LiveJourney, list[Trigger]]]:
+    """Journeys with those of their triggers that hang on an event, in the order of the index."""
+    for _, group in groupby(hanging, key=lambda pair: pair[0].id):
+        pairs = list(group)
+        yield pairs[0][0], [trigger for _, trigger in pairs]
+
+
+def _enter(
+    engine: Engine, session: Session, live: LiveJourney, triggers: Sequence[Trigger], event: Event, now: datetime, wakeups: Wakeups
+) -> bool:
+    """Enrols the contact for each trigger that fires; whether somebody entered."""
+    anybody = False
+    for trigger in triggers:
+        if event.hops <= MAX_HOPS and fires(session, trigger, event, now):
+            entered = enrol(engine, session, live, event.contact_id, now, event=event)
+            if isinstance(entered, Entered):
+                wakeups.add(entered.wakeups)
+                anybody = True
+    return anybody
 
 
 def routed(engine: Engine, session: Session, events: Iterable[Event | None], now: datetime) -> Wakeups:
@@ -106,16 +187,18 @@ def _listeners(session: Session, contact_ids: Sequence[str]) -> dict[str, list[A
     return found
 
 
-def _deliver(engine: Engine, session: Session, event: Event, listeners: Sequence[Any], now: datetime, wakeups: Wakeups) -> None:
+def _deliver(session: Session, event: Event, listeners: Sequence[Any], now: datetime, wakeups: Wakeups) -> None:
     topics = event_topics(event)
-    heard = [row for row in listeners if row.topic in topics]
-    waiting = {row.run_id for row in heard if row.why != "goal"}
+    waiting = {row.run_id for row in listeners if row.topic in topics and row.why != "goal"}
     for run_id in sorted(waiting):
         put_into_inbox(session, run_id, event, now)
         wakeups.ring(run_id)
-    for row in heard:
-        if row.why == "goal":
-            _count_goal(engine, session, row.run_id, event)
+
+
+def _hoping(event: Event, listeners: Sequence[Any]) -> list[str]:
+    """The runs whose goal may be this event."""
+    topics = event_topics(event)
+    return [row.run_id for row in listeners if row.why == "goal" and row.topic in topics]
 
 
 def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -> None:
@@ -184,6 +267,7 @@ def _number(value: Any) -> float | None:
 
 def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bool:
     """Whether an event of that name would wake or start anything for the contact; if not, it need not be routed."""
-    if name in engine.index(session).by_event:
+    index = engine.index(session)
+    if name in index.by_event or index.entered_by(name):
         return True
     return on(session).execute(_hears, {"contact": contact_id, "of_topic": f"event:{name}"}).first() is not None

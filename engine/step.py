@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from crm import tally
 from crm.facts import SqlFacts
-from crm.sql import on, table
+from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
 from engine.live import Engine
@@ -166,7 +166,7 @@ def _consume_and_apply(
     """Both or neither. What the changes put into this run's own inbox is for the next step."""
     if not received and not advanced.changes:
         return Wakeups()
-    with session.begin_nested():
+    with savepoint(session):
         if received:
             on(session).execute(_consume, {"of_run": row.id})
         return apply_changes(engine, session, row, advanced.changes, as_of)

@@ -10,6 +10,7 @@ from models.admin import (
     LoginFailure,
     LoginSession,
     LoginToken,
+    Process,
     Secret,
     Stamp,
     Upload,
@@ -18,7 +19,7 @@ from models.admin import (
 from models.columns import new_id
 from models.consent import Consent, ConsentState, Suppression
 from models.contact import Contact, Identity, Merge, Score, ScoreChange, Tag
-from models.event import Event
+from models.event import Event, Unrouted
 from models.job import Job
 from models.journey import Freshness, Journey, TriggerCursor, Version
 from models.message import OPEN_MESSAGE, Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
@@ -56,6 +57,7 @@ __all__ = [
     "MigratedRun",
     "Migration",
     "OutboxItem",
+    "Process",
     "Refusal",
     "Rotation",
     "Run",
@@ -74,6 +76,7 @@ __all__ = [
     "TemplateVersion",
     "Trail",
     "TriggerCursor",
+    "Unrouted",
     "Upload",
     "Version",
     "WorkspaceSetting",

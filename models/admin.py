@@ -136,6 +136,19 @@ class Lease(SQLModel, table=True):
     until: datetime
 
 
+class Process(SQLModel, table=True):
+    """A web server or worker that said a moment ago (`seen_at`, real time) that it is alive, and which steps it can run."""
+
+    __tablename__ = "process"
+
+    id: str = Field(primary_key=True, max_length=32)
+    kind: str = Field(max_length=8)
+    """web or worker"""
+    behaviours: list[str] = json_field(list)
+    started_at: datetime
+    seen_at: datetime
+
+
 class Stamp(SQLModel, table=True):
     """What this database is: workspace (`live` or `staging`) and Temporal namespace. A process whose settings differ refuses to start."""
 

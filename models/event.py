@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
-from models.columns import big_id, json_field
+from models.columns import BigId, big_id, json_field
 
 
 class Event(SQLModel, table=True):
@@ -41,3 +41,21 @@ class Event(SQLModel, table=True):
     routed: bool = True
     backfill: bool = False
     """Imported history: wakes nobody."""
+
+
+class Unrouted(SQLModel, table=True):
+    """What a stored event has still to set off, because routing that part failed; the keeper tries again at `next_at`.
+
+    `reason` names the kind of failure and the place in the code, never what the event holds.
+    """
+
+    __tablename__ = "unrouted"
+    __table_args__ = (Index("ix_unrouted_next", "next_at", "event_id"),)
+
+    event_id: int = Field(foreign_key="event.id", primary_key=True, sa_type=BigId)
+    part: str = Field(primary_key=True, max_length=40)
+    """`all`, `inbox` (runs that listen), `goal:RUN` or `entry:JOURNEY`."""
+    reason: str = Field(max_length=200)
+    attempts: int = 1
+    first_at: datetime
+    next_at: datetime

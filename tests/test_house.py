@@ -144,6 +144,15 @@ def test_forbidden_arrows_are_seen(copy: Path, tmp_path: Path) -> None:
         assert chain in linted.stdout
 
 
+def test_savepoints_are_set_in_one_place() -> None:
+    """The story: `session.begin_nested()` sets its savepoint only once a statement goes through the session; steps send theirs past it, so what
+    failed in the middle stood all the same. `crm.sql.savepoint` sets it at once. (`identity` sends through the session and asks for its handle.)"""
+    uses = {
+        name for name, tree in product().items() if any(isinstance(x, ast.Attribute) and x.attr == "begin_nested" for x in ast.walk(tree))
+    }
+    assert uses == {"crm/sql.py", "crm/identity.py"}
+
+
 UNSTEADY = "import os\nimport random\nimport time\nimport uuid\nfrom datetime import UTC, datetime\n\nX = (datetime.now(UTC), time.time(), random.random(), os.environ, uuid.uuid4())\n"
 
 

@@ -12,6 +12,7 @@ from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from engine import shelf
+from engine.live import NotLoaded
 from models import Journey
 
 PAGE_SIZE = 60
@@ -35,6 +36,8 @@ class Data:
     cards: list[Card]
     by_state: dict[str, int]
     archived: int
+    not_loaded: dict[str, NotLoaded]
+    """Journey id -> why this server cannot run it."""
     folders: list[str]
     tags: list[str]
     next_after: str | None
@@ -60,7 +63,8 @@ def load(visit: Visit) -> Data:
         numbers = shelf.numbers(session, [journey.id for journey in found.journeys])
         cards = [Card(journey, numbers[journey.id]) for journey in found.journeys]
         archived = sum(shelf.by_state(session, shelf.Wanted(archived=True)).values())
-        return Data(cards, shelf.by_state(session, asked), archived, *shelf.labels(session), found.next_after)
+        not_loaded = {one.id: one.why for one in visit.engine.index(session).broken}
+        return Data(cards, shelf.by_state(session, asked), archived, not_loaded, *shelf.labels(session), found.next_after)
 
 
 def stamp(visit: Visit) -> object:
@@ -153,6 +157,7 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
             parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
         ),
         html.p({"className": "quiet"}, version, " · ", journey.key),
+        cannot_run(visit, data.not_loaded.get(journey.id)),
         place(visit, journey),
         numbers(visit, one),
         html.footer(
@@ -163,6 +168,15 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
             html.a({"className": "button plain", "href": f"/ui/journeys/{journey.key}?tab=runs"}, speech("Runs"), parts.icon("arrow")),
         ),
     )
+
+
+def cannot_run(visit: Visit, why: NotLoaded | None) -> Element:
+    """That nobody enters through this server, and what to do about it."""
+    if why is None:
+        return None
+    speech = visit.speech
+    waiting = html.a({"href": "/ui/settings/events"}, speech("Its events wait."))
+    return html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), why.say(speech.translate), " ", waiting)
 
 
 def place(visit: Visit, journey: Journey) -> Element:

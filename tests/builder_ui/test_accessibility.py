@@ -19,7 +19,8 @@ from builder_ui.tour import STEPS
 from crm import sessions, uploads
 from crm.contacts import Wanted
 from crm.jobs import WANTED, add_job
-from models import Import, Member, OutboxItem
+from engine.unrouted import entry_of, owe
+from models import Event, Import, Member, OutboxItem
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WORST = ("serious", "critical")
@@ -63,6 +64,14 @@ def work(town: Any) -> str:
     return "/ui/settings/work"
 
 
+def waiting_event(town: Any) -> str:
+    """An event that could not start the journey it should have started."""
+    with town.db.write() as session:
+        event_id = session.scalar(select(Event.id).where(Event.type != "system").limit(1))
+        owe(session, event_id, entry_of(town.journey("welcome").id), "journey_not_loaded", town.engine.clock.now())
+    return "/ui/settings/events"
+
+
 def invitation(town: Any) -> str:
     with town.db.write() as session:
         return str(sessions.mint(session, town.members["sales"], "reset", town.engine.clock.now()))
@@ -83,6 +92,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/search": lambda town: "/ui/search?q=anna",
     "/ui/settings/users/{id}": lambda town: f"/ui/settings/users/{town.members['sales']}",
     "/ui/settings/work": work,
+    "/ui/settings/events": waiting_event,
     "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",
     "/ui/templates/{key}": lambda town: "/ui/templates/welcome-1-hello",
 }

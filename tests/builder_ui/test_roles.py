@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from crm import secrets
 from crm.keys import add_key
 from crm.roles import ADMINS, ANYONE, EDITORS, OPERATORS, SELLERS, Roles, allows
 from crm.team import ROLES, add_member, put_rotation
-from models import Journey, Member, Run, Task
+from engine.unrouted import owe
+from models import Event, Journey, Member, Run, Task
 
 REFUSED = "Your role does not allow this."
 
@@ -61,6 +62,11 @@ def full_rotation(town: Any) -> None:
         put_rotation(session, "sales", [town.members["sales"]])
 
 
+def waiting_event(town: Any) -> None:
+    with town.db.write() as session:
+        owe(session, session.scalar(select(Event.id).limit(1)), "inbox", "journey_not_loaded", town.engine.clock.now())
+
+
 LIVE = put(Journey, {"key": "welcome"}, state="live")
 SVEN = "/ui/settings/users/{sales}"
 ACTS = [
@@ -97,6 +103,7 @@ ACTS = [
     ),
     Act("store a secret", ADMINS, "PUT", "/api/v1/secrets/hook", {"value": "x"}, "/ui/settings/secrets", "Store", ("hook", "x")),
     Act("remove a secret", ADMINS, "DELETE", "/api/v1/secrets/hook", None, "/ui/settings/secrets", "Remove", again=new_secret),
+    Act("try waiting events", OPERATORS, "POST", "/api/v1/events/unrouted/retry", {}, "/ui/settings/events", "Try all now", again=waiting_event),
     Act("verify the trail", ADMINS, "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?"),
 ]  # fmt: skip
 

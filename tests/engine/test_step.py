@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import ClassVar
+
+from sqlalchemy import event as hooks
+from sqlmodel import select
 
 from engine import publish as publishing
 from engine import runs as running
 from journeys.nodes import Node
 from journeys.values import AddTag, Answer, Context, Leave
+from models import Inbox, Task
 
 
 def test_reference_journey_goes_its_way(world, reference):
@@ -215,3 +220,52 @@ def test_a_person_can_lead_a_stuck_run_past_its_node(world, reference, monkeypat
         running.skip_stuck(world.engine, session, run, "next", "test", world.now)
     assert world.step(run).instruction["op"] == "do"
     assert world.row(run).node == "hello"
+
+
+def test_a_change_that_fails_takes_back_those_before_it_and_leaves_the_inbox_unread(world):
+    document = {
+        "spec": 1, "key": "j", "name": "J", "start": "hear",
+        "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]},
+        "nodes": {
+            "hear": {"kind": "wait_for", "branches": [{"name": "asked", "event": "Question Asked"}], "timeout": "P9D"},
+            "call": {"kind": "create_task", "title": "Call"},
+            "next": {"kind": "start_journey", "journey": "other"},
+            "end": {"kind": "exit"},
+        },
+        "edges": [
+            {"from": "hear", "outlet": "asked", "to": "call"}, {"from": "hear", "outlet": "timed_out", "to": "end"},
+            {"from": "call", "to": "next"}, {"from": "next", "to": "end"},
+        ],
+    }  # fmt: skip
+    entry = {"triggers": [{"type": "event", "event": "Never"}]}
+    world.publish({**document, "key": "other", "entry": entry, "start": "end", "nodes": {"end": {"kind": "exit"}}, "edges": []})
+    world.publish(document)
+    contact = world.contact()
+    run = world.run(world.happens(contact, "Signed Up"))
+    world.happens(contact, "Question Asked")
+    with failing(world.db, "INSERT INTO run "):
+        world.step(run)
+    assert world.row(run).status == "stuck"
+    with world.db.read() as session:
+        assert session.scalars(select(Task)).all() == []
+        assert session.scalars(select(Inbox.consumed)).all() == [False]
+    with world.db.write() as session:
+        running.resume_stuck(world.engine, session, run, "test", world.now)
+    assert world.step(run).instruction["op"] == "end"
+    with world.db.read() as session:
+        assert len(session.scalars(select(Task)).all()) == 1
+
+
+@contextmanager
+def failing(db, beginning):
+    """Statements that begin so raise what nobody foresaw."""
+
+    def look(_connection, _cursor, statement, *_):
+        if statement.startswith(beginning):
+            raise RuntimeError("planted")
+
+    hooks.listen(db.engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        hooks.remove(db.engine, "before_cursor_execute", look)

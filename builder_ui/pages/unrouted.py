@@ -1,0 +1,111 @@
+"""Events that are stored and still owe something: what waits, since when, why, and trying it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.permits import OPERATORS
+from builder_ui.sections import framed
+from builder_ui.speech import Speech
+from builder_ui.visit import Acts, Page, Visit
+from engine import unrouted
+from engine.live import NotLoaded
+from engine.wakeups import Wakeups
+from models import Journey
+
+MOST = 100
+LEAD = (
+    "These events are stored. What they should have set off failed, and is tried again by itself, at the latest every ten minutes. "
+    "Nothing is lost meanwhile."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`journeys`: id -> (key, name) of those that events may start."""
+
+    rows: Sequence[Row[Any]]
+    count: int
+    journeys: Mapping[str, tuple[str, str]]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        rows = unrouted.page(session, MOST)
+        ids = {row.part.partition(":")[2] for row in rows if row.part.startswith("entry:")}
+        journeys = {one.id: (one.key, one.name) for id in sorted(ids) if (one := session.get(Journey, id)) is not None}
+        return Data(rows, unrouted.count(session), journeys)
+
+
+def stamp(visit: Visit) -> object:
+    with visit.engine.db.read() as session:
+        return [(row.event_id, row.part, row.attempts) for row in unrouted.page(session, MOST)]
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    if not data.rows:
+        return framed(visit, "Waiting events", LEAD, parts.empty("check", speech("Every stored event has done what it should."), None))
+    columns = [speech(text) for text in ("Event", "Received", "What waits", "Why", "Attempts", "Next attempt")]
+    shown = speech("The newest {shown} of {all}.", shown=speech.number(len(data.rows)), all=speech.number(data.count))
+    return framed(
+        visit,
+        "Waiting events",
+        LEAD,
+        html.div({"className": "bar"}, html.p(shown), again(visit, acts)),
+        parts.table(speech("Waiting events"), columns, [cells(visit, data, row) for row in data.rows]),
+        wide=True,
+    )
+
+
+def again(visit: Visit, acts: Acts) -> Element:
+    if not visit.may(OPERATORS):
+        return None
+    return parts.button(visit.speech("Try all now"), acts.act(OPERATORS, try_now, "They are tried within seconds."), "history")
+
+
+def try_now(visit: Visit) -> Wakeups | None:
+    with visit.engine.db.write() as session:
+        unrouted.try_now(session, visit.house.now())
+    return None
+
+
+def cells(visit: Visit, data: Data, row: Row[Any]) -> list[Element]:
+    speech = visit.speech
+    return [
+        html.a({"href": f"/ui/contacts/{row.contact_id}"}, row.name),
+        parts.relative(visit, row.received_at),
+        waits(speech, data, row.part),
+        why(speech, row.reason),
+        speech.number(row.attempts),
+        parts.moment(speech, row.next_at),
+    ]
+
+
+def waits(speech: Speech, data: Data, part: str) -> Element:
+    """What is still to be done for the event."""
+    name, _, of = part.partition(":")
+    if name == "entry" and of in data.journeys:
+        key, title = data.journeys[of]
+        return html.a({"href": f"/ui/journeys/{key}"}, speech("Entering “{journey}”", journey=title))
+    if name == "goal":
+        return html.a({"href": f"/ui/runs/{of}"}, speech("Counting a goal"))
+    return speech(PARTS.get(name, name))
+
+
+PARTS = {"all": "Everything", "inbox": "Telling the runs that wait for it", "entry": "Entering a journey that is gone"}
+
+
+def why(speech: Speech, reason: str) -> Element:
+    if reason == NotLoaded.code:
+        return speech("A server lacks a step of this journey, or cannot read it.")
+    return html.code(reason)
+
+
+PAGE = Page("/ui/settings/events", "Waiting events", "settings", load, view, stamp)

@@ -1,0 +1,78 @@
+"""Which processes are alive, and which steps each of them can run: so that nothing is published that one of them would not understand.
+
+Real time, not the workspace's clock: a process is alive or not, whatever day it is in staging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from crm.sql import table, upsert
+from engine.live import Engine
+from engine.step import where
+from journeys.errors import Conflict
+from models import Process, new_id
+
+log = logging.getLogger(__name__)
+
+processes = table(Process)
+
+BEAT_SECONDS = 15.0
+GONE_AFTER = timedelta(seconds=60)
+"""Four beats missed: the process is taken to be dead."""
+
+
+class Presence:
+    """One process among the others. `kind` is web or worker."""
+
+    def __init__(self, engine: Engine, kind: str) -> None:
+        self._engine = engine
+        self._row = {"id": new_id(), "kind": kind, "started_at": datetime.now(UTC)}
+
+    def beat(self) -> None:
+        """Says that the process is alive, and forgets those that no longer say so."""
+        now = datetime.now(UTC)
+        row = {**self._row, "behaviours": sorted(self._engine.palette.behaviours), "seen_at": now}
+        with self._engine.db.write() as session:
+            session.execute(delete(processes).where(processes.c.seen_at < now - GONE_AFTER))
+            statement = upsert(session, Process).values(row)
+            session.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
+
+    async def run(self) -> None:
+        """Beats until it is cancelled; a database that is away for a moment does not end it."""
+        while True:
+            try:
+                await asyncio.to_thread(self.beat)
+            except Exception as error:  # noqa: BLE001 - see above
+                log.error("the beat of this process failed and is tried again: %s", where(error))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def leave(self) -> None:
+        """The process ends as it should; if the database is away, it is forgotten after a minute."""
+        try:
+            with self._engine.db.write() as session:
+                session.execute(delete(processes).where(processes.c.id == self._row["id"]))
+        except DBAPIError as error:
+            log.warning("this process could not say that it ends: %s", where(error))
+
+
+def refuse_unless_all_know(session: Session, behaviours: Collection[str]) -> None:
+    """Raises:
+    Conflict: a process that is alive lacks one of the steps (`kind@behaviour`); names them."""
+    alive = select(processes.c.kind, processes.c.behaviours).where(processes.c.seen_at >= datetime.now(UTC) - GONE_AFTER)
+    for kind, known in session.execute(alive.order_by(processes.c.kind)):
+        if missing := sorted(set(behaviours) - set(known)):
+            raise Conflict(_LACKING[kind], steps=missing)
+
+
+_LACKING = {
+    "web": "A running web server lacks the steps {steps}: install them there and start it again, then publish.",
+    "worker": "A running worker lacks the steps {steps}: install them there and start it again, then publish.",
+}
