@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         description="How long a worker that is told to stop lets sends finish; must be longer than the provider's time-out.",
     )
     keeper_interval: timedelta = Field(timedelta(seconds=10), description="How often the keeper looks for something to repair.")
+    catch_up: timedelta = Field(
+        timedelta(days=1),
+        ge=timedelta(hours=1),
+        le=timedelta(days=31),
+        description="How far back schedules and dates that came due while no worker ran are made up for. What is older is left out, and the "
+        "journey lists whom it concerned under *Not entered*.",
+    )
     hold_at_most: timedelta = Field(
         timedelta(days=3), description="How long a held message (quiet hours, frequency cap) waits before it is skipped."
     )

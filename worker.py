@@ -94,6 +94,7 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
         effect_timeout_seconds=2 * settings.smtp_timeout_seconds + ATTEMPT_MARGIN_SECONDS,
         effect_timeouts={custom.channel: custom.timeout.total_seconds() + ATTEMPT_MARGIN_SECONDS for custom in customs},
         accounts=accounts,
+        catch_up=settings.catch_up,
     )
 
 

@@ -86,6 +86,7 @@ REFUSALS = {
     "still_inside": "The contact was still inside this journey.",
     "too_soon": "The contact had entered too short a time ago.",
     "cap": "The limit of entries was reached.",
+    "missed": "The time came while no worker ran or the journey was paused, too long ago to be made up for.",
     "no_contact": "The contact does not exist any more.",
 }
 REASONS = {

@@ -7,7 +7,7 @@ Conditions on columns and events can use indexes; conditions on attributes read 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -81,6 +81,12 @@ def page(session: Session, rule: Rule, as_of: datetime, after_id: str = "", limi
     """Ids of the next `limit` living contacts after `after_id` for whom the rule holds, in the order of ids; fewer than `limit` at the end."""
     statement = select(_contact.c.id).where(_contact.c.id > after_id, living(), expression(rule, as_of))
     return session.execute(statement.order_by(_contact.c.id).limit(limit)).scalars().all()
+
+
+def among(session: Session, rule: Rule, as_of: datetime, ids: Collection[str]) -> Sequence[str]:
+    """Those of `ids`, living, for whom the rule holds, in the order of ids."""
+    statement = select(_contact.c.id).where(_contact.c.id.in_(ids), living(), expression(rule, as_of))
+    return session.execute(statement.order_by(_contact.c.id)).scalars().all()
 
 
 class Clock(Protocol):

@@ -1,35 +1,97 @@
 """Triggers that hang on the clock: recurring schedules over a rule, and dates in contact fields. Pulled by the keeper, a page a time.
 
-A cursor row per trigger says how far it got; it moves in the transaction that enrols a page, so a crash repeats nobody. Of several
-missed occurrences only the last one is made up for.
+A cursor row per trigger says how far it got; it moves in the transaction that enrols a page, so a crash repeats nobody and skips nobody.
+What came due while nothing was at work is made up for, each time in its turn, as far back as `Engine.catch_up` reaches. What is older
+is left out: whoever it concerns gets a refusal `missed`, so that the journey shows it, and the audit trail and the log say it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
+from sqlmodel import col
 
+from crm import dated
 from crm import rules as sql_rules
-from crm.sql import table
+from crm.audit import record
+from crm.sql import table, upsert
 from engine.advance import zone_of
-from engine.enrol import Entered, enrol
+from engine.enrol import Entered, Refused, enrol, record_refusals
 from engine.live import Engine, LiveJourney
 from engine.router import lock_contacts
+from engine.runs import runs
+from engine.step import where
 from engine.wakeups import Wakeups
 from journeys.clock import next_clock_time
 from journeys.cron import next_after
-from journeys.document import DateTrigger, ScheduleTrigger, Trigger
-from journeys.rules import FieldTerm, Group, Rule
-from models import Contact, TriggerCursor
+from journeys.document import DateTrigger, Entry, ScheduleTrigger, Trigger
+from journeys.errors import PfadwerkError
+from models import Contact, TriggerCursor, lock
+
+log = logging.getLogger(__name__)
 
 PAGE = 100
+LEFT_OUT_PAGE = 400
+STRETCHES = 25
+"""Of contacts looked through for one page, so that a page stays short however rare a date is."""
+OCCURRENCES = 50
+"""Of one trigger at one tick."""
+MOMENT = timedelta(microseconds=1)
+TWO_DAYS = timedelta(days=2)
+"""A day begins 26 hours earlier in the first zone than in the last."""
 contacts = table(Contact)
 cursors = table(TriggerCursor)
+
+ClockTrigger = DateTrigger | ScheduleTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulled:
+    """One clock trigger of a live journey, in one of the contacts' zones ("" for a schedule, and for contacts without a zone)."""
+
+    live: LiveJourney
+    trigger: ClockTrigger
+    zone: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.live.id, _name(self.trigger, self.zone)
+
+    def following(self, after: datetime) -> datetime:
+        """When it comes due next."""
+        if isinstance(self.trigger, ScheduleTrigger):
+            return next_after(self.trigger.cron, after, zone_of(None, self.live.program.settings.timezone))
+        return next_clock_time(after, time.fromisoformat(self.trigger.at), self.clock)
+
+    @property
+    def clock(self) -> Any:
+        return zone_of(self.zone, self.live.program.settings.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The next page of a cursor: of the occurrence `at`, or of everything later than `after` and up to `at` that is left out."""
+
+    after: datetime
+    at: datetime
+    left_out: bool
+    after_contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """`found`: (contact id, the day in its field; None for a schedule). `last_id` is where to go on; None when all were seen."""
+
+    found: Sequence[tuple[str, date | None]]
+    last_id: str | None
 
 
 def _each_zone() -> Select[Any]:
@@ -44,120 +106,214 @@ _known_zones = _each_zone()
 
 
 def pull(engine: Engine) -> Wakeups:
-    """One page of every clock trigger that is due."""
-    now = engine.clock.now()
-    with engine.db.read() as session:
-        index = engine.index(session)
-        due = [
-            (live, trigger, zone)
-            for live in index.by_id.values()
-            if live.state == "live"
-            for trigger in live.program.entry.triggers
-            if isinstance(trigger, ScheduleTrigger | DateTrigger)
-            for zone in _zones(session, live, trigger)
-            if _occurrence(session, live, trigger, zone, now) is not None
-        ]
+    """One page of every clock trigger that is due. One that fails does not hold up the others."""
     wakeups = Wakeups()
-    for live, trigger, zone in due:
-        with engine.db.write() as session:
-            wakeups.add(_page(engine, session, live, trigger, zone, now))
+    for pulled in _all(engine):
+        try:
+            _pull_one(engine, pulled, wakeups)
+        except (LookupError, ValueError, TypeError, PfadwerkError) as error:
+            log.error("a clock trigger of the journey %s fails and is tried again: %s", pulled.live.key, where(error))
     return wakeups
 
 
-def _page(engine: Engine, session: Session, live: LiveJourney, trigger: Trigger, zone: str, now: datetime) -> Wakeups:
-    """Enrols the next contacts of the present occurrence and moves the cursor, together."""
-    cursor = _cursor(session, live, trigger, zone, now)
-    occurrence = _due_at(cursor, live, trigger, zone, now)
-    if occurrence is None:
+def begin(session: Session, journey_id: str, entry: Entry, now: datetime, *, anew: bool) -> None:
+    """Triggers that a publication brings count from now on: it makes up for nothing. Those that stay keep their place, unless all begin
+    `anew`; what is gone is forgotten."""
+    names = {_name(trigger, zone) for trigger, zone in _clock_triggers(session, entry)}
+    gone = delete(cursors).where(cursors.c.journey_id == journey_id)
+    session.execute(gone if anew else gone.where(cursors.c.trigger.not_in(names)))
+    for name in sorted(names):
+        _begin(session, (journey_id, name), now)
+
+
+def _all(engine: Engine) -> list[_Pulled]:
+    with engine.db.read() as session:
+        return [
+            _Pulled(live, trigger, zone)
+            for live in engine.index(session).by_id.values()
+            if live.state == "live"
+            for trigger, zone in _clock_triggers(session, live.program.entry)
+        ]
+
+
+def _clock_triggers(session: Session, entry: Entry) -> Iterator[tuple[ClockTrigger, str]]:
+    """A schedule has one clock, a date one per zone that contacts live in ("" for those without)."""
+    for trigger in entry.triggers:
+        if isinstance(trigger, ScheduleTrigger):
+            yield trigger, ""
+        elif isinstance(trigger, DateTrigger):
+            yield from ((trigger, zone) for zone in ["", *session.scalars(_known_zones)])
+
+
+def _pull_one(engine: Engine, pulled: _Pulled, wakeups: Wakeups) -> None:
+    """A page of contacts, or as many occurrences as concern fewer than that."""
+    now = engine.clock.now()
+    horizon = engine.clock.to_virtual(engine.clock.to_real(now) - engine.catch_up)
+    dealt_with = 0
+    for _ in range(OCCURRENCES):
+        with engine.db.read() as session:
+            cursor = session.get(TriggerCursor, pulled.key)
+            work = None if cursor is None else _next_work(cursor, pulled, now, horizon)
+            page = None if work is None else _look(session, pulled, work)
+        if cursor is None:
+            with engine.db.write() as session:
+                _begin(session, pulled.key, now)
+        if work is None or page is None:
+            return
+        with engine.db.write() as session:
+            wakeups.add(_take(engine, session, pulled, work, page, now))
+        dealt_with += len(page.found)
+        if page.last_id is not None or dealt_with >= PAGE:
+            return
+
+
+def _begin(session: Session, key: tuple[str, str], now: datetime) -> None:
+    row = {"journey_id": key[0], "trigger": key[1], "done_until": now, "after_contact": ""}
+    session.execute(upsert(session, TriggerCursor).on_conflict_do_nothing(index_elements=["journey_id", "trigger"]), row)
+
+
+def _next_work(cursor: TriggerCursor, pulled: _Pulled, now: datetime, horizon: datetime) -> _Work | None:
+    """What was begun is finished, unless nobody worked at it since the horizon; then what is too old is left out; then what is due, in order."""
+    if cursor.occurrence_at is not None:
+        stale = (cursor.worked_at or cursor.occurrence_at) < horizon
+        return _Work(cursor.done_until, cursor.occurrence_at, cursor.left_out is not None or stale, cursor.after_contact)
+    due = pulled.following(cursor.done_until)
+    if due > now:
+        return None
+    return _Work(cursor.done_until, due, False) if due >= horizon else _Work(cursor.done_until, horizon - MOMENT, True)
+
+
+# Whom it concerns
+
+
+def _look(session: Session, pulled: _Pulled, work: _Work) -> _Page:
+    """The next contacts it concerns, as this snapshot has them."""
+    limit = LEFT_OUT_PAGE if work.left_out else PAGE
+    if isinstance(pulled.trigger, ScheduleTrigger):
+        ids = sql_rules.page(session, pulled.trigger.rule, work.at, work.after_contact, limit)
+        return _Page([(id, None) for id in ids], ids[-1] if len(ids) == limit else None)
+    asked, after, found = _days(pulled.trigger, pulled, work), work.after_contact, list[tuple[str, date | None]]()
+    for _ in range(STRETCHES):
+        stretch = dated.next_stretch(session, asked, after)
+        found += stretch.found
+        if len(found) >= limit:
+            return _Page(found[:limit], found[limit - 1][0])
+        if stretch.last_id is None:
+            return _Page(found, None)
+        after = stretch.last_id
+    return _Page(found, after)
+
+
+def _still(session: Session, pulled: _Pulled, work: _Work, page: _Page) -> Sequence[tuple[str, date | None]]:
+    """Those of the page whom it concerns now, under their locks: they may have changed since it was read."""
+    ids = [id for id, _ in page.found]
+    if isinstance(pulled.trigger, ScheduleTrigger):
+        return [(id, None) for id in sql_rules.among(session, pulled.trigger.rule, work.at, ids)]
+    return dated.among(session, _days(pulled.trigger, pulled, work), ids)
+
+
+def _days(trigger: DateTrigger, pulled: _Pulled, work: _Work) -> dated.Days:
+    days = frozenset(at.astimezone(pulled.clock).date() - timedelta(days=trigger.offset_days) for at in _occurrences(pulled, work))
+    return dated.Days(trigger.field, days, trigger.yearly, pulled.zone, pulled.clock)
+
+
+def _occurrences(pulled: _Pulled, work: _Work) -> Iterator[datetime]:
+    if not work.left_out:
+        yield work.at
+        return
+    at = pulled.following(work.after)
+    while at <= work.at:
+        yield at
+        at = pulled.following(at)
+
+
+# What becomes of them
+
+
+def _take(engine: Engine, session: Session, pulled: _Pulled, work: _Work, page: _Page, now: datetime) -> Wakeups:
+    """Deals with a page and moves the cursor, together; nothing if another keeper was quicker."""
+    cursor = _locked(session, pulled)
+    if cursor is None or not _is_at(cursor, work):
         return Wakeups()
-    found = sql_rules.page(session, _rule(trigger, zone, occurrence), occurrence, cursor.after_contact, PAGE)
-    wakeups = _enrol_all(engine, session, live, [id for id in found if _in_zone(session, trigger, id, zone)], occurrence, now)
-    finished = len(found) < PAGE
-    cursor.occurrence_at = None if finished else occurrence
-    cursor.after_contact = "" if finished else found[-1]
-    cursor.done_until = occurrence if finished else cursor.done_until
+    lock_contacts(session, [id for id, _ in page.found])
+    concerned = _still(session, pulled, work, page)
+    wakeups = Wakeups()
+    if work.left_out:
+        _leave_out(session, pulled, work, [id for id, _ in concerned], now)
+        cursor.left_out = (cursor.left_out or 0) + len(concerned)
+    else:
+        wakeups = _enrol_all(engine, session, pulled, concerned, work.at, now)
+    cursor.worked_at = now
+    if page.last_id is not None:
+        cursor.occurrence_at, cursor.after_contact = work.at, page.last_id
+    else:
+        _finish(session, pulled, work, cursor, now)
     session.add(cursor)
     session.flush()
     return wakeups
 
 
-def _enrol_all(engine: Engine, session: Session, live: LiveJourney, contact_ids: list[str], occurrence: datetime, now: datetime) -> Wakeups:
+def _locked(session: Session, pulled: _Pulled) -> TriggerCursor | None:
+    journey_id, name = pulled.key
+    mine = select(TriggerCursor).where(col(TriggerCursor.journey_id) == journey_id, col(TriggerCursor.trigger) == name)
+    cursor: TriggerCursor | None = session.scalars(lock(session, mine)).first()
+    return cursor
+
+
+def _is_at(cursor: TriggerCursor, work: _Work) -> bool:
+    place = (cursor.done_until, cursor.occurrence_at or work.at, cursor.after_contact)
+    return place == (work.after, work.at, work.after_contact)
+
+
+def _enrol_all(
+    engine: Engine, session: Session, pulled: _Pulled, concerned: Sequence[tuple[str, date | None]], at: datetime, now: datetime
+) -> Wakeups:
     wakeups = Wakeups()
-    lock_contacts(session, contact_ids)
-    for contact_id in contact_ids:
-        entered = enrol(engine, session, live, contact_id, now, data={"scheduled_at": occurrence.isoformat()})
+    before = _entered_before(session, pulled, [id for id, _ in concerned], at)
+    for contact_id, day in concerned:
+        data = {"scheduled_at": at.isoformat(), **(_says(pulled.trigger, day) if day is not None else {})}
+        if day is not None and (contact_id, _said(data)) in before:
+            continue
+        entered = enrol(engine, session, pulled.live, contact_id, now, data=data)
         if isinstance(entered, Entered):
             wakeups.add(entered.wakeups)
     return wakeups
 
 
-def _occurrence(session: Session, live: LiveJourney, trigger: Trigger, zone: str, now: datetime) -> datetime | None:
-    cursor = session.get(TriggerCursor, (live.id, _name(trigger, zone)))
-    return now if cursor is None else _due_at(cursor, live, trigger, zone, now)
-
-
-def _cursor(session: Session, live: LiveJourney, trigger: Trigger, zone: str, now: datetime) -> TriggerCursor:
-    """A trigger seen for the first time starts counting now: publishing does not make up for the past."""
-    name = _name(trigger, zone)
-    known = session.get(TriggerCursor, (live.id, name))
-    if known is None:
-        known = TriggerCursor(journey_id=live.id, trigger=name, done_until=now)
-        session.add(known)
-        session.flush()
-    return known
-
-
-def _due_at(cursor: TriggerCursor, live: LiveJourney, trigger: Trigger, zone: str, now: datetime) -> datetime | None:
-    """The occurrence to work on: the one begun, else the last one that came due since the cursor."""
-    if cursor.occurrence_at is not None:
-        return cursor.occurrence_at
-    due, after = None, cursor.done_until
-    while (following := _following(live, trigger, zone, after)) is not None and following <= now:
-        due = after = following
-    return due
-
-
-def _following(live: LiveJourney, trigger: Trigger, zone: str, after: datetime) -> datetime | None:
-    where = zone_of(zone, live.program.settings.timezone)
-    if isinstance(trigger, ScheduleTrigger):
-        return next_after(trigger.cron, after, zone_of(None, live.program.settings.timezone))
-    if isinstance(trigger, DateTrigger):
-        return next_clock_time(after, time.fromisoformat(trigger.at), where)
-    return None
-
-
-def _rule(trigger: Trigger, zone: str, occurrence: datetime) -> Rule:
-    if isinstance(trigger, ScheduleTrigger):
-        return trigger.rule
+def _says(trigger: Trigger, day: date) -> dict[str, Any]:
+    """What a run knows of the date that started it."""
     assert isinstance(trigger, DateTrigger)
-    day = occurrence.astimezone(zone_of(zone, "UTC")).date() - timedelta(days=trigger.offset_days)
-    return Group(combinator="or", rules=tuple(_on(trigger, text) for text in _days(day, trigger.yearly)))
+    return {"field": trigger.field, "day": day.isoformat(), "offset_days": trigger.offset_days, "at": trigger.at}
 
 
-def _on(trigger: DateTrigger, text: str) -> FieldTerm:
-    return FieldTerm(field=trigger.field, operator="contains" if trigger.yearly else "beginsWith", value=text)
+def _said(data: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(data.get(name) for name in ("field", "day", "offset_days", "at"))
 
 
-def _days(day: date, yearly: bool) -> list[str]:
-    """The texts a stored date may carry; who was born on 29 February celebrates on the 28th in other years."""
-    if not yearly:
-        return [day.isoformat()]
-    texts = [day.strftime("-%m-%d")]
-    leap = day.year % 4 == 0 and (day.year % 100 != 0 or day.year % 400 == 0)
-    return [*texts, "-02-29"] if texts == ["-02-28"] and not leap else texts
+def _entered_before(session: Session, pulled: _Pulled, ids: Sequence[str], at: datetime) -> set[tuple[str, tuple[Any, ...]]]:
+    """Who entered for the same day already, in the zone they lived in before."""
+    if not ids or isinstance(pulled.trigger, ScheduleTrigger):
+        return set()
+    recent = select(runs.c.contact_id, runs.c.trigger).where(
+        runs.c.contact_id.in_(ids), runs.c.journey_id == pulled.live.id, runs.c.started_at > at - TWO_DAYS
+    )
+    return {(row.contact_id, _said(row.trigger)) for row in session.execute(recent)}
 
 
-def _zones(session: Session, live: LiveJourney, trigger: Trigger) -> list[str]:
-    """A schedule has one clock, a date one per zone that contacts live in ("" for those without)."""
-    if isinstance(trigger, ScheduleTrigger):
-        return [""]
-    return ["", *session.scalars(_known_zones)]
+def _leave_out(session: Session, pulled: _Pulled, work: _Work, ids: Sequence[str], now: datetime) -> None:
+    detail = {"after": work.after.isoformat(), "until": work.at.isoformat()}
+    record_refusals(session, pulled.live, ids, Refused("missed", detail), now)
 
 
-def _in_zone(session: Session, trigger: Trigger, contact_id: str, zone: str) -> bool:
-    if isinstance(trigger, ScheduleTrigger):
-        return True
-    return (session.execute(select(contacts.c.timezone).where(contacts.c.id == contact_id)).scalar() or "") == zone
+def _finish(session: Session, pulled: _Pulled, work: _Work, cursor: TriggerCursor, now: datetime) -> None:
+    if cursor.left_out:
+        said = {"after": work.after.isoformat(), "until": work.at.isoformat(), "contacts": cursor.left_out}
+        record(session, "keeper", "journey.left_out", f"journey:{pulled.live.id}", {**said, "trigger": pulled.trigger.type}, now)
+        log.warning(
+            "the journey %s leaves out %d contacts: what a %s trigger missed between %s and %s is too old to be made up for",
+            pulled.live.key, cursor.left_out, pulled.trigger.type, said["after"], said["until"],
+        )  # fmt: skip
+    cursor.done_until, cursor.occurrence_at, cursor.after_contact, cursor.left_out = work.at, None, "", None
 
 
 def _name(trigger: Trigger, zone: str) -> str:

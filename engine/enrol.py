@@ -5,6 +5,7 @@ A refusal is stored with its reason, so that "why did she not enter?" has an ans
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,7 +63,7 @@ class Entered:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The contact stays out. Reasons: no_contact, journey_not_live, filter, no_key, same_trigger, already_entered, still_inside, too_soon,
-    key_seen, cap."""
+    key_seen, cap; and missed, which `enrol` never says: a clock trigger left the contact out."""
 
     reason: str
     detail: dict[str, Any]
@@ -185,6 +186,15 @@ def _record(session: Session, live: LiveJourney, contact_id: str, event: Event |
             },
         )
         tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): 1})
+
+
+def record_refusals(session: Session, live: LiveJourney, contact_ids: Sequence[str], refused: Refused, now: datetime) -> None:
+    """The same refusal for many contacts, who exist."""
+    if not contact_ids:
+        return
+    common = {"journey_id": live.id, "event_id": None, "reason": refused.reason, "detail": refused.detail, "refused_at": now}
+    on(session).execute(_insert_refusal, [{**common, "contact_id": id} for id in contact_ids])
+    tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): len(contact_ids)})
 
 
 def _begin(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -114,7 +115,7 @@ class Engine:
     """What every engine function needs: the database, the clock, the palette of node kinds, and two caches.
 
     `effect_timeouts` maps a channel to the seconds one attempt may take (custom activities bring their own); `accounts` maps a channel
-    to the provider account whose queue takes its calls. The first of `address_keys` hashes suppressed addresses, all are read.
+    to the provider account whose queue takes its calls. `catch_up`: how far back schedules and dates that were missed are made up for. The first of `address_keys` hashes suppressed addresses, all are read.
     """
 
     db: Database
@@ -124,6 +125,7 @@ class Engine:
     effect_timeout_seconds: float = 15.0
     effect_timeouts: Mapping[str, float] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
+    catch_up: timedelta = timedelta(days=1)
     calendars: Calendars = field(default_factory=Calendars)
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)

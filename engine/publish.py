@@ -17,7 +17,7 @@ from crm.audit import record
 from crm.catalogue import load_catalogue
 from crm.freshness import bump
 from crm.sql import table
-from engine import presence
+from engine import clocktriggers, presence
 from engine.live import JOURNEYS, Engine
 from engine.wakeups import Wakeups
 from journeys.check import check
@@ -121,6 +121,7 @@ def publish(engine: Engine, session: Session, journey_id: str, by: str, note: st
         )
     draft = read(journey.draft)
     version = _version(engine, session, journey, draft, by, note, now)
+    clocktriggers.begin(session, journey.id, draft.entry, now, anew=journey.state not in ("live", "paused"))
     journey.live_version, journey.state = version.number, "live" if journey.state != "paused" else "paused"
     journey.updated_at, journey.updated_by = now, by
     session.add(journey)

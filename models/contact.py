@@ -14,6 +14,7 @@ class Contact(SQLModel, table=True):
     """One person. The row is the lock for everything that happens to that person."""
 
     __tablename__ = "contact"
+    __table_args__ = (Index("ix_contact_timezone", "timezone", "id"),)
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     email: str | None = Field(default=None, max_length=320, index=True)
@@ -23,7 +24,7 @@ class Contact(SQLModel, table=True):
     first_name: str | None = Field(default=None, max_length=200)
     last_name: str | None = Field(default=None, max_length=200)
     locale: str | None = Field(default=None, max_length=35)
-    timezone: str | None = Field(default=None, max_length=64, index=True)
+    timezone: str | None = Field(default=None, max_length=64)
     lifecycle_stage: str | None = Field(default=None, max_length=64, index=True)
     owner: str | None = Field(default=None, max_length=32, index=True)
     attributes: dict[str, Any] = json_field()

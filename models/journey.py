@@ -69,3 +69,7 @@ class TriggerCursor(SQLModel, table=True):
     done_until: datetime
     occurrence_at: datetime | None = None
     after_contact: str = Field(default="", max_length=32)
+    left_out: int | None = None
+    """None: the occurrence is entered. A number: everything up to it is left out, and that many contacts were noted so far."""
+    worked_at: datetime | None = None
+    """When the page before was dealt with."""

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from datetime import datetime, time, timedelta
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,14 +11,13 @@ from journeys.clock import instant_of, next_clock_time, next_opening
 from journeys.document import Part
 from journeys.draws import spread
 from journeys.nodes.node import Node
+from journeys.rules import dates
 from journeys.values import Answer, Context, Leave, Outcome
 
 ClockText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", json_schema_extra={"widget": "time"})]
 Weekday = Annotated[int, Field(ge=0, le=6)]
 Weekdays = Annotated[tuple[Weekday, ...], Field(title="On weekdays", description="0 is Monday.", min_length=1, max_length=7)]
 EVERY_DAY: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
-_YEARS = range(1800, 9000)
-"""Dates outside come from broken imports; near the ends of the calendar arithmetic would overflow."""
 LONGEST_OFFSET = timedelta(days=366)
 
 
@@ -64,13 +63,13 @@ class DateField(Part):
     yearly: bool = Field(False, title="Every year")
 
     def instant(self, ctx: Context) -> tuple[datetime | None, int]:
-        wall = wall_time(ctx.facts.value(self.field), ctx)
+        wall = dates.wall_time(ctx.facts.value(self.field), ctx.zone)
         if wall is None:
             return None, 0
         if not self.yearly:
             return self._moved(wall, ctx), ctx.spread_seconds
         first_year = ctx.entered_at.year - 2
-        moved = (self._moved(_in_year(wall, first_year + n), ctx) for n in range(6))
+        moved = (self._moved(datetime.combine(dates.in_year(wall.date(), first_year + n), wall.time()), ctx) for n in range(6))
         return next(at for at in moved if at > ctx.entered_at), ctx.spread_seconds
 
     def _moved(self, wall: datetime, ctx: Context) -> datetime:
@@ -117,31 +116,3 @@ class WaitUntil(Node):
     def references(self) -> Iterable[tuple[str, str, str]]:
         if isinstance(self.until, DateField):
             yield "until.field", "field", self.until.field
-
-
-def wall_time(value: Any, ctx: Context) -> datetime | None:
-    """A field's value as a wall-clock time of the contact (naive); None when it is no date.
-
-    Takes ISO 8601 text, dates and datetimes; a day alone is its midnight, a time with a zone is moved to the contact's.
-    """
-    if isinstance(value, str):
-        value = _parsed(value)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if not isinstance(value, datetime) or value.year not in _YEARS:
-        return None
-    return value.astimezone(ctx.zone).replace(tzinfo=None) if value.tzinfo else value
-
-
-def _parsed(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-
-
-def _in_year(wall: datetime, year: int) -> datetime:
-    try:
-        return wall.replace(year=year)
-    except ValueError:  # 29 February
-        return wall.replace(year=year, day=28)

@@ -3,13 +3,16 @@
 An instant is `YYYY-MM-DDTHH:MM:SS.ffffffZ` (27 characters, UTC), a date `YYYY-MM-DD`; a date stands for its midnight UTC
 when it is compared with an instant. Whatever writes attributes or event properties passes them through `normalise` once;
 after that, comparing texts compares instants, in Python, in SQLite and in PostgreSQL alike. Nothing here reads a clock.
+
+Which calendar day a stored value means is another question: it has an answer only for a contact, whose clock shows the day. `day_of`
+and `wall_time` are its only answer; triggers and steps that go by a date ask them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +24,11 @@ SHAPE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[
 MIDNIGHT = "T00:00:00.000000Z"
 INSTANT_LENGTH = 27
 LONGEST = timedelta(days=3660)
+YEARS = range(1800, 9000)
+"""Dates outside come from broken imports; near the ends of the calendar arithmetic would overflow."""
+SECONDS_AT_MOST = 10**10
+"""A larger number counts milliseconds since 1970 (as seconds it would lie past 2286)."""
+LONGEST_TEXT = 64
 
 _duration: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
@@ -77,6 +85,68 @@ def read(value: Any) -> date | None:
     """What a text says: a day (`date`) or an instant (an aware `datetime`), in any form that `normalise` takes; None if neither."""
     at = moment(normalise(value))
     return at.date() if at is not None and len(value) == len("2026-01-01") else at
+
+
+def wall_time(value: Any, zone: tzinfo) -> datetime | None:
+    """What clocks in `zone` show (naive) at a stored date or instant; None when it is neither. A day alone is its midnight.
+
+    Takes days, instants in any ISO 8601 form (without a zone they are UTC) and numbers: seconds since 1970, past 10^10 milliseconds.
+    `1990-05-04T22:00:00Z` -> 5 May, 00:00 in Berlin and 4 May, 18:00 in New York; `1990-05-04` -> 4 May, 00:00 everywhere.
+    """
+    said = _stored(value)
+    if said is None or said.year not in YEARS:
+        return None
+    return said.astimezone(zone).replace(tzinfo=None) if isinstance(said, datetime) else datetime.combine(said, time())
+
+
+def day_of(value: Any, zone: tzinfo) -> date | None:
+    """The calendar day that a stored date or instant means for a contact whose clock is `zone`; None when it is neither."""
+    wall = wall_time(value, zone)
+    return None if wall is None else wall.date()
+
+
+def in_year(day: date, year: int) -> date:
+    """The anniversary of `day` in `year`: of 29 February the 28th, where the year has none."""
+    try:
+        return day.replace(year=year)
+    except ValueError:
+        return day.replace(year=year, day=28)
+
+
+def _stored(value: Any) -> date | None:
+    """A day (`date`) or an instant (an aware `datetime`)."""
+    if isinstance(value, str):
+        text = value.strip()
+        return read(text) or _other_iso(text)
+    if isinstance(value, datetime):
+        return moment(text_of(value))
+    if isinstance(value, date):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _since_1970(value)
+    return None
+
+
+def _other_iso(text: str) -> date | None:
+    """The forms of ISO 8601 that `normalise` leaves alone, for they may be order numbers: here somebody says that it is a date."""
+    if len(text) > LONGEST_TEXT:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return moment(text_of(datetime.fromisoformat(text)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _since_1970(number: float) -> datetime | None:
+    try:
+        seconds = number if abs(number) <= SECONDS_AT_MOST else number / 1000
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except (ValueError, OverflowError):  # no number, or past the end of the calendar
+        return None
 
 
 def duration(value: Any) -> timedelta | None:
