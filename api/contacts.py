@@ -72,6 +72,8 @@ class ContactRow(BaseModel):
 class Name(BaseModel):
     """A name the contact is known by."""
 
+    model_config = ConfigDict(extra="forbid")
+
     kind: str = Field(
         min_length=1, max_length=64, examples=["user_id"], description="`user_id`, `anonymous_id`, `email`, `phone` or `external:<system>`."
     )

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
+from api.stray import known_at, sentence
 from journeys.errors import PfadwerkError, TooMany, Unauthorized
 
 __all__ = ["TooMany", "Unauthorized"]
@@ -134,12 +135,12 @@ async def _known(_request: Request, error: Exception) -> Response:
     return refuse(error.status, error.code, str(error), error.details, headers)
 
 
-async def _wrong_input(_request: Request, error: Exception) -> Response:
+async def _wrong_input(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return refuse(400, "malformed", "The body is not JSON.", {"position": problems[0]["loc"][-1]})
-    issues = [{"place": _place(p["loc"]), "message": _sentence(p), "code": p["type"]} for p in problems[:100]]
+    issues = [{"place": _place(p["loc"]), "message": _sentence(p, request), "code": p["type"]} for p in problems[:100]]
     return refuse(
         422, "invalid", "Some values are wrong: " + "; ".join(f"{i['place']}: {i['message']}" for i in issues[:3]), {"issues": issues}
     )
@@ -149,7 +150,9 @@ def _place(location: tuple[Any, ...]) -> str:
     return ".".join(str(part)[:80] for part in location)
 
 
-def _sentence(problem: dict[str, Any]) -> str:
+def _sentence(problem: dict[str, Any], request: Request) -> str:
+    if problem["type"] == "extra_forbidden":
+        return sentence(str(problem["loc"][-1]), known_at(request.scope.get("route"), problem["loc"]))
     return str(problem["msg"]).removeprefix("Value error, ")[:300]
 
 

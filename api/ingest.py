@@ -18,6 +18,7 @@ from fastapi.responses import Response
 from api.errors import Malformed, TooMany, Unauthorized, answers
 from api.keys import Key
 from api.limits import Rate
+from api.odd_json import read_odd_json
 from api.server import Server, TheServer
 from api.tracking import SHORT, Bad, Envelope, Tracked, read_event, read_time
 from journeys.errors import NotFound, PfadwerkError, TooLarge
@@ -52,7 +53,11 @@ _EVENT = {
         },
         "userId": {"type": "string", "maxLength": 320},
         "anonymousId": {"type": "string", "maxLength": 320},
-        "event": {"type": "string", "maxLength": 200, "description": "Name of the event, for `track`."},
+        "event": {
+            "type": "string",
+            "maxLength": 200,
+            "description": "Name of the event, for `track`; not one that the server writes itself.",
+        },
         "name": {"type": "string", "description": "Name of the page or screen."},
         "properties": {"type": "object"},
         "traits": {
@@ -62,7 +67,10 @@ _EVENT = {
         },
         "groupId": {"type": "string", "maxLength": 320},
         "previousId": {"type": "string", "maxLength": 320},
-        "context": {"type": "object"},
+        "context": {
+            "type": "object",
+            "description": "`traits` count in an `identify` call like its own, which win; `externalIds`, `timezone` and `locale` are read.",
+        },
         "messageId": {"type": "string", "maxLength": 100, "description": "Makes a repeated call harmless."},
         "timestamp": {"type": "string", "format": "date-time"},
         "sentAt": {"type": "string", "format": "date-time"},
@@ -91,7 +99,7 @@ _BATCH = {
         "batch": {"type": "array", "items": _EVENT, "description": "Calls in their order, each with `type`."},
         "sentAt": {"type": "string", "format": "date-time", "description": "The sender's clock; corrects the stamps of the events."},
         "writeKey": {"type": "string"},
-        "context": {"type": "object"},
+        "context": {"type": "object", "description": "Holds for every call; what a call says in its own `context` wins."},
     },
 }
 _BATCH_EXAMPLE = {"batch": [{"type": kind, **call} for kind, call in list(_EXAMPLES.items())[:2]], "sentAt": "2026-11-22T10:00:00Z"}
@@ -231,9 +239,11 @@ def read_body(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Malformed(
-            "The body is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno, position=error.pos
-        ) from None
+        value = read_odd_json(body)
+        if value is None:
+            raise Malformed(
+                "The body is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno, position=error.pos
+            ) from None
     if type(value) is not dict:
         raise Malformed("Expected a JSON object.")
     return value
@@ -252,15 +262,26 @@ def _read(server: Server, body: dict[str, Any], kind: str, key: Key) -> tuple[li
         sent_at = None if single else read_time(body.get("sentAt"), "sentAt")
     except Bad:
         sent_at = None  # a broken clock at the sender must not cost events: their own stamps then count as they are
+    shared = None if single else body.get("context")
+    if shared is not None and type(shared) is not dict:
+        raise Malformed("Expected `context` of a batch to be an object.")
     envelope = Envelope(server.engine.clock.now(), key.name[:64], sent_at, kind == "import", server.settings.max_event_bytes)
     calls: list[Tracked] = []
     bad: list[dict[str, Any]] = []
     for index, raw in enumerate(entries):
         try:
-            calls.append(read_event(raw, kind if single else None, envelope))
+            calls.append(read_event(_in_context(raw, shared) if shared else raw, kind if single else None, envelope))
         except Bad as error:
             bad.append({"index": index, "field": error.field, "message": str(error)})
     return calls, bad
+
+
+def _in_context(raw: Any, shared: dict[str, Any]) -> Any:
+    """An event with the context of its batch; what it says itself wins."""
+    if type(raw) is not dict:
+        return raw
+    own = raw.get("context")
+    return {**raw, "context": {**shared, **(own or {})}} if own is None or type(own) is dict else raw
 
 
 def _sentence(bad: list[dict[str, Any]]) -> str:

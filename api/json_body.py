@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import orjson
 from fastapi import Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
-from api.errors import Malformed
+from api.errors import Malformed, refuse
+from api.stray import Stray, models_in
 from journeys.errors import TooLarge
+from journeys.rules.model import Group, Term, stray_keys
 
+MAX_STRAY = 20
 MAX_DEPTH = 64
 """Levels of nesting; a rule is at most 10 deep, a document around it far less than 64."""
 
@@ -82,14 +89,67 @@ class _Request(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose JSON bodies pass `read_json`; the `route_class` of every admin router."""
+    """A route that takes nothing it does not know: the `route_class` of every admin router.
+
+    Its JSON bodies pass `read_json`; a query parameter, or a key of a body, that it has no use for is refused by name, because a filter
+    with a typing mistake would else list everybody. Models of bodies forbid other keys (`ConfigDict(extra="forbid")`), which is looked at when
+    the route is made; rules, which are read leniently where they are stored, are looked through here.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        parameters = query_parameters(self)
+        rules = _rules_of(self)
 
         async def strict(request: Request) -> Response:
             inner = _Request(request.scope, request.receive)
+            stray = [Stray("query", name, parameters) for name in request.query_params if name not in parameters]
             await inner.check()
-            return await handle(inner)
+            if rules:
+                stray += await _in_rules(inner, rules)
+            return _refused(stray) if stray else await handle(inner)
 
         return strict
+
+
+def query_parameters(route: APIRoute) -> tuple[str, ...]:
+    """What may stand in the query of the route's address, for itself or for what it depends on."""
+    return tuple(field.alias for field in get_flat_params(route.dependant) if isinstance(field.field_info, Query))
+
+
+def _refused(found: Sequence[Stray]) -> Response:
+    issues = [stray.issue() for stray in found[:MAX_STRAY]]
+    said = "; ".join(f"{issue['place']}: {issue['message']}" for issue in issues[:3])
+    return refuse(422, "invalid", f"Some values are wrong: {said}", {"issues": issues})
+
+
+def _rules_of(route: APIRoute) -> tuple[str, ...]:
+    """The fields of the route's body that hold a rule.
+
+    Raises:
+        TypeError: a model of the body lets unknown keys through.
+    """
+    model = route.body_field.field_info.annotation if route.body_field else None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return ()
+    found = []
+    for name, field in model.model_fields.items():
+        inside = models_in(field.annotation)
+        if Group in inside:
+            found.append(name)
+    if lax := [held.__name__ for held in models_in(model) if not issubclass(held, Term) and held.model_config.get("extra") != "forbid"]:
+        raise TypeError(f"bodies of {route.path} forbid unknown keys: {lax} do not")
+    return tuple(found)
+
+
+async def _in_rules(request: Request, fields: Sequence[str]) -> list[Stray]:
+    try:
+        body = await request.json()
+    except json.JSONDecodeError:
+        return []
+    held = [(name, body[name]) for name in fields if isinstance(body, dict) and name in body]
+    return [
+        Stray(f"body.{name}.{place}".rstrip("."), key, known)
+        for name, rule in held
+        for place, key, known in islice(stray_keys(rule), MAX_STRAY)
+    ]

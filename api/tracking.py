@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -15,7 +16,10 @@ import orjson
 from crm.events import Row, event_row
 from crm.names import Name, normalise_all
 from crm.payload import clean_object, clean_text
+from crm.profile import ALIASES, check_fields
+from journeys.catalogue import is_reserved
 from journeys.errors import Invalid, PfadwerkError, TooLarge
+from journeys.spelling import identifier, one_line
 from models import new_id
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
@@ -27,18 +31,9 @@ NAMES = {"page": "Page Viewed", "screen": "Screen Viewed", "identify": "Identifi
 MAX_ID = 320
 MAX_MESSAGE_ID = 100
 MAX_NAME = 200
+MAX_HINT = 64
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-SYSTEM_NAMES = (
-    "Message ",
-    "Contact Changed",
-    "Score Changed",
-    "Consent Changed",
-    "Task Finished",
-    "Task Overdue",
-    "Journey Entered",
-    "Journey Ended",
-)
 
 
 class Bad(PfadwerkError):
@@ -86,13 +81,12 @@ def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
     """
     if type(raw) is not dict:
         raise Bad("", f"expected an object, got {_shown(raw)}")
-    if len(orjson.dumps(raw)) > envelope.max_event_bytes:
-        raise Bad("", f"expected at most {envelope.max_event_bytes} bytes for one event")
+    _check_size(raw, envelope)
     kind = kind or raw.get("type")
-    if kind not in KINDS:
+    if type(kind) is not str or kind not in KINDS:
         raise Bad("type", f"expected one of {', '.join(KINDS)}, got {_shown(kind)}")
     context = _object(raw, "context")
-    given = _object(raw, "traits")
+    given = _traits(raw, kind, context)
     consents = _consents(given, context) if kind == "identify" else []
     traits = _cleaned(given, "traits", envelope) if given and kind in ("identify", "group") else {}
     previous_id = _id(raw, "previousId", MAX_ID) if kind == "alias" else None
@@ -101,6 +95,30 @@ def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
         raise Bad("previousId" if previous_id is None else "userId", "expected previousId and userId")
     event.row = _row(raw, event, context, envelope)
     return event
+
+
+def _check_size(raw: dict[str, Any], envelope: Envelope) -> None:
+    """Writes the event once more, which fails on whatever no database can store: what is too deep, lone surrogates, `Unreadable` values."""
+    try:
+        length = len(orjson.dumps(raw))
+    except orjson.JSONEncodeError:
+        raise Bad("", "expected JSON that is not nested too deeply, with text in UTF-8 and numbers that fit into 64 bits") from None
+    if length > envelope.max_event_bytes:
+        raise Bad("", f"expected at most {envelope.max_event_bytes} bytes for one event")
+
+
+def _traits(raw: dict[str, Any], kind: str, context: dict[str, Any]) -> dict[str, Any]:
+    """What a call says about its person (or, for a group call, about the group).
+
+    RudderStack's clients, and whoever follows Segment's "Common Fields", write an identify call's traits into `context.traits`; what
+    stands in `traits` wins. In every other call `context.traits` repeats a former identify call, and changes nobody's profile.
+    """
+    own = _object(raw, "traits")
+    hinted = _object(context, "traits", "context.traits") if "traits" in context else None
+    if not hinted or kind != "identify":
+        return own
+    said = {ALIASES.get(name, name) for name in own}
+    return {name: value for name, value in hinted.items() if ALIASES.get(name, name) not in said} | own
 
 
 def _names(raw: dict[str, Any], kind: str, traits: dict[str, Any], context: dict[str, Any]) -> list[Name]:
@@ -120,7 +138,18 @@ def _names(raw: dict[str, Any], kind: str, traits: dict[str, Any], context: dict
 
 
 def _hints(context: dict[str, Any]) -> tuple[str | None, str | None]:
-    return _text(context, "timezone", 64), _text(context, "locale", 35)
+    """Zone and locale in the spelling that is stored. They come from the sender's machine and are never a reason to refuse an event."""
+    return _hint("timezone", context.get("timezone")), _hint("locale", context.get("locale"))
+
+
+def _hint(field: str, value: Any) -> str | None:
+    return _read_hint(field, value) if type(value) is str and len(value) <= MAX_HINT else None
+
+
+@lru_cache(maxsize=2_048)
+def _read_hint(field: str, text: str) -> str | None:
+    found: str | None = check_fields({field: text}).values.get(field)
+    return found
 
 
 def _row(raw: dict[str, Any], event: Tracked, context: dict[str, Any], envelope: Envelope) -> Row:
@@ -184,13 +213,14 @@ def _occurred_at(raw: dict[str, Any], envelope: Envelope) -> datetime:
 def _name(raw: dict[str, Any], kind: str) -> str:
     if kind != "track":
         return NAMES[kind]
-    name = raw.get("event")
-    if type(name) is not str or not name.strip():
-        raise Bad("event", f"expected the name of the event, got {_shown(name)}")
+    given = raw.get("event")
+    name = one_line(given) if type(given) is str else ""
+    if not name:
+        raise Bad("event", f"expected the name of the event, got {_shown(given)}")
     if len(name) > MAX_NAME:
         raise Bad("event", f"expected at most {MAX_NAME} characters, got {len(name)}")
-    if name.startswith(SYSTEM_NAMES):
-        raise Bad("event", "this name is kept for events that the server writes itself")
+    if is_reserved(name):
+        raise Bad("event", "this name is kept for events that the server writes itself; choose another one")
     return name
 
 
@@ -205,37 +235,44 @@ def _properties(raw: dict[str, Any], event: Tracked) -> dict[str, Any]:
     properties = _object(raw, "properties")
     if event.type == "track":
         return properties
-    return {key: raw[key] for key in ("name", "category") if type(raw.get(key)) is str} | properties
+    return _labels(raw) | properties
 
 
-def _text(holder: dict[str, Any], field: str, longest: int) -> str | None:
-    """A short text, or None for anything else: these are hints from the sender's machine and never a reason to refuse an event."""
-    value = holder.get(field)
-    return clean_text(value) or None if type(value) is str and len(value) <= longest else None
+def _labels(raw: dict[str, Any]) -> dict[str, Any]:
+    """Name and category of a page or screen."""
+    found: dict[str, Any] = {}
+    for field in ("name", "category"):
+        value = raw.get(field)
+        if value is None:
+            continue
+        if type(value) is not str:
+            raise Bad(field, f"expected a text, got {_shown(value)}")
+        found[field] = value
+    return found
 
 
 def _id(raw: dict[str, Any], field: str, longest: int, *, needed: bool = False) -> str | None:
-    value = raw.get(field)
-    if type(value) is int:
-        value = str(value)
-    if value is None or value == "":
-        if needed:
-            raise Bad(field, "expected a text")
-        return None
-    if type(value) is not str:
-        raise Bad(field, f"expected a text, got {_shown(value)}")
-    value = clean_text(value).strip()
+    given = raw.get(field)
+    if type(given) is int:
+        given = str(given)
+    if given is None:
+        given = ""
+    if type(given) is not str:
+        raise Bad(field, f"expected a text, got {_shown(given)}")
+    value = identifier(given)
     if len(value) > longest:
         raise Bad(field, f"expected at most {longest} characters, got {len(value)}")
+    if needed and not value:
+        raise Bad(field, "expected a text")
     return value or None
 
 
-def _object(raw: dict[str, Any], field: str) -> dict[str, Any]:
+def _object(raw: dict[str, Any], field: str, place: str = "") -> dict[str, Any]:
     value = raw.get(field)
     if value is None:
         return {}
     if type(value) is not dict:
-        raise Bad(field, f"expected an object, got {_shown(value)}")
+        raise Bad(place or field, f"expected an object, got {_shown(value)}")
     return value
 
 
@@ -252,7 +289,7 @@ def _external_ids(given: Any) -> list[Name]:
         if type(entry) is not dict or type(entry.get("type")) is not str:
             raise Bad(f"context.externalIds[{index}]", 'expected {"type": "…", "id": "…"}')
         if value := _id(entry, "id", MAX_ID):
-            names.append((f"external:{entry['type'].lower()}", value))
+            names.append((f"external:{identifier(entry['type']).lower()}", value))
     return names
 
 
@@ -281,9 +318,11 @@ def _consent(entry: Any, place: str) -> dict[str, Any]:
         raise Bad(place, f"expected an object, got {_shown(entry)}")
     statement = {"purpose": "marketing", "wording": "", "source": "api", **entry}
     for name, longest in (("channel", 32), ("purpose", 64), ("wording", 4_000), ("source", 200)):
-        value = statement.get(name)
-        if type(value) is not str or len(value) > longest or (not value and name in ("channel", "purpose")):
-            raise Bad(f"{place}.{name}", f"expected a text of at most {longest} characters, got {_shown(value)}")
+        given = statement.get(name)
+        value = _spelt(name, given) if type(given) is str else None
+        if value is None or len(value) > longest or (not value and name in ("channel", "purpose")):
+            raise Bad(f"{place}.{name}", f"expected a text of at most {longest} characters, got {_shown(given)}")
+        statement[name] = value
     if statement.get("state") not in CONSENT_STATES:
         raise Bad(f"{place}.state", f"expected one of {', '.join(CONSENT_STATES)}, got {_shown(statement.get('state'))}")
     kept = {name: statement[name] for name in ("channel", "purpose", "state", "wording", "source")}
@@ -294,6 +333,11 @@ def _said_at(entry: dict[str, Any], place: str) -> datetime | None:
     """When the person said so, if the sender tells; else the statement counts from its event and takes back no withdrawal."""
     name = "saidAt" if "saidAt" in entry else "said_at"
     return read_time(entry.get(name), f"{place}.{name}")
+
+
+def _spelt(name: str, text: str) -> str:
+    """A wording keeps its lines; it is a proof."""
+    return clean_text(text) if name == "wording" else one_line(text)
 
 
 def _shown(value: Any) -> str:

@@ -22,6 +22,7 @@ from crm.sheets import plain_of
 from journeys.errors import Invalid, Issue
 from journeys.rules.dates import normalise
 from journeys.rules.fields import CONTACT_COLUMNS
+from journeys.spelling import one_line
 
 SYNONYMS: Mapping[str, str] = {
     "e_mail": "email", "mail": "email", "email_address": "email", "e_mail_address": "email", "emailadresse": "email", "e_mail_adresse": "email",
@@ -221,10 +222,11 @@ def _tags(filled: Iterable[tuple[_Column, str]]) -> list[str]:
     for column, text in filled:
         if column.target == "tags":
             for tag in re.split(r"[,;|]", text):
-                if len(tag.strip()) > 120:
+                spelt = one_line(tag)
+                if len(spelt) > 120:
                     raise RowProblem("too_long", column.header)
-                if tag.strip():
-                    tags[tag.strip()] = None
+                if spelt:
+                    tags[spelt] = None
     return list(tags)
 
 

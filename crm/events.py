@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.payload import clean_object, clean_text
 from crm.sql import insert_new, on
+from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, TooLarge
+from journeys.spelling import one_line
 from models import Event, new_id
 
 MAX_EVENT_BYTES = 32_768
@@ -96,7 +99,7 @@ def event_row(
     """
     return {
         "type": _known_type(type),
-        "name": _short(name, MAX_NAME_CHARACTERS, "name"),
+        "name": _short(one_line(name), MAX_NAME_CHARACTERS, "name"),
         "properties": clean_object(properties, MAX_EVENT_BYTES),
         "context": clean_object(context or {}, MAX_EVENT_BYTES),
         "source": _short(source, 64, "source"),
@@ -107,6 +110,11 @@ def event_row(
         "routed": routed,
         "backfill": backfill,
     }
+
+
+def genuine(events: Any) -> ColumnElement[bool]:
+    """`journeys.catalogue.is_genuine` of rows of the table (or alias, or model) `events`."""
+    return or_(events.type == "system", events.name.not_in(sorted(SYSTEM_EVENTS)))
 
 
 def insert_events(session: Session, rows: Sequence[Row]) -> list[int | None]:

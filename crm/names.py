@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from crm.payload import clean_text
+from journeys.spelling import identifier, one_line
 
 MAX_CHARACTERS = 320
 PLACEHOLDERS = frozenset(
@@ -38,8 +38,8 @@ def normalise(kind: str, value: str, region: str | None = None) -> str | Refused
         return _phone(value, region) or Refused(kind, "invalid_phone")
     if kind not in ("user_id", "anonymous_id") and not _EXTERNAL.fullmatch(kind):
         return Refused(kind[:64], "unknown_kind")
-    text = clean_text(value).strip()
-    if text.lower() in PLACEHOLDERS:
+    text = identifier(value)
+    if one_line(text).lower() in PLACEHOLDERS:
         return Refused(kind, "placeholder")
     return text if len(text) <= MAX_CHARACTERS else Refused(kind, "too_long")
 
@@ -72,7 +72,7 @@ _PLAIN_EMAIL = re.compile(
 
 @lru_cache(maxsize=4_096)
 def _email(value: str) -> str | None:
-    text = clean_text(value).strip().lower()
+    text = identifier(value).lower()
     if len(text) > MAX_CHARACTERS:
         return None
     local, _, domain = text.rpartition("@")
@@ -95,7 +95,7 @@ def _parsed_email(text: str) -> str | None:
 def _phone(value: str, region: str | None) -> str | None:
     import phonenumbers  # its tables cost 60 ms and most processes never see a number
 
-    text = clean_text(value).strip()
+    text = identifier(value)
     if len(text) > 64:
         return None
     try:

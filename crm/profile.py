@@ -18,11 +18,12 @@ from sqlmodel import select
 from crm import names
 from crm.events import append_event
 from crm.locks import lock_contact
-from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, clean_text, same, size
+from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
 from crm.sql import upsert
 from crm.team import advance_rotation, next_owner
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
+from journeys.spelling import identifier, one_line
 from models import Contact, Event, Identity, Tag
 
 __all__ = [
@@ -64,7 +65,7 @@ def check_fields(fields: Mapping[str, object], region: str | None = None) -> Che
     values: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for given, value in fields.items():
-        name = clean_text(str(given)).strip()
+        name = one_line(str(given))
         name = ALIASES.get(name, name)
         try:
             values[name] = _storable(name, value, region)
@@ -151,13 +152,13 @@ def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, s
 
 def remove_tag(session: Session, contact: str | Contact, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
     """Takes a tag away; returns `Contact Changed` {fields: [], tags_removed}, None if the contact did not have it."""
-    tag = read_tag(tag)
+    asked, tag = tag, read_tag(tag)
     contact = lock_contact(session, contact)
-    row = session.get(Tag, (contact.id, tag))
+    row = session.get(Tag, (contact.id, tag)) or session.get(Tag, (contact.id, asked))  # older ones are spelt as they came
     if row is None:
         return None
     session.delete(row)
-    return _tags_changed(session, contact, {"tags_removed": [tag]}, now, source, hops)
+    return _tags_changed(session, contact, {"tags_removed": [row.tag]}, now, source, hops)
 
 
 def tags(session: Session, contact_id: str) -> list[str]:
@@ -186,7 +187,7 @@ def _text(limit: int) -> Callable[[object, str | None], str | None]:
     def read(value: object, _region: str | None) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise _Refused("wrong_type")
-        text = clean_text(str(value)).strip()
+        text = identifier(str(value))
         if len(text) > limit:
             raise _Refused("too_long")
         return text or None
@@ -334,7 +335,7 @@ def read_tag(tag: str) -> str:
     Raises:
         Invalid: it is empty or longer than 120 characters.
     """
-    cleaned = clean_text(tag).strip()
+    cleaned = one_line(tag)
     if not 0 < len(cleaned) <= MAX_TAG_CHARACTERS:
         raise Invalid("Expected a tag with 1 to {limit} characters.", limit=MAX_TAG_CHARACTERS)
     return cleaned

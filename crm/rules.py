@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from crm.jsonsql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
 from crm.sql import table
+from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules import (
     ConsentTerm,
@@ -110,6 +111,8 @@ class _At:
 def event_conditions(term: EventTerm, events: FromClause, clock: Clock) -> list[Answer]:
     """What an event row must fulfil to count for `term`, besides belonging to the contact and to the run."""
     found = [events.c.name == term.event, events.c.occurred_at <= clock.instant(NOTHING)]
+    if term.event in SYSTEM_EVENTS:
+        found.append(events.c.type == "system")
     if term.within is not None:
         found.append(events.c.occurred_at > clock.instant(-term.within))
     if term.where is not None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import tally
+from crm.events import genuine
 from crm.sql import upsert
 from journeys.document import Goal
 from journeys.rules import matches
@@ -85,6 +86,7 @@ def deliver(session: Session, listener_id: str, doer_id: str, now: datetime, *, 
             and_(
                 col(Event.contact_id) == doer_id,
                 literal("event:") + col(Event.name) == col(Subscription.topic),
+                genuine(Event),
                 col(Event.occurred_at) >= func.coalesce(col(Run.since), col(Run.started_at)),
             ),
         )

@@ -28,6 +28,7 @@ from engine.live import Engine, LiveJourney, NotLoaded
 from engine.paths import dig
 from engine.step import where
 from engine.wakeups import Wakeups
+from journeys.catalogue import is_genuine
 from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
 from journeys.rules import matches
 from models import Contact, Event, Inbox, Run, Subscription
@@ -69,11 +70,12 @@ _reach_goal = (
 def route(engine: Engine, session: Session, events: Sequence[Event], now: datetime, *, careful: bool = False) -> Wakeups:
     """Puts events into the inboxes of the runs that listen, counts goals and enrols contacts.
 
-    `events` are stored already, in the order in which they came; backfilled ones wake nobody. `now` is when they arrived.
+    `events` are stored already, in the order in which they came; backfilled ones wake nobody, and neither do those that are only spelt like
+    one of ours. `now` is when they arrived.
     `careful` puts each part into a savepoint of its own: what fails there is owed, and the rest stands.
     """
     wakeups = Wakeups()
-    fresh = [event for event in events if not event.backfill and event.id is not None]
+    fresh = [event for event in events if not event.backfill and event.id is not None and is_genuine(event.type, event.name)]
     if not fresh:
         return wakeups
     contact_ids = sorted({event.contact_id for event in fresh})
@@ -103,6 +105,8 @@ def route_part(engine: Engine, session: Session, event: Event, part: str, now: d
     Raises: whatever keeps it from being done, `NotLoaded` among others.
     """
     wakeups = Wakeups()
+    if not is_genuine(event.type, event.name):
+        return wakeups
     lock_contacts(session, [event.contact_id])
     name, _, of = part.partition(":")
     if name == unrouted.ALL:
@@ -209,7 +213,7 @@ def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -
 
 
 def event_topics(event: Event) -> frozenset[str]:
-    """The topics under which runs listen for this event."""
+    """The topics under which runs listen for this event, which is what its name says (`route`)."""
     topics = {f"event:{event.name}"}
     if event.type == "system":
         topics.update(_derived_topics(event.name, event.properties))
@@ -266,7 +270,7 @@ def _number(value: Any) -> float | None:
 
 
 def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bool:
-    """Whether an event of that name would wake or start anything for the contact; if not, it need not be routed."""
+    """Whether an event of ours of that name would wake or start anything for the contact; if not, it need not be routed."""
     index = engine.index(session)
     if name in index.by_event or index.entered_by(name):
         return True

@@ -16,6 +16,7 @@ from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
 from engine.paths import dig
 from engine.state import State
+from journeys.catalogue import SYSTEM_EVENTS
 from journeys.compile import Program
 from journeys.document import Span
 from journeys.errors import Invalid, Issue
@@ -241,8 +242,11 @@ class _Simulation:
         return Received(id=self.number, name=name, properties=normalise_deep(properties), occurred_at=at, arrived_at=at)
 
 
+_MESSAGE_EVENTS = frozenset(name for name in SYSTEM_EVENTS if name.startswith("Message "))
+
+
 def _of_run(event: ScriptEvent) -> dict[str, Any]:
     """What a message event carries besides the script's words: it belongs to this run, and a human did it."""
-    if not event.name.startswith("Message "):
+    if event.name not in _MESSAGE_EVENTS:
         return event.properties
     return {"run_id": RUN_ID, "machine": False, **event.properties}

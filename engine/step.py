@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm import tally
+from crm.events import genuine
 from crm.facts import SqlFacts
 from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance
@@ -47,7 +48,7 @@ _contact_of = select(runs.c.contact_id).where(runs.c.id == bindparam("run_id"))
 _waiting = (
     select(events.c.id, events.c.name, events.c.properties, events.c.occurred_at, inbox.c.arrived_at)
     .join(inbox, inbox.c.event_id == events.c.id)
-    .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false())
+    .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false(), genuine(events.c))
     .order_by(inbox.c.arrived_at, events.c.id)
 )
 _mail = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false()).limit(1)

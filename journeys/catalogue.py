@@ -174,6 +174,24 @@ _MESSAGE: Mapping[str, Type] = {
 _TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "outcome", "run_id", "node", "owner"), "string")
 _RUN: Mapping[str, Type] = dict.fromkeys(("journey", "run_id", "reason"), "string")
 
+_OWN: Mapping[str, Mapping[str, Type]] = {
+    "Message Sent": _MESSAGE,
+    "Message Delivered": _MESSAGE,
+    "Message Opened": _MESSAGE,
+    "Message Clicked": _MESSAGE,
+    "Message Bounced": _MESSAGE,
+    "Message Complained": _MESSAGE,
+    "Message Skipped": _MESSAGE,
+    "Contact Changed": {"fields": "list", "tags_added": "list", "tags_removed": "list"},
+    "Score Changed": {"group": "string", "before": "number", "after": "number"},
+    "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
+    "Task Finished": _TASK,
+    "Task Overdue": _TASK,
+    "Journey Entered": _RUN,
+    "Journey Ended": _RUN,
+}
+"""Events that the server writes itself, always with the type `system`."""
+
 EVENTS: Mapping[str, Mapping[str, Type]] = {
     # Segment's e-commerce spec v2, shared by RudderStack and PostHog
     "Products Searched": {"query": "string"},
@@ -210,22 +228,22 @@ EVENTS: Mapping[str, Mapping[str, Type]] = {
     "Trial Started": {"trial_start_date": "datetime", "trial_end_date": "datetime", "trial_plan_name": "string"},
     "Trial Ended": {"trial_start_date": "datetime", "trial_end_date": "datetime", "trial_plan_name": "string"},
     "Form Submitted": {"form": "string", "form_id": "string"},
-    # Our own
-    "Message Sent": _MESSAGE,
-    "Message Delivered": _MESSAGE,
-    "Message Opened": _MESSAGE,
-    "Message Clicked": _MESSAGE,
-    "Message Bounced": _MESSAGE,
-    "Message Complained": _MESSAGE,
-    "Message Skipped": _MESSAGE,
-    "Contact Changed": {"fields": "list", "tags_added": "list", "tags_removed": "list"},
-    "Score Changed": {"group": "string", "before": "number", "after": "number"},
-    "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
-    "Task Finished": _TASK,
-    "Task Overdue": _TASK,
-    "Journey Entered": _RUN,
-    "Journey Ended": _RUN,
+    **_OWN,
 }
+
+SYSTEM_EVENTS = frozenset(_OWN)
+_RESERVED = frozenset(name.casefold() for name in SYSTEM_EVENTS)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name, spelt as it is stored (`spelling.one_line`), is that of an event which only the server writes; capitals do not matter."""
+    return name.casefold() in _RESERVED
+
+
+def is_genuine(type: str, name: str) -> bool:
+    """Whether an event is what its name says: one of ours is told by its type, because anybody can spell."""
+    return type == "system" or name not in SYSTEM_EVENTS
+
 
 ALIASES: Mapping[str, str] = {
     # Klaviyo

@@ -12,9 +12,10 @@ import json
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from journeys.rules import Rule
+from journeys.spelling import one_line
 
 SPEC = 1
 """Format version of the document; `journeys.upgrade` lifts older ones."""
@@ -25,7 +26,14 @@ MAX_DOCUMENT_BYTES = 2_000_000
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 NodeId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-EventName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _spelt(name: object) -> object:
+    return one_line(name) if isinstance(name, str) else name
+
+
+EventName = Annotated[str, BeforeValidator(_spelt), Field(min_length=1, max_length=200)]
+"""The name of an event, spelt as events are stored."""
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1830))]
 """A duration as ISO 8601 text ("PT1H", "P3D"), at most five years."""
 

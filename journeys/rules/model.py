@@ -6,11 +6,13 @@ Which kind of term an object is follows from its telling key (`combinator`, `eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+
+from journeys.spelling import one_line
 
 MAX_TERMS = 200
 MAX_DEPTH = 10
@@ -30,6 +32,8 @@ def _storable(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_storable)]
+EventName = Annotated[Name, BeforeValidator(lambda name: one_line(name) if isinstance(name, str) else name)]
+"""Spelt as events are stored."""
 FieldName = Annotated[str, Field(min_length=1, max_length=120, pattern=r'^[^".\\\x00-\x1f]+(\.[^".\\\x00-\x1f]+)*$')]
 """Keys joined by dots (`address.city`); quotes, backslashes and control characters cannot be asked for."""
 
@@ -70,7 +74,7 @@ class EventTerm(Term):
     """The contact did (`did` False: did not) the event as often as `count` says, `within` the time before now, with properties as in `where`.
     `since_entry` counts only from the run's start, `own_run` only events that carry this run's `run_id`; outside a run neither finds any."""
 
-    event: Name = Field(min_length=1, max_length=200)
+    event: EventName = Field(min_length=1, max_length=200)
     did: bool = True
     count: Count = Count()
     within: timedelta | None = Field(None, gt=timedelta(0), le=timedelta(days=3660))
@@ -196,3 +200,41 @@ def parse_rule(data: Any) -> Rule:
         pydantic.ValidationError: with the place of every mistake; nothing else, whatever `data` is.
     """
     return _rule.validate_python(data)
+
+
+def stray_keys(data: Any, path: str = "") -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(place, key, known keys there) of every key in a rule's JSON that no term has. Reading a rule leaves them out, because stored ones
+    and react-querybuilder's carry more than is asked; whoever takes a rule from a person tells them instead."""
+    if not isinstance(data, Mapping):
+        return
+    known = _keys(_TERMS[_kind(data)])
+    for key in data:
+        if key not in known and key not in _FOREIGN:
+            yield path, str(key), tuple(known)
+    if isinstance(data.get("count"), Mapping):
+        yield from ((_join(path, "count"), str(key), tuple(Count.model_fields)) for key in data["count"] if key not in Count.model_fields)
+    for place, child in _placed(data):
+        yield from stray_keys(child, _join(path, place))
+
+
+_FOREIGN = frozenset(("id", "path", "disabled", "muted", "valueSource"))
+"""What react-querybuilder writes beside our keys."""
+_TERMS: Mapping[str, type[Term]] = {
+    term.__name__: term for term in (Group, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTerm, FieldTerm)
+}
+
+
+def _keys(term: type[Term]) -> list[str]:
+    return [field.alias or name for name, field in term.model_fields.items()]
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _placed(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    rules = node.get("rules")
+    if isinstance(rules, list | tuple):
+        yield from ((f"rules.{index}", child) for index, child in enumerate(rules))
+    if "where" in node:
+        yield "where", node["where"]

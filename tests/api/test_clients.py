@@ -56,14 +56,18 @@ def test_rudder_sdk_python_with_its_gzip_body(live_url: str, write_key: str, eng
     client = RudderClient(
         write_key, host=live_url, gzip=True, on_error=lambda error, _batch: failures.append(error), max_retries=0, send=True
     )
-    client.identify("u1", {"email": "ada@example.org"})
+    client.identify("u1", {"email": "ada@example.org", "firstName": "Ada", "plan": "pro", "address": {"city": "Bern"}})
     client.track("u1", "Product Added", {"sku": "p-1"})
-    client.screen("u1", "Cart", {})
+    client.screen("u1", "App", "Cart", {})
     client.flush()
     client.join()
     assert failures == []
     assert [event.name for event in stored(engine)] == ["Identified", "Product Added", "Screen Viewed"]
     assert rudder is not None
+    with engine.db.read() as session:
+        [contact] = session.scalars(select(Contact)).all()
+    assert (contact.email, contact.first_name) == ("ada@example.org", "Ada")
+    assert contact.attributes == {"plan": "pro", "address": {"city": "Bern"}}
 
 
 @pytest.fixture(scope="session")

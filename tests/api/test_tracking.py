@@ -92,6 +92,53 @@ def test_a_statement_may_say_when_it_was_made(name: str) -> None:
     assert event.consents[0]["said_at"] == datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 
+def test_traits_of_an_identify_call_stand_at_either_place_and_its_own_win() -> None:
+    raw = {
+        "userId": "u1",
+        "context": {"traits": {"email": "old@example.org", "firstName": "Ada", "plan": "pro", "consents": {"email": "granted"}}},
+        "traits": {"email": "ada@example.org", "first_name": "Augusta"},
+    }
+    event = read(raw, "identify")
+    assert event.traits == {"plan": "pro", "email": "ada@example.org", "first_name": "Augusta"}
+    assert ("email", "ada@example.org") in event.names
+    assert [said["state"] for said in event.consents] == ["granted"]
+    assert event.row["context"] == {}
+
+
+@pytest.mark.parametrize("kind", ["track", "page", "screen", "group"])
+def test_context_traits_of_other_calls_repeat_what_an_identify_call_said(kind: str) -> None:
+    event = read({"userId": "u1", "event": "E", "groupId": "g", "context": {"traits": {"email": "x@example.org"}}}, kind)
+    assert (event.names, event.traits, event.consents) == ([("user_id", "u1")], {}, [])
+
+
+@pytest.mark.parametrize("name", ["Message Board Opened", "Task Finished Early", "Score Changed Twice", "Message"])
+def test_a_customers_own_event_names_arrive(name: str) -> None:
+    assert read({"userId": "u1", "event": name}).row["name"] == name
+
+
+def test_names_are_stored_in_one_spelling() -> None:
+    assert read({"userId": "u1", "event": "  Cafe\u0301 \t Opened\u200b"}).row["name"] == "Caf\u00e9 Opened"
+
+
+@pytest.mark.parametrize(
+    ("context", "hints"),
+    [
+        ({"locale": "de_CH.UTF-8", "timezone": "Europe/Zurich"}, ("Europe/Zurich", "de-CH")),
+        ({"locale": "not a language", "timezone": "Europe/Nowhere"}, (None, None)),
+        ({"locale": 7, "timezone": {}}, (None, None)),
+    ],
+)
+def test_hints_are_read_as_they_are_stored(context: Any, hints: Any) -> None:
+    event = read({"userId": "u1", "event": "E", "context": context})
+    assert (event.zone, event.locale) == hints
+
+
+def test_a_consent_is_checked_as_it_is_stored() -> None:
+    said = {"channel": " email ", "purpose": "market\u200bing", "state": "granted", "wording": "Yes\u0000,\nplease"}
+    [statement] = read({"userId": "u1", "traits": {"consents": [said]}}, "identify").consents
+    assert (statement["channel"], statement["purpose"], statement["wording"]) == ("email", "marketing", "Yes,\nplease")
+
+
 def test_external_ids_are_names() -> None:
     event = read({"event": "E", "context": {"externalIds": [{"type": "Shopify", "id": "77"}]}})
     assert event.names == [("external:shopify", "77")]
@@ -110,6 +157,15 @@ def test_external_ids_are_names() -> None:
         ({"userId": "u", "event": 7}, "track", "event"),
         ({"userId": "u", "event": "x" * 201}, "track", "event"),
         ({"userId": "u", "event": "Message Opened"}, "track", "event"),
+        ({"userId": "u", "event": " message\u200b  opened"}, "track", "event"),
+        ({"userId": "u", "event": "\u200b \ufeff"}, "track", "event"),
+        ({"userId": "u", "name": 7}, "page", "name"),
+        ({"userId": "u", "category": ["a"]}, "screen", "category"),
+        ({"userId": "u", "context": {"traits": "x"}}, "identify", "context.traits"),
+        ({"userId": "u", "event": "E", "context": {"traits": [1]}}, "track", "context.traits"),
+        ({"userId": "u", "type": ["track"]}, None, "type"),
+        ({"userId": "u", "groupId": " \ufeff "}, "group", "groupId"),
+        ({"userId": "nu\u200bll", "event": "E"}, "track", "userId"),
         ({"userId": "u", "event": "E", "properties": []}, "track", "properties"),
         ({"userId": "u", "event": "E", "context": "x"}, "track", "context"),
         ({"userId": "u", "event": "E", "messageId": "m" * 101}, "track", "messageId"),

@@ -74,3 +74,15 @@ def test_any_text_has_an_answer_and_normalising_twice_changes_nothing(kind: str,
         assert normalise(kind, found) == found
         assert "\x00" not in found
         assert found.lower() not in PLACEHOLDERS
+
+
+ODD_NAMES = st.text(st.sampled_from(" \u00a0\u200b\ufeff\u0130\u017fKaA@.+-1_e\u0301") | st.characters(), max_size=12)
+EMAILS = st.builds("{}@{}.org".format, ODD_NAMES, ODD_NAMES)
+
+
+@given(st.sampled_from(["email", "phone", "user_id", "anonymous_id", "external:shop"]), ODD_NAMES | EMAILS)
+def test_what_is_stored_would_be_taken_again_as_it_is(kind: str, value: str) -> None:
+    """Checked is what is stored, and not what it was made of."""
+    stored = normalise(kind, value)
+    if not isinstance(stored, Refused):
+        assert normalise(kind, stored) == stored

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from crm import rules as sql
 from crm.facts import SqlFacts
 from crm.sql import table
+from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, NotFound
 from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
 from journeys.values import Received, RunInfo
@@ -89,7 +90,13 @@ def _store(session: Session, id: str, person: dict[str, Any]) -> str:
     for number, (name, properties, at) in enumerate(person["events"]):
         message_id = f"{id}:{number}"
         event = Event(
-            contact_id=id, name=name, properties=normalise_deep(properties), message_id=message_id, occurred_at=at, received_at=at
+            contact_id=id,
+            type="system" if name in SYSTEM_EVENTS else "track",
+            name=name,
+            properties=normalise_deep(properties),
+            message_id=message_id,
+            occurred_at=at,
+            received_at=at,
         )
         session.add(event)
     return id
@@ -349,3 +356,16 @@ def test_owners_and_working_hours_come_from_the_workspace(db: Database) -> None:
         assert facts.calendar().zone == "Europe/Vienna"
         assert list(facts.calendar().hours) == [0]
         assert facts.calendar().days_off == {"2026-12-25"}
+
+
+def test_an_event_spelt_like_one_of_ours_counts_for_nobody(db: Database) -> None:
+    """Not in a rule asked of one contact, nor in one asked of all; ours does."""
+    rule = parse_rule({"message": "opened"})
+    with db.write() as session:
+        for id, type in (("forged", "track"), ("opened", "system")):
+            session.add(Contact(id=id, attributes={}, created_at=AS_OF, updated_at=AS_OF))
+            session.flush()
+            session.add(Event(contact_id=id, type=type, name="Message Opened", message_id=id, occurred_at=AS_OF, received_at=AS_OF))
+    with db.read() as session:
+        assert [holds(rule, SqlFacts(session, id, as_of=AS_OF), AS_OF) for id in ("forged", "opened")] == [False, True]
+        assert sql.page(session, rule, AS_OF) == ["opened"]

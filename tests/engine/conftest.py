@@ -27,6 +27,7 @@ from engine.state import Instruction
 from engine.step import Moved, runs, step
 from engine.wakeups import Wakeups
 from journeys.calls import activity_of
+from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import NotFound
 from journeys.nodes import Palette
 from models import Contact, Database, Journey, Template, Trail, new_id
@@ -131,9 +132,10 @@ class World:
             return id
 
     def happens(self, contact_id: str, name: str, properties: Mapping[str, Any] | None = None, **more: Any) -> Wakeups:
-        """An event arrives, as ingestion does it."""
+        """An event arrives, as ingestion does it; one with a name of ours as the server writes it, unless `type` says otherwise."""
+        type = more.pop("type", "system" if name in SYSTEM_EVENTS else "track")
         with self.db.write() as session:
-            event = append_event(session, contact_id, "track", name, properties or {}, self.now, source="test", routed=True, **more)
+            event = append_event(session, contact_id, type, name, properties or {}, self.now, source="test", routed=True, **more)
             return route(self.engine, session, [event], self.now)
 
     def run(self, wakeups: Wakeups) -> str:

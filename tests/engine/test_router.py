@@ -141,3 +141,76 @@ def test_an_event_before_the_wait_was_entered_does_not_count(world):
     world.now += timedelta(days=1)
     world.step(run)
     assert left(world, run) == ["next", "timed_out"]
+
+
+def clicks(**more):
+    """A journey that a click starts, keeps waiting, ends or counts as its goal."""
+    end = [{"from": "listen", "outlet": outlet, "to": "end"} for outlet in ("clicked", "timed_out")]
+    nodes = {
+        "listen": {"kind": "wait_for", "branches": [{"name": "clicked", "event": "Message Clicked"}], "timeout": "P1D"},
+        "end": {"kind": "exit"},
+    }
+    return {**LISTENING, "nodes": nodes, "edges": end, **more}
+
+
+OURS = {"event": "Message Clicked"}
+"""In a document: the event that only the server writes."""
+
+
+def test_only_the_servers_own_event_starts_a_journey_by_its_name(world):
+    world.publish(clicks(entry={"triggers": [{"type": "event", **OURS}]}))
+    contact = world.contact()
+    assert not world.happens(contact, "Message Clicked", type="track").starts
+    assert world.happens(contact, "Message Clicked").starts
+
+
+@pytest.mark.parametrize("more", [{}, {"exit_when": [OURS]}, {"goal": {**OURS, "ends_run": True}}])
+def test_only_the_servers_own_event_wakes_and_ends_a_run(world, more):
+    world.publish(clicks(**more))
+    contact = world.contact()
+    run = world.run(world.happens(contact, "Checkout Started"))
+    assert not world.happens(contact, "Message Clicked", type="track")
+    world.step(run)
+    assert (world.row(run).ended_at, world.row(run).goal_at) == (None, None)
+    assert world.happens(contact, "Message Clicked").bells == {run}
+    world.step(run)
+    assert world.row(run).ended_at
+
+
+def test_only_the_servers_own_event_is_a_goal(world):
+    world.publish(clicks(goal=OURS))
+    contact = world.contact()
+    run = world.run(world.happens(contact, "Checkout Started"))
+    world.happens(contact, "Message Clicked", type="track")
+    assert world.row(run).goal_at is None
+    world.happens(contact, "Message Clicked")
+    assert world.row(run).goal_at
+
+
+def test_what_lay_in_an_inbox_under_a_name_of_ours_is_not_heard(world):
+    """As it was put there before types were looked at."""
+    world.publish(clicks())
+    contact = world.contact()
+    run = world.run(world.happens(contact, "Checkout Started"))
+    world.happens(contact, "Message Clicked", type="track")
+    with world.db.write() as session:
+        forged = session.scalars(select(Event.id).where(Event.name == "Message Clicked")).one()
+        session.add(Inbox(run_id=run, event_id=forged, arrived_at=world.now))
+    assert world.step(run).instruction["op"] == "wait"
+
+
+def test_what_happened_before_the_trigger_arrived_counts_by_its_type_too(world):
+    world.publish(clicks(exit_when=[OURS]))
+    contact = world.contact()
+    world.happens(contact, "Message Clicked", type="track")
+    run = world.run(world.happens(contact, "Checkout Started", occurred_at=world.now - timedelta(minutes=5)))
+    assert world.row(run).ended_at is None
+    other = world.contact()
+    world.happens(other, "Message Clicked")
+    assert not world.happens(other, "Checkout Started", occurred_at=world.now - timedelta(minutes=5)).starts
+
+
+def test_names_are_compared_in_one_spelling(world):
+    entry = {"triggers": [{"type": "event", "event": " Cafe\u0301  Opened "}]}
+    world.publish({**LISTENING, "entry": entry})
+    assert world.happens(world.contact(), "Caf\u00e9\u200b Opened").starts
