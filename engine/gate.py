@@ -9,8 +9,8 @@ All values are plain and survive JSON. Instants are aware UTC. It does not look 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -60,7 +60,7 @@ class Person:
 
 Consents = Mapping[str, Mapping[str, str]]
 """channel -> purpose -> granted, pending or withdrawn; what nothing was said about is not there."""
-Suppressions = Mapping[str, Collection[str]]
+Suppressions = Mapping[str, Sequence[str]]
 """channel -> why the person's address there gets nothing; an `unsubscribe` stops marketing only, any other reason everything."""
 
 
@@ -246,7 +246,8 @@ def _after(cap: Cap, taken: Sequence[datetime], at: datetime) -> datetime:
 
 def _past_full_window(cap: Cap, taken: Sequence[datetime], at: datetime) -> datetime | None:
     """When a window around `at` that holds `count` of `taken` (ascending) already has let one of them go; None if none is full."""
-    for end in (at, *(one for one in taken if at < one < at + cap.per)):
+    later = taken[bisect_right(taken, at) : bisect_left(taken, at + cap.per)]
+    for end in (at, *later):
         upto = bisect_right(taken, end)
         if upto >= cap.count and taken[upto - cap.count] > end - cap.per:
             return taken[upto - cap.count] + cap.per
