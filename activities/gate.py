@@ -54,6 +54,7 @@ _former = (
         messages.c.test.is_(False),
         messages.c.id != bindparam("me"),
         or_(messages.c.sent_at > bindparam("since"), messages.c.sent_at.is_(None)),
+        _left_at.is_not(None),
     )
     .order_by(_left_at.desc())
     .limit(bindparam("newest"))
@@ -87,21 +88,18 @@ def ask(session: Session, contact: Contact | Row[Any] | None, wanted: Wanted, ad
 
     The first of `address_keys` hashes suppressed addresses, all are read.
     """
+    if contact is None:
+        return decide(wanted, None, {}, {}, Limits(), (), (), now)
     person = person_of(contact, wanted.channel)
-    if contact is None or person is None or person.gone:
-        return decide(wanted, person, {}, {}, Limits(), (), (), now)
     consents = _consents(session, contact.id, wanted)
     suppressions = _suppressions(session, address_keys, wanted.channel, person.address)
     limits = limits_of(session)
-    since, held = _waiting(session, contact.id, wanted, limits)
-    former = _left(session, contact.id, wanted, limits, now)
+    since, former, held = _others(session, contact.id, wanted, limits, now)
     return decide(replace(wanted, since=since), person, consents, suppressions, limits, former, held, now)
 
 
-def person_of(contact: Contact | Row[Any] | None, channel: str) -> Person | None:
+def person_of(contact: Contact | Row[Any], channel: str) -> Person:
     """The contact as the gate sees it."""
-    if contact is None:
-        return None
     gone = contact.erased_at is not None or contact.merged_into is not None
     return Person(address_of(contact, channel), contact.timezone, gone)
 
@@ -134,38 +132,29 @@ def _suppressions(session: Session, keys: Sequence[bytes], channel: str, address
     return {channel: suppression.reasons(session, keys, channel, address)} if address else {}
 
 
-def _caps(wanted: Wanted, limits: Limits) -> list[Cap]:
-    """Those that the message must keep to."""
-    return [cap for cap in limits.caps if wanted.is_marketing and cap.cap_class == wanted.cap_class]
+def _others(
+    session: Session, contact_id: str, wanted: Wanted, limits: Limits, now: datetime
+) -> tuple[datetime | None, list[Former], list[Held]]:
+    """Since when the message itself has been held, what has left, and what else is held and still awaited by its run.
 
-
-def _left(session: Session, contact_id: str, wanted: Wanted, limits: Limits, now: datetime) -> list[Former]:
-    """What has left within the longest cap; of that no more than the largest cap counts."""
-    caps = _caps(wanted, limits)
+    What left before the longest cap, or before as many others as the largest cap lets through, does not matter.
+    """
+    caps = [cap for cap in limits.caps if wanted.is_marketing and cap.cap_class == wanted.cap_class]
     if not caps:
-        return []
-    values = {
-        "of_contact": contact_id,
-        "of_class": wanted.cap_class,
-        "me": wanted.message_id,
-        "since": now - max(cap.per for cap in caps),
-        "newest": max(cap.count for cap in caps),
-    }
-    return [Former(wanted.cap_class, at.astimezone(UTC)) for at in on(session).execute(_former, values).scalars() if at is not None]
-
-
-def _waiting(session: Session, contact_id: str, wanted: Wanted, limits: Limits) -> tuple[datetime | None, list[Held]]:
-    """Since when the message itself has been held, and what else is held and still awaited by its run."""
-    if not _caps(wanted, limits):
-        return None, []
+        return None, [], []
     values = {"of_contact": contact_id, "of_class": wanted.cap_class, "me": wanted.message_id}
-    rows: Sequence[Any] = on(session).execute(_held, values).all()
-    since = next((row.planned_at for row in rows if row.id == wanted.message_id), None)
-    return since, [
-        Held(row.id, wanted.cap_class, row.priority, row.planned_at, row.held_until)
-        for row in rows
-        if row.id != wanted.message_id and row.held_until is not None and is_awaited(row)
-    ]
+    window = {"since": now - max(cap.per for cap in caps), "newest": max(cap.count for cap in caps)}
+    left = on(session).execute(_former, {**values, **window}).scalars()
+    waiting: Sequence[Any] = on(session).execute(_held, values).all()
+    return (
+        next((row.planned_at for row in waiting if row.id == wanted.message_id), None),
+        [Former(wanted.cap_class, at.astimezone(UTC)) for at in left],
+        [
+            Held(row.id, wanted.cap_class, row.priority, row.planned_at, row.held_until)
+            for row in waiting
+            if row.held_until is not None and is_awaited(row)
+        ],
+    )
 
 
 __all__ = ["Hold", "Pass", "Refuse", "Verdict", "Wanted", "address_of", "ask", "limits_of", "person_of"]

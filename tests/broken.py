@@ -21,10 +21,10 @@ class NeverEnds(Exception):
     pass
 
 
-def broken(file: Path, functions: Collection[str] | None = None) -> Iterator[tuple[str, ast.Module]]:
-    """(what was done, the module) for each single change to a decision in the file's functions (None: in all of them)."""
+def broken(file: Path, names: Collection[str] | None = None) -> Iterator[tuple[str, ast.Module]]:
+    """(what was done, the module) for each single change to a decision in the functions and constants called `names` (None: in all)."""
     original = ast.parse(file.read_text("utf-8"))
-    for path, node in _decisions(original, functions):
+    for path, node in _decisions(original, names):
         for what, change in _changes(node):
             module = copy.deepcopy(original)
             change(_at(module, path))
@@ -53,10 +53,9 @@ def load(module: ast.Module, name: str, **given: Any) -> dict[str, Any]:
 Place = tuple[tuple[str, int | None], ...]
 
 
-def _decisions(tree: ast.AST, functions: Collection[str] | None) -> Iterator[tuple[Place, ast.AST]]:
+def _decisions(tree: ast.AST, names: Collection[str] | None) -> Iterator[tuple[Place, ast.AST]]:
     def walk(node: ast.AST, path: Place, inside: bool) -> Iterator[tuple[Place, ast.AST]]:
-        if isinstance(node, ast.FunctionDef):
-            inside = inside or functions is None or node.name in functions
+        inside = inside or (isinstance(node, ast.FunctionDef | ast.Assign) and (names is None or _name_of(node) in names))
         if inside and not isinstance(node, ast.FunctionDef):
             yield path, node
         for field, value in ast.iter_fields(node):
@@ -70,6 +69,10 @@ def _decisions(tree: ast.AST, functions: Collection[str] | None) -> Iterator[tup
                         yield from walk(one, (*path, (field, place)), inside)
 
     return walk(tree, (), False)
+
+
+def _name_of(node: ast.FunctionDef | ast.Assign) -> str:
+    return node.name if isinstance(node, ast.FunctionDef) else ast.unparse(node.targets[0])
 
 
 def _at(tree: ast.AST, path: Place) -> Any:
@@ -94,6 +97,9 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
         for place, operator in enumerate(node.ops):
             if type(operator) in SWAPPED:
                 yield f"{said}: {SWAPPED[type(operator)].__name__}", _puts("ops", place, SWAPPED[type(operator)]())
+    if isinstance(node, ast.Tuple) and len(node.elts) > 1 and all(isinstance(one, ast.Constant) for one in node.elts):
+        for place, one in enumerate(node.elts):
+            yield f"{said}: without {ast.unparse(one)}", _drops("elts", place)
     if isinstance(node, ast.BinOp) and type(node.op) in SWAPPED:
         yield f"{said}: {SWAPPED[type(node.op)].__name__}", _sets("op", SWAPPED[type(node.op)]())
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in OTHER:
@@ -101,6 +107,10 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "where":
         for place, condition in enumerate(node.args):
             yield f"where without {ast.unparse(condition)}", _drops("args", place)
+
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("order_by", "desc", "join"):
+        anything = ast.arguments(posonlyargs=[], args=[], vararg=ast.arg("_"), kwonlyargs=[], kw_defaults=[], defaults=[])
+        yield f"without {node.func.attr}", _sets("func", ast.Lambda(anything, node.func.value))
 
 
 def _sets(field: str, value: ast.AST) -> Any:
