@@ -18,10 +18,8 @@ from activities.ledger import messages
 from activities.performer import Performer
 from activities.providers.provider import Answer, ProviderFailure
 from crm.sql import table
-from engine.state import State
 from engine.step import lock_run
 from engine.wakeups import Wakeups
-from journeys.values import Do
 from models import OPEN_MESSAGE, Run
 
 runs = table(Run)
@@ -45,15 +43,9 @@ def settle(effects: Effects) -> Wakeups:
         late: Sequence[Any] = session.execute(_doubtful.where(messages.c.lease_until < now - ledger.MARGIN)).all()
     for row in late:
         performer = effects.performers.get(row.channel)
-        if performer is not None and not _is_awaited(row):
+        if performer is not None and not ledger.is_awaited(row):
             _settle(effects, performer, row, now)
     return Wakeups()
-
-
-def _is_awaited(row: Row[Any]) -> bool:
-    """Whether the run still stands at this call: then its activity comes back to it."""
-    state = State.from_json(row.state)
-    return isinstance(state.blocked, Do) and f"{row.run_id}:{state.node}:{state.visit}" == row.once_key
 
 
 def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime) -> None:

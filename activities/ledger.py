@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from crm import tally
 from crm.sql import changed_rows, on, table
+from engine.state import State
+from journeys.values import Do
 from models import Message
 
 messages = table(Message)
@@ -67,6 +69,12 @@ _insert = insert(messages)
 def message_id_of(once_key: str) -> str:
     """The message's id follows from its key, so that links in the body can name it before the row exists."""
     return hashlib.sha256(once_key.encode()).hexdigest()[:32]
+
+
+def is_awaited(row: Row[Any]) -> bool:
+    """Whether the message's run still stands at its call, so that an attempt comes back to it. `row`: run_id, once_key, the run's state."""
+    state = State.from_json(row.state)
+    return isinstance(state.blocked, Do) and f"{row.run_id}:{state.node}:{state.visit}" == row.once_key
 
 
 def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | Doubtful | Done:

@@ -20,9 +20,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from commands.workspace import database, palette
-from engine.advance import zone_of
 from engine.simulate import Line, Script
 from engine.simulate import simulate as walk
+from journeys.clock import zone_of
 from journeys.compile import Program, compile_journey
 from journeys.document import Journey as Document
 from journeys.errors import Invalid, Misconfigured, NotFound

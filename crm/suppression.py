@@ -28,10 +28,8 @@ REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "inval
 
 
 _rows = table(Suppression)
-_reason = (
-    sql_select(_rows.c.reason)
-    .where(_rows.c.channel == bindparam("on"), _rows.c.address_hash.in_(bindparam("hashes", expanding=True)))
-    .limit(1)
+_reasons = sql_select(_rows.c.reason).where(
+    _rows.c.channel == bindparam("on"), _rows.c.address_hash.in_(bindparam("hashes", expanding=True))
 )
 
 
@@ -61,9 +59,13 @@ def suppress(
 
 
 def is_suppressed(session: Session, keys: Sequence[bytes], channel: str, address: str) -> str | None:
-    """The reason why `address` gets nothing on `channel`; None if it may."""
-    found: str | None = on(session).execute(_reason, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalar()
-    return found
+    """The reason why `address` gets nothing on `channel`, of several one that stops everything; None if it may."""
+    return min(reasons(session, keys, channel, address), key=lambda why: (why == "unsubscribe", why), default=None)
+
+
+def reasons(session: Session, keys: Sequence[bytes], channel: str, address: str) -> list[str]:
+    """Why `address` gets nothing on `channel`: an entry for each of `keys` at most; empty if it may."""
+    return list(on(session).execute(_reasons, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalars())
 
 
 def find(session: Session, keys: Sequence[bytes], channel: str, address: str) -> Suppression | None:

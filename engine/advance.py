@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine.facts import Overlay
 from engine.paths import dig
 from engine.state import State
+from journeys.clock import zone_of
 from journeys.compile import Program
 from journeys.document import Exit
 from journeys.facts import Facts
@@ -297,21 +296,6 @@ class _Walk:
 
     def _note(self, what: str, *, outlet: str = "", detail: dict[str, Any] | None = None) -> None:
         self.trail.append(Note(self.state.node, what, outlet, detail or {}))
-
-
-def zone_of(name: object, fallback: str) -> tzinfo:
-    """The contact's zone, else the journey's, else UTC; unknown names count as missing."""
-    return (_zone(name) if isinstance(name, str) else None) or _zone(fallback) or UTC
-
-
-@lru_cache(maxsize=700)
-def _zone(name: str) -> tzinfo | None:
-    if not name:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 def _blocked_detail(answer: Do | WaitUntil | WaitFor) -> dict[str, Any]:

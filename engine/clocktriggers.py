@@ -23,14 +23,13 @@ from crm import dated
 from crm import rules as sql_rules
 from crm.audit import record
 from crm.sql import table, upsert
-from engine.advance import zone_of
 from engine.enrol import Entered, Refused, enrol, record_refusals
 from engine.live import Engine, LiveJourney
 from engine.router import lock_contacts
 from engine.runs import runs
 from engine.step import where
 from engine.wakeups import Wakeups
-from journeys.clock import next_clock_time
+from journeys.clock import next_clock_time, zone_of
 from journeys.cron import next_after
 from journeys.document import DateTrigger, Entry, ScheduleTrigger, Trigger
 from journeys.errors import PfadwerkError

@@ -6,13 +6,31 @@ instant after the gap (03:00). A time that the clock shows twice in autumn means
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-
-from journeys.document import QuietHours
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_MIDNIGHT = time(0)
+_QUIET_SPANS = 20
+"""More than there are in nine days: a night and a quiet day each."""
+
+
+def zone_of(name: object, fallback: str) -> tzinfo:
+    """The zone called `name`, else `fallback`, else UTC; unknown names count as missing."""
+    return (_zone(name) if isinstance(name, str) else None) or _zone(fallback) or UTC
+
+
+@lru_cache(maxsize=700)
+def _zone(name: str) -> tzinfo | None:
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def instant_of(day: date, at: time, zone: tzinfo) -> datetime:
@@ -67,17 +85,30 @@ def next_opening(instant: datetime, weekdays: Collection[int], start: time, end:
     raise ValueError("expected at least one weekday from 0 to 6, got none")
 
 
-def earliest_allowed(instant: datetime, quiet_hours: QuietHours | None, zone: tzinfo) -> datetime:
-    """`instant` itself, or the end of the quiet hours it falls into (aware UTC); equal start and end mean no quiet hours."""
-    if quiet_hours is None or quiet_hours.start == quiet_hours.end:
-        return instant.astimezone(UTC)
-    start, end = time.fromisoformat(quiet_hours.start), time.fromisoformat(quiet_hours.end)
-    day = instant.astimezone(zone).date()
-    for candidate in (day - _DAY, day):
-        begins, ends = _window(candidate, start, end, zone)
-        if begins <= instant < ends:
-            return ends
-    return instant.astimezone(UTC)
+def earliest_allowed(instant: datetime, start: time, end: time, zone: tzinfo, quiet_days: Collection[int] = ()) -> datetime | None:
+    """`instant` itself, or the end of the quiet time it falls into (aware UTC); None if it is never over.
+
+    It is quiet from `start` (inclusive) to `end` (exclusive), past midnight where `end` is earlier, never where they are equal;
+    and from midnight to midnight on `quiet_days` (0 = Monday).
+    """
+    at = instant.astimezone(UTC)
+    for _ in range(_QUIET_SPANS):
+        spans = _quiet_around(at, start, end, zone, quiet_days)
+        over = max((ends for begins, ends in spans if begins <= at < ends), default=at)
+        if over == at:
+            return at
+        at = over
+    return None
+
+
+def _quiet_around(at: datetime, start: time, end: time, zone: tzinfo, quiet_days: Collection[int]) -> Iterator[tuple[datetime, datetime]]:
+    """The quiet spans that may hold `at`. Tomorrow counts, too: where clocks go back at midnight it begins twice."""
+    today = at.astimezone(zone).date()
+    for day in (today - _DAY, today, today + _DAY):
+        if start != end:
+            yield _window(day, start, end, zone)
+        if day.weekday() in quiet_days:
+            yield instant_of(day, _MIDNIGHT, zone), instant_of(day + _DAY, _MIDNIGHT, zone)
 
 
 def _window(day: date, start: time, end: time, zone: tzinfo) -> tuple[datetime, datetime]:

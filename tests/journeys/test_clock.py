@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journeys.clock import earliest_allowed, instant_of, next_clock_time, next_opening
-from journeys.document import QuietHours
 
 ZURICH = ZoneInfo("Europe/Zurich")
 ZONES = [ZURICH, *map(ZoneInfo, ("America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca", "Pacific/Apia", "UTC"))]
@@ -78,6 +77,9 @@ def test_an_opening_is_inside_its_window(instant: datetime, start: time, end: ti
     assert next_opening(found, weekdays, start, end, zone) == found
 
 
+NIGHT = (time(21), time(8))
+
+
 @pytest.mark.parametrize(
     ("instant", "allowed"),
     [
@@ -91,25 +93,68 @@ def test_an_opening_is_inside_its_window(instant: datetime, start: time, end: ti
     ],
 )
 def test_quiet_hours_over_midnight(instant: str, allowed: str) -> None:
-    assert earliest_allowed(utc(instant), QuietHours(start="21:00", end="08:00"), ZURICH) == utc(allowed)
+    assert earliest_allowed(utc(instant), *NIGHT, ZURICH) == utc(allowed)
 
 
 def test_quiet_hours_at_noon() -> None:
-    quiet = QuietHours(start="12:00", end="13:00")
-    assert earliest_allowed(utc("2026-01-15T11:30"), quiet, ZURICH) == utc("2026-01-15T12:00")
-    assert earliest_allowed(utc("2026-01-15T12:30"), quiet, ZURICH) == utc("2026-01-15T12:30")
+    noon = (time(12), time(13))
+    assert earliest_allowed(utc("2026-01-15T11:30"), *noon, ZURICH) == utc("2026-01-15T12:00")
+    assert earliest_allowed(utc("2026-01-15T12:30"), *noon, ZURICH) == utc("2026-01-15T12:30")
 
 
 def test_no_quiet_hours() -> None:
     now = utc("2026-01-15T23:00")
-    assert earliest_allowed(now, None, ZURICH) == now
-    assert earliest_allowed(now, QuietHours(start="09:00", end="09:00"), ZURICH) == now
+    assert earliest_allowed(now, time(9), time(9), ZURICH) == now
+    assert earliest_allowed(now, time(9), time(9), ZURICH, range(7)) is None
 
 
 @settings(max_examples=200, deadline=None)
 @given(instants, minutes, minutes, zones)
 def test_what_is_allowed_is_allowed_and_never_a_day_away(instant: datetime, start: time, end: time, zone: ZoneInfo) -> None:
-    quiet = QuietHours(start=start.strftime("%H:%M"), end=end.strftime("%H:%M"))
-    allowed = earliest_allowed(instant, quiet, zone)
+    allowed = earliest_allowed(instant, start, end, zone)
+    assert allowed is not None
     assert instant <= allowed <= instant + timedelta(hours=26)
-    assert earliest_allowed(allowed, quiet, zone) == allowed
+    assert earliest_allowed(allowed, start, end, zone) == allowed
+
+
+def first_shown(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """Minute by minute: when the clock shows `at` on `day` or something later for the first time."""
+    wanted = datetime.combine(day, at)
+    minute = wanted.replace(tzinfo=UTC) - timedelta(hours=26)
+    while minute.astimezone(zone).replace(tzinfo=None) < wanted:
+        minute += timedelta(minutes=1)
+    return minute
+
+
+def quiet_spans(days: list[date], start: time, end: time, zone: ZoneInfo, quiet_days: set[int]) -> list[tuple[datetime, datetime]]:
+    found = []
+    for day in days:
+        tomorrow = day + timedelta(days=1)
+        if start != end:
+            found.append((first_shown(day, start, zone), first_shown(day if start < end else tomorrow, end, zone)))
+        if day.weekday() in quiet_days:
+            found.append((first_shown(day, time(0), zone), first_shown(tomorrow, time(0), zone)))
+    return found
+
+
+CHANGES = ["2026-03-28", "2026-10-24", "2026-10-03", "2011-12-29", "2009-10-31", "2026-02-28", "2025-12-31"]
+"""The days before clocks change in one of the zones, or a date is skipped; and a month's and a year's end."""
+near_changes = st.builds(
+    lambda day, minutes: utc(f"{day}T00:00") + timedelta(minutes=minutes), st.sampled_from(CHANGES), st.integers(0, 3_000)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    near_changes, minutes, minutes, st.sampled_from([*ZONES, ZoneInfo("America/St_Johns"), ZoneInfo("America/Havana")]),
+    st.sets(st.integers(0, 6), max_size=3),
+)  # fmt: skip
+def test_quiet_time_is_what_walking_minute_by_minute_finds(
+    now: datetime, start: time, end: time, zone: ZoneInfo, quiet_days: set[int]
+) -> None:
+    today = now.astimezone(zone).date()
+    spans = quiet_spans([today + timedelta(days=n) for n in range(-2, 7)], start, end, zone, quiet_days)
+    minute = now
+    while any(begins <= minute < ends for begins, ends in spans):
+        minute += timedelta(minutes=1)
+    assert earliest_allowed(now, start, end, zone, quiet_days) == minute

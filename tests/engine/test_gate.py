@@ -1,0 +1,220 @@
+"""The gate as a pure function: its table of cases, an independent reference, and every rule broken on purpose."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import engine.gate
+import journeys.clock
+from engine.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
+from tests.broken import broken, load
+from tests.gate_cases import asked, cases, told, update
+
+CASES = dict(cases())
+
+
+def test_the_tables_are_accepted_with_update(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update"):
+        update(decide)
+    assert len(CASES) == len(list(cases())), "two cases have one name"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_gate_answers_as_written_down(name: str) -> None:
+    assert told(decide(*asked(CASES[name]))) == CASES[name]["answer"]
+
+
+def test_every_reason_stands_in_the_tables() -> None:
+    reasons = Counter(case["answer"].get("reason") for case in CASES.values())
+    from crm.suppression import REASONS
+
+    wanted = {"no_contact", "no_address", "no_consent", "quiet_hours", "frequency_cap", *(f"suppressed_{why}" for why in REASONS)}
+    assert set(reasons) - {None} == wanted
+
+
+# --- an independent reference: ten minutes by ten minutes ---
+
+STEP = timedelta(minutes=10)
+NOW = datetime(2026, 1, 15, 11, 0, tzinfo=UTC)
+FAR = timedelta(days=30)
+steps = st.integers(0, 400)
+ago = st.integers(0, 300).map(lambda n: NOW - n * STEP)
+ahead = st.integers(-3, 200).map(lambda n: NOW + n * STEP)
+classes = st.sampled_from(["default", "default", "news"])
+whole_steps = st.integers(0, 143).map(lambda n: time(n // 6, n % 6 * 10))
+caps = st.builds(Cap, classes, st.integers(1, 4), st.integers(1, 250).map(lambda n: n * STEP))
+former = st.builds(Former, classes, ago)
+held = st.builds(Held, st.sampled_from("abcdefxyz"), classes, st.integers(1, 5), ago, ahead)
+quiet_times = st.none() | st.builds(
+    QuietTime, whole_steps, whole_steps, st.just(()) | st.tuples(st.integers(0, 6)), st.just("Asia/Karachi")
+)
+wanted = st.builds(
+    Wanted,
+    message_id=st.just("m"), channel=st.just("email"), purpose=st.just("marketing"),
+    message_class=st.sampled_from(["marketing", "marketing", "marketing", "transactional"]), cap_class=classes,
+    priority=st.integers(1, 5), quiet_hours=st.none(), fallback_zone=st.just("UTC"), since=st.none() | ago,
+)  # fmt: skip
+
+
+def is_quiet(at: datetime, quiet: QuietTime | None, zone: ZoneInfo) -> bool:
+    """By the clock on the wall; the zones used here change no clocks in this month."""
+    if quiet is None:
+        return False
+    shown = at.astimezone(zone)
+    clock = shown.time()
+    at_night = quiet.start <= clock or clock < quiet.end if quiet.start > quiet.end else quiet.start <= clock < quiet.end
+    return at_night or shown.weekday() in quiet.days
+
+
+def is_too_much(at: datetime, cap: Cap, others: list[datetime]) -> bool:
+    """Whether some window that holds `at` would hold more than the cap allows."""
+    ends = [at, *(other for other in others if at < other < at + cap.per)]
+    return any(1 + sum(end - cap.per < other <= end for other in others) > cap.count for end in ends)
+
+
+def first_in_line(message: Wanted, waiting: list[Held]) -> list[Held]:
+    """Those that stand before `message` when all of its class line up."""
+    me = Held(message.message_id, message.cap_class, message.priority, message.since or NOW, NOW)
+    line = sorted(
+        (one for one in [*waiting, me] if one.cap_class == message.cap_class), key=lambda one: (one.priority, one.since, one.message_id)
+    )
+    return [one for one in line[: line.index(me)] if one.until > NOW - OVERDUE]
+
+
+def plain(message: Wanted, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]) -> datetime:
+    """The instant at which it leaves, found by trying one after the other."""
+    if message.message_class == "transactional":
+        return NOW
+    others = [one.at for one in left if one.cap_class == message.cap_class]
+    others += [max(one.until, NOW) for one in first_in_line(message, waiting)]
+    mine = [cap for cap in all_caps if cap.cap_class == message.cap_class]
+    at = NOW
+    while is_quiet(at, quiet, ZoneInfo("Asia/Karachi")) or any(is_too_much(at, cap, others) for cap in mine):
+        at += STEP
+    return at
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    wanted,
+    quiet_times,
+    st.lists(caps, max_size=3),
+    st.lists(former, max_size=6),
+    st.lists(held, max_size=4, unique_by=lambda one: one.message_id),
+)
+def test_it_leaves_when_trying_every_instant_finds_it_may(
+    message: Wanted, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]
+) -> None:
+    consents = {"email": {"marketing": "granted"}}
+    verdict = decide(message, Person("a@example.org"), consents, {}, Limits(quiet, tuple(all_caps)), left, waiting, NOW)
+    expected = plain(message, quiet, all_caps, left, waiting)
+    assert (verdict.until if isinstance(verdict, Hold) else NOW) == expected
+    if isinstance(verdict, Hold):
+        alone = plain(message, quiet, all_caps, left, [])
+        assert bool(verdict.behind) == (alone < expected), "it names those it waits for, and only if it does"
+        assert set(verdict.behind) <= {one.message_id for one in first_in_line(message, waiting)}
+
+
+@settings(max_examples=100, deadline=None)
+@given(quiet_times, st.lists(caps, min_size=1, max_size=3), st.lists(former, max_size=6), st.integers(2, 6))
+def test_a_line_of_equals_leaves_in_order_and_within_the_caps(
+    quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], many: int
+) -> None:
+    """Each is asked with what those before it were told; when all have left at their instants no cap is broken."""
+    waiting: list[Held] = []
+    for number in range(many):
+        message = Wanted(f"m{number}", "email", "marketing", "marketing", "default", 3, None, "UTC", NOW + timedelta(seconds=number))
+        verdict = decide(
+            message, Person("a@example.org"), {"email": {"marketing": "granted"}}, {}, Limits(quiet, tuple(all_caps)), left, waiting, NOW
+        )
+        until = verdict.until if isinstance(verdict, Hold) else NOW
+        waiting.append(Held(message.message_id, "default", 3, NOW + timedelta(seconds=number), until))
+    mine = [cap for cap in all_caps if cap.cap_class == "default"]
+    before = [one.at for one in left if one.cap_class == "default"]
+    for place, one in enumerate(waiting):
+        others = before + [other.until for other in waiting[:place] + waiting[place + 1 :]]
+        assert not any(is_too_much(one.until, cap, others) for cap in mine)
+
+
+def test_many_caps_and_many_messages_are_no_work() -> None:
+    """Bounded: what is asked of the walk grows with what is ahead, not with time. Counted in looks at the clock of a window."""
+    looked = Counter[str]()
+    tree = ast.parse(Path(engine.gate.__file__).read_text("utf-8"))
+    names = load(tree, "engine.gate")
+    inner = names["_past_full_window"]
+
+    def counting(*arguments: Any) -> Any:
+        looked["windows"] += 1
+        return inner(*arguments)
+
+    names["_past_full_window"] = counting
+    all_caps = tuple(Cap("default", 1, timedelta(seconds=40 + n)) for n in range(20))
+    waiting = [Held(f"a{n}", "default", 1, NOW, NOW + n * timedelta(seconds=60)) for n in range(50)]
+    left = [Former("default", NOW - timedelta(seconds=n)) for n in range(1_000)]
+    message = Wanted("m", "email", "marketing", "marketing", "default", 3, None, "UTC")
+    verdict = names["decide"](
+        message, Person("a@example.org"), {"email": {"marketing": "granted"}}, {}, Limits(None, all_caps), left, waiting, NOW
+    )
+    assert verdict.until == waiting[-1].until + all_caps[-1].per
+    assert looked["windows"] < 2 * 20 * (1 + 50) * 3
+
+
+# --- every rule broken on purpose ---
+
+GATE, CLOCK = Path(engine.gate.__file__), Path(journeys.clock.__file__)
+QUIET = ("earliest_allowed", "_quiet_around", "zone_of")
+SAME = {
+    "if isinstance(name, str) -> True": "a name that is no text is None here, and None is no zone",
+    "max((ends for begins, ends in spans if begins <= at < ends), default=at): min": "the walk goes on from the nearer end",
+    "begins <= at < ends: LtE": "a span that ends at this instant leads to this instant",
+}
+"""What is turned round -> why no case can tell."""
+
+
+def broken_gates() -> Iterator[tuple[str, Callable[..., Verdict]]]:
+    for what, tree in broken(GATE):
+        names = load(tree, "engine.gate")
+        yield what, _asking(names["decide"], names["Wanted"])
+    for what, tree in broken(CLOCK, QUIET):
+        clock = load(tree, "journeys.clock")
+        gate = load(ast.parse(GATE.read_text("utf-8")), "engine.gate", earliest_allowed=clock["earliest_allowed"], zone_of=clock["zone_of"])
+        yield what, gate["decide"]
+
+
+def _asking(decide: Callable[..., Verdict], kind: type[Wanted]) -> Callable[..., Verdict]:
+    """The message is of the copy's own class, whose properties are rules, too."""
+    return lambda message, *others: decide(kind(*(getattr(message, name) for name in Wanted.__slots__)), *others)
+
+
+def is_seen(gate: Callable[..., Verdict]) -> bool:
+    """Whether the tables tell it from the real one."""
+    for case in CASES.values():
+        try:
+            if told(gate(*asked(case))) != case["answer"]:
+                return True
+        except Exception:  # noqa: BLE001 - a copy that fails, or never ends, is told apart as well
+            return True
+    return False
+
+
+def test_a_gate_with_any_rule_broken_fails_the_tables() -> None:
+    gates = list(broken_gates())
+    assert len(gates) > 60, "the test looks at the wrong functions"
+    assert [what for what, gate in gates if not is_seen(gate) and what.partition(" ")[2] not in SAME] == []
+
+
+def test_a_gate_that_only_asks_for_an_address_fails_the_tables() -> None:
+    def careless(message: Wanted, person: Person | None, *_: Any) -> Verdict:
+        return Pass(person.address or "") if person else engine.gate.Refuse("no_contact")
+
+    assert is_seen(careless)
