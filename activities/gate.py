@@ -1,7 +1,7 @@
 """What the gate must know, gathered from the database in the transaction that would claim the message; `engine.gate` decides.
 
-A message costs five statements at most: consent, suppression, what has left, what waits, and once a transaction whether settings have
-changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
+A message costs six statements at most: consent, suppression, the word of the mailbox, what has left, what waits, and once a transaction
+whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from activities.ledger import is_awaited
-from crm import consent, settings, suppression
+from crm import consent, mailbox, settings, suppression
 from crm.sql import on, table
 from engine.gate import (
     REACHED_BY,
@@ -92,7 +92,7 @@ def ask(session: Session, contact: Contact | Row[Any] | None, wanted: Wanted, ad
         return decide(wanted, None, {}, {}, Limits(), (), (), now)
     person = person_of(contact, wanted.channel)
     consents = _consents(session, contact.id, wanted)
-    suppressions = _suppressions(session, address_keys, wanted.channel, person.address)
+    suppressions = _suppressions(session, address_keys, wanted, person.address)
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, limits, now)
     return decide(replace(wanted, since=since), person, consents, suppressions, limits, former, held, now)
@@ -128,8 +128,14 @@ def _consents(session: Session, contact_id: str, wanted: Wanted) -> Consents:
     return {wanted.channel: {wanted.purpose: state}} if state else {}
 
 
-def _suppressions(session: Session, keys: Sequence[bytes], channel: str, address: str | None) -> Suppressions:
-    return {channel: suppression.reasons(session, keys, channel, address)} if address else {}
+def _suppressions(session: Session, keys: Sequence[bytes], wanted: Wanted, address: str | None) -> Suppressions:
+    """Why the address gets nothing; `unsubscribe` as well where somebody who has it said no (`crm.mailbox`), which only marketing asks."""
+    if not address:
+        return {}
+    reasons = suppression.reasons(session, keys, wanted.channel, address)
+    if wanted.is_marketing and mailbox.says_no(session, keys, wanted.channel, wanted.purpose, address):
+        reasons.append("unsubscribe")
+    return {wanted.channel: reasons}
 
 
 def _others(

@@ -16,7 +16,7 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
-from crm import consent, contacts, profile, rules, scores, suppression
+from crm import consent, contacts, mailbox, profile, rules, scores, suppression
 from crm.audit import record
 from crm.timeline import KINDS
 from engine.by_hand import EVERYONE
@@ -413,9 +413,10 @@ def leave_journey(contact_id: Id, journey_id: Id, server: TheServer, actor: Edit
 
 @router.post("/suppressions/lookup", summary="Is an address suppressed?", responses=ADMIN)
 def look_up(address: Address, server: TheServer, actor: Seller) -> Suppressed:
-    """Addresses are stored as keyed hashes only: there is no list to read."""
+    """Addresses are stored as keyed hashes only: there is no list to read. `unsubscribe`: somebody who has the address said no to marketing,
+    which stops marketing to everybody who has it."""
     with server.engine.db.read() as session:
-        reason = suppression.is_suppressed(session, server.engine.address_keys, address.channel, address.address)
+        reason = mailbox.refusal(session, server.engine.address_keys, address.channel, address.address)
     return Suppressed(suppressed=reason is not None, reason=reason)
 
 
@@ -439,11 +440,13 @@ def suppress(entry: Suppress, server: TheServer, actor: Seller) -> Suppressed:
 
 @router.post("/suppressions/lift", summary="Let an address receive again", responses=ADMIN)
 def lift(entry: Lift, server: TheServer, actor: Admin) -> Suppressed:
-    """An audited act with its reason."""
+    """An audited act with its reason: takes away what the look-up names. A no of the mailbox behind another reason stays, and is named in the
+    answer. Whoever said no stays unsubscribed; the others who have the address get their messages again."""
     engine = server.engine
     with engine.db.write() as session:
-        suppression.lift(session, engine.address_keys, entry.channel, entry.address, actor.id, entry.why, engine.clock.now())
-    return Suppressed(suppressed=False)
+        mailbox.lift(session, engine.address_keys, entry.channel, entry.address, actor.id, entry.why, engine.clock.now())
+        reason = mailbox.refusal(session, engine.address_keys, entry.channel, entry.address)
+    return Suppressed(suppressed=reason is not None, reason=reason)
 
 
 def _etag(contact: Contact) -> str:

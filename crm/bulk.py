@@ -18,7 +18,8 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import profile
+from crm import mailbox, profile
+from crm.addresses import claim
 from crm.columns import Person, RowProblem, Said
 from crm.consent import Evidence, Standing, check, does_apply
 from crm.events import event_row
@@ -27,7 +28,7 @@ from crm.locks import lock_contacts
 from crm.payload import clean_text
 from crm.sql import on, table, upsert
 from journeys.errors import Conflict, TooLarge
-from models import Consent, ConsentState, Contact, Event, Identity, Tag, new_id
+from models import Consent, ConsentState, Contact, Event, Tag, new_id
 
 consents, states, tags, events = table(Consent), table(ConsentState), table(Tag), table(Event)
 Key = tuple[str, str, str]
@@ -82,6 +83,9 @@ class _Batch:
 
     def __init__(self, session: Session, contacts: Mapping[str, Contact], now: datetime, manner: Manner) -> None:
         self.session, self.now, self.manner = session, now, manner
+        self.contacts = contacts
+        self.words: list[mailbox.Word] = []
+        self.moved: dict[str, Contact] = {}
         self.withheld = 0
         self.tags: dict[str, set[str]] = defaultdict(set)
         for id, tag in session.execute(sql_select(tags.c.contact_id, tags.c.tag).where(tags.c.contact_id.in_(contacts))):
@@ -95,7 +99,7 @@ class _Batch:
         self.new_consents: list[dict[str, Any]] = []
         self.new_states: dict[Key, Standing] = {}
         self.new_events: list[dict[str, Any]] = []
-        self.claims: dict[tuple[str, str], str] = {}
+        self.claims: dict[str, dict[str, str]] = {}
 
     def _said(self) -> set[tuple[Any, ...]]:
         """The statements there are, so that the same one is not logged twice."""
@@ -125,7 +129,9 @@ class _Batch:
         change = profile.write_fields(contact, checked)
         if change is None:
             return {}
-        self.claims |= {name: contact.id for name in change.claims if name not in self.claims}
+        if change.claims:
+            self.moved[contact.id] = contact
+            self.claims[contact.id] = self.claims.get(contact.id, {}) | dict(change.claims)
         return change.properties
 
     def _tags(self, contact_id: str, wanted: Iterable[str]) -> list[str]:
@@ -168,6 +174,8 @@ class _Batch:
         if not applies:
             return
         self.states[key] = self.new_states[key] = Standing(said.state, said_at, dated)
+        if dated or (present.state if present else None) != said.state == "withdrawn":
+            self.words += mailbox.words(self.contacts[contact_id], said.channel, said.purpose, said.state, said_at)
         if present is None or present.state != said.state:
             self._tell(contact_id, "Consent Changed", {"channel": said.channel, "purpose": said.purpose, "state": said.state}, "system")
 
@@ -183,8 +191,7 @@ class _Batch:
         self.session.flush()
         connection, session = on(self.session), self.session
         if self.claims:
-            rows = [{"kind": kind, "value": value, "contact_id": id, "created_at": self.now} for (kind, value), id in self.claims.items()]
-            connection.execute(upsert(session, Identity).on_conflict_do_nothing(index_elements=["kind", "value"]), rows)
+            claim(session, self.claims, self.now)
         if self.new_tags:
             connection.execute(insert(tags), self.new_tags)
         if self.new_consents:
@@ -197,3 +204,7 @@ class _Batch:
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
         if self.new_events:
             connection.execute(insert(events), self.new_events)
+        mailbox.write(session, self.words)
+        withdrawn = {contact_id for (contact_id, _, _), standing in self.states.items() if standing.state == "withdrawn"}
+        for contact_id in sorted(withdrawn & self.moved.keys()):
+            mailbox.carry(session, self.moved[contact_id])

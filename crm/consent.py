@@ -1,7 +1,8 @@
 """Consent: an append-only log of what was said, and the state that follows from it.
 
 The statement said last counts, whenever it arrives; of two said at the same instant the stricter. What stands behind a statement
-(`Evidence`) limits what it may loosen. Statements that do not count are logged with `proof["applied"] = false`. This module decides
+(`Evidence`) limits what it may loosen. Statements that do not count are logged with `proof["applied"] = false`. What counts is also said of
+the contact's addresses (`crm.mailbox`). This module decides
 nothing about sending (the gate does) and asks nobody.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from sqlmodel import col, select
 
 from crm.events import append_event
 from crm.locks import lock_contact
+from crm.mailbox import EVERYTHING, FIELDS, says_no, words, write
 from crm.payload import clean_object, clean_text
 from crm.sql import on, table
 from journeys.errors import Invalid
@@ -63,6 +65,7 @@ def record_consent(
     said_at: datetime | None = None,
     wording: str = "",
     proof: Mapping[str, object] | None = None,
+    mailbox: str | None = None,
     hops: int = 0,
 ) -> Event | None:
     """Logs a statement and makes it the state if it counts (`does_apply`).
@@ -70,6 +73,7 @@ def record_consent(
     `said_at` defaults to `now` and is never in the future. `pending` (a double opt-in that waits) does not take away what is granted;
     an unauthenticated `granted` is logged as `pending`. An `ip` in the proof is shortened. The same statement from the same source
     again is not logged twice, nor is an undated one that changes nothing, whenever it is repeated.
+    `mailbox`: the address whose own message the statement came from; only such a yes answers what other contacts with the address said.
 
     Returns the event `Consent Changed` {channel, purpose, state}, None when the state stays as it is.
 
@@ -82,7 +86,8 @@ def record_consent(
     said_at = min(said_at or now, now)
     kept = _kept_proof({**(proof or {}), **_marks(state, evidence)})
     state = admitted(state, evidence)
-    contact_id = lock_contact(session, contact).id
+    contact = lock_contact(session, contact)
+    contact_id = contact.id
     present = session.get(ConsentState, (contact_id, channel, purpose))
     applies = does_apply(Standing(present.state, present.said_at, present.dated) if present else None, state, said_at, evidence)
     ever = not applies and evidence is not Evidence.DATED
@@ -104,6 +109,8 @@ def record_consent(
     before = present.state if present else None
     if applies:
         put_state(session, present, contact_id, channel, purpose, state, said_at, evidence is Evidence.DATED)
+        if evidence is Evidence.DATED or before != state == "withdrawn":  # what is repeated at every login is no news to a mailbox
+            write(session, words(contact, channel, purpose, state, said_at, mailbox))
     session.flush()
     if before == state or not applies:
         return None
@@ -120,12 +127,21 @@ def confirm(
     *,
     source: str,
     proof: Mapping[str, object] | None = None,
+    mailbox: str | None = None,
+    keys: Sequence[bytes] = (),
 ) -> Event | None:
-    """Turns a pending double opt-in into granted; None when nothing is pending (confirmed already, or withdrawn meanwhile)."""
+    """Turns a pending double opt-in into granted; None when nothing is pending (confirmed already, or withdrawn meanwhile).
+
+    `mailbox`: the address the mail with the link went to. Who had said yes before is heard again where that mailbox says no.
+    """
     contact = lock_contact(session, contact)
-    if state(session, contact.id, channel, purpose) != "pending":
+    present = state(session, contact.id, channel, purpose)
+    repeated = present == "granted" and mailbox is not None and says_no(session, keys, channel, purpose, mailbox)
+    if present != "pending" and not repeated:
         return None
-    return record_consent(session, contact, channel, purpose, "granted", now, evidence=Evidence.DATED, source=source, proof=proof)
+    return record_consent(
+        session, contact, channel, purpose, "granted", now, evidence=Evidence.DATED, source=source, proof=proof, mailbox=mailbox
+    )
 
 
 def state(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
@@ -134,19 +150,42 @@ def state(session: Session, contact_id: str, channel: str, purpose: str) -> str 
 
 
 def object_all(
-    session: Session, contact: str | Contact, now: datetime, *, source: str, proof: Mapping[str, object] | None = None, hops: int = 0
+    session: Session,
+    contact: str | Contact,
+    now: datetime,
+    *,
+    source: str,
+    proof: Mapping[str, object] | None = None,
+    mailbox: tuple[str, str] | None = None,
+    hops: int = 0,
 ) -> list[Event]:
-    """The objection to direct marketing: withdraws every purpose on every channel, also where nothing was said yet.
+    """The objection to direct marketing: withdraws every purpose on every channel, also where nothing was said yet, and for everybody who
+    has one of the contact's addresses. `mailbox`: (channel, address) whose own message it came from.
 
     Source: GDPR Art. 21(2), 21(3): absolute, without reasons, running journeys included.
     """
     contact = lock_contact(session, contact)
     said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact.id))
     pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CHANNELS}
-    events = (
-        record_consent(session, contact, channel, purpose, "withdrawn", now, evidence=Evidence.DATED, source=source, proof=proof, hops=hops)
+    from_there = dict([mailbox] if mailbox else [])
+    events = [
+        record_consent(
+            session,
+            contact,
+            channel,
+            purpose,
+            "withdrawn",
+            now,
+            evidence=Evidence.DATED,
+            source=source,
+            proof=proof,
+            mailbox=from_there.get(channel),
+            hops=hops,
+        )
         for channel, purpose in sorted(pairs)
-    )
+    ]
+    for channel in FIELDS:
+        write(session, words(contact, channel, EVERYTHING, "withdrawn", now, from_there.get(channel)))
     return [event for event in events if event is not None]
 
 

@@ -107,19 +107,18 @@ class ContactPage:
 def create(
     session: Session, names: Sequence[Name], fields: Mapping[str, object], now: datetime, source: str, region: str | None = None
 ) -> tuple[Contact, list[Event]]:
-    """A new contact with at least one name, and the events of its creation.
+    """A new contact with at least one name or a phone number, and the events of its creation. Somebody else may have the same number.
 
     Raises:
         Invalid: a name or a field cannot be used; every problem is listed.
-        Conflict: somebody is known by one of the names; `details["contact_id"]` says who.
+        Conflict: somebody is meant by the names (`crm.identity`); `details["contact_id"]` says who.
     """
     named = [*names, *((kind, str(fields[kind])) for kind in ("email", "phone") if fields.get(kind))]
     usable, refused = normalise_all(named, region)
     _complain({bad.kind: bad.reason for bad in refused} | dict(check_fields(fields, region).refused))
-    for name in usable:
-        known = find(session, name)
-        if known is not None:
-            raise Conflict("A contact with this address or id is there already.", name=name[0], contact_id=known)
+    known = find(session, *usable)
+    if known is not None:
+        raise Conflict("A contact with this address or id is there already.", contact_id=known)
     contact_id = resolve(session, usable, now).contact_id
     event = update_fields(session, contact_id, fields, now, source, region=region)
     return get(session, contact_id), [event] if event else []

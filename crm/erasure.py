@@ -1,7 +1,7 @@
 """Erasing a person (GDPR Art. 17): what named the person goes, what was counted stays.
 
 The row stays as an empty shell so that events, runs and messages keep their place in reports. Suppressions are keyed hashes and
-stay, and a withdrawn consent becomes one, so that a later import cannot bring the person back into marketing. The consent log stays
+stay, and what was said of the person's addresses becomes one (`crm.mailbox`), so that a later import cannot bring them back into marketing. The consent log stays
 without its proofs (Art. 17(3)(e)). Workflow histories hold ids only.
 """
 
@@ -16,12 +16,12 @@ from sqlalchemy import bindparam, delete, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
+from crm import duplicates, mailbox
 from crm.audit import record
 from crm.locks import lock_contact
 from crm.merge import FIELDS
 from crm.runs import end_runs, open_runs
 from crm.sql import table
-from crm.suppression import suppress
 from models import (
     Body,
     Consent,
@@ -77,7 +77,8 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     if contact.erased_at is not None:
         return done
     session.flush()
-    _keep_withdrawals(session, contact, keys, now)
+    mailbox.hide(session, keys, contact_id)
+    duplicates.forget(session, contact_id)
     done.rung = end_runs(session, open_runs(session, [contact_id]), "erased", now)
     for model in DELETED:
         session.execute(delete(model).where(_of(model) == contact_id))
@@ -97,17 +98,6 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
 
 def _of(model: type[SQLModel]) -> Any:
     return table(model).c.contact_id
-
-
-def _keep_withdrawals(session: Session, contact: Contact, keys: Sequence[bytes], now: datetime) -> None:
-    addresses = {"email": contact.email, "sms": contact.phone, "whatsapp": contact.phone}
-    withdrawn = session.scalars(
-        select(ConsentState.channel).where(ConsentState.contact_id == contact.id, ConsentState.state == "withdrawn").distinct()
-    )
-    for channel in sorted(withdrawn):
-        address = addresses.get(channel)
-        if address and keys:
-            suppress(session, keys, channel, address, "unsubscribe", now, source="erasure")
 
 
 def _blank_events(session: Session, contact_id: str) -> None:

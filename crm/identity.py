@@ -1,9 +1,13 @@
 """Who is meant: names of a call -> one contact, found or created, merged where the names prove it.
 
-Rules, after Segment's:
-- The surest name of a call leads (user id, external id, e-mail, phone, anonymous id); the others join it.
+Rules (decision 011):
+- The surest name of a call leads (user id, external id, e-mail, anonymous id); the others join it.
 - Two contacts with different user ids, or different ids in one external system, are never merged by a call; `alias` says so on purpose.
+- A phone number identifies nobody: colleagues have one switchboard. It makes a new contact if there is no other name, and suggests a duplicate.
+- An e-mail address joins where ids do not differ. One that contacts with different ids have is *shared*: alone it means none of them, but the
+  one contact of that address that has no id, made if need be.
 - An anonymous id alone never joins two contacts that have different e-mail addresses or phone numbers (a shared device).
+- Two contacts of whom a person said that they are not the same are merged by no call.
 - An e-mail address that another user id holds stays there; the caller's contact may still carry it as a field.
 
 The costly path is the bulk one: a batch takes the same number of statements whatever its size, merges apart.
@@ -17,15 +21,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, or_
+from sqlalchemy import and_, func, insert, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.addresses import ID_KINDS, differ, is_id, mark_shared
+from crm.duplicates import SUGGESTS, suggest
 from crm.merge import merge
 from crm.names import Name, Refused, normalise_all
 from crm.sql import table, upsert
 from journeys.errors import Conflict, Invalid
-from models import Contact, Event, Identity, lock, new_id
+from models import Contact, Duplicate, Event, Identity, lock, new_id
 
 ATTEMPTS = 5
 """How often a resolution starts over because another transaction took a name meanwhile (PostgreSQL only)."""
@@ -87,13 +93,13 @@ def alias(session: Session, previous: Name, current: Name, now: datetime) -> Res
     return new
 
 
-def find(session: Session, name: Name, region: str | None = None) -> str | None:
-    """The contact known by `name`, if any; creates nothing."""
-    usable, _ = normalise_all([name], region)
+def find(session: Session, *names: Name, region: str | None = None) -> str | None:
+    """The contact that `names` mean, if there is one; creates nothing. A phone number or a shared e-mail address means nobody."""
+    usable, _ = normalise_all(names, region)
     if not usable:
         return None
-    kind, value = usable[0]
-    return session.scalar(select(Identity.contact_id).where(Identity.kind == kind, Identity.value == value))
+    plan = _plan(session, [usable], locking=False)
+    return plan.meant[0] if plan is not None and not plan.created[0] else None
 
 
 @dataclass(slots=True)
@@ -106,6 +112,10 @@ class _Plan:
     contacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     claims: dict[Name, str] = field(default_factory=dict)
     merges: list[tuple[str, str, int]] = field(default_factory=list)
+    shared: dict[Name, str] = field(default_factory=dict)
+    """E-mail addresses that ids share -> the contact without an id that they mean alone ("" if there is none yet)."""
+    newly_shared: set[Name] = field(default_factory=set)
+    apart: set[frozenset[str]] = field(default_factory=set)
     meant: list[str | None] = field(default_factory=list)
     created: list[bool] = field(default_factory=list)
 
@@ -118,6 +128,13 @@ class _Plan:
         found = self.holders.get(name)
         return self.head(found) if found else None
 
+    def is_shared(self, name: Name) -> bool:
+        return name in self.shared or name in self.newly_shared
+
+    def may_join(self, one: str, other: str) -> bool:
+        """Nobody said that they are different people."""
+        return frozenset((one, other)) not in self.apart
+
     def take(self, name: Name, contact_id: str) -> None:
         self.holders[name] = self.claims[name] = contact_id
         self.held[contact_id][name[0]].add(name[1])
@@ -127,15 +144,17 @@ class _Plan:
         self.merges.append((winner, loser, call))
         for kind, values in self.held[loser].items():
             self.held[winner][kind] |= values
+        self.apart |= {(pair - {loser}) | {winner} for pair in self.apart if loser in pair and winner not in pair}
 
 
-def _plan(session: Session, calls: Sequence[Sequence[Name]]) -> _Plan | None:
+def _plan(session: Session, calls: Sequence[Sequence[Name]], *, locking: bool = True) -> _Plan | None:
     """None if a contact that was found has been merged or erased while we waited for its lock."""
-    holders = _holders(session, {name for names in calls for name in names})
-    found = set(holders.values())
-    if not _locked(session, found):
+    holders, shared = _holders(session, {name for names in calls for name in names if name[0] != "phone"})
+    undecided = _undecided(calls, holders)
+    found = set(holders.values()) | {contact_id for contact_id in shared.values() if contact_id}
+    if locking and not _locked(session, found):
         return None
-    plan = _Plan(holders, _held(session, _undecided(calls, holders)))
+    plan = _Plan(holders, _held(session, undecided), shared=shared, apart=_apart(session, undecided))
     for number, names in enumerate(calls):
         _plan_call(plan, number, names)
     return plan
@@ -146,21 +165,36 @@ def _plan_call(plan: _Plan, number: int, names: Sequence[Name]) -> None:
         plan.meant.append(None)
         plan.created.append(False)
         return
-    groups = _by_holder(plan, names)
-    head = _leader(plan, groups, names)
+    sure = [name for name in names if name[0] != "phone"]
+    alone = next((name for name in sure if plan.is_shared(name)), None) if not _has_id(sure) else None
+    groups = _by_holder(plan, [name for name in sure if not plan.is_shared(name)])
+    if alone is not None and plan.shared.get(alone) and not groups:
+        groups = {plan.head(plan.shared[alone]): [alone]}
+    head = _leader(plan, groups, sure) if sure else None
     plan.created.append(head is None)
     if head is None:
         head = new_id()
         plan.contacts[head] = {}
+        for kind, value in names:
+            if kind == "phone" or plan.is_shared((kind, value)):
+                plan.held[head][kind].add(value)
+        if alone is not None:
+            plan.shared[alone] = head
     plan.meant.append(head)
-    for name in names:
-        if plan.holder(name) is None and not _contradicts(plan.held[head], name):
+    for name in sure:
+        if plan.holder(name) is None and not plan.is_shared(name) and not _contradicts(plan.held[head], name):
             plan.take(name, head)
             groups.setdefault(head, []).append(name)
     for other in [holder for holder in groups if holder != head]:
         weak = _only_anonymous(groups[other]) or _only_anonymous(groups[head])
-        if _agree(plan.held[head], plan.held[other], weak):
+        if _agree(plan.held[head], plan.held[other], weak) and plan.may_join(head, other):
             plan.join(head, other, number)
+        elif differ(plan.held[head], plan.held[other]):
+            plan.newly_shared |= {name for name in groups[other] if name[0] == "email"}
+
+
+def _has_id(names: Iterable[Name]) -> bool:
+    return any(is_id(kind) for kind, _ in names)
 
 
 def _leader(plan: _Plan, groups: dict[str, list[Name]], names: Sequence[Name]) -> str | None:
@@ -168,7 +202,7 @@ def _leader(plan: _Plan, groups: dict[str, list[Name]], names: Sequence[Name]) -
     asked: dict[str, set[str]] = defaultdict(set)
     for kind, value in names:
         asked[kind].add(value)
-    surest = plan.holder(names[0])
+    surest = next((holder for holder, its in groups.items() if names[0] in its), None)
     return surest or next((holder for holder, its in groups.items() if _agree(plan.held[holder], asked, _only_anonymous(its))), None)
 
 
@@ -184,22 +218,18 @@ def _by_holder(plan: _Plan, names: Sequence[Name]) -> dict[str, list[Name]]:
 
 def _contradicts(held: dict[str, set[str]], name: Name) -> bool:
     kind, value = name
-    return _is_exclusive(kind) and bool(held.get(kind, set()) - {value})
+    return is_id(kind) and bool(held.get(kind, set()) - {value})
 
 
 def _agree(one: dict[str, set[str]], two: dict[str, set[str]], weak: bool) -> bool:
     """Whether no kind of name tells the two apart; where only an anonymous id links them, e-mail and phone must not differ either."""
-    kinds = [kind for kind in {*one, *two} if _is_exclusive(kind) or (weak and kind in ("email", "phone"))]
+    kinds = [kind for kind in {*one, *two} if is_id(kind) or (weak and kind in ("email", "phone"))]
     return all(not one.get(kind) or not two.get(kind) or one[kind] & two[kind] for kind in kinds)
 
 
 def _only_anonymous(names: Iterable[Name]) -> bool:
     kinds = {kind for kind, _ in names}
     return kinds == {"anonymous_id"}
-
-
-def _is_exclusive(kind: str) -> bool:
-    return kind == "user_id" or kind.startswith("external:")
 
 
 def _undecided(calls: Sequence[Sequence[Name]], holders: dict[Name, str]) -> set[str]:
@@ -212,16 +242,41 @@ def _undecided(calls: Sequence[Sequence[Name]], holders: dict[Name, str]) -> set
     return wanted
 
 
-def _holders(session: Session, names: Iterable[Name]) -> dict[Name, str]:
+def _holders(session: Session, names: Iterable[Name]) -> tuple[dict[Name, str], dict[Name, str]]:
+    """Who holds which name; and for shared addresses the contact without an id that they mean, "" if there is none."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, value in names:
         by_kind[kind].append(value)
     if not by_kind:
-        return {}
+        return {}, {}
     identities = table(Identity)
+    columns = (identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.shared)
     terms = [and_(identities.c.kind == kind, identities.c.value.in_(values)) for kind, values in sorted(by_kind.items())]
-    rows = session.execute(select(identities.c.kind, identities.c.value, identities.c.contact_id).where(or_(*terms)))
-    return {(kind, value): contact_id for kind, value, contact_id in rows}
+    rows = session.execute(select(*columns).where(or_(*terms))).all()
+    holders = {(row.kind, row.value): row.contact_id for row in rows}
+    shared = {(row.kind, row.value): "" for row in rows if row.shared}
+    return holders, shared | _without_id(session, sorted(value for _, value in shared))
+
+
+def _without_id(session: Session, addresses: Sequence[str]) -> dict[Name, str]:
+    """Shared addresses -> the eldest contact that has the address and no id."""
+    if not addresses:
+        return {}
+    contacts, identities = table(Contact), table(Identity)
+    has_id = select(identities.c.contact_id).where(identities.c.contact_id == contacts.c.id, ID_KINDS).exists()
+    present = (contacts.c.email.in_(addresses), contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None))
+    found = select(contacts.c.email, func.min(contacts.c.id)).where(*present, ~has_id).group_by(contacts.c.email)
+    return {("email", address): contact_id for address, contact_id in session.execute(found)}
+
+
+def _apart(session: Session, contact_ids: set[str]) -> set[frozenset[str]]:
+    """Pairs among the contacts of whom a person said that they are not the same."""
+    if len(contact_ids) < 2:
+        return set()
+    pairs = table(Duplicate)
+    ids = sorted(contact_ids)
+    said = select(pairs.c.one_id, pairs.c.other_id).where(pairs.c.one_id.in_(ids), pairs.c.other_id.in_(ids), pairs.c.state == "different")
+    return {frozenset(pair) for pair in session.execute(said)}
 
 
 def _held(session: Session, contact_ids: set[str]) -> dict[str, dict[str, set[str]]]:
@@ -236,6 +291,10 @@ def _held(session: Session, contact_ids: set[str]) -> dict[str, dict[str, set[st
         )
         for contact_id, kind, value in rows:
             held[contact_id][kind].add(value)
+        contacts = table(Contact)
+        numbers = select(contacts.c.id, contacts.c.phone).where(contacts.c.id.in_(sorted(contact_ids)), contacts.c.phone.is_not(None))
+        for contact_id, phone in session.execute(numbers):
+            held[contact_id]["phone"] = {phone}
     return held
 
 
@@ -250,19 +309,30 @@ def _locked(session: Session, contact_ids: set[str]) -> bool:
 
 def _write(session: Session, plan: _Plan, now: datetime) -> bool:
     """Creates the new contacts and their names; false, with nothing written, if another transaction was first with a name."""
-    if not plan.claims:
+    if not plan.claims and not plan.contacts and not plan.newly_shared:
         return True
     names = sorted(plan.claims)
     with session.begin_nested() as attempt:
         if plan.contacts:
-            session.execute(insert(table(Contact)), [_contact_row(plan, contact_id, now) for contact_id in plan.contacts])
+            made = [_contact_row(plan, contact_id, now) for contact_id in plan.contacts]
+            session.execute(insert(table(Contact)), made)
         identities = table(Identity)
+        if plan.newly_shared:
+            addresses = sorted(value for _, value in plan.newly_shared)
+            session.execute(update(identities).where(identities.c.kind == "email", identities.c.value.in_(addresses)).values(shared=True))
+        if not names:
+            return True
         statement = upsert(session, Identity).on_conflict_do_nothing(index_elements=["kind", "value"]).returning(identities.c.kind)
-        rows = [{"kind": kind, "value": value, "contact_id": plan.claims[(kind, value)], "created_at": now} for kind, value in names]
+        rows = [_identity_row(plan, name, now) for name in names]
         if len(session.execute(statement, rows).all()) == len(rows):
             return True
         attempt.rollback()
     return False
+
+
+def _identity_row(plan: _Plan, name: Name, now: datetime) -> dict[str, Any]:
+    shared = name in plan.newly_shared
+    return {"kind": name[0], "value": name[1], "contact_id": plan.claims[name], "created_at": now, "shared": shared}
 
 
 def _contact_row(plan: _Plan, contact_id: str, now: datetime) -> dict[str, Any]:
@@ -291,4 +361,9 @@ def _finish(session: Session, plan: _Plan, refused: Sequence[list[Refused]], now
         answer.merged.append(loser)
         answer.events += done.events
         answer.rung += done.rung
+    made = plan.contacts.keys() - plan.heads.keys()
+    named = {plan.head(contact_id) for name, contact_id in plan.claims.items() if is_id(name[0]) and contact_id not in plan.contacts}
+    if named:
+        mark_shared(session, named)
+    suggest(session, {contact_id: {kind: value for kind in SUGGESTS for value in plan.held[contact_id][kind]} for contact_id in made}, now)
     return found

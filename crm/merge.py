@@ -20,6 +20,8 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
+from crm import duplicates, mailbox
+from crm.addresses import settle_shared
 from crm.consent import put_state, stricter
 from crm.events import append_event
 from crm.locks import lock_contacts
@@ -90,10 +92,14 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     for model in MOVED:
         holder = cast(Any, model).contact_id
         session.execute(update(model).where(holder == loser.id).values(contact_id=winner.id))
+    mailbox.move(session, winner.id, loser.id)
     fields = _merge_fields(winner, loser, now)
     session.add_all((winner, loser))
+    mailbox.carry(session, winner)
     session.execute(update(Contact).where(col(Contact.merged_into) == loser.id).values(merged_into=winner.id))
     session.flush()
+    duplicates.joined(session, winner.id, loser.id)
+    settle_shared(session, winner.id)
     done.events += _events(session, winner.id, fields, tags, scores, consents, now)
     done.rung = sorted(set(done.rung))
     return done

@@ -15,16 +15,16 @@ from zoneinfo import available_timezones
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import names
+from crm import mailbox, names
+from crm.addresses import claim
 from crm.events import append_event
 from crm.locks import lock_contact
 from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
-from crm.sql import upsert
 from crm.team import advance_rotation, next_owner
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
-from models import Contact, Event, Identity, Tag
+from models import Contact, Event, Tag
 
 __all__ = [
     "CheckedFields",
@@ -86,7 +86,8 @@ def update_fields(
     """Writes contact fields: the known columns, and everything else as attributes (a dot in a name descends). None clears a field.
 
     `contact`: its id, or the row itself if the caller has locked it (so in every function of this room).
-    A new e-mail address or phone number also becomes a name of the contact, unless another contact is known by it.
+    A new e-mail address also becomes a name of the contact, unless another contact is known by it; whoever has the same address or number is
+    suggested as a duplicate (`crm.addresses`).
 
     Returns the event `Contact Changed` {fields: [paths, see `changed_paths`], refused?: {name: reason}}, None if nothing changed.
 
@@ -99,8 +100,10 @@ def update_fields(
     if change is None:
         return None
     _touch(session, contact, now)
-    for kind, value in change.claims:
-        _claim(session, contact.id, kind, value, now)
+    if change.claims:
+        session.flush()
+        mailbox.carry(session, contact)
+        claim(session, {contact.id: dict(change.claims)}, now)
     return append_event(session, contact.id, "system", "Contact Changed", change.properties, now, source=source, hops=hops)
 
 
@@ -322,11 +325,6 @@ def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any], prefix: s
 def _touch(session: Session, contact: Contact, now: datetime) -> None:
     contact.updated_at = now
     session.add(contact)
-
-
-def _claim(session: Session, contact_id: str, kind: str, value: str, now: datetime) -> None:
-    values = {"kind": kind, "value": value, "contact_id": contact_id, "created_at": now}
-    session.execute(upsert(session, Identity).on_conflict_do_nothing(index_elements=["kind", "value"]), values)
 
 
 def read_tag(tag: str) -> str:

@@ -112,6 +112,9 @@ def _known_as(session: Session, text: str, limit: int) -> list[Contact]:
         if (phone := _phone(text)) or kind != "phone"
     ]
     ids: set[str] = set()
+    for column, value in ((col(Contact.email), lower), (col(Contact.phone), _phone(text))):  # several may have the same
+        if value:
+            ids |= set(session.scalars(select(Contact.id).where(*_begins(session, column, value)).limit(limit + 1)))
     for kind, value in wanted:
         begins = _begins(session, col(Identity.value), value)
         ids |= set(session.scalars(select(Identity.contact_id).where(Identity.kind == kind, *begins).limit(limit + 1)))

@@ -17,8 +17,8 @@ from models.admin import (
     WorkspaceSetting,
 )
 from models.columns import new_id
-from models.consent import Consent, ConsentState, Suppression
-from models.contact import Contact, Identity, Merge, Score, ScoreChange, Tag
+from models.consent import Consent, ConsentState, MailboxConsent, Suppression
+from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.event import Event, Unrouted
 from models.job import Job
 from models.journey import Freshness, Journey, TriggerCursor, Version
@@ -38,6 +38,7 @@ __all__ = [
     "ConsentState",
     "Contact",
     "Database",
+    "Duplicate",
     "Event",
     "Freshness",
     "Hit",
@@ -51,8 +52,10 @@ __all__ = [
     "LoginFailure",
     "LoginSession",
     "LoginToken",
+    "MailboxConsent",
     "Member",
     "Merge",
+    "MergeMoved",
     "Message",
     "MigratedRun",
     "Migration",

@@ -45,6 +45,26 @@ class ConsentState(SQLModel, table=True):
     """The statement named `said_at` itself; an undated yes loses to every withdrawal."""
 
 
+class MailboxConsent(SQLModel, table=True):
+    """What one contact said last about messages to one address: a no stands for everybody who has the address (decision 010).
+
+    `mailbox` is the normalised address, or its keyed hash once the contact is erased. `purpose` may be `*`: an objection to everything.
+    """
+
+    __tablename__ = "mailbox_consent"
+
+    channel: str = Field(primary_key=True, max_length=32)
+    mailbox: str = Field(primary_key=True, max_length=320)
+    purpose: str = Field(primary_key=True, max_length=64)
+    contact_id: str = Field(primary_key=True, index=True, max_length=32)
+    """Who said it; empty for an audited act of the workspace."""
+    state: str = Field(max_length=16)
+    """granted or withdrawn"""
+    said_at: datetime
+    proven: bool = False
+    """It came from the mailbox itself, so it also answers what others who have it said before."""
+
+
 class Suppression(SQLModel, table=True):
     """An address that gets nothing: `reason` is hard_bounce, complaint, unsubscribe, manual, import or invalid.
     `address_hash` is a keyed hash, so that the entry outlives an erasure."""

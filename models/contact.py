@@ -5,21 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Index, SQLModel
+from sqlalchemy import Column, ForeignKey
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
-from models.columns import big_id, json_field, new_id
+from models.columns import BigId, big_id, json_field, new_id
 
 
 class Contact(SQLModel, table=True):
     """One person. The row is the lock for everything that happens to that person."""
 
     __tablename__ = "contact"
-    __table_args__ = (Index("ix_contact_timezone", "timezone", "id"),)
+    __table_args__ = (
+        Index("ix_contact_email", "email", "id"),
+        Index("ix_contact_phone", "phone", "id"),
+        Index("ix_contact_timezone", "timezone", "id"),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
-    email: str | None = Field(default=None, max_length=320, index=True)
+    email: str | None = Field(default=None, max_length=320)
     """Normalised (lower case, IDNA domain)."""
-    phone: str | None = Field(default=None, max_length=32, index=True)
+    phone: str | None = Field(default=None, max_length=32)
     """E.164."""
     first_name: str | None = Field(default=None, max_length=200)
     last_name: str | None = Field(default=None, max_length=200)
@@ -39,7 +44,10 @@ class Contact(SQLModel, table=True):
 
 
 class Identity(SQLModel, table=True):
-    """A name a contact is known by: `user_id`, `anonymous_id`, `email`, `phone` or `external:<system>`. Each name has one contact."""
+    """A name a contact is known by: `user_id`, `anonymous_id`, `email` or `external:<system>`. Each name has one contact.
+
+    Rows of the kind `phone` are older than decision 011: they are kept, and find nobody.
+    """
 
     __tablename__ = "identity"
 
@@ -47,10 +55,12 @@ class Identity(SQLModel, table=True):
     value: str = Field(primary_key=True, max_length=320)
     contact_id: str = Field(foreign_key="contact.id", index=True, max_length=32)
     created_at: datetime
+    shared: bool = False
+    """An e-mail address that contacts with different ids have: alone it says nobody's name."""
 
 
 class Merge(SQLModel, table=True):
-    """Two contacts became one; `kept` holds what the loser's row said."""
+    """Two contacts became one; `kept` holds what both were before, `MergeMoved` which rows changed hands."""
 
     __tablename__ = "merge"
 
@@ -60,6 +70,38 @@ class Merge(SQLModel, table=True):
     reason: str = Field(max_length=64)
     kept: dict[str, Any] = json_field()
     merged_at: datetime
+    undone_at: datetime | None = None
+    undone_by: str = Field(default="", max_length=120)
+
+
+class MergeMoved(SQLModel, table=True):
+    """Keys of rows that a merge gave to the winner, some hundred in a row; they go back when it is undone."""
+
+    __tablename__ = "merge_moved"
+
+    merge_id: int = Field(sa_column=Column(BigId, ForeignKey("merge.id"), primary_key=True, autoincrement=False))
+    kind: str = Field(primary_key=True, max_length=32)
+    """The table."""
+    part: int = Field(primary_key=True)
+    keys: list[Any] = json_field(list)
+
+
+class Duplicate(SQLModel, table=True):
+    """Two contacts that may be one person; `one_id` is the smaller id. `different` is remembered: no call merges them again."""
+
+    __tablename__ = "duplicate"
+    __table_args__ = (Index("ix_duplicate_state", "state", "id"), UniqueConstraint("one_id", "other_id", name="uq_duplicate_pair"))
+
+    id: int | None = big_id()
+    one_id: str = Field(foreign_key="contact.id", max_length=32)
+    other_id: str = Field(foreign_key="contact.id", index=True, max_length=32)
+    reason: str = Field(max_length=16)
+    """email or phone: what both have."""
+    state: str = Field(default="open", max_length=16)
+    """open or different"""
+    found_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str = Field(default="", max_length=120)
 
 
 class Tag(SQLModel, table=True):

@@ -30,11 +30,20 @@ class Message(SQLModel, table=True):
         Index("ix_message_journey", "journey_id", "node", "status"),
         Index("ix_message_provider", "provider", "provider_id"),
         Index("ix_message_run", "run_id"),
+        Index(
+            "ix_message_mailbox_key",
+            "mailbox_key",
+            unique=True,
+            sqlite_where=sql_text("mailbox_key IS NOT NULL"),
+            postgresql_where=sql_text("mailbox_key IS NOT NULL"),
+        ),
         Index("ix_message_open", "status", "lease_until", sqlite_where=sql_text(_OPEN), postgresql_where=sql_text(_OPEN)),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     once_key: str = Field(unique=True, max_length=160)
+    mailbox_key: str | None = Field(default=None, max_length=64)
+    """Names the send and the mailbox while this message is the one that goes there (decision 011); free again when it fails."""
     run_id: str | None = Field(default=None, max_length=32)
     journey_id: str | None = Field(default=None, max_length=32)
     version_number: int | None = None

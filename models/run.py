@@ -40,6 +40,8 @@ class Run(SQLModel, table=True):
     trigger_event_id: int | None = event_ref()
     trigger: dict[str, Any] = json_field()
     """Properties of the event that started it."""
+    occasion: str = Field(default="", max_length=80)
+    """What started it together with others: an occurrence of a schedule or date, a bulk enrolment, an event. Empty: nothing."""
     hops: int = 0
     status: str = Field(default="active", max_length=16)
     step: int = 0

@@ -5,7 +5,7 @@ Only what was changed on the page is recorded, so saving an unchanged page says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from sqlmodel import select
 
 from crm import settings
 from crm.consent import Evidence, record_consent
+from crm.mailbox import says_no
 from models import ConsentState, Event, Message
 
 CHANNELS: Mapping[str, str] = {
@@ -49,12 +50,30 @@ class Choice:
         return f"{self.label} – {self.channel_label}" if self.channel_label else self.label
 
 
-def choices(session: Session, message: Message) -> list[Choice]:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sender:
+    """From where a page is opened: the message, and the address it went to (None once its body is gone). `keys`: those of `crm.suppression`."""
+
+    message: Message
+    mailbox: str | None
+    keys: Sequence[bytes]
+
+    def allows(self, session: Session, channel: str, purpose: str, state: str | None) -> bool:
+        """Whether messages come as things stand: the contact said yes, and nobody with the mailbox said no since."""
+        if state != "granted" or self.mailbox is None or channel != self.message.channel:
+            return state == "granted"
+        return not says_no(session, self.keys, channel, purpose, self.mailbox)
+
+
+def choices(session: Session, sender: Sender) -> list[Choice]:
     """Everything the contact ever said something about, and the message at hand; tracking last."""
+    message = sender.message
     statement = select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == message.contact_id)
     states = {(channel, purpose): state for channel, purpose, state in session.execute(statement)}
     pairs = sorted({pair for pair in states if pair[0] in CHANNELS} | _own(message))
-    boxes = [Choice(c, p, PURPOSES.get(p, p.replace("_", " ")), CHANNELS[c], states.get((c, p)) == "granted") for c, p in pairs]
+    boxes = [
+        Choice(c, p, PURPOSES.get(p, p.replace("_", " ")), CHANNELS[c], sender.allows(session, c, p, states.get((c, p)))) for c, p in pairs
+    ]
     return [*boxes, Choice("tracking", "marketing", TRACKING, "", _tracked(session, states.get(("tracking", "marketing"))))]
 
 
@@ -63,10 +82,11 @@ def purpose_of(message: Message) -> str:
     return message.purpose or "marketing"
 
 
-def record(session: Session, message: Message, ticked: frozenset[str], now: datetime, proof: Mapping[str, object]) -> list[Event]:
-    """Stores what differs from what the page showed; returns the events to route."""
+def record(session: Session, sender: Sender, ticked: frozenset[str], now: datetime, proof: Mapping[str, object]) -> list[Event]:
+    """Stores what differs from what the page showed; returns the events to route. What is said here comes from the mailbox itself."""
     events = []
-    for choice in choices(session, message):
+    message = sender.message
+    for choice in choices(session, sender):
         wanted = choice.name in ticked
         if wanted != choice.chosen:
             state = "granted" if wanted else "withdrawn"
@@ -81,6 +101,7 @@ def record(session: Session, message: Message, ticked: frozenset[str], now: date
                 source="preferences",
                 wording=choice.wording,
                 proof=proof,
+                mailbox=sender.mailbox if choice.channel == message.channel else None,
             )
             events += [said] if said else []
     return events

@@ -20,10 +20,10 @@ from starlette.exceptions import HTTPException
 
 from activities.tracking import Fetch, Purpose, Tracking, record_click, record_open, target
 from api.limits import Rate
-from api.public.choices import choices, purpose_of, record
+from api.public.choices import Sender, choices, purpose_of, record
 from api.public.pages import VIEW_POLICY, headers, language_of, page
 from api.server import Server, TheServer
-from crm import consent
+from crm import consent, mailbox
 from engine.router import route
 from engine.wakeups import Wakeups
 from models import Body, Contact, Event, Message
@@ -58,6 +58,12 @@ class Visit:
     message: Message
     contact: Contact
     language: str
+    mailbox: str | None
+    """The address the message went to; None once its body is gone."""
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(self.message, self.mailbox, self.server.engine.address_keys)
 
     @property
     def proof(self) -> dict[str, object]:
@@ -129,9 +135,9 @@ def save_preferences(token: str, request: Request, server: TheServer, form: Form
     if not _is_idle(visit):
         names = frozenset(name for name, _ in form)
         if "nothing" in names:
-            _must(visit, lambda s, now: list(consent.object_all(s, visit.contact.id, now, source="preferences", proof=visit.proof)))
+            _must(visit, lambda s, now: _object(s, visit, now))
         elif "save" in names:
-            _must(visit, lambda s, now: list(record(s, visit.message, names, now, visit.proof)))
+            _must(visit, lambda s, now: list(record(s, visit.sender, names, now, visit.proof)))
     return _preferences_page(visit, saved=True)
 
 
@@ -169,9 +175,11 @@ def _visit(server: Server, request: Request, purpose: Purpose, token: str) -> Vi
     with server.engine.db.read() as session:
         message = session.get(Message, message_id)
         contact = _contact(session, message.contact_id) if message else None
+        body = session.get(Body, message.body_id) if message and message.body_id else None
     if message is None or contact is None:
         return None
-    return Visit(server, request, message, contact, language_of(request, message.locale or contact.locale, server.settings.language))
+    language = language_of(request, message.locale or contact.locale, server.settings.language)
+    return Visit(server, request, message, contact, language, (body.recipient if body else None) or None)
 
 
 def _contact(session: Session, contact_id: str) -> Contact | None:
@@ -193,7 +201,7 @@ def _withdraw(visit: Visit, source: str) -> None:
     channel, purpose, contact_id = visit.message.channel, purpose_of(visit.message), visit.contact.id
 
     def said(session: Session, now: datetime) -> list[Event | None]:
-        if consent.state(session, contact_id, channel, purpose) == "withdrawn":
+        if consent.state(session, contact_id, channel, purpose) == "withdrawn" and _is_stopped(session, visit):
             return []
         return [
             consent.record_consent(
@@ -206,11 +214,27 @@ def _withdraw(visit: Visit, source: str) -> None:
                 evidence=consent.Evidence.DATED,
                 source=source,
                 proof=visit.proof,
+                mailbox=visit.mailbox,
             )
         ]
 
     if not _is_idle(visit):
         _must(visit, said)
+
+
+def _is_stopped(session: Session, visit: Visit) -> bool:
+    """Whether the mailbox that the message went to says no already, which need not be the contact's present one."""
+    keys, channel = visit.server.engine.address_keys, visit.message.channel
+    return (
+        visit.mailbox is None
+        or channel not in mailbox.FIELDS
+        or mailbox.says_no(session, keys, channel, purpose_of(visit.message), visit.mailbox)
+    )
+
+
+def _object(session: Session, visit: Visit, now: datetime) -> list[Event | None]:
+    came_from = (visit.message.channel, visit.mailbox) if visit.mailbox else None
+    return list(consent.object_all(session, visit.contact.id, now, source="preferences", proof=visit.proof, mailbox=came_from))
 
 
 Happening = Callable[[Session, datetime], list[Event | None]]
@@ -252,7 +276,7 @@ def _links(visit: Visit) -> dict[str, Any]:
 
 def _preferences_page(visit: Visit, *, saved: bool) -> Response:
     with visit.server.engine.db.read() as session:
-        boxes = choices(session, visit.message)
+        boxes = choices(session, visit.sender)
     return page("preferences", visit.language, saved=saved, test=visit.message.test, choices=boxes)
 
 

@@ -17,7 +17,7 @@ from builder_ui.permits import ADMINS, SELLERS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from crm import consent as consent_log
-from crm import suppression
+from crm import mailbox
 from crm.contacts import get, names_of
 from crm.timeline import KINDS, Item, TimelinePage, timeline
 from engine.runs import RunFilter, list_runs
@@ -90,8 +90,8 @@ def load(visit: Visit) -> Data:
 
 def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, str]:
     keys = visit.engine.address_keys
-    pairs = (("email", contact.email), ("sms", contact.phone))
-    found = {channel: suppression.is_suppressed(session, keys, channel, address) for channel, address in pairs if address and keys}
+    pairs = [(channel, mailbox.address_of(contact, channel)) for channel in mailbox.FIELDS]
+    found = {channel: mailbox.refusal(session, keys, channel, address) for channel, address in pairs if address}
     return {channel: reason for channel, reason in found.items() if reason}
 
 
@@ -187,9 +187,11 @@ def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "notice bad", "key": channel},
             parts.icon("ban"),
             speech(
-                "The address gets nothing by {channel}: {reason}",
+                "Somebody with this address said no: it gets no marketing by {channel}"
+                if reason == "unsubscribe"
+                else "The address gets nothing by {channel}: {reason}",
                 channel=coded(speech, CHANNELS, channel),
-                reason=coded(speech, REASONS, reason),
+                reason=coded(speech, REASONS, f"suppressed_{reason}"),
             ),
         )
         for channel, reason in data.suppressed.items()

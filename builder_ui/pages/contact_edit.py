@@ -11,7 +11,7 @@ from builder_ui.pages.chosen import tag_all
 from builder_ui.permits import ADMINS, SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
-from crm import consent, contacts, suppression
+from crm import consent, contacts, mailbox, suppression
 from crm.audit import record
 from crm.payload import clean_text
 from crm.team import list_members
@@ -229,16 +229,22 @@ def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
         html.div(
             {"className": "actions", "key": channel},
             html.b(f"{coded(speech, CHANNELS, channel)} · {address}"),
-            parts.badge(speech("gets nothing"), "bad", "ban")
-            if channel in data.suppressed
-            else parts.badge(speech("may get messages"), "good", "check"),
-            block(visit, contact.id, channel, acts) if channel not in data.suppressed else None,
+            receives(visit, data.suppressed.get(channel)),
+            block(visit, contact.id, channel, acts) if data.suppressed.get(channel, "unsubscribe") == "unsubscribe" else None,
             unblock(visit, contact.id, channel, acts) if channel in data.suppressed and visit.may(ADMINS) else None,
         )
         for channel, address in (("email", contact.email), ("sms", contact.phone))
         if address
     ]
     return html.div({"className": "stack"}, lines) if lines else html.p({"className": "quiet"}, speech("No address is known."))
+
+
+def receives(visit: Visit, reason: str | None) -> Element:
+    """What an address gets: everything, no marketing because somebody who has it said no, or nothing."""
+    speech = visit.speech
+    if reason is None:
+        return parts.badge(speech("may get messages"), "good", "check")
+    return parts.badge(speech("gets no marketing") if reason == "unsubscribe" else speech("gets nothing"), "bad", "ban")
 
 
 def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
@@ -284,7 +290,7 @@ def lifting(contact_id: str, channel: str, acts: Acts) -> Do:
             raise Invalid("Say what has changed since; it stands in the audit trail.")
         with visit.engine.db.write() as session:
             address = _address(session, contact_id, channel)
-            suppression.lift(session, visit.engine.address_keys, channel, address, visit.by, why, visit.house.now())
+            mailbox.lift(session, visit.engine.address_keys, channel, address, visit.by, why, visit.house.now())
 
     return do
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm import consent, contacts, identity, profile, scores, suppression, tasks, timeline
+from crm import consent, contacts, identity, mailbox, profile, scores, tasks, timeline
 from crm.erasure import DELETED, erase
 from crm.events import append_event
 from crm.export import PARTS, export
@@ -113,8 +113,10 @@ def test_open_runs_and_tasks_end(session: Session, person: str, now: datetime) -
 
 def test_who_withdrew_is_not_written_to_again(session: Session, person: str, now: datetime) -> None:
     erase(session, person, now, by="m1", keys=KEYS)
-    assert suppression.is_suppressed(session, KEYS, "email", f"{SECRET}@example.org") == "unsubscribe"
-    assert suppression.is_suppressed(session, KEYS, "sms", "+41446681800") is None
+    address = f"{SECRET}@example.org"
+    assert mailbox.says_no(session, KEYS, "email", "marketing", f" {address.upper()}")
+    assert not mailbox.says_no(session, KEYS, "email", "newsletter", address)
+    assert not mailbox.says_no(session, KEYS, "sms", "marketing", "+41446681800")
 
 
 def test_erasing_is_audited_and_done_once(session: Session, person: str, now: datetime) -> None:
@@ -205,7 +207,16 @@ def test_a_mark_of_somebody_else_is_refused(session: Session, person: str, mark:
 def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> None:
     """Whoever adds a table must say what becomes of it."""
     naming = {name for name, made in SQLModel.metadata.tables.items() if "contact_id" in made.columns}
-    moved = {table(model).name for model in MOVED} | {"tag", "score", "consent_state"}
-    blanked = {table(model).name for model in DELETED} | {"event", "consent", "message", "body", "run", "refusal", "task"}
+    moved = {table(model).name for model in MOVED} | {"tag", "score", "consent_state", "mailbox_consent"}
+    blanked = {table(model).name for model in DELETED} | {
+        "event",
+        "consent",
+        "message",
+        "body",
+        "run",
+        "refusal",
+        "task",
+        "mailbox_consent",
+    }
     exported = {table(model).name for _, model in PARTS} | {"subscription"}
     assert naming == moved == blanked == exported

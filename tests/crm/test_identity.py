@@ -12,10 +12,12 @@ from sqlalchemy import event as sql_event
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import consent, scores
+from crm import consent, duplicates, scores
 from crm.events import append_event
 from crm.identity import alias, find, resolve, resolve_batch, resolve_many
+from crm.merge import merge
 from crm.names import Name, Refused
+from crm.profile import update_fields
 from journeys.errors import Invalid
 from models import Contact, Database, Event, Identity, Merge, Score
 
@@ -62,7 +64,7 @@ def test_an_address_that_two_users_share_does_not_merge_them(session: Session, n
     one = resolve(session, [("user_id", "u1"), ("email", "family@example.org")], now).contact_id
     two = resolve(session, [("user_id", "u2"), ("email", "family@example.org")], now).contact_id
     assert one != two
-    assert find(session, ("email", "family@example.org")) == one
+    assert find(session, ("email", "family@example.org")) is None
 
 
 def test_a_subscriber_who_registers_is_the_same_person(session: Session, now: datetime) -> None:
@@ -93,7 +95,92 @@ def test_ids_of_one_shop_system_tell_people_apart(session: Session, now: datetim
     two = resolve(session, [("external:shop", "2"), ("email", "a@example.org")], now).contact_id
     assert one != two
     crm = resolve(session, [("external:crm", "9"), ("email", "a@example.org")], now).contact_id
-    assert crm == one
+    assert crm not in (one, two), "the address does not say which of the two"
+
+
+def test_colleagues_with_one_switchboard_stay_several(session: Session, now: datetime) -> None:
+    board = ("phone", "+41 44 668 18 00")
+    found = resolve_many(session, [[("email", f"{name}@work.example"), board] for name in ("ada", "ben", "cem")], now)
+    assert len(set(found)) == 3
+    assert {session.get_one(Contact, str(id)).phone for id in found} == {"+41446681800"}
+    assert find(session, board) is None
+    alone = resolve(session, [board], now)
+    assert alone.created
+    assert alone.contact_id not in found
+    assert not [row for row in session.scalars(select(Identity)) if row.kind == "phone"]
+
+
+def test_who_was_known_by_a_number_before_is_not_found_by_it_any_more(session: Session, now: datetime) -> None:
+    """Rows from before stay as they are."""
+    old = resolve(session, [("user_id", "u1")], now).contact_id
+    session.add(Identity(kind="phone", value="+41446681800", contact_id=old, created_at=now))
+    session.flush()
+    new = resolve(session, [("user_id", "u2"), ("phone", "+41446681800")], now)
+    assert (new.created, new.merged) == (True, [])
+    assert resolve(session, [("phone", "+41446681800"), ("anonymous_id", "a1")], now).contact_id != old
+
+
+def test_a_shared_address_alone_means_its_own_contact_and_joins_nobody(session: Session, now: datetime) -> None:
+    family = ("email", "family@example.org")
+    one, two = (resolve(session, [("user_id", id), family], now).contact_id for id in ("u1", "u2"))
+    third = resolve(session, [family], now)
+    assert third.contact_id not in (one, two)
+    assert session.get_one(Contact, third.contact_id).email == "family@example.org"
+    assert resolve(session, [family], now).contact_id == find(session, family) == third.contact_id, "always the same"
+    for id, contact in (("u1", one), ("u2", two)):
+        found = resolve(session, [("user_id", id), family], now)
+        assert (found.contact_id, found.merged) == (contact, []), "the id says who"
+    resolve(session, [("user_id", "u1"), ("anonymous_id", "a1")], now)
+    again = resolve(session, [family, ("anonymous_id", "a1")], now)
+    assert (again.contact_id, again.merged) == (one, []), "so does a device"
+
+
+@pytest.mark.parametrize("order", [("field", "id"), ("id", "field")])
+def test_an_address_is_shared_however_it_came_to_be(session: Session, now: datetime, order: tuple[str, str]) -> None:
+    """Written as a field of somebody who has an id, or had by somebody who gets an id later."""
+    first = resolve(session, [("user_id", "u1"), ("email", "family@example.org")], now).contact_id
+    second = resolve(session, [("anonymous_id", "a2")], now).contact_id
+    for step in order:
+        if step == "field":
+            update_fields(session, second, {"email": "family@example.org"}, now, "test")
+        else:
+            resolve(session, [("anonymous_id", "a2"), ("user_id", "u2")], now)
+    assert find(session, ("email", "family@example.org")) is None
+    merge(session, first, second, now)
+    assert find(session, ("email", "family@example.org")) == first, "one person again"
+
+
+def test_a_pair_that_is_not_the_same_person_is_merged_by_no_call(session: Session, now: datetime) -> None:
+    visitor = resolve(session, [("anonymous_id", "a1")], now).contact_id
+    user = resolve(session, [("user_id", "u1")], now).contact_id
+    duplicates.keep_apart(session, visitor, user, "m1", now)
+    found = resolve(session, [("user_id", "u1"), ("anonymous_id", "a1")], now)
+    assert (found.contact_id, found.merged) == (user, [])
+    third = resolve(session, [("anonymous_id", "a3")], now).contact_id
+    merge(session, third, visitor, now)
+    assert resolve(session, [("user_id", "u1"), ("anonymous_id", "a1")], now).merged == [], "nor is who that person became"
+    assert alias(session, ("anonymous_id", "a1"), ("user_id", "u1"), now).merged == [third], "an alias says so on purpose"
+
+
+def test_duplicates_are_suggested_boundedly(session: Session, now: datetime) -> None:
+    board = ("phone", "+41446681800")
+    ids = [str(id) for id in resolve_many(session, [[("user_id", f"u{n}"), board] for n in range(9)], now)]
+    pairs = duplicates.page(session, limit=200).pairs
+    eldest = sorted(ids)[: duplicates.MOST + 1]
+    assert len(pairs) == 3 * 6 + 3, "each with the three eldest who have the number"
+    assert all(pair.one.id in eldest and pair.reason == "phone" for pair in pairs)
+    of_last = duplicates.page(session, contact_id=max(ids)).pairs
+    assert [pair.other.id for pair in of_last] == [max(ids)] * duplicates.MOST
+    duplicates.keep_apart(session, of_last[0].one.id, max(ids), "m1", now)
+    update_fields(session, max(ids), {"phone": None}, now, "test")
+    assert duplicates.page(session, contact_id=max(ids)).pairs == [], "nothing in common any more"
+    update_fields(session, max(ids), {"phone": "+41446681800"}, now, "test")
+    assert len(duplicates.page(session, contact_id=max(ids)).pairs) == duplicates.MOST - 1, "what was decided is not asked again"
+
+
+def test_ids_of_another_system_join_by_the_address(session: Session, now: datetime) -> None:
+    shop = resolve(session, [("external:shop", "1"), ("email", "a@example.org")], now).contact_id
+    assert resolve(session, [("external:crm", "9"), ("email", "a@example.org")], now).contact_id == shop
 
 
 def test_an_alias_merges_what_a_call_would_not(session: Session, now: datetime) -> None:
@@ -194,6 +281,7 @@ names = st.lists(
         st.tuples(st.just("user_id"), st.sampled_from(["u1", "u2", "u3"])),
         st.tuples(st.just("anonymous_id"), st.sampled_from(["a1", "a2", "a3"])),
         st.tuples(st.just("email"), st.sampled_from(["x@example.org", "y@example.org", "bad"])),
+        st.tuples(st.just("phone"), st.sampled_from(["+41446681800", "+41446681801"])),
         st.tuples(st.just("external:shop"), st.sampled_from(["1", "2"])),
     ),
     min_size=1,

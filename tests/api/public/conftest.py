@@ -39,7 +39,13 @@ def message(engine: Engine) -> Message:
         session.flush()
         record_consent(session, contact.id, "email", "marketing", "granted", sent_at, evidence=Evidence.DATED, source="test")
         store_links(session, {link_digest(SHOP): SHOP}, sent_at)
-        body = Body(contact_id=contact.id, subject="Hallo", html="<html><body>Hallo<script>1</script></body></html>", created_at=sent_at)
+        body = Body(
+            contact_id=contact.id,
+            recipient="anna@example.org",
+            subject="Hallo",
+            html="<html><body>Hallo<script>1</script></body></html>",
+            created_at=sent_at,
+        )
         session.add(body)
         session.flush()
         row = Message(

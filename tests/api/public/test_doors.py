@@ -14,9 +14,9 @@ from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import Tracking
-from crm import consent
+from crm import consent, mailbox, profile
 from engine.live import Engine
-from models import Body, Consent, Contact, Event, Hit, Message
+from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP
 
 FIREFOX = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
@@ -106,6 +106,67 @@ def test_one_click_unsubscribes_at_once(client: TestClient, engine: Engine, trac
         said = session.scalars(select(Consent).where(Consent.state == "withdrawn")).all()
     assert [(row.source, row.proof["message_id"]) for row in said] == [("one-click", message.id)]
     assert [event.routed for event in events(engine, "Consent Changed") if event.properties["state"] == "withdrawn"] == [True]
+
+
+def another(engine: Engine, message: Message) -> Message:
+    """A second account with Anna's address, which agreed and got a mail of its own."""
+    with engine.db.write() as session:
+        at = message.planned_at
+        contact = Contact(email="anna@example.org", locale="de-CH", created_at=at, updated_at=at)
+        session.add(contact)
+        session.flush()
+        consent.record_consent(session, contact.id, "email", "marketing", "granted", at, evidence=consent.Evidence.DATED, source="test")
+        body = Body(contact_id=contact.id, recipient="anna@example.org", created_at=at)
+        session.add(body)
+        session.flush()
+        row = Message(
+            id=new_id(), once_key="r:n:2", contact_id=contact.id, channel="email", status="sent", planned_at=at, sent_at=at, body_id=body.id
+        )  # fmt: skip
+        session.add(row)
+    return row
+
+
+def stops(engine: Engine, address: str) -> bool:
+    with engine.db.read() as session:
+        return mailbox.says_no(session, engine.address_keys, "email", "marketing", address)
+
+
+def test_one_click_stops_the_mailbox_and_only_the_mailbox_says_yes_again(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message
+) -> None:
+    other = another(engine, message)
+    page = tracking.preferences_url(other.id)
+    assert boxes(client.get(page).text)["c.email.marketing"] is True
+    client.post(tracking.unsubscribe_url(message.id), data=ONE_CLICK)
+    assert stops(engine, "anna@example.org")
+    assert boxes(client.get(page).text)["c.email.marketing"] is False, "nothing comes, so the box is empty"
+    client.post(page, data={"c.tracking.marketing": "on", "save": "yes"})
+    assert stops(engine, "anna@example.org"), "an unchanged page says nothing"
+    client.post(page, data={"c.email.marketing": "on", "c.tracking.marketing": "on", "save": "yes"})
+    assert not stops(engine, "anna@example.org")
+    assert (state(engine, message), state(engine, other)) == ("withdrawn", "granted")
+
+
+def test_an_old_mail_stops_the_mailbox_it_went_to(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    with engine.db.write() as session:
+        profile.update_fields(session, message.contact_id, {"email": "new@example.org"}, engine.clock.now(), "test")
+    client.post(tracking.preferences_url(message.id), data={"nothing": "yes"})
+    assert stops(engine, "anna@example.org")
+    assert stops(engine, "new@example.org")
+
+
+def test_who_unsubscribed_elsewhere_unsubscribes_the_mailbox_all_the_same(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message
+) -> None:
+    with engine.db.write() as session:
+        now = engine.clock.now()
+        profile.update_fields(session, message.contact_id, {"email": "new@example.org"}, now, "test")
+        consent.record_consent(
+            session, message.contact_id, "email", "marketing", "withdrawn", now, evidence=consent.Evidence.DATED, source="test"
+        )
+    assert not stops(engine, "anna@example.org")
+    client.post(tracking.unsubscribe_url(message.id), data=ONE_CLICK)
+    assert stops(engine, "anna@example.org")
 
 
 def test_the_button_on_the_page_unsubscribes(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
