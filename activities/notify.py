@@ -12,15 +12,22 @@ from sqlmodel import select
 
 from activities.providers.provider import Answer, Outgoing, Provider
 from activities.rendering.render import one_line
+from crm.team import stand_in
 from models import Contact, Member
 
 MAX_TEXT = 4_000
 
 
 def addresses(session: Session, to: Iterable[str], contact_id: str) -> list[str]:
-    """The e-mail addresses behind `to`: addresses as they are, `owner` as the contact's owner, member ids as their addresses. Each once."""
-    found = (_address(session, entry, contact_id) for entry in to)
-    return list(dict.fromkeys(address for address in found if address))
+    """The e-mail addresses behind `to`: addresses as they are, `owner` as the contact's owner, member ids as their addresses. Each once.
+
+    Where `to` names people and none of them is in the team any more, an admin is told: a notice never reaches nobody.
+    """
+    entries = list(to)
+    found = list(dict.fromkeys(address for entry in entries if (address := _address(session, entry, contact_id))))
+    if entries and not found and (admin := stand_in(session)):
+        return [address for address in [_address(session, admin, contact_id)] if address]
+    return found
 
 
 def _address(session: Session, entry: str, contact_id: str) -> str | None:

@@ -15,13 +15,14 @@ from sqlalchemy import and_, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm import team
 from crm.events import append_event
 from crm.locks import lock_contact, lock_contacts
 from crm.payload import clean_text
 from crm.sql import table
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
-from models import Event, Member, Task, TaskChange, lock
+from models import Contact, Event, Member, Task, TaskChange, lock
 
 OPEN = ("open", "taken")
 _OVER = {"finished": "The task is finished already.", "cancelled": "The task was cancelled already."}
@@ -57,6 +58,7 @@ def create(
     known = session.get(Task, task.id)
     if known is not None:
         return known
+    owner = _in_the_team(session, task.owner, contact_id)
     row = Task(
         id=task.id,
         contact_id=contact_id,
@@ -64,7 +66,7 @@ def create(
         node=node,
         title=title,
         description=clean_text(task.description)[:4_000],
-        owner=task.owner,
+        owner=owner,
         priority=task.priority,
         outcomes=outcomes,
         due_at=task.due_at,
@@ -73,8 +75,18 @@ def create(
     )
     session.add(row)
     session.flush()
-    _note(session, row, "created", by, now, owner=task.owner)
+    _note(session, row, "created", by, now, owner=owner, instead_of=task.owner if owner != task.owner else None)
     return row
+
+
+def _in_the_team(session: Session, member_id: str | None, contact_id: str) -> str | None:
+    """The member, if active; else the contact's owner, else an admin. None stays None: such a task is everybody's."""
+    if member_id is None or team.is_active(session, member_id):
+        return member_id
+    owner = session.scalar(select(Contact.owner).where(Contact.id == contact_id))
+    if owner and team.is_active(session, owner):
+        return str(owner)
+    return team.stand_in(session) or member_id
 
 
 def get(session: Session, task_id: str) -> Task:
@@ -218,11 +230,18 @@ def _escalate(session: Session, task_id: str, now: datetime) -> Event | None:
     if task is None or task.escalated_at is not None or task.state not in OPEN:
         return None  # another keeper, or a person, was first
     before, task.escalated_at = task.owner, now
-    if task.escalate_to:
-        task.owner, task.state, task.taken_at = task.escalate_to, "open", None
-    _note(session, task, "escalated", "system", now, before=before, after=task.owner)
-    properties = {"task_id": task.id, "run_id": task.run_id, "node": task.node, "owner": before, "escalated_to": task.escalate_to}
+    meant = task.escalate_to or _gone(session, before)
+    escalated_to = meant if meant is None or team.is_active(session, meant) else team.stand_in(session) or meant
+    if escalated_to:
+        task.owner, task.state, task.taken_at = escalated_to, "open", None
+    _note(session, task, "escalated", "system", now, before=before, after=task.owner, instead_of=meant if meant != escalated_to else None)
+    properties = {"task_id": task.id, "run_id": task.run_id, "node": task.node, "owner": before, "escalated_to": escalated_to}
     return append_event(session, task.contact_id, "system", "Task Overdue", properties, now, source="task", message_id=_mark("late", task))
+
+
+def _gone(session: Session, owner: str | None) -> str | None:
+    """An owner who has left the team: without anybody to escalate to, the task would end with nobody."""
+    return owner if owner is not None and not team.is_active(session, owner) else None
 
 
 def _locked_open(session: Session, task_id: str) -> Task:

@@ -59,6 +59,18 @@ def find_member(session: Session, email: str) -> Member | None:
     return session.scalar(select(Member).where(Member.email == email.strip().lower()))
 
 
+def is_active(session: Session, member_id: str) -> bool:
+    """Whether this is the id of somebody who works here now."""
+    return session.scalar(select(Member.id).where(Member.id == member_id, col(Member.active))) is not None
+
+
+def stand_in(session: Session) -> str | None:
+    """Who gets what was meant for somebody who is gone: the active admin who has been here longest. None only before there is an admin."""
+    oldest = select(Member.id).where(col(Member.active), Member.role == "admin").order_by(col(Member.created_at), col(Member.id))
+    found: str | None = session.scalar(oldest.limit(1))
+    return found
+
+
 def list_members(session: Session, *, only_active: bool = False) -> list[Member]:
     """Members by name."""
     statement = select(Member).order_by(col(Member.name), col(Member.id))

@@ -12,7 +12,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import secrets
+from crm import secrets, settings
 from crm.audit import record
 from crm.catalogue import load_catalogue
 from crm.freshness import bump
@@ -23,13 +23,15 @@ from engine.wakeups import Wakeups
 from journeys.check import check
 from journeys.compile import compile_journey
 from journeys.document import Journey as Document
-from journeys.document import digest
+from journeys.document import Settings, digest
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.known import Known, KnownTemplate
 from journeys.reading import read
-from models import Journey, Rotation, Run, Template, TemplateVersion, Version, lock
+from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
 
 runs = table(Run)
+DEFAULT_CAP_CLASS = Settings().cap_class
+"""Journeys that choose none are in it, whether it has a cap or not."""
 
 
 def create_journey(session: Session, document: Mapping[str, Any], by: str, now: datetime) -> Journey:
@@ -89,6 +91,8 @@ def known(session: Session) -> Known:
         pools=frozenset(session.scalars(select(Rotation.pool)).all()),
         journeys=frozenset(session.scalars(select(Journey.key)).all()),
         secrets=frozenset(secrets.names(session)),
+        members=frozenset(session.scalars(select(Member.id).where(col(Member.active))).all()),
+        cap_classes=frozenset({DEFAULT_CAP_CLASS, *(cap.cap_class for cap in settings.load(session, settings.FrequencyCaps).caps)}),
     )
 
 

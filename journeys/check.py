@@ -18,7 +18,9 @@ from journeys.document import Exit, Journey, Trigger
 from journeys.errors import Issue
 from journeys.graph import Graph, build
 from journeys.known import Known
+from journeys.names import names_in
 from journeys.nodes import Palette
+from journeys.nodes.notify_team import OWNER
 from journeys.nodes.send_email import Send
 from journeys.rules import MessageTerm, Rule, check_rule, terms
 from journeys.rules.check import Scope
@@ -121,7 +123,8 @@ def _settings(journey: Journey, known: Known) -> Iterator[Issue]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         text = "There is no time zone “{name}”."
         yield Issue(code="unknown_timezone", text=text, values={"name": name[:80]}, field="settings.timezone")
-    yield from _named("purpose", journey.settings.purpose, None, "settings.purpose", known)
+    for path, noun, given in names_in(journey.settings, "settings."):
+        yield from _named(noun, given, None, path, known)
 
 
 # --- Rules ---------------------------------------------------------------------------------------------------------
@@ -172,7 +175,7 @@ def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> It
 
 def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
     for node_id, node in graph.nodes.items():
-        for path, noun, name in node.references():
+        for path, noun, name in dict.fromkeys((*node.references(), *names_in(node))):
             yield from _reference(noun, name, node_id, path, journey, catalogue, known)
         if isinstance(node, Send):
             yield from _message(node, node_id, journey, known)
@@ -188,6 +191,8 @@ def _reference(noun: str, name: str, node_id: str, path: str, journey: Journey, 
         return _known_event(name, node_id, path, catalogue)
     if noun == "node":
         return _other_node(name, node_id, path, journey)
+    if noun == "recipient":
+        return () if name == OWNER or "@" in name else _named("member", name, node_id, path, known)
     if noun == "journey" and name == journey.key:
         text = "This names the journey itself."
         return [Issue(code="own_journey", text=text, node_id=node_id, field=path)]
@@ -195,8 +200,6 @@ def _reference(noun: str, name: str, node_id: str, path: str, journey: Journey, 
 
 
 def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterator[Issue]:
-    if node.purpose is not None:
-        yield from _named("purpose", node.purpose, node_id, "purpose", known)
     keys = [key for _, noun, key in node.references() if noun == "template"]
     for template in ((known.templates or {}).get(key) for key in keys):
         if template is None:
@@ -253,6 +256,14 @@ _UNKNOWN = {
     "journey": ("There is no journey “{name}”.", "There is no journey “{name}”. Did you mean “{near}”?"),
     "secret": ("There is no secret “{name}”.", "There is no secret “{name}”. Did you mean “{near}”?"),
     "purpose": ("There is no consent purpose “{name}”.", "There is no consent purpose “{name}”. Did you mean “{near}”?"),
+    "member": (
+        "There is no active member “{name}” in the team. Choose somebody.",
+        "There is no active member “{name}” in the team. Did you mean “{near}”?",
+    ),
+    "cap_class": (
+        "There is no frequency cap for the class “{name}”.",
+        "There is no frequency cap for the class “{name}”. Did you mean “{near}”?",
+    ),
     "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
 }
 """Whole sentences, because languages bend nouns differently."""

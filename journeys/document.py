@@ -166,8 +166,8 @@ class Settings(Part):
     timezone: str = "Europe/Zurich"
     quiet_hours: QuietHours | None = None
     message_class: Literal["marketing", "transactional"] = "marketing"
-    purpose: Key = "marketing"
-    cap_class: Key = "default"
+    purpose: Key = Field("marketing", json_schema_extra={"names": "purpose"})
+    cap_class: Key = Field("default", json_schema_extra={"names": "cap_class"})
     priority: int = Field(3, ge=1, le=5)
     hold_at_most: Span = timedelta(days=3)
     spread: Span = timedelta(minutes=5)

@@ -24,9 +24,12 @@ class Known:
     secrets: Collection[str] | None = None
     purposes: Collection[str] | None = None
     score_groups: Collection[str] | None = None
+    members: Collection[str] | None = None
+    """Ids of those who are active."""
+    cap_classes: Collection[str] | None = None
 
     def of(self, noun: str) -> Collection[str] | None:
-        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score."""
+        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class."""
         return {
             "template": self.templates,
             "pool": self.pools,
@@ -34,4 +37,6 @@ class Known:
             "secret": self.secrets,
             "purpose": self.purposes,
             "score": self.score_groups,
+            "member": self.members,
+            "cap_class": self.cap_classes,
         }.get(noun)

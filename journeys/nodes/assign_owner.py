@@ -22,7 +22,7 @@ class AssignOwner(Node):
     icon = "user-plus"
     example = {"pool": "sales"}
 
-    pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool"})
+    pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool", "names": "pool"})
     keep: bool = Field(True, title="Keep the present owner", description="Only contacts without an owner get one.")
 
     def enter(self, ctx: Context) -> Answer:

@@ -40,7 +40,7 @@ class CallWebhook(Node):
     headers: dict[HeaderName, HeaderValue] = Field({}, title="Headers", max_length=20)
     body: dict[str, Any] = Field({}, title="Body", description="Sent as JSON.", json_schema_extra={"widget": "json"})
     secret: str | None = Field(
-        None, title="Sign with", description="Name of a secret.", max_length=64, json_schema_extra={"widget": "secret"}
+        None, title="Sign with", description="Name of a secret.", max_length=64, json_schema_extra={"widget": "secret", "names": "secret"}
     )
 
     def outlets(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class ChangeScore(Node):
     icon = "gauge"
     example = {"group": "engagement", "points": 10}
 
-    group_key: Key = Field("engagement", alias="group", title="Score", json_schema_extra={"widget": "score_group"})
+    group_key: Key = Field("engagement", alias="group", title="Score", json_schema_extra={"widget": "score_group", "names": "score"})
     points: float = Field(title="Points", description="May be negative.", ge=-100_000, le=100_000, allow_inf_nan=False)
     absolute: bool = Field(False, title="Set instead of add", description="Set the score to these points instead of adding them.")
 

@@ -23,7 +23,8 @@ class CreateTask(Node):
 
     The task belongs to the contact's owner unless another is named. With a time limit it is due after so much working
     time (nights, weekends and days off do not count); once overdue it goes to the person named for escalation. A later
-    *Wait for task* can go on by the outcome.
+    *Wait for task* can go on by the outcome. Where somebody named has left the team, the task goes to the contact's owner,
+    else to an admin, and its history says so.
     """
 
     kind = "create_task"
@@ -35,7 +36,11 @@ class CreateTask(Node):
     title: str = Field(title="Title", description="May name values: {{ contact.company }}.", min_length=1, max_length=200)
     description: str = Field("", title="Description", max_length=4_000, json_schema_extra={"widget": "text"})
     owner: str | None = Field(
-        None, title="Belongs to", description="The contact's owner when empty.", max_length=120, json_schema_extra={"widget": "user"}
+        None,
+        title="Belongs to",
+        description="The contact's owner when empty.",
+        max_length=120,
+        json_schema_extra={"widget": "user", "names": "member"},
     )
     sla: Annotated[Span, Field(gt=timedelta(0))] | None = Field(None, title="Due after", description="No time limit when empty.")
     working_time: bool = Field(True, title="Working hours only", description="Count only working hours towards the time limit.")
@@ -44,7 +49,11 @@ class CreateTask(Node):
     )
     priority: Literal["low", "normal", "high"] = Field("normal", title="Priority")
     escalate_to: str | None = Field(
-        None, title="Escalate to", description="Gets the task when it is overdue.", max_length=120, json_schema_extra={"widget": "user"}
+        None,
+        title="Escalate to",
+        description="Gets the task when it is overdue.",
+        max_length=120,
+        json_schema_extra={"widget": "user", "names": "member"},
     )
 
     def enter(self, ctx: Context) -> Answer:

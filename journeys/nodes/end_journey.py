@@ -19,7 +19,7 @@ class EndJourney(Node):
     icon = "square"
     example = {"journey": "cart_abandonment"}
 
-    journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey"})
+    journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey", "names": "journey"})
 
     def enter(self, ctx: Context) -> Answer:
         return Leave(outlet="next", changes=(values.EndJourney(journey=self.journey),))

@@ -12,12 +12,16 @@ from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
 Recipient = Annotated[str, Field(pattern=r"^[^@\s]{1,64}(@[^@\s]{1,190})?$", max_length=255)]
 
+OWNER = "owner"
+"""Among recipients: whoever owns the contact."""
+
 
 class NotifyTeam(Node):
     """Tells colleagues something, by e-mail or in Slack.
 
     Subject and text may name values: `{{ contact.company|default("no company") }}`. The journey goes on whether or not
-    the message could be delivered; a failure is on the timeline.
+    the message could be delivered; a failure is on the timeline. Where nobody who is named is in the team any more, an
+    admin is told.
     """
 
     kind = "notify_team"
@@ -28,14 +32,18 @@ class NotifyTeam(Node):
     example = {"to": ["owner"], "subject": "New lead", "text": "{{ contact.email }} asked for a call."}
 
     to: tuple[Recipient, ...] = Field(
-        (), title="Recipients", description="Members or e-mail addresses; `owner` is the contact's owner.", max_length=20
+        (),
+        title="Recipients",
+        description="Members or e-mail addresses; `owner` is the contact's owner.",
+        max_length=20,
+        json_schema_extra={"names": "recipient"},
     )
     slack_webhook: str | None = Field(
         None,
         title="Slack channel",
         description="Name of the secret that holds the channel's webhook address.",
         max_length=64,
-        json_schema_extra={"widget": "secret"},
+        json_schema_extra={"widget": "secret", "names": "secret"},
     )
     subject: str = Field("", title="Subject", description="Of the e-mail.", max_length=200)
     text: str = Field(title="Text", min_length=1, max_length=4_000, json_schema_extra={"widget": "text"})

@@ -18,7 +18,12 @@ class Send(Node):
 
     group = "messages"
 
-    purpose: Key | None = Field(None, title="Consent purpose", description="As in the journey's settings unless chosen here.")
+    purpose: Key | None = Field(
+        None,
+        title="Consent purpose",
+        description="As in the journey's settings unless chosen here.",
+        json_schema_extra={"names": "purpose"},
+    )
     message_class: Literal["marketing", "transactional"] | None = Field(
         None,
         title="Class",
@@ -55,7 +60,7 @@ class SendEmail(Send):
     effect_channel = "email"
     example = {"template": "welcome-1-hello"}
 
-    template: Key = Field(title="Template", json_schema_extra={"widget": "template", "channel": "email"})
+    template: Key = Field(title="Template", json_schema_extra={"widget": "template", "channel": "email", "names": "template"})
 
     def enter(self, ctx: Context) -> Answer:
         return self._do("email", template=self.template)

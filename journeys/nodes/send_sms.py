@@ -23,7 +23,7 @@ class SendSms(Send):
     effect_channel = "sms"
     example = {"text": "Your parcel arrives today, {{ contact.first_name }}."}
 
-    template: Key | None = Field(None, title="Template", json_schema_extra={"widget": "template", "channel": "sms"})
+    template: Key | None = Field(None, title="Template", json_schema_extra={"widget": "template", "channel": "sms", "names": "template"})
     text: str | None = Field(None, title="Text", min_length=1, max_length=1_600, json_schema_extra={"widget": "text"})
 
     @model_validator(mode="after")

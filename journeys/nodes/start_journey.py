@@ -24,7 +24,7 @@ class StartJourney(Node):
     icon = "play"
     example = {"journey": "welcome", "data": {"source": "webinar", "plan": {"from": "trigger.plan"}}}
 
-    journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey"})
+    journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey", "names": "journey"})
     data: dict[FieldName, Scalar | Copy] = Field({}, title="Data", max_length=50, json_schema_extra={"widget": "fields"})
 
     def enter(self, ctx: Context) -> Answer:

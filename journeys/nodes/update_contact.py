@@ -61,6 +61,8 @@ class UpdateContact(Node):
     def references(self) -> Iterable[tuple[str, str, str]]:
         for name, value in self.set.items():
             yield f"set.{name}", "field", name
+            if name == "owner" and isinstance(value, str):
+                yield "set.owner", "member", value
             if isinstance(value, Copy):
                 yield f"set.{name}.from", "field", value.source
         for i, name in enumerate(self.clear):

@@ -21,7 +21,7 @@ class WaitBranch(Part):
     """One thing to wait for: an event, or a rule that becomes true."""
 
     name: OutletName = Field(title="Outlet", description="Names this way out, in lower-case letters, digits, - and _.")
-    event: EventName | None = Field(None, title="Event", json_schema_extra={"widget": "event"})
+    event: EventName | None = Field(None, title="Event", json_schema_extra={"widget": "event", "names": "event"})
     where: Rule | None = Field(None, title="Only if", description="A rule on the event's properties.", json_schema_extra={"widget": "rule"})
     rule: Rule | None = Field(None, title="Rule", description="Instead of an event.", json_schema_extra={"widget": "rule"})
 

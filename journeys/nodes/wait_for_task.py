@@ -34,7 +34,9 @@ class WaitForTask(Node):
     icon = "user-check"
     example = {"task": "call", "outcomes": ["won", "lost"], "timeout": "P2D"}
 
-    task: NodeId = Field(title="Task", description="The step that creates it.", json_schema_extra={"widget": "node", "kind": "create_task"})
+    task: NodeId = Field(
+        title="Task", description="The step that creates it.", json_schema_extra={"widget": "node", "kind": "create_task", "names": "node"}
+    )
     outcomes: tuple[OutletName, ...] = Field(("done",), title="Outcomes", description="As in that step.", min_length=1, max_length=10)
     timeout: Annotated[Span, Field(gt=timedelta(0))] | None = Field(None, title="At most", description="Until the task is due when empty.")
 

@@ -57,7 +57,7 @@ class DateField(Part):
     without, the time in the field counts. `yearly` takes the next anniversary (29 February: the 28th in other years)."""
 
     type: Literal["date"] = "date"
-    field: str = Field(title="Field", min_length=1, max_length=120, json_schema_extra={"widget": "field"})
+    field: str = Field(title="Field", min_length=1, max_length=120, json_schema_extra={"widget": "field", "names": "field"})
     offset: timedelta = Field(timedelta(0), title="Moved by", ge=-LONGEST_OFFSET, le=LONGEST_OFFSET)
     at: ClockText | None = Field("09:00", title="Time of day")
     yearly: bool = Field(False, title="Every year")

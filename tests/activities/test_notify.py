@@ -29,6 +29,17 @@ def test_recipients_are_people(db: Database, contact: Contact, now: datetime) ->
         assert addresses(session, ["owner"], "0" * 32) == []
 
 
+def test_a_notice_to_nobody_who_is_there_reaches_an_admin(db: Database, contact: Contact, now: datetime) -> None:
+    with db.write() as session:
+        gone = Member(name="Eva", email="eva@example.com", active=False, created_at=now)
+        session.add_all([gone, Member(name="Ada", email="ada@example.com", role="admin", created_at=now)])
+        session.flush()
+    with db.read() as session:
+        assert addresses(session, [gone.id, "owner"], contact.id) == ["ada@example.com"]
+        assert addresses(session, [gone.id, "x@example.com"], contact.id) == ["x@example.com"]
+        assert addresses(session, [], contact.id) == []
+
+
 def test_a_notice_is_a_plain_mail(db: Database, now: datetime) -> None:
     by_email(Outbox(db, lambda: now), "r:n:1:0", "0" * 32, "shop@example.com", "max@example.com", "", "Ruf <Anna> an!\nBald.")
     with db.read() as session:

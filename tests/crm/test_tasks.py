@@ -11,7 +11,7 @@ from sqlmodel import select
 from crm import tasks, team
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
-from models import Event, Task
+from models import Contact, Event, Member, Task
 
 HOUR = timedelta(hours=1)
 
@@ -142,3 +142,55 @@ def test_lists_by_filter_and_page(session: Session, make_contact: Callable[..., 
         if after is None:
             break
     assert seen == ids()
+
+
+@pytest.fixture
+def admin(session: Session, now: datetime) -> str:
+    return team.add_member(session, "Ada", "ada@example.org", "admin", now).id
+
+
+def change(session: Session, task: Task, what: str) -> dict[str, Any]:
+    return next(dict(one.detail) for one in tasks.changes(session, task.id) if one.what == what)
+
+
+def leave(session: Session, member_id: str) -> None:
+    session.get_one(Member, member_id).active = False
+    session.flush()
+
+
+def test_an_overdue_task_never_ends_with_nobody(session: Session, contact: str, anna: str, bert: str, admin: str, now: datetime) -> None:
+    """Whoever it escalates to has left: an admin gets it, and the task says instead of whom."""
+    late = create(session, contact, now, id="late", owner=anna, due_at=now - HOUR, escalate_to=bert)
+    leave(session, bert)
+    [event] = tasks.overdue(session, now)
+    assert (late.owner, late.state, event.properties["escalated_to"]) == (admin, "open", admin)
+    assert change(session, late, "escalated") == {"before": anna, "after": admin, "instead_of": bert}
+
+
+def test_an_overdue_task_whose_owner_has_left_is_handed_on(session: Session, contact: str, anna: str, admin: str, now: datetime) -> None:
+    late = create(session, contact, now, id="late", owner=anna, due_at=now - HOUR)
+    leave(session, anna)
+    [event] = tasks.overdue(session, now)
+    assert (late.owner, event.properties["owner"], event.properties["escalated_to"]) == (admin, anna, admin)
+
+
+def test_a_task_for_somebody_who_is_not_there_goes_to_the_contacts_owner(
+    session: Session, contact: str, anna: str, admin: str, now: datetime
+) -> None:
+    session.get_one(Contact, contact).owner = anna
+    session.flush()
+    task = create(session, contact, now, id="a", owner="ghost")
+    assert task.owner == anna
+    assert change(session, task, "created") == {"owner": anna, "instead_of": "ghost"}
+
+
+def test_else_it_goes_to_the_admin_who_has_been_here_longest(session: Session, contact: str, anna: str, admin: str, now: datetime) -> None:
+    team.add_member(session, "Adele", "adele@example.org", "admin", now + HOUR)
+    leave(session, team.add_member(session, "Adam", "adam@example.org", "admin", now - HOUR).id)
+    session.get_one(Contact, contact).owner = anna
+    leave(session, anna)
+    assert create(session, contact, now, id="a", owner="ghost").owner == admin
+
+
+def test_a_task_for_everybody_stays_everybodys(session: Session, contact: str, admin: str, now: datetime) -> None:
+    assert create(session, contact, now, id="a").owner is None
