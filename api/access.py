@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: an admin key or a logged-in member, and the roles of members (`crm.roles`).
+"""Who asks, and whether they may: an admin key or a logged-in member, each with a role (`crm.roles`).
 
 `Actor` is handed to endpoints by dependency.
 """
@@ -51,7 +51,7 @@ class Actor:
 def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredentials | None, session_token: str | None) -> Actor | None:
     if bearer is not None:
         key = server.keys.find(bearer.credentials, "admin")
-        return Actor(f"key:{key.id}", key.name, "admin") if key else None
+        return Actor(f"key:{key.id}", key.name, key.role) if key else None
     if not session_token:
         return None
     member = member_of(server.engine.db, session_token, server.engine.clock.now())

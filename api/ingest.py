@@ -21,6 +21,7 @@ from api.limits import Rate
 from api.odd_json import read_odd_json
 from api.server import Server, TheServer
 from api.tracking import SHORT, Bad, Envelope, Tracked, read_event, read_time
+from api.trust import is_trusted
 from journeys.errors import NotFound, PfadwerkError, TooLarge
 
 router = APIRouter(tags=["tracking"])
@@ -148,7 +149,8 @@ def _add(path: str, kind: str) -> None:
         name=f"{kind}_{path}",
         operation_id=f"tracking_{path}",
         summary=kind.capitalize() if path == kind else f"{kind.capitalize()} (short path)",
-        description=f"{text} Any content type is read as JSON; `Content-Encoding: gzip` is understood. Answered after the events are stored.",
+        description=f"{text} Any content type is read as JSON; `Content-Encoding: gzip` is understood. "
+        "Answered after the events are stored. What a browser key may not do is left out and stands at the stored event as `refused`.",
         response_class=Response,
         responses={200: _DONE, **answers(400, 401, 408, 413, 415, 429, 503)},
         openapi_extra=_openapi(_BATCH, _BATCH_EXAMPLE) if batch else _openapi(_EVENT, _EXAMPLES[kind]),
@@ -220,7 +222,7 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     if key is None:
         key = await _known_key(server, request, _key_in(body))
     await server.limits.take(PER_KEY, key.id)
-    calls, bad = _read(server, body, kind, key)
+    calls, bad = _read(server, body, kind, key, is_trusted(key, request.headers))
     if not server.writer.has_room(len(calls)):
         raise TooMany("More events are waiting than can be stored soon; send these again later.", 2)
     server.metrics.refused.inc(len(bad))
@@ -249,7 +251,7 @@ def read_body(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _read(server: Server, body: dict[str, Any], kind: str, key: Key) -> tuple[list[Tracked], list[dict[str, Any]]]:
+def _read(server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bool) -> tuple[list[Tracked], list[dict[str, Any]]]:
     """The good calls of a request, and what is wrong with the others."""
     single = kind not in ("batch", "import")
     entries = [body] if single else body.get("batch")
@@ -265,7 +267,8 @@ def _read(server: Server, body: dict[str, Any], kind: str, key: Key) -> tuple[li
     shared = None if single else body.get("context")
     if shared is not None and type(shared) is not dict:
         raise Malformed("Expected `context` of a batch to be an object.")
-    envelope = Envelope(server.engine.clock.now(), key.name[:64], sent_at, kind == "import", server.settings.max_event_bytes)
+    now, longest = server.engine.clock.now(), server.settings.max_event_bytes
+    envelope = Envelope(now, key.name[:64], sent_at, kind == "import", longest, trusted)
     calls: list[Tracked] = []
     bad: list[dict[str, Any]] = []
     for index, raw in enumerate(entries):

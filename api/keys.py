@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from crm.keys import GRACE, Kind, add_key, hashed, revoke_key, rotate_key
+from crm.keys import GRACE, add_key, hashed, revoke_key, rotate_key
 from models import ApiKey, Database
 
 __all__ = ["GRACE", "KeyRing", "add_key", "hashed", "revoke_key", "rotate_key"]
@@ -20,6 +21,9 @@ CACHE_SECONDS = 5.0
 """How long a process trusts a key it has seen: a revocation elsewhere is felt after this."""
 MAX_CACHED = 10_000
 
+Door = Literal["write", "admin"]
+"""Where a key is shown: the tracking door (browser and server keys) or the admin interface."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -27,8 +31,13 @@ class Key:
 
     id: str
     kind: str
+    role: str
     name: str
     expires_at: datetime | None
+
+    @property
+    def door(self) -> Door:
+        return "admin" if self.kind == "admin" else "write"
 
 
 class KeyRing:
@@ -42,36 +51,36 @@ class KeyRing:
         self._used: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
-    def cached(self, secret: str, kind: Kind) -> tuple[bool, Key | None]:
+    def cached(self, secret: str, door: Door) -> tuple[bool, Key | None]:
         """(whether the answer is known without the database, the valid key or None)."""
         key, until = self._seen.get(hashed(secret), (None, 0.0))
         if self._monotonic() >= until:
             return False, None
-        return True, self._usable(key, kind)
+        return True, self._usable(key, door)
 
-    def find(self, secret: str, kind: Kind) -> Key | None:
-        """The valid key of this kind, from the database unless it was looked up seconds ago."""
-        known, key = self.cached(secret, kind)
+    def find(self, secret: str, door: Door) -> Key | None:
+        """The valid key that opens this door, from the database unless it was looked up seconds ago."""
+        known, key = self.cached(secret, door)
         if known:
             return key
         digest = hashed(secret)
         with self._db.read() as session:
             row = session.scalar(select(ApiKey).where(ApiKey.key_hash == digest, col(ApiKey.revoked_at).is_(None)))
-        found = Key(row.id, row.kind, row.name, row.expires_at) if row is not None else None
+        found = Key(row.id, row.kind, row.role, row.name, row.expires_at) if row is not None else None
         with self._lock:
             if len(self._seen) >= MAX_CACHED:
                 self._seen.clear()
             self._seen[digest] = (found, self._monotonic() + CACHE_SECONDS)
-        return self._usable(found, kind)
+        return self._usable(found, door)
 
     def forget(self) -> None:
         """Looks everything up anew: a key of this process was rotated or revoked."""
         with self._lock:
             self._seen.clear()
 
-    def _usable(self, key: Key | None, kind: Kind) -> Key | None:
+    def _usable(self, key: Key | None, door: Door) -> Key | None:
         now = self._now()
-        if key is None or key.kind != kind or (key.expires_at is not None and now >= key.expires_at):
+        if key is None or key.door != door or (key.expires_at is not None and now >= key.expires_at):
             return None
         self._used[key.id] = now
         return key

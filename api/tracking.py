@@ -60,6 +60,8 @@ class Tracked:
     row: Row
     zone: str | None = None
     locale: str | None = None
+    trusted: bool = True
+    """Whether an authenticated sender said it (`api.trust`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Envelope:
     sent_at: datetime | None = None
     backfill: bool = False
     max_event_bytes: int = 32_768
+    trusted: bool = True
 
 
 def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
@@ -93,6 +96,9 @@ def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
     event = Tracked(kind, _names(raw, kind, traits, context), previous_id, traits, consents, {}, *_hints(context))
     if kind == "alias" and (previous_id is None or event.names[0][0] != "user_id"):
         raise Bad("previousId" if previous_id is None else "userId", "expected previousId and userId")
+    event.trusted = envelope.trusted
+    if not event.trusted and not any(name in ("user_id", "anonymous_id") for name, _ in event.names):
+        raise Bad("userId", "expected userId or anonymousId: with a browser key an address or another system's id finds nobody")
     event.row = _row(raw, event, context, envelope)
     return event
 

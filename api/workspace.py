@@ -32,6 +32,7 @@ class KeyRow(BaseModel):
 
     id: str
     kind: str
+    role: str
     name: str
     prefix: str
     created_at: datetime
@@ -47,12 +48,14 @@ class ShownKey(KeyRow):
 
 
 class NewKey(BaseModel):
-    """`write` keys send events and nothing else, `admin` keys may do everything."""
+    """`browser` and `server` keys send events and nothing else. A browser key may be seen by anybody: what it sends overwrites nothing, merges
+    nobody and loosens no consent. A server key is secret. `admin` keys open the admin interface."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"kind": "write", "name": "Shop"}})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"kind": "server", "name": "Shop"}})
 
-    kind: Literal["write", "admin"]
+    kind: keys.Kind
     name: str = Field(min_length=1, max_length=64, description="Stands as `source` at the events it sends.")
+    role: keys.Role = Field("admin", description="What an admin key may do, as for members; without meaning for the other kinds.")
 
 
 class Rotate(BaseModel):
@@ -126,14 +129,14 @@ def add_key(new: NewKey, server: TheServer, actor: Admin) -> ShownKey:
     """The answer is the only place where the key is ever shown."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
-        row, key = keys.add_key(session, new.kind, new.name, now)
-        audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": new.kind}, now)
+        row, key = keys.add_key(session, new.kind, new.name, now, role=new.role)
+        audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
         return ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
 
 
 @router.post("/keys/{key_id}/rotate", summary="Rotate a key", status_code=201, responses=CHANGE)
 def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Admin) -> ShownKey:
-    """A new key of the same kind and name; the old one stays valid for `grace`."""
+    """A new key of the same kind, role and name; the old one stays valid for `grace`."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
         row, key = keys.rotate_key(session, key_id, now, rotate.grace)

@@ -28,12 +28,12 @@ from sqlalchemy.orm import Session
 
 from api.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_busy, is_out_of_space, is_unstorable, takes_nothing
 from api.tracking import Tracked
+from api.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
 from crm.consent import Evidence, record_consent
 from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
 from crm.names import Name
-from crm.profile import update_fields
 from crm.sql import savepoint, table
 from engine.live import Engine
 from engine.router import route
@@ -331,9 +331,14 @@ class _Taken:
     contact: ResolvedContact
     derived: list[Event] = field(default_factory=list)
     event_id: int | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+    """What the sender may not say, and why; kept with the event."""
 
     def row(self) -> Row:
-        return {**self.call.row, "contact_id": self.contact.contact_id}
+        row = {**self.call.row, "contact_id": self.contact.contact_id}
+        if self.refused:
+            row["properties"] = {**row["properties"], "refused": dict(list(self.refused.items())[:MAX_LISTED])}
+        return row
 
 
 def _repeated(session: Session, calls: Sequence[Tracked]) -> set[tuple[str, str]]:
@@ -362,9 +367,10 @@ def _resolved(
             fresh.append(call)
         if call.type in PROFILE_CALLS:
             repeated.add(key)  # the same call twice in one batch
-    if len(fresh) == 1 and fresh[0].previous_id is not None:
+    if len(fresh) == 1 and fresh[0].previous_id is not None and fresh[0].trusted:
         return [(fresh[0], alias(session, _previous(session, fresh[0].previous_id), fresh[0].names[0], now))]
-    return list(zip(fresh, resolve_batch(session, [call.names for call in fresh], now), strict=True))
+    visitors = {number for number, call in enumerate(fresh) if not call.trusted}
+    return list(zip(fresh, resolve_batch(session, [call.names for call in fresh], now, visitors=visitors), strict=True))
 
 
 def _previous(session: Session, previous_id: str) -> Name:
@@ -376,11 +382,12 @@ def _previous(session: Session, previous_id: str) -> Name:
 def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event]:
     call, contact_id = entry.call, entry.contact.contact_id
     changes: list[Event | None] = []
-    if call.type == "identify" and call.traits:
-        changes.append(update_fields(session, contact_id, call.traits, now, call.row["source"]))
-    if call.type == "group":
-        fields = {f"group.{name}": value for name, value in {**call.traits, "id": call.row["properties"]["group_id"]}.items()}
-        changes.append(update_fields(session, contact_id, fields, now, call.row["source"]))
+    if call.type in PROFILE_CALLS:
+        entry.refused |= left_out(session, call, entry.contact)
+    if fields := _fields(call):
+        changed = write_fields(session, call, entry.contact, fields, now)
+        entry.refused |= changed.refused
+        changes.append(changed.event)
     for said in call.consents:
         changes.append(
             record_consent(
@@ -390,7 +397,7 @@ def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event
                 said["purpose"],
                 said["state"],
                 now,
-                evidence=Evidence.DATED if said["said_at"] else Evidence.UNDATED,
+                evidence=_evidence(call, said),
                 source=said["source"],
                 said_at=said["said_at"] or call.row["occurred_at"],
                 wording=said["wording"],
@@ -398,6 +405,21 @@ def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event
             )
         )
     return [event for event in changes if event is not None]
+
+
+def _fields(call: Tracked) -> dict[str, Any]:
+    """What a call says about the profile of its contact."""
+    if call.type == "identify":
+        return call.traits
+    if call.type == "group":
+        return {f"group.{name}": value for name, value in {**call.traits, "id": call.row["properties"]["group_id"]}.items()}
+    return {}
+
+
+def _evidence(call: Tracked, said: dict[str, Any]) -> Evidence:
+    if not call.trusted:
+        return Evidence.UNAUTHENTICATED
+    return Evidence.DATED if said["said_at"] else Evidence.UNDATED
 
 
 def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:

@@ -70,7 +70,7 @@ def fresh_database(file: Path) -> Database:
         workspace.put(session, "quiet_hours", {"enabled": False}, "bench", now)
         workspace.put(session, "frequency_caps", {"caps": []}, "bench", now)
         workspace.put(session, "sender", {"name": "Bench", "email": "bench@example.org", "postal_address": "Weg 1, Bern"}, "bench", now)
-        add_key(session, "write", "bench", now, WRITE_KEY)
+        add_key(session, "server", "bench", now, WRITE_KEY)
     return db
 
 

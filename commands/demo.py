@@ -37,7 +37,7 @@ MARK = "demo"
 """Name of the workspace setting that says the demo was made."""
 WRITE_KEY_FILE = "write_key"
 ADMIN_KEY_FILE = "admin_key"
-KEYS: Sequence[tuple[Literal["write", "admin"], str]] = (("write", WRITE_KEY_FILE), ("admin", ADMIN_KEY_FILE))
+KEYS: Sequence[tuple[Literal["server", "admin"], str]] = (("server", WRITE_KEY_FILE), ("admin", ADMIN_KEY_FILE))
 SOURCE = "demo"
 HOLDING = ("quiet_hours",)
 """Settings of a journey that would hold mails back in the demo."""
@@ -140,7 +140,7 @@ def without_holds(document: Any) -> dict[str, Any]:
     return {**document, "settings": kept}
 
 
-def _add_key(session: Session, kind: Literal["write", "admin"], file: Path, now: datetime) -> None:
+def _add_key(session: Session, kind: Literal["server", "admin"], file: Path, now: datetime) -> None:
     _, secret = add_key(session, kind, "Demo", now)
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:

@@ -9,6 +9,7 @@ Rules (decision 011):
 - An anonymous id alone never joins two contacts that have different e-mail addresses or phone numbers (a shared device).
 - Two contacts of whom a person said that they are not the same are merged by no call.
 - An e-mail address that another user id holds stays there; the caller's contact may still carry it as a field.
+- Calls that anybody can have made have rules of their own (`crm.visitors`); the others vouch for the contact they name.
 
 The costly path is the bulk one: a batch takes the same number of statements whatever its size, merges apart.
 """
@@ -16,12 +17,13 @@ The costly path is the bulk one: a batch takes the same number of statements wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, insert, or_, update
+from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -30,6 +32,8 @@ from crm.duplicates import SUGGESTS, suggest
 from crm.merge import merge
 from crm.names import Name, Refused, normalise_all
 from crm.sql import table, upsert
+from crm.visitors import NEEDS_SERVER
+from crm.visitors import plan_call as plan_visitor
 from journeys.errors import Conflict, Invalid
 from models import Contact, Duplicate, Event, Identity, lock, new_id
 
@@ -46,6 +50,8 @@ class ResolvedContact:
     merged: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    own: bool = True
+    """Whether the sender may give the contact addresses; false for visitors' calls about somebody else."""
     rung: list[str] = field(default_factory=list)
     """Runs whose inbox or state a merge touched: ring their bells."""
 
@@ -69,15 +75,20 @@ def resolve_many(session: Session, list_of_names: Sequence[Sequence[Name]], now:
 
 
 def resolve_batch(
-    session: Session, list_of_names: Sequence[Sequence[Name]], now: datetime, region: str | None = None
+    session: Session,
+    list_of_names: Sequence[Sequence[Name]],
+    now: datetime,
+    region: str | None = None,
+    visitors: Container[int] = (),
 ) -> list[ResolvedContact | None]:
     """`resolve` for many calls at once, as if one after the other. Contacts that are found are locked, ids sorted.
 
+    `visitors`: places of the calls that anybody can have made (`crm.visitors`).
     Two or three statements, two more if contacts are created, and those of each merge.
     """
     calls = [normalise_all(names, region) for names in list_of_names]
     for _ in range(ATTEMPTS):
-        plan = _plan(session, [usable for usable, _ in calls])
+        plan = _plan(session, [usable for usable, _ in calls], visitors)
         if plan is not None and _write(session, plan, now):
             return _finish(session, plan, [refused for _, refused in calls], now)
     raise Conflict("The contacts of this call keep changing; try again.")
@@ -103,8 +114,9 @@ def find(session: Session, *names: Name, region: str | None = None) -> str | Non
 
 
 @dataclass(slots=True)
-class _Plan:
-    """What a batch will do. `heads` follows merges planned earlier in the batch: loser -> winner."""
+class Plan:
+    """What a batch will do (for `crm.visitors` too, which plans the calls that anybody can have made). `heads` follows merges planned
+    earlier in the batch: loser -> winner."""
 
     holders: dict[Name, str]
     held: dict[str, dict[str, set[str]]]
@@ -118,6 +130,12 @@ class _Plan:
     apart: set[frozenset[str]] = field(default_factory=set)
     meant: list[str | None] = field(default_factory=list)
     created: list[bool] = field(default_factory=list)
+    vouched: set[str] = field(default_factory=set)
+    """Contacts that somebody authenticated has named, and `newly` among them."""
+    newly: set[str] = field(default_factory=set)
+    own: set[int] = field(default_factory=set)
+    """Visitors' calls whose contact is their own, and what others left out: call -> kinds of names."""
+    denied: dict[int, list[str]] = field(default_factory=dict)
 
     def head(self, contact_id: str) -> str:
         while contact_id in self.heads:
@@ -139,28 +157,36 @@ class _Plan:
         self.holders[name] = self.claims[name] = contact_id
         self.held[contact_id][name[0]].add(name[1])
 
+    def vouch(self, contact_id: str) -> None:
+        if contact_id not in self.vouched:
+            self.vouched.add(contact_id)
+            self.newly.add(contact_id)
+
     def join(self, winner: str, loser: str, call: int) -> None:
         self.heads[loser] = winner
         self.merges.append((winner, loser, call))
+        if loser in self.vouched:
+            self.vouched.add(winner)  # the merge writes it
         for kind, values in self.held[loser].items():
             self.held[winner][kind] |= values
         self.apart |= {(pair - {loser}) | {winner} for pair in self.apart if loser in pair and winner not in pair}
 
 
-def _plan(session: Session, calls: Sequence[Sequence[Name]], *, locking: bool = True) -> _Plan | None:
+def _plan(session: Session, calls: Sequence[Sequence[Name]], visitors: Container[int] = (), *, locking: bool = True) -> Plan | None:
     """None if a contact that was found has been merged or erased while we waited for its lock."""
-    holders, shared = _holders(session, {name for names in calls for name in names if name[0] != "phone"})
+    holders, shared, vouched = _holders(session, {name for names in calls for name in names if name[0] != "phone"})
     undecided = _undecided(calls, holders)
     found = set(holders.values()) | {contact_id for contact_id in shared.values() if contact_id}
-    if locking and not _locked(session, found):
+    if locking and not _locked(session, found, vouched):
         return None
-    plan = _Plan(holders, _held(session, undecided), shared=shared, apart=_apart(session, undecided))
+    plan = Plan(holders, _held(session, undecided), shared=shared, apart=_apart(session, undecided), vouched=vouched)
     for number, names in enumerate(calls):
-        _plan_call(plan, number, names)
+        plan_one = plan_visitor if number in visitors else _plan_call
+        plan_one(plan, number, names)
     return plan
 
 
-def _plan_call(plan: _Plan, number: int, names: Sequence[Name]) -> None:
+def _plan_call(plan: Plan, number: int, names: Sequence[Name]) -> None:
     if not names:
         plan.meant.append(None)
         plan.created.append(False)
@@ -191,13 +217,15 @@ def _plan_call(plan: _Plan, number: int, names: Sequence[Name]) -> None:
             plan.join(head, other, number)
         elif differ(plan.held[head], plan.held[other]):
             plan.newly_shared |= {name for name in groups[other] if name[0] == "email"}
+    if not _only_anonymous(names):
+        plan.vouch(head)
 
 
 def _has_id(names: Iterable[Name]) -> bool:
     return any(is_id(kind) for kind, _ in names)
 
 
-def _leader(plan: _Plan, groups: dict[str, list[Name]], names: Sequence[Name]) -> str | None:
+def _leader(plan: Plan, groups: dict[str, list[Name]], names: Sequence[Name]) -> str | None:
     """The contact a call is about: who holds the surest name, else the first holder that nothing in the call contradicts."""
     asked: dict[str, set[str]] = defaultdict(set)
     for kind, value in names:
@@ -206,7 +234,7 @@ def _leader(plan: _Plan, groups: dict[str, list[Name]], names: Sequence[Name]) -
     return surest or next((holder for holder, its in groups.items() if _agree(plan.held[holder], asked, _only_anonymous(its))), None)
 
 
-def _by_holder(plan: _Plan, names: Sequence[Name]) -> dict[str, list[Name]]:
+def _by_holder(plan: Plan, names: Sequence[Name]) -> dict[str, list[Name]]:
     """Contacts that hold some of the names, the one with the surest name first -> the names they hold."""
     groups: dict[str, list[Name]] = {}
     for name in names:
@@ -242,20 +270,23 @@ def _undecided(calls: Sequence[Sequence[Name]], holders: dict[Name, str]) -> set
     return wanted
 
 
-def _holders(session: Session, names: Iterable[Name]) -> tuple[dict[Name, str], dict[Name, str]]:
-    """Who holds which name; and for shared addresses the contact without an id that they mean, "" if there is none."""
+def _holders(session: Session, names: Iterable[Name]) -> tuple[dict[Name, str], dict[Name, str], set[str]]:
+    """Who holds which name; for shared addresses the contact without an id that they mean, "" if there is none; and which holders
+    somebody authenticated has named."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, value in names:
         by_kind[kind].append(value)
     if not by_kind:
-        return {}, {}
-    identities = table(Identity)
-    columns = (identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.shared)
+        return {}, {}, set()
+    identities, contacts = table(Identity), table(Contact)
+    columns = (identities.c.kind, identities.c.value, identities.c.contact_id, identities.c.shared, contacts.c.vouched)
+    joined = identities.join(contacts, contacts.c.id == identities.c.contact_id)
     terms = [and_(identities.c.kind == kind, identities.c.value.in_(values)) for kind, values in sorted(by_kind.items())]
-    rows = session.execute(select(*columns).where(or_(*terms))).all()
+    rows = session.execute(sql_select(*columns).select_from(joined).where(or_(*terms))).all()
     holders = {(row.kind, row.value): row.contact_id for row in rows}
     shared = {(row.kind, row.value): "" for row in rows if row.shared}
-    return holders, shared | _without_id(session, sorted(value for _, value in shared))
+    vouched = {row.contact_id for row in rows if row.vouched}
+    return holders, shared | _without_id(session, sorted(value for _, value in shared)), vouched
 
 
 def _without_id(session: Session, addresses: Sequence[str]) -> dict[Name, str]:
@@ -298,16 +329,21 @@ def _held(session: Session, contact_ids: set[str]) -> dict[str, dict[str, set[st
     return held
 
 
-def _locked(session: Session, contact_ids: set[str]) -> bool:
-    """Locks the contacts; false if one of them is no longer its own person. SQLite needs no row locks and no statement."""
+def _locked(session: Session, contact_ids: set[str], vouched: set[str]) -> bool:
+    """Locks the contacts; false if one of them is no longer its own person. SQLite needs no row locks and no statement.
+
+    Who was vouched for while we waited for the lock is added to `vouched`.
+    """
     if not contact_ids or session.get_bind().dialect.name == "sqlite":
         return True
-    statement = select(col(Contact.merged_into), col(Contact.erased_at)).where(col(Contact.id).in_(sorted(contact_ids)))
+    columns = (col(Contact.id), col(Contact.merged_into), col(Contact.erased_at), col(Contact.vouched))
+    statement = select(*columns).where(col(Contact.id).in_(sorted(contact_ids)))
     rows = session.execute(lock(session, statement.order_by(col(Contact.id)))).all()
-    return all(merged_into is None and erased_at is None for merged_into, erased_at in rows)
+    vouched |= {row.id for row in rows if row.vouched}
+    return all(row.merged_into is None and row.erased_at is None for row in rows)
 
 
-def _write(session: Session, plan: _Plan, now: datetime) -> bool:
+def _write(session: Session, plan: Plan, now: datetime) -> bool:
     """Creates the new contacts and their names; false, with nothing written, if another transaction was first with a name."""
     if not plan.claims and not plan.contacts and not plan.newly_shared:
         return True
@@ -330,12 +366,12 @@ def _write(session: Session, plan: _Plan, now: datetime) -> bool:
     return False
 
 
-def _identity_row(plan: _Plan, name: Name, now: datetime) -> dict[str, Any]:
+def _identity_row(plan: Plan, name: Name, now: datetime) -> dict[str, Any]:
     shared = name in plan.newly_shared
     return {"kind": name[0], "value": name[1], "contact_id": plan.claims[name], "created_at": now, "shared": shared}
 
 
-def _contact_row(plan: _Plan, contact_id: str, now: datetime) -> dict[str, Any]:
+def _contact_row(plan: Plan, contact_id: str, now: datetime) -> dict[str, Any]:
     held = plan.held[contact_id]
     return {
         "id": contact_id,
@@ -346,14 +382,22 @@ def _contact_row(plan: _Plan, contact_id: str, now: datetime) -> dict[str, Any]:
         "updated_at": now,
         "last_seen_at": now,
         "demo": False,
+        "vouched": contact_id in plan.vouched,
     }
 
 
-def _finish(session: Session, plan: _Plan, refused: Sequence[list[Refused]], now: datetime) -> list[ResolvedContact | None]:
+def _finish(session: Session, plan: Plan, refused: Sequence[list[Refused]], now: datetime) -> list[ResolvedContact | None]:
     found = [
         ResolvedContact(plan.head(contact_id), created, refused=bad) if contact_id else None
         for contact_id, created, bad in zip(plan.meant, plan.created, refused, strict=True)
     ]
+    for number, kinds in plan.denied.items():
+        answer = found[number]
+        assert answer is not None  # a call without a contact is denied nothing
+        answer.own = number in plan.own
+        answer.refused += [Refused(kind, NEEDS_SERVER) for kind in kinds]
+    if newly := plan.newly - plan.contacts.keys():
+        session.execute(update(table(Contact)).where(table(Contact).c.id.in_(sorted(newly))).values(vouched=True))
     for winner, loser, number in plan.merges:
         done = merge(session, winner, loser, now, reason="identify")
         answer = found[number]

@@ -1,5 +1,8 @@
 """Keys for programs: 256 random bits, of which only the SHA-256 is stored; a key itself is shown once. Looking one up per request is the web server's part.
 
+Three kinds. `browser` and `server` keys send events; what a browser key sends, anybody can have sent (`crm.visitors`). `admin` keys
+open the admin interface, with a role out of the table that members have (`crm.roles`).
+
 A plain hash is enough because nobody can guess 256 bits; password hashing would cost 100 ms a request and protect nothing.
 """
 
@@ -8,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -16,9 +19,10 @@ from sqlmodel import col, select
 from journeys.errors import Conflict, Invalid, NotFound
 from models import ApiKey
 
-Kind = Literal["write", "admin"]
+Kind = Literal["browser", "server", "admin"]
+Role = Literal["admin", "marketer", "engineer", "tester", "sales", "viewer"]
 
-PREFIXES: dict[str, str] = {"write": "pfw_", "admin": "pfa_"}
+PREFIXES: dict[Kind, str] = {"browser": "pfb_", "server": "pfw_", "admin": "pfa_"}
 GRACE = timedelta(days=7)
 """How long the old key stays valid after a rotation, unless said otherwise."""
 MAX_GRACE = timedelta(days=90)
@@ -29,17 +33,27 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def add_key(session: Session, kind: Kind, name: str, now: datetime, secret: str | None = None) -> tuple[ApiKey, str]:
-    """Stores a new key; returns the row and the key itself, which is shown once and never again. `secret` only for demo keys."""
+def add_key(
+    session: Session, kind: Kind, name: str, now: datetime, secret: str | None = None, *, role: Role = "admin"
+) -> tuple[ApiKey, str]:
+    """Stores a new key; returns the row and the key itself, which is shown once and never again. `secret` only for demo keys; `role` is what
+    an admin key may do.
+
+    Raises:
+        Conflict: browser keys and others may not share a name. It is the source of their events, which are known by source and message id:
+            whoever reads a browser key could send a server's message ids first.
+    """
+    if _named_otherwise(session, kind, name):
+        raise Conflict("The name “{name}” belongs to a key of another kind; choose another one.", name=name[:64])
     secret = secret or PREFIXES[kind] + secrets.token_urlsafe(32)
-    key = ApiKey(kind=kind, name=name, prefix=secret[:12], key_hash=hashed(secret), created_at=now)
+    key = ApiKey(kind=kind, role=role if kind == "admin" else "", name=name, prefix=secret[:12], key_hash=hashed(secret), created_at=now)
     session.add(key)
     session.flush()
     return key, secret
 
 
 def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = GRACE) -> tuple[ApiKey, str]:
-    """A new key of the same kind and name; the old one stays valid for `grace`.
+    """A new key of the same kind, role and name; the old one stays valid for `grace`.
 
     Raises:
         NotFound: no such key.
@@ -53,7 +67,13 @@ def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = 
         raise Conflict("This key is no longer valid; make a new one instead.")
     old.expires_at = now + grace
     session.add(old)
-    return add_key(session, "admin" if old.kind == "admin" else "write", old.name, now)
+    return add_key(session, cast(Kind, old.kind), old.name, now, role=cast(Role, old.role or "admin"))
+
+
+def _named_otherwise(session: Session, kind: Kind, name: str) -> bool:
+    browsers = col(ApiKey.kind) == "browser"
+    others = select(ApiKey.id).where(ApiKey.name == name, ~browsers if kind == "browser" else browsers)
+    return session.scalar(others.limit(1)) is not None
 
 
 def revoke_key(session: Session, key_id: str, now: datetime) -> ApiKey:

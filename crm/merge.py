@@ -225,6 +225,7 @@ def _merge_fields(winner: Contact, loser: Contact, now: datetime) -> list[str]:
     winner.created_at = min(winner.created_at, loser.created_at)
     winner.last_seen_at = max((seen for seen in (winner.last_seen_at, loser.last_seen_at) if seen), default=None)
     winner.demo = winner.demo and loser.demo
+    winner.vouched = winner.vouched or loser.vouched
     winner.updated_at = loser.updated_at = now
     loser.merged_into = winner.id
     for name in FIELDS:

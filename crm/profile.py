@@ -101,6 +101,7 @@ def update_fields(
         return None
     _touch(session, contact, now)
     if change.claims:
+        contact.vouched = True
         session.flush()
         mailbox.carry(session, contact)
         claim(session, {contact.id: dict(change.claims)}, now)

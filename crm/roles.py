@@ -1,4 +1,4 @@
-"""Which roles may do what: one table for the interface and the pages. Admins may do everything, everybody may read."""
+"""Which roles may do what: one table for the interface and the pages, for members and for admin keys. Admins may do everything, everybody may read."""
 
 from __future__ import annotations
 

@@ -12,12 +12,17 @@ from models.columns import big_id, json_field, new_id
 
 
 class ApiKey(SQLModel, table=True):
-    """A write key (`kind` write: ingestion only) or admin key. Only a hash is stored; `prefix` lets people recognise it."""
+    """A key of a program. Only a hash is stored; `prefix` lets people recognise it.
+
+    `kind`: browser (sends events, may be seen by anybody), server (sends events, secret) or admin (the admin interface, with `role`).
+    """
 
     __tablename__ = "api_key"
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     kind: str = Field(max_length=8)
+    role: str = Field(default="", max_length=16)
+    """What an admin key may do: a role as members have it (`crm.roles`); empty for the other kinds."""
     name: str = Field(max_length=120)
     prefix: str = Field(max_length=16)
     key_hash: str = Field(unique=True, max_length=64)

@@ -41,6 +41,8 @@ class Contact(SQLModel, table=True):
     """Set on the loser of a merge; its rows have moved to the winner."""
     erased_at: datetime | None = None
     demo: bool = False
+    vouched: bool = True
+    """An authenticated sender, an import or a member of the team has named this person; a browser gives such a contact no names."""
 
 
 class Identity(SQLModel, table=True):

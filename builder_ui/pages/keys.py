@@ -1,12 +1,14 @@
-"""Keys for programs: made, rotated, revoked; a key itself is shown once. For admins."""
+"""Keys for programs: made, rotated, revoked; a key itself is shown once, one for browsers with the lines for a web page. For admins."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
+from builder_ui.pages.users import ROLE_NAMES, ROLE_WORDS
 from builder_ui.permits import ADMINS
 from builder_ui.sections import barred, framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
@@ -16,7 +18,28 @@ from journeys.errors import Invalid, Issue
 from models import ApiKey
 
 PAGE_SIZE = 50
-KINDS = {"write": "write key: sends events and nothing else", "admin": "admin key: may do everything"}
+SENDERS = {
+    "browser": "browser key: for web pages and apps, where anybody can read it",
+    "server": "server key: for your own servers; keep it secret",
+}
+RIGHTS = (
+    ("Send events, also those that start journeys", True, True),
+    ("Name a new visitor and fill empty fields", True, True),
+    ("Overwrite or empty fields of a known contact", False, True),
+    ("Give a known contact an e-mail address or a phone number", False, True),
+    ("Merge contacts", False, True),
+    ("Withdraw a consent", True, True),
+    ("Give a consent", False, True),
+)
+"""What is done with a key -> whether a browser key and a server key may (`crm.visitors`, `crm.consent`)."""
+SNIPPET = """\
+import {{ AnalyticsBrowser }} from "@segment/analytics-next";
+
+const analytics = AnalyticsBrowser.load({{ writeKey: "{key}", cdnURL: "{url}" }});
+analytics.page();
+// after somebody has registered or logged in:
+analytics.identify("USER_ID", {{ firstName: "Ada" }});
+"""
 GRACES = (timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30))
 
 
@@ -42,7 +65,7 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
     shown = acts.drafts.get("key")
     fields = [
         forms.Field("name", speech("Name"), most=64, required=True, hint=speech("Stands as the source at the events it sends.")),
-        forms.Field("kind", speech("Kind"), "select", "write", [(kind, speech(text)) for kind, text in KINDS.items()]),
+        forms.Field("kind", speech("Kind"), "select", "browser", kinds(visit)),
     ]
     newest = data.keys[0].id if data.keys else ""
     note = speech("Keep it now: it is stored as a hash only and never shown again.")
@@ -51,6 +74,7 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
         "Keys",
         "Programs send events and ask the interface with keys.",
         forms.once(visit, speech("The new key"), shown, note) if shown else None,
+        snippet(visit, shown) if shown and shown.startswith(keys.PREFIXES["browser"]) else None,
         parts.table(speech("Keys"), columns, [row(visit, key, acts) for key in data.keys])
         if data.keys
         else parts.empty("key", speech("There is no key yet."), None),
@@ -58,6 +82,7 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
         panel(
             speech("New key"), forms.form(visit, acts, "key", fields, speech("Make it"), ADMINS, making(acts), "The key is there.", newest)
         ),
+        rights(visit, any(key.kind == "server" and keys.is_valid(key, visit.house.now()) for key in data.keys)),
         wide=True,
     )
 
@@ -65,7 +90,61 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
 def row(visit: Visit, key: ApiKey, acts: Acts) -> list[Element]:
     speech = visit.speech
     used = parts.relative(visit, key.last_used_at) if key.last_used_at else speech("never")
-    return [key.name, speech(f"{key.kind} key"), html.code(f"{key.prefix}…"), used, state(visit, key), acts_on(visit, key, acts)]
+    return [key.name, kind_of(visit, key), html.code(f"{key.prefix}…"), used, state(visit, key), acts_on(visit, key, acts)]
+
+
+def kind_of(visit: Visit, key: ApiKey) -> str:
+    speech = visit.speech
+    role = f" · {speech(ROLE_NAMES[key.role])}" if key.role in ROLE_NAMES else ""
+    return speech(f"{key.kind} key") + role
+
+
+def kinds(visit: Visit) -> list[tuple[str, str]]:
+    """What can be made: keys that send, and admin keys by role (`admin:ROLE`)."""
+    speech = visit.speech
+    admin = speech("admin key")
+    roles = [(f"admin:{role}", f"{admin} · {speech(name)}: {speech(ROLE_WORDS[role])}") for role, name in ROLE_NAMES.items()]
+    return [*((kind, speech(text)) for kind, text in SENDERS.items()), *roles]
+
+
+def rights(visit: Visit, has_server_key: bool) -> Element:
+    """What a key that sends may do."""
+    speech = visit.speech
+    columns = ("", speech("browser key"), speech("server key"))
+    yes, no = parts.badge(speech("yes"), "good", "check"), parts.badge(speech("no"), "bad", "ban")
+    rows = [[speech(text), yes if browser else no, yes if server else no] for text, browser, server in RIGHTS]
+    secret = "Is a server key in a web page or an app? Make a browser key for it and revoke the server key: who reads it can change every contact."
+    return panel(
+        speech("What a key may do"),
+        html.p({"className": "quiet"}, speech(secret)) if has_server_key else None,
+        parts.table(speech("What a key may do"), columns, rows),
+        html.p(
+            {"className": "quiet"}, speech("A consent that a browser key gives waits for its confirmation, where nothing was ever said.")
+        ),
+    )
+
+
+def snippet(visit: Visit, key: str) -> Element:
+    """The lines that send from a web page, with a button to copy them."""
+    speech = visit.speech
+    lines = SNIPPET.format(key=key, url=visit.house.public_url)
+    field = {
+        "readOnly": True,
+        "value": lines,
+        "rows": lines.count("\n"),
+        "aria-label": speech("For your web page"),
+        "id": "snippet",
+        "className": "code",
+    }
+    button = {"type": "button", "className": "button", "data-copy": "snippet", "data-copied": speech("Copied")}
+    return panel(
+        speech("For your web page"),
+        html.div(
+            {"className": "form copy"},
+            html.textarea(field),
+            html.button(button, parts.icon("clipboard-check"), html.span(speech("Copy"))),
+        ),
+    )
 
 
 def state(visit: Visit, key: ApiKey) -> Element:
@@ -98,12 +177,13 @@ def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
 
 def making(acts: Acts) -> forms.Change:
     def do(visit: Visit, values: forms.Values) -> None:
-        now, kind = visit.house.now(), values["kind"]
-        if kind not in KINDS or not values["name"]:
+        now = visit.house.now()
+        kind, _, role = values["kind"].partition(":")
+        if values["kind"] not in dict(kinds(visit)) or not values["name"]:
             raise Invalid("Expected a name.", [Issue(code="key", text="Expected a name.", field="name")])
-        with visit.engine.db.write() as session:
-            row, secret = keys.add_key(session, "admin" if kind == "admin" else "write", values["name"], now)
-            record(session, visit.by, "key.add", f"key:{row.id}", {"kind": kind}, now)
+        with forms.plainly("name"), visit.engine.db.write() as session:
+            row, secret = keys.add_key(session, cast(keys.Kind, kind), values["name"], now, role=cast(keys.Role, role or "admin"))
+            record(session, visit.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
         acts.drafts["key"] = secret
 
     return do

@@ -76,7 +76,13 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture
 def write_key(engine: Engine) -> str:
     with engine.db.write() as session:
-        return add_key(session, "write", "Shop", engine.clock.now())[1]
+        return add_key(session, "server", "Shop", engine.clock.now())[1]
+
+
+@pytest.fixture
+def browser_key(engine: Engine) -> str:
+    with engine.db.write() as session:
+        return add_key(session, "browser", "Web", engine.clock.now())[1]
 
 
 @pytest.fixture

@@ -88,9 +88,10 @@ def node() -> str:
 
 
 @pytest.mark.parametrize("client", ["segment", "segment_old", "rudder", "browser"])
-def test_node_and_browser_clients(node: str, live_url: str, write_key: str, engine: Engine, client: str) -> None:
+def test_node_and_browser_clients(node: str, live_url: str, write_key: str, browser_key: str, engine: Engine, client: str) -> None:
     """Each calls identify, track, page, group and alias, sends, and ends without an error."""
-    environment = {"PATH": os.environ["PATH"], "SERVER": live_url, "WRITE_KEY": write_key}
+    key = browser_key if client == "browser" else write_key
+    environment = {"PATH": os.environ["PATH"], "SERVER": live_url, "WRITE_KEY": key}
     told = subprocess.run([node, f"{client}.mjs"], cwd=CLIENTS, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (told.returncode, told.stderr) == (0, "")
     assert {event.type for event in stored(engine)} == {"identify", "track", "page", "group", "alias"}

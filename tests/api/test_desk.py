@@ -136,7 +136,7 @@ def test_settings_are_checked(admin: Any) -> None:
 
 
 def test_a_key_is_shown_once_used_rotated_and_revoked(admin: Any) -> None:
-    made = admin.post("/api/v1/keys", json={"kind": "write", "name": "Shop"}).json()
+    made = admin.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}).json()
     assert made["key"] not in admin.get("/api/v1/keys").text
     body = {"userId": "u1", "event": "E", "writeKey": made["key"]}
     without = {"authorization": ""}

@@ -68,7 +68,7 @@ def test_what_cannot_be_rotated(engine: Engine, write_key: str) -> None:
 
 def test_an_expired_key_is_refused_even_while_it_is_remembered(engine: Engine) -> None:
     with engine.db.write() as session:
-        row, key = add_key(session, "write", "Shop", engine.clock.now())
+        row, key = add_key(session, "server", "Shop", engine.clock.now())
         row.expires_at = engine.clock.now() + timedelta(minutes=1)
     now = engine.clock.now()
     times = iter([now, now + timedelta(minutes=2)])

@@ -104,9 +104,9 @@ def test_a_member_who_left_is_out(client: TestClient, engine: Engine) -> None:
 def test_a_cookie_changes_nothing_from_foreign_pages(client: TestClient, engine: Engine, origin: str | None) -> None:
     log_in(client, engine)
     headers = {"origin": origin} if origin else {}
-    answer = client.post("/api/v1/keys", json={"kind": "write", "name": "Shop"}, headers=headers)
+    answer = client.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
-    assert client.post("/api/v1/keys", json={"kind": "write", "name": "Shop"}, headers=OURS).status_code == 201
+    assert client.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}, headers=OURS).status_code == 201
 
 
 @pytest.mark.parametrize(

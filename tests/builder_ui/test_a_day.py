@@ -63,7 +63,7 @@ def page(site: Any, chrome: Browser) -> Iterator[Page]:
 def shop(site: Any) -> None:
     """The shop may send events."""
     with site.town.db.write() as session:
-        add_key(session, "write", "Shop", site.town.engine.clock.now(), WRITE_KEY)
+        add_key(session, "server", "Shop", site.town.engine.clock.now(), WRITE_KEY)
 
 
 # --- a good day ------------------------------------------------------------------------------------------------------------

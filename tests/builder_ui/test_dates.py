@@ -118,7 +118,7 @@ def furnish(town: Any) -> None:
         )
         suppression.suppress(session, town.engine.address_keys, "email", "ben@mail.example.org", "complaint", now)
         change_score(session, julia, "fit", 5, False, "test", now, source="test")
-        add_key(session, "write", "Shop", now)
+        add_key(session, "server", "Shop", now)
         rotate_key(session, add_key(session, "admin", "Robot", now)[0].id, now, timedelta(hours=1))
         secrets.put(session, town.engine.address_keys, "hook", "value", by, now)
         settings.put(session, "tracking", {"level": "none"}, by, now)

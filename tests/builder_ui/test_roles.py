@@ -49,7 +49,7 @@ def put(model: Any, where: Mapping[str, Any], **values: Any) -> Callable[[Any], 
 
 def new_key(town: Any) -> None:
     with town.db.write() as session:
-        add_key(session, "write", "Shop", town.engine.clock.now())
+        add_key(session, "server", "Shop", town.engine.clock.now())
 
 
 def new_secret(town: Any) -> None:
@@ -95,7 +95,7 @@ ACTS = [
         "put a rotation", EDITORS, "PUT", "/api/v1/rotations/new", {"members": []}, "/ui/settings/rotations", "Make it", ("New", "brand_new"),
     ),
     Act("empty a rotation", EDITORS, "PUT", "/api/v1/rotations/sales", {"members": []}, "/ui/settings/rotations", "×", again=full_rotation),
-    Act("make a key", ADMINS, "POST", "/api/v1/keys", {"kind": "write", "name": "Shop"}, "/ui/settings/keys", "Make it", ("Shop", "write")),
+    Act("make a key", ADMINS, "POST", "/api/v1/keys", {"kind": "server", "name": "Shop"}, "/ui/settings/keys", "Make it", ("Shop", "server")),
     Act("rotate a key", ADMINS, "POST", "/api/v1/keys/none/rotate", {"grace": "PT1H"}, "/ui/settings/keys", "1 hour", again=new_key),
     Act("revoke a key", ADMINS, "DELETE", "/api/v1/keys/none", None, "/ui/settings/keys", "Revoke", again=new_key),
     Act(
@@ -106,6 +106,26 @@ ACTS = [
     Act("try waiting events", OPERATORS, "POST", "/api/v1/events/unrouted/retry", {}, "/ui/settings/events", "Try all now", again=waiting_event),
     Act("verify the trail", ADMINS, "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("act", [act for act in ACTS if act.name != "my own account"], ids=lambda act: act.name)
+def test_an_admin_key_may_what_its_role_may(act: Act, log_in: Any, town: Any) -> None:
+    client = log_in("viewer")
+    client.cookies.clear()
+    with town.db.read() as session:
+        task = session.query(Task).first()
+    known = {**town.members, "run": town.run_of("Nina"), "task": task.id}
+    asked = {}
+    for role in ROLES:
+        act.again(town)
+        with town.db.write() as session:
+            key = add_key(session, "admin", f"Key of {role}", town.engine.clock.now(), role=role)[1]
+        answer = client.request(
+            act.method, filled(act.path, known), json=filled(act.body, known), headers={"authorization": f"Bearer {key}"}
+        )
+        assert answer.status_code < 500, answer.text
+        asked[role] = answer.status_code != 403
+    assert asked == {role: allows(act.roles, role) for role in ROLES}
 
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)

@@ -77,14 +77,32 @@ def submit(page: Any, *values: str, form: int = 0, extra: int = 0) -> None:
 
 def test_a_form_that_was_tampered_with_changes_nothing(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("admin"), "/ui/settings/keys") as page:
-        submit(page, "Shop", "write", extra=1)
+        submit(page, "Shop", "server", extra=1)
         assert "The form has changed meanwhile" in page.text
         submit(page, "Shop", "root")
         assert "Please look at the marked fields." in page.text
-        submit(page, "x" * 5_000, "write")
+        submit(page, "x" * 5_000, "server")
         assert "The key is there." in page.text
     with town.db.read() as session:
         assert [len(key.name) for key in session.scalars(select(ApiKey))] == [64]
+
+
+def test_a_browser_key_comes_with_the_lines_for_a_page_and_a_role_with_an_admin_key(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("admin"), "/ui/settings/keys") as page:
+        submit(page, "Web", "browser")
+        (lines,) = [node["attributes"]["value"] for node in page.nodes() if node.get("attributes", {}).get("id") == "snippet"]
+        assert 'writeKey: "pfb_' in lines
+        submit(page, "Reports", "admin:viewer")
+        assert not [node for node in page.nodes() if node.get("attributes", {}).get("id") == "snippet"]
+        submit(page, "Web", "server")
+        assert "belongs to a key of another kind" in page.text
+        submit(page, "Shop", "server:admin")
+        assert "Please look at the marked fields." in page.text
+    with town.db.read() as session:
+        assert {(key.name, key.kind, key.role) for key in session.scalars(select(ApiKey))} == {
+            ("Web", "browser", ""),
+            ("Reports", "admin", "viewer"),
+        }
 
 
 def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(log_in: Any, opened: Any, town: Any) -> None:

@@ -118,7 +118,7 @@ def test_what_one_server_publishes_is_live_at_the_other(people: list[Page], line
     now = site.town.engine.clock.now()
     with site.town.db.write() as session:
         publish.create_journey(session, GREETING, "test", now)
-        add_key(session, "write", "test", now, WRITE_KEY)
+        add_key(session, "server", "test", now, WRITE_KEY)
     alex.goto("/ui/journeys")
     card = alex.get_by_role("article").filter(has=alex.get_by_role("heading", name="Greeting"))
     expect(card.get_by_text("Draft", exact=True)).to_be_visible()

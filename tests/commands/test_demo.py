@@ -79,7 +79,7 @@ def test_its_keys_lie_in_the_folder_for_their_owner_only(demo, name, kind):
     with database(Settings(home=demo)) as db:
         found = KeyRing(db, lambda: datetime.now(UTC)).find(file.read_text().strip(), kind)
     assert found is not None
-    assert found.kind == kind
+    assert (found.kind, found.role) == {"write": ("server", ""), "admin": ("admin", "admin")}[kind]
 
 
 def test_it_is_made_once(demo):

@@ -56,7 +56,7 @@ class House:
         )
         self.db = Database(database_url, pool_size=5)
         with self.db.write() as session:
-            self.write_key = add_key(session, "write", "Shop", datetime.now(UTC))[1]
+            self.write_key = add_key(session, "server", "Shop", datetime.now(UTC))[1]
         self.random = random.Random(seed)
         self.kills: Counter[str] = Counter()
         self.in_flight = 0

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlmodel import SQLModel
 
 from journeys.errors import Misconfigured
-from models import Contact, Database, Identity, migrate
+from models import ApiKey, Contact, Database, Identity, migrate
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _numbers = count(1)
@@ -123,6 +123,29 @@ def test_an_older_schema_is_refused_until_it_is_upgraded_and_keeps_its_data(url:
         indexes = {index["name"] for index in inspect(session.connection()).get_indexes("contact")}
     assert (row.given_name, row.salutation, holder) == ("Anna", "none", "c1")
     assert {"ix_contact_email", "ix_contact_merged_into"} <= indexes
+
+
+def test_keys_and_contacts_from_before_there_were_kinds(url: str) -> None:
+    """What a shop's server uses goes on; visitors that are known by nothing but their browser may still register from it."""
+    migrate.upgrade(url, "0007")
+    with closing(Database(url)) as database, database.write() as session:
+        for kind in ("write", "admin"):
+            row = {"kind": kind, "now": NOW}
+            session.execute(
+                text("INSERT INTO api_key (id, kind, name, prefix, key_hash, created_at) VALUES (:kind, :kind, 'Shop', 'pf', :kind, :now)"),
+                row,
+            )
+        for id, name in (("known", "email"), ("visitor", "anonymous_id")):
+            row = {"id": id, "kind": name, "now": NOW}
+            session.execute(
+                text("INSERT INTO contact (id, attributes, created_at, updated_at, demo) VALUES (:id, '{}', :now, :now, false)"),
+                row,
+            )
+            session.execute(text("INSERT INTO identity (kind, value, contact_id, created_at) VALUES (:kind, :id, :id, :now)"), row)
+    migrate.upgrade(url)
+    with closing(Database(url)) as database, database.read() as session:
+        assert {(key.id, key.kind, key.role) for key in session.query(ApiKey)} == {("write", "server", ""), ("admin", "admin", "admin")}
+        assert {contact.id: contact.vouched for contact in session.query(Contact)} == {"known": True, "visitor": False}
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url: str, next_folder: Path) -> None:

@@ -1,0 +1,51 @@
+"""Whose word a tracking call is: an authenticated sender's, or anybody's. What anybody may change is decided in `crm.visitors` and `crm.consent`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from api.keys import Key
+from api.tracking import Tracked
+from crm.identity import ResolvedContact, find
+from crm.profile import update_fields
+from crm.visitors import NEEDS_SERVER, fill_fields
+from models import Event
+
+MAX_LISTED = 20
+"""Reasons kept with one event."""
+
+
+def is_trusted(key: Key, headers: Mapping[str, str]) -> bool:
+    """A server key, and not out of a web page: browsers name the page in `Origin`, and what stands in a page is no secret."""
+    return key.kind == "server" and "origin" not in headers
+
+
+@dataclass(slots=True)
+class Changed:
+    """What a call changed in the profile, and what was left out: field or kind of name -> reason."""
+
+    event: Event | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def write_fields(session: Session, call: Tracked, contact: ResolvedContact, fields: Mapping[str, object], now: datetime) -> Changed:
+    """Writes what a call says about its contact, as far as its sender may."""
+    source = call.row["source"]
+    if call.trusted:
+        return Changed(update_fields(session, contact.contact_id, fields, now, source))
+    filled = fill_fields(session, contact.contact_id, fields, now, source, own=contact.own)
+    return Changed(filled.event, filled.refused)
+
+
+def left_out(session: Session, call: Tracked, contact: ResolvedContact) -> dict[str, str]:
+    """The names that an unauthenticated call wanted for its contact and did not get, the alias among them."""
+    if call.trusted:
+        return {}
+    refused = {bad.kind: bad.reason for bad in contact.refused if bad.reason == NEEDS_SERVER}
+    if call.previous_id is not None and find(session, ("anonymous_id", call.previous_id)) != contact.contact_id:
+        refused["alias"] = NEEDS_SERVER
+    return refused
