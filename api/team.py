@@ -16,6 +16,7 @@ from api.paging import Id
 from api.server import TheServer
 from crm import sessions, team
 from crm.audit import record
+from engine.uses import refuse_used_member
 from journeys.errors import Conflict
 from models import LoginSession, Member
 
@@ -64,6 +65,7 @@ class MemberChange(BaseModel):
     timezone: str | None = Field(None, max_length=64, description="IANA name.")
     active: bool | None = None
     absent_until: AwareDatetime | None = None
+    anyway: bool = Field(False, description="Deactivate although journeys that run name the member; else 409 says where.")
 
 
 class OwnChange(BaseModel):
@@ -161,10 +163,14 @@ def add_member(new: NewMember, server: TheServer, actor: Admin) -> MemberRow:
 
 @router.patch("/members/{member_id}", summary="Change a member", responses=CHANGE)
 def change_member(member_id: Id, change: MemberChange, server: TheServer, actor: Admin) -> MemberRow:
-    """Role, absence, or whether they still work here: who is deactivated is logged out at once. The last active admin cannot be taken away."""
-    given = change.model_dump(exclude_unset=True)
+    """Role, absence, or whether they still work here: who is deactivated is logged out at once. The last active admin cannot be taken away.
+
+    Where journeys that run name the member, deactivating needs `anyway`; what was meant for them then goes to the contact's owner or an admin."""
+    given = change.model_dump(exclude_unset=True, exclude={"anyway"})
     changes = {name: value for name, value in given.items() if value is not None or name == "absent_until"}
     with server.engine.db.write() as session:
+        if changes.get("active") is False and not change.anyway:
+            refuse_used_member(server.engine, session, member_id)
         return MemberRow.model_validate(team.change_member(session, member_id, changes, actor.id, server.engine.clock.now()))
 
 

@@ -15,14 +15,19 @@ from builder_ui.sections import barred, framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import sessions, team
+from engine.uses import Use, uses_of_member
 from journeys.errors import Invalid, Issue
 from models import LoginSession, Member
+
+MOST_USES = 10
+"""Named in a question; it is to be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
     member: Member
     sessions: Sequence[LoginSession]
+    uses: Sequence[Use]
 
 
 def load(visit: Visit) -> Data | None:
@@ -30,7 +35,8 @@ def load(visit: Visit) -> Data | None:
         return None
     with visit.engine.db.read() as session:
         member = team.get_member(session, visit.arguments["id"])
-        return Data(member, sessions.list_sessions(session, member.id, visit.house.now()))
+        found = sessions.list_sessions(session, member.id, visit.house.now())
+        return Data(member, found, uses_of_member(visit.engine, session, member.id))
 
 
 def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
@@ -55,7 +61,7 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
             session_table(visit, data.sessions, lambda id: acts.act(ADMINS, logging_out(member.id, id), "The browser is logged out.")),
             html.div({"className": "actions"}, log_out_everywhere(visit, data, acts)),
         ),
-        panel(speech("Access"), *access(visit, member, acts)),
+        panel(speech("Access"), *access(visit, data, acts)),
     )
 
 
@@ -128,12 +134,15 @@ def log_out_everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
     return parts.ask(speech("Log out everywhere"), speech("All their browsers have to log in again."), speech("Log out"), handler, "lock")
 
 
-def access(visit: Visit, member: Member, acts: Acts) -> list[Element]:
-    speech = visit.speech
+def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
+    speech, member = visit.speech, data.member
     if not member.active:
         handler = acts.act(ADMINS, switching(member.id, True), "They may log in again.")
         return [html.div({"className": "actions"}, parts.button(speech("Reactivate"), handler, "check"))]
     question = speech("{name} is logged out at once, cannot log in any more and gets nothing by rotation.", name=member.name)
+    if data.uses:
+        steps = ", ".join(dict.fromkeys(f"{use.journey_name} ({use.node_name})" for use in data.uses[:MOST_USES]))
+        question += " " + speech("Journeys that run name them: {steps}. That goes to the contact's owner or an admin then.", steps=steps)
     handler = acts.act(ADMINS, switching(member.id, False), "They are deactivated and logged out.")
     return [html.div({"className": "actions"}, parts.ask(speech("Deactivate"), question, speech("Deactivate"), handler, "ban", "danger"))]
 

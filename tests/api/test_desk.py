@@ -101,6 +101,29 @@ def test_the_last_admin_stays(admin: Any, member: str) -> None:
     assert admin.patch(f"/api/v1/members/{boss}", json={"role": "viewer"}).status_code == 200
 
 
+def test_who_is_named_in_a_journey_that_runs_is_not_deactivated_by_mistake(admin: Any, member: str) -> None:
+    admin.post("/api/v1/members", json={"name": "Ada", "email": "ada@example.org", "role": "admin"})
+    document = {
+        "spec": 1,
+        "key": "calls",
+        "name": "Calls",
+        "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]},
+        "start": "call",
+        "nodes": {"call": {"kind": "create_task", "title": "Call", "owner": member}, "end": {"kind": "exit"}},
+        "edges": [{"from": "call", "to": "end"}],
+    }
+    assert admin.post("/api/v1/journeys", json={"document": document}).status_code == 201
+    assert admin.post("/api/v1/journeys/calls/publish", json={}).status_code == 200
+    refused = admin.patch(f"/api/v1/members/{member}", json={"active": False})
+    assert refused.status_code == 409
+    assert [(use["journey"], use["node"], use["field"]) for use in refused.json()["error"]["details"]["used_in"]] == [
+        ("calls", "call", "owner")
+    ]
+    assert admin.patch(f"/api/v1/members/{member}", json={"name": "Grace H."}).json()["active"]
+    assert not admin.patch(f"/api/v1/members/{member}", json={"active": False, "anyway": True}).json()["active"]
+    assert admin.post("/api/v1/journeys/calls/publish", json={}).status_code == 422
+
+
 def test_a_member_gets_a_link(admin: TestClient, member: str) -> None:
     url = admin.post(f"/api/v1/members/{member}/login-link").json()["url"]
     del admin.headers["authorization"]

@@ -6,7 +6,8 @@ import pytest
 
 from crm import settings, tasks, team
 from engine import publish as publishing
-from journeys.errors import Invalid
+from engine import uses
+from journeys.errors import Conflict, Invalid
 from journeys.templates import TemplateEntry, gallery
 from models import Template
 
@@ -97,3 +98,28 @@ def test_a_journey_of_the_gallery_comes_into_an_empty_workspace(world, entry: Te
         nodes["escalate"] = {**nodes["escalate"], "to": [lead, "owner"]}
         document = {**document, "nodes": nodes}
     world.publish(document)
+
+
+def test_where_a_member_is_named_in_journeys_that_run(world):
+    kim = member(world)
+    member(world, "admin", "Ada")
+    tell = {"kind": "notify_team", "name": "Tell", "to": ["owner", kim], "text": "x"}
+    document = named(escalate_to=kim)
+    document = {
+        **document,
+        "nodes": {**document["nodes"], "tell": tell},
+        "edges": [{"from": "call", "to": "tell"}, {"from": "tell", "to": "end"}],
+    }
+    journey = world.publish(document)
+
+    def found():
+        with world.db.read() as session:
+            return [(use.journey, use.node, use.field, use.node_name) for use in uses.uses_of_member(world.engine, session, kim)]
+
+    assert found() == [("call", "call", "escalate_to", "Create task"), ("call", "tell", "to.1", "Tell")]
+    with world.db.write() as session, pytest.raises(Conflict) as refused:
+        uses.refuse_used_member(world.engine, session, kim)
+    assert [use["node"] for use in refused.value.details["used_in"]] == ["call", "tell"]
+    with world.db.write() as session:
+        publishing.stop(world.engine, session, journey, "test", world.now)
+    assert found() == []
