@@ -255,11 +255,16 @@ def paths(form: Form, path: Path) -> Element:
 
     def left(event: Mapping[str, Any]) -> None:
         if _said(event).strip() != shown:
-            named = [name for one in _said(event).split(",") if (name := one.strip())]
-            form.edit(path, named[0] if len(named) == 1 else named or None, False)
+            form.edit(path, read_paths(_said(event)), False)
 
     attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 1_000}
     return html.input({**attributes, "autoComplete": "off", "spellCheck": False, "disabled": not form.editable})
+
+
+def read_paths(typed: str) -> str | list[str] | None:
+    """What stands in a document for properties separated by commas: one alone as text, several as a list."""
+    named = [name for one in typed.split(",") if (name := one.strip())]
+    return named[0] if len(named) == 1 else named or None
 
 
 def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "") -> Element:

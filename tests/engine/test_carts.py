@@ -47,7 +47,9 @@ def shop(world):
 def contact(shop):
     contact = shop.contact()
     with shop.db.write() as session:
-        record_consent(session, contact, "email", "marketing", "granted", shop.now, source="test", evidence=Evidence.DATED, said_at=shop.now)
+        record_consent(
+            session, contact, "email", "marketing", "granted", shop.now, source="test", evidence=Evidence.DATED, said_at=shop.now
+        )
     return contact
 
 
