@@ -30,6 +30,7 @@ from journeys.nodes import Node
 from journeys.nodes.wait_until import Window
 from journeys.rules import Rule, dates, parse_rule, sentence
 from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, ScoreTerm, TagTerm
+from journeys.runkeys import Key, paths_of
 
 RULES = (Group, FieldTerm, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTerm)
 Names = Mapping[str, str]
@@ -198,7 +199,15 @@ def _reentry(speech: Speech, one: Entry) -> str:
         case "after_window":
             return speech("Again after {span}", span=speech.span(policy.window or timedelta(0)))
         case "per_key":
-            return speech("Once for each *{key}*", key=policy.key or "")
+            return speech("Once for each *{key}*", key=keyed(speech, policy.key))
+
+
+def keyed(speech: Speech, key: Key) -> str:
+    """The properties of a run's key: the first that an event has counts."""
+    first, *others = paths_of(key) or ("",)
+    for other in others:
+        first = speech("{one}, else {other}", one=first, other=other)
+    return first
 
 
 def way_out(speech: Speech, one: Exit) -> str:
@@ -207,7 +216,7 @@ def way_out(speech: Speech, one: Exit) -> str:
         return speech("as soon as this holds: {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
     said = speech("as soon as *{event}* happens", event=one.event)
     if one.match_key:
-        said = speech("{sentence} for the same {key}", sentence=said, key=one.match_key)
+        said = speech("{sentence} for the same {key}", sentence=said, key=keyed(speech, one.match_key))
     return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
 
 

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.facts import Overlay
-from engine.paths import dig
 from engine.state import State
 from journeys.clock import zone_of
 from journeys.compile import Program
 from journeys.document import Exit
 from journeys.facts import Facts
 from journeys.rules import explain, holds, matches, next_flip, topics
+from journeys.runkeys import is_of_run
 from journeys.values import (
     Branch,
     Change,
@@ -274,7 +274,7 @@ class _Walk:
     def _exits_on(self, exit_: Exit, event: Received) -> bool:
         if exit_.event != event.name or exit_.rule is not None:
             return False
-        if exit_.match_key and str(dig(event.properties, exit_.match_key)) != self.run.key:
+        if exit_.match_key and not is_of_run(exit_.match_key, self.run.key, self.run.trigger, event.properties):
             return False
         return exit_.where is None or matches(exit_.where, event.properties, self.as_of)
 

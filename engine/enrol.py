@@ -18,11 +18,11 @@ from crm.facts import SqlFacts
 from crm.runs import deliver
 from crm.sql import on, table
 from engine.live import Engine, LiveJourney
-from engine.paths import dig
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
 from engine.wakeups import Wakeups
 from journeys.draws import draw
 from journeys.rules import explain, holds
+from journeys.runkeys import is_same, run_key
 from journeys.values import RunInfo
 from models import Contact, Event, Refusal, Run, Subscription, new_id
 
@@ -47,6 +47,17 @@ _of_key = (  # in no order, so that it goes by the key: one contact may have had
     .limit(1)
 )
 _inside = _last.where(runs.c.ended_at.is_(None), runs.c.status != "held_out")
+_open = (
+    select(runs.c.id, runs.c.trigger)
+    .where(
+        runs.c.journey_id == bindparam("journey"),
+        runs.c.contact_id == bindparam("contact"),
+        runs.c.ended_at.is_(None),
+        runs.c.status != "held_out",
+    )
+    .order_by(runs.c.started_at.desc())
+    .limit(100)
+)
 _insert_run = insert(runs)
 _insert_refusal = insert(refusals)
 
@@ -87,7 +98,7 @@ def enrol(
     With `dry` nothing is written; the answer is what would happen (its run id is empty).
     """
     properties = event.properties if event is not None else data or {}
-    key = _key(live, properties)
+    key = run_key(live.program.entry.reentry.key, properties)
     refused = refusal(engine, session, live, contact_id, now, properties, key, event)
     if refused is not None:
         if not dry:
@@ -97,7 +108,7 @@ def enrol(
     if dry:
         return Entered("", Wakeups(), held_out)
     hops = max(hops, event.hops if event is not None else 0)
-    return _begin(engine, session, live, contact_id, now, properties, key or "", event, hops, held_out)
+    return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out)
 
 
 def refusal(
@@ -107,7 +118,7 @@ def refusal(
     contact_id: str,
     now: datetime,
     properties: dict[str, Any],
-    key: str | None,
+    key: str,
     event: Event | None = None,
 ) -> Refused | None:
     """Why the contact may not enter now, or None. The cheapest questions come first."""
@@ -118,10 +129,14 @@ def refusal(
         return Refused("no_contact", {})
     entry = live.program.entry
     if entry.filter is not None:
-        facts = SqlFacts(session, contact_id, RunInfo("", contact_id, live.key, now, key or "", properties), as_of=now)
+        facts = SqlFacts(session, contact_id, RunInfo("", contact_id, live.key, now, key, properties), as_of=now)
         if not holds(entry.filter, facts, now):
             return Refused("filter", {"rule": explain(entry.filter, facts, now)})
-    return _same_trigger(session, live, contact_id, event) or _reentry(session, live, contact_id, now, key) or _cap(session, live, now)
+    return (
+        _same_trigger(session, live, contact_id, event)
+        or _reentry(session, live, contact_id, now, key, properties)
+        or _cap(session, live, now)
+    )
 
 
 def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: Event | None) -> Refused | None:
@@ -131,14 +146,16 @@ def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: E
     return Refused("same_trigger", {}) if seen else None
 
 
-def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime, key: str | None) -> Refused | None:
+def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime, key: str, properties: dict[str, Any]) -> Refused | None:
     policy = live.program.entry.reentry
     whose = {"journey": live.id, "contact": contact_id}
     if policy.policy == "per_key":
-        if not key:
+        if not key and isinstance(policy.key, str | None):
             return Refused("no_key", {"key": policy.key})
-        seen = on(session).execute(_of_key, {**whose, "key": key}).first()
-        return Refused("key_seen", {"run": seen.id}) if seen else None
+        seen = on(session).execute(_of_key, {**whose, "key": key}).first() if key else None
+        if seen:
+            return Refused("key_seen", {"run": seen.id})
+        return None if isinstance(policy.key, str | None) else _same_open(session, whose, policy.key, properties)
     last = on(session).execute(_last, whose).first()
     if last is None:
         return None
@@ -153,6 +170,14 @@ def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime
     return None
 
 
+def _same_open(session: Session, whose: dict[str, str], key: Sequence[str], properties: dict[str, Any]) -> Refused | None:
+    """An open run that may be about the same thing: it shares no path of the key with this trigger, or one with the same value."""
+    for run in on(session).execute(_open, whose):
+        if is_same(key, run.trigger, properties) is not False:
+            return Refused("still_inside", {"run": run.id})
+    return None
+
+
 def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
     cap = live.program.entry.cap
     if cap is None:
@@ -164,12 +189,6 @@ def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
     )
     entered = on(session).execute(select(func.count()).select_from(recent.subquery())).scalar_one()
     return Refused("cap", {"count": cap.count}) if entered >= cap.count else None
-
-
-def _key(live: LiveJourney, properties: dict[str, Any]) -> str | None:
-    path = live.program.entry.reentry.key
-    value = dig(properties, path) if path else None
-    return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
 def _record(session: Session, live: LiveJourney, contact_id: str, event: Event | None, refused: Refused, now: datetime) -> None:

@@ -14,7 +14,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
-from engine.paths import dig
 from engine.state import State
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.compile import Program
@@ -23,6 +22,7 @@ from journeys.errors import Invalid, Issue
 from journeys.facts import Calendar
 from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
+from journeys.runkeys import run_key
 from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
@@ -134,8 +134,8 @@ class _Simulation:
         self.number = 0
         self.listen = exit_topics(program)
         self._changed: frozenset[str] = frozenset()
-        key = dig(script.trigger, program.entry.reentry.key or "")
-        self.info = RunInfo(RUN_ID, script.contact_id, program.key, script.start, str(key or ""), normalise_deep(script.trigger))
+        key = run_key(program.entry.reentry.key, script.trigger)
+        self.info = RunInfo(RUN_ID, script.contact_id, program.key, script.start, key, normalise_deep(script.trigger))
         self.facts = DictFacts(
             script.contact,
             tags=script.tags,

@@ -34,6 +34,7 @@ def _spelt(name: object) -> object:
 
 EventName = Annotated[str, BeforeValidator(_spelt), Field(min_length=1, max_length=200)]
 """The name of an event, spelt as events are stored."""
+PropertyPath = Annotated[str, Field(min_length=1, max_length=120)]
 Span = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1830))]
 """A duration as ISO 8601 text ("PT1H", "P3D"), at most five years."""
 
@@ -106,13 +107,18 @@ Trigger = Annotated[
 ]
 
 
+RunKey = Annotated[str, Field(max_length=120)] | Annotated[tuple[PropertyPath, ...], Field(min_length=1, max_length=10)]
+"""A path into an event's properties, or a list of paths tried in order (`journeys.runkeys`)."""
+
+
 class Reentry(Part):
     """`never`; `after_exit` (once the former run ended); `after_window` (`window` after the former start); `per_key` (one run per
-    value of `key`, a path into the trigger's properties such as `cart_id`; any number in parallel)."""
+    value of `key`, a path into the trigger's properties such as `cart_id`; any number in parallel). `key` may be a list of paths: the first that
+    the trigger holds counts, and a trigger that holds none enters once the former run ended."""
 
     policy: Literal["never", "after_exit", "after_window", "per_key"] = "never"
     window: Span | None = None
-    key: str | None = Field(None, max_length=120)
+    key: RunKey | None = None
 
 
 class EntryCap(Part):
@@ -134,11 +140,12 @@ class Entry(Part):
 
 class Exit(Part):
     """Ends a run at once, wherever it is: an event (with `where`; `match_key` compares the run key with this property of the event),
-    or a rule that becomes true."""
+    or a rule that becomes true. `match_key` may be a list of paths: the first that the trigger and the event both hold decides, and an event that
+    shares none of them with the trigger ends the run."""
 
     event: EventName | None = None
     where: Rule | None = None
-    match_key: str | None = Field(None, max_length=120)
+    match_key: RunKey | None = None
     rule: Rule | None = None
 
 

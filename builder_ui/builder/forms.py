@@ -23,6 +23,7 @@ from builder_ui.compat import Element, datalist, html
 from builder_ui.speech import Speech
 from journeys.errors import Issue
 from journeys.rules import dates
+from journeys.runkeys import paths_of
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
@@ -157,6 +158,8 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
         return text(form, path, offered="pfb-events")
     if hint == "field":
         return text(form, path, offered="pfb-fields")
+    if hint == "paths":
+        return paths(form, path)
     if hint == "fields":
         return pairs(form, path, copies=True)
     if hint == "text":
@@ -244,6 +247,24 @@ def instant(form: Form, path: Path, label: str) -> Element:
     example = speech.typed(date(2026, 12, 24))
     attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 200}
     return html.input({**attributes, "aria-label": label, "placeholder": example, "autoComplete": "off", "disabled": not form.editable})
+
+
+def paths(form: Form, path: Path) -> Element:
+    """A property, or several in order, separated by commas."""
+    shown = ", ".join(paths_of(form.value(path)))
+
+    def left(event: Mapping[str, Any]) -> None:
+        if _said(event).strip() != shown:
+            form.edit(path, read_paths(_said(event)), False)
+
+    attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 1_000}
+    return html.input({**attributes, "autoComplete": "off", "spellCheck": False, "disabled": not form.editable})
+
+
+def read_paths(typed: str) -> str | list[str] | None:
+    """What stands in a document for properties separated by commas: one alone as text, several as a list."""
+    named = [name for one in typed.split(",") if (name := one.strip())]
+    return named[0] if len(named) == 1 else named or None
 
 
 def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "") -> Element:

@@ -14,7 +14,7 @@ _TITLES = {
     "filter": "Only if",
     "reentry": "Again?",
     "policy": "How often",
-    "key": "Property that tells them apart",
+    "key": "Properties that tell them apart",
     "holdout_percent": "Control group in per cent",
     "cap": "Limit of entries",
     "count": "At most",
@@ -52,9 +52,9 @@ _TITLES = {
 _DESCRIPTIONS = {
     "triggers": "One is enough: whichever happens first lets the contact in.",
     "filter": "Is asked of the contact at the door.",
-    "key": "A property of the event, such as `cart_id`: one run for each of its values.",
+    "key": "A property of the event, such as `cart_id`: one run for each of its values. Of several, separated by commas, the first that the event has counts.",
     "holdout_percent": "So many are kept out by chance and counted, to see what the journey brings.",
-    "match_key": "Only if this property of the event equals the key of the run.",
+    "match_key": "Only if this property of the event equals the key of the run. Of several, separated by commas, the first that both events have decides; if they share none, the run ends.",
     "cron": "Minute, hour, day of the month, month, weekday: `0 9 * * 1` is Mondays at nine.",
     "value": "A property of the event, such as `total`: what the goal is worth.",
     "timezone": "For contacts whose own time zone is unknown.",
@@ -62,7 +62,16 @@ _DESCRIPTIONS = {
     "spread": "So that not everybody hears of it in the same second.",
     "any_value": "Whatever it changes to.",
 }
-_WIDGETS = {"event": "event", "field": "field", "where": "rule", "filter": "rule", "rule": "rule", "description": "text"}
+_WIDGETS = {
+    "event": "event",
+    "field": "field",
+    "where": "rule",
+    "filter": "rule",
+    "rule": "rule",
+    "description": "text",
+    "key": "paths",
+    "match_key": "paths",
+}
 _CHOICES = {
     "event": "Event happens",
     "attribute": "Field changes",

@@ -75,3 +75,24 @@ def test_a_late_task_says_since_when(town: Any, log_in: Any, opened: Any) -> Non
         since = page.text.split("Late", 1)[1].split("Overdue since", 1)[1].split(" (")[0].strip()
         assert not since.endswith("ago")
         assert str(at.year) in since
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("cart_id, checkout_id , order_id", ["cart_id", "checkout_id", "order_id"]),
+        ("order_id", "order_id"),
+        (" , ", None),
+        ("", None),
+        ("cart_id,checkout_id,", ["cart_id", "checkout_id"]),
+    ],
+)
+def test_properties_of_a_key_are_typed_with_commas(typed: str, stored: Any) -> None:
+    assert forms.read_paths(typed) == stored
+    field = forms.paths(form({"key": stored}), ("key",))
+    assert forms.read_paths(field["attributes"]["defaultValue"]) == stored
+
+
+def test_a_key_of_several_properties_is_told_in_order() -> None:
+    assert words.keyed(GERMAN, ["cart_id", "checkout_id", "order_id"]) == "cart_id, sonst checkout_id, sonst order_id"
+    assert words.keyed(GERMAN, "cart_id") == "cart_id"
