@@ -121,8 +121,7 @@ def begin(session: Session, journey_id: str, entry: Entry, now: datetime, *, ane
     names = {_name(trigger, zone) for trigger, zone in _clock_triggers(session, entry)}
     gone = delete(cursors).where(cursors.c.journey_id == journey_id)
     session.execute(gone if anew else gone.where(cursors.c.trigger.not_in(names)))
-    for name in sorted(names):
-        _begin(session, (journey_id, name), now)
+    _begin(session, journey_id, sorted(names), now)
 
 
 def _all(engine: Engine) -> list[_Pulled]:
@@ -156,7 +155,7 @@ def _pull_one(engine: Engine, pulled: _Pulled, wakeups: Wakeups) -> None:
             page = None if work is None else _look(session, pulled, work)
         if cursor is None:
             with engine.db.write() as session:
-                _begin(session, pulled.key, now)
+                _begin(session, pulled.live.id, [_name(pulled.trigger, pulled.zone)], now)
         if work is None or page is None:
             return
         with engine.db.write() as session:
@@ -166,9 +165,10 @@ def _pull_one(engine: Engine, pulled: _Pulled, wakeups: Wakeups) -> None:
             return
 
 
-def _begin(session: Session, key: tuple[str, str], now: datetime) -> None:
-    row = {"journey_id": key[0], "trigger": key[1], "done_until": now, "after_contact": ""}
-    session.execute(upsert(session, TriggerCursor).on_conflict_do_nothing(index_elements=["journey_id", "trigger"]), row)
+def _begin(session: Session, journey_id: str, names: Sequence[str], now: datetime) -> None:
+    rows = [{"journey_id": journey_id, "trigger": name, "done_until": now, "after_contact": ""} for name in names]
+    if rows:
+        session.execute(upsert(session, TriggerCursor).on_conflict_do_nothing(index_elements=["journey_id", "trigger"]), rows)
 
 
 def _next_work(cursor: TriggerCursor, pulled: _Pulled, now: datetime, horizon: datetime) -> _Work | None:

@@ -168,6 +168,33 @@ def test_the_gallery_can_be_stored_as_it_is(admin: Any) -> None:
     assert admin.get("/api/v1/gallery/unknown").status_code == 404
 
 
+OPEN_CHOICES = {
+    "mql_to_sql": {("owner", "pool", "unknown_pool"), ("call", "escalate_to", "unknown_member"), ("escalate", "to.0", "unknown_member")}
+}
+"""Per journey of the gallery: what an empty workspace has nobody for."""
+
+
+def problems(admin: Any, key: str) -> set[tuple[str, str, str]]:
+    found = admin.get(f"{BASE}/{key}/check").json()["problems"]
+    return {(issue["node_id"], issue["field"], issue["code"]) for issue in found if issue["severity"] == "error"}
+
+
+def test_the_gallery_works_in_an_empty_workspace_once_its_people_are_chosen(admin: Any) -> None:
+    test_the_gallery_can_be_stored_as_it_is(admin)
+    keys = [entry["key"] for entry in admin.get("/api/v1/gallery").json()]
+    assert {key: problems(admin, key) for key in keys} == {key: OPEN_CHOICES.get(key, set()) for key in keys}
+    lead = admin.post("/api/v1/members", json={"name": "Lena", "email": "lena@example.org", "role": "sales"}).json()["id"]
+    admin.put("/api/v1/rotations/callers", json={"name": "Callers", "members": [lead]})
+    stored = admin.get(f"{BASE}/mql_to_sql").json()
+    nodes = dict(stored["draft"]["nodes"])
+    nodes["owner"] = {**nodes["owner"], "pool": "callers"}
+    nodes["call"] = {**nodes["call"], "escalate_to": lead}
+    nodes["escalate"] = {**nodes["escalate"], "to": [lead, "owner"]}
+    document = {**stored["draft"], "nodes": nodes}
+    assert admin.put(f"{BASE}/mql_to_sql/draft", json={"document": document, "revision": stored["revision"]}).status_code == 200
+    assert {key: admin.post(f"{BASE}/{key}/publish", json={}).status_code for key in keys} == dict.fromkeys(keys, 200)
+
+
 def enter(track: Send, *users: str) -> None:
     track("batch", {"batch": [{"type": "track", "userId": user, "event": "Signed Up"} for user in users]})
 
