@@ -68,6 +68,8 @@ def _write(
     values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None}
     if status in ("sent", "uncertain"):
         values["sent_at"] = now
+    else:
+        values["mailbox_key"] = None
     if row.channel in MESSAGE_CHANNELS:
         ledger.count_fate(session, row.once_key, run, row.node, status, reason)
     ledger.put(session, row.once_key, {}, now, **values)

@@ -333,6 +333,8 @@ def _answer_in(
     values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None, "answer": {"outlet": given, "data": data}}
     if fate == "sent":
         values["sent_at"] = job.as_of
+    else:
+        values["mailbox_key"] = None  # it has not gone to that mailbox, so another may
     if status == "bounced":
         values["bounced_at"] = job.as_of
         performer.bounced(session, job, address)
@@ -358,6 +360,7 @@ def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reas
         reason=reason[:64],
         attempts=0,
         claimed_at=None,
+        mailbox_key=None,
     )
     if row.ended_at is not None or row.step != job.number:
         return Moved(row.instruction, Wakeups())

@@ -30,6 +30,7 @@ from engine.gate import (
     QuietTime,
     Refuse,
     Suppressions,
+    Twin,
     Verdict,
     Wanted,
     decide,
@@ -83,9 +84,17 @@ _held = (
 )
 
 
-def ask(session: Session, contact: Contact | Row[Any] | None, wanted: Wanted, address_keys: Sequence[bytes], now: datetime) -> Verdict:
+def ask(
+    session: Session,
+    contact: Contact | Row[Any] | None,
+    wanted: Wanted,
+    address_keys: Sequence[bytes],
+    now: datetime,
+    twin: Twin | None = None,
+) -> Verdict:
     """The verdict for `contact`, whose row the caller has locked. `wanted.since` is looked up.
 
+    `twin`: what has become of the same message to another contact with the address (`activities.twins`).
     The first of `address_keys` hashes suppressed addresses, all are read.
     """
     if contact is None:
@@ -95,7 +104,7 @@ def ask(session: Session, contact: Contact | Row[Any] | None, wanted: Wanted, ad
     suppressions = _suppressions(session, address_keys, wanted, person.address)
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, limits, now)
-    return decide(replace(wanted, since=since), person, consents, suppressions, limits, former, held, now)
+    return decide(replace(wanted, since=since), person, consents, suppressions, limits, former, held, now, twin)
 
 
 def person_of(contact: Contact | Row[Any], channel: str) -> Person:
@@ -163,4 +172,4 @@ def _others(
     )
 
 
-__all__ = ["Hold", "Pass", "Refuse", "Verdict", "Wanted", "address_of", "ask", "limits_of", "person_of"]
+__all__ = ["Hold", "Pass", "Refuse", "Twin", "Verdict", "Wanted", "address_of", "ask", "limits_of", "person_of"]

@@ -130,6 +130,7 @@ def claim(
         locale=fixed.get("locale", ""),
         template_version=fixed.get("template_version"),
         body_id=fixed.get("body_id"),
+        mailbox_key=fixed.get("mailbox_key"),
     )
 
 
@@ -151,6 +152,6 @@ def count_fate(session: Session, once_key: str, run: Row[Any], node: str, status
 
 def release(session: Session, once_key: str, code: str, attempts: int) -> None:
     """The call of that number certainly did not arrive: the next attempt starts at the gate again. Somebody else's claim is left alone."""
-    values = {"status": "planned", "reason": code[:64], "claimed_at": None, "lease_until": None}
+    values = {"status": "planned", "reason": code[:64], "claimed_at": None, "lease_until": None, "mailbox_key": None}
     mine = (messages.c.id == message_id_of(once_key), messages.c.status == "claimed", messages.c.attempts == attempts)
     on(session).execute(update(messages).where(*mine).values(values))

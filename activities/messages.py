@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
 
-from activities import gate
+from activities import gate, twins
 from activities.ledger import message_id_of
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
@@ -108,7 +108,10 @@ class MessagePerformer:
         )
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
-        return gate.ask(session, contact, self._wanted(job), self.house.address_keys, job.as_of)
+        wanted = self._wanted(job)
+        address = gate.address_of(contact, self.channel) if contact is not None else None
+        twin = twins.twin_of(session, self._mailbox_key(job, address), wanted.message_id)
+        return gate.ask(session, contact, wanted, self.house.address_keys, job.as_of, twin)
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
         prepared: Prepared = draft.payload
@@ -128,7 +131,7 @@ class MessagePerformer:
                 "created_at": job.as_of,
             },
         )
-        return {"body_id": body_id}
+        return {"body_id": body_id, "mailbox_key": self._mailbox_key(job, address)}
 
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
         return self.provider.send(self._outgoing(job, draft.payload, address))
@@ -141,6 +144,9 @@ class MessagePerformer:
         suppression.suppress(
             session, self.house.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
         )
+
+    def _mailbox_key(self, job: Job, address: str | None) -> str | None:
+        return twins.key_of(job, address, message_class(job.call.input, job.program.settings), self.house.address_keys)
 
     def _outgoing(self, job: Job, prepared: Prepared, address: str) -> Outgoing:
         rendered = prepared.rendered

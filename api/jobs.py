@@ -51,7 +51,8 @@ class Page:
 
 
 def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    wakeups, after, counts = by_hand.enrol_page(engine, session, job.input["journey_id"], _whom(job), job.cursor, now)
+    occasion = f"job:{job.id}"
+    wakeups, after, counts = by_hand.enrol_page(engine, session, job.input["journey_id"], _whom(job), job.cursor, now, occasion)
     return Page(wakeups, after or job.cursor, counts, finished=after is None)
 
 

@@ -106,6 +106,8 @@ REASONS = {
     "no_contact": "the contact does not exist any more",
     "quiet_hours": "quiet hours",
     "frequency_cap": "enough messages for now",
+    "same_mailbox": "another contact with this address gets this message",
+    "held_too_long_same_mailbox": "nobody knows whether the same message to another contact with this address arrived",
     "held_too_long_quiet_hours": "held back too long by quiet hours",
     "held_too_long_frequency_cap": "held back too long by frequency caps",
     "database_behind": "the database is older than the run; an administrator must look at it",

@@ -75,7 +75,9 @@ def _other_journey(engine: Engine, session: Session, run: Row[Any], change: Star
     if live is None:
         return Wakeups()
     if isinstance(change, StartJourney):
-        entered = enrol(engine, session, live, run.contact_id, now, data={**run.trigger, **change.data}, hops=run.hops + 1)
+        entered = enrol(
+            engine, session, live, run.contact_id, now, data={**run.trigger, **change.data}, hops=run.hops + 1, occasion=run.occasion
+        )
         return entered.wakeups if isinstance(entered, Entered) else Wakeups()
     wakeups = Wakeups()
     others = select(runs).where(

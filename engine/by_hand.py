@@ -49,15 +49,23 @@ class BulkPreview:
 
 
 def enrol_contact(
-    engine: Engine, session: Session, journey_id: str, contact_id: str, data: Mapping[str, Any], now: datetime, by: str
+    engine: Engine,
+    session: Session,
+    journey_id: str,
+    contact_id: str,
+    data: Mapping[str, Any],
+    now: datetime,
+    by: str,
+    occasion: str = "",
 ) -> Entered | Refused:
     """Enrols one contact; `data` stands for the properties of an event. A refusal is an answer and is stored like any other.
+    `occasion`: what it is one of (see `enrol`).
 
     Raises: NotFound for the contact; Conflict if the journey was never published.
     """
     live = _live(engine, session, journey_id)
     lock_contact(session, contact_id)
-    answer = enrol(engine, session, live, contact_id, now, data=dict(data))
+    answer = enrol(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
     record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
     return answer
 
@@ -88,9 +96,9 @@ def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids:
 
 
 def enrol_page(
-    engine: Engine, session: Session, journey_id: str, whom: Whom, after_id: str, now: datetime
+    engine: Engine, session: Session, journey_id: str, whom: Whom, after_id: str, now: datetime, occasion: str = ""
 ) -> tuple[Wakeups, str | None, dict[str, int]]:
-    """Enrols the next contacts after `after_id` who fit now.
+    """Enrols the next contacts after `after_id` who fit now. `occasion` names the whole of it (see `enrol`).
 
     Returns what to wake, the id to go on after (None: this was the last page), and counts: `entered`, `held_out`, and one per refusal.
 
@@ -101,7 +109,7 @@ def enrol_page(
     lock_contacts(session, page)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact_id in page:
-        answer = enrol(engine, session, live, contact_id, now)
+        answer = enrol(engine, session, live, contact_id, now, occasion=occasion)
         counts[_outcome(answer)] += 1
         if isinstance(answer, Entered):
             wakeups.add(answer.wakeups)

@@ -273,10 +273,16 @@ def _enrol_all(
         data = {"scheduled_at": at.isoformat(), **(_says(pulled.trigger, day) if day is not None else {})}
         if day is not None and (contact_id, _said(data)) in before:
             continue
-        entered = enrol(engine, session, pulled.live, contact_id, now, data=data)
+        entered = enrol(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at))
         if isinstance(entered, Entered):
             wakeups.add(entered.wakeups)
     return wakeups
+
+
+def _occasion(pulled: _Pulled, at: datetime) -> str:
+    """What those enter together for: one occurrence of a schedule; of a date the day, in whatever zone they live."""
+    when = at.isoformat() if isinstance(pulled.trigger, ScheduleTrigger) else at.astimezone(pulled.clock).date().isoformat()
+    return f"{pulled.trigger.type}:{_name(pulled.trigger, '')[:24]}:{when}"
 
 
 def _says(trigger: Trigger, day: date) -> dict[str, Any]:

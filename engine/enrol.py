@@ -91,11 +91,13 @@ def enrol(
     data: dict[str, Any] | None = None,
     hops: int = 0,
     dry: bool = False,
+    occasion: str = "",
 ) -> Entered | Refused:
     """Decides, and if the contact may enter writes the run with its first instruction. The caller holds the contact's lock.
 
     `data` stands in for the properties of an event when a person, the API or another journey starts the run.
     With `dry` nothing is written; the answer is what would happen (its run id is empty).
+    `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 011).
     """
     properties = event.properties if event is not None else data or {}
     key = run_key(live.program.entry.reentry.key, properties)
@@ -108,7 +110,7 @@ def enrol(
     if dry:
         return Entered("", Wakeups(), held_out)
     hops = max(hops, event.hops if event is not None else 0)
-    return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out)
+    return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion)
 
 
 def refusal(
@@ -227,6 +229,7 @@ def _begin(
     event: Event | None,
     hops: int,
     held_out: bool,
+    occasion: str,
 ) -> Entered:
     run_id = new_id()
     on(session).execute(
@@ -240,6 +243,7 @@ def _begin(
             "run_key": key,
             "trigger_event_id": event.id if event is not None else None,
             "trigger": properties,
+            "occasion": occasion,
             "hops": hops,
             "status": "held_out" if held_out else "active",
             "step": 0,

@@ -2,7 +2,7 @@
 
 Asked for every message to a contact: by the claim of a real one (`activities.gate` gathers the arguments from the database), and
 by whoever wants to know what would happen. The order of the questions is fixed, and the first refusal is the reason that is recorded:
-contact, address, consent, suppression; then the earliest instant at which quiet hours and frequency caps leave room.
+contact, address, consent, suppression, whether the mailbox has it already; then the earliest instant at which quiet hours and frequency caps leave room.
 
 All values are plain and survive JSON. Instants are aware UTC. It does not look at the message's text, and it remembers nothing.
 """
@@ -21,6 +21,8 @@ LOOK_AGAIN = timedelta(days=7)
 """A message that quiet time never lets out is looked at again after this: settings change."""
 OVERDUE = timedelta(minutes=15)
 """A held message that should have left so long ago holds nobody any more: its worker is away, or it is never asked for again."""
+TWIN_AGAIN = timedelta(minutes=1)
+"""How long a message waits at least for one to the same mailbox whose answer is missing."""
 REACHED_BY: Mapping[str, str] = {"email": "email", "sms": "phone", "whatsapp": "phone"}
 """Channel -> the contact's field that holds its address; any other channel reaches the contact by its id."""
 
@@ -112,6 +114,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Twin:
+    """The same message of the same send to another contact with the same address. `until`: it is on its way so long, and may yet fail;
+    None: it has gone there, or may have."""
+
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """It may leave now, to this address."""
 
@@ -120,14 +130,14 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>."""
+    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>, same_mailbox."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """It may leave at `until` at the earliest. Reasons: quiet_hours, frequency_cap (what it waits for last).
+    """It may leave at `until` at the earliest. Reasons: same_mailbox, quiet_hours, frequency_cap (what it waits for last).
 
     `behind`: the held messages that go first and without which it could leave sooner.
     """
@@ -149,6 +159,7 @@ def decide(
     former: Iterable[Former],
     held: Iterable[Held],
     now: datetime,
+    twin: Twin | None = None,
 ) -> Verdict:
     """The verdict on `wanted` at `now`.
 
@@ -165,6 +176,8 @@ def decide(
         return Refuse(f"suppressed_{why}")
     if not wanted.is_marketing:
         return Pass(person.address)
+    if twin is not None:
+        return Refuse("same_mailbox") if twin.until is None else Hold(max(twin.until, now + TWIN_AGAIN), "same_mailbox")
     return _hold(wanted, person, limits, former, held, now) or Pass(person.address)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from engine.gate import Consents, Former, Held, Limits, Person, Suppressions, Wanted
+from engine.gate import Consents, Former, Held, Limits, Person, Suppressions, Twin, Wanted
 
 FOLDER = Path(__file__).parent / "engine" / "gate"
 WANTED: dict[str, Any] = {
@@ -31,6 +31,7 @@ class Asked(NamedTuple):
     former: list[Former]
     held: list[Held]
     now: datetime
+    twin: Twin | None
 
 
 SHAPE: TypeAdapter[Asked] = TypeAdapter(Asked)
@@ -51,6 +52,7 @@ def asked(case: dict[str, Any]) -> Asked:
         "person": None if person is None else PERSON | person,
         "consents": case.get("consents", {"email": {"marketing": "granted"}}),
         "now": case["now"],
+        "twin": case.get("twin"),
         **{name: case.get(name, empty) for name, empty in (("suppressions", {}), ("limits", {}), ("former", []), ("held", []))},
     }
     return SHAPE.validate_json(json.dumps(whole))

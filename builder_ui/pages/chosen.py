@@ -23,7 +23,7 @@ from engine import by_hand
 from engine.enrol import Entered
 from engine.wakeups import Wakeups
 from journeys.errors import PfadwerkError
-from models import Journey
+from models import Journey, new_id
 
 AT_ONCE = 10
 """Contacts changed in one transaction."""
@@ -204,10 +204,10 @@ def enrol_all(journey_id: str, ids: Sequence[str]) -> Do:
     """Enrols those who may enter, each in a transaction of its own."""
 
     def do(visit: Visit) -> Wakeups:
-        wakeups = Wakeups()
+        wakeups, occasion = Wakeups(), f"chosen:{new_id()}"
         for id in ids:
             with visit.engine.db.write() as session:
-                answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by)
+                answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)
                 if isinstance(answer, Entered):
                     wakeups.add(answer.wakeups)
         return wakeups

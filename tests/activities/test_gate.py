@@ -17,6 +17,7 @@ from sqlalchemy import event, insert
 from sqlalchemy.orm import Session
 
 import crm.consent
+import crm.mailbox
 import crm.suppression
 from activities import gate
 from crm import settings
@@ -25,7 +26,7 @@ from crm.suppression import hashed
 from engine.gate import REACHED_BY, Limits, Verdict, Wanted
 from engine.state import State
 from journeys.values import Call, Do, WaitUntil
-from models import ConsentState, Contact, Database, Journey, Message, Run, Suppression, Version
+from models import ConsentState, Contact, Database, Journey, MailboxConsent, Message, Run, Suppression, Version
 from tests.broken import broken, load
 from tests.gate_cases import Asked, asked, cases, told
 
@@ -92,6 +93,7 @@ def rows_of(placed: Placed) -> Rows:
     found: Rows = [*contacts_of(placed, case)]
     found += [(ConsentState, state) for state in consents_of(placed, case)]
     found += [(Suppression, entry) for entry in suppressions_of(placed, case)]
+    found += [(MailboxConsent, word) for word in words_of(placed, case)]
     found += messages_of(placed, case)
     return found
 
@@ -133,8 +135,40 @@ def suppressions_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
     if address:
         for channel, reasons in case.suppressions.items():
             for key, reason in zip(KEYS, reasons, strict=False):
+                if reason == "unsubscribe" and placed.case.get("by_mailbox"):
+                    continue  # said by somebody with the address: `words_of`
                 # The address is looked up as the wanted channel spells it, so another channel's entry must be written with the same hash.
                 yield {"channel": channel, "address_hash": hashed(key, case.wanted.channel, address), "reason": reason, **entry}
+
+
+def words_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
+    """What others who have the address said, among words that must not count: of another address, channel or purpose, or answered since."""
+    address = placed.address(case.person.address if case.person else None)
+    channel, purpose = case.wanted.channel, case.wanted.purpose
+    if not address or channel not in REACHED_BY:
+        return
+    no = {"channel": channel, "mailbox": address, "purpose": purpose, "state": "withdrawn", "said_at": LONG_AGO, "proven": False}
+    if placed.case.get("by_mailbox"):
+        under = (address, hashed(KEYS[1], channel, address))[placed.number % 2]
+        yield {**no, "mailbox": under, "contact_id": "other", "purpose": (purpose, "*")[placed.number // 2 % 2]}
+        if placed.number % 2:
+            yield {**no, "contact_id": "before", "state": "granted", "proven": True, "said_at": LONG_AGO - MINUTE}
+            yield {**no, "contact_id": "as late", "state": "granted", "proven": True}
+        yield {**no, "contact_id": "unproven", "state": "granted", "said_at": LONG_AGO + MINUTE}
+        yield {
+            **no,
+            "contact_id": "elsewhere",
+            "mailbox": f"x{placed.number}",
+            "state": "granted",
+            "proven": True,
+            "said_at": LONG_AGO + MINUTE,
+        }
+    elif placed.number % 2:
+        yield {**no, "contact_id": "answered"}
+        yield {**no, "contact_id": "answers", "state": "granted", "proven": True, "said_at": LONG_AGO + MINUTE}
+    yield {**no, "contact_id": "other address", "mailbox": f"{placed.number}@stranger.example", "said_at": LONG_AGO + 2 * MINUTE}
+    yield {**no, "contact_id": "other channel", "channel": "push", "said_at": LONG_AGO + 2 * MINUTE}
+    yield {**no, "contact_id": "other purpose", "purpose": "of-its-own", "said_at": LONG_AGO + 2 * MINUTE}
 
 
 def messages_of(placed: Placed, case: Asked) -> Rows:
@@ -223,7 +257,7 @@ def write(db: Database) -> None:
         session.flush()
         session.add(Version(id="v", journey_id="j", number=1, digest="d", document={}, published_at=LONG_AGO))
         session.flush()
-        for model in (Contact, ConsentState, Suppression, Run, Message):
+        for model in (Contact, ConsentState, Suppression, MailboxConsent, Run, Message):
             session.execute(insert(table(model)), [values for kind, values in rows if kind is model])
 
 
@@ -261,7 +295,7 @@ def answers(db: Database, ask: Ask) -> Iterator[tuple[str, Any, Any]]:
         with limited(db, limits) as session:
             for placed in group:
                 contact = session.get(Contact, placed.contact_id)
-                verdict = ask(session, contact, placed.wanted, KEYS, placed.asked.now)
+                verdict = ask(session, contact, placed.wanted, KEYS, placed.asked.now, placed.asked.twin)
                 yield placed.case["about"], placed.case["answer"], placed.told(verdict)
 
 
@@ -317,11 +351,11 @@ def counted(db: Database) -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("about", "at_most"),
     [
-        ("nothing has left", 4),
-        ("a chain of three", 4),
-        ("night, cap, and a night again", 4),
+        ("nothing has left", 5),
+        ("a chain of three", 5),
+        ("night, cap, and a night again", 5),
         ("a transactional message waits for none", 1),
-        ("without caps nothing waits for anything", 2),
+        ("without caps nothing waits for anything", 3),
     ],
 )
 def test_the_gate_asks_few_questions(sqlite_db: Database, about: str, at_most: int) -> None:
@@ -343,6 +377,7 @@ SAME = {
     "messages.c.sent_at > bindparam('since'): GtE": "what is exactly as old has left the window",
     "without order_by": "of those that wait it matters from fifty on: test_the_most_important_are_seen_among_many",
     "if not wanted.is_marketing -> False": "a question more, whose answer nobody looks at",
+    "wanted.is_marketing and mailbox.says_no(session, keys, wanted.channel, wanted.purpose, add: without wanted.is_marketing": "likewise",
     "wanted.is_marketing and cap.cap_class == wanted.cap_class: without wanted.is_marketing": "two questions more",
     "wanted.is_marketing and cap.cap_class == wanted.cap_class: without cap.cap_class == wanted.cap_class": "more rows than are needed",
     "for … if wanted.is_marketing and cap.cap_class == wanted.cap_class -> gone": "both",
@@ -354,7 +389,12 @@ SAME = {
 def broken_gates() -> Iterator[tuple[str, Ask]]:
     for what, tree in broken(Path(gate.__file__)):
         yield what, load(tree, "activities.gate")["ask"]
-    for name, module, statement in (("consent", crm.consent, "_state"), ("suppression", crm.suppression, "_reasons")):
+    for name, module, statement in (
+        ("consent", crm.consent, "_state"),
+        ("suppression", crm.suppression, "_reasons"),
+        ("mailbox", crm.mailbox, "_word"),
+        ("mailbox", crm.mailbox, "says_no"),
+    ):
         for what, tree in broken(Path(module.__file__ or ""), (statement,)):
             copy = SimpleNamespace(**load(tree, module.__name__))
             yield what, load(ast.parse(Path(gate.__file__).read_text("utf-8")), "activities.gate", **{name: copy})["ask"]

@@ -38,7 +38,15 @@ def test_every_reason_stands_in_the_tables() -> None:
     reasons = Counter(case["answer"].get("reason") for case in CASES.values())
     from crm.suppression import REASONS
 
-    wanted = {"no_contact", "no_address", "no_consent", "quiet_hours", "frequency_cap", *(f"suppressed_{why}" for why in REASONS)}
+    wanted = {
+        "no_contact",
+        "no_address",
+        "no_consent",
+        "quiet_hours",
+        "frequency_cap",
+        "same_mailbox",
+        *(f"suppressed_{why}" for why in REASONS),
+    }
     assert set(reasons) - {None} == wanted
 
 
