@@ -116,6 +116,13 @@ REASONS = {
     "suppressed_unsubscribe": "the address has unsubscribed",
     "suppressed_manual": "the address is blocked",
 }
+LEFT_OUT = {
+    "filled": "filled already",
+    "needs_server_key": "needs a server key",
+    "too_much": "no room for more fields",
+    "unusable": "cannot be stored",
+}
+"""Why something that a call says about a contact was left out (`crm.visitors`, `crm.profile`)."""
 CONSENT_STATES = {"granted": "granted", "withdrawn": "withdrawn", "pending": "not confirmed yet", "unknown": "never asked"}
 TASK_CHANGES = {
     "created": "Task created",

@@ -112,7 +112,7 @@ def fill_fields(session: Session, contact: str | Contact, fields: Mapping[str, o
         elif value is not None:
             values[name] = value
     _leave_room(contact, values, filled.refused)
-    change = write_fields(contact, CheckedFields(values, filled.refused)) if values else None
+    change = write_fields(contact, CheckedFields(values, {})) if values else None  # what was refused stands at the call's own event
     if change is not None:
         contact.updated_at = now
         session.add(contact)

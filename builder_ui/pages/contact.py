@@ -328,9 +328,20 @@ def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
         for name, value in row["properties"].items()
         if not (isinstance(value, dict | list) or value in (None, "") or name.endswith("_id") or name in INNER.get(row["type"], ()))
     ]
-    return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None)
+    return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None, left_out(visit, row))
 
 
+def left_out(visit: Visit, row: Mapping[str, Any]) -> Element:
+    """What the sender of a call wanted and did not get; a client's own property of this name is none of our business."""
+    refused = row["properties"].get("refused")
+    if row["type"] not in TELLS_REFUSED or not isinstance(refused, Mapping):
+        return None
+    speech, table = visit.speech, words.LEFT_OUT
+    told = [f"{name} ({coded(speech, table, reason if reason in table else 'unusable')})" for name, reason in refused.items()]
+    return html.p({"className": "quiet"}, speech("Left out: {what}", what=short(", ".join(told), 300)))
+
+
+TELLS_REFUSED = frozenset({"identify", "group", "alias", "system"})
 INNER = {"system": ("journey", "node", "channel", "machine")}
 """Properties of our own events that another line of the timeline shows better."""
 

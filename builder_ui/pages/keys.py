@@ -35,7 +35,10 @@ RIGHTS = (
 SNIPPET = """\
 import {{ AnalyticsBrowser }} from "@segment/analytics-next";
 
-const analytics = AnalyticsBrowser.load({{ writeKey: "{key}", cdnURL: "{url}" }});
+const analytics = AnalyticsBrowser.load({{
+  writeKey: "{key}",
+  cdnURL: "{url}",
+}});
 analytics.page();
 // after somebody has registered or logged in:
 analytics.identify("USER_ID", {{ firstName: "Ada" }});
@@ -131,7 +134,7 @@ def snippet(visit: Visit, key: str) -> Element:
     field = {
         "readOnly": True,
         "value": lines,
-        "rows": lines.count("\n"),
+        "rows": lines.count("\n") + 1,
         "aria-label": speech("For your web page"),
         "id": "snippet",
         "className": "code",

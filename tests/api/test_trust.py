@@ -333,3 +333,11 @@ def test_events_of_a_browser_are_the_users_as_ever(browser: Send, ada: str, engi
         of = dict(session.execute(select(Event.name, Event.contact_id).where(Event.type == "track")).all())
     assert of["Order Completed"] == ada
     assert of["Logged Out"] != ada
+
+
+def test_a_browser_gives_its_contact_one_address(browser: Send, engine: Engine) -> None:
+    browser("identify", identify("u1", "a1", email="one@example.org"))
+    browser("identify", identify("u1", "a1", email="two@example.org"))
+    assert contact_of(engine, "user_id", "u1").email == "one@example.org"
+    with engine.db.read() as session:
+        assert session.scalars(select(Identity.value).where(Identity.kind == "email")).all() == ["one@example.org"]

@@ -13,6 +13,7 @@ from sqlmodel import select
 from api.jobs import do_page
 from crm import consent, jobs, suppression
 from crm.contacts import Wanted, count, search
+from crm.events import append_event
 from crm.sheets import cell_of, line_of, plain_of
 from engine.wakeups import Wakeups
 from models import Audit, Contact, Job, Run, Tag, Task
@@ -306,6 +307,17 @@ def test_the_story_is_searched_and_shows_scores(log_in: Any, opened: Any, town: 
     found = say(opened, client, f"/ui/contacts/{town.people['Felix']}?q=order")
     assert "Order Completed" in found
     assert "Checkout Started" not in found
+
+
+def test_the_story_says_what_a_call_might_not_change(log_in: Any, opened: Any, town: Any) -> None:
+    felix = town.people["Felix"]
+    refused = {"first_name": "filled", "phone": "invalid_phone"}
+    with town.db.write() as session:
+        append_event(session, felix, "identify", "Identified", {"refused": refused}, town.now)
+        append_event(session, felix, "track", "Return Requested", {"refused": {"gift": "filled"}}, town.now)
+    told = say(opened, log_in("viewer"), f"/ui/contacts/{felix}")
+    assert "Left out: first_name (filled already), phone (cannot be stored)" in told
+    assert "gift" not in told
 
 
 # Lists as files

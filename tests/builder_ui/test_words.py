@@ -100,7 +100,7 @@ def literals() -> Iterator[str]:
 def tables() -> Iterator[str]:
     for states in (words.JOURNEY_STATES, words.RUN_STATES, words.MESSAGE_STATES, words.TASK_STATES):
         yield from (text for text, _, _ in states.values())
-    for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.TASK_CHANGES, words.OUTLETS):
+    for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.LEFT_OUT, words.TASK_CHANGES, words.OUTLETS):
         yield from table.values()
     yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
     for table in (journeys.ORDERS, run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):

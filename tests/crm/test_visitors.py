@@ -11,9 +11,12 @@ from sqlalchemy import event as sql_event
 from sqlalchemy.orm import Session
 
 from crm import visitors
+from crm.consent import Evidence, record_consent
 from crm.identity import Plan, resolve, resolve_batch
+from crm.mailbox import says_no
 from crm.merge import merge
 from crm.names import Name
+from crm.profile import update_fields
 from crm.visitors import FILLED, NEEDS_SERVER, fill_fields, is_empty, why_not
 from models import Contact, Database
 from tests.without import without_each_rule
@@ -93,6 +96,30 @@ def test_fields_that_cannot_be_stored_are_told_like_those_that_may_not(session: 
     assert set(filled.event.properties["fields"]) == {"plan", "phone"}
     again = fill_fields(session, found.contact_id, fields, now, "Web", own=found.own)
     assert (again.event, again.refused) == (None, filled.refused)
+
+
+def test_an_address_alone_means_nobody_and_makes_nobody(session: Session, now: datetime) -> None:
+    resolve(session, [MAIL], now)
+    assert resolve_batch(session, [[MAIL], [("external:shop", "7")]], now, visitors={0, 1}) == [None, None]
+
+
+def test_a_no_that_was_said_before_stands_for_the_address_too(session: Session, now: datetime) -> None:
+    (found,) = resolve_batch(session, [[A]], now, visitors={0})
+    assert found is not None
+    record_consent(session, found.contact_id, "email", "marketing", "withdrawn", now, evidence=Evidence.UNAUTHENTICATED, source="api")
+    (again,) = resolve_batch(session, [[MAIL, A]], now, visitors={0})
+    assert again is not None
+    fill_fields(session, again.contact_id, {"email": MAIL[1]}, now, "Web", own=again.own)
+    assert says_no(session, (b"k" * 32,), "email", "marketing", MAIL[1])
+
+
+def test_who_gets_an_address_by_hand_is_vouched_for(session: Session, now: datetime) -> None:
+    (found,) = resolve_batch(session, [[A]], now, visitors={0})
+    assert found is not None
+    update_fields(session, found.contact_id, {"plan": "pro"}, now, "by hand")
+    assert not session.get_one(Contact, found.contact_id).vouched
+    update_fields(session, found.contact_id, {"email": MAIL[1]}, now, "by hand")
+    assert session.get_one(Contact, found.contact_id).vouched
 
 
 @pytest.mark.parametrize(("value", "empty"), [(None, True), ("", True), ([], True), ({}, True), (0, False), (False, False), ("x", False)])
