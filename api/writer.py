@@ -30,6 +30,7 @@ from api.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_busy, 
 from api.tracking import Tracked
 from api.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
+from crm.coercion import Types, fit_event, types_of
 from crm.consent import Evidence, record_consent
 from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
@@ -289,7 +290,9 @@ def store(
     """
     repeated = _repeated(session, calls)
     taken = [_Taken(call, contact) for call, contact in _resolved(session, calls, repeated, now) if contact is not None]
+    types = types_of(session)
     for entry in taken:
+        entry.fit(types)
         entry.derived = [*entry.contact.events, *_write_profile(session, entry, now)]
     ids = insert_events(session, [entry.row() for entry in taken])
     for entry, event_id in zip(taken, ids, strict=True):
@@ -333,6 +336,11 @@ class _Taken:
     event_id: int | None = None
     refused: dict[str, str] = field(default_factory=dict)
     """What the sender may not say, and why; kept with the event."""
+
+    def fit(self, types: Types) -> None:
+        """Properties in the types of the catalogue; a repeated transaction finds them fitted already."""
+        row = self.call.row
+        row["properties"] = fit_event(types, row["name"], row["properties"]).values
 
     def row(self) -> Row:
         row = {**self.call.row, "contact_id": self.contact.contact_id}

@@ -122,7 +122,7 @@ class _Batch:
     def _fields(self, contact: Contact, fields: Mapping[str, Any]) -> dict[str, Any]:
         if not fields:
             return {}
-        checked = profile.check_fields(fields, self.manner.region)
+        checked = profile.read_fields(self.session, fields, self.manner.region)
         free = {name: value for name, value in checked.values.items() if name not in profile.COLUMNS}
         if free and (refused := profile.written(contact.attributes, free)[1]):
             raise RowProblem(next(iter(refused.values())))

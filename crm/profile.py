@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
@@ -17,6 +17,7 @@ from sqlmodel import select
 
 from crm import mailbox, names
 from crm.addresses import claim
+from crm.coercion import fit_fields
 from crm.events import append_event
 from crm.locks import lock_contact
 from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
@@ -32,6 +33,7 @@ __all__ = [
     "advance_rotation",
     "check_fields",
     "next_owner",
+    "read_fields",
     "remove_tag",
     "set_owner",
     "tags",
@@ -50,10 +52,12 @@ ALIASES = {"firstName": "first_name", "lastName": "last_name", "timeZone": "time
 
 @dataclass(frozen=True, slots=True)
 class CheckedFields:
-    """`values`: field -> storable value (None clears). `refused`: field -> why it cannot be stored."""
+    """`values`: field -> storable value (None clears). `refused`: field -> why it cannot be stored. `unfit`: field -> the type that was expected
+    of it; its value is stored as it came."""
 
     values: Mapping[str, Any]
     refused: Mapping[str, str]
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_fields(fields: Mapping[str, object], region: str | None = None) -> CheckedFields:
@@ -72,6 +76,13 @@ def check_fields(fields: Mapping[str, object], region: str | None = None) -> Che
         except _Refused as refusal:
             refused[name[:MAX_KEY_CHARACTERS]] = refusal.reason
     return CheckedFields(values, refused)
+
+
+def read_fields(session: Session, fields: Mapping[str, object], region: str | None = None) -> CheckedFields:
+    """`check_fields`, and then every value in the type that the catalogue declares for it (`crm.coercion`)."""
+    checked = check_fields(fields, region)
+    fitted = fit_fields(session, checked.values)
+    return CheckedFields(fitted.values, checked.refused, fitted.unfit)
 
 
 def update_fields(
@@ -94,7 +105,7 @@ def update_fields(
     Raises:
         NotFound: no such contact.
     """
-    checked = check_fields(fields, region)
+    checked = read_fields(session, fields, region)
     contact = lock_contact(session, contact)
     change = write_fields(contact, checked)
     if change is None:

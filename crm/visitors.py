@@ -25,7 +25,7 @@ from crm.events import append_event
 from crm.locks import lock_contact
 from crm.names import Name
 from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
-from crm.profile import COLUMNS, CheckedFields, check_fields, write_fields, written
+from crm.profile import COLUMNS, CheckedFields, read_fields, write_fields, written
 from journeys.rules.fields import path_of
 from models import Contact, Event, Identity, new_id
 
@@ -97,7 +97,7 @@ def fill_fields(session: Session, contact: str | Contact, fields: Mapping[str, o
     Raises:
         NotFound: no such contact.
     """
-    checked = check_fields(fields)
+    checked = read_fields(session, fields)
     contact = lock_contact(session, contact)
     filled = Filled(refused=dict(checked.refused))
     values: dict[str, Any] = {}
