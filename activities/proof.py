@@ -30,6 +30,8 @@ KEPT = 96
 MAX_EVENTS = 100
 """Newest events of a contact among which one is looked for that could be the trigger."""
 
+_NOWHERE = frozenset({"render_too_long", "render_too_large"})
+"""Failures that name no part of the template."""
 _TWICE = frozenset({"size"})
 """Compile warnings that the hints say better."""
 
@@ -174,7 +176,7 @@ def _filled(
 
 def _placed(issue: Issue, kind: Kind, parts: Mapping[str, str], locale: str) -> Issue:
     """Where the template asks for what is missing, as far as a search by name can tell."""
-    name = str(issue.values.get("name", ""))
+    name = str(issue.values.get("name", "")) if issue.code not in _NOWHERE else ""
     for part in PARTS[kind] if name else ():
         text = parts.get(part) or ""
         offset = _asked_at(text, name)

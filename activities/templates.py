@@ -217,7 +217,7 @@ def preview(
 
 _SAID: Mapping[str, str] = {
     "missing_value": 'The template asks for "{name}", which is not there.',
-    "too_long": "Filling this template in takes too long or makes too much text ({name}); shorten its loops, or what they run over.",
+    "too_long": "Filling this template in takes too long or makes too much text; shorten its loops, or what they run over.",
     "too_large": "Filling this template in takes too much memory; shorten its loops, or what they run over.",
 }
 

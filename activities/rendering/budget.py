@@ -16,7 +16,7 @@ from activities.rendering.faults import RenderFailed
 
 MAX_ITERATIONS = 10_000
 """Turns of all loops of one rendering together."""
-MAX_WORK = 1_000_000
+MAX_WORK = 500_000
 """Units of work of one rendering. One unit: a call, an element of a list, `CHARACTERS` of a text."""
 CHARACTERS = 16
 MAX_TEXT = 200_000

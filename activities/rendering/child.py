@@ -64,15 +64,18 @@ class Work:
 
     def __init__(self) -> None:
         self._variants: dict[int, Variant] = {}
+        self._variant = Variant()
         self._kinds: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {"fill": self._fill, "text": self._text, "compile": self._compile}
 
     def answer(self, job: bytes) -> bytes:
         """The answer as JSON: `done`, `issues` or `failed`. No text of an error leaves, for it may quote a value."""
         try:
-            kind, cpu_seconds, deadline_seconds, given = pickle.loads(job)
+            kind, cpu_seconds, deadline_seconds, template, given = pickle.loads(job)
+            if template:
+                self._learn(**template)
             signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
             signal.setitimer(signal.ITIMER_REAL, deadline_seconds)
-            return json.dumps({"done": self._kinds[kind](given)}).encode()
+            return json.dumps({"done": self._kinds[kind](pickle.loads(given))}).encode()
         except Invalid as error:
             return json.dumps({"issues": [issue.model_dump(exclude={"message"}) for issue in error.issues]}).encode()
         except RenderFailed as error:
@@ -85,14 +88,17 @@ class Work:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def _learn(self, number: int, parts: tuple[str, str, str] | None, forget: list[int]) -> None:
+        for other in forget:
+            del self._variants[other]
+        if parts is not None:
+            self._variants[number] = Variant(*parts)
+        self._variant = self._variants[number]
+
     def _fill(self, given: Mapping[str, Any]) -> list[Any]:
-        for number in given["forget"]:
-            del self._variants[number]
-        if given["parts"] is not None:
-            self._variants[given["template"]] = Variant(*given["parts"])
         mark = given["mark"]
         marks = Marks((lambda digest: mark + digest) if mark else None, given["pixel_url"])
-        filled = fill(self._variants[given["template"]], given["values"], given["language"], marks, given["zone"])
+        filled = fill(self._variant, given["values"], given["language"], marks, given["zone"])
         return [filled.subject, filled.html, filled.text, dict(filled.links)]
 
     def _text(self, given: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from activities.rendering.child import receive, send
+from activities.rendering.child import MAX_FRAME, receive, send
 from activities.rendering.compile import CompiledTemplate, Kind, Variant
 from activities.rendering.faults import RenderFailed
 from activities.rendering.render import UNTRACKED, Filled, Marks, Rendered, chosen, finished
@@ -45,6 +45,8 @@ COMPILING = 5.0
 """A template may take so many times as long to compile as to fill in."""
 START_SECONDS = 60.0
 """How long the first process may take to start; a busy machine takes long."""
+SHARE = 8
+"""What a job is given may take this part of the memory of its process, where it stands several times."""
 KEPT = 64
 """Variants that a process keeps."""
 MAX_SUSPECTS = 1_000
@@ -97,9 +99,10 @@ class _Job:
 
 
 class _Child:
-    """One process, used by one thread at a time."""
+    """One process, used by one thread at a time. `epoch`: how often its pool had been closed when it was started."""
 
-    def __init__(self, limits: RenderLimits) -> None:
+    def __init__(self, limits: RenderLimits, epoch: int) -> None:
+        self.epoch = epoch
         self._socket, theirs = socket.socketpair()
         arguments = (json.dumps([os.path.abspath(entry) for entry in sys.path]), str(theirs.fileno()), str(limits.memory_bytes))
         with theirs:
@@ -126,14 +129,14 @@ class _Child:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, job: _Job) -> Any:
+    def ask(self, job: _Job, given: bytes) -> Any:
         """The answer. Raises: _Over, _Late, _Died; the process is of no use then."""
         self.jobs += 1
         cpu, deadline = job.times * self._limits.cpu_seconds, job.times * self._limits.deadline_seconds
-        given = {**job.given, **self._told(job.variant)} if job.variant else job.given
+        template = self._told(job.variant) if job.variant else None
         self._socket.settimeout(deadline)
         try:
-            send(self._socket, pickle.dumps((job.kind, cpu, deadline, given), pickle.HIGHEST_PROTOCOL))
+            send(self._socket, pickle.dumps((job.kind, cpu, deadline, template, given), pickle.HIGHEST_PROTOCOL))
         except TimeoutError:
             raise self._late() from None
         except OSError:
@@ -146,11 +149,11 @@ class _Child:
         number = self._known.get(parts)
         if number is not None:
             self._known.move_to_end(parts)
-            return {"template": number, "parts": None, "forget": []}
+            return {"number": number, "parts": None, "forget": []}
         self._numbers += 1
         self._known[parts] = self._numbers
         forgotten = [self._known.popitem(last=False)[1]] if len(self._known) > KEPT else []
-        return {"template": self._numbers, "parts": parts, "forget": forgotten}
+        return {"number": self._numbers, "parts": parts, "forget": forgotten}
 
     def _answer(self) -> Any:
         try:
@@ -190,8 +193,10 @@ class RenderPool:
         self.limits = limits or RenderLimits()
         self._changed = threading.Condition()
         self._idle: list[_Child] = []
+        self._working: set[int] = set()
         self._living = 0
         self._starting = 0
+        self._epoch = 0
         self._suspects: OrderedDict[int, None] = OrderedDict()
         self._lane = threading.Semaphore(max(1, self.limits.processes - 1))
 
@@ -235,8 +240,9 @@ class RenderPool:
         return CompiledTemplate(kind, compiled.variants, tuple(Issue(**issue) for issue in found["warnings"]))
 
     def close(self) -> None:
-        """Ends the processes that have nothing to do. Whoever asks again starts new ones."""
+        """Ends the processes, those at work when they are done with it. Whoever asks again starts new ones."""
         with self._changed:
+            self._epoch += 1
             idle, self._idle = self._idle, []
             self._living -= len(idle)
         for child in idle:
@@ -247,6 +253,12 @@ class RenderPool:
         """The processes that have nothing to do now."""
         with self._changed:
             return [child.pid for child in self._idle]
+
+    @property
+    def working(self) -> set[int]:
+        """The processes that are at a job now."""
+        with self._changed:
+            return set(self._working)
 
     def _done(self, job: _Job) -> Any:
         try:
@@ -261,29 +273,32 @@ class RenderPool:
         return answer["done"]
 
     def _asked(self, job: _Job) -> Any:
+        given = pickle.dumps(job.given, pickle.HIGHEST_PROTOCOL)
+        if len(given) > min(self.limits.memory_bytes // SHARE, MAX_FRAME):
+            raise RenderFailed("too_large", "values")
         with self._turn(job.about):
             crashed = False
             for _ in range(ATTEMPTS):
                 child = self._take()
                 try:
-                    answer = child.ask(job)
+                    answer = child.ask(job, given)
                 except _Over:
-                    self._lost(job, "its CPU time was used up")
+                    self._lost(child, job, "its CPU time was used up")
                     self._suspect(job)
                     raise RenderFailed("too_long", "time") from None
                 except _Late:
-                    self._lost(job, "it was late")
+                    self._lost(child, job, "it was late")
                     self._suspect(job)
                     break
                 except _Died as end:
-                    self._lost(job, f"it ended with {end.code}")
+                    self._lost(child, job, f"it ended with {end.code}")
                     if crashed and -end.code in CRASHES:
                         self._suspect(job)
                         raise RenderFailed("template_error", "crash") from None
                     crashed = -end.code in CRASHES
                 except BaseException:
                     child.end()
-                    self._lost(job, "its parent failed")
+                    self._lost(child, job, "its parent failed")
                     raise
                 else:
                     self._give_back(child, job, answer)
@@ -301,46 +316,52 @@ class RenderPool:
                 while self._idle:
                     child = self._idle.pop()
                     if child.is_alive():
+                        self._working.add(child.pid)
                         return child
                     self._living -= 1
                     child.end()
                 if self._living + self._starting < self.limits.processes:
                     self._starting += 1
-                    threading.Thread(target=self._start, name="start of a render process", daemon=True).start()
+                    threading.Thread(target=self._start, args=(self._epoch,), name="start of a render process", daemon=True).start()
                 left = (until if self._living else patient) - time.monotonic()
                 if left <= 0 or not (self._changed.wait(left) or self._living or self._starting):
                     raise _busy()
 
-    def _start(self) -> None:
+    def _start(self, epoch: int) -> None:
         child = None
         try:
-            child = _Child(self.limits)
+            child = _Child(self.limits, epoch)
         except (_Died, _Over, _Late, OSError) as error:
             log.error("a render process could not be started (%s)", type(error).__name__)
             time.sleep(1.0)  # nothing else is tried meanwhile: whoever waits gives up in time
         with self._changed:
             self._starting -= 1
-            if child is not None:
+            if child is not None and epoch == self._epoch:
                 self._living += 1
                 self._idle.append(child)
+                child = None
             self._changed.notify_all()
+        if child is not None:
+            child.end()
 
     def _give_back(self, child: _Child, job: _Job, answer: Mapping[str, Any]) -> None:
         spoilt = answer.get("failed", [""])[0] == "too_large"
         if spoilt:
             self._suspect(job)
-        if spoilt or child.jobs >= self.limits.renewed_after:
+        if spoilt or child.jobs >= self.limits.renewed_after or child.epoch != self._epoch:
             child.end()
         with self._changed:
+            self._working.discard(child.pid)
             if child.is_alive():
                 self._idle.append(child)
             else:
                 self._living -= 1
             self._changed.notify()
 
-    def _lost(self, job: _Job, why: str) -> None:
+    def _lost(self, child: _Child, job: _Job, why: str) -> None:
         log.warning("a render process was lost over a job (%s): %s", job.kind, why)
         with self._changed:
+            self._working.discard(child.pid)
             self._living -= 1
             self._changed.notify()
 

@@ -18,13 +18,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
-from activities.rendering.budget import MAX_ITERATIONS, MAX_NAME, MAX_OUTPUT, bounded, charged, counted, state, weigh
+from activities.rendering.budget import CHARACTERS, MAX_ITERATIONS, MAX_NAME, MAX_OUTPUT, bounded, charged, counted, state, weigh
 from activities.rendering.faults import RenderFailed
 
 MAX_NUMBER = 10**15
 """Of what is added and multiplied."""
 NODES_PER_UNIT = 4
-"""So many parts of a loop's body cost a unit of work each turn."""
+"""So many parts of a loop's body, or so many times `CHARACTERS` of its text, cost a unit of work each turn."""
 TAGS: Mapping[type[nodes.Node], str] = {
     nodes.Macro: "macro", nodes.CallBlock: "call", nodes.Include: "include", nodes.Import: "import", nodes.FromImport: "from",
     nodes.Extends: "extends", nodes.Block: "block", nodes.AssignBlock: "set … endset", nodes.ScopedEvalContextModifier: "autoescape",
@@ -125,7 +125,7 @@ class _Guards(NodeTransformer):
         self._environment = environment
 
     def visit_For(self, node: nodes.For) -> nodes.For:
-        size = sum(1 for _ in node.find_all(nodes.Node))
+        size = sum(1 + len(getattr(part, "data", "")) // CHARACTERS for part in node.find_all(nodes.Node))
         self.generic_visit(node)
         node.iter = self._filter(node.iter, "_each", nodes.Const(1 + size // NODES_PER_UNIT, lineno=node.lineno))
         return node
