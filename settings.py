@@ -118,6 +118,27 @@ class Settings(BaseSettings):
         "Everything that is not a public address is refused otherwise.",
     )
 
+    # Filling templates in
+    render_processes: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Processes in which a worker, and a web server, fills templates in. They are started when they are needed.",
+    )
+    render_cpu_seconds: float = Field(
+        2.0,
+        ge=0.1,
+        le=60,
+        description="CPU time that one message may take; after that its process is ended and the message is skipped (`render_too_long`). "
+        "Three times as long on the clock, it is put off instead; compiling a template may take five times as long.",
+    )
+    render_memory_mb: int = Field(
+        256,
+        ge=64,
+        le=4096,
+        description="Memory that filling a template in may take, on Linux; after that the message is skipped (`render_too_large`).",
+    )
+
     # The worker
     max_cached_workflows: int = Field(2000, ge=1, le=100_000, description="Runs a worker keeps in memory; 40–120 kB each.")
     max_concurrent_workflow_tasks: int = Field(
@@ -240,6 +261,15 @@ class Settings(BaseSettings):
         """What was set, as environment variables for a child process; the child fills in the rest as we did."""
         chosen = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         return {PREFIX + name.upper(): _as_variable(value) for name, value in chosen.items()} | {PREFIX + "HOME": str(self.home)}
+
+    def render_limits(self) -> dict[str, Any]:
+        """What `activities.rendering.RenderLimits` takes."""
+        return {
+            "processes": self.render_processes,
+            "cpu_seconds": self.render_cpu_seconds,
+            "deadline_seconds": 3 * self.render_cpu_seconds,
+            "memory_bytes": self.render_memory_mb * 2**20,
+        }
 
     def signing_keys(self) -> dict[str, bytes]:
         """Key id -> key for signing; the first signs, all verify. Makes `home/secret` once when no key is set."""

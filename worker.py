@@ -22,6 +22,7 @@ from activities.messages import House, MessagePerformer
 from activities.outward import TeamPerformer
 from activities.performer import Performer
 from activities.providers import Outbox, Provider
+from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import effect_activity, step_activity
 from activities.tracking import Tracking
 from engine import stamp
@@ -57,7 +58,8 @@ async def run(
     customs = load_custom(settings.activity_folders)
     engine = build_engine(settings, db, customs)
     refuse_unknown_behaviours(engine)
-    effects = Effects(engine, build_performers(settings, engine, customs, providers or {}))
+    renderer = RenderPool(RenderLimits(**settings.render_limits()))
+    effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
     temporal = await Temporal.connect(
         settings.temporal_address,
@@ -77,6 +79,7 @@ async def run(
         for task in tasks:
             task.cancel()
     presence.leave()
+    renderer.close()
     db.close()
 
 
@@ -114,25 +117,28 @@ def refuse_unknown_behaviours(engine: Engine) -> None:
         )
 
 
-Composition = Callable[[Settings, Engine, list[CustomActivity]], dict[str, Performer]]
+Composition = Callable[[House, Settings, Engine, list[CustomActivity]], dict[str, Performer]]
 
 
 def build_performers(
-    settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
+    settings: Settings,
+    engine: Engine,
+    customs: list[CustomActivity],
+    more: Mapping[str, Callable[[], Provider]],
+    renderer: Renderer = INLINE,
 ) -> dict[str, Performer]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
     compositions: Mapping[str, Composition] = {"live": partial(_live_performers, more=more), "staging": _staging_performers}
-    return compositions[settings.workspace](settings, engine, customs)
+    return compositions[settings.workspace](_house(settings, renderer), settings, engine, customs)
 
 
 def _live_performers(
-    settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
+    house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
 ) -> dict[str, Performer]:
     from activities.addresses import Guard
     from activities.slack import by_slack
     from activities.webhooks import WebhookPerformer
 
-    house = _house(settings)
     guard = Guard.allowing(settings.webhook_allow)
     providers = {
         channel: more[account.provider]() if account.provider in more else _provider(settings, engine, account.provider)
@@ -146,10 +152,9 @@ def _live_performers(
     return performers
 
 
-def _staging_performers(settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+def _staging_performers(house: House, settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
     from activities.pretend import PretendWebhook, pretend_slack
 
-    house = _house(settings)
     outbox = Outbox(engine.db, engine.clock.now)
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in MESSAGE_CHANNELS}
     performers["team"] = TeamPerformer(house, outbox, pretend_slack)
@@ -159,7 +164,7 @@ def _staging_performers(settings: Settings, engine: Engine, customs: list[Custom
     return performers
 
 
-def _house(settings: Settings) -> House:
+def _house(settings: Settings, renderer: Renderer) -> House:
     keys = settings.signing_keys()
     return House(
         tracking=Tracking(keys, settings.public_url),
@@ -168,6 +173,7 @@ def _house(settings: Settings) -> House:
         tracking_level=settings.tracking,
         language=settings.language,
         zone=settings.time_zone,
+        renderer=renderer,
     )
 
 

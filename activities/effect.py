@@ -22,6 +22,7 @@ from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from activities.rendering import RenderBusy
 from crm.events import event_row, insert_events
 from crm.sql import on, table
 from engine.live import Engine
@@ -42,6 +43,7 @@ _run = select(runs).where(runs.c.id == bindparam("run_id"))
 _contact = select(contacts).where(contacts.c.id == bindparam("of"))
 _due = update(runs).where(runs.c.id == bindparam("run_id"))
 STOPPED_SENDER_PAUSE = timedelta(minutes=5)
+RENDER_PAUSE = timedelta(seconds=2)
 
 
 class NotServed(PfadwerkError):
@@ -139,6 +141,8 @@ def _prepared(performer: Performer, session: Session, job: Job) -> Draft | Canno
         return performer.prepare(session, job)
     except CannotPrepare as error:
         return error
+    except RenderBusy as busy:
+        raise come_back(BUSY, busy.code, RENDER_PAUSE) from None
 
 
 # --- transaction A -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from activities import gate, twins
 from activities.ledger import message_id_of
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
-from activities.rendering import CompiledTemplate, Rendered, RenderFailed, render, render_text
+from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.tracking import Level, Tracking, level, store_links
 from crm import settings, suppression
 from crm.sql import on, table
@@ -35,7 +35,8 @@ _SHOWN = [column.name for column in contacts.columns if column.name not in HIDDE
 @dataclass(frozen=True, slots=True)
 class House:
     """What all messages of an installation have in common. `mail_from` is used where the workspace names no sender; `zone` and `language`
-    serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read."""
+    serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read. `renderer` fills in what
+    strangers have written or are told: the pool, in a process that has other work to do."""
 
     tracking: Tracking
     address_keys: Sequence[bytes] = field(repr=False)
@@ -43,6 +44,7 @@ class House:
     tracking_level: Level = "full"
     language: str = "en"
     zone: str = "Europe/Berlin"
+    renderer: Renderer = field(default=INLINE, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,9 @@ class MessagePerformer:
         template, number = self._template(session, job)
         try:
             if template is None:
-                text = render_text(str(job.call.input.get("text", "")), values, locale=contact.locale or self.house.language, zone=zone)
-                rendered = Rendered("", "", text, contact.locale or self.house.language)
+                locale = contact.locale or self.house.language
+                text = self.house.renderer.render_text(str(job.call.input.get("text", "")), values, locale=locale, zone=zone)
+                rendered = Rendered("", "", text, locale)
             else:
                 rendered = self._render(session, job, contact, template, values, zone)
         except RenderFailed as error:
@@ -183,7 +186,7 @@ class MessagePerformer:
         marks = self.house.tracking.marks(message_id_of(job.once_key), level(session, contact.id, self.house.tracking_level))
         languages = [name for name in (contact.locale, self.house.language) if name]
         kind = message_class(job.call.input, job.program.settings)
-        return render(template, languages, values, marks=marks, message_class=kind, zone=zone)
+        return self.house.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)
 
     def _template(self, session: Session, job: Job) -> tuple[CompiledTemplate | None, int | None]:
         """The template in the version that the journey's version pins. Compiled templates never change, so they are kept."""

@@ -82,7 +82,7 @@ class Performer(Protocol):
     def outlets(self) -> Mapping[str, str]: ...
 
     def prepare(self, session: Session, job: Job) -> Draft:
-        """Renders; reads only. Raises: CannotPrepare."""
+        """Renders; reads only. Raises: CannotPrepare; RenderBusy, when it may be tried again."""
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
         """The gate, in the claiming transaction."""

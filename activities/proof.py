@@ -15,10 +15,11 @@ from sqlmodel import col, select
 
 from activities import samples, templates
 from activities.messages import House
-from activities.rendering import CompiledTemplate, Kind, Rendered, Segments, Variant, compile_template, segments
+from activities.rendering import CompiledTemplate, Kind, RenderBusy, Rendered, Renderer, Segments, Variant, segments
 from activities.rendering.compile import PARTS
-from activities.rendering.faults import Lines
+from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
+from activities.rendering.tokens import swap
 from crm.catalogue import load_catalogue
 from journeys.errors import Invalid, Issue, NotFound
 from models import Event
@@ -29,6 +30,8 @@ KEPT = 96
 MAX_EVENTS = 100
 """Newest events of a contact among which one is looked for that could be the trigger."""
 
+_NOWHERE = frozenset({"render_too_long", "render_too_large"})
+"""Failures that name no part of the template."""
 _TWICE = frozenset({"size"})
 """Compile warnings that the hints say better."""
 
@@ -79,7 +82,7 @@ def proof(
     errors: dict[str, list[Issue]] = {}
     warnings: list[Issue] = []
     for name, parts in ({locale: variants[locale]} if only else variants).items():
-        variant, found = _compiled(kind, message_class, name, json.dumps(parts, sort_keys=True))
+        variant, found = _compiled_now(house.renderer, kind, message_class, name, parts)
         if variant is not None:
             compiled[name] = variant
             warnings += [issue for issue in found if name == locale and issue.code not in _TWICE]
@@ -115,11 +118,20 @@ def trigger_for(session: Session, contact_id: str | None, fields: Iterable[str])
     return Trigger(properties, name, at) if wanted & properties.keys() else MADE_UP
 
 
+def _compiled_now(
+    renderer: Renderer, kind: Kind, message_class: str, locale: str, parts: Mapping[str, str]
+) -> tuple[Variant | None, tuple[Issue, ...]]:
+    try:
+        return _compiled(renderer, kind, message_class, locale, json.dumps(parts, sort_keys=True))
+    except RenderBusy as busy:
+        return None, (Issue(code=busy.code, text=busy.text),)
+
+
 @lru_cache(maxsize=KEPT)
-def _compiled(kind: Kind, message_class: str, locale: str, parts: str) -> tuple[Variant | None, tuple[Issue, ...]]:
+def _compiled(renderer: Renderer, kind: Kind, message_class: str, locale: str, parts: str) -> tuple[Variant | None, tuple[Issue, ...]]:
     """`parts` is JSON. A variant with its warnings, or None with what is wrong."""
     try:
-        found = compile_template({locale: json.loads(parts)}, kind, message_class=message_class)
+        found = renderer.compile_template({locale: json.loads(parts)}, kind, message_class=message_class)
     except Invalid as error:
         return None, tuple(error.issues)
     return found.variants[locale], found.warnings
@@ -155,6 +167,8 @@ def _filled(
         )
     except NotFound:
         return None, [Issue(code="contact_gone", text="This contact does not exist any more.")]
+    except RenderBusy as busy:
+        return None, [Issue(code=busy.code, text=busy.text)]
     except Invalid as error:
         return None, [_placed(issue, kind, parts, locale) for issue in error.issues]
     return shown, []
@@ -162,14 +176,25 @@ def _filled(
 
 def _placed(issue: Issue, kind: Kind, parts: Mapping[str, str], locale: str) -> Issue:
     """Where the template asks for what is missing, as far as a search by name can tell."""
-    name = str(issue.values.get("name", ""))
-    for part in PARTS[kind]:
+    name = str(issue.values.get("name", "")) if issue.code not in _NOWHERE else ""
+    for part in PARTS[kind] if name else ():
         text = parts.get(part) or ""
-        match = re.search(rf"\{{[{{%][^}}]*?\b({re.escape(name)})\b", text) if name else None
-        if match:
-            line, column = Lines(text).place(match.start(1))
+        offset = _asked_at(text, name)
+        if offset is not None:
+            line, column = Lines(text).place(offset)
             values: dict[str, Any] = {**issue.values, "line": line, "column": column}
             return issue.model_copy(
                 update={"text": issue.text + " (line {line}, column {column})", "values": values, "field": f"variants.{locale}.{part}"}
             )
     return issue
+
+
+def _asked_at(text: str, name: str) -> int | None:
+    """Where the Jinja of `text` first says `name`."""
+    try:
+        tokens = swap(text).tokens.values()
+    except Fault:
+        return None
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    found = ((token, word.search(token.source)) for token in tokens if token.kind != "comment")
+    return next((token.offset + match.start() for token, match in found if match), None)

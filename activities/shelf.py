@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,10 @@ from journeys.errors import Conflict
 from models import Journey, Template, TemplateVersion, Version
 
 MAX_DIFF_LINES = 600
+CONTEXT = 2
+"""Lines around a change."""
+MAX_COMPARED_LINES = 2_000
+"""Lines of both texts that differ; what `difflib` takes grows with the third power of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +182,37 @@ def changes(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str,
 
 
 def _lines(before: str, after: str) -> Iterator[tuple[str, str]]:
-    compared = difflib.unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
-    for n, line in enumerate(compared):
-        if n > MAX_DIFF_LINES:
+    for n, line in enumerate(_compared(before.splitlines(), after.splitlines())):
+        if n >= MAX_DIFF_LINES:
             yield "…", ""
             return
-        if line.startswith("@@"):
-            yield "…", line.strip("@ ")
-        elif not line.startswith(("---", "+++")) or n > 1:
-            yield line[0], line[1:]
+        yield line
+
+
+def _compared(before: list[str], after: list[str]) -> Iterator[tuple[str, str]]:
+    """What lies between the first and the last difference, and two lines around it; too long to be compared, it is shown as replaced."""
+    start = max(_common(before, after) - CONTEXT, 0)
+    end = max(_common(before[start:][::-1], after[start:][::-1]) - CONTEXT, 0)
+    old, new = before[start : len(before) - end], after[start : len(after) - end]
+    if len(old) + len(new) > MAX_COMPARED_LINES:
+        groups: Iterable[Sequence[tuple[str, int, int, int, int]]] = [[("replace", 0, len(old), 0, len(new))]]
+    else:
+        groups = difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT)
+    for group in groups:
+        (_, i1, _, j1, _), (_, _, i2, _, j2) = group[0], group[-1]
+        yield "…", f"-{_range(start + i1, i2 - i1)} +{_range(start + j1, j2 - j1)}"
+        for kind, a, b, c, d in group:
+            yield from ((" ", line) for line in old[a:b] if kind == "equal")
+            yield from (("-", line) for line in old[a:b] if kind != "equal")
+            yield from (("+", line) for line in new[c:d] if kind != "equal")
+
+
+def _range(start: int, length: int) -> str:
+    """Lines as unified diffs name them: from 1, without a length of one."""
+    first = start + 1 if length else start
+    return f"{first}" if length == 1 else f"{first},{length}"
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many lines both begin with."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

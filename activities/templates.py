@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from activities.ledger import message_id_of
 from activities.messages import House, contact_values
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
-from activities.rendering import CompiledTemplate, Kind, Rendered, RenderFailed, compile_template, digest, render
+from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, digest
 from activities.rendering.compile import MAX_LINE, MAX_SOURCE, PARTS
 from activities.samples import CONTACT
 from crm import audit, freshness, settings
@@ -55,17 +55,20 @@ def save(
     revision: int | None = None,
     folder: str | None = None,
     tags: Sequence[str] | None = None,
+    renderer: Renderer = INLINE,
 ) -> Saved:
     """Compiles and stores a template; a changed text becomes the next version, an unchanged one none.
 
-    `revision` is the one that was edited; None overwrites whatever is there. `folder` and `tags`: None leaves them as they are.
+    `revision` is the one that was edited; None overwrites whatever is there. `folder` and `tags`: None leaves them as they are. `renderer`
+    compiles.
 
     Raises:
         Invalid: `issues` lists every problem with its place.
         Conflict: somebody saved meanwhile, or the template is of another kind.
+        RenderBusy: nobody could compile it just now.
     """
     check_label(key, name, message_class, folder, tags)
-    compiled = compile_template(variants, kind, message_class=message_class)
+    compiled = renderer.compile_template(variants, kind, message_class=message_class)
     with db.write() as session:
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
@@ -188,7 +191,8 @@ def preview(
 
     Raises:
         NotFound: there is no such contact.
-        Invalid: the template asks for something that is not there; says what.
+        Invalid: the template asks for something that is not there, or for too much; says what.
+        RenderBusy: nobody could fill it in just now.
     """
     contact = sample if contact_id is None else _contact(session, contact_id)
     sender = settings.load(session, settings.Sender)
@@ -203,15 +207,19 @@ def preview(
     }
     languages = [name for name in (locale, contact.get("locale"), house.language) if name]
     try:
-        return render(compiled, languages, values, message_class=message_class, zone=str(contact.get("timezone") or house.zone))
+        zone = str(contact.get("timezone") or house.zone)
+        return house.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
     except RenderFailed as error:
-        text = (
-            'The template asks for "{name}", which is not there.'
-            if error.code == "missing_value"
-            else "The template cannot be filled in: {code} {name}."
-        )
+        text = _SAID.get(error.code, "The template cannot be filled in: {code} {name}.")
         problem = Issue(code=f"render_{error.code}", text=text, values={"name": error.name, "code": error.code})
         raise Invalid("{problem}", [problem], problem=problem) from None
+
+
+_SAID: Mapping[str, str] = {
+    "missing_value": 'The template asks for "{name}", which is not there.',
+    "too_long": "Filling this template in takes too long or makes too much text; shorten its loops, or what they run over.",
+    "too_large": "Filling this template in takes too much memory; shorten its loops, or what they run over.",
+}
 
 
 def send_test(

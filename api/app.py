@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from activities.messages import House
 from activities.providers import Outbox, Provider
+from activities.rendering import Renderer, RenderLimits, RenderPool
 from activities.tracking import Tracking
 from api import errors, health, ingest, login, openapi
 from api.admin import admin_routers
@@ -52,12 +53,15 @@ def create_app(
     `provider` carries test sends; the default is the outbox, which reaches nobody.
     """
     metrics = Metrics()
+    renderer = RenderPool(RenderLimits(**settings.render_limits()))
+    house = _house(settings, renderer)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _server(settings, engine, metrics, _waker(settings, connect, waker), provider) as server:
+        async with _server(settings, engine, metrics, _waker(settings, connect, waker), provider, house) as server:
             app.state.server = server
             yield
+        await run_in_threadpool(renderer.close)
 
     app = FastAPI(
         title="Pfadwerk",
@@ -74,13 +78,13 @@ def create_app(
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
     app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"))
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
-    for router in (ingest.router, *admin_routers(), login.router, health.router, public_router, _pages(app, settings, engine)):
+    for router in (ingest.router, *admin_routers(), login.router, health.router, public_router, _pages(app, settings, engine, house)):
         app.router.routes += router.routes
     openapi.install(app)
     return app
 
 
-def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
+def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> APIRouter:
     def member(token: str) -> Member | None:
         return login.member_of(engine.db, token, engine.clock.now())
 
@@ -111,7 +115,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine) -> APIRouter:
         settings.language,
         look=look,
         max_upload_bytes=settings.max_body_bytes,
-        post=pages.Post(_house(settings), provider),
+        post=pages.Post(house, provider),
         mail_link=mail_link,
         forget_keys=forget_keys,
     )
@@ -130,14 +134,14 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
 
 @asynccontextmanager
 async def _server(
-    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, provider: Provider | None
+    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, provider: Provider | None, house: House
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
     writer = Writer(engine, waker, loop, settings.max_backlog)
     keys = KeyRing(engine.db, engine.clock.now)
     provider = provider or Outbox(engine.db, engine.clock.now)
-    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, _house(settings), provider)
+    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider)
     metrics.watch(engine, writer)
     presence = Presence(engine, "web")
     tasks = [
@@ -162,7 +166,7 @@ async def _server(
             await redis.aclose()
 
 
-def _house(settings: Settings) -> House:
+def _house(settings: Settings, renderer: Renderer) -> House:
     keys = settings.signing_keys()
     return House(
         tracking=Tracking(keys, settings.public_url),
@@ -171,6 +175,7 @@ def _house(settings: Settings) -> House:
         tracking_level=settings.tracking,
         language=settings.language,
         zone=settings.time_zone,
+        renderer=renderer,
     )
 
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from activities.messages import House
 from activities.providers import Provider
+from activities.rendering.turns import Turns
 from api.jobs import Jobs
 from api.keys import KeyRing
 from api.limits import Limits, Rate
@@ -39,6 +40,8 @@ class Server:
     house: House
     provider: Provider
     jobs: Jobs = field(init=False)
+    turns: Turns = field(default_factory=Turns)
+    """Of previews, by who asks."""
     _wakes: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
 from activities import templates
-from activities.rendering import Kind, compile_template
+from activities.rendering import Kind, Rendered
 from api.access import Anyone, Editor
 from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
 from api.messages import MessageRow
 from api.paging import Cursor, Limit, Number, Page, page_of
-from api.server import TheServer
+from api.server import Server, TheServer
+from crm.roles import EDITORS
 from engine import publish
 from journeys.errors import Invalid, Issue, NotFound
 from locales import translator
@@ -78,7 +80,7 @@ class Save(BaseModel):
 
 
 class Preview(BaseModel):
-    """What to fill in. Without `variants` the stored template; without `contact_id` a made-up contact."""
+    """What to fill in. Without `variants` the stored template (they need the right to change templates); without `contact_id` a made-up contact."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"locale": "de", "trigger": {"total": 59.9}}})
 
@@ -188,6 +190,7 @@ def save_template(key: Key, wanted: Save, server: TheServer, actor: Editor, resp
         revision=wanted.revision,
         folder=wanted.folder,
         tags=wanted.tags,
+        renderer=server.house.renderer,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'
     translate = translator(actor.locale)
@@ -249,16 +252,27 @@ def correct(key: Key, wanted: Correction, server: TheServer, actor: Editor) -> R
 
 
 @router.post("/templates/{key}/preview", summary="Preview a template", responses=CHANGE)
-def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Anyone) -> Previewed:
-    """Renders the stored template, or the `variants` at hand before they are saved."""
-    engine = server.engine
+async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Anyone) -> Previewed:
+    """Renders the stored template; or, for those who may change templates, the `variants` at hand before they are saved. One preview at a
+    time for each person."""
+    if wanted.variants is not None:
+        actor.require(*EDITORS)
+    async with server.turns.of(actor.id):
+        rendered = await run_in_threadpool(_previewed, server, key, wanted)
+    return Previewed(
+        subject=rendered.subject, html=rendered.html, text=rendered.text, locale=rendered.locale, headers=dict(rendered.headers)
+    )
+
+
+def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
+    engine, renderer = server.engine, server.house.renderer
     with engine.db.read() as session:
         template = templates.get(session, key)
         if wanted.variants is None:
             compiled = templates.load(session, key, wanted.version)
         else:
-            compiled = compile_template(wanted.variants, _kind(template.kind), message_class=template.message_class)
-        rendered = templates.preview(
+            compiled = renderer.compile_template(wanted.variants, _kind(template.kind), message_class=template.message_class)
+        return templates.preview(
             session,
             server.house,
             compiled,
@@ -268,9 +282,6 @@ def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Anyone
             message_class=template.message_class,
             trigger=wanted.trigger,
         )
-    return Previewed(
-        subject=rendered.subject, html=rendered.html, text=rendered.text, locale=rendered.locale, headers=dict(rendered.headers)
-    )
 
 
 @router.post("/templates/{key}/test-send", summary="Send a test to oneself", status_code=201, responses=CHANGE)

@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 from activities import messages
 from activities.providers import Provider
+from activities.rendering import INLINE, Renderer
+from activities.rendering.turns import Turns
 from builder_ui.permits import Roles, may
 from builder_ui.speech import Speech
 from crm.sessions import Purpose
@@ -47,7 +49,7 @@ class Post:
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
     no message is shown or sent. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
-    keys up anew. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
+    keys up anew; `turns` are for previews, by session. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
 
     engine: Engine
     login: Login
@@ -60,6 +62,12 @@ class House:
     post: Post | None = None
     mail_link: MailLink = field(default=lambda _member, _purpose, _path: False)
     forget_keys: Callable[[], None] = field(default=lambda: None)
+    turns: Turns = field(default_factory=Turns)
+
+    @property
+    def renderer(self) -> Renderer:
+        """Who compiles templates and fills them in."""
+        return self.post.house.renderer if self.post else INLINE
 
     def now(self) -> datetime:
         return self.engine.clock.now()

@@ -115,6 +115,12 @@ REASONS = {
     "suppressed_complaint": "the address is blocked after a complaint",
     "suppressed_unsubscribe": "the address has unsubscribed",
     "suppressed_manual": "the address is blocked",
+    "render_missing_value": "the template asks for something that this contact does not have",
+    "render_wrong_value": "a value is not of the kind that the template asks for",
+    "render_unsafe_link": "a link would lead to an address that is not allowed",
+    "render_too_long": "filling the template in took too long or made too much text",
+    "render_too_large": "filling the template in took too much memory",
+    "render_template_error": "the template cannot be filled in",
 }
 LEFT_OUT = {
     "filled": "filled already",

@@ -17,7 +17,6 @@ from hashlib import sha256
 from activities.providers.provider import MessageDead, Outgoing
 
 _PLAIN = re.compile(r"[\x20-\x7e\t]*")
-_MAILBOX = re.compile(r"\s*(?P<name>.*?)\s*<(?P<address>[^<>]*)>\s*")
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@[^\s@<>\"(),:;\[\]\\]{1,255}")
 RESERVED = frozenset(
     {"from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "content-type", "content-transfer-encoding", "reply-to"}
@@ -58,13 +57,14 @@ def address_of(mailbox: str) -> str:
 
 def _parts(mailbox: str) -> tuple[str, str]:
     """Display name and address; a mailbox without angle brackets is the address."""
-    match = _MAILBOX.fullmatch(mailbox)
-    if match is None:
-        return "", mailbox.strip()
-    name = match["name"]
+    text = mailbox.strip()
+    before, bracket, address = text.rpartition("<")
+    name, address, closing = before.strip(), address[:-1], address[-1:]
+    if not bracket or closing != ">" or ">" in address or "\n" in name:
+        return "", text
     if len(name) > 1 and name.startswith('"') and name.endswith('"'):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    return name, match["address"].strip()
+    return name, address.strip()
 
 
 def _headers(message: Outgoing, now: datetime) -> Iterator[tuple[str, str]]:

@@ -1,21 +1,29 @@
 """Templates: compiled once per version, filled in once per contact.
 
-`compile_template` checks and compiles what an author wrote; `render` makes one message. Neither stores or sends anything.
+`compile_template` checks and compiles what an author wrote; `render` makes one message. Neither stores or sends anything. A `Renderer`
+offers both, in this process or in a `RenderPool` of others.
 """
 
 from activities.rendering.compile import CompiledTemplate, Kind, Variant, compile_template, digest
 from activities.rendering.faults import RenderFailed
 from activities.rendering.links import link_digest
+from activities.rendering.pool import RenderLimits, RenderPool
 from activities.rendering.render import UNTRACKED, Marks, Rendered, choose, render, render_text
+from activities.rendering.renderer import INLINE, RenderBusy, Renderer
 from activities.rendering.sms import Segments, segments
 
 __all__ = [
+    "INLINE",
     "UNTRACKED",
     "CompiledTemplate",
     "Kind",
     "Marks",
+    "RenderBusy",
     "RenderFailed",
+    "RenderLimits",
+    "RenderPool",
     "Rendered",
+    "Renderer",
     "Segments",
     "Variant",
     "choose",

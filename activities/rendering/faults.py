@@ -25,7 +25,8 @@ class Fault(Exception):
 class RenderFailed(Exception):
     """A template cannot be rendered for this contact; `code` is stable, `name` is what the template asked for.
 
-    Codes: missing_value, wrong_value, unsafe_link, too_long, no_variant, template_error.
+    Codes: missing_value, wrong_value, unsafe_link, too_long (a budget or the time is used up), too_large (memory), no_variant,
+    template_error.
     """
 
     def __init__(self, code: str, name: str = "") -> None:

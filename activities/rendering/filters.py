@@ -7,6 +7,7 @@ functions and everything else that can act or grow. `docs/templates.md` lists th
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -24,19 +25,26 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context, Undefined
 from markupsafe import Markup, escape
 
+from activities.rendering.budget import MAX_TEXT, state
 from activities.rendering.check import scheme
 from activities.rendering.faults import RenderFailed
 from activities.rendering.links import link_digest
-from activities.rendering.sandbox import MAX_TEXT, plain_text, state
+from activities.rendering.sandbox import MAX_NUMBER, plain_text
 
 _KEPT = [
-    "abs", "capitalize", "count", "dictsort", "escape", "e", "first", "float", "groupby", "int", "items", "last", "length", "list", "lower",
-    "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr", "sort", "striptags", "title", "trim", "truncate",
+    "abs", "capitalize", "count", "dictsort", "escape", "e", "first", "groupby", "items", "last", "length", "list", "lower",
+    "max", "min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "title", "trim", "truncate",
     "unique", "upper", "urlencode", "wordcount",
 ]  # fmt: skip
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+MAX_DIGITS = 40
+"""Characters of a text that is read as a number."""
+MAX_PLACES = 15
+"""Decimal places, before or behind the point, to round to."""
 
 
 def default(value: Any, fallback: Any = "") -> Any:
@@ -109,6 +117,48 @@ def sum_(items: Iterable[Any], attribute: str | None = None) -> Any:
 def map_(items: Iterable[Any], attribute: str) -> list[Any]:
     """`{{ products|map("name")|join(", ") }}`: that key of every item."""
     return [item.get(attribute) for item in items if isinstance(item, Mapping)]
+
+
+def round_(value: Any, precision: Any = 0, method: str = "common") -> Any:
+    """`{{ price|round(2) }}`; `common`, `ceil` or `floor`, to at most `MAX_PLACES` places."""
+    numeric = _number(value, "round")
+    if method not in ("common", "ceil", "floor") or not isinstance(precision, int) or abs(precision) > MAX_PLACES:
+        raise RenderFailed("wrong_value", "round")
+    if method == "common":
+        return round(numeric, precision)
+    scale = Decimal(10) ** precision if isinstance(numeric, Decimal) else 10**precision
+    return (math.ceil if method == "ceil" else math.floor)(numeric * scale) / scale
+
+
+def int_(value: Any, fallback: Any = 0, base: int = 10) -> Any:
+    """`{{ "12"|int }}`: the fallback for what is no number, or a very long one."""
+    return fallback if isinstance(value, str) and len(value) > MAX_DIGITS else FILTERS["int"](value, fallback, base)
+
+
+def float_(value: Any, fallback: Any = 0.0) -> Any:
+    """`{{ "1.5"|float }}`: the fallback for what is no number, or a very long one."""
+    return fallback if isinstance(value, str) and len(value) > MAX_DIGITS else FILTERS["float"](value, fallback)
+
+
+def striptags(value: Any) -> str:
+    """The text without tags and comments, its blanks collapsed and its entities read."""
+    return html.unescape(" ".join(_without_tags(plain_text(value)).split()))
+
+
+def _without_tags(text: str) -> str:
+    """Looks at every character once: from the first bracket that nothing closes, everything stays."""
+    parts: list[str] = []
+    at, comments = 0, True
+    while (start := text.find("<", at)) >= 0:
+        closing = "-->" if comments and text.startswith("<!--", start) else ">"
+        end = text.find(closing, start)
+        if end < 0 and closing == "-->":
+            comments, closing, end = False, ">", text.find(">", start)
+        if end < 0:
+            break
+        parts.append(text[at:start])
+        at = end + len(closing)
+    return "".join((*parts, text[at:]))
 
 
 def nl2br(value: Any) -> Markup:
@@ -192,11 +242,22 @@ def _number(value: Any, filter_name: str) -> Any:
     if isinstance(value, Undefined):
         str(value)
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return value
+        return _finite(value, filter_name)
+    text = str(value) if isinstance(value, str) else ""
     try:
-        return Decimal(str(value))
+        if len(text) <= MAX_DIGITS:
+            return _finite(Decimal(text), filter_name)
     except InvalidOperation:
-        raise RenderFailed("wrong_value", filter_name) from None
+        pass
+    raise RenderFailed("wrong_value", filter_name)
+
+
+def _finite(number: Any, filter_name: str) -> Any:
+    """What can be written out: a number such as 1e999999 would be a million digits."""
+    short = number.is_finite() and -MAX_DIGITS < number.adjusted() < MAX_DIGITS if isinstance(number, Decimal) else math.isfinite(number)
+    if not short or abs(number) > MAX_NUMBER:
+        raise RenderFailed("wrong_value", filter_name)
+    return number
 
 
 def _moment(value: Any, filter_name: str) -> date:
@@ -226,7 +287,7 @@ def _instant(value: Any, filter_name: str) -> datetime:
 def _zone() -> ZoneInfo:
     try:
         return ZoneInfo(state.get().zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
 
 
@@ -239,6 +300,6 @@ def _shape(shape: str) -> Any:
 OWN: dict[str, Callable[..., Any]] = {
     "default": default, "d": default, "money": money, "number": number, "percent": percent, "date": date_, "time": time_,
     "datetime": datetime_, "join": join, "replace": replace, "sum": sum_, "map": map_, "nl2br": nl2br, "link": link, "address": address,
-    "css": css, "string": plain_text,
+    "css": css, "string": plain_text, "round": round_, "int": int_, "float": float_, "striptags": striptags,
 }  # fmt: skip
 ALL: dict[str, Callable[..., Any]] = {name: FILTERS[name] for name in _KEPT} | OWN

@@ -88,7 +88,7 @@ def _size(locale: str, size_bytes: int) -> Iterator[Issue]:
 
 
 def _subject(locale: str, subject: str) -> Iterator[Issue]:
-    plain = re.sub(r"\{[{%#].*?[}%#]\}", "", subject).strip()
+    plain = _without_jinja(subject).strip()
     if len(plain) > LONG_SUBJECT:
         text = "The subject has {count} characters; mail programs show about {limit}, phones fewer."
         yield _hint(locale, "subject", "long_subject", text, count=len(plain), limit=LONG_SUBJECT)
@@ -97,6 +97,14 @@ def _subject(locale: str, subject: str) -> Iterator[Issue]:
         yield _hint(locale, "subject", "shouting", "The subject is all capitals, which filters take for spam.")
     if plain.count("!") > 1:
         yield _hint(locale, "subject", "exclamation", "More than one exclamation mark in the subject looks like spam.")
+
+
+def _without_jinja(text: str) -> str:
+    try:
+        swapped = swap(text)
+    except Fault:
+        return text
+    return swapped.word.sub("", swapped.text)
 
 
 def _preheader(locale: str, preheader: str) -> Iterator[Issue]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, meta, nodes
@@ -15,7 +16,7 @@ from jinja2.environment import Template
 
 from activities.rendering import filters
 from activities.rendering.faults import Fault, Lines
-from activities.rendering.sandbox import Sandbox
+from activities.rendering.sandbox import TAGS, Sandbox
 from activities.rendering.tokens import Swapped
 
 HTML = Sandbox(autoescape=True, filters=filters.ALL)
@@ -25,11 +26,8 @@ NAMES = frozenset({"contact", "trigger", "run", "sender", "unsubscribe_url", "pr
 """What a template may read."""
 MAX_LOOP_DEPTH = 3
 MAX_ASSIGNMENTS = 100
-TAGS: dict[type[nodes.Node], str] = {
-    nodes.Macro: "macro", nodes.CallBlock: "call", nodes.Include: "include", nodes.Import: "import", nodes.FromImport: "from",
-    nodes.Extends: "extends", nodes.Block: "block", nodes.AssignBlock: "set … endset", nodes.ScopedEvalContextModifier: "autoescape",
-}  # fmt: skip
-"""Tags that are not available: they would load other texts, recurse or grow."""
+MAX_PROBLEMS = 100
+"""Told at once; each is looked for among all the Jinja of the text."""
 
 
 @lru_cache(maxsize=1024)
@@ -48,8 +46,8 @@ def faults(swapped: Swapped, source: str, lines: Lines) -> Iterator[Fault]:
     except RecursionError:
         yield Fault(0, "too_deep", "The Jinja of this template is nested too deeply.")
         return
-    problems = list(_problems(tree)) or list(_names(tree))  # names are only found in a tree whose filters exist
-    for node, code, text, values in problems:
+    problems = list(islice(_problems(tree), MAX_PROBLEMS)) or list(_names(tree))  # names are only found in a tree whose filters exist
+    for node, code, text, values in problems[:MAX_PROBLEMS]:
         yield Fault(_place(swapped, lines, node.lineno, str(next(iter(values.values()), ""))), code, text, **values)
 
 

@@ -25,10 +25,9 @@ def plain(root: Element, swapped: Swapped) -> str:
 
 
 def tidy(text: str) -> str:
-    """No blanks at line ends, at most one empty line in a row, one line break at the end."""
-    text = re.sub(r"[ \t\xa0]+\n", "\n", text)
-    text = re.sub(r"\n[ \t]+", "\n", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    """No blanks at line ends, at most one empty line in a row, one line break at the end. Looks at every character once."""
+    lines = (line.rstrip(" \t\xa0").lstrip(" \t") for line in text.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
 
 
 def _component(element: Element, swapped: Swapped) -> str:

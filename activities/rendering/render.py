@@ -10,18 +10,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import DecimalException
 from typing import Any
 
-from jinja2 import TemplateError, UndefinedError
+from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 from markupsafe import Markup
 
 from activities.rendering import jinja
+from activities.rendering.budget import State, state
 from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
 from activities.rendering.plain import tidy
-from activities.rendering.sandbox import State, generate, state
+from activities.rendering.sandbox import generate
 
 MAX_SUBJECT = 900
 """Characters; RFC 5322 allows lines of 998."""
@@ -54,6 +54,16 @@ class Rendered:
         return len(self.html.encode()) + len(self.text.encode())
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The parts of one variant, filled in. `links`: digest -> target of every tracked link."""
+
+    subject: str
+    html: str
+    text: str
+    links: Mapping[str, str]
+
+
 def render(
     compiled: CompiledTemplate,
     locales: Iterable[str],
@@ -71,16 +81,40 @@ def render(
     Raises:
         RenderFailed: a value is missing or of the wrong kind, a link is unsafe, or the message is too long.
     """
+    language, variant = chosen(compiled, locales)
+    return finished(fill(variant, values, language, marks, zone), compiled.kind, language, values, message_class)
+
+
+def chosen(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Variant]:
+    """The variant that serves `locales`, and the language that its dates and numbers speak.
+
+    Raises:
+        RenderFailed: the template has no variant at all.
+    """
     chain = [name for name in locales if name]
     locale, variant = choose(compiled, chain)
-    language = locale if locale != "default" else (chain[0] if chain else "en")
+    return locale if locale != "default" else (chain[0] if chain else "en"), variant
+
+
+def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Marks, zone: str) -> Filled:
+    """All of `render` that a template or a value can make long: this part runs in a process of the pool.
+
+    Raises:
+        RenderFailed: as `render`.
+    """
     current = State(language, zone, click=marks.click, own=_own_addresses(values))
     with _rendering(current):
         subject = one_line(_filled(variant.subject, values, language))
         html = _html(variant, values, language, subject, marks.pixel_url)
         text = tidy(_filled(variant.text, values, language))
-    headers = unsubscribe_headers(values.get("unsubscribe_url")) if compiled.kind == "email" and message_class == "marketing" else {}
-    return Rendered(subject, html, text if compiled.kind == "email" else text.strip(), language, headers, current.links)
+    return Filled(subject, html, text, current.links)
+
+
+def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
+    """The message, with the headers that its class asks for."""
+    headers = unsubscribe_headers(values.get("unsubscribe_url")) if kind == "email" and message_class == "marketing" else {}
+    text = filled.text if kind == "email" else filled.text.strip()
+    return Rendered(filled.subject, filled.html, text, language, headers, filled.links)
 
 
 def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
@@ -153,7 +187,11 @@ def _rendering(current: State) -> Iterator[None]:
         raise RenderFailed("missing_value", _missing_name(error)) from None
     except SecurityError:
         raise RenderFailed("template_error", "security") from None
-    except (TemplateError, ValueError, TypeError, ArithmeticError, DecimalException, LookupError, AttributeError, RecursionError) as error:
+    except RenderFailed:
+        raise
+    except MemoryError:
+        raise RenderFailed("too_large", "memory") from None
+    except Exception as error:  # noqa: BLE001 - what a hostile template makes Jinja raise is its own mistake, whatever it is
         raise RenderFailed("template_error", type(error).__name__) from None
     finally:
         state.reset(token)

@@ -1,34 +1,35 @@
 """Where Jinja runs: templates read plain values, and can neither act, nor grow without bound, nor run without end.
 
 Attributes are looked up in mappings first (`cart.items` is the key, not the method) and otherwise only by the lists below.
-Loops, joins and sums go through budgets. What is missing can be asked about (`if`, `default`) but not printed.
+Loops, filters, tests, comparisons and calls go through a budget (`budget`). What is missing can be asked about (`if`, `default`) but not printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import nodes, pass_context
+from jinja2 import TemplateSyntaxError, nodes, pass_context
 from jinja2.environment import Template
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
+from activities.rendering.budget import CHARACTERS, MAX_ITERATIONS, MAX_NAME, MAX_OUTPUT, bounded, charged, counted, state, weigh
 from activities.rendering.faults import RenderFailed
 
-MAX_ITERATIONS = 10_000
-"""Turns of all loops of one rendering together."""
-MAX_TEXT = 200_000
-"""Characters of one joined text."""
-MAX_OUTPUT = 1_000_000
-"""Characters of one rendered message."""
 MAX_NUMBER = 10**15
+"""Of what is added and multiplied."""
+NODES_PER_UNIT = 4
+"""So many parts of a loop's body, or so many times `CHARACTERS` of its text, cost a unit of work each turn."""
+TAGS: Mapping[type[nodes.Node], str] = {
+    nodes.Macro: "macro", nodes.CallBlock: "call", nodes.Include: "include", nodes.Import: "import", nodes.FromImport: "from",
+    nodes.Extends: "extends", nodes.Block: "block", nodes.AssignBlock: "set … endset", nodes.ScopedEvalContextModifier: "autoescape",
+}  # fmt: skip
+"""Tags that are not available: they would load other texts, recurse or grow."""
 
 READABLE: tuple[tuple[type, frozenset[str]], ...] = (
     (str, frozenset({"upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "startswith", "endswith", "split"})),
@@ -36,27 +37,8 @@ READABLE: tuple[tuple[type, frozenset[str]], ...] = (
     (date, frozenset({"year", "month", "day", "hour", "minute", "weekday", "isoformat", "date"})),
     (LoopContext, frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "cycle", "previtem", "nextitem"})),
 )
+_NUMBERS = (int, float, Decimal)
 PRINTABLE = (str, Markup, int, float, Decimal, date, datetime, Undefined)
-
-
-@dataclass(slots=True)
-class State:
-    """One rendering: whose language, what is left of the budget, what was linked to."""
-
-    locale: str = "en"
-    zone: str = "UTC"
-    iterations: int = MAX_ITERATIONS
-    click: Any = None
-    own: frozenset[str] = frozenset()
-    links: dict[str, str] = field(default_factory=dict)
-
-    def spend(self, turns: int) -> None:
-        self.iterations -= turns
-        if self.iterations < 0:
-            raise RenderFailed("too_long", "loop")
-
-
-state: ContextVar[State] = ContextVar("rendering")
 
 
 class Missing(Undefined):
@@ -70,11 +52,14 @@ class Missing(Undefined):
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment of all templates; `autoescape` for HTML, without for subjects and texts."""
 
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
 
     def __init__(self, *, autoescape: bool, filters: Mapping[str, Any]) -> None:
         super().__init__(autoescape=autoescape, undefined=Missing, finalize=printable, cache_size=0, keep_trailing_newline=True)
-        self.filters = {**filters, "_each": _each, "_concat": _concat}
+        guards: dict[str, Any] = {"_each": _each, "_concat": _concat, "_weighed": _weighed}
+        self.filters = {name: charged(name, function) for name, function in {**filters, **guards}.items()}
+        tests: dict[str, Any] = self.tests
+        self.tests = {name: charged(name, function) for name, function in tests.items()}
         self.globals = {"range": _range}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -82,6 +67,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, (Mapping, list, tuple, str)):
+            weigh(argument)
             try:
                 return obj[argument]
             except (LookupError, TypeError):
@@ -98,37 +84,76 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.undefined(obj=obj, name=name)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        for missing in (one for one in (left, right) if isinstance(one, Undefined)):
+            str(missing)
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
-            return _bounded(left + right)
-        if operator in ("+", "*") and isinstance(left, (int, float, Decimal)) and isinstance(right, (int, float, Decimal)):
-            return _small(super().call_binop(context, operator, left, right))
-        if operator == "%" and isinstance(left, (int, float, Decimal)) and isinstance(right, (int, float, Decimal)):
-            return super().call_binop(context, operator, left, right)
-        raise RenderFailed("wrong_value", operator)
+            weigh((left, right))
+            return bounded(left + right)
+        if operator == "**" or not isinstance(left, _NUMBERS) or not isinstance(right, _NUMBERS):
+            raise RenderFailed("wrong_value", operator)
+        bounded(left)
+        bounded(right)
+        answer = super().call_binop(context, operator, left, right)
+        return _small(answer) if operator in ("+", "*") else answer
+
+    def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
+        owner = getattr(called, "__self__", None)
+        text = owner if isinstance(owner, str) else ""
+        weigh((text, args, options))
+        if text and any(isinstance(one, str) and len(one) > MAX_NAME for one in args):
+            raise RenderFailed("too_long", "text")
+        return bounded(super().call(context, called, *args, **options))
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
         guarded: nodes.Template = _Guards(self).visit(tree)
         return guarded
 
+    def _generate(self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False) -> str:
+        """Also of texts that were never saved as a template, nothing is compiled that could recurse."""
+        for node in source.find_all(nodes.Node):
+            tag = "recursive" if isinstance(node, nodes.For) and node.recursive else TAGS.get(type(node))
+            if tag:
+                raise TemplateSyntaxError(f"{tag} is not available in templates", node.lineno)
+        return super()._generate(source, name, filename, defer_init)
+
 
 class _Guards(NodeTransformer):
-    """Sends loops and `~` through the budgets; both are otherwise out of a sandbox's reach."""
+    """Sends loops, `~`, comparisons, slices and keys through the budget; all are otherwise out of a sandbox's reach."""
 
     def __init__(self, environment: Sandbox) -> None:
         self._environment = environment
 
     def visit_For(self, node: nodes.For) -> nodes.For:
+        size = sum(1 + len(getattr(part, "data", "")) // CHARACTERS for part in node.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = self._filter(node.iter, "_each")
+        node.iter = self._filter(node.iter, "_each", nodes.Const(1 + size // NODES_PER_UNIT, lineno=node.lineno))
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:
         self.generic_visit(node)
         return self._filter(nodes.List(node.nodes, lineno=node.lineno), "_concat")
 
-    def _filter(self, node: Any, name: str) -> nodes.Filter:
-        guard = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
+        self.generic_visit(node)
+        node.expr = self._filter(node.expr, "_weighed")
+        for operand in node.ops:
+            operand.expr = self._filter(operand.expr, "_weighed")
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Getitem:
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = self._filter(node.node, "_weighed")
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Pair:
+        self.generic_visit(node)
+        node.key = self._filter(node.key, "_weighed")
+        return node
+
+    def _filter(self, node: Any, name: str, *args: nodes.Expr) -> nodes.Filter:
+        guard = nodes.Filter(node, name, list(args), [], None, None, lineno=node.lineno)
         guard.set_environment(self._environment)
         return guard
 
@@ -137,8 +162,13 @@ def printable(value: Any) -> Any:
     """What `{{ }}` may print: text, numbers, dates; None prints nothing, lists and objects are a mistake."""
     if value is None:
         return ""
-    if isinstance(value, PRINTABLE):
+    if isinstance(value, str):
+        current = state.get(None)  # None: Jinja prints constants while it compiles
+        if current is not None:
+            current.print(len(value))
         return value
+    if isinstance(value, PRINTABLE):
+        return bounded(value)
     raise RenderFailed("wrong_value", type(value).__name__)
 
 
@@ -160,27 +190,34 @@ def generate(template: Template, values: Mapping[str, Any]) -> str:
 
 
 @pass_context
-def _each(_context: Context, items: Any) -> Iterable[Any]:
-    """What a `for` runs over, counted."""
+def _each(_context: Context, items: Any, units: int) -> Iterable[Any]:
+    """What a `for` runs over, counted; each turn is `units` of work."""
+    current = state.get()
+
+    def turn(turns: int) -> None:
+        current.spend(turns)
+        current.toil(turns * units)
+
     if isinstance(items, (list, tuple, dict, str, range)):
-        state.get().spend(len(items))
+        turn(len(items))
         return items
-    return _counted(items)
+    return counted(items, turn)
 
 
-def _counted(items: Iterable[Any]) -> Iterator[Any]:
-    spend = state.get().spend
-    for item in items:
-        spend(1)
-        yield item
+@pass_context
+def _weighed(_context: Context, value: Any) -> Any:
+    """What is compared, cut or used as a key."""
+    weigh(value)
+    return value
 
 
 @pass_context
 def _concat(context: Context, items: list[Any]) -> str:
     """The operator `~`, bounded; escapes like the text around it."""
-    if context.eval_ctx.autoescape:
-        return Markup(_bounded(Markup("").join(_text(item) for item in items)))
-    return _bounded("".join(plain_text(item) for item in items))
+    weigh(items)
+    joined = Markup("").join(map(_text, items)) if context.eval_ctx.autoescape else "".join(map(plain_text, items))
+    bounded(joined)
+    return joined
 
 
 def _text(item: Any) -> Any:
@@ -193,12 +230,6 @@ def _range(_context: Context, *bounds: int) -> range:
     if len(numbers) > MAX_ITERATIONS:
         raise RenderFailed("too_long", "range")
     return numbers
-
-
-def _bounded(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise RenderFailed("too_long", "text")
-    return text
 
 
 def _small(number: Any) -> Any:

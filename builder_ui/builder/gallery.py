@@ -220,7 +220,15 @@ class _Makers:
         for mail in entry.mails:
             if mail.key not in present:
                 kept: dict[str, Any] = {"name": mail.name, "kind": mail.kind, "message_class": mail.message_class}
-                templates.save(self.house.engine.db, mail.key, mail.variants, actor=f"member:{member.id}", now=self.house.now(), **kept)
+                templates.save(
+                    self.house.engine.db,
+                    mail.key,
+                    mail.variants,
+                    actor=f"member:{member.id}",
+                    now=self.house.now(),
+                    renderer=self.house.renderer,
+                    **kept,
+                )
 
     def _import(self, member: Member, key: str, content: bytes) -> str:
         raw = publish.as_json(read(content))

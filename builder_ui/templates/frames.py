@@ -67,7 +67,8 @@ def routes(house: House) -> APIRouter:
         dark: Annotated[str, Query(max_length=1)] = "",
     ) -> Response:
         token = request.cookies.get(house.login.cookie, "")
-        found = await run_in_threadpool(_find, house, token, key, state == "draft", locale, contact or None)
+        async with house.turns.of(token):
+            found = await run_in_threadpool(_find, house, token, key, state == "draft", locale, contact or None)
         if found is None:
             return Response(status_code=401)
         html = found.html or f"<!doctype html><pre>{_escaped(found.text)}</pre>"
@@ -75,7 +76,9 @@ def routes(house: House) -> APIRouter:
         return _answer(with_new_tabs(in_dark(html) if dark else html), kept)
 
     async def show_layout(key: str, request: Request, locale: Annotated[str, Query(max_length=35)] = "") -> Response:
-        found = await run_in_threadpool(_layout, house, request.cookies.get(house.login.cookie, ""), key, locale)
+        token = request.cookies.get(house.login.cookie, "")
+        async with house.turns.of(token):
+            found = await run_in_threadpool(_layout, house, token, key, locale)
         return Response(status_code=401) if found is None else _answer(with_new_tabs(found.html), "private, max-age=600")
 
     router.add_api_route("/ui/templates/{key}/frame", show, methods=["GET"], response_class=HTMLResponse)

@@ -148,7 +148,16 @@ class _Makers:
     def _create(self, member: Member, key: str, name: str, kind: str, layout: str) -> None:
         variants, message_class = beginning(layout, kind)
         about: Any = {"name": name.strip(), "kind": kind, "message_class": message_class or "marketing"}
-        templates.save(self.house.engine.db, key, variants, actor=f"member:{member.id}", now=self.house.now(), revision=0, **about)
+        templates.save(
+            self.house.engine.db,
+            key,
+            variants,
+            actor=f"member:{member.id}",
+            now=self.house.now(),
+            revision=0,
+            renderer=self.house.renderer,
+            **about,
+        )
 
     def _duplicate(self, member: Member, key: str, original: str) -> None:
         with self.house.engine.db.write() as session:

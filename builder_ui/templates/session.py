@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from activities import samples, shelf, templates
 from activities.proof import Proof, proof, trigger_for
-from activities.rendering import CompiledTemplate, compile_template
+from activities.rendering import CompiledTemplate
 from activities.rendering.compile import PARTS, is_locale
 from builder_ui.builder.protocol import Ear, Save
 from builder_ui.people import called
@@ -30,13 +30,14 @@ from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
 from engine import publish
-from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, Unauthorized
+from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import TemplateVersion, new_id
 
 log = logging.getLogger("pfadwerk.pages")
 
 WORK_AFTER_SECONDS = 0.05
 """After what the page says; it waits itself until nobody types."""
+TOO_MANY_SECONDS = 2.0
 MOST_PEOPLE = 8
 MOST_VERSIONS = 50
 LOOKS = ("desktop", "phone", "dark", "text")
@@ -305,7 +306,12 @@ class Writing(Teller):
         if locale not in self.variants:
             return
         person = self.person[0] if self.person else None
-        found = await asyncio.to_thread(self._proof, copy.deepcopy(self.variants), locale, person)
+        try:
+            async with self.visit.house.turns.of(self.visit.token):
+                found = await asyncio.to_thread(self._proof, copy.deepcopy(self.variants), locale, person)
+        except TooMany:  # this person has many editors open, each of which shows what it is asked for next
+            self.work_soon(TOO_MANY_SECONDS)
+            return
         if locale == self.locale:
             self.proof = found
             if found.rendered is not None and self._changed == self._stored_change:
@@ -332,7 +338,14 @@ class Writing(Teller):
         stored, visit, variants = self.stored, self.visit, copy.deepcopy(self.variants)
         label: dict[str, Any] = {"name": stored.name, "kind": stored.kind, "message_class": stored.message_class}
         saved = templates.save(
-            visit.engine.db, stored.key, variants, actor=visit.by, now=visit.house.now(), revision=stored.revision, **label
+            visit.engine.db,
+            stored.key,
+            variants,
+            actor=visit.by,
+            now=visit.house.now(),
+            revision=stored.revision,
+            renderer=visit.house.renderer,
+            **label,
         )
         stored.revision, stored.number, stored.is_draft, stored.archived = saved.template.revision, saved.number, False, False
         self.versions = []
@@ -442,7 +455,9 @@ class Writing(Teller):
         post = visit.house.post
         if post is None or self.person is None:
             raise Invalid("Choose a contact first: a test is filled in for somebody real.")
-        compiled = compile_template({self.locale: self.variants[self.locale]}, stored.kind, message_class=stored.message_class)
+        compiled = post.house.renderer.compile_template(
+            {self.locale: self.variants[self.locale]}, stored.kind, message_class=stored.message_class
+        )
         with visit.engine.db.read() as session:
             trigger = trigger_for(session, self.person[0], compiled.fields)
         known: tuple[tuple[str, Any], ...] = (("trigger", trigger.values), ("steps", {}))

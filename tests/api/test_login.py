@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
+from activities import templates
 from api.errors import Unauthorized
 from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
 from crm import login, sessions
-from crm.team import add_member
+from crm.roles import EDITORS, allows
+from crm.team import ROLES, add_member
 from engine.live import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
 
@@ -299,3 +301,15 @@ def test_a_password_stands_in_no_log(client: TestClient, engine: Engine, caplog:
     enter(client, "a secret of mine")
     assert "secret of mine" not in caplog.text
     assert PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_own_texts_are_previewed_only_for_those_who_may_change_templates(client: TestClient, engine: Engine, role: str) -> None:
+    """Stored templates are for everybody; what stands in the request is compiled and run, so it takes the right to save it."""
+    own = {"default": {"text": "Hello"}}
+    templates.save(engine.db, "hello", own, name="Hello", kind="sms", message_class="marketing", actor="test", now=engine.clock.now())
+    log_in(client, engine, role)
+    path = "/api/v1/templates/hello/preview"
+    assert client.post(path, json={}, headers=OURS).json()["text"] == "Hello"
+    stranger = client.post(path, json={"variants": {"default": {"text": "Salut"}}}, headers=OURS)
+    assert (stranger.status_code, stranger.json().get("text")) == ((200, "Salut") if allows(EDITORS, role) else (403, None))

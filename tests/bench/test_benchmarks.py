@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bench import builder, engine, ingest, simulate
+from bench import builder, engine, ingest, rendering, simulate
 from bench import compile as compiling
 from bench.line import open_line
 from bench.measure import cpu_seconds, memory_bytes, percentile, spread_ms
@@ -21,6 +21,12 @@ def test_compile_measures_500_nodes():
     found = compiling.run(rounds=1)
     assert found["nodes"] == 500
     assert found["check_compile_500_ms"] > 0
+
+
+def test_rendering_is_measured_here_and_in_the_pool():
+    found = rendering.run(rounds=1, mails=5)
+    assert found["throughput_ratio"] > 0
+    assert found["ms_per_mail"]["pool"]["count"] == found["ms_per_mail"]["inline"]["count"] == 5
 
 
 def test_simulate_walks_a_mix_of_kinds():

@@ -1,0 +1,52 @@
+"""Who fills templates in: this process (`INLINE`: command line, tests), or the processes of a `RenderPool` (worker, web server)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from activities.rendering.compile import CompiledTemplate, Kind, compile_template
+from activities.rendering.render import UNTRACKED, Marks, Rendered, render, render_text
+from journeys.errors import PfadwerkError
+
+
+class RenderBusy(PfadwerkError):
+    """Every process that renders is at work, or none can be started: nothing is wrong with the template, try again."""
+
+    code = "render_busy"
+    status = 503
+
+
+class Renderer(Protocol):
+    """What `activities.rendering` offers, wherever it runs."""
+
+    def __hash__(self) -> int: ...
+
+    def render(
+        self,
+        compiled: CompiledTemplate,
+        locales: Iterable[str],
+        values: Mapping[str, Any],
+        *,
+        marks: Marks = UNTRACKED,
+        message_class: str = "marketing",
+        zone: str = "UTC",
+    ) -> Rendered:
+        """As `rendering.render`. Raises: RenderFailed; RenderBusy."""
+
+    def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
+        """As `rendering.render_text`. Raises: RenderFailed; RenderBusy."""
+
+    def compile_template(self, variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing") -> CompiledTemplate:
+        """As `rendering.compile_template`. Raises: Invalid; RenderBusy."""
+
+
+class Inline:
+    """In this process: for texts of people who could stop it anyway."""
+
+    render = staticmethod(render)
+    render_text = staticmethod(render_text)
+    compile_template = staticmethod(compile_template)
+
+
+INLINE: Renderer = Inline()
