@@ -17,6 +17,7 @@ from activities.effect import MESSAGE_CHANNELS, Effects, Fate, append_fate
 from activities.ledger import messages
 from activities.performer import Performer
 from activities.providers.provider import Answer, ProviderFailure
+from crm import held
 from crm.sql import table
 from engine.step import lock_run
 from engine.wakeups import Wakeups
@@ -41,23 +42,27 @@ def settle(effects: Effects) -> Wakeups:
     now = effects.engine.clock.now()
     with effects.engine.db.read() as session:
         late: Sequence[Any] = session.execute(_doubtful.where(messages.c.lease_until < now - ledger.MARGIN)).all()
+    wakeups = Wakeups()
     for row in late:
         performer = effects.performers.get(row.channel)
         if performer is not None and not ledger.is_awaited(row):
-            _settle(effects, performer, row, now)
-    return Wakeups()
+            wakeups.bells |= _settle(effects, performer, row, now)
+    return wakeups
 
 
-def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime) -> None:
+def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime) -> set[str]:
+    """The runs whose messages need not wait for this one any more."""
     try:
         known = performer.lookup(row.once_key) if performer.doubt == "lookup" else None
     except ProviderFailure:
-        return  # asked again at the next tick
+        return set()  # asked again at the next tick
     with effects.engine.db.write() as session:
         run = lock_run(session, row.run_id)
         stands = ledger.look(session, row.once_key, now)
         if isinstance(stands, ledger.Doubtful) and stands.attempts == row.attempts:
             _write(effects, session, performer, run, row, known, now)
+            return set(held.call_up(session, run.contact_id, now))
+    return set()
 
 
 def _write(

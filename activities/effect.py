@@ -23,12 +23,13 @@ from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
 from activities.rendering import RenderBusy
+from crm import held
 from crm.events import event_row, insert_events
 from crm.sql import on, table
 from engine.live import Engine
 from engine.router import is_heard
 from engine.state import Instruction, State
-from engine.step import Moved, fenced, halt, has_mail, lock_run, move, step, where
+from engine.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
 from engine.wakeups import Wakeups
 from journeys.calls import activity_of
 from journeys.errors import PfadwerkError
@@ -222,19 +223,30 @@ def _through_gate(
     match performer.ask(session, contact, job):
         case Refuse(reason=reason):
             return _answer_in(session, engine, row, performer, job, dropped, reason)
-        case Hold(until=until, reason=reason):
+        case Hold(until=until, reason=reason, behind=behind):
             if until > stands.planned_at + job.program.settings.hold_at_most:
                 return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{reason}")
             if isinstance(stands, ledger.Fresh):
-                ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=reason, held_until=until)
+                ledger.put(
+                    session, job.once_key, fixed, job.as_of, status="held", reason=held.IN_LINE if behind else reason, held_until=until
+                )
             on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
-            return _Later(HELD, reason, until)
+            return Moved(_wait_in_line(engine, job, until), Wakeups()) if behind else _Later(HELD, reason, until)
         case Pass(address=address):
             stored = performer.record(session, job, draft, address)
             lease_until, begin_by = _lease(engine, performer, job, began)
             new = isinstance(stands, ledger.Fresh) and stands.is_new
             ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
             return _Claimed(address, stands.attempts + 1, begin_by)
+
+
+def _wait_in_line(engine: Engine, job: Job, until: datetime) -> Instruction:
+    """The call is made at `until`, or asked for again when a bell says that somebody before it has gone away; an activity's retry hears none.
+
+    The row keeps its `do`: whoever looks there performs the call, and the gate decides anew.
+    """
+    real = engine.clock.to_real(until).isoformat()
+    return {"op": "wait", "step": job.number, "until": real, "then": effect(engine, job.call.channel), "in_line": True}
 
 
 def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tuple[datetime, float]:
@@ -350,7 +362,11 @@ def _answer_in(
     template = str(job.call.input.get("template", ""))
     about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
     append_fate(session, engine, about, status, job.as_of)
-    return _go_on(session, engine, row, job, Performed(outlet=given, data=data))
+    moved = _go_on(session, engine, row, job, Performed(outlet=given, data=data))
+    if fate != "sent" and job.call.channel in MESSAGE_CHANNELS:
+        for run_id in held.call_up(session, row.contact_id, job.as_of):
+            moved.wakeups.ring(run_id)
+    return moved
 
 
 def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reason: str) -> Moved:

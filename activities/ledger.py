@@ -102,9 +102,9 @@ def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, *
 
 
 def _defaults() -> dict[str, Any]:
-    """What the column defaults of the model are; Core inserts do not know them."""
+    """What the column defaults of the model are; Core inserts do not know them. A call that is no message counts for no frequency cap."""
     return {
-        "node": "", "purpose": "", "message_class": "marketing", "cap_class": "default", "priority": 3, "template": "", "locale": "",
+        "node": "", "purpose": "", "message_class": "marketing", "cap_class": "", "priority": 3, "template": "", "locale": "",
         "subject": "", "status": "planned", "reason": "", "attempts": 0, "provider": "", "provider_id": "", "test": False,
     }  # fmt: skip
 

@@ -108,6 +108,9 @@ REASONS = {
     "frequency_cap": "enough messages for now",
     "same_mailbox": "another contact with this address gets this message",
     "held_too_long_same_mailbox": "nobody knows whether the same message to another contact with this address arrived",
+    "in_line": "other messages go first",
+    "run_ended": "the run had ended",
+    "run_moved_on": "the run had moved on",
     "held_too_long_quiet_hours": "held back too long by quiet hours",
     "held_too_long_frequency_cap": "held back too long by frequency caps",
     "database_behind": "the database is older than the run; an administrator must look at it",
@@ -121,6 +124,9 @@ REASONS = {
     "render_too_long": "filling the template in took too long or made too much text",
     "render_too_large": "filling the template in took too much memory",
     "render_template_error": "the template cannot be filled in",
+    "suppressed_import": "the address was blocked by an import",
+    "suppressed_invalid": "the address is blocked because it does not exist",
+    "suppressed_objection": "the contact objects to direct marketing",
 }
 LEFT_OUT = {
     "filled": "filled already",

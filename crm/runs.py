@@ -15,7 +15,7 @@ from sqlalchemy import and_, delete, false, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import tally
+from crm import held, tally
 from crm.events import genuine
 from crm.sql import upsert
 from journeys.document import Goal
@@ -32,9 +32,12 @@ def open_runs(session: Session, contact_ids: Iterable[str]) -> list[Run]:
 
 
 def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime) -> list[str]:
-    """Ends open runs at once, wherever they wait; returns their ids. After it nothing is claimed for them; their goals still count."""
-    ended = []
-    for run in runs:
+    """Ends open runs at once, wherever they wait; returns their ids. After it nothing is claimed for them; their goals still count.
+
+    What they held is skipped, and what stood in line behind it is due to be asked for again.
+    """
+    ended, closing = [], list(runs)
+    for run in closing:
         run.step += 1
         run.instruction = {"op": "end", "step": run.step, "reason": reason}
         run.status, run.reason, run.ended_at, run.updated_at, run.due_at = "ended", reason, now, now, None
@@ -53,6 +56,9 @@ def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime) 
         )
         tally.append(session, run.journey_id, run.version_number, {(run.node, "waiting", ""): -bool(run.node), ("", "ended", ""): 1})
         ended.append(run.id)
+    session.flush()
+    for run in closing:
+        held.close(session, run, "run_ended", now)
     session.execute(delete(Subscription).where(col(Subscription.run_id).in_(ended), col(Subscription.why) != "goal"))
     session.flush()
     return ended

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
+from crm import held
 from crm.audit import record
 from crm.runs import end_runs
 from crm.sql import table
@@ -87,8 +88,9 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
     skipped = replace(state, blocked=None, go_to=target)
     values = {"status": "active", "reason": "", "error": "", "state": skipped.to_json(), "updated_at": now}
     session.execute(update(runs).where(runs.c.id == run_id).values(values))
+    behind = held.close(session, row, "run_moved_on", now)
     record(session, by, "run.skip", f"run:{run_id}", {"node": state.node, "outlet": outlet, "to": target}, now)
-    return Wakeups(bells={run_id})
+    return Wakeups(bells={run_id, *behind})
 
 
 def _open_run(session: Session, run_id: str) -> Row[Any]:

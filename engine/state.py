@@ -21,13 +21,15 @@ class Instruction(TypedDict):
     """What the workflow does until it asks again. `step` is the number to ask with.
 
     `do`: run the effect `then`. `wait`: sleep until `until` (ISO text; None: only a bell wakes it), afterwards run `then` at once if it
-    is there (a call foretold because no decision lies between), else ask. `end`: return `reason`.
+    is there (a call foretold because no decision lies between), else ask. `in_line`: what it waits for may have gone since the call
+    began, so a bell since then counts. `end`: return `reason`.
     """
 
     op: Literal["do", "wait", "end"]
     step: int
     then: NotRequired[Effect]
     until: NotRequired[str | None]
+    in_line: NotRequired[bool]
     reason: NotRequired[str]
 
 

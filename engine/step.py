@@ -20,7 +20,7 @@ from sqlalchemy import Row, bindparam, delete, false, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm import tally
+from crm import held, tally
 from crm.events import genuine
 from crm.facts import SqlFacts
 from crm.sql import on, savepoint, table
@@ -134,7 +134,7 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
     """
     index = engine.index(session)
     if index.state(row.journey_id) == "stopped":
-        return Moved(write(engine, session, row, _stopped(row), as_of), Wakeups())
+        return _written(engine, session, row, _stopped(row), as_of, Wakeups())
     paused = index.state(row.journey_id) == "paused" or row.status == "quarantined"
     performed = performed or _kept(row)
     try:
@@ -149,7 +149,16 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
     except Exception as error:  # noqa: BLE001 - whatever a node or a custom kind raises must not take the run down with it
         log.warning("run %s is stuck at node %s: %s", row.id, row.node, type(error).__name__)
         return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error), performed=performed), Wakeups())
-    return Moved(write(engine, session, row, advanced, as_of), wakeups)
+    return _written(engine, session, row, advanced, as_of, wakeups)
+
+
+def _written(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, as_of: datetime, wakeups: Wakeups) -> Moved:
+    """Stores where `advance` led. A run that ends while its message is held lets those behind it go."""
+    instruction = write(engine, session, row, advanced, as_of)
+    if isinstance(advanced.answer, End):
+        for run_id in held.close(session, row, "run_ended", as_of):
+            wakeups.ring(run_id)
+    return Moved(instruction, wakeups)
 
 
 def _advance(

@@ -75,8 +75,9 @@ class RunWorkflow:
 
         A foretold effect has left its wait, so the step must ask with the number that followed. So it must when the effect is answered in the
         database and not here yet: the wait behind it would never hear of the bell, and what is known here by then is older than what it led to.
+        A message that stands in line is asked for again after any bell since the call began: what it waits for may have gone meanwhile.
         """
-        self.heard = self.bells
+        began = self.heard = self.bells
         later: Instruction | None = None
         performing = workflow.start_activity(
             effect["activity"],
@@ -90,6 +91,8 @@ class RunWorkflow:
             await workflow.wait_condition(lambda: performing.done() or self._rung())
             if performing.done():
                 instruction: Instruction = performing.result()
+                if instruction.get("in_line"):
+                    self.heard = began
                 return later if later and later["step"] > instruction["step"] else instruction
             looked = await self._step(run_id, step)
             if looked["op"] == "do" and looked["step"] > step:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import engine.gate
 import journeys.clock
+from builder_ui.words import REASONS as WORDS
+from crm.suppression import REASONS
 from engine.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
 from tests.broken import broken, load
 from tests.gate_cases import asked, cases, told, update
@@ -36,8 +38,6 @@ def test_the_gate_answers_as_written_down(name: str) -> None:
 
 def test_every_reason_stands_in_the_tables() -> None:
     reasons = Counter(case["answer"].get("reason") for case in CASES.values())
-    from crm.suppression import REASONS
-
     wanted = {
         "no_contact",
         "no_address",
@@ -48,6 +48,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         *(f"suppressed_{why}" for why in REASONS),
     }
     assert set(reasons) - {None} == wanted
+    assert wanted <= set(WORDS), "and has words on the pages"
 
 
 # --- an independent reference: ten minutes by ten minutes ---

@@ -155,6 +155,31 @@ async def exits_while_held(world, reference, env, temporal) -> tuple[str, Workfl
         return await finish(env, run)
 
 
+async def stands_in_line(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
+    """A message that lets another go first for hours: a bell has it asked for again at once, however early it comes."""
+    world.publish(reference, exit_when=[{"event": "Order Completed"}])
+    contact = world.contact()
+    with env.with_time_skipping_disabled():
+        wakeups = world.happens(contact, "Signed Up")
+        run = world.run(wakeups)
+        world.performer.verdicts = [Hold(world.engine.clock.now() + timedelta(hours=20), "frequency_cap", ("another",))]
+        await temporal.wake(wakeups)
+        await until(lambda: [m.status for m in world.messages(run)] == ["held"])
+        await temporal.ring(run)
+        await waits(world, run, "day")
+        await temporal.wake(world.happens(contact, "Order Completed"))
+        return await finish(env, run)
+
+
+async def goes_last(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
+    """No bell comes: the call is made at its instant."""
+    world.publish(reference)
+    wakeups = world.happens(world.contact(), "Signed Up")
+    world.performer.verdicts = [Hold(world.engine.clock.now() + timedelta(seconds=1), "frequency_cap", ("another",))]
+    await temporal.wake(wakeups)
+    return await finish(env, world.run(wakeups))
+
+
 async def waits(world, run: str, node: str) -> None:
     await until(lambda: world.row(run).node == node)
 
@@ -175,6 +200,8 @@ STORIES: dict[str, tuple[Story, str]] = {
     "is_answered_late": (is_answered_late, "exit"),
     "is_held": (is_held, "completed"),
     "exits_while_held": (exits_while_held, "exit"),
+    "stands_in_line": (stands_in_line, "exit"),
+    "goes_last": (goes_last, "completed"),
 }
 
 
@@ -219,6 +246,11 @@ def test_an_error_leaves_neither_text_nor_traceback_in_the_history(sqlite_world,
 def test_holding_a_message_costs_no_event(sqlite_world, reference):
     _, history = tell(sqlite_world, reference, is_held)
     assert len(kinds(history)) == 34
+
+
+def test_standing_in_line_costs_a_timer_and_another_attempt(sqlite_world, reference):
+    _, history = tell(sqlite_world, reference, goes_last)
+    assert len(kinds(history)) == 34 + 11, "a timer, a second attempt, and the workflow tasks between"
 
 
 def test_a_long_history_goes_on_in_a_fresh_one(sqlite_world, reference, monkeypatch):
