@@ -31,6 +31,7 @@ from models import (
     Hit,
     Identity,
     Merge,
+    MergeMoved,
     Message,
     MigratedRun,
     OutboxItem,
@@ -88,7 +89,9 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     _blank_tasks(session, contact_id, now)
     session.execute(update(Consent).where(col(Consent.contact_id) == contact_id).values(proof={"erased": True}))
     session.execute(update(Refusal).where(col(Refusal.contact_id) == contact_id).values(detail={}))
-    session.execute(update(Merge).where(or_(col(Merge.winner_id) == contact_id, col(Merge.loser_id) == contact_id)).values(kept={}))
+    merges = or_(col(Merge.winner_id) == contact_id, col(Merge.loser_id) == contact_id)
+    session.execute(delete(MergeMoved).where(col(MergeMoved.merge_id).in_(select(Merge.id).where(merges))))
+    session.execute(update(Merge).where(merges).values(kept={}))
     nothing: dict[str, Any] = dict.fromkeys(FIELDS) | {"attributes": {}, "erased_at": now, "updated_at": now, "last_seen_at": None}
     session.execute(update(Contact).where(or_(col(Contact.id) == contact_id, col(Contact.merged_into) == contact_id)).values(**nothing))
     record(session, by, "contact.erase", f"contact:{contact_id}", {}, now)

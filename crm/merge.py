@@ -11,7 +11,7 @@ Suppressions are by address and need no move. Events of a merge are not routed h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -28,6 +28,7 @@ from crm.locks import lock_contacts
 from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
 from crm.runs import deliver, end_runs, open_runs, surplus
 from crm.scores import MAX_SCORE
+from crm.sql import table
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,
@@ -36,7 +37,9 @@ from models import (
     Contact,
     Event,
     Identity,
+    MailboxConsent,
     Merge,
+    MergeMoved,
     Message,
     Refusal,
     Run,
@@ -49,6 +52,9 @@ from models import (
 
 MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run)
 """Tables whose rows simply change hands."""
+
+MOVED_KEYS: Mapping[type[SQLModel], tuple[str, ...]] = {Identity: ("kind", "value"), Subscription: ("run_id",)}
+"""What names a row of a moved table, where it is not its id."""
 
 FIELDS = ("email", "phone", "first_name", "last_name", "locale", "timezone", "lifecycle_stage", "owner")
 
@@ -83,18 +89,33 @@ def merge(session: Session, winner_id: str, loser_id: str, now: datetime, reason
 def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, reason: str) -> Merged:
     done = Merged(winner.id)
     session.flush()
-    session.add(Merge(winner_id=winner.id, loser_id=loser.id, reason=reason, kept=_kept(session, loser), merged_at=now))
+    line = Merge(winner_id=winner.id, loser_id=loser.id, reason=reason, kept={}, merged_at=now)
+    session.add(line)
+    session.flush()
+    kept = _kept(session, winner, loser)
     done.rung += deliver(session, winner.id, loser.id, now) + deliver(session, loser.id, winner.id, now)
-    done.rung += end_runs(session, surplus(session, open_runs(session, [winner.id, loser.id])), "merged", now)
+    ended = end_runs(session, surplus(session, open_runs(session, [winner.id, loser.id])), "merged", now)
+    done.rung += ended
     tags = _merge_tags(session, winner.id, loser.id)
     scores = _merge_scores(session, winner.id, loser.id, now)
     consents = _merge_consents(session, winner.id, loser.id, now)
     for model in MOVED:
-        holder = cast(Any, model).contact_id
-        session.execute(update(model).where(holder == loser.id).values(contact_id=winner.id))
+        _move(session, line, model, winner.id, loser.id)
     mailbox.move(session, winner.id, loser.id)
     fields = _merge_fields(winner, loser, now)
-    session.add_all((winner, loser))
+    line.kept = kept | {
+        "moved": True,
+        "ended": ended,
+        "merged_states": _rows(_states(session, winner.id)),
+        "given": kept["given"]
+        | {
+            "fields": [name for name in fields if name in FIELDS],
+            "attributes": sorted(set(winner.attributes) - set(kept["given"]["own"])),
+            "tags": tags,
+            "scores": {change["group"]: change["after"] - change["before"] for change in scores},
+        },
+    }
+    session.add_all((winner, loser, line))
     mailbox.carry(session, winner)
     session.execute(update(Contact).where(col(Contact.merged_into) == loser.id).values(merged_into=winner.id))
     session.flush()
@@ -123,15 +144,49 @@ def _events(
         yield append_event(session, contact_id, "system", "Consent Changed", properties, now, source="merge")
 
 
-def _kept(session: Session, loser: Contact) -> dict[str, Any]:
-    """What the loser was, for people who have to undo or explain a merge."""
+KEYS_A_ROW = 500
+
+
+def _move(session: Session, line: Merge, model: type[SQLModel], winner_id: str, loser_id: str) -> None:
+    """Gives the loser's rows of a table to the winner, and notes their keys."""
+    holder = cast(Any, model).contact_id
+    keys = [getattr(model, name) for name in MOVED_KEYS.get(model, ("id",))]
+    moved = session.execute(update(model).where(holder == loser_id).values(contact_id=winner_id).returning(*keys)).all()
+    found = sorted({row[0] if len(keys) == 1 else tuple(row) for row in moved})
+    for part, start in enumerate(range(0, len(found), KEYS_A_ROW)):
+        kept: list[Any] = [list(key) if isinstance(key, tuple) else key for key in found[start : start + KEYS_A_ROW]]
+        session.add(MergeMoved(merge_id=line.id or 0, kind=table(model).name, part=part, keys=kept))
+
+
+def _rows(states: Iterable[ConsentState]) -> list[list[Any]]:
+    return sorted([row.channel, row.purpose, row.state, row.said_at.isoformat(), row.dated] for row in states)
+
+
+def _kept(session: Session, winner: Contact, loser: Contact) -> dict[str, Any]:
+    """What both were, for people who have to undo or explain a merge."""
     names = session.execute(select(Identity.kind, Identity.value).where(Identity.contact_id == loser.id))
     states = session.scalars(select(ConsentState).where(ConsentState.contact_id == loser.id))
-    scores = session.scalars(select(Score).where(Score.contact_id == loser.id))
+    scores = session.scalars(select(Score).where(Score.contact_id == loser.id)).all()
+    words = session.scalars(select(MailboxConsent).where(MailboxConsent.contact_id == loser.id))
+    tags = session.execute(select(Tag.tag, Tag.added_at).where(Tag.contact_id == loser.id)).all()
+    ours = session.scalars(select(Score.score_group).where(Score.contact_id == winner.id)).all()
+    theirs = [row.score_group for row in scores]
     return {
+        "absorbed": sorted(session.scalars(select(Contact.id).where(Contact.merged_into == loser.id))),
+        "states": _rows(_states(session, loser.id)),
+        "winner_states": _rows(_states(session, winner.id)),
+        "mailboxes": [[row.channel, row.mailbox, row.purpose, row.state, row.said_at.isoformat(), row.proven] for row in words],
+        "tag_rows": sorted([tag, added_at.isoformat()] for tag, added_at in tags),
+        "given": {
+            "own": sorted(winner.attributes),
+            "created_at": winner.created_at.isoformat(),
+            "last_seen_at": winner.last_seen_at.isoformat() if winner.last_seen_at else None,
+            "demo": winner.demo,
+            "new_scores": sorted(set(theirs) - set(ours)),
+        },
         "contact": loser.model_dump(mode="json"),
         "names": sorted([kind, value] for kind, value in names),
-        "tags": sorted(session.scalars(select(Tag.tag).where(Tag.contact_id == loser.id))),
+        "tags": sorted(tag for tag, _ in tags),
         "scores": {row.score_group: row.value for row in scores},
         "consents": [[row.channel, row.purpose, row.state, row.said_at.isoformat()] for row in states],
         "runs": sorted(session.scalars(select(Run.id).where(Run.contact_id == loser.id))),
@@ -178,24 +233,25 @@ def _merge_consents(session: Session, winner_id: str, loser_id: str, now: dateti
         if kept is None or state != kept.state:
             changes.append({"channel": channel, "purpose": purpose, "state": state})
         if newest.get(key) != state:
-            session.add(_verdict(winner_id, channel, purpose, state, said_at, now))
+            session.add(verdict(winner_id, channel, purpose, state, said_at, now))
         session.delete(lost)
         put_state(session, kept, winner_id, channel, purpose, state, said_at, any(row.dated for row in said))
     for key, kept in ours.items():
         if key not in theirs and newest.get(key) != kept.state:
-            session.add(_verdict(winner_id, *key, kept.state, kept.said_at, now))
+            session.add(verdict(winner_id, *key, kept.state, kept.said_at, now))
     session.flush()
     return changes
 
 
-def _verdict(contact_id: str, channel: str, purpose: str, state: str, said_at: datetime, now: datetime) -> Consent:
+def verdict(contact_id: str, channel: str, purpose: str, state: str, said_at: datetime, now: datetime, source: str = "merge") -> Consent:
+    """The line of the log that says what holds after a merge or its undoing, where the newest one says something else."""
     return Consent(
         contact_id=contact_id,
         channel=channel,
         purpose=purpose,
         state=state,
-        source="merge",
-        proof={"method": "the stricter of two merged contacts"},
+        source=source,
+        proof={"method": "the stricter of two merged contacts" if source == "merge" else "what each had said before the merge"},
         said_at=said_at,
         recorded_at=now,
     )

@@ -20,8 +20,9 @@ from crm import consent as consent_log
 from crm import mailbox
 from crm.contacts import get, names_of
 from crm.timeline import KINDS, Item, TimelinePage, timeline
+from crm.unmerge import newest as newest_merge
 from engine.runs import RunFilter, list_runs
-from models import Consent, ConsentState, Contact, Event, Journey, Message, Score, Tag
+from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
 
 KIND_NAMES = {
     "event": "Events",
@@ -62,6 +63,8 @@ class Data:
     """(version id, node id) -> what people call the step."""
     said: list[Consent]
     """Every statement about consent, oldest first; only where they are shown."""
+    merge: Merge | None
+    """The merge that can be undone."""
     suppressed: dict[str, str]
     """Channel -> why the contact's address gets nothing there."""
 
@@ -84,6 +87,7 @@ def load(visit: Visit) -> Data:
             member_names(session),
             _steps(visit, session, page),
             consent_log.history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
+            newest_merge(session, contact.id),
             suppressions(visit, session, contact),
         )
 

@@ -15,10 +15,11 @@ from crm import consent, contacts, mailbox, suppression
 from crm.audit import record
 from crm.payload import clean_text
 from crm.team import list_members
+from engine import merging
 from engine.router import routed
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, Invalid
-from models import Contact, Member
+from models import Contact, Member, Merge
 
 FIELDS = {
     "first_name": "First name",
@@ -48,6 +49,7 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
         consent_form(visit, contact, acts),
         html.h2({"className": "apart"}, speech("Addresses that get nothing")),
         blocked(visit, data, acts),
+        parting(visit, data.merge, acts),
         html.h2({"className": "apart"}, speech("Forget this person")) if visit.may(ADMINS) else None,
         erasing(visit, contact, acts) if visit.may(ADMINS) else None,
     )
@@ -301,6 +303,38 @@ def _address(session: Any, contact_id: str, channel: str) -> str:
     if not address:
         raise Conflict("The contact has no such address any more.")
     return address
+
+
+# Parting
+
+
+def parting(visit: Visit, merge: Merge | None, acts: Acts) -> Element:
+    """The newest merge can be taken back; those before it once that is done."""
+    speech = visit.speech
+    if merge is None or merge.id is None:
+        return None
+    return html._(
+        html.h2({"className": "apart"}, speech("Merged contacts")),
+        html.p(speech("Contact {id} became part of this one.", id=merge.loser_id[-6:]), " ", parts.moment(speech, merge.merged_at)),
+        parts.ask(
+            speech("Undo the merge"),
+            speech(
+                "Names, fields, tags, scores, consents, runs and messages go back. What happened since stays here; where somebody spoke about "
+                "consent since, the stricter stays for both; runs that the merge ended stay ended."
+            ),
+            speech("Make them two again"),
+            acts.act(SELLERS, unmerging(merge.id), "They are two contacts again."),
+            "people",
+        ),
+    )
+
+
+def unmerging(merge_id: int) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        with visit.engine.db.write() as session:
+            return merging.part(visit.engine, session, merge_id, visit.by, visit.house.now())[1]
+
+    return do
 
 
 # Forgetting

@@ -68,6 +68,7 @@ def actions(visit: Visit) -> list[Element]:
     speech = visit.speech
     offered: list[Element] = []
     offered.append(parts.export(visit, "contacts", EXPORTERS))
+    offered.append(html.a({"className": "button", "href": "/ui/contacts/duplicates"}, parts.icon("people"), speech("Possible duplicates")))
     if visit.may(EDITORS):
         offered.append(html.a({"className": "button", "href": "/ui/contacts/import"}, parts.icon("people"), speech("Import")))
     if visit.may(SELLERS):

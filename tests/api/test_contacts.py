@@ -123,3 +123,48 @@ def test_export_and_erasure(admin: Any, track: Send, ada: dict[str, Any]) -> Non
 def test_nobody_is_not_found(admin: Any, path: str) -> None:
     answer = admin.get(f"{BASE}/unknown{path}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def colleagues(admin: Any) -> list[str]:
+    """Two contacts with one switchboard number; nobody is refused for it."""
+    made = []
+    for name in ("Ada", "Ben"):
+        body = {"names": [{"kind": "user_id", "value": name}], "fields": {"first_name": name, "phone": "+41446681800"}}
+        answer = admin.post(BASE, json=body)
+        assert answer.status_code == 201, answer.text
+        made.append(answer.json()["id"])
+    return made
+
+
+def test_possible_duplicates_are_merged_and_parted_again(admin: Any) -> None:
+    one, other = colleagues(admin)
+    [pair] = admin.get("/api/v1/duplicates").json()["items"]
+    assert (pair["reason"], {row["id"] for row in pair["contacts"]}) == ("phone", {one, other})
+    stranger = admin.post(f"/api/v1/duplicates/{pair['id']}/merge", json={"winner": "nobody"})
+    assert stranger.status_code == 409
+    assert admin.post(f"/api/v1/duplicates/{pair['id']}/merge", json={"winner": one}).json() == {"decided": "merged", "contact_id": one}
+    assert admin.get(f"{BASE}/{other}").json()["id"] == one
+    assert admin.get("/api/v1/duplicates").json()["items"] == []
+    [line] = admin.get(f"{BASE}/{one}/merges").json()
+    assert (line["contact_id"], line["can_be_undone"]) == (other, True)
+    undone = admin.post(f"/api/v1/merges/{line['id']}/undo").json()
+    assert undone == {"contact_id": one, "other_id": other, "left": []}
+    assert [admin.get(f"{BASE}/{id}").json()["first_name"] for id in (one, other)] == ["Ada", "Ben"]
+    assert admin.post(f"/api/v1/merges/{line['id']}/undo").status_code == 409
+    assert admin.get("/api/v1/duplicates").json()["items"] == [], "remembered as different"
+
+
+def test_that_two_are_not_the_same_person_is_remembered(admin: Any) -> None:
+    colleagues(admin)
+    [pair] = admin.get("/api/v1/duplicates").json()["items"]
+    assert admin.post(f"/api/v1/duplicates/{pair['id']}/different").json() == {"decided": "different", "contact_id": None}
+    assert admin.get("/api/v1/duplicates").json()["items"] == []
+    assert admin.post(f"/api/v1/duplicates/{pair['id']}/merge", json={"winner": pair["contacts"][0]["id"]}).status_code == 409
+    assert admin.post("/api/v1/duplicates/999999/different").status_code == 404
+
+
+def test_an_address_of_another_account_makes_a_contact_of_its_own(admin: Any, ada: dict[str, Any]) -> None:
+    body = {"names": [{"kind": "user_id", "value": "u2"}], "fields": {"email": "ada@example.org"}}
+    answer = admin.post(BASE, json=body)
+    assert (answer.status_code, answer.json()["email"]) == (201, "ada@example.org")
+    assert answer.json()["id"] != ada["id"]

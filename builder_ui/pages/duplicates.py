@@ -1,0 +1,113 @@
+"""Contacts that may be one person, side by side: merge them, or remember that they are two."""
+
+from __future__ import annotations
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.people import called, contact_link
+from builder_ui.permits import SELLERS
+from builder_ui.visit import Acts, Do, Page, Visit
+from crm import duplicates
+from crm.duplicates import Pair, PairPage
+from engine import merging
+from engine.wakeups import Wakeups
+from models import Contact
+
+REASONS = {"email": "the same e-mail address", "phone": "the same phone number"}
+FIELDS = {
+    "email": "E-mail",
+    "phone": "Phone",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "lifecycle_stage": "Stage",
+    "locale": "Language",
+    "timezone": "Time zone",
+}
+SHOWN = 25
+
+
+def load(visit: Visit) -> PairPage:
+    before = visit.query.get("before", "")
+    with visit.engine.db.read() as session:
+        return duplicates.page(
+            session, before=int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None, limit=SHOWN
+        )
+
+
+def view(visit: Visit, data: PairPage, acts: Acts) -> Element:
+    speech = visit.speech
+    lead = speech("They have the same address or number. That alone makes nobody the same person: look, and decide.")
+    return html._(
+        parts.head(speech("Possible duplicates"), lead, back=("/ui/contacts", speech("Contacts"))),
+        [pair_panel(visit, pair, acts) for pair in data.pairs]
+        if data.pairs
+        else parts.empty("people", speech("Nobody looks like somebody else."), None),
+        parts.pager(visit, str(data.next_before) if data.next_before else None),
+    )
+
+
+def pair_panel(visit: Visit, pair: Pair, acts: Acts) -> Element:
+    speech = visit.speech
+    people = (pair.one, pair.other)
+    columns = (speech("Field"), *(speech("Contact {id}", id=one.id[-6:]) for one in people))
+    return html.section(
+        {"className": "panel", "key": str(pair.id)},
+        html.h2(f"{called(pair.one) or pair.one.id[-6:]} · {called(pair.other) or pair.other.id[-6:]}"),
+        html.p({"className": "quiet"}, speech(REASONS.get(pair.reason, REASONS["phone"]))),
+        parts.table(speech("Side by side"), columns, rows(visit, people), "pair"),
+        html.div({"className": "actions"}, *offered(visit, pair, acts)) if visit.may(SELLERS) else None,
+    )
+
+
+def rows(visit: Visit, people: tuple[Contact, Contact]) -> list[list[Element]]:
+    """Every field that one of the two has; where they differ it stands out."""
+    speech = visit.speech
+    found: list[list[Element]] = [[speech("Name"), *(contact_link(speech, one.id, called(one)) for one in people)]]
+    for name, title in FIELDS.items():
+        found += line(speech(title), [getattr(one, name) for one in people])
+    for name in sorted({*people[0].attributes, *people[1].attributes})[:40]:
+        found += line(name, [one.attributes.get(name) for one in people])
+    found.append([speech("Known since"), *(parts.moment(speech, one.created_at) for one in people)])
+    return found
+
+
+def line(title: str, values: list[object]) -> list[list[Element]]:
+    if all(value in (None, "") for value in values):
+        return []
+    said = ["–" if value in (None, "") else str(value)[:120] for value in values]
+    return [[title, *(html.b(text) if said[0] != said[1] else text for text in said)]]
+
+
+def offered(visit: Visit, pair: Pair, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    merges = [
+        parts.ask(
+            speech("Merge into {name}", name=f"{called(one) or ''} {one.id[-6:]}".strip()),
+            speech("The two become one contact with the fields of this one and what it lacks from the other. It can be undone."),
+            speech("Merge"),
+            acts.act(SELLERS, merging_into(pair.id, one.id), "The two are one contact."),
+            "people",
+        )
+        for one in (pair.one, pair.other)
+    ]
+    apart = acts.act(SELLERS, keeping_apart(pair), "Remembered: they are two people.")
+    return [*merges, parts.button(speech("Not the same person"), apart, "ban")]
+
+
+def merging_into(pair_id: int, winner_id: str) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        with visit.engine.db.write() as session:
+            return merging.merge_pair(visit.engine, session, pair_id, winner_id, visit.by, visit.house.now())
+
+    return do
+
+
+def keeping_apart(pair: Pair) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            duplicates.keep_apart(session, pair.one.id, pair.other.id, visit.by, visit.house.now())
+
+    return do
+
+
+PAGE = Page("/ui/contacts/duplicates", "Possible duplicates", "contacts", load, view)

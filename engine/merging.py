@@ -1,0 +1,47 @@
+"""Merging and parting contacts as people ask for it: audited, and what it sets off reaches the runs. What moves is `crm.merge`'s."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from crm import duplicates
+from crm.audit import record
+from crm.merge import merge
+from crm.unmerge import Parted, newest, unmerge
+from engine.live import Engine
+from engine.router import routed
+from engine.wakeups import Wakeups
+from journeys.errors import Conflict
+
+
+def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, by: str, now: datetime) -> Wakeups:
+    """Makes one contact of a suggested pair; `winner_id` stays.
+
+    Raises:
+        NotFound: no such pair.
+        Conflict: the pair was decided already, or `winner_id` is not one of the two; and as `crm.merge.merge`.
+    """
+    pair = duplicates.get(session, pair_id)
+    if pair.state != "open":
+        raise Conflict("Somebody has decided about this pair already.")
+    if winner_id not in (pair.one_id, pair.other_id):
+        raise Conflict("The contact that stays must be one of the two.")
+    loser_id = pair.other_id if winner_id == pair.one_id else pair.one_id
+    done = merge(session, winner_id, loser_id, now, reason="manual")
+    record(session, by, "contact.merge", f"contact:{winner_id}", {"other": loser_id}, now)
+    wakeups = routed(engine, session, done.events, now)
+    wakeups.add(Wakeups(bells=set(done.rung)))
+    return wakeups
+
+
+def part(engine: Engine, session: Session, merge_id: int, by: str, now: datetime) -> tuple[Parted, Wakeups]:
+    """Undoes a merge. Raises: as `crm.unmerge.unmerge`."""
+    done = unmerge(session, merge_id, by, now)
+    wakeups = routed(engine, session, done.events, now)
+    wakeups.add(Wakeups(bells=set(done.rung)))
+    return done, wakeups
+
+
+__all__ = ["Parted", "merge_pair", "newest", "part"]
