@@ -17,11 +17,11 @@ from markupsafe import escape
 from mjml import mjml2html
 
 from activities.rendering import allowed, check, held, mend, result
+from activities.rendering.budget import MAX_OUTPUT
 from activities.rendering.faults import Fault, Remark
 from activities.rendering.markup import Element, read
 from activities.rendering.places import between_tags, over
 from activities.rendering.plain import plain
-from activities.rendering.sandbox import MAX_OUTPUT
 from activities.rendering.tokens import Swapped, Token
 
 PADDING = "&#847;&zwnj;&nbsp;" * 60
