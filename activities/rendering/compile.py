@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeVar
 from babel import Locale, UnknownLocaleError
 from babel.core import parse_locale
 
-from activities.rendering import jinja
-from activities.rendering.faults import Fault, Lines, issue
+from activities.rendering import foreign, jinja
+from activities.rendering.faults import Fault, Lines, Remark, issue
 from activities.rendering.markup import Element
 from activities.rendering.mjml import compile_mjml
 from activities.rendering.tokens import Swapped, swap
@@ -179,6 +179,9 @@ class _Compiler:
 
     def _swapped(self, name: str, text: str) -> Swapped | None:
         lines = Lines(text)
+        if strange := list(foreign.faults(text)):
+            self._issues += [issue(fault, lines, f"{self._place}.{name}") for fault in strange]
+            return None
         try:
             swapped = swap(text)
         except Fault as fault:
@@ -227,8 +230,10 @@ class _Compiler:
             self._warning("no_unsubscribe", "No link to unsubscribe: put {{{{ unsubscribe_url }}}} into a link.")
         for element in root.walk():
             if element.name in ("mj-image", "mj-carousel-image", "img") and "alt" not in element.attributes:
-                fault = Fault(mjml.original_offset(element.offset), "no_alt", "This image has no text (alt) for readers who do not see it.")
-                self._issues.append(issue(fault, lines, f"{self._place}.mjml", "warning"))
+                fault = Remark(
+                    mjml.original_offset(element.offset), "no_alt", "This image has no text (alt) for readers who do not see it."
+                )
+                self._issues.append(issue(fault, lines, f"{self._place}.mjml"))
         if not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):
             self._warning("no_text", "The message has no text, only images.")
 

@@ -37,7 +37,7 @@ def _component(inside: str, attributes: str = "", *, html: bool = False) -> Comp
 
 
 COMPONENTS: dict[str, Component] = {
-    "mjml": Component(frozenset(), _words("lang dir owa")),
+    "mjml": Component(frozenset(), _words("lang dir owa version")),
     "mj-head": _component("mjml"),
     "mj-body": _component("mjml", "background-color width id lang dir title"),
     "mj-attributes": _component("mj-head"),

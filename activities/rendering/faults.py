@@ -22,6 +22,10 @@ class Fault(Exception):
         self.values = values
 
 
+class Remark(Fault):
+    """Something that was put right or has no effect: told as a warning, in nobody's way."""
+
+
 class RenderFailed(Exception):
     """A template cannot be rendered for this contact; `code` is stable, `name` is what the template asked for.
 
@@ -50,8 +54,9 @@ class Lines:
         return self._starts[min(line, len(self._starts)) - 1]
 
 
-def issue(fault: Fault, lines: Lines, field: str, severity: Any = "error") -> Issue:
+def issue(fault: Fault, lines: Lines, field: str) -> Issue:
     """The fault as an author reads it: the sentence, then line and column."""
+    severity: Any = "warning" if isinstance(fault, Remark) else "error"
     line, column = lines.place(fault.offset)
     values = {**fault.values, "line": line, "column": column}
     text = fault.text + " (line {line}, column {column})"

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
@@ -25,8 +24,8 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context, Undefined
 from markupsafe import Markup, escape
 
+from activities.rendering.allowed import SCHEMES, has_host, scheme
 from activities.rendering.budget import MAX_TEXT, state
-from activities.rendering.check import scheme
 from activities.rendering.faults import RenderFailed
 from activities.rendering.links import link_digest
 from activities.rendering.sandbox import MAX_NUMBER, plain_text
@@ -196,24 +195,17 @@ def safe_address(value: str) -> str:
     """`value` without blanks around it, if it is an address a message may hold; empty stays empty ("#").
 
     Raises:
-        RenderFailed: another scheme than http, https, mailto, tel and sms, no host, or control characters.
+        RenderFailed: another scheme than http, https, mailto, tel, sms and webcal, no host, or control characters.
     """
     text = value.strip()
     if not text or text.startswith("#"):
         return text or "#"
     named = scheme(text)
-    if _CONTROL.search(text) or named not in ("http", "https", "mailto", "tel", "sms"):
+    if _CONTROL.search(text) or named not in SCHEMES:
         raise RenderFailed("unsafe_link")
-    if named in ("http", "https") and not _has_host(text):
+    if named in ("http", "https") and not has_host(text):
         raise RenderFailed("unsafe_link")
     return text.replace(" ", "%20")
-
-
-def _has_host(text: str) -> bool:
-    try:
-        return bool(urlsplit(text).hostname)
-    except ValueError:
-        return False
 
 
 def css(value: Any) -> str:

@@ -43,11 +43,18 @@ class Token:
 class Swapped:
     """A text whose Jinja stands aside. `text` holds words; `tokens` maps word -> token in the order of the text."""
 
-    def __init__(self, text: str, tokens: dict[str, Token], word: re.Pattern[str], shifts: list[tuple[int, int]]) -> None:
+    def __init__(self, text: str, tokens: dict[str, Token], prefix: str, shifts: list[tuple[int, int]]) -> None:
         self.text = text
         self.tokens = tokens
-        self.word = word
+        self.prefix = prefix
+        self.word = re.compile(rf"{prefix}\d{{4,}}xj")
         self._shifts = shifts
+
+    def add(self, source: str) -> str:
+        """The word for a piece of Jinja that is not in the original: it is written wherever the word stands."""
+        word = f"{self.prefix}{len(self.tokens):04d}xj"
+        self.tokens[word] = Token(word, source, "block" if source.startswith("{%") else "expression", 0, 0)
+        return word
 
     def original_offset(self, offset: int) -> int:
         """Where an offset of `text` lies in the original."""
@@ -81,7 +88,7 @@ def swap(source: str) -> Swapped:
     Raises:
         Fault: a brace that is opened and never closed, or a `raw` block (its content could not be told from markup).
     """
-    prefix = _free_prefix(source)
+    prefix = free_prefix("jx", source)
     tokens: dict[str, Token] = {}
     parts: list[str] = []
     shifts: list[tuple[int, int]] = []
@@ -94,7 +101,7 @@ def swap(source: str) -> Swapped:
         at = match.end()
         shifts += [(length - len(word), match.start() - (length - len(word))), (length, at - length)]
     parts.append(source[at:])
-    return Swapped("".join(parts), tokens, re.compile(rf"{prefix}\d{{4,}}xj"), shifts)
+    return Swapped("".join(parts), tokens, prefix, shifts)
 
 
 def _token(match: re.Match[str], word: str) -> Token:
@@ -107,8 +114,8 @@ def _token(match: re.Match[str], word: str) -> Token:
     return token
 
 
-def _free_prefix(source: str) -> str:
-    prefix = "jx"
+def free_prefix(prefix: str, source: str) -> str:
+    """`prefix`, made longer until it does not occur in `source`."""
     while prefix in source:
         prefix += "q"
     return prefix

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.pofile import read_po
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +43,6 @@ def html(body: str, head: str = "", values: dict[str, Any] | None = None) -> str
     [
         ("<mj-txt>x</mj-txt>", "tag_unknown", 5),
         ("<div>x</div>", "tag_unknown", 5),
-        ('<mj-text colour="red">x</mj-text>', "attribute_unknown", 14),
         ("<mj-section></mj-section>", "tag_misplaced", 5),
         ("loose", "text_misplaced", 5),
         ("<mj-text>a<script>x</script></mj-text>", "tag_forbidden", 15),
@@ -78,13 +81,42 @@ def test_mistakes_name_their_place(body: str, code: str, column: int) -> None:
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    found = problems(mjml('<mj-txt/>\n<mj-text colour="x">a</mj-text><mj-image heigth="1px" src="https://e.org/x.png"/>'))
+    found = problems(mjml('<mj-txt/>\n<mj-text color="{{ contact.x }}" padding="{{ contact.x }}">a</mj-text><mj-image src="/x.png"/>'))
     assert [(issue.code, issue.values["line"]) for issue in found] == [
         ("tag_unknown", 4),
-        ("attribute_unknown", 5),
-        ("attribute_unknown", 5),
+        ("attribute_templated", 5),
+        ("relative_link", 5),
     ]
-    assert 'Did you mean "color"' in found[1].message
+    assert "Did you mean <mj-text>" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "column"),
+    [
+        ('<mj-text colour="red">x</mj-text>', "attribute_unknown", 14),
+        ('<mj-text><b foo="1">x</b></mj-text>', "attribute_unknown", 17),
+        ('<mj-text><a href="webcal://e.org/c.ics">x</a></mj-text>', "webcal", 17),
+        ("<mj-table><mj-raw>{% if contact.x %}</mj-raw><tr><td>x</td></tr><mj-raw>{% endif %}</mj-raw></mj-table>", "raw_unneeded", 15),
+    ],
+)
+def test_what_has_no_effect_is_a_warning_with_its_place(body: str, code: str, column: int) -> None:
+    warnings = saved(body).warnings
+    assert (code, 4, column) in [(one.code, one.values.get("line"), one.values.get("column")) for one in warnings]
+    assert 'foo="1"' not in html(body, values={"contact": {"x": 1}})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\ufeff<mjml><mj-body></mj-body></mjml>",
+        "<?xml version='1.0'?><mjml><mj-body></mj-body></mjml>",
+        '<!doctype html>\n<!-- made elsewhere --><mjml version="4.15" owa="desktop"><mj-body></mj-body></mjml>\n',
+        '<mjml><mj-head><mj-raw><meta name="color-scheme" content="light dark"></mj-raw></mj-head><mj-body></mj-body></mjml>',
+    ],
+)
+def test_what_other_tools_write_around_is_passed_over(source: str) -> None:
+    compiled = compile_template({"de": {"subject": "x", "mjml": source, "text": "x"}}, "email", message_class="transactional")
+    assert compiled.warnings == ()
 
 
 def test_places_count_after_jinja_of_several_lines() -> None:
@@ -101,11 +133,17 @@ def test_places_count_after_jinja_of_several_lines() -> None:
         ("<mjml><mj-body></mj-body>", "tag_unclosed"),
         ("<mjml><mj-body></mj-body></mjml><p/>", "stray"),
         ('<!DOCTYPE x [<!ENTITY a "b">]><mjml><mj-body></mj-body></mjml>', "not_allowed"),
-        ("<?xml version='1.0'?><mjml><mj-body></mj-body></mjml>", "not_allowed"),
-        ('<mjml><mj-head><mj-include path="/etc/passwd"/></mj-head><mj-body></mj-body></mjml>', "tag_unknown"),
+        ("<mjml><?php echo 1 ?><mj-body></mj-body></mjml>", "not_allowed"),
+        ('<mjml><mj-head><mj-include path="/etc/passwd"/></mj-head><mj-body></mj-body></mjml>', "not_available"),
+        ("<mjml><mj-head><mj-html-attributes></mj-html-attributes></mj-head><mj-body></mj-body></mjml>", "not_available"),
+        (
+            "<mjml><mj-head><mj-attributes><mj-raw>{% if contact.a %}</mj-raw></mj-attributes></mj-head><mj-body></mj-body></mjml>",
+            "jinja_syntax",
+        ),
         ("<mjml><mj-body><mj-raw>" + "<b>" * 30_000, "too_deep"),
         ("<mjml><mj-body><mj-raw>" + "<br>" * 30_000 + "</mj-raw></mj-body></mjml>", "too_many_tags"),
         ("x" * 300_001, "too_large"),
+        ("<mjml><mj-body>" + "<mj-hero></mj-hero>" * 9_000 + "</mj-body></mjml>", "too_large"),
         ("<mjml><mj-body>{{ " + "(" * 5_000 + "</mj-body></mjml>", "jinja_unclosed"),
         ("<mjml><mj-body>{{ " + "(" * 5_000 + ")" * 5_000 + " }}</mj-body></mjml>", "too_deep"),
         ("<mjml><mj-body>{% for a in trigger.a %}" + "{% for b in trigger.a %}" * 3 + "{% endfor %}" * 4 + "</mj-body></mjml>", "too_deep"),
@@ -250,3 +288,38 @@ def test_every_component_compiles_to_balanced_html() -> None:
     parser = Balanced()
     parser.feed(out)
     assert parser.open == []
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def sentences() -> Iterator[str]:
+    """What `activities/rendering` tells authors: the sentences that faults are made with, or that wait in tables for them."""
+    for path in sorted((ROOT / "activities" / "rendering").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Fault", "Remark") and len(node.args) > 2:
+                yield from texts(node.args[2])
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in (
+                "text",
+                "_SENTENCES",
+                "_WHOLE",
+                "_ONLY_ATTRIBUTES",
+            ):
+                yield from texts(node.value)
+
+
+def texts(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from texts(value)
+
+
+def test_every_problem_is_told_in_german() -> None:
+    with (ROOT / "locales" / "de" / "LC_MESSAGES" / "pfadwerk.po").open("rb") as file:
+        german = {str(message.id) for message in read_po(file, locale="de") if message.id and message.string}
+    placed = " (line {line}, column {column})"
+    told = set(sentences())
+    assert len(told) > 40
+    assert [text for text in sorted(told) if text + placed not in german and text not in german and not text.startswith("http")] == []
