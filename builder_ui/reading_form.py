@@ -57,7 +57,7 @@ def recognised(visit: Visit, row: Import) -> Element:
 def reading(visit: Visit, row: Import) -> Element:
     """Every choice about how the table is cut and its cells are read."""
     speech, now = visit.speech, uploads.proposed(row)[0]
-    why = {name: Issue(code="why", **told) for name, told in row.mapping.get("why", {}).items()}
+    why = uploads.reasons_of(row)
     whose = {"": speech("nobody’s"), **{key: recipe.title for key, recipe in recipes().items()}}
     encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
     fields = [

@@ -223,6 +223,23 @@ def _unusable(problem: str) -> Invalid:
     return Invalid(UNUSABLE[problem], problem=problem)
 
 
+def get_by_hand(session: Session, import_id: str) -> Import:
+    """An import that goes step by step, unlike those of the command line.
+
+    Raises:
+        NotFound: there is no such import.
+    """
+    row = get_import(session, import_id)
+    if "upload" not in row.mapping:
+        raise NotFound("There is no such import.", import_id=import_id)
+    return row
+
+
+def reasons_of(row: Import) -> dict[str, Issue]:
+    """Choice -> why it was guessed so."""
+    return {name: Issue(code="why", **told) for name, told in row.mapping.get("why", {}).items()}
+
+
 def recipe_of(row: Import) -> recipes.Recipe | None:
     """Whose export the file is taken for."""
     return recipes.recipes().get(reading_of(row).recipe or "")
