@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
@@ -203,6 +204,7 @@ def drop_upload(id: Id, server: TheServer, actor: Editor) -> Response:
 
 @router.get("/imports/{id}", summary="One import", responses=ONE)
 def one_import(id: Id, server: TheServer, actor: Editor) -> ImportDetail:
+    """How its file is read, how far it is, and what was left out."""
     return _found(server, id)
 
 
@@ -252,7 +254,9 @@ def problem_rows(id: Id, server: TheServer, actor: Editor) -> StreamingResponse:
     """The rows that were refused or lost a cell, as they stood, with line and reasons; at most the first thousand problems."""
     with server.engine.db.read() as session:
         row = uploads.get_by_hand(session, id)
-    return StreamingResponse(uploads.faulty_rows(server.engine.db, row, REASONS), media_type="text/csv; charset=utf-8")
+    lines = uploads.faulty_rows(server.engine.db, row, REASONS)
+    first = next(lines)  # whether the file is there is known before the answer begins
+    return StreamingResponse(chain((first,), lines), media_type="text/csv; charset=utf-8")
 
 
 @router.delete("/imports/{id}", status_code=204, summary="Delete a file", responses=CHANGE)
@@ -279,7 +283,12 @@ def _work(server: TheServer, id: str, by: str, *, dry: bool) -> JobRow:
 
 
 parts = APIRouter(prefix="/api/v1", tags=["imports"], route_class=APIRoute)
-_BYTES = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+_BYTES = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}, "example": "email\n"}},
+    }
+}
 
 
 @parts.put("/imports/uploads/{id}/parts/{number}", summary="Send a part", responses=CHANGE, openapi_extra=_BYTES)

@@ -316,8 +316,7 @@ def decide(db: Database, import_id: str, draft: Draft) -> Import:
         row = _locked(session, import_id)
         _check_draft(row)
         about = {**row.mapping, **anew}
-        header = set(about["header"])
-        columns = {name: clean_text(target).strip()[:200] for name, target in draft.columns.items() if name in header}
+        columns = {name: clean_text(draft.columns.get(name, "")).strip()[:200] for name in about["header"] if name}
         if "columns" in anew:
             columns = anew["columns"]
         reading = anew.get("reading") or (draft.reading or reading_of(row)).model_dump(mode="json")

@@ -34,7 +34,7 @@ ROWS = {
     "mailchimp_unsubscribed": "ida@example.org,Ida,2024-05-05 05:05:05,bored,,,7,e7",
     "mailchimp_cleaned": "ida@example.org,2024-05-05 05:05:05,,7,e7",
     "klaviyo": 'ida@example.org,Ida,UNSUBSCRIBED,2025-06-01T10:00:00Z,"[""USER_SUPPRESSED""]"',
-    "shopify": "'71,Ida,ida@example.org,yes,1240.50,7,\"one, two\"",
+    "shopify": '\'71,Ida,ida@example.org,yes,1240.50,7,"one, two"',
     "hubspot": '801,ida@example.org,Lead,false,true,"12,500.75"',
     "salesforce": "0017F00002AbCdE,Ida,ida@example.org,1,2/28/1988",
     "google_contacts": "Ida,Berg,* myContacts,* Home,ida@example.org,--03-05",
@@ -140,5 +140,7 @@ def test_a_recipe_from_outside_is_found_everywhere(toy: recipes.Recipe, sqlite_d
     assert uploads.proposed(row)[1]["Toy No"] == "external:toy"
     assert uploads.reading_of(row).everybody == ()
     told = io.StringIO()
-    preview(sqlite_db, path, NOW, options_of(Said(reading={"recipe": "toy"}), wake=False, dry_run=False), out=told, translate=str, as_json=True)
+    preview(
+        sqlite_db, path, NOW, options_of(Said(reading={"recipe": "toy"}), wake=False, dry_run=False), out=told, translate=str, as_json=True
+    )
     assert json.loads(told.getvalue())["choices"]["reading"]["everybody"][0]["channel"] == "sms"
