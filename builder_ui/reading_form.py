@@ -57,7 +57,8 @@ def recognised(visit: Visit, row: Import) -> Element:
 def reading(visit: Visit, row: Import) -> Element:
     """Every choice about how the table is cut and its cells are read."""
     speech, now = visit.speech, uploads.proposed(row)[0]
-    why = uploads.reasons_of(row)
+    decided = row.mapping.get("decided", True)
+    why = {name: reason for name, reason in uploads.reasons_of(row).items() if not decided or not getattr(now, name)}
     whose = {"": speech("nobody’s"), **{key: recipe.title for key, recipe in recipes().items()}}
     encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
     fields = [
@@ -146,7 +147,7 @@ def preview(visit: Visit, rows: Sequence[Shown]) -> Element:
 def _row(speech: Speech, row: Shown, columns: int, say: Mapping[str, str]) -> list[Element]:
     number: Element = speech.number(row.line)
     if row.refused:
-        number = html._(number, html.p({"className": "problem"}, say.get(row.refused, say["invalid"])))
+        number = html.div(number, html.p({"className": "problem"}, say.get(row.refused, say["invalid"])))
     cells = [
         _cell(speech, cell.was.strip(), cell.value, say.get(cell.problem, say["invalid"]) if cell.problem else "") for cell in row.cells
     ]
@@ -160,8 +161,8 @@ def _cell(speech: Speech, was: str, value: Any, problem: str) -> Element:
     if becomes == was and not problem:
         return shown
     if becomes is None:
-        return html._(html.span({"className": "was"}, shown), told)
-    return html._(html.span({"className": "was"}, shown), " → ", html.b(becomes[:CELL_CHARACTERS]), told)
+        return html.div(html.span({"className": "was"}, shown), told)
+    return html.div(html.span({"className": "was"}, shown), " → ", html.b(becomes[:CELL_CHARACTERS]), told)
 
 
 def _spoken(speech: Speech, value: Any) -> str | None:

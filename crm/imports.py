@@ -203,8 +203,8 @@ def import_contacts(
 
 
 def field_types(session: Session) -> dict[str, str]:
-    """Field -> type, as the catalogue knows them."""
-    return {name: spec.type for name, spec in load_catalogue(session).fields.items()}
+    """Field -> type, where one is built in or declared. What traffic taught describes values and must not change them (`crm.coercion`)."""
+    return {name: spec.type for name, spec in load_catalogue(session).fields.items() if spec.origin != "learned"}
 
 
 @dataclass(frozen=True, slots=True)
