@@ -238,19 +238,42 @@ def import_contacts(
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help=_("Tag everybody in the file."))] = None,
     source: Annotated[str, typer.Option(help=_("Where the consents come from; the file's name if empty."))] = "",
+    agreed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL[:PURPOSE]", help=_("Everybody in the file agreed to this, unless their row says otherwise.")),
+    ] = None,
+    agreed_on: Annotated[str | None, typer.Option(metavar="DATE", help=_("The day they agreed (2026-03-01)."))] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help=_("Whose export the file is; none: nobody's."))] = None,
+    date_order: Annotated[str | None, typer.Option(metavar="dmy|mdy|ymd", help=_("Order of day, month and year."))] = None,
+    decimal: Annotated[str | None, typer.Option(metavar=".|,", help=_("Decimal sign of numbers."))] = None,
     region: Annotated[str | None, typer.Option(metavar="CH", help=_("Country of phone numbers without a country code."))] = None,
+    zone: Annotated[str | None, typer.Option(metavar="ZONE", help=_("Time zone of times that name none; UTC if not given."))] = None,
+    empty: Annotated[
+        str | None, typer.Option(metavar="leave|clear", help=_("Whether an empty cell leaves its field or clears it."))
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help=_("Encoding of the file."))] = None,
+    separator: Annotated[str | None, typer.Option(help=_("What stands between cells: comma, semicolon, tab or pipe."))] = None,
+    header_line: Annotated[int | None, typer.Option(help=_("Line with the names of the columns; 0: there is none."))] = None,
+    footer_rows: Annotated[int | None, typer.Option(help=_("How many lines at the end are no rows."))] = None,
+    choices: Annotated[Path | None, typer.Option(metavar="FILE", help=_("A file with all of these choices."))] = None,
+    preview: Annotated[bool, typer.Option("--preview", help=_("Show how the file is read and what its first rows become."))] = False,
     wake: Annotated[bool, typer.Option("--wake", help=_("Let the import start journeys."))] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only look; write nothing."))] = False,
     as_json: Json = False,
 ) -> int:
-    from commands.import_contacts import import_contacts as bring
-    from commands.import_contacts import parse_columns
+    from commands import import_contacts as importer
     from commands.workspace import engine
-    from crm.imports import Options
 
-    options = Options(mapping=parse_columns(column or []), region=region, source=source, wake=wake, dry_run=dry_run, tags=tuple(tag or []))
+    reading = {
+        "date_order": date_order, "decimal": decimal, "region": region, "zone": zone, "empty": empty, "encoding": encoding,
+        "separator": separator, "header_line": header_line, "footer_rows": footer_rows, "recipe": recipe,
+    }  # fmt: skip
+    said = importer.Said(column or (), tag or (), source, agreed or (), agreed_on, choices, reading)
     with engine(_settings()) as live:
-        return bring(live.db, file, live.clock.now, options, out=sys.stdout, translate=_, as_json=as_json)
+        options = importer.options_of(said, wake=wake, dry_run=dry_run, keys=live.address_keys)
+        if preview:
+            return importer.preview(live.db, file, live.clock.now(), options, out=sys.stdout, translate=_, as_json=as_json)
+        return importer.import_contacts(live.db, file, live.clock.now, options, out=sys.stdout, translate=_, as_json=as_json)
 
 
 @app.command(rich_help_panel=_WORKSPACE, help=_("Give every open run its workflow back, after Temporal's data was lost or a restore."))

@@ -168,6 +168,14 @@ class Settings(BaseSettings):
     # The doors
     max_event_bytes: int = Field(32_768, ge=1024, le=1_048_576, description="Largest single event that is accepted.")
     max_body_bytes: int = Field(4_194_304, ge=32_768, le=67_108_864, description="Largest request body, after decompression.")
+    max_import_bytes: int = Field(
+        104_857_600, ge=32_768, le=2_147_483_648, description="Largest file of contacts that can be sent for an import; it comes in parts."
+    )
+    max_waiting_import_bytes: int = Field(
+        1_073_741_824,
+        ge=32_768,
+        description="Most bytes of such files that wait in the database together; the rest is refused until some are done.",
+    )
     max_batch_events: int = Field(1000, ge=1, le=10_000, description="Most events in one batch.")
     max_backlog: int = Field(20_000, ge=100, description="Events that may wait for the batching writer before the door answers 429.")
     public_requests_per_minute: int = Field(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from api import catalogue, contacts, duplicates, events, journeys, messages, runs, tasks, team, templates, workspace
+from api import catalogue, contacts, duplicates, events, imports, journeys, messages, runs, tasks, team, templates, workspace
 
 
 def admin_routers() -> Sequence[APIRouter]:
     """In the order in which the documentation shows them."""
     return [
-        module.router for module in (journeys, runs, events, contacts, duplicates, templates, messages, tasks, catalogue, team, workspace)
+        module.router
+        for module in (journeys, runs, events, contacts, duplicates, imports, templates, messages, tasks, catalogue, team, workspace)
     ]

@@ -27,6 +27,7 @@ from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
+from crm.files import Room
 from crm.sessions import Purpose
 from engine.client import Temporal
 from engine.live import Engine
@@ -115,6 +116,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
         settings.language,
         look=look,
         max_upload_bytes=settings.max_body_bytes,
+        room=Room(settings.max_import_bytes, settings.max_waiting_import_bytes),
         post=pages.Post(house, provider),
         mail_link=mail_link,
         forget_keys=forget_keys,

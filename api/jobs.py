@@ -120,7 +120,7 @@ KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "import": _import_page,
 }
 BEFORE: dict[str, Callable[[Engine, Job, datetime], None]] = {
-    "import": lambda engine, job, now: uploads.prepare(engine.db, job.input["import_id"], now),
+    "import": lambda engine, job, now: uploads.prepare(engine.db, job.input["import_id"], now, engine.address_keys),
 }
 """Kind -> what is costly and needs no lock: done before the transaction of each page."""
 

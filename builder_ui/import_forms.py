@@ -1,33 +1,42 @@
-"""What the forms of an import do: take the file, store the mapping and begin the dry run, hand out the rows that failed."""
+"""What the forms of an import do: take the file, store what was chosen and begin the dry run, hand out the rows with problems."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from builder_ui.host import Host
+from builder_ui.import_words import reasons
 from builder_ui.permits import EDITORS, may
 from builder_ui.speech import Speech
 from builder_ui.visit import House
-from crm import contacts, imports, uploads
+from crm import files, imports, uploads
 from crm.csv_file import MAX_COLUMNS
 from crm.imports import get_import
 from crm.jobs import add_job
+from crm.reading import Reading
 from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError
-from models import Member
+from models import Import, Member
 
-MAX_FIELDS = 2 * MAX_COLUMNS + 20
+MAX_FIELDS = 2 * MAX_COLUMNS + 40
 START = "/ui/contacts/import"
+PARTS = START + "/parts"
 
 
 def routes(house: House) -> APIRouter:
     """Where the forms lead. Each answers with a redirect to the page that goes on."""
     router, forms = APIRouter(include_in_schema=False), _Forms(house)
     router.add_api_route(START, forms.take, methods=["POST"])
+    router.add_api_route(PARTS, forms.begin, methods=["POST"])
+    router.add_api_route(PARTS + "/{id}/done", forms.finish, methods=["POST"])
+    router.add_api_route(PARTS + "/{id}/{number:int}", forms.part, methods=["PUT"])
+    router.add_api_route(PARTS + "/{id}", forms.drop, methods=["DELETE"])
     router.add_api_route(START + "/{id}", forms.decide, methods=["POST"])
     router.add_api_route(START + "/{id}/faulty.csv", forms.faulty, methods=["GET"])
     return router
@@ -58,9 +67,63 @@ class _Forms:
         return _to(f"{START}/{id}")
 
     def _take(self, member: Member, name: str, content: bytes) -> str:
-        sent = uploads.read_sent(name, content)
-        with self.house.engine.db.write() as session:
+        db = self.house.engine.db
+        with db.read() as session:
+            types = imports.field_types(session)
+        sent = uploads.read_sent(name, content, types)
+        with db.write() as session:
             return uploads.take(session, sent, f"member:{member.id}", self.house.now()).id
+
+    async def begin(self, request: Request) -> Response:
+        """Makes room for a file that comes in parts."""
+
+        def do(member: Member, body: bytes) -> Response:
+            wanted = _Announced.model_validate_json(body)
+            part_bytes = min(files.PART_BYTES, self.house.max_upload_bytes)
+            with self.house.engine.db.write() as session:
+                row = uploads.begin_upload(session, wanted.name, wanted.size, _by(member), self.house.now(), self.house.room, part_bytes)
+                return JSONResponse({"id": row.id, "part_bytes": row.part_bytes}, 201)
+
+        return await self._sending(request, do)
+
+    async def part(self, request: Request, id: str, number: int) -> Response:
+        def do(member: Member, body: bytes) -> Response:
+            with self.house.engine.db.write() as session:
+                files.add_part(session, id[:32], number, body, _by(member))
+            return Response(status_code=204)
+
+        return await self._sending(request, do)
+
+    async def finish(self, request: Request, id: str) -> Response:
+        """Looks through the file; where the import goes on."""
+
+        def do(member: Member, body: bytes) -> Response:
+            made = uploads.finish_upload(self.house.engine.db, id[:32], _by(member), self.house.now())
+            return JSONResponse({"location": f"{START}/{made}"}, 201)
+
+        return await self._sending(request, do)
+
+    async def drop(self, request: Request, id: str) -> Response:
+        """The person stopped sending."""
+
+        def do(member: Member, body: bytes) -> Response:
+            with self.house.engine.db.write() as session:
+                uploads.drop_upload(session, id[:32], _by(member))
+            return Response(status_code=204)
+
+        return await self._sending(request, do)
+
+    async def _sending(self, request: Request, do: Callable[[Member, bytes], Response]) -> Response:
+        """One request of a file on its way; refused with a code of `PROBLEMS`."""
+        member = await self._editor(request)
+        if isinstance(member, Response):
+            return JSONResponse({"problem": "role"}, 403)
+        try:
+            return await run_in_threadpool(do, member, await request.body())
+        except PfadwerkError as error:
+            return JSONResponse({"problem": str(error.details.get("problem", "gone"))}, error.status)
+        except ValidationError:
+            return JSONResponse({"problem": "missing"}, 422)
 
     async def decide(self, request: Request, id: str) -> Response:
         """Stores the mapping; where rows can be read with it, the dry run begins."""
@@ -71,25 +134,32 @@ class _Forms:
             wanted = {name: value for name, value in form.items() if isinstance(value, str)}
         here = f"{START}/{id[:32]}"
         try:
-            await run_in_threadpool(self._decide, member, id[:32], wanted)
+            goes_on = await run_in_threadpool(self._decide, member, id[:32], wanted)
         except Conflict:
             return _to(here)
         except NotFound:
             return _to(START, "gone")
-        except PfadwerkError:
-            return _to(here, "columns")
+        except (PfadwerkError, ValidationError) as error:
+            return _to(here, "columns" if getattr(error, "issues", None) else "choice")
         self.house.look()
-        return _to(here)
+        return _to(here if goes_on else f"{here}?step=columns")
 
-    def _decide(self, member: Member, id: str, form: Mapping[str, str]) -> None:
-        now, by = self.house.now(), f"member:{member.id}"
-        with self.house.engine.db.write() as session:
-            row = uploads.decide(session, id, _draft(get_import(session, id).mapping["header"], form))
-        if uploads.problems(row):
-            raise Invalid("The columns of the file cannot be read.")
+    def _decide(self, member: Member, id: str, form: Mapping[str, str]) -> bool:
+        """Stores what was chosen and begins the dry run; False if the person is to look first: they asked to, or the table is another now."""
+        now, by = self.house.now(), _by(member)
+        with self.house.engine.db.read() as session:
+            row = get_import(session, id)
+        draft = _draft(row, form)
+        anew = uploads.reads_anew(row, draft)
+        row = uploads.decide(self.house.engine.db, id, draft)
+        if anew or form.get("act") == "look":
+            return False
+        if issues := uploads.problems(row):
+            raise Invalid("The columns of the file cannot be read.", issues=issues)
         with self.house.engine.db.write() as session:
             uploads.begin(session, id, dry=True)
             add_job(session, "import", f"import:{id}", {"import_id": id, "dry": True}, by, now, row.mapping["rows"])
+        return True
 
     async def faulty(self, request: Request, id: str) -> Response:
         """The rows that failed, as a file to mend and upload again."""
@@ -109,8 +179,9 @@ class _Forms:
     def _faulty(self, id: str, speech: Speech) -> tuple[str, Iterator[str]]:
         with self.house.engine.db.read() as session:
             row = get_import(session, id)
-            lines = list(uploads.faulty_rows(session, row, reasons(speech)))
-        return f"{speech('faulty-rows')}-{id[-6:]}.csv", iter(lines)
+        lines = uploads.faulty_rows(self.house.engine.db, row, reasons(speech))
+        first = next(lines)  # whether the file is there is known before the answer begins
+        return f"{speech('faulty-rows')}-{id[-6:]}.csv", chain((first,), lines)
 
     async def _editor(self, request: Request) -> Member | Response:
         known = await self.host.member(request.cookies)
@@ -119,21 +190,45 @@ class _Forms:
         return known[1] if may(known[1], EDITORS) else _to(START, "role")
 
 
-def reasons(speech: Speech) -> dict[str, str]:
-    """Code of a row's error -> sentence in the language of whoever looks, and the words of the file's own two columns."""
-    sentences = {**contacts.REASONS, **imports.REASONS}
-    return {code: speech(text) for code, text in sentences.items()} | {"line": speech("Line"), "reason": speech("Reason")}
+class _Announced(BaseModel):
+    """What a browser says before it sends a file."""
+
+    name: str = Field(min_length=1, max_length=300)
+    size: int = Field(ge=0)
 
 
-def _draft(header: list[str], form: Mapping[str, str]) -> uploads.Draft:
+def _by(member: Member) -> str:
+    return f"member:{member.id}"
+
+
+def _draft(row: Import, form: Mapping[str, str]) -> uploads.Draft:
+    header = row.mapping["header"]
     columns = {name: _text(form, f"other-{n}") or _text(form, f"target-{n}") for n, name in enumerate(header) if name}
     tags = tuple(tag.strip() for tag in _text(form, "tags").split(",") if tag.strip())
-    region = _text(form, "region")[:2].upper()
-    return uploads.Draft(columns, region if region.isalpha() else None, _text(form, "source"), tags, _text(form, "wake") == "yes")
+    reading = _reading(uploads.proposed(row)[0], form)
+    return uploads.Draft(columns, reading, _text(form, "source"), tags, _text(form, "wake") == "yes")
+
+
+def _reading(before: Reading, form: Mapping[str, str]) -> Reading:
+    """What was read before with what the form says; a field that is left empty is open."""
+    wanted = before.model_dump()
+    for name in ("encoding", "separator", "header_line", "footer_rows", "date_order", "decimal", "region", "zone", "empty", "recipe"):
+        if name in form:
+            wanted[name] = _text(form, name) or ("" if name == "recipe" else before.model_dump()[name] if name in KEPT else None)
+    if "everybody" in form:
+        rest = [one.model_dump() for one in before.everybody[1:]]
+        first = {name: _text(form, f"everybody-{name}") for name in ("channel", "purpose", "source", "wording")}
+        said = {**first, "state": form["everybody"], "said_at": _text(form, "everybody-said_at") or None}
+        wanted["everybody"] = [said, *rest] if form["everybody"] else rest
+    return Reading.model_validate(wanted)
+
+
+KEPT = ("encoding", "separator", "header_line", "footer_rows", "zone", "empty")
+"""Choices that are never open."""
 
 
 def _text(form: Mapping[str, str], name: str) -> str:
-    return form.get(name, "").strip()[:300]
+    return form.get(name, "").strip(" \r\n")[: 4_000 if name.endswith("wording") else 300]
 
 
 def _to(path: str, problem: str = "") -> Response:

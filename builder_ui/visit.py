@@ -15,6 +15,7 @@ from activities.rendering import INLINE, Renderer
 from activities.rendering.turns import Turns
 from builder_ui.permits import Roles, may
 from builder_ui.speech import Speech
+from crm.files import Room
 from crm.sessions import Purpose
 from engine.live import Engine
 from engine.wakeups import Wakeups
@@ -49,7 +50,8 @@ class Post:
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
     no message is shown or sent. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
-    keys up anew; `turns` are for previews, by session. `public_url` has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
+    keys up anew; `turns` are for previews, by session. `room` is there for files that come in parts, each smaller than `max_upload_bytes`. `public_url`
+    has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
 
     engine: Engine
     login: Login
@@ -59,6 +61,7 @@ class House:
     look_again_seconds: float = 30.0
     look: Callable[[], None] = lambda: None
     max_upload_bytes: int = 4_194_304
+    room: Room = field(default_factory=Room)
     post: Post | None = None
     mail_link: MailLink = field(default=lambda _member, _purpose, _path: False)
     forget_keys: Callable[[], None] = field(default=lambda: None)

@@ -18,9 +18,9 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import mailbox, profile
+from crm import mailbox, profile, suppression
 from crm.addresses import claim
-from crm.columns import Person, RowProblem, Said
+from crm.columns import Person, Said
 from crm.consent import Evidence, Standing, check, does_apply
 from crm.events import event_row
 from crm.identity import resolve_batch
@@ -38,7 +38,8 @@ Key = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How rows are written. `source` names the events' source, `consent_source` where consents come from if a row does not say so;
-    `proof` goes into every consent; `tags` are added to everybody; without `wake` what changes is history that wakes nobody."""
+    `proof` goes into every consent; `tags` are added to everybody; without `wake` what changes is history that wakes nobody. The first of `keys`
+    hashes addresses that are suppressed."""
 
     source: str
     consent_source: str
@@ -46,36 +47,40 @@ class Manner:
     tags: tuple[str, ...] = ()
     region: str | None = None
     wake: bool = False
+    keys: Sequence[bytes] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many contacts were made, and how many grants were withheld because without a date they cannot undo a withdrawal."""
+    """How many contacts were made, and how many grants were withheld because without a date they cannot undo a withdrawal.
+
+    `refused`: (index of the person, field, reason) of fields for which the contact has no room; the rest of that person is written.
+    """
 
     created: int
     withheld: int
+    refused: Sequence[tuple[int, str, str]] = ()
 
 
 def write_people(session: Session, people: Sequence[Person], now: datetime, manner: Manner) -> Written:
     """Writes every person or raises at the first that cannot be written; then the caller rolls back.
 
     Raises:
-        RowProblem: a contact would get too much.
         PfadwerkError: a name, tag or consent that cannot be stored.
     """
     resolved = [found for found in resolve_batch(session, [person.names for person in people], now, manner.region) if found]
     with session.no_autoflush:
         locked = lock_contacts(session, [found.contact_id for found in resolved])
         batch = _Batch(session, locked, now, manner)
-        for person, found in zip(people, resolved, strict=True):
+        for index, (person, found) in enumerate(zip(people, resolved, strict=True)):
             if found.contact_id not in locked:
                 raise Conflict("The contact is gone.")
-            batch.add(locked[found.contact_id], person)
+            batch.refused += [(index, name, reason) for name, reason in batch.add(locked[found.contact_id], person).items()]
         batch.write()
     merged = [event.id for found in resolved for event in found.events]
     if merged and not manner.wake:
         session.execute(update(Event).where(col(Event.id).in_(merged)).values(backfill=True, routed=True))
-    return Written(sum(found.created for found in resolved), batch.withheld)
+    return Written(sum(found.created for found in resolved), batch.withheld, batch.refused)
 
 
 class _Batch:
@@ -87,6 +92,7 @@ class _Batch:
         self.words: list[mailbox.Word] = []
         self.moved: dict[str, Contact] = {}
         self.withheld = 0
+        self.refused: list[tuple[int, str, str]] = []
         self.tags: dict[str, set[str]] = defaultdict(set)
         for id, tag in session.execute(sql_select(tags.c.contact_id, tags.c.tag).where(tags.c.contact_id.in_(contacts))):
             self.tags[id].add(tag)
@@ -107,9 +113,9 @@ class _Batch:
         ids = {id for id, _, _ in self.states}
         return {tuple(row) for row in self.session.execute(sql_select(*wanted).where(consents.c.contact_id.in_(ids)))}
 
-    def add(self, contact: Contact, person: Person) -> None:
-        """One row, after those before it."""
-        properties = self._fields(contact, person.fields)
+    def add(self, contact: Contact, person: Person) -> Mapping[str, str]:
+        """One row, after those before it; returns the fields that found no room, with the reason."""
+        properties, refused = self._fields(contact, person.fields)
         new = self._tags(contact.id, (*person.tags, *self.manner.tags))
         if new:
             properties = {"fields": [], **properties, "tags_added": new}
@@ -118,21 +124,30 @@ class _Batch:
             self._tell(contact.id, "Contact Changed", properties, self.manner.source)
         for said in person.consents:
             self._consent(contact.id, said)
+        for channel in person.suppress:
+            self._suppress(channel, contact, person)
+        return refused
 
-    def _fields(self, contact: Contact, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _fields(self, contact: Contact, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, str]]:
         if not fields:
-            return {}
+            return {}, {}
         checked = profile.read_fields(self.session, fields, self.manner.region)
         free = {name: value for name, value in checked.values.items() if name not in profile.COLUMNS}
-        if free and (refused := profile.written(contact.attributes, free)[1]):
-            raise RowProblem(next(iter(refused.values())))
-        change = profile.write_fields(contact, checked)
+        refused = profile.written(contact.attributes, free)[1] if free else {}
+        fitting = {name: value for name, value in checked.values.items() if name not in refused}
+        change = profile.write_fields(contact, profile.CheckedFields(fitting, checked.refused, checked.unfit))
         if change is None:
-            return {}
+            return {}, refused
         if change.claims:
             self.moved[contact.id] = contact
             self.claims[contact.id] = self.claims.get(contact.id, {}) | dict(change.claims)
-        return change.properties
+        return change.properties, refused
+
+    def _suppress(self, channel: str, contact: Contact, person: Person) -> None:
+        kind = "email" if channel == "email" else "phone"
+        address = dict(person.names).get(kind) or getattr(contact, kind)
+        if address:
+            suppression.suppress(self.session, self.manner.keys, channel, address, "import", self.now, self.manner.source)
 
     def _tags(self, contact_id: str, wanted: Iterable[str]) -> list[str]:
         new = [tag for tag in dict.fromkeys(map(profile.read_tag, wanted)) if tag not in self.tags[contact_id]]

@@ -1,49 +1,60 @@
-"""From the columns of a file to what a contact has: guessed from their names, or given.
+"""From the columns of a file to what a contact has: guessed from their names and values, or given.
 
 A target is a contact field (`email`, `plan`, `address.city`), a name (`user_id`, `anonymous_id`, `external:<system>`), `tags`, or part of a consent:
-`consent_<channel>_<purpose>` with `…_at`, `…_source` and `…_wording` beside it. `orders:number` reads an attribute as number; also `:boolean`,
-`:date`, `:datetime`, `:text`. An empty target leaves the column out.
+`consent_<channel>_<purpose>` with `…_at`, `…_source` and `…_wording` beside it. `optout_<channel>_<purpose>` is a column in which yes means
+withdrawn and no means nothing; `suppress_<channel>` one that, filled, stops every message to the row's address. `orders:number` reads an attribute
+as number; also `:boolean`, `:date`, `:datetime`, `:list`, `:text`. An empty target leaves the column out.
+
+A cell that cannot be read costs its field and is reported; only a row that names nobody is refused.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from crm import cells as read_cell
+from crm.cells import NO, YES, CellProblem, slug_of
 from crm.consent import CHANNELS
-from crm.names import Name, normalise_all
+from crm.csv_file import MAX_CELL_CHARACTERS
+from crm.names import Name, Refused, normalise, strength
 from crm.payload import clean_text
 from crm.profile import ALIASES, COLUMNS, check_fields
+from crm.reading import Reading, type_of
 from crm.sheets import plain_of
 from journeys.errors import Invalid, Issue
-from journeys.rules.dates import normalise
 from journeys.rules.fields import CONTACT_COLUMNS
-from journeys.spelling import one_line
 
 SYNONYMS: Mapping[str, str] = {
     "e_mail": "email", "mail": "email", "email_address": "email", "e_mail_address": "email", "emailadresse": "email", "e_mail_adresse": "email",
     "telefon": "phone", "telephone": "phone", "phone_number": "phone", "mobile": "phone", "mobil": "phone", "handy": "phone", "telefonnummer": "phone",
-    "vorname": "first_name", "firstname": "first_name", "given_name": "first_name", "nachname": "last_name", "lastname": "last_name",
-    "surname": "last_name", "family_name": "last_name", "familienname": "last_name", "sprache": "locale", "language": "locale",
-    "zeitzone": "timezone", "time_zone": "timezone", "tag": "tags", "schlagworte": "tags", "userid": "user_id", "customer_id": "user_id",
-    "kundennummer": "user_id", "kunden_id": "user_id", "lifecycle": "lifecycle_stage", "besitzer": "owner",
+    "mobile_phone": "phone", "mobilnummer": "phone", "vorname": "first_name", "firstname": "first_name", "given_name": "first_name",
+    "nachname": "last_name", "lastname": "last_name", "surname": "last_name", "family_name": "last_name", "familienname": "last_name",
+    "sprache": "locale", "language": "locale", "zeitzone": "timezone", "time_zone": "timezone", "tag": "tags", "schlagworte": "tags",
+    "userid": "user_id", "customer_id": "user_id", "kundennummer": "user_id", "kunden_id": "user_id", "lifecycle": "lifecycle_stage",
+    "besitzer": "owner",
 }  # fmt: skip
 """Slug of a column -> target."""
 
-GRANTED = frozenset({"granted", "yes", "y", "true", "1", "ja", "j", "x", "opt_in", "opted_in", "subscribed", "oui", "si"})
-WITHDRAWN = frozenset({"withdrawn", "no", "n", "false", "0", "nein", "opt_out", "opted_out", "unsubscribed", "non", "abgemeldet"})
-PENDING = frozenset({"pending", "unconfirmed", "offen"})
+GRANTED = YES | {"granted", "opt_in", "opted_in", "subscribed", "angemeldet", "abonniert", "eingewilligt", "zugestimmt"}
+WITHDRAWN = NO | {
+    "withdrawn", "opt_out", "opted_out", "unsubscribed", "cleaned", "abgemeldet", "widerrufen", "abgelehnt", "widersprochen",
+}  # fmt: skip
+PENDING = frozenset({"pending", "unconfirmed", "offen", "unbestaetigt"})
+SILENT = frozenset({"never_subscribed", "not_set", "unknown", "nonsubscribed", "not_specified", "none", "null", "n_a", "unbekannt"})
+"""What programs write where nobody was asked: no statement."""
 
-TYPES = ("text", "number", "boolean", "date", "datetime")
+TYPES = ("text", "number", "boolean", "date", "datetime", "list")
 _CONSENT = re.compile(rf"consent_({'|'.join(CHANNELS)})_([a-z][a-z0-9_.-]*?)(?:_(at|date|source|wording))?")
+_OPTOUT = re.compile(rf"optout_({'|'.join(CHANNELS)})_([a-z][a-z0-9_.-]*)")
+_SUPPRESS = re.compile(r"suppress_(email|sms|whatsapp|push|postcard)")
 _NAMES = re.compile(r"user_id|anonymous_id|external:[a-z0-9_.-]{1,50}")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}([.,][0-9]{1,10})?")
-_GERMAN_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?: ([0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?))?")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MARKED = re.compile(r"'(?=\+?[0-9][0-9 ]*$)")
+"""An apostrophe that says "text, not a number" to spreadsheets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What one row says."""
+    """What one row says. `suppress`: channels on which its address gets nothing any more. `problems`: (column, reason) of cells that were
+    left out; a column `""` is the whole row."""
 
     names: list[Name]
     fields: dict[str, Any] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     consents: list[Said] = field(default_factory=list)
+    suppress: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
 
 class RowProblem(Exception):
@@ -78,11 +92,24 @@ class RowProblem(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """What one cell becomes. `value` None: nothing. `problem`: a code, "" if there is none."""
+
+    column: str
+    target: str
+    was: str
+    value: Any
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Column:
     index: int
     header: str
     target: str
     type: str | None
+    consent: tuple[str, str, str] | None = None
+    """(channel, purpose, part), part `` for the statement itself."""
 
 
 class Columns:
@@ -94,55 +121,229 @@ class Columns:
         given: Mapping[str, str] | None = None,
         *,
         types: Mapping[str, str] | None = None,
-        region: str | None = None,
+        reading: Reading | None = None,
     ) -> None:
         """`given`: header -> target, for those columns that are not to be guessed. `types`: field -> type where the catalogue knows one.
 
         Raises:
             Invalid: two columns lead to one target, a target is unknown, or none of them names a contact; all problems are listed.
         """
-        self.mapping = {**guess(header), **(given or {})}
-        self._region = region
+        self.mapping = {**guess(header, given=given), **(given or {})}
+        self.reading = reading or Reading()
         self._columns = [
             _column(index, name, self.mapping[name], types or {}) for index, name in enumerate(header) if self.mapping.get(name)
         ]
-        issues = [*_unknown(given or {}, header), *_problems(self._columns, header)]
+        self._names = [column for column in self._columns if _is_name(column.target)]
+        issues = [*_unknown(given or {}, header), *_problems(self._columns, self.reading)]
         if issues:
             raise Invalid("The columns of the file cannot be read.", issues=issues)
 
+    def header_of(self, target: str) -> str:
+        """The column that leads to a target; empty if none does."""
+        return next((column.header for column in self._columns if column.target == target), "")
+
     def read(self, cells: Sequence[str], now: datetime) -> Person:
-        """The person a row describes; empty cells say nothing.
+        """The person a row describes; empty cells say nothing, or clear their field where the reading says so.
 
         Raises:
-            RowProblem: a cell cannot be understood, or nothing in the row names a contact.
+            RowProblem: nothing in the row names a contact; if a name could not be read, the reason is that.
         """
-        filled = [(column, text) for column in self._columns if (text := plain_of(clean_text(cells[column.index]).strip()))]
-        names = self._names(filled)
-        fields = self._fields(filled)
+        values, problems = self._values(cells, now)
+        names = sorted({name for column in self._names if (name := self._name(column, values))}, key=strength)
         if not names:
-            raise RowProblem("no_name")
-        return Person(names, fields, _tags(filled), _consents(filled, now))
+            refused = next(((reason, name) for name, reason in problems if name in {column.header for column in self._names}), None)
+            raise RowProblem(*refused) if refused else RowProblem("no_name")
+        person = Person(names, problems=problems)
+        for column in self._columns:
+            if column.index in values:
+                self._put(person, column, values[column.index])
+            elif self.reading.empty == "clear" and _can_clear(column) and not self._text(cells, column):
+                person.fields[column.target] = None
+        self._consents(person, values)
+        return person
 
-    def _names(self, filled: Iterable[tuple[_Column, str]]) -> list[Name]:
-        given = [(column, (column.target, text)) for column, text in filled if _is_name(column.target)]
-        for column, name in given:
-            if refused := normalise_all([name], self._region)[1]:
-                raise RowProblem(refused[0].reason, column.header)
-        return normalise_all((name for _, name in given), self._region)[0]
+    def shown(self, cells: Sequence[str], now: datetime) -> list[Cell]:
+        """What every mapped cell of a row becomes, for a person to look at."""
+        values, problems = self._values(cells, now)
+        told = dict(problems)
+        return [
+            Cell(column.header, column.target, cells[column.index], self._becomes(column, cells, values), told.get(column.header, ""))
+            for column in self._columns
+        ]
 
-    def _fields(self, filled: Iterable[tuple[_Column, str]]) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
-        for column, text in filled:
-            if _is_field(column.target):
-                fields[column.target] = _typed(column, text)
-                if refused := check_fields({column.target: fields[column.target]}, self._region).refused:
-                    raise RowProblem(next(iter(refused.values())), column.header)
-        return fields
+    def _becomes(self, column: _Column, cells: Sequence[str], values: Mapping[int, Any]) -> Any:
+        """The value in its stored spelling; an empty text where an empty cell clears the field."""
+        if name := self._name(column, values) if _is_name(column.target) else None:
+            return name[1]
+        if column.index not in values and self.reading.empty == "clear" and _can_clear(column) and not self._text(cells, column):
+            return ""
+        return values.get(column.index)
+
+    def _text(self, cells: Sequence[str], column: _Column) -> str:
+        text = clean_text(cells[column.index]).strip()
+        return _MARKED.sub("", plain_of(text)) if text.startswith("'") else text
+
+    def _values(self, cells: Sequence[str], now: datetime) -> tuple[dict[int, Any], list[tuple[str, str]]]:
+        """Index -> what the cell says, for those that say something; and what is wrong with the others."""
+        values: dict[int, Any] = {}
+        problems: list[tuple[str, str]] = []
+        for column in self._columns:
+            text = self._text(cells, column)
+            if not text:
+                continue
+            try:
+                value = self._value(column, text, now)
+            except CellProblem as problem:
+                problems.append((column.header, problem.reason))
+                continue
+            if value is not None:
+                values[column.index] = value
+            if column.target == "email" and read_cell.address(text)[1]:
+                problems.append((column.header, "several_addresses"))
+        return values, problems
+
+    def _value(self, column: _Column, text: str, now: datetime) -> Any:
+        if len(text) > MAX_CELL_CHARACTERS:
+            raise CellProblem("cell_too_long")
+        if column.consent:
+            return self._statement(column, text, now)
+        if column.target == "tags":
+            return read_cell.tags(text)
+        if _SUPPRESS.fullmatch(column.target):
+            return None if slug_of(text) in NO | SILENT or text == "[]" else True
+        if column.target == "email":
+            text = read_cell.address(text)[0]
+        if column.target == "phone":
+            text = read_cell.check_phone(text)
+        if column.target == "external:salesforce":
+            text = read_cell.salesforce_id(text)
+        if _is_name(column.target):
+            found = normalise(column.target, text, self.reading.region)
+            if isinstance(found, Refused):
+                raise CellProblem(found.reason)
+            return text
+        value = self._typed(column, text)
+        if refused := check_fields({column.target: value}, self.reading.region).refused:
+            raise CellProblem(next(iter(refused.values())))
+        return value
+
+    def _typed(self, column: _Column, text: str) -> Any:
+        if column.type == "list":
+            return read_cell.tags(text)
+        return read_cell.typed(column.type, text, self.reading.decimal, self.reading.date_order, self.reading.zone)
+
+    def _statement(self, column: _Column, text: str, now: datetime) -> Any:
+        assert column.consent is not None  # asked by the caller
+        match column.consent[2]:
+            case "at":
+                return self._moment(text, now)
+            case "source" | "wording":
+                return text
+            case "optout":
+                return "withdrawn" if read_cell.truth(text) else None
+        word = slug_of(text)
+        if word in SILENT:
+            return None
+        state = "granted" if word in GRANTED else "withdrawn" if word in WITHDRAWN else "pending" if word in PENDING else None
+        if state is None:
+            raise CellProblem("invalid_consent")
+        return state
+
+    def _moment(self, text: str, now: datetime) -> datetime:
+        day = read_cell.day_or_moment(text, self.reading.date_order, self.reading.zone)
+        moment = day if isinstance(day, datetime) else datetime.combine(day, time(), ZoneInfo(self.reading.zone)).astimezone(UTC)
+        if moment > now:
+            raise CellProblem("date_in_future")
+        return moment
+
+    def _name(self, column: _Column, values: Mapping[int, Any]) -> Name | None:
+        if column.index not in values:
+            return None
+        found = normalise(column.target, str(values[column.index]), self.reading.region)
+        return None if isinstance(found, Refused) else (column.target, found)
+
+    def _put(self, person: Person, column: _Column, value: Any) -> None:
+        if column.consent:
+            return
+        if column.target == "tags":
+            person.tags.extend(tag for tag in value if tag not in person.tags)
+        elif found := _SUPPRESS.fullmatch(column.target):
+            person.suppress.append(found[1])
+        elif not _NAMES.fullmatch(column.target):
+            person.fields[column.target] = value
+
+    def _consents(self, person: Person, values: Mapping[int, Any]) -> None:
+        """Statements of the row; where it makes none, what everybody in the file said."""
+        parts: dict[tuple[str, str], dict[str, Any]] = {}
+        unread = {name for name, _ in person.problems}
+        lost: set[tuple[str, str]] = set()
+        for column in self._columns:
+            if column.consent is None:
+                continue
+            channel, purpose, part = column.consent
+            if column.header in unread and part in ("", "at", "optout"):
+                lost.add((channel, purpose))
+            if column.index in values:
+                _gather(parts.setdefault((channel, purpose), {}), part, values[column.index])
+        said = {key: cells for key, cells in parts.items() if "" in cells}
+        for one in self.reading.everybody:
+            key = (one.channel, one.purpose)
+            if key not in said:
+                beside = parts.get(key, {})
+                said[key] = {"": one.state, "at": one.moment, "source": one.source, "wording": one.wording, **beside}
+        for (channel, purpose), cells in said.items():
+            if (channel, purpose) in lost and cells[""] != "withdrawn":
+                continue  # what cannot be read cannot allow anything
+            person.consents.append(
+                Said(channel, purpose, cells[""], cells.get("at"), cells.get("source") or "", cells.get("wording") or "")
+            )
 
 
-def guess(header: Iterable[str]) -> dict[str, str]:
-    """Header -> target: known names in German and English, consent columns, else an attribute of the same name as a slug."""
-    return {name: _guessed(name) for name in header if name.strip()}
+def _gather(cells: dict[str, Any], part: str, value: Any) -> None:
+    """Of several columns for one statement a withdrawal wins; of several dates the last counts (a sign-up, then its confirmation)."""
+    if part == "at":
+        cells["at"] = max(cells.get("at", value), value)
+    elif part in ("", "optout"):
+        cells[""] = "withdrawn" if "withdrawn" in (value, cells.get("")) else value
+    else:
+        cells[part] = value
+
+
+def guess(
+    header: Iterable[str],
+    samples: Mapping[str, Sequence[str]] | None = None,
+    types: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Header -> target: known names in German and English, consent columns, else an attribute of the same name as a slug.
+
+    `samples`: header -> some of its values; where they leave no doubt, an attribute gets its type (unless `types`, the catalogue, has one). The
+    second column for one target becomes an attribute of its own name; columns that only the system may write are left out. No target that
+    `given` uses is guessed.
+    """
+    given = given or {}
+    taken = {target.partition(":")[0] if target.rpartition(":")[2] in TYPES else target for target in given.values()}
+    found: dict[str, str] = {}
+    for name in header:
+        if not name.strip() or name in given:
+            continue
+        target = _guessed(name)
+        if target in taken and not may_be_shared(target):
+            target = slug_of(name)
+            if target in taken or target in COLUMNS or _NAMES.fullmatch(target):
+                target = ""
+        if target in CONTACT_COLUMNS and target not in COLUMNS:
+            target = ""
+        taken.add(target)
+        found[name] = _with_type(target, samples.get(name, ()) if samples else (), types or {})
+    return found
+
+
+def _with_type(target: str, values: Sequence[str], types: Mapping[str, str]) -> str:
+    if not target or not _is_field(target) or target in COLUMNS or types.get(target, "any") != "any":
+        return target
+    type = type_of(target, values)
+    return f"{target}:{type}" if type else target
 
 
 def _guessed(name: str) -> str:
@@ -155,19 +356,21 @@ def _guessed(name: str) -> str:
     return SYNONYMS.get(slug, slug)
 
 
-def slug_of(text: str) -> str:
-    """Lower case, words joined by `_`, accents dropped: `Größe (cm)` -> `groesse_cm`."""
-    text = text.lower().translate(_UMLAUTS)
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9.]+", "_", ascii_text).strip("_.")[:100]
+def column_types(header: Sequence[str], mapping: Mapping[str, str], types: Mapping[str, str]) -> dict[int, str]:
+    """Index of a mapped column -> the type its cells are read as."""
+    columns = [_column(index, name, mapping[name], types) for index, name in enumerate(header) if mapping.get(name)]
+    return {column.index: "datetime" if column.consent and column.consent[2] == "at" else column.type or "text" for column in columns}
 
 
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+def split_type(target: str) -> tuple[str, str | None]:
+    """`orders:number` -> (`orders`, `number`); without a type None."""
+    name, _, type = target.rpartition(":")
+    return (name, type) if name and type in TYPES else (target, None)
 
 
 def _column(index: int, header: str, target: str, types: Mapping[str, str]) -> _Column:
-    name, _, type = target.rpartition(":") if target.rpartition(":")[2] in TYPES else (target, "", None)
-    return _Column(index, header, name or target, type or types.get(name))
+    name, type = split_type(target)
+    return _Column(index, header, name, type or types.get(name), _consent_of(name))
 
 
 def _is_name(target: str) -> bool:
@@ -175,7 +378,13 @@ def _is_name(target: str) -> bool:
 
 
 def _is_field(target: str) -> bool:
-    return target != "tags" and not _NAMES.fullmatch(target) and not _CONSENT.fullmatch(target)
+    others = (_NAMES, _CONSENT, _OPTOUT, _SUPPRESS)
+    return target != "tags" and not any(pattern.fullmatch(target) for pattern in others)
+
+
+def _can_clear(column: _Column) -> bool:
+    """Names stay: an empty cell is no reason to forget who somebody is."""
+    return _is_field(column.target) and column.target not in ("email", "phone")
 
 
 def _unknown(given: Mapping[str, str], header: Sequence[str]) -> Iterable[Issue]:
@@ -184,27 +393,23 @@ def _unknown(given: Mapping[str, str], header: Sequence[str]) -> Iterable[Issue]
             yield Issue(code="unknown_column", text="The file has no column {column}.", values={"column": name[:100]}, field=name[:100])
 
 
-def _problems(columns: Sequence[_Column], header: Sequence[str]) -> Iterable[Issue]:
+def _problems(columns: Sequence[_Column], reading: Reading) -> Iterable[Issue]:
     seen: dict[str, str] = {}
-    for name in {name for name in header if name and list(header).count(name) > 1}:
-        yield Issue(code="column_twice", text="The column {column} stands twice in the file.", values={"column": name}, field=name)
+    everybody = {(one.channel, one.purpose) for one in reading.everybody}
+    stated = {column.consent[:2] for column in columns if column.consent and column.consent[2] in ("", "optout")} | everybody
     for column in columns:
-        if column.target in seen and column.target != "tags" and seen[column.target] != column.header:
+        if column.target in seen and not may_be_shared(column.target):
             values = {"one": seen[column.target], "two": column.header, "target": column.target}
             yield Issue(code="target_twice", text="The columns {one} and {two} both lead to {target}.", values=values, field=column.header)
         seen[column.target] = column.header
         if column.target in CONTACT_COLUMNS and column.target not in COLUMNS:
             values = {"target": column.target}
             yield Issue(code="read_only", text="The field {target} is kept by the system.", values=values, field=column.header)
-        if column.target.startswith("consent_") and not _CONSENT.fullmatch(column.target):
+        if column.target.startswith(("consent_", "optout_")) and not column.consent:
             values = {"target": column.target, "channels": ", ".join(CHANNELS)}
             text = "Expected consent_<channel>_<purpose> with a channel out of {channels}, got {target}."
             yield Issue(code="unknown_consent", text=text, values=values, field=column.header)
-        if (
-            (beside := _consent_of(column.target))
-            and beside[1]
-            and f"consent_{beside[0][0]}_{beside[0][1]}" not in {c.target for c in columns}
-        ):
+        if column.consent and column.consent[:2] not in stated:
             text = "The column {column} belongs to a consent that has no column itself."
             yield Issue(code="consent_missing", text=text, values={"column": column.header}, field=column.header)
     if not any(_is_name(column.target) for column in columns):
@@ -212,81 +417,15 @@ def _problems(columns: Sequence[_Column], header: Sequence[str]) -> Iterable[Iss
         yield Issue(code="no_name", text=text)
 
 
-def _consent_of(target: str) -> tuple[tuple[str, str], str | None] | None:
-    found = _CONSENT.fullmatch(target)
-    return ((found[1], found[2]), found[3]) if found else None
+def may_be_shared(target: str) -> bool:
+    """Whether several columns may lead there: tags add up, of dates of a consent the last counts, of opt-outs any."""
+    consent = _consent_of(target)
+    return target in ("", "tags") or (consent is not None and consent[2] in ("at", "optout"))
 
 
-def _tags(filled: Iterable[tuple[_Column, str]]) -> list[str]:
-    tags: dict[str, None] = {}
-    for column, text in filled:
-        if column.target == "tags":
-            for tag in re.split(r"[,;|]", text):
-                spelt = one_line(tag)
-                if len(spelt) > 120:
-                    raise RowProblem("too_long", column.header)
-                if spelt:
-                    tags[spelt] = None
-    return list(tags)
-
-
-def _consents(filled: Sequence[tuple[_Column, str]], now: datetime) -> list[Said]:
-    parts: dict[tuple[str, str], dict[str | None, tuple[_Column, str]]] = {}
-    for column, text in filled:
-        if found := _consent_of(column.target):
-            parts.setdefault(found[0], {})["at" if found[1] == "date" else found[1]] = (column, text)
-    return [_said(channel, purpose, cells, now) for (channel, purpose), cells in parts.items() if None in cells]
-
-
-def _said(channel: str, purpose: str, cells: Mapping[str | None, tuple[_Column, str]], now: datetime) -> Said:
-    column, text = cells[None]
-    word = slug_of(text)
-    state = "granted" if word in GRANTED else "withdrawn" if word in WITHDRAWN else "pending" if word in PENDING else None
-    if state is None:
-        raise RowProblem("invalid_consent", column.header)
-    said_at = None
-    if "at" in cells:
-        column, text = cells["at"]
-        said_at = instant_of(text)
-        if said_at is None:
-            raise RowProblem("invalid_date", column.header)
-        if said_at > now:
-            raise RowProblem("date_in_future", column.header)
-    return Said(
-        channel, purpose, state, said_at, cells["source"][1] if "source" in cells else "", cells["wording"][1] if "wording" in cells else ""
-    )
-
-
-def instant_of(text: str) -> datetime | None:
-    """An ISO 8601 date or date-time, or `31.12.2025 14:30`; without zone it is UTC. None for anything else."""
-    if found := _GERMAN_DATE.fullmatch(text):
-        day, month, year, clock = found.groups()
-        text = f"{year}-{month:0>2}-{day:0>2}" + (f"T{clock:0>5}" if clock else "")
-    if not _DATE.match(text):
-        return None
-    try:
-        moment = datetime.fromisoformat(normalise(text))
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _typed(column: _Column, text: str) -> Any:
-    match column.type:
-        case "number":
-            if not _NUMBER.fullmatch(text):
-                raise RowProblem("invalid_number", column.header)
-            number = float(text.replace(",", "."))
-            return int(number) if number.is_integer() and not re.search(r"[.,]", text) else number
-        case "boolean":
-            word = slug_of(text)
-            if word not in GRANTED | WITHDRAWN:
-                raise RowProblem("invalid_boolean", column.header)
-            return word in GRANTED
-        case "date" | "datetime":
-            moment = instant_of(text)
-            if moment is None:
-                raise RowProblem("invalid_date", column.header)
-            return moment.date().isoformat() if column.type == "date" or ":" not in text else normalise(moment)
-        case _:
-            return text
+def _consent_of(target: str) -> tuple[str, str, str] | None:
+    if found := _OPTOUT.fullmatch(target):
+        return found[1], found[2], "optout"
+    if found := _CONSENT.fullmatch(target):
+        return found[1], found[2], {"date": "at", None: ""}.get(found[3], found[3])
+    return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -19,14 +19,17 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import profile
+from crm import profile, recipes
 from crm.bulk import Manner, write_people
 from crm.catalogue import learn, load_catalogue
-from crm.columns import Columns, Person, RowProblem
-from crm.csv_file import Line, Shape, examine, records
+from crm.cells import region_of
+from crm.columns import Cell, Columns, Person, RowProblem, column_types, guess
+from crm.csv_file import SHOWN, Bytes, Line, Source, Survey, examine, records
+from crm.payload import clean_text
+from crm.reading import Everybody, Reading, complete
 from crm.sql import savepoint
 from crm.team import list_members
-from journeys.errors import Conflict, NotFound, PfadwerkError
+from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
 from models import Database, Import, lock, new_id
 
 ROWS_A_TRANSACTION = 50
@@ -35,11 +38,13 @@ MAX_ERRORS = 1_000
 
 
 class RowError(BaseModel):
-    """Why a row was not imported: `reason` is a code of `REASONS`, `column` its header."""
+    """Something in the file that was left out: `reason` is a code of `REASONS`, `column` its header. `taken`: the row itself was imported,
+    without that cell."""
 
     line: int
     reason: str
     column: str = ""
+    taken: bool = False
 
 
 class ImportReport(BaseModel):
@@ -50,6 +55,7 @@ class ImportReport(BaseModel):
     encoding: str
     delimiter: str
     mapping: dict[str, str]
+    reading: Reading
     dry_run: bool
     state: str
     resumed: bool = False
@@ -57,23 +63,101 @@ class ImportReport(BaseModel):
     ok: int = 0
     created: int = 0
     failed: int = 0
+    cells: int = 0
+    """Cells that were left out of rows that were imported."""
     withheld: int = 0
     """Grants that were not recorded: without a date they cannot undo a withdrawal."""
     errors: list[RowError] = []
+    left_out: list[int] = []
+    """Lines before the header and after the last row that are no rows."""
     fraction: float = 0.0
 
 
 @dataclass(slots=True)
 class Options:
-    """`mapping`: header -> target (see `crm.columns`). `region`: ISO country of national phone numbers. `wake`: let journeys start.
-    `source`: where the consents come from, if no column says so; default is the file's name."""
+    """`mapping`: header -> target (see `crm.columns`). `reading`: what is chosen about cells and consents; the rest is guessed. `wake`: let
+    journeys start. `source`: where the consents come from, if no column says so; default is the file's name. `keys`: the first hashes
+    addresses that are suppressed."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
-    region: str | None = None
+    reading: Reading = field(default_factory=Reading)
     source: str = ""
     wake: bool = False
     dry_run: bool = False
     tags: tuple[str, ...] = ()
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a file will be read: what was chosen, and what was found out for the rest. `why`: choice -> the reason of its guess.
+
+    `proposed` and `proposed_mapping`: the same with what only a person may say: that everybody in the file agreed (never true because a
+    file looks like somebody's export), and the country of national phone numbers.
+    """
+
+    survey: Survey
+    reading: Reading
+    mapping: dict[str, str]
+    recipe: recipes.Recipe | None
+    why: Mapping[str, Issue]
+    proposed: Reading
+    proposed_mapping: dict[str, str]
+
+
+def make_plan(source: Source, options: Options, types: Mapping[str, str], known: Bytes | None = None) -> Plan:
+    """Looks through the whole file once. `types`: field -> type, from the catalogue; `known`: what `csv_file.scan` found.
+
+    Raises:
+        Invalid: the file cannot be read as a table.
+    """
+    survey = examine(source, options.reading.dialect, known)
+    header, chosen = survey.shape.header, options.reading
+    recipe = recipes.find(header, chosen.recipe)
+    if chosen.recipe and recipe is None:
+        raise Invalid("There is no recipe {name}; there are: {known}.", name=chosen.recipe, known=list(recipes.recipes()))
+    filled = recipe.fill(chosen) if recipe else chosen.model_copy(update={"recipe": ""})
+    given = {**(recipe.targets(header) if recipe else {}), **options.mapping}
+    mapping = {**guess(header, _samples(survey), types, given), **given}
+    left_open = filled.model_copy(update={name: getattr(chosen, name) for name in ("date_order", "decimal")})
+    found = complete(left_open, survey, column_types(header, mapping, types))
+    usual = {name: getattr(filled, name) for name in ("date_order", "decimal") if getattr(found.reading, name) is None}
+    proposed = found.reading.model_copy(update=usual)
+    reading = proposed if chosen.recipe is not None else proposed.model_copy(update={"everybody": _safe(chosen, proposed)})
+    if proposed.region is None and (region := _region(survey, mapping)):
+        proposed = proposed.model_copy(update={"region": region})
+        found.why["region"] = Issue(code="why", text="the other numbers in the column are from there, and these would be valid there")
+    effective = _without_orphans(mapping, reading, options.mapping)
+    return Plan(survey, reading, effective, recipe, found.why, proposed, _without_orphans(mapping, proposed, options.mapping))
+
+
+def _safe(chosen: Reading, proposed: Reading) -> tuple[Everybody, ...]:
+    """What may be assumed of everybody in a file that was only recognised: withdrawals."""
+    if "everybody" in chosen.model_fields_set:
+        return chosen.everybody
+    return tuple(one for one in proposed.everybody if one.state == "withdrawn")
+
+
+def _region(survey: Survey, mapping: Mapping[str, str]) -> str | None:
+    phones = [index for index, name in enumerate(survey.shape.header) if mapping.get(name) == "phone"]
+    cells = (line.cells[index].strip().lstrip("'") for line in survey.sample if not line.problem for index in phones)
+    return region_of(cell for cell in cells if cell)
+
+
+def _samples(survey: Survey) -> dict[str, list[str]]:
+    """Header -> what stands in the column, here and there in the file."""
+    lines = [line for line in survey.sample if not line.problem]
+    return {name: [text for line in lines if (text := line.cells[index].strip())] for index, name in enumerate(survey.shape.header) if name}
+
+
+def _without_orphans(mapping: Mapping[str, str], reading: Reading, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Dates of a consent that nobody states are left out, unless a person asked for them."""
+    stated = {f"consent_{one.channel}_{one.purpose}_at" for one in reading.everybody}
+    stated |= {f"{target}_at" for target in mapping.values() if target.startswith("consent_")}
+    orphans = {
+        name for name, target in mapping.items() if target.endswith("_at") and target.startswith("consent_") and target not in stated
+    }
+    return {name: "" if name in orphans and name not in chosen else target for name, target in mapping.items()}
 
 
 Row = tuple[Line, Person | RowError]
@@ -104,10 +188,11 @@ def import_contacts(
         Conflict: `import_id` is finished or belongs to another file, or somebody else is importing this file right now.
     """
     options = options or Options()
-    shape = examine(path)
-    job = _Job(db, path, shape, clock, options, (file_name or path.name)[:200])
+    with db.read() as session:
+        plan = make_plan(path, options, field_types(session))
+    job = _Job(db, path, plan, clock, options, (file_name or path.name)[:200])
     job.start(import_id)
-    for chunk in _chunks(path, shape, job.report.rows):
+    for chunk in _chunks(path, plan, job.report.rows):
         job.write(chunk)
         if progress:
             progress(job.report)
@@ -117,16 +202,39 @@ def import_contacts(
     return job.report
 
 
-def preview(path: Path, options: Options | None = None) -> ImportReport:
-    """What the columns would mean, without reading rows or a database.
+def field_types(session: Session) -> dict[str, str]:
+    """Field -> type, where one is built in or declared. What traffic taught describes values and must not change them (`crm.coercion`)."""
+    return {name: spec.type for name, spec in load_catalogue(session).fields.items() if spec.origin != "learned"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row of the preview: its line, what each cell becomes, and why the row is refused (a code, "" if it is not)."""
+
+    line: int
+    cells: list[Cell]
+    refused: str = ""
+
+
+def preview(plan: Plan, types: Mapping[str, str], now: datetime, limit: int = SHOWN) -> list[Shown]:
+    """What the first rows become, without a database.
 
     Raises:
-        Invalid: the file or its columns cannot be read.
+        Invalid: the columns cannot be read as they are mapped.
     """
-    options = options or Options()
-    shape = examine(path)
-    columns = Columns(shape.header, options.mapping, region=options.region)
-    return _new_report(shape, path.name, columns.mapping, dry_run=True)
+    columns = Columns(plan.survey.shape.header, plan.mapping, types=types, reading=plan.reading)
+    return [shown(columns, line, now) for line in plan.survey.sample[:limit]]
+
+
+def shown(columns: Columns, line: Line, now: datetime) -> Shown:
+    """What one row becomes."""
+    if line.problem:
+        return Shown(line.number, [], line.problem)
+    try:
+        columns.read(line.cells, now)
+    except RowProblem as problem:
+        return Shown(line.number, columns.shown(line.cells, now), problem.reason)
+    return Shown(line.number, columns.shown(line.cells, now))
 
 
 def get_import(session: Session, import_id: str) -> Import:
@@ -148,9 +256,8 @@ class Importer:
     def __init__(self, session: Session, header: Sequence[str], options: Options, file_name: str) -> None:
         """Raises:
         Invalid: the columns cannot be read; every problem is listed."""
-        types = {name: spec.type for name, spec in load_catalogue(session).fields.items()}
         self.owners = {key: member.id for member in list_members(session) for key in (member.id, member.email)}
-        self.columns = Columns(header, options.mapping, types=types, region=options.region)
+        self.columns = Columns(header, options.mapping, types=field_types(session), reading=options.reading)
         self.options, self.file_name = options, file_name
 
     def read(self, line: Line, now: datetime) -> Person | RowError:
@@ -159,23 +266,24 @@ class Importer:
             return RowError(line=line.number, reason=line.problem)
         try:
             person = self.columns.read(line.cells, now)
-            if "owner" in person.fields:
-                person.fields["owner"] = self._owner(str(person.fields["owner"]))
-            return person
         except RowProblem as problem:
             return RowError(line=line.number, reason=problem.reason, column=problem.column)
-
-    def _owner(self, said: str) -> str:
-        if said.lower() not in self.owners:
-            raise RowProblem("unknown_owner")
-        return self.owners[said.lower()]
+        said = str(person.fields.get("owner") or "").lower()
+        if said in self.owners:
+            person.fields["owner"] = self.owners[said]
+        elif said:
+            del person.fields["owner"]
+            person.problems.append((self.columns.header_of("owner"), "unknown_owner"))
+        return person
 
     def write(self, session: Session, rows: Sequence[Row], now: datetime, report: ImportReport) -> None:
-        """Writes what can be written, each row whole or not at all, and counts it in `report`."""
+        """Writes what can be written and counts it in `report`; a row that cannot be written at all changes nothing."""
         report.rows += len(rows)
         errors = [row for _, row in rows if isinstance(row, RowError)]
         errors += self._write([(line, row) for line, row in rows if isinstance(row, Person)], session, now, report)
-        report.failed += len(errors)
+        cells = sum(error.taken for error in errors)
+        report.cells += cells
+        report.failed += len(errors) - cells
         report.errors += sorted(errors, key=lambda error: error.line)[: max(0, MAX_ERRORS - len(report.errors))]
         self._learn(session, [row for _, row in rows if isinstance(row, Person)], now)
 
@@ -186,20 +294,22 @@ class Importer:
         try:
             with savepoint(session):
                 done = write_people(session, [person for _, person in people], now, self._manner(report))
-        except (PfadwerkError, RowProblem) as problem:
+        except PfadwerkError as problem:
             if len(people) == 1:
-                reason = problem.reason if isinstance(problem, RowProblem) else problem.code
-                return [RowError(line=people[0][0].number, reason=reason)]
+                return [RowError(line=people[0][0].number, reason=problem.code)]
             half = len(people) // 2
             return [error for part in (people[:half], people[half:]) for error in self._write(part, session, now, report)]
         report.ok += len(people)
         report.created += done.created
         report.withheld += done.withheld
-        return []
+        left_out = [(line.number, column, reason) for line, person in people for column, reason in person.problems]
+        left_out += [(people[index][0].number, self.columns.header_of(name), reason) for index, name, reason in done.refused]
+        return [RowError(line=line, column=column, reason=reason, taken=True) for line, column, reason in left_out]
 
     def _manner(self, report: ImportReport) -> Manner:
         source, options = f"import:{self.file_name}", self.options
-        return Manner(source[:64], options.source or source, {"import": report.id}, options.tags, options.region, options.wake)
+        proof, region = {"import": report.id}, options.reading.region
+        return Manner(clean_text(source)[:64], options.source or source, proof, options.tags, region, options.wake, options.keys)
 
     def _learn(self, session: Session, people: Sequence[Person], now: datetime) -> None:
         """Tells the catalogue what fields there are now."""
@@ -211,11 +321,12 @@ class Importer:
 class _Job:
     """One import from its first row in this process to its last."""
 
-    def __init__(self, db: Database, path: Path, shape: Shape, clock: Callable[[], datetime], options: Options, file_name: str) -> None:
-        self.db, self.path, self.shape, self.clock, self.options, self.file_name = db, path, shape, clock, options, file_name
+    def __init__(self, db: Database, path: Path, plan: Plan, clock: Callable[[], datetime], options: Options, file_name: str) -> None:
+        self.db, self.path, self.shape, self.clock, self.file_name = db, path, plan.survey.shape, clock, file_name
+        self.options = replace(options, mapping=plan.mapping, reading=plan.reading)
         with db.read() as session:
-            self.importer = Importer(session, shape.header, options, file_name)
-        self.report = _new_report(shape, file_name, self.importer.columns.mapping, dry_run=options.dry_run)
+            self.importer = Importer(session, self.shape.header, self.options, file_name)
+        self.report = new_report(plan, file_name, dry_run=options.dry_run)
 
     def start(self, import_id: str | None) -> None:
         """Finds the unfinished import or begins one."""
@@ -274,28 +385,33 @@ class _Job:
 
     def _identity(self) -> dict[str, Any]:
         """What makes two imports the same: bytes and meaning of the file."""
-        return {"digest": self.shape.digest, "columns": self.importer.columns.mapping, "region": self.options.region}
+        reading = self.options.reading.model_dump(mode="json")
+        return {"digest": self.shape.digest, "columns": self.importer.columns.mapping, "reading": reading}
 
     def _unfinished(self, session: Session) -> Import | None:
         running = session.scalars(select(Import).where(Import.state == "running").order_by(col(Import.id).desc()))
         return next((row for row in running if row.mapping == self._identity()), None)
 
 
-def _chunks(path: Path, shape: Shape, skip: int) -> Iterator[list[Line]]:
-    rest = islice(records(path, shape), skip, None)
+def _chunks(path: Path, plan: Plan, skip: int) -> Iterator[list[Line]]:
+    rest = islice(records(path, plan.survey.shape), skip, None)
     while chunk := list(islice(rest, ROWS_A_TRANSACTION)):
         yield chunk
 
 
-def _new_report(shape: Shape, file_name: str, mapping: dict[str, str], *, dry_run: bool) -> ImportReport:
+def new_report(plan: Plan, file_name: str, *, dry_run: bool) -> ImportReport:
+    """The report of an import that has not begun."""
+    shape = plan.survey.shape
     return ImportReport(
         id=new_id(),
         file_name=file_name,
         encoding=shape.encoding,
-        delimiter=shape.delimiter,
-        mapping=mapping,
+        delimiter=shape.separator,
+        mapping=plan.mapping,
+        reading=plan.reading,
         dry_run=dry_run,
         state="running",
+        left_out=[line.number for line in plan.survey.left_out],
     )
 
 
@@ -303,17 +419,20 @@ REASONS = {
     "line_too_long": "The line is too long.",
     "unreadable": "The line cannot be read; a quotation mark may be missing.",
     "cell_too_long": "A cell is too long.",
-    "too_many_cells": "The line has more cells than the header.",
-    "too_few_cells": "The line has fewer cells than the header.",
+    "too_many_cells": "The line has more filled cells than the header, so what belongs where is not certain.",
     "no_name": "Nothing in the line names a contact.",
     "invalid_consent": "Expected a consent such as yes, no, granted, withdrawn or pending.",
-    "invalid_date": "Expected a date such as 2026-03-01 or 1.3.2026.",
+    "invalid_date": "Expected a date such as 2026-03-01 or 1.3.2026, in the order of day and month that is chosen.",
+    "ambiguous_date": "Day and month may be meant either way; choose the order of dates.",
     "date_in_future": "A consent cannot be given in the future.",
-    "invalid_number": "Expected a number.",
+    "invalid_number": "Expected a number, with the decimal sign that is chosen.",
+    "ambiguous_number": "This may be thousands or decimals; choose the decimal sign.",
     "invalid_boolean": "Expected yes or no.",
+    "several_addresses": "Only the first of several addresses was taken.",
+    "digits_lost": "A spreadsheet has rounded this number, and its last digits are lost.",
     "unknown_owner": "The owner is no member of the team.",
     "too_large": "The contact would become too large.",
     "conflict": "The contact was erased or merged meanwhile.",
     "invalid": "The line cannot be stored.",
 }
-"""Code of a row's error -> sentence (message id of the catalogues); codes of fields are in `crm.contacts.REASONS`."""
+"""Code of an error -> sentence (message id of the catalogues); codes of fields are in `crm.contacts.REASONS`."""

@@ -1,8 +1,8 @@
 """Imports that people make step by step: a file is sent, its columns are mapped, a dry run tells what would happen, then it happens.
 
-The file lies in the database, because any web server may go on with it, and goes away with the end of the import, at the latest
-after `KEEP`. Dry run and import are jobs: `page` does one chunk inside a transaction of its caller; what can be read before the
-transaction is read before it (`prepare`). Nothing here opens a job; `crm.jobs` does.
+The file lies in parts in the database (`crm.files`) and goes away with the end of the import, at the latest after `KEEP`. Dry run and
+import are jobs: `page` does one chunk inside a transaction of its caller; what can be read before the transaction is read before it
+(`prepare`). Nothing here opens a job; `crm.jobs` does.
 """
 
 from __future__ import annotations
@@ -13,17 +13,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import profile
+from crm import files, profile, recipes
 from crm.audit import record
-from crm.columns import Columns, guess
-from crm.csv_file import Line, Shape, examine, records
-from crm.imports import ROWS_A_TRANSACTION, Importer, ImportReport, Options, Row, RowError, get_import
+from crm.columns import Columns
+from crm.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
+from crm.files import Room, StoredFile
+from crm.imports import (
+    ROWS_A_TRANSACTION,
+    Importer,
+    ImportReport,
+    Options,
+    Plan,
+    Row,
+    RowError,
+    Shown,
+    field_types,
+    get_import,
+    make_plan,
+    shown,
+)
 from crm.payload import clean_text
+from crm.reading import Reading
 from crm.sheets import line_of
 from crm.sql import undone
 from journeys.errors import Conflict, Invalid, Issue, NotFound
@@ -41,8 +57,9 @@ UNUSABLE: Mapping[str, str] = {
     "name": "Expected a CSV file: its name ends in .csv, .tsv or .txt.",
     "empty": "The file is empty.",
     "binary": "This is no text file. In a spreadsheet, choose “Save as” and the type CSV.",
-    "header": "The first line of the file has no names of columns.",
+    "header": "No line of the file has names of columns.",
     "no_rows": "The file has names of columns but no rows.",
+    "full": "There is no room for this file until earlier ones are imported or deleted.",
 }
 """Why a file is refused at once: code -> sentence (message id of the catalogues)."""
 
@@ -52,7 +69,7 @@ class Draft:
     """What a person decided about a file. `columns`: header -> target, empty to leave it out; the rest as in `crm.imports.Options`."""
 
     columns: Mapping[str, str]
-    region: str | None = None
+    reading: Reading | None = None
     source: str = ""
     tags: tuple[str, ...] = ()
     wake: bool = False
@@ -69,55 +86,136 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A file that somebody sent, found to be a table with `rows` rows."""
+    """A file that somebody sent, found to be a table. `content` is the file itself, or the id of the upload that holds it."""
 
     name: str
-    content: bytes
-    shape: Shape
-    rows: int
+    content: bytes | str
+    plan: Plan
 
 
-def read_sent(file_name: str, content: bytes) -> Sent:
+def read_sent(file_name: str, content: bytes, types: Mapping[str, str] | None = None) -> Sent:
     """Looks through a file, before any transaction: it takes a while.
 
     Raises:
         Invalid: this is no table of text, or it has no header or no rows; `details["problem"]` is a code of `UNUSABLE`.
     """
-    name = clean_text(file_name).replace("\\", "/").rsplit("/", 1)[-1].strip()[-200:] or "import.csv"
-    _refuse(content, name)
+    name = files.name_of(file_name)
+    _refuse(content[:4_000], name)
+    return Sent(name, content, _looked_through(content, types or {}))
+
+
+def begin_upload(session: Session, file_name: str, size: int, by: str, now: datetime, room: Room, part_bytes: int) -> Upload:
+    """Makes room for a file that comes in parts.
+
+    Raises:
+        Invalid: its name is none of a table, or it is empty.
+        TooLarge: one file may not be so large, or too many wait.
+    """
+    _refuse_name(files.name_of(file_name))
+    return files.begin(session, file_name, size, by, now, room, part_bytes)
+
+
+def finish_upload(db: Database, upload_id: str, by: str, now: datetime) -> str:
+    """Looks through a file that came in parts, and makes an import of it; its id. What is no table is deleted at once.
+
+    Raises:
+        NotFound: there is no such upload of this person.
+        Conflict: parts are missing.
+        Invalid: as `read_sent`.
+    """
+    with db.read() as session:
+        row, types = session.get(Upload, upload_id), field_types(session)
+    if row is None or row.created_by != by[:120]:
+        raise NotFound("There is no such upload.")
+    if not files.is_complete(row):
+        raise Conflict("Expected part {next}.", next=row.parts)
+    source = StoredFile(db, row.id, row.bytes, row.part_bytes)
     try:
-        shape = examine(content)
+        with source.open() as stream:
+            _refuse(stream.read(4_000), row.file_name)
+        sent = Sent(row.file_name, row.id, _looked_through(source, types))
+    except Invalid:
+        with db.write() as session:
+            files.drop(session, upload_id)
+        raise
+    with db.write() as session:
+        return take(session, sent, by, now).id
+
+
+def drop_upload(session: Session, upload_id: str, by: str) -> None:
+    """Gives up a file that is still on its way; nothing happens to one that has arrived, or is somebody else's."""
+    row = session.get(Upload, upload_id)
+    if row is not None and row.created_by == by[:120] and row.import_id is None:
+        files.drop(session, upload_id)
+
+
+def _looked_through(source: Source, types: Mapping[str, str]) -> Plan:
+    try:
+        plan = make_plan(source, Options(), types, scan(source))
     except Invalid:
         raise _unusable("header") from None
-    rows = sum(1 for _ in records(content, shape))
-    if not rows:
+    if not plan.survey.rows:
         raise _unusable("no_rows")
-    return Sent(name, content, shape, rows)
+    return plan
 
 
 def take(session: Session, sent: Sent, by: str, now: datetime) -> Import:
-    """Stores a file with guesses for its columns; an import in state `draft`."""
-    shape = sent.shape
-    upload = Upload(file_name=sent.name, content=sent.content, created_at=now, created_by=by[:120])
-    session.add(upload)
-    about = {"upload": upload.id, "digest": shape.digest, "header": list(shape.header), "bytes": shape.bytes, "rows": sent.rows}
-    about |= {"encoding": shape.encoding, "delimiter": shape.delimiter, "columns": guess(shape.header), "by": by[:120]}
+    """Stores a file with guesses for its columns and its reading; an import in state `draft`.
+
+    Raises:
+        Conflict: the upload was made an import before, or is gone.
+    """
+    upload = files.store(session, sent.name, sent.content, by, now) if isinstance(sent.content, bytes) else _claimed(session, sent.content)
+    about = {"upload": upload.id, "part_bytes": upload.part_bytes, "by": by[:120], "decided": False, **_described(sent.plan)}
     row = Import(file_name=sent.name, mapping=about, state="draft", created_at=now)
     session.add(row)
     session.flush()
-    record(session, by, "import.upload", f"import:{row.id}", {"rows": sent.rows, "bytes": shape.bytes}, now)
+    upload.import_id = row.id
+    session.add(upload)
+    record(session, by, "import.upload", f"import:{row.id}", {"rows": about["rows"], "bytes": about["bytes"]}, now)
     return row
 
 
-def _refuse(content: bytes, name: str) -> None:
-    """Raises:
-    Invalid: this cannot be a table of text."""
+def _claimed(session: Session, upload_id: str) -> Upload:
+    upload: Upload | None = session.scalar(lock(session, select(Upload).where(Upload.id == upload_id)))
+    if upload is None or upload.import_id is not None:
+        raise Conflict("This upload is gone, or it is an import already.")
+    return upload
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    """What an import's row keeps of a plan."""
+    shape = plan.survey.shape
+    return {
+        "digest": shape.digest,
+        "header": list(shape.header),
+        "bytes": shape.bytes,
+        "rows": plan.survey.rows,
+        "encoding": shape.encoding,
+        "delimiter": shape.separator,
+        "header_line": shape.header_line,
+        "footer_rows": shape.footer_rows,
+        "columns": plan.mapping,
+        "reading": plan.reading.model_dump(mode="json"),
+        "proposed": {"reading": plan.proposed.model_dump(mode="json"), "columns": plan.proposed_mapping},
+        "why": {name: issue.model_dump(include={"text", "values"}) for name, issue in plan.why.items()},
+        "left_out": [[line.number, clean_text(" ".join(line.cells)).strip()[:SHOWN_CHARACTERS]] for line in plan.survey.left_out],
+    }
+
+
+def _refuse_name(name: str) -> None:
     if not name.lower().endswith(KINDS_OF_FILE):
         raise _unusable("name")
-    if not content.strip():
+
+
+def _refuse(start: bytes, name: str) -> None:
+    """Raises:
+    Invalid: this cannot be a table of text."""
+    _refuse_name(name)
+    if not start.strip():
         raise _unusable("empty")
-    is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if content.startswith(_BINARY) or (b"\x00" in content[:4_000] and not is_utf16):
+    strange = sum(start.count(code) for code in (*range(1, 9), *range(14, 27)))
+    if start.startswith(_BINARY) or strange > len(start) / 20:
         raise _unusable("binary")
 
 
@@ -125,19 +223,54 @@ def _unusable(problem: str) -> Invalid:
     return Invalid(UNUSABLE[problem], problem=problem)
 
 
-def columns_of(session: Session, row: Import) -> list[Column]:
+def get_by_hand(session: Session, import_id: str) -> Import:
+    """An import that goes step by step, unlike those of the command line.
+
+    Raises:
+        NotFound: there is no such import.
+    """
+    row = get_import(session, import_id)
+    if "upload" not in row.mapping:
+        raise NotFound("There is no such import.", import_id=import_id)
+    return row
+
+
+def reasons_of(row: Import) -> dict[str, Issue]:
+    """Choice -> why it was guessed so."""
+    return {name: Issue(code="why", **told) for name, told in row.mapping.get("why", {}).items()}
+
+
+def recipe_of(row: Import) -> recipes.Recipe | None:
+    """Whose export the file is taken for."""
+    return recipes.recipes().get(reading_of(row).recipe or "")
+
+
+def reading_of(row: Import) -> Reading:
+    """How the cells are read now."""
+    about = row.mapping
+    if "reading" in about:
+        return Reading.model_validate(about["reading"])
+    return Reading(region=about.get("region"), recipe="")  # from before there was a choice
+
+
+def proposed(row: Import) -> tuple[Reading, dict[str, str]]:
+    """Reading and columns as a form shows them: what was decided, before that what is proposed."""
+    about = row.mapping
+    if about.get("decided", True):
+        return reading_of(row), about["columns"]
+    return Reading.model_validate(about["proposed"]["reading"]), about["proposed"]["columns"]
+
+
+def columns_of(db: Database, row: Import) -> list[Column]:
     """The columns in the order of the file.
 
     Raises:
         NotFound: the file is gone.
     """
-    content, shape = _file(session, row)
-    lines = [line for line in islice(records(content, shape), 50) if not line.problem]
-    return [
-        Column(header, _samples(lines, index), row.mapping["columns"].get(header, ""))
-        for index, header in enumerate(shape.header)
-        if header
-    ]
+    source, shape = _file(db, row)
+    lines = [line for line in islice(records(source, shape), 50) if not line.problem]
+    columns = proposed(row)[1]
+    return [Column(header, _samples(lines, index), columns.get(header, "")) for index, header in enumerate(shape.header) if header]
 
 
 def _samples(lines: Sequence[Line], index: int) -> list[str]:
@@ -146,32 +279,88 @@ def _samples(lines: Sequence[Line], index: int) -> list[str]:
     return [value[:SHOWN_CHARACTERS] for value in list(values)[:SAMPLES]]
 
 
-def decide(session: Session, import_id: str, draft: Draft) -> Import:
-    """Stores what a person decided, whether or not rows can be read with it (`problems` tells).
+def preview(db: Database, row: Import, now: datetime) -> list[Shown]:
+    """What the first rows become, as the form stands now; nothing where the columns cannot be read.
 
     Raises:
-        Invalid: a tag cannot be used.
-        Conflict: the import is under way or over.
+        NotFound: the file is gone.
     """
-    row = _locked(session, import_id)
-    if row.state not in ("draft", "checked"):
-        raise Conflict("This import is under way or over; upload the file again.")
+    source, shape = _file(db, row)
+    reading, columns = proposed(row)
+    with db.read() as session:
+        types = field_types(session)
+    try:
+        read = Columns(shape.header, columns, types=types, reading=reading)
+    except Invalid:
+        return []
+    return [shown(read, line, now) for line in islice(records(source, shape), SHOWN)]
+
+
+def decide(db: Database, import_id: str, draft: Draft) -> Import:
+    """Stores what a person decided, whether or not rows can be read with it (`problems` tells). Another encoding, separator, header,
+    footer or recipe means that the file is looked through anew, and that columns without a choice are guessed again.
+
+    Raises:
+        Invalid: a tag cannot be used, or the file is no table if it is read so.
+        Conflict: the import is under way or over.
+        NotFound: there is no such import, or its file is gone.
+    """
+    with db.read() as session:
+        row = get_import(session, import_id)
+    _check_draft(row)
     if len(draft.tags) > MAX_TAGS:
         raise Invalid("At most 20 tags can be added to an import.")
     tags = [profile.read_tag(tag) for tag in draft.tags]
-    header = set(row.mapping["header"])
-    columns = {name: clean_text(target).strip()[:200] for name, target in draft.columns.items() if name in header}
-    decided = {"columns": columns, "region": draft.region, "source": clean_text(draft.source)[:200], "tags": tags, "wake": draft.wake}
-    row.mapping = {**row.mapping, **decided}
-    row.state = "draft"
-    session.add(row)
-    return row
+    anew = _anew(db, row, draft)
+    with db.write() as session:
+        row = _locked(session, import_id)
+        _check_draft(row)
+        about = {**row.mapping, **anew}
+        columns = {name: clean_text(draft.columns.get(name, "")).strip()[:200] for name in about["header"] if name}
+        if "columns" in anew:
+            columns = anew["columns"]
+        reading = anew.get("reading") or (draft.reading or reading_of(row)).model_dump(mode="json")
+        decided = {"columns": columns, "reading": reading, "source": clean_text(draft.source)[:200], "tags": tags, "wake": draft.wake}
+        row.mapping = {**about, **decided, "decided": True}
+        row.state = "draft"
+        session.add(row)
+        return row
+
+
+def _check_draft(row: Import) -> None:
+    if row.state not in ("draft", "checked"):
+        raise Conflict("This import is under way or over; upload the file again.")
+
+
+def reads_anew(row: Import, draft: Draft) -> bool:
+    """Whether the choices make another table of the file, or another program's export."""
+    before, wanted = proposed(row)[0], draft.reading
+    return wanted is not None and (wanted.dialect, wanted.recipe) != (before.dialect, before.recipe)
+
+
+def _anew(db: Database, row: Import, draft: Draft) -> dict[str, Any]:
+    """What a new look through the file shows; nothing if it is to be read as before."""
+    before, wanted = proposed(row)[0], draft.reading
+    if wanted is None or not reads_anew(row, draft):
+        return {}
+    source, shape = _file(db, row)
+    known = Bytes(shape.encoding, shape.digest, shape.bytes)
+    with db.read() as session:
+        types = field_types(session)
+    other = wanted.recipe != before.recipe
+    chosen = wanted.model_copy(update={"everybody": ()}) if other else wanted
+    if other:
+        chosen = Reading.model_validate(chosen.model_dump(exclude={"everybody", "date_order", "decimal"}))
+    plan = make_plan(source, Options({} if other else dict(draft.columns), chosen), types, known)
+    described = _described(plan)
+    described["columns"] = {name: plan.mapping[name] for name in plan.survey.shape.header if name}
+    return described
 
 
 def problems(row: Import) -> list[Issue]:
     """What is wrong with the columns as they are mapped now."""
     try:
-        Columns(row.mapping["header"], row.mapping["columns"], region=row.mapping.get("region"))
+        Columns(row.mapping["header"], row.mapping["columns"], reading=reading_of(row))
     except Invalid as invalid:
         return list(invalid.issues)
     return []
@@ -185,7 +374,7 @@ def begin(session: Session, import_id: str, *, dry: bool) -> Import:
         Conflict: it is under way or over, or was not checked before it runs.
     """
     row = _locked(session, import_id)
-    Columns(row.mapping["header"], row.mapping["columns"], region=row.mapping.get("region"))
+    Columns(row.mapping["header"], row.mapping["columns"], reading=reading_of(row))
     if row.state not in (("draft", "checked") if dry else ("checked",)):
         raise Conflict("This import is under way or over, or was not checked yet.")
     row.state = "checking" if dry else "running"
@@ -236,8 +425,8 @@ class _Readings:
 _readings = _Readings()
 
 
-def prepare(db: Database, import_id: str, now: datetime) -> None:
-    """Reads and understands the next chunk, outside any transaction that would lock others out.
+def prepare(db: Database, import_id: str, now: datetime, keys: Sequence[bytes] = ()) -> None:
+    """Reads and understands the next chunk, outside any transaction that would lock others out. `keys`: see `crm.suppression`.
 
     Raises:
         NotFound: the file is gone.
@@ -248,10 +437,11 @@ def prepare(db: Database, import_id: str, now: datetime) -> None:
             return
         key = f"{import_id}.{row.state}"
         reading = _readings.get(key)
-        stale = reading is None or reading.importer.options != _options(row) or reading.next > row.cursor + len(reading.ready)
+        options = _options(row, keys)
+        stale = reading is None or reading.importer.options != options or reading.next > row.cursor + len(reading.ready)
         if reading is None or stale:
-            content, shape = _file(session, row)
-            reading = _Reading(Importer(session, shape.header, _options(row), row.file_name), records(content, shape))
+            source, shape = _file(db, row)
+            reading = _Reading(Importer(session, shape.header, options, row.file_name), records(source, shape))
             _readings.put(key, reading)
     if reading.at == row.cursor:
         return
@@ -284,7 +474,7 @@ def page(session: Session, import_id: str, now: datetime) -> Done:
     reading = _readings.get(f"{import_id}.{row.state}")
     if reading is None or reading.at != row.cursor:
         return Done(row.cursor, {}, finished=False)  # another server was faster: read again
-    report = _report(row)
+    report = report_of(row)
     dry = row.state == "checking"
     before = (report.ok, report.failed)
     if dry:
@@ -301,7 +491,7 @@ def page(session: Session, import_id: str, now: datetime) -> Done:
 def _keep(session: Session, row: Import, report: ImportReport, now: datetime, finished: bool) -> None:
     row.cursor, row.rows_ok, row.rows_failed = report.rows, report.ok, report.failed
     row.errors = [error.model_dump() for error in report.errors]
-    row.mapping = {**row.mapping, "counts": {"created": report.created, "withheld": report.withheld}}
+    row.mapping = {**row.mapping, "counts": {"created": report.created, "withheld": report.withheld, "cells": report.cells}}
     session.add(row)
     if not finished:
         return
@@ -327,18 +517,20 @@ def stopped(session: Session, job: Job, state: str, now: datetime) -> None:
     session.add(row)
 
 
-def _options(row: Import) -> Options:
+def _options(row: Import, keys: Sequence[bytes]) -> Options:
     about = row.mapping
     return Options(
         mapping=about["columns"],
-        region=about.get("region"),
+        reading=reading_of(row),
+        keys=tuple(keys),
         source=about.get("source", ""),
         wake=about.get("wake", False),
         tags=tuple(about.get("tags", ())),
     )
 
 
-def _report(row: Import) -> ImportReport:
+def report_of(row: Import) -> ImportReport:
+    """How far it is."""
     about, counts = row.mapping, row.mapping.get("counts", {})
     return ImportReport(
         id=row.id,
@@ -346,6 +538,7 @@ def _report(row: Import) -> ImportReport:
         encoding=about["encoding"],
         delimiter=about["delimiter"],
         mapping=about["columns"],
+        reading=reading_of(row),
         dry_run=row.state == "checking",
         state=row.state,
         rows=row.cursor,
@@ -353,6 +546,9 @@ def _report(row: Import) -> ImportReport:
         failed=row.rows_failed,
         created=counts.get("created", 0),
         withheld=counts.get("withheld", 0),
+        cells=counts.get("cells", 0),
+        left_out=[number for number, _ in about.get("left_out", [])],
+        fraction=min(1.0, row.cursor / max(1, about["rows"])),
         errors=[RowError.model_validate(error) for error in row.errors],
     )
 
@@ -364,36 +560,45 @@ def has_file(session: Session, row: Import) -> bool:
     return session.scalar(select(Upload.id).where(Upload.id == row.mapping.get("upload", ""))) is not None
 
 
-def _file(session: Session, row: Import) -> tuple[bytes, Shape]:
-    upload = session.get(Upload, row.mapping.get("upload", ""))
+def _file(db: Database, row: Import) -> tuple[StoredFile, Shape]:
+    about = row.mapping
+    with db.read() as session:
+        upload = session.get(Upload, about.get("upload", ""))
     if upload is None:
         raise NotFound("The file of this import is gone; upload it again.")
-    about = row.mapping
-    shape = Shape(about["encoding"], about["delimiter"], tuple(about["header"]), about["digest"], about["bytes"])
-    return upload.content, shape
+    encoding = {"utf-8-sig": "utf-8"}.get(about["encoding"], about["encoding"])  # the name it had before
+    header, line, footer = tuple(about["header"]), about.get("header_line", 1), about.get("footer_rows", 0)
+    shape = Shape(encoding, about["delimiter"], header, line, footer, about["digest"], about["bytes"])
+    return StoredFile(db, upload.id, upload.bytes, upload.part_bytes), shape
 
 
-def faulty_rows(session: Session, row: Import, say: Mapping[str, str]) -> Iterator[str]:
-    """The rows that failed as CSV, with their cells as they stood and the reason behind them; `say`: reason -> sentence, and the words
-    `line` and `reason`. At most the first thousand; nothing after the file is gone.
+def faulty_rows(db: Database, row: Import, say: Mapping[str, str]) -> Iterator[str]:
+    """The rows that were refused, or lost a cell, as CSV with their cells as they stood and the reasons behind them; `say`: reason ->
+    sentence, and the words `line` and `reason`. At most the first thousand problems; nothing after the file is gone.
 
     Raises:
         NotFound: the file is gone.
     """
-    content, shape = _file(session, row)
-    errors = {error["line"]: error for error in row.errors}
+    source, shape = _file(db, row)
+    errors: dict[int, list[str]] = {}
+    for error in row.errors:
+        column = f"{error['column']}: " if error["column"] else ""
+        errors.setdefault(error["line"], []).append(column + say.get(error["reason"], say["invalid"]))
+    last = max(errors, default=0)
     yield "\ufeff" + line_of([*shape.header, say["line"], say["reason"]])
-    for line in records(content, shape):
-        error = errors.get(line.number)
-        if error is not None:
+    for line in records(source, shape):
+        if line.number > last:
+            return
+        if line.number in errors:
             cells = [*line.cells, *[""] * (len(shape.header) - len(line.cells))]
-            column = f"{error['column']}: " if error["column"] else ""
-            yield line_of([*cells, str(line.number), column + say.get(error["reason"], say["invalid"])])
+            yield line_of([*cells, str(line.number), " ".join(errors[line.number])])
 
 
 def forget(session: Session, row: Import) -> None:
-    """Deletes the file of an import; what it counted stays."""
-    session.execute(delete(Upload).where(col(Upload.id) == row.mapping.get("upload", "")))
+    """Deletes the file of an import, and what was kept of its words; what it counted stays."""
+    files.drop(session, row.mapping.get("upload", ""))
+    row.mapping = {**row.mapping, "left_out": [[number, ""] for number, _ in row.mapping.get("left_out", [])]}
+    session.add(row)
 
 
 def discard(session: Session, import_id: str, by: str, now: datetime) -> None:
@@ -414,19 +619,28 @@ def discard(session: Session, import_id: str, by: str, now: datetime) -> None:
 
 def are_old(session: Session, now: datetime) -> bool:
     """Whether `forget_old` would find anything."""
-    return session.scalar(select(Upload.id).where(Upload.created_at < now - KEEP).limit(1)) is not None
+    return session.scalar(_old(now).limit(1)) is not None
 
 
 def forget_old(session: Session, now: datetime, limit: int = 20) -> int:
-    """Deletes files older than `KEEP`; how many there were. Imports that still need theirs are over."""
-    old = list(session.scalars(select(Upload.id).where(Upload.created_at < now - KEEP).limit(limit)))
-    if old:
-        session.execute(delete(Upload).where(col(Upload.id).in_(old)))
-        for row in session.scalars(select(Import).where(col(Import.state).in_(("draft", "checked")))):
-            if row.mapping.get("upload") in old:
-                row.state, row.finished_at = "cancelled", now
-                session.add(row)
+    """Deletes files older than `KEEP`, and uploads that were not finished within a day; how many there were. Imports that still need
+    theirs are over."""
+    old = list(session.scalars(_old(now).limit(limit)))
+    if not old:
+        return 0
+    ids = [upload.import_id for upload in old if upload.import_id]
+    for upload in old:
+        files.drop(session, upload.id)
+    for row in session.scalars(select(Import).where(col(Import.id).in_(ids))):
+        forget(session, row)
+        if row.state in ("draft", "checked"):
+            row.state, row.finished_at = "cancelled", now
     return len(old)
+
+
+def _old(now: datetime) -> Any:
+    late = or_(col(Upload.created_at) < now - KEEP, col(Upload.import_id).is_(None))
+    return select(Upload).where(Upload.created_at < now - files.UNFINISHED, late)
 
 
 def _locked(session: Session, import_id: str) -> Import:

@@ -14,6 +14,7 @@ from models.admin import (
     Secret,
     Stamp,
     Upload,
+    UploadPart,
     WorkspaceSetting,
 )
 from models.columns import new_id
@@ -81,6 +82,7 @@ __all__ = [
     "TriggerCursor",
     "Unrouted",
     "Upload",
+    "UploadPart",
     "Version",
     "WorkspaceSetting",
     "lock",

@@ -168,15 +168,29 @@ class Stamp(SQLModel, table=True):
 
 
 class Upload(SQLModel, table=True):
-    """A file somebody sent, until its work is done; in the database, because any web server may go on with it."""
+    """A file somebody sends, until its work is done; in the database, because any web server may go on with it. It comes in parts of
+    `part_bytes` (the last may be shorter); `parts` are there so far. `import_id`: what became of it."""
 
     __tablename__ = "upload"
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     file_name: str = Field(max_length=200)
-    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    bytes: int = 0
+    part_bytes: int = 0
+    parts: int = 0
+    import_id: str | None = Field(default=None, max_length=32)
     created_at: datetime = Field(index=True)
     created_by: str = Field(default="", max_length=120)
+
+
+class UploadPart(SQLModel, table=True):
+    """A piece of a file, counted from 0."""
+
+    __tablename__ = "upload_part"
+
+    upload_id: str = Field(primary_key=True, max_length=32)
+    number: int = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Import(SQLModel, table=True):

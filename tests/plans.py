@@ -55,6 +55,7 @@ READ_WHOLE = {
     ("engine/runs.py", "run"): "newest first by the key, and no further than the page goes",
     ("api/messages.py", "message"): "newest first by the key, and no further than the page goes",
     ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
+    ("crm/files.py", "upload"): "the files that wait for their import; there is room for 200",
     ("builder_ui/exports.py", "outbox_item"): "a file of the whole outbox, a page at a time",
 }
 """(module, table) -> why it may."""

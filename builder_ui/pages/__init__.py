@@ -39,6 +39,7 @@ from builder_ui.pages import (
 from builder_ui.templates import frames, listing, makers
 from builder_ui.templates import page as template
 from builder_ui.visit import House, Login, MailLink, Post
+from crm.files import Room
 from engine.live import Engine
 from engine.wakeups import Wakeups
 
@@ -90,6 +91,7 @@ def router(
     *,
     look: Callable[[], None] = lambda: None,
     max_upload_bytes: int = 4_194_304,
+    room: Room | None = None,
     post: Post | None = None,
     mail_link: MailLink = lambda _member, _purpose, _path: False,
     forget_keys: Callable[[], None] = lambda: None,
@@ -98,10 +100,21 @@ def router(
 
     `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown. An open page
     asks every `look_again_seconds` whether its session still stands. `look` tells the worker of jobs that there is one; files of more than
-    `max_upload_bytes` are refused.
+    `max_upload_bytes` are refused where they come whole; those that come in parts have `room`.
     """
     house = House(
-        engine, login, wake, public_url.rstrip("/"), language, look_again_seconds, look, max_upload_bytes, post, mail_link, forget_keys
+        engine,
+        login,
+        wake,
+        public_url.rstrip("/"),
+        language,
+        look_again_seconds,
+        look,
+        max_upload_bytes,
+        room or Room(),
+        post,
+        mail_link,
+        forget_keys,
     )
     serving = host.Host(house, PAGES, tour.shown)
     routes = host.routes(serving)

@@ -1,20 +1,24 @@
-"""One import, step by step: what the columns become, what would happen, how far it is, what came of it."""
+"""One import, step by step: what the columns become, what would happen, how far it is, what came of it.
+
+How the cells are read, and what the first rows become, is in `builder_ui.reading_form`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from builder_ui import parts
+from builder_ui import parts, reading_form
 from builder_ui.compat import Element, datalist, html, optgroup
-from builder_ui.import_forms import reasons
+from builder_ui.import_words import reasons
 from builder_ui.pages.contact_imports import PROBLEMS, state
 from builder_ui.permits import EDITORS
+from builder_ui.reading_form import ASKED
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.work import ended_early
 from crm import uploads
 from crm.catalogue import load_catalogue
 from crm.columns import TYPES
-from crm.imports import get_import
+from crm.imports import Shown, get_import
 from crm.jobs import add_job, cancel_job, newest_job
 from crm.uploads import Column
 from journeys.errors import Issue
@@ -44,7 +48,8 @@ CONSENTS = {
     "_source": "{channel} ({purpose}): source",
     "_wording": "{channel} ({purpose}): wording",
 }
-ASKED = (("email", "E-mail"), ("sms", "SMS"), ("whatsapp", "WhatsApp"), ("postcard", "Postcard"), ("tracking", "Tracking"))
+OPTED_OUT = "{channel} ({purpose}): yes means withdrawn"
+SUPPRESSED = "{channel}: filled means no message ever"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Data:
     columns: list[Column] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    preview: list[Shown] = field(default_factory=list)
 
 
 def load(visit: Visit) -> Data:
@@ -64,9 +70,12 @@ def load(visit: Visit) -> Data:
         if row.state not in ("draft", "checked") or not there:
             return Data(row, job, there)
         known = load_catalogue(session).fields
-        fixed = {*NAMES, *FIELDS}
-        attributes = sorted(name for name in known if name not in fixed and "." not in name)[:300]
-        return Data(row, job, there, uploads.columns_of(session, row), attributes, uploads.problems(row))
+    fixed = {*NAMES, *FIELDS}
+    attributes = sorted(name for name in known if name not in fixed and "." not in name)[:300]
+    db = visit.engine.db
+    return Data(
+        row, job, there, uploads.columns_of(db, row), attributes, uploads.problems(row), uploads.preview(db, row, visit.house.now())
+    )
 
 
 def stamp(visit: Visit) -> object:
@@ -125,16 +134,20 @@ def columns_form(visit: Visit, data: Data, acts: Acts) -> Element:
     form = {"className": "mapping", "method": "post", "action": visit.path}
     return html._(
         mistakes(visit, data) if visit.query.get("problem") == "columns" else None,
+        reading_form.recognised(visit, data.row),
         html.p(speech("{rows} rows. Check what each column becomes; what is left out is not stored.", rows=speech.number(about["rows"]))),
         html.form(
             form,
             parts.table(speech("Columns"), header, rows, "mapped"),
+            reading_form.reading(visit, data.row),
             html.div({"className": "panel lines"}, *choices(visit, data)),
             html.div(
                 {"className": "actions"},
                 html.button({"className": "button main"}, speech("Go on with a dry run")),
+                html.button({"className": "button", "name": "act", "value": "look"}, speech("Show what the rows become")),
             ),
         ),
+        reading_form.preview(visit, data.preview),
         discard(visit, data, acts),
     )
 
@@ -181,27 +194,19 @@ def option(value: str, text: str, present: str) -> Element:
 
 def consents(visit: Visit) -> dict[str, str]:
     speech = visit.speech
-    return {
+    said = {
         f"consent_{channel}_marketing{part}": speech(text, channel=speech(name), purpose="marketing")
         for channel, name in ASKED
         for part, text in CONSENTS.items()
     }
+    said |= {f"optout_{channel}_marketing": speech(OPTED_OUT, channel=speech(name), purpose="marketing") for channel, name in ASKED}
+    return said | {"suppress_email": speech(SUPPRESSED, channel=speech("E-mail"))}
 
 
 def choices(visit: Visit, data: Data) -> list[Element]:
     """What holds for all rows."""
     speech, about = visit.speech, data.row.mapping
-    territories = sorted(((name, code) for code, name in speech.locale.territories.items() if len(code) == 2 and code.isalpha()))
-    region = about.get("region") or ""
     return [
-        html.label(
-            speech("Country of phone numbers without a country code"),
-            html.select(
-                {"name": "region", "defaultValue": region},
-                option("", speech("none: they are errors"), region),
-                [option(code, name, region) for name, code in territories],
-            ),
-        ),
         html.label(
             speech("Source of the consents, unless a column names it"),
             html.input(
@@ -244,7 +249,7 @@ def mistakes(visit: Visit, data: Data) -> Element:
     return html.div(
         {"className": "notice bad", "role": "alert"},
         parts.icon("alert"),
-        html.ul(found or [html.li(speech("A tag has 1 to 120 characters, and there are at most 20."))]),
+        html.ul(found or [html.li(speech("The columns can be read again; something else changed meanwhile."))]),
     )
 
 
@@ -263,7 +268,7 @@ def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
         html.p(
             {"className": "quiet"},
             speech(
-                "{done} of {rows} rows, {failed} with errors",
+                "{done} of {rows} rows, {failed} refused",
                 done=speech.number(row.cursor),
                 rows=speech.number(total),
                 failed=speech.number(row.rows_failed),
@@ -293,18 +298,20 @@ def outcome(visit: Visit, data: Data, acts: Acts) -> Element:
     numbers = (
         (speech("new"), made, ""),
         (speech("updated"), row.rows_ok - made, ""),
-        (speech("with errors"), row.rows_failed, "bad" if row.rows_failed else ""),
+        (speech("refused"), row.rows_failed, "bad" if row.rows_failed else ""),
+        (speech("cells left out"), counts.get("cells", 0), "warn" if counts.get("cells") else ""),
         (speech("consents withheld"), counts.get("withheld", 0), ""),
     )
     return html._(
         html.p(SAID[row.state] and speech(SAID[row.state])),
-        html.div({"className": "numbers four"}, [number(visit, *one) for one in numbers]),
+        html.div({"className": "numbers five"}, [number(visit, *one) for one in numbers]),
         html.p(
             {"className": "quiet"},
             speech("Consents are withheld where the contact had withdrawn and the file names no date: such a line proves nothing."),
         )
         if counts.get("withheld")
         else None,
+        reading_form.left_out(visit, row),
         errors(visit, data) if row.errors else None,
         html.div({"className": "actions apart"}, *ways_on(visit, data, acts)),
     )
@@ -325,17 +332,25 @@ def number(visit: Visit, text: str, count: int, tone: str) -> Element:
 def errors(visit: Visit, data: Data) -> Element:
     speech, row = visit.speech, data.row
     say = reasons(speech)
+    taken, refused = speech("row taken, cell left out"), speech("row refused")
     lines = [
-        [speech.number(error["line"]), error["column"] or "–", say.get(error["reason"], say["invalid"])]
+        [
+            speech.number(error["line"]),
+            error["column"] or "–",
+            say.get(error["reason"], say["invalid"]),
+            taken if error.get("taken") else refused,
+        ]
         for error in row.errors[:SHOWN_ERRORS]
     ]
-    more = row.rows_failed - len(lines)
+    more = row.rows_failed + row.mapping.get("counts", {}).get("cells", 0) - len(lines)
+    header = (speech("Line"), speech("Column"), speech("Reason"), speech("Outcome"))
     return html._(
-        html.h2({"className": "apart"}, speech("Rows with errors")),
-        parts.table(speech("Rows with errors"), (speech("Line"), speech("Column"), speech("Reason")), lines, "errors"),
-        html.p({"className": "quiet"}, speech("… and {count} more rows with problems.", count=speech.number(more))) if more > 0 else None,
+        html.h2({"className": "apart"}, speech("Problems")),
+        parts.table(speech("Problems"), header, lines, "errors"),
+        html.p({"className": "quiet"}, speech("… and {count} more problems.", count=speech.number(more))) if more > 0 else None,
         html.p(
-            {"className": "quiet"}, speech("Line 1 is the line of column names. The file with errors holds at most the first 1,000 rows.")
+            {"className": "quiet"},
+            speech("Lines are counted as in the file. The file of these rows holds at most the first 1,000 problems."),
         ),
     )
 
@@ -353,7 +368,7 @@ def ways_on(visit: Visit, data: Data, acts: Acts) -> list[Element]:
             html.a({"className": "button", "href": f"{visit.path}?step=columns"}, parts.icon("pencil"), speech("Change the columns"))
         )
     if row.errors and data.has_file:
-        offered.append(html.a({"className": "button", "href": f"{visit.path}/faulty.csv"}, speech("Download rows with errors")))
+        offered.append(html.a({"className": "button", "href": f"{visit.path}/faulty.csv"}, speech("Download rows with problems")))
     offered.append(html.a({"className": "button", "href": "/ui/contacts"}, speech("To the contacts")))
     offered.append(discard(visit, data, acts))
     return offered

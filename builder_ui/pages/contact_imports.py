@@ -24,9 +24,11 @@ STATES = {
 PROBLEMS = {
     **UNUSABLE,
     "missing": "Choose a file first.",
-    "large": "The file is too large. Split it, or ask whoever runs the server to raise PFADWERK_MAX_BODY_BYTES.",
+    "large": "The file is too large. Split it, or ask whoever runs the server to raise PFADWERK_MAX_IMPORT_BYTES.",
+    "lost": "The connection was lost, and the file did not arrive. Send it again.",
     "gone": "The file of this import is gone; upload it again.",
     "role": "Your role does not allow this.",
+    "choice": "One of the choices cannot be used: a tag has 1 to 120 characters and there are at most 20, a time zone has a name such as Europe/Zurich, and a consent needs its channel and purpose.",
 }
 
 
@@ -57,14 +59,20 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def sending(visit: Visit) -> Element:
-    """A plain form: files go by it and not over the socket."""
+    """Files go by a form of their own and not over the socket: in parts, which `upload.js` sends."""
     speech = visit.speech
-    most = speech.number(visit.house.max_upload_bytes // 1_000_000)
+    most = speech.number(visit.house.room.file_bytes // 1_000_000)
     return html.section(
         {"className": "panel"},
         html.p(speech("A CSV file with a line of column names and one person a row. The next step shows what each column would become.")),
         html.form(
-            {"className": "lines", "method": "post", "action": visit.path, "encType": "multipart/form-data"},
+            {
+                "className": "lines",
+                "method": "post",
+                "action": visit.path,
+                "encType": "multipart/form-data",
+                "data-parts": f"{visit.path}/parts",
+            },
             html.label(
                 speech("File (CSV, at most {megabytes} MB)", megabytes=most),
                 html.input(
@@ -73,12 +81,18 @@ def sending(visit: Visit) -> Element:
                         "name": "file",
                         "accept": ",".join((*KINDS_OF_FILE, "text/csv")),
                         "required": True,
-                        "data-most-bytes": str(visit.house.max_upload_bytes - 4_096),
+                        "data-most-bytes": str(visit.house.room.file_bytes),
                         "data-too-large": speech(PROBLEMS["large"]),
                     }
                 ),
             ),
             html.button({"className": "button main"}, speech("Upload and go on")),
+            html.div(
+                {"className": "sending", "hidden": True},
+                html.progress({"max": 1, "value": 0, "aria-label": speech("Sending the file")}),
+                html.span({"data-reading": speech("Reading the file …"), "role": "status"}, speech("Sending the file …")),
+                html.button({"type": "button", "className": "button"}, speech("Cancel")),
+            ),
         ),
         html.p(
             {"className": "quiet"},

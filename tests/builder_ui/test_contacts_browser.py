@@ -19,11 +19,11 @@ def page(served: None, enter: Enter) -> Page:
 
 
 FILE = (
-    "E-Mail;Vorname;Kundennummer;Einwilligung\r\n"
-    "nora@example.org;Nora;k1;ja\r\n"
-    "nonsense;Otto;k2;ja\r\n"
-    "anna@mail.example.org;Anna;k3;nein\r\n"
-    "paula@example.org;Paula;;vielleicht\r\n"
+    "E-Mail;Vorname;Kundennummer;Einwilligung;Umsatz;Geburtstag\r\n"
+    "nora@example.org;Nora;k1;ja;1.234;31.12.1990\r\n"
+    "nonsense;Otto;k2;ja;7;1.2.90\r\n"
+    "anna@mail.example.org;Anna;k3;nein;;\r\n"
+    "paula@example.org;Päula;;vielleicht;;\r\n"
 )
 PHONE = {"width": 390, "height": 844}
 
@@ -31,27 +31,37 @@ PHONE = {"width": 390, "height": 844}
 def test_an_import_from_the_file_to_its_faulty_rows(page: Page, town: Any, tmp_path: Path, settings: Settings) -> None:
     heard = complaints(page)
     file = tmp_path / "leute.csv"
-    file.write_text(FILE)
+    file.write_bytes(FILE.encode("cp1252"))
     page.get_by_role("link", name="Contacts").click()
     page.get_by_role("link", name="Import").click()
     field = page.get_by_label(re.compile("File"))
-    field.set_input_files({"name": "big.csv", "mimeType": "text/csv", "buffer": b"email\n" + b"x" * settings.max_body_bytes})
+    field.evaluate("field => { field.dataset.mostBytes = '10'; }")
+    field.set_input_files({"name": "big.csv", "mimeType": "text/csv", "buffer": b"email\n" * 10})
     page.get_by_role("button", name="Upload and go on").click()
     assert "The file is too large." in field.evaluate("field => field.validationMessage")
+    field.evaluate("(field, most) => { field.dataset.mostBytes = most; }", str(settings.max_import_bytes))
     field.set_input_files(file)
     page.get_by_role("button", name="Upload and go on").click()
     expect(page.get_by_text("4 rows. Check what each column becomes")).to_be_visible()
     expect(page.get_by_label("Becomes: Vorname")).to_have_value("first_name")
+    expect(page.get_by_label("Encoding")).to_have_value("cp1252")
+    expect(page.get_by_label("Order of dates")).to_have_value("dmy")
+    expect(page.get_by_label("Decimal sign")).to_have_value("")
+    preview = page.get_by_role("table", name="What the first rows become")
+    expect(preview.get_by_text("This may be thousands or decimals; choose the decimal sign.").first).to_be_visible()
+    page.get_by_label("Decimal sign").select_option(label="comma: 1.234,50")
     page.get_by_label("Becomes: Einwilligung").select_option(label="E-mail (marketing): yes or no")
     page.get_by_label("Other target: Kundennummer").fill("external:shop")
+    page.get_by_role("button", name="Show what the rows become").click()
+    expect(preview.get_by_role("row", name=re.compile("1.234 → 1,234"))).to_be_visible()
     page.get_by_label(re.compile("Source of the consents")).fill("Messe Basel")
     page.get_by_role("button", name="Go on with a dry run").click()
     expect(page.get_by_text("This is what would happen. Nothing was stored yet.")).to_be_visible(timeout=30_000)
     expect(page.get_by_role("row", name=re.compile("3 E-Mail This is not an e-mail address"))).to_be_visible()
-    page.get_by_role("button", name="Import 2 rows").click()
+    page.get_by_role("button", name="Import 4 rows").click()
     expect(page.get_by_text("The file is imported.")).to_be_visible(timeout=30_000)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download rows with errors").click()
+        page.get_by_role("link", name="Download rows with problems").click()
     assert "nonsense" in download.value.path().read_text("utf-8-sig")
     page.get_by_role("link", name="To the contacts").click()
     expect(page.get_by_role("link", name="Nora")).to_be_visible()

@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po
 
 from activities import account_mail
 from activities.layouts import layouts
-from builder_ui import controls, exports, find, listing, tour, words
+from builder_ui import controls, exports, find, listing, reading_form, tour, words
 from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU, THEMES
 from builder_ui.pages import (
@@ -39,7 +39,7 @@ from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
-from crm import settings, team
+from crm import imports, reading, recipes, settings, team
 from journeys.nodes import BUILT_IN, Palette
 from locales import translator
 from models import Member
@@ -91,6 +91,9 @@ def literals() -> Iterator[str]:
                     "framed": node.args[1:3],
                     "barred": node.args[1:2],
                     "form": node.args[7:8],
+                    "_choice": node.args[3:4],
+                    "_number": node.args[3:4],
+                    "_text": node.args[2:3],
                     "Conflict": node.args[:1],
                     "Issue": [word.value for word in node.keywords if word.arg == "text"],
                 }.get(name, [])
@@ -109,6 +112,12 @@ def tables() -> Iterator[str]:
     for table in (contact_imports.PROBLEMS, contact_import.NAMES, contact_import.FIELDS, contact_import.CONSENTS, contact_import.SAID):
         yield from table.values()
     yield from (name for _, name in contact_import.ASKED)
+    yield from (contact_import.OPTED_OUT, contact_import.SUPPRESSED)
+    for table in (reading_form.SEPARATORS, reading_form.ORDERS, reading_form.DECIMALS, reading_form.EMPTY, reading_form.STATES):
+        yield from table.values()
+    for table in (imports.REASONS, reading.OPEN, reading.BOTH):
+        yield from table.values()
+    yield from (recipe.meaning for recipe in recipes.recipes().values())
     yield from contact_import.STEPS
     for table in (template.PARTS, template.LOOKS, template.CLASSES, makers.PROBLEMS):
         yield from table.values()

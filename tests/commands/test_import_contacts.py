@@ -47,7 +47,7 @@ def test_problems_are_code_one_with_line_and_reason_but_without_content(sqlite_d
         "This was a dry run: nothing was written.",
         "  line 3, email: This is not an e-mail address.",
         "  line 4: Nothing in the line names a contact.",
-        "  line 5: The line has more cells than the header.",
+        "  line 5: The line has more filled cells than the header, so what belongs where is not certain.",
     ]
 
 

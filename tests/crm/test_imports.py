@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from crm import consent, identity, imports, profile, team
+from crm import consent, identity, imports, profile, suppression, team
 from crm.catalogue import load_catalogue
-from crm.imports import ImportReport, Options, import_contacts, preview
+from crm.imports import ImportReport, Options, RowError, import_contacts, make_plan, preview
+from crm.reading import Reading
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Consent, Contact, Database, Event, Identity, Import, Tag
 
@@ -156,20 +157,35 @@ def test_a_grant_without_a_date_does_not_undo_a_withdrawal(
         assert len(consent.history(session, anna)) == 1
 
 
-def test_a_row_is_written_whole_or_not_at_all(db: Database, tmp_path: Path, clock: Callable[[], datetime], now: datetime) -> None:
+def test_a_field_without_room_is_left_out_and_the_row_is_taken(
+    db: Database, tmp_path: Path, clock: Callable[[], datetime], now: datetime
+) -> None:
     with db.write() as session:
         full = identity.resolve(session, [("email", "full@example.org")], now).contact_id
         profile.update_fields(session, full, {"big": "x" * 65_000}, now, "api")
     rows = [
-        ("email", "first_name", "notes", "tags"),
+        ("email", "first_name", "Notes", "tags"),
         ("full@example.org", "Anna", "y" * 1_000, "vip"),
         ("new@example.org", "Bert", "z", "vip"),
     ]
     report = import_contacts(db, write(tmp_path, rows), clock)
-    assert [(error.line, error.reason) for error in report.errors] == [(2, "too_much")]
+    assert (report.ok, report.failed, report.cells) == (2, 0, 1)
+    assert report.errors == [RowError(line=2, column="Notes", reason="too_much", taken=True)]
+    with db.read() as session:
+        assert session.get_one(Contact, full).first_name == "Anna"
+        assert "notes" not in session.get_one(Contact, full).attributes
+        assert profile.tags(session, full) == ["vip"]
+
+
+def test_a_row_that_cannot_be_written_changes_nothing(db: Database, tmp_path: Path, clock: Callable[[], datetime], now: datetime) -> None:
+    with db.write() as session:
+        full = identity.resolve(session, [("email", "full@example.org")], now).contact_id
+        session.add_all(Tag(contact_id=full, tag=f"t{number}", added_at=now) for number in range(profile.MAX_TAGS))
+    rows = [("email", "first_name", "tags"), ("full@example.org", "Anna", "vip"), ("new@example.org", "Bert", "vip")]
+    report = import_contacts(db, write(tmp_path, rows), clock)
+    assert [(error.line, error.reason, error.taken) for error in report.errors] == [(2, "too_large", False)]
     with db.read() as session:
         assert session.get_one(Contact, full).first_name is None
-        assert profile.tags(session, full) == []
         assert identity.find(session, ("email", "new@example.org")) is not None
 
 
@@ -178,16 +194,43 @@ def test_owners_are_members(db: Database, tmp_path: Path, clock: Callable[[], da
         member = team.add_member(session, "Bert", "bert@example.org", "sales", now).id
     rows = [("email", "owner"), ("a@example.org", "Bert@Example.org"), ("b@example.org", "nobody")]
     report = import_contacts(db, write(tmp_path, rows), clock)
-    assert [error.reason for error in report.errors] == ["unknown_owner"]
+    assert [(error.reason, error.column, error.taken) for error in report.errors] == [("unknown_owner", "owner", True)]
     with db.read() as session:
-        assert [row.owner for row in session.scalars(select(Contact))] == [member]
+        assert {row.email: row.owner for row in session.scalars(select(Contact))} == {"a@example.org": member, "b@example.org": None}
 
 
-def test_a_preview_reads_no_rows(tmp_path: Path) -> None:
-    report = preview(write(tmp_path, [("E-Mail", "Kundennummer"), ("x", "y")]), Options(mapping={"Kundennummer": "external:shop"}))
-    assert report.mapping == {"E-Mail": "email", "Kundennummer": "external:shop"}
+def test_an_empty_cell_clears_only_if_asked(db: Database, tmp_path: Path, clock: Callable[[], datetime]) -> None:
+    import_contacts(db, write(tmp_path, [("email", "plan"), ("a@example.org", "pro")]), clock)
+    path = write(tmp_path, [("email", "plan", "city"), ("a@example.org", "", "Bern")])
+    for reading, plan in ((Reading(), "pro"), (Reading(empty="clear"), None)):
+        import_contacts(db, path, clock, Options(reading=reading))
+        with db.read() as session:
+            [anna] = session.scalars(select(Contact))
+            assert (anna.attributes.get("plan"), anna.attributes["city"]) == (plan, "Bern")
+
+
+def test_bounced_addresses_get_nothing_any_more(db: Database, tmp_path: Path, clock: Callable[[], datetime]) -> None:
+    keys = (b"k" * 32,)
+    rows = [("email", "suppress_email"), ("a@example.org", "2025-01-01"), ("b@example.org", "")]
+    import_contacts(db, write(tmp_path, rows), clock, Options(keys=keys, dry_run=True))
+    import_contacts(db, write(tmp_path, rows), clock, Options(keys=keys))
+    with db.read() as session:
+        told = {name: suppression.is_suppressed(session, keys, "email", f"{name}@example.org") for name in "ab"}
+        assert told == {"a": "import", "b": None}
+
+
+def test_a_preview_says_what_the_first_cells_become(tmp_path: Path, now: datetime) -> None:
+    path = write(
+        tmp_path, [("E-Mail", "Kundennummer", "Umsatz"), ("A@Example.org", "k1", "1,234"), ("", "", "5"), ("nobody", "k2", "1'000.50")]
+    )
+    plan = make_plan(path, Options(mapping={"Kundennummer": "external:shop"}), {})
+    assert plan.mapping == {"E-Mail": "email", "Kundennummer": "external:shop", "Umsatz": "umsatz:number"}
+    rows = preview(plan, {}, now)
+    assert [(row.line, row.refused) for row in rows] == [(2, ""), (3, "no_name"), (4, "")]
+    assert [(cell.value, cell.problem) for cell in rows[0].cells] == [("a@example.org", ""), ("k1", ""), (1234, "")], "line 4 decides"
+    assert [(cell.was, cell.value, cell.problem) for cell in rows[2].cells][:2] == [("nobody", None, "invalid_email"), ("k2", "k2", "")]
     with pytest.raises(Invalid):
-        preview(write(tmp_path, [("Vorname",), ("x",)]))
+        preview(make_plan(write(tmp_path, [("Vorname",), ("x",)]), Options(), {}), {}, now)
 
 
 def test_errors_are_counted_beyond_the_list(sqlite_db: Database, tmp_path: Path, clock: Callable[[], datetime]) -> None:
@@ -239,7 +282,8 @@ def test_whatever_stands_in_the_file_every_row_is_imported_or_listed(
         report = import_contacts(sqlite_db, path, clock)
     except Invalid:
         return  # the header names nobody
-    assert report.rows == report.ok + report.failed == report.ok + len(report.errors)
+    assert report.rows == report.ok + report.failed == report.ok + sum(not error.taken for error in report.errors)
+    assert report.cells == sum(error.taken for error in report.errors)
     assert report.rows <= len(rows)
     with sqlite_db.read() as session:
         everyone = session.scalars(select(Contact)).all()
