@@ -40,7 +40,8 @@ def theirs(name: str) -> str:
 
 
 def _squeezed(html: str) -> str:
-    """Without the indentation; blanks between words stay."""
+    """Without the indentation and the random ids; blanks between words stay."""
+    html = re.sub(r"\b[0-9a-f]{16}\b", "0" * 16, html)
     return re.sub(r"\n\s*", "\n", re.sub(r"[ \t]+", " ", html)).strip() + "\n"
 
 
