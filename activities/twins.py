@@ -1,4 +1,4 @@
-"""One message for one mailbox and send: two contacts with one address that one send reaches get it once (decision 011).
+"""One message for one mailbox and send: two contacts with one address that one send reaches get it once (decision 014).
 
 The message that is on its way or has gone there holds a unique key of send and mailbox. Taking the key is part of the claim, under a lock
 on the key, so that of two workers one sees what the other has done. A message that certainly did not arrive lets go of the key.

@@ -1,7 +1,7 @@
 """Contacts that may be one person: who has the same phone number or e-mail address as another. Suggested, never merged by itself.
 
 Each contact is paired with the `MOST` eldest that have the same address, so that a switchboard number of ten thousand people makes
-a list that ends. What a person decided is remembered: `different` pairs are neither suggested again nor merged by a call (decision 011).
+a list that ends. What a person decided is remembered: `different` pairs are neither suggested again nor merged by a call (decision 014).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who is meant: names of a call -> one contact, found or created, merged where the names prove it.
 
-Rules (decision 011):
+Rules (decision 014):
 - The surest name of a call leads (user id, external id, e-mail, anonymous id); the others join it.
 - Two contacts with different user ids, or different ids in one external system, are never merged by a call; `alias` says so on purpose.
 - A phone number identifies nobody: colleagues have one switchboard. It makes a new contact if there is no other name, and suggests a duplicate.

@@ -1,4 +1,4 @@
-"""The word of a mailbox: a no said for an address or number stands for every contact that has it (decision 010).
+"""The word of a mailbox: a no said for an address or number stands for every contact that has it (decision 013).
 
 Rows are what each contact said last about each address. A mailbox says no while somebody's no is newer than the newest *proven* yes: one that
 came from the mailbox itself. A yes of another origin only takes back the speaker's own no.

@@ -97,7 +97,7 @@ def enrol(
 
     `data` stands in for the properties of an event when a person, the API or another journey starts the run.
     With `dry` nothing is written; the answer is what would happen (its run id is empty).
-    `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 011).
+    `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 014).
     """
     properties = event.properties if event is not None else data or {}
     key = run_key(live.program.entry.reentry.key, properties)

@@ -46,7 +46,7 @@ class ConsentState(SQLModel, table=True):
 
 
 class MailboxConsent(SQLModel, table=True):
-    """What one contact said last about messages to one address: a no stands for everybody who has the address (decision 010).
+    """What one contact said last about messages to one address: a no stands for everybody who has the address (decision 013).
 
     `mailbox` is the normalised address, or its keyed hash once the contact is erased. `purpose` may be `*`: an objection to everything.
     """

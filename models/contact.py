@@ -48,7 +48,7 @@ class Contact(SQLModel, table=True):
 class Identity(SQLModel, table=True):
     """A name a contact is known by: `user_id`, `anonymous_id`, `email` or `external:<system>`. Each name has one contact.
 
-    Rows of the kind `phone` are older than decision 011: they are kept, and find nobody.
+    Rows of the kind `phone` are older than decision 014: they are kept, and find nobody.
     """
 
     __tablename__ = "identity"

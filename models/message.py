@@ -43,7 +43,7 @@ class Message(SQLModel, table=True):
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     once_key: str = Field(unique=True, max_length=160)
     mailbox_key: str | None = Field(default=None, max_length=64)
-    """Names the send and the mailbox while this message is the one that goes there (decision 011); free again when it fails."""
+    """Names the send and the mailbox while this message is the one that goes there (decision 014); free again when it fails."""
     run_id: str | None = Field(default=None, max_length=32)
     journey_id: str | None = Field(default=None, max_length=32)
     version_number: int | None = None
