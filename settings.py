@@ -24,13 +24,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from journeys.channels import SENDABLE
 from journeys.errors import Issue, Misconfigured, Unfit
 
 PREFIX = "PFADWERK_"
 TEST_PREFIX = "PFADWERK_TEST_"
 """Variables of the test suite; never settings, never a typing mistake."""
 
-CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "team")
+CHANNELS = (*SENDABLE, "team")
 KEY_MIN_CHARACTERS = 32
 
 
@@ -86,7 +87,10 @@ class Settings(BaseSettings):
         description="Signs links and sessions: `ID:KEY`, several joined by commas; the first signs, all are accepted. "
         f"A key has at least {KEY_MIN_CHARACTERS} characters. Empty: made once and kept in `home/secret`.",
     )
-    time_zone: str = Field("Europe/Berlin", description="Time zone of contacts and journeys that name none (an IANA name).")
+    time_zone: str = Field(
+        "Europe/Berlin",
+        description="Time zone that a journey begun on the pages gets, and in which messages tell dates to people whose zone is unknown (an IANA name).",
+    )
     language: Literal["de", "en"] = Field(
         "en", description="Language of pages and messages where neither the person nor the document says."
     )
@@ -161,7 +165,9 @@ class Settings(BaseSettings):
         "journey lists whom it concerned under *Not entered*.",
     )
     hold_at_most: timedelta = Field(
-        timedelta(days=3), description="How long a held message (quiet hours, frequency cap) waits before it is skipped."
+        timedelta(days=3),
+        gt=timedelta(0),
+        description="How long a journey begun on the pages lets a held message (quiet hours, frequency cap) wait before it is skipped; each journey may say otherwise.",
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port for the worker's Prometheus metrics, on `host`. 0: none.")
 
@@ -260,6 +266,15 @@ class Settings(BaseSettings):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def temporal(self) -> dict[str, Any]:
+        """How to reach Temporal: the arguments of `Temporal.connect`, the same for every process."""
+        return {
+            "address": self.temporal_address,
+            "namespace": self.temporal_namespace,
+            "tls": self.temporal_tls,
+            "api_key": self.temporal_api_key.get_secret_value() or None,
+        }
 
     def was_set(self, name: str) -> bool:
         """Whether an operator chose this value (environment or argument); a default or a remembered port does not count."""

@@ -28,10 +28,11 @@ from activities.tracking import Tracking
 from engine import stamp
 from engine.client import Temporal
 from engine.keeper import Keeper
-from engine.live import Engine
+from engine.live import Engine, NewJourney
 from engine.presence import Presence
 from engine.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, queue_of
+from journeys.channels import SENDABLE
 from journeys.custom import CustomActivity
 from journeys.errors import Misconfigured
 from journeys.nodes import Palette
@@ -40,7 +41,6 @@ from settings import Settings
 
 log = logging.getLogger(__name__)
 
-MESSAGE_CHANNELS = ("email", "sms")
 ATTEMPT_MARGIN_SECONDS = 5.0
 """An attempt may take the provider's limit and this, for rendering and the two transactions."""
 
@@ -61,13 +61,7 @@ async def run(
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
     effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
-    temporal = await Temporal.connect(
-        settings.temporal_address,
-        settings.temporal_namespace,
-        tls=settings.temporal_tls,
-        api_key=settings.temporal_api_key.get_secret_value() or None,
-        runtime=_runtime(settings),
-    )
+    temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings))
     keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=[partial(settle, effects)])
     async with AsyncExitStack() as stack:
         for worker in build_workers(settings, temporal, effects, stack):
@@ -98,6 +92,7 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
         effect_timeouts={custom.channel: custom.timeout.total_seconds() + ATTEMPT_MARGIN_SECONDS for custom in customs},
         accounts=accounts,
         catch_up=settings.catch_up,
+        new_journey=NewJourney(settings.time_zone, settings.hold_at_most),
     )
 
 
@@ -144,7 +139,7 @@ def _live_performers(
         channel: more[account.provider]() if account.provider in more else _provider(settings, engine, account.provider)
         for channel, account in settings.channels.items()
     }
-    performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in MESSAGE_CHANNELS}
+    performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, providers["team"], partial(by_slack, guard))
     performers["webhook"] = WebhookPerformer(house, guard)
     for custom in customs:
@@ -156,7 +151,7 @@ def _staging_performers(house: House, settings: Settings, engine: Engine, custom
     from activities.pretend import PretendWebhook, pretend_slack
 
     outbox = Outbox(engine.db, engine.clock.now)
-    performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in MESSAGE_CHANNELS}
+    performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, outbox, pretend_slack)
     performers["webhook"] = PretendWebhook()
     for custom in customs:

@@ -13,7 +13,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from activities import ledger
-from activities.effect import MESSAGE_CHANNELS, Effects, Fate, append_fate
+from activities.effect import Effects, Fate, append_fate
 from activities.ledger import messages
 from activities.performer import Performer
 from activities.providers.provider import Answer, ProviderFailure
@@ -21,6 +21,7 @@ from crm import held
 from crm.sql import table
 from engine.step import lock_run
 from engine.wakeups import Wakeups
+from journeys.channels import SENDABLE
 from models import OPEN_MESSAGE, Run
 
 runs = table(Run)
@@ -75,8 +76,8 @@ def _write(
         values["sent_at"] = now
     else:
         values["mailbox_key"] = None
-    if row.channel in MESSAGE_CHANNELS:
+    if row.channel in SENDABLE:
         ledger.count_fate(session, row.once_key, run, row.node, status, reason)
     ledger.put(session, row.once_key, {}, now, **values)
     journey = effects.engine.program(session, run.version_id).key
-    append_fate(session, effects.engine, Fate(run, journey, row.node, row.channel, row.template, row.once_key), status, now)
+    append_fate(session, effects.engine, Fate(run, journey, row.node, row.channel, row.template, row.once_key), status, now, reason)

@@ -26,12 +26,13 @@ from activities.rendering import RenderBusy
 from crm import held
 from crm.events import event_row, insert_events
 from crm.sql import on, table
+from engine.delivery import is_heard
 from engine.live import Engine
-from engine.router import is_heard
 from engine.state import Instruction, State
 from engine.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
 from engine.wakeups import Wakeups
 from journeys.calls import activity_of
+from journeys.channels import SENDABLE
 from journeys.errors import PfadwerkError
 from journeys.values import Do, Performed
 from models import Contact, Run
@@ -356,14 +357,14 @@ def _answer_in(
         performer.bounced(session, job, address)
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
-    if job.call.channel in MESSAGE_CHANNELS:
+    if job.call.channel in SENDABLE:
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason)
     ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))
     about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
-    append_fate(session, engine, about, status, job.as_of)
+    append_fate(session, engine, about, status, job.as_of, reason)
     moved = _go_on(session, engine, row, job, Performed(outlet=given, data=data))
-    if fate != "sent" and job.call.channel in MESSAGE_CHANNELS:
+    if fate != "sent" and job.call.channel in SENDABLE:
         for run_id in held.call_up(session, row.contact_id, job.as_of):
             moved.wakeups.ring(run_id)
     return moved
@@ -387,9 +388,6 @@ def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reas
     return Moved(halt(session, row, job.as_of, "stuck", reason[:200]), Wakeups())
 
 
-MESSAGE_CHANNELS = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard"})
-
-
 @dataclass(frozen=True, slots=True)
 class Fate:
     """A message whose end is known: its run's row and what its event tells."""
@@ -402,10 +400,17 @@ class Fate:
     once_key: str
 
 
-def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: datetime) -> None:
-    """What happened to the message, as an event of the contact; the keeper routes it if anybody listens. Other calls are no messages."""
-    name = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Message Bounced"}.get(status)
-    if name is None or fate.channel not in MESSAGE_CHANNELS:
+FATES = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Message Bounced", "skipped": "Message Skipped"}
+"""Status of a message -> the event that tells of it."""
+
+
+def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: datetime, reason: str = "") -> None:
+    """What happened to the message, as an event of the contact; the keeper routes it if anybody listens. Other calls are no messages.
+
+    `reason` is a code and tells why a message was skipped or bounced.
+    """
+    name = FATES.get(status)
+    if name is None or fate.channel not in SENDABLE:
         return
     properties = {
         "message_id": ledger.message_id_of(fate.once_key),
@@ -415,6 +420,7 @@ def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: 
         "template": fate.template,
         "channel": fate.channel,
         "machine": False,
+        **({"reason": reason} if reason and status in ("skipped", "bounced") else {}),
     }
     heard = is_heard(engine, session, fate.run.contact_id, name)
     key = f"{name}:{properties['message_id']}"

@@ -190,7 +190,7 @@ def record_open(session: Session, message_id: str, fetch: Fetch, now: datetime) 
     message = _lock(session, message_id)
     if message is None or message.test or _is_withdrawn(session, message.contact_id):
         return None
-    agent = classify(fetch, _delivered_at(message), now)
+    agent = classify(fetch, _left_at(message), now)
     if not _store_hit(session, message, "open", None, agent, fetch, now):
         return None
     if agent == "human":
@@ -203,7 +203,7 @@ def record_click(session: Session, message_id: str, link: Link, fetch: Fetch, no
     message = _lock(session, message_id)
     if message is None or message.test or _is_withdrawn(session, message.contact_id):
         return None
-    agent = classify(fetch, _delivered_at(message), now)
+    agent = classify(fetch, _left_at(message), now)
     if agent == "human" and _fetches_all(session, message, link, now):
         agent = "scanner"
     if not _store_hit(session, message, "click", link.id, agent, fetch, now):
@@ -256,8 +256,8 @@ def _is_withdrawn(session: Session, contact_id: str) -> bool:
     return consent.state(session, contact_id, "tracking", "marketing") == "withdrawn"
 
 
-def _delivered_at(message: Message) -> datetime | None:
-    return message.delivered_at or message.sent_at or message.claimed_at
+def _left_at(message: Message) -> datetime | None:
+    return message.sent_at or message.claimed_at
 
 
 def _store_hit(session: Session, message: Message, kind: str, link_id: int | None, agent: str, fetch: Fetch, now: datetime) -> bool:

@@ -129,7 +129,7 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
     if connect is None and settings.temporal_address:
 
         async def connect() -> Temporal:
-            return await Temporal.connect(settings.temporal_address, settings.temporal_namespace)
+            return await Temporal.connect(**settings.temporal())
 
     return Bells(connect) if connect is not None else None
 

@@ -63,6 +63,7 @@ class JourneyRow(BaseModel):
     updated_at: datetime
     updated_by: str
     archived_at: datetime | None
+    paused_at: datetime | None = None
     runs: dict[str, int] = {}
 
 

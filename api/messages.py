@@ -47,7 +47,6 @@ class MessageRow(BaseModel):
     planned_at: datetime
     held_until: datetime | None
     sent_at: datetime | None
-    delivered_at: datetime | None
     opened_at: datetime | None
     clicked_at: datetime | None
     bounced_at: datetime | None
@@ -91,7 +90,7 @@ def list_messages(
     contact_id: Annotated[str | None, Query(max_length=32)] = None,
     journey: Annotated[str | None, Query(max_length=64, description="Key or id.")] = None,
     node: Annotated[str | None, Query(max_length=64)] = None,
-    status: Literal["planned", "held", "claimed", "sent", "delivered", "bounced", "failed", "skipped", "uncertain"] | None = None,
+    status: Literal["planned", "held", "claimed", "sent", "bounced", "failed", "skipped", "uncertain"] | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[MessageRow]:

@@ -45,6 +45,7 @@ class RunRow(BaseModel):
     ended_at: datetime | None
     goal_at: datetime | None
     goal_value: float | None
+    goal_event_id: int | None
     step: int
 
 

@@ -13,8 +13,8 @@ from sqlmodel import select
 from builder_ui.people import member_names
 from builder_ui.speech import Speech
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
-from crm.consent import CHANNELS as ALL_CHANNELS
 from crm.contacts import Wanted, equals
+from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Journey
 
@@ -84,7 +84,7 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
 
 def _consent(query: Mapping[str, str]) -> tuple[str, str] | None:
     channel, state = query.get("channel", ""), query.get("consent", "")
-    return (channel, state) if channel in ALL_CHANNELS and state in CONSENT_STATES else None
+    return (channel, state) if channel in CONSENTS and state in CONSENT_STATES else None
 
 
 def _score(query: Mapping[str, str]) -> tuple[str, float] | None:

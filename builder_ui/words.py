@@ -55,7 +55,6 @@ MESSAGE_STATES = {
     "held": ("Held", "warn", "pause"),
     "claimed": ("Being sent", "quiet", "hourglass"),
     "sent": ("Sent", "good", "check"),
-    "delivered": ("Delivered", "good", "check"),
     "bounced": ("Bounced", "bad", "alert"),
     "failed": ("Failed", "bad", "alert"),
     "skipped": ("Not sent", "warn", "ban"),

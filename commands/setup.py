@@ -68,12 +68,8 @@ async def connect(settings: Settings, *, namespace: str | None = None) -> Client
     if not settings.temporal_address:
         raise NoTemporal("No Temporal server is named. Set PFADWERK_TEMPORAL_ADDRESS, or start `pfadwerk dev`, which brings its own.")
     try:
-        return await Client.connect(
-            settings.temporal_address,
-            namespace=namespace or settings.temporal_namespace,
-            tls=settings.temporal_tls,
-            api_key=settings.temporal_api_key.get_secret_value() or None,
-        )
+        how = settings.temporal() | ({"namespace": namespace} if namespace else {})
+        return await Client.connect(how.pop("address"), **how)
     except RuntimeError:
         raise NoTemporal(
             "No Temporal server answers at {address}. Check PFADWERK_TEMPORAL_ADDRESS and PFADWERK_TEMPORAL_TLS.",

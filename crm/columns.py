@@ -19,13 +19,13 @@ from zoneinfo import ZoneInfo
 
 from crm import cells as read_cell
 from crm.cells import NO, YES, CellProblem, slug_of
-from crm.consent import CHANNELS
 from crm.csv_file import MAX_CELL_CHARACTERS
 from crm.names import Name, Refused, normalise, strength
 from crm.payload import clean_text
 from crm.profile import ALIASES, COLUMNS, check_fields
 from crm.reading import Reading, type_of
 from crm.sheets import plain_of
+from journeys.channels import CONSENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules.fields import CONTACT_COLUMNS
 
@@ -49,8 +49,8 @@ SILENT = frozenset({"never_subscribed", "not_set", "unknown", "nonsubscribed", "
 """What programs write where nobody was asked: no statement."""
 
 TYPES = ("text", "number", "boolean", "date", "datetime", "list")
-_CONSENT = re.compile(rf"consent_({'|'.join(CHANNELS)})_([a-z][a-z0-9_.-]*?)(?:_(at|date|source|wording))?")
-_OPTOUT = re.compile(rf"optout_({'|'.join(CHANNELS)})_([a-z][a-z0-9_.-]*)")
+_CONSENT = re.compile(rf"consent_({'|'.join(CONSENTS)})_([a-z][a-z0-9_.-]*?)(?:_(at|date|source|wording))?")
+_OPTOUT = re.compile(rf"optout_({'|'.join(CONSENTS)})_([a-z][a-z0-9_.-]*)")
 _SUPPRESS = re.compile(r"suppress_(email|sms|whatsapp|push|postcard)")
 _NAMES = re.compile(r"user_id|anonymous_id|external:[a-z0-9_.-]{1,50}")
 _MARKED = re.compile(r"'(?=\+?[0-9][0-9 ]*$)")
@@ -406,7 +406,7 @@ def _problems(columns: Sequence[_Column], reading: Reading) -> Iterable[Issue]:
             values = {"target": column.target}
             yield Issue(code="read_only", text="The field {target} is kept by the system.", values=values, field=column.header)
         if column.target.startswith(("consent_", "optout_")) and not column.consent:
-            values = {"target": column.target, "channels": ", ".join(CHANNELS)}
+            values = {"target": column.target, "channels": ", ".join(CONSENTS)}
             text = "Expected consent_<channel>_<purpose> with a channel out of {channels}, got {target}."
             yield Issue(code="unknown_consent", text=text, values=values, field=column.header)
         if column.consent and column.consent[:2] not in stated:

@@ -25,10 +25,10 @@ from crm.locks import lock_contact
 from crm.mailbox import EVERYTHING, FIELDS, says_no, words, write
 from crm.payload import clean_object, clean_text
 from crm.sql import on, table
+from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
 
-CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking")
 STRICTNESS = {"granted": 0, "pending": 1, "withdrawn": 2}
 """The three states; a higher number allows less. Nothing ever said is no state: the gate refuses it by itself."""
 
@@ -166,7 +166,7 @@ def object_all(
     """
     contact = lock_contact(session, contact)
     said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact.id))
-    pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CHANNELS}
+    pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CONSENTS}
     from_there = dict([mailbox] if mailbox else [])
     events = [
         record_consent(
@@ -235,7 +235,7 @@ def check(channel: str, purpose: str, state: str) -> None:
     if state not in STRICTNESS:
         raise Invalid("Expected a consent state out of {states}.", states=list(STRICTNESS))
     if not _NAME.fullmatch(channel) or len(channel) > 32:
-        raise Invalid("Expected a channel such as {channels}.", channels=list(CHANNELS))
+        raise Invalid("Expected a channel such as {channels}.", channels=list(CONSENTS))
     if not _NAME.fullmatch(purpose):
         raise Invalid("Expected a purpose such as marketing: lower case letters, digits and _ . : -, at most 64.")
 

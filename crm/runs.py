@@ -6,7 +6,7 @@ belong to the engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import held, tally
-from crm.events import genuine
+from crm.events import event_row, genuine, insert_events
 from crm.sql import upsert
 from journeys.document import Goal
 from journeys.rules import matches
 from journeys.rules.fields import path_of, read
-from models import Event, Inbox, Run, Subscription, Trail, Version, lock
+from models import Event, Inbox, Journey, Run, Subscription, Trail, Version, lock
 
 
 def open_runs(session: Session, contact_ids: Iterable[str]) -> list[Run]:
@@ -31,12 +31,38 @@ def open_runs(session: Session, contact_ids: Iterable[str]) -> list[Run]:
     return sorted(runs, key=lambda run: (run.started_at, run.id))
 
 
-def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime) -> list[str]:
+def milestone(
+    name: str,
+    run_id: str,
+    contact_id: str,
+    journey: str,
+    version: int,
+    now: datetime,
+    *,
+    reason: str = "",
+    hops: int = 0,
+    heard: bool = False,
+) -> dict[str, Any]:
+    """The row of *Journey Entered* or *Journey Ended*, once a run. If somebody hears it the keeper routes it."""
+    properties = {"journey": journey, "version": version, "run_id": run_id, **({"reason": reason} if reason else {})}
+    row = event_row(
+        "system", name, properties, received_at=now, source="system", message_id=f"{name}:{run_id}", hops=hops + 1, routed=not heard
+    )
+    return {**row, "contact_id": contact_id}
+
+
+def _nobody(_contact_id: str) -> bool:
+    return False
+
+
+def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime, *, is_heard: Callable[[str], bool] = _nobody) -> list[str]:
     """Ends open runs at once, wherever they wait; returns their ids. After it nothing is claimed for them; their goals still count.
 
-    What they held is skipped, and what stood in line behind it is due to be asked for again.
+    What they held is skipped, and what stood in line behind it is due to be asked for again. `is_heard` tells for a contact whether anybody waits for *Journey Ended*.
     """
-    ended, closing = [], list(runs)
+    closing = list(runs)
+    keys = dict(session.execute(select(Journey.id, Journey.key).where(col(Journey.id).in_({run.journey_id for run in closing}))).all())
+    ended = []
     for run in closing:
         run.step += 1
         run.instruction = {"op": "end", "step": run.step, "reason": reason}
@@ -59,6 +85,23 @@ def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime) 
     session.flush()
     for run in closing:
         held.close(session, run, "run_ended", now)
+    insert_events(
+        session,
+        [
+            milestone(
+                "Journey Ended",
+                run.id,
+                run.contact_id,
+                keys[run.journey_id],
+                run.version_number,
+                now,
+                reason=reason,
+                hops=run.hops,
+                heard=is_heard(run.contact_id),
+            )
+            for run in closing
+        ],
+    )
     session.execute(delete(Subscription).where(col(Subscription.run_id).in_(ended), col(Subscription.why) != "goal"))
     session.flush()
     return ended

@@ -84,6 +84,6 @@ def _other_journey(engine: Engine, session: Session, run: Row[Any], change: Star
         runs.c.journey_id == live.id, runs.c.contact_id == run.contact_id, runs.c.ended_at.is_(None), runs.c.id != run.id
     )
     for other in session.execute(others.order_by(runs.c.id)).all():
-        end_locked(session, other.id, "ended_by_journey", now)
+        end_locked(engine, session, other.id, "ended_by_journey", now)
         wakeups.ring(other.id)
     return wakeups

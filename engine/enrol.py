@@ -14,9 +14,11 @@ from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from crm import tally
+from crm.events import insert_events
 from crm.facts import SqlFacts
-from crm.runs import deliver
+from crm.runs import deliver, milestone
 from crm.sql import on, table
+from engine.delivery import is_heard
 from engine.live import Engine, LiveJourney
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
 from engine.wakeups import Wakeups
@@ -264,6 +266,8 @@ def _begin(
     if held_out:
         return Entered(run_id, Wakeups(), held_out=True)
     tally.append(session, live.id, live.version_number, {("", "runs", ""): 1})
+    heard = is_heard(engine, session, contact_id, "Journey Entered")
+    insert_events(session, [milestone("Journey Entered", run_id, contact_id, live.key, live.version_number, now, hops=hops, heard=heard)])
     moved = move(engine, session, lock_run(session, run_id), now)
     if moved.instruction["op"] != "end":
         moved.wakeups.start(run_id, live.key, moved.instruction)

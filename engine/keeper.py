@@ -173,7 +173,7 @@ class Keeper:
         row = lock_run(session, run_id)
         if row.ended_at is not None:
             return Wakeups()
-        end_locked(session, row.id, "stopped", self.engine.clock.now())
+        end_locked(self.engine, session, row.id, "stopped", self.engine.clock.now())
         return Wakeups(bells={run_id})
 
     def pull_clock_triggers(self) -> Wakeups:

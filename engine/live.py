@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -82,6 +83,11 @@ class Index:
         live = self.by_id.get(journey_id) or self._broken(journey_id)
         return live.state if live else "live"
 
+    def key(self, journey_id: str) -> str:
+        """Of a published journey, empty for another."""
+        live = self.by_id.get(journey_id) or self._broken(journey_id)
+        return live.key if live else ""
+
     def entered_by(self, event: str) -> list[BrokenJourney]:
         """The broken journeys that an event of this name may start."""
         return [one for one in self.broken if one.state != "stopped" and (one.events is None or event in one.events)]
@@ -110,12 +116,29 @@ class Index:
         return next((one for one in self.broken if one.id == journey_id), None)
 
 
+@dataclass(frozen=True, slots=True)
+class NewJourney:
+    """What a journey begun on the pages is given where its document does not say."""
+
+    timezone: str = "Europe/Berlin"
+    hold_at_most: timedelta = timedelta(days=3)
+
+    def fill(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The document with these settings written into it, so that it means the same wherever it is taken."""
+        given = document.get("settings") or {}
+        if not isinstance(given, Mapping):
+            return dict(document)
+        written = TypeAdapter(timedelta).dump_python(self.hold_at_most, mode="json")
+        return {**document, "settings": {"timezone": self.timezone, "hold_at_most": written, **given}}
+
+
 @dataclass(slots=True)
 class Engine:
     """What every engine function needs: the database, the clock, the palette of node kinds, and two caches.
 
     `effect_timeouts` maps a channel to the seconds one attempt may take (custom activities bring their own); `accounts` maps a channel
-    to the provider account whose queue takes its calls. `catch_up`: how far back schedules and dates that were missed are made up for. The first of `address_keys` hashes suppressed addresses, all are read.
+    to the provider account whose queue takes its calls. `catch_up`: how far back schedules and dates that were missed are made up
+    for. `new_journey` is filled into documents as people make them. The first of `address_keys` hashes suppressed addresses, all are read.
     """
 
     db: Database
@@ -127,6 +150,7 @@ class Engine:
     accounts: Mapping[str, str] = field(default_factory=dict)
     catch_up: timedelta = timedelta(days=1)
     calendars: Calendars = field(default_factory=Calendars)
+    new_journey: NewJourney = NewJourney()
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
 

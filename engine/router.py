@@ -46,11 +46,6 @@ MAX_HOPS = 8
 _listening = select(subscriptions.c.run_id, subscriptions.c.contact_id, subscriptions.c.topic, subscriptions.c.why).where(
     subscriptions.c.contact_id.in_(bindparam("contacts", expanding=True))
 )
-_hears = (
-    select(subscriptions.c.run_id)
-    .where(subscriptions.c.contact_id == bindparam("contact"), subscriptions.c.topic == bindparam("of_topic"))
-    .limit(1)
-)
 _in_inbox = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run"), inbox.c.event_id == bindparam("event"))
 _put_into_inbox = insert(inbox)
 _of_goal = select(
@@ -267,11 +262,3 @@ def _within(goal: Goal, since: datetime, event: Event) -> bool:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bool:
-    """Whether an event of ours of that name would wake or start anything for the contact; if not, it need not be routed."""
-    index = engine.index(session)
-    if name in index.by_event or index.entered_by(name):
-        return True
-    return on(session).execute(_hears, {"contact": contact_id, "of_topic": f"event:{name}"}).first() is not None

@@ -13,6 +13,7 @@ from crm import held
 from crm.audit import record
 from crm.runs import end_runs
 from crm.sql import table
+from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import State
 from engine.step import lock_contact, lock_run
@@ -26,10 +27,10 @@ trail = table(Trail)
 OPEN = ("active", "held", "stuck", "quarantined")
 
 
-def end_locked(session: Session, run_id: str, reason: str, now: datetime) -> None:
+def end_locked(engine: Engine, session: Session, run_id: str, reason: str, now: datetime) -> None:
     """Ends an open run whose contact the caller has locked. Whatever is in flight finds the run ended."""
     run = session.get_one(Run, run_id, populate_existing=True)
-    end_runs(session, [run], reason, now)
+    end_runs(session, [run], reason, now, is_heard=lambda contact_id: is_heard(engine, session, contact_id, "Journey Ended"))
 
 
 def end_run(engine: Engine, session: Session, run_id: str, by: str, now: datetime, reason: str = "ended_by_person") -> Wakeups:
@@ -38,7 +39,7 @@ def end_run(engine: Engine, session: Session, run_id: str, by: str, now: datetim
     Raises: NotFound; Conflict if it has ended already.
     """
     row = _open_run(session, run_id)
-    end_locked(session, row.id, reason, now)
+    end_locked(engine, session, row.id, reason, now)
     record(session, by, "run.end", f"run:{run_id}", {"reason": reason}, now)
     return Wakeups(bells={run_id})
 
@@ -50,7 +51,7 @@ def remove_contact(engine: Engine, session: Session, journey_id: str, contact_id
         select(runs).where(runs.c.journey_id == journey_id, runs.c.contact_id == contact_id, runs.c.ended_at.is_(None)).order_by(runs.c.id)
     ).all()
     for row in found:
-        end_locked(session, row.id, "removed", now)
+        end_locked(engine, session, row.id, "removed", now)
     record(session, by, "journey.remove_contact", f"journey:{journey_id}", {"contact": contact_id, "runs": len(found)}, now)
     return Wakeups(bells={row.id for row in found})
 
@@ -149,7 +150,7 @@ def _filtered(wanted: RunFilter) -> Select[Any]:
 def _summary(row: Row[Any]) -> dict[str, Any]:
     names = (
         "id", "journey_id", "version_number", "contact_id", "run_key", "status", "node", "node_entered_at", "due_at", "reason", "error",
-        "started_at", "ended_at", "goal_at", "goal_value", "step",
+        "started_at", "ended_at", "goal_at", "goal_value", "goal_event_id", "step",
     )  # fmt: skip
     return {name: getattr(row, name) for name in names}
 

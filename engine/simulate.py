@@ -16,6 +16,7 @@ from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
 from engine.state import State
 from journeys.catalogue import SYSTEM_EVENTS
+from journeys.channels import SENDABLE
 from journeys.compile import Program
 from journeys.document import Span
 from journeys.errors import Invalid, Issue
@@ -155,6 +156,7 @@ class _Simulation:
     def run(self) -> Path:
         if not self._enters():
             return self.path
+        self.facts.add_event(self._own("Journey Entered", {}))
         state, received, performed = State(), list[Received](), None
         for _ in range(MAX_STEPS):
             advanced = advance(self.program, self.overlay, state, self.info, self.now, received, performed)
@@ -197,9 +199,9 @@ class _Simulation:
         self.path.calls.append(
             {"at": self.now, "node": node_id, "channel": answer.call.channel, "input": answer.call.input, "outlet": outlet}
         )
-        if outlet == "sent":
-            properties = {"run_id": RUN_ID, "journey": self.program.key, "node": node_id, "template": answer.call.input.get("template", "")}
-            self.facts.add_event(self._event("Message Sent", properties | {"channel": answer.call.channel, "machine": False}))
+        if answer.call.channel in SENDABLE and (name := FATES.get(outlet)):
+            about = {"node": node_id, "template": answer.call.input.get("template", ""), "channel": answer.call.channel, "machine": False}
+            self.facts.add_event(self._own(name, about))
         return Performed(outlet=outlet)
 
     def _answer(self, node_id: str, visit: int) -> str:
@@ -236,12 +238,18 @@ class _Simulation:
         at = self.script.start + sign * event.after
         return self._event(event.name, _of_run(event), at)
 
+    def _own(self, name: str, properties: dict[str, Any]) -> Received:
+        """An event that the server writes about this run."""
+        return self._event(name, {"run_id": RUN_ID, "journey": self.program.key, **properties})
+
     def _event(self, name: str, properties: dict[str, Any], at: datetime | None = None) -> Received:
         self.number += 1
         at = at or self.now
         return Received(id=self.number, name=name, properties=normalise_deep(properties), occurred_at=at, arrived_at=at)
 
 
+FATES = {"sent": "Message Sent", "skipped": "Message Skipped"}
+"""Outlet of a message's step -> the event that the contact's history shows for it."""
 _MESSAGE_EVENTS = frozenset(name for name in SYSTEM_EVENTS if name.startswith("Message "))
 
 

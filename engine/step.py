@@ -21,11 +21,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm import held, tally
-from crm.events import genuine
+from crm.events import genuine, insert_events
 from crm.facts import SqlFacts
+from crm.runs import milestone
 from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
+from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import Effect, Instruction, State
 from engine.wakeups import Wakeups
@@ -236,7 +238,18 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
     write_trail(session, row.id, row.version_id, number, as_of, advanced.trail)
     _count(session, row, advanced, ended)
     listen(session, row, advanced, ended)
+    if isinstance(advanced.answer, End):
+        _tell_end(engine, session, row, advanced.answer.reason, as_of)
     return instruction
+
+
+def _tell_end(engine: Engine, session: Session, row: Row[Any], reason: str, as_of: datetime) -> None:
+    heard = is_heard(engine, session, row.contact_id, "Journey Ended")
+    key = engine.index(session).key(row.journey_id) or engine.program(session, row.version_id).key
+    insert_events(
+        session,
+        [milestone("Journey Ended", row.id, row.contact_id, key, row.version_number, as_of, reason=reason, hops=row.hops, heard=heard)],
+    )
 
 
 def _count(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:

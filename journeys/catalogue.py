@@ -172,15 +172,13 @@ _MESSAGE: Mapping[str, Type] = {
     "machine": "boolean",
 }
 _TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "outcome", "run_id", "node", "owner"), "string")
-_RUN: Mapping[str, Type] = dict.fromkeys(("journey", "run_id", "reason"), "string")
+_RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id", "reason"), "string"), "version": "number"}
 
 _OWN: Mapping[str, Mapping[str, Type]] = {
     "Message Sent": _MESSAGE,
-    "Message Delivered": _MESSAGE,
     "Message Opened": _MESSAGE,
     "Message Clicked": _MESSAGE,
     "Message Bounced": _MESSAGE,
-    "Message Complained": _MESSAGE,
     "Message Skipped": _MESSAGE,
     "Contact Changed": {"fields": "list", "tags_added": "list", "tags_removed": "list"},
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
@@ -231,7 +229,9 @@ EVENTS: Mapping[str, Mapping[str, Type]] = {
     **_OWN,
 }
 
-SYSTEM_EVENTS = frozenset(_OWN)
+SYSTEM_EVENTS = frozenset(_OWN) | {"Message Delivered", "Message Complained"}
+"""What only the server may write. The last two are kept for what providers will report; nothing offers them yet."""
+
 _RESERVED = frozenset(name.casefold() for name in SYSTEM_EVENTS)
 
 
@@ -256,11 +256,6 @@ ALIASES: Mapping[str, str] = {
     "Submitted Search": "Products Searched",
     "Refunded Order": "Order Refunded",
     "Cancelled Order": "Order Cancelled",
-    "Received Email": "Message Delivered",
-    "Opened Email": "Message Opened",
-    "Clicked Email": "Message Clicked",
-    "Bounced Email": "Message Bounced",
-    "Marked Email as Spam": "Message Complained",
     # Shopify: webhook topics, then web pixel events
     "checkouts/create": "Checkout Started",
     "orders/create": "Order Completed",

@@ -68,7 +68,6 @@ class Message(SQLModel, table=True):
     held_until: datetime | None = None
     planned_at: datetime
     sent_at: datetime | None = None
-    delivered_at: datetime | None = None
     opened_at: datetime | None = None
     """First human open; machine opens are only in `hit`."""
     clicked_at: datetime | None = None
@@ -80,7 +79,7 @@ class Message(SQLModel, table=True):
 
 
 class Body(SQLModel, table=True):
-    """The rendered message as sent; kept 90 days by default, apart from the ledger so that it can be erased."""
+    """The rendered message as sent, apart from the ledger so that it can be erased."""
 
     __tablename__ = "body"
 

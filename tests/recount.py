@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from activities.effect import MESSAGE_CHANNELS
 from activities.ledger import FATES, messages
 from crm import tally
 from engine.step import runs
+from journeys.channels import SENDABLE
 from models import Refusal, Trail
 
 
@@ -26,7 +26,7 @@ def recounted(session: Session, journey_id: str) -> tally.Counts:
             found.add(note.node, note.what, note.outlet if note.what == "left" else "", 1)
     for reason in session.scalars(select(Refusal.reason).where(Refusal.journey_id == journey_id)):
         found.add("", "refused", reason, 1)
-    for message in session.execute(select(messages).where(messages.c.journey_id == journey_id, messages.c.channel.in_(MESSAGE_CHANNELS))):
+    for message in session.execute(select(messages).where(messages.c.journey_id == journey_id, messages.c.channel.in_(SENDABLE))):
         if what := FATES.get(message.status):
             found.add(message.node, what, message.reason if what == "skipped" else "", 1)
         for what, at in (("opened", message.opened_at), ("clicked", message.clicked_at)):

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
 from crm.sql import table, upsert
+from journeys.channels import SENDABLE
 from models import Database, OutboxItem
 
-CHANNELS = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard", "team"})
+CHANNELS = frozenset({*SENDABLE, "team"})
 items = table(OutboxItem)
 
 

@@ -210,7 +210,7 @@ class _Makers:
         entry = next((one for one in gallery() if one.key == template), None)
         if entry is not None:
             self._mails(entry, member)
-        document = dict(entry.document) if entry else _BLANK
+        document = self.house.engine.new_journey.fill(entry.document if entry else _BLANK)
         return self._store(member, {**document, "key": key, "name": name.strip()[:120] or key})
 
     def _mails(self, entry: TemplateEntry, member: Member) -> None:

@@ -5,7 +5,7 @@ Edits the JSON of `journeys.rules.model`; inside an event's `where` only its pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from builder_ui.builder.draft import at, replaced
 from builder_ui.builder.forms import Form, Path, small
 from builder_ui.compat import Element, datalist, html
 from journeys.catalogue import FieldSpec
+from journeys.channels import ASKED
 from journeys.rules import parse_rule
 
 KINDS = {
@@ -68,9 +69,8 @@ _FITTING: Mapping[str, tuple[str, ...]] = {
     "list": ("contains", "doesNotContain", "null", "notNull"),
 }
 COUNTS = {">=": "at least", "=": "exactly", "<=": "at most", ">": "more than", "<": "less than", "!=": "not exactly"}
-MESSAGES = {"sent": "was sent", "delivered": "was delivered", "opened": "was opened", "clicked": "was clicked", "bounced": "bounced"}
+MESSAGES = {"sent": "was sent", "opened": "was opened", "clicked": "was clicked", "bounced": "bounced"}
 CONSENTS = ("granted", "withdrawn", "pending", "unknown")
-CHANNELS = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking")
 DEEPEST = 4
 
 Change = Callable[[Path, Any, bool], None]
@@ -320,6 +320,11 @@ def _event(inner: _Inner, path: Path, term: Mapping[str, Any], depth: int) -> El
     )
 
 
+def with_present(offered: Sequence[str], present: str | None) -> list[str]:
+    """What a form offers, and what the document says already although nothing offers it any more."""
+    return [*offered, *([present] if present and present not in offered else [])]
+
+
 def _message(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) -> Element:
     form, speech = inner.form, inner.speech
     steps = [(id, form.names.get(id, id)) for id, kind in form.kinds.items() if kind.startswith("send_")]
@@ -329,7 +334,13 @@ def _message(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) ->
         html.div(
             {"className": "pfb-row"},
             forms.select(form, (*path, "node"), steps, term.get("node"), optional=True, label=speech("Message of the step"), own=True),
-            forms.select(form, (*path, "message"), list(MESSAGES.items()), term.get("message"), label=speech("What happened")),
+            forms.select(
+                form,
+                (*path, "message"),
+                [(one, MESSAGES.get(one, one)) for one in with_present(tuple(MESSAGES), term.get("message"))],
+                term.get("message"),
+                label=speech("What happened"),
+            ),
             forms.select(form, (*path, "did"), did, term.get("did", True), label=speech("Happened or not")),
         ),
         html.div(
@@ -342,7 +353,7 @@ def _message(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) ->
 
 def _consent(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) -> Element:
     form, speech = inner.form, inner.speech
-    channels = [(one, words.CHANNELS.get(one, "Tracking")) for one in CHANNELS]
+    channels = [(one, words.CHANNELS.get(one, "Tracking")) for one in with_present(ASKED, term.get("consent"))]
     states = [(one, words.CONSENT_STATES[one]) for one in CONSENTS]
     return html.div(
         {"className": "pfb-row"},

@@ -18,6 +18,7 @@ from crm.team import list_members
 from engine import merging
 from engine.router import routed
 from engine.wakeups import Wakeups
+from journeys.channels import ASKED
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member, Merge
 
@@ -31,7 +32,6 @@ FIELDS = {
     "timezone": "Time zone",
 }
 STATES = ("granted", "withdrawn", "pending")
-ASKED = ("email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking")
 
 
 def view(visit: Visit, data: Any, acts: Acts) -> Element:

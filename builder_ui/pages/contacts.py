@@ -20,6 +20,7 @@ from builder_ui.words import CHANNELS, CONSENT_STATES, coded
 from crm import contacts
 from crm.contacts import MAX_COUNTED, ContactPage, search
 from crm.team import list_members
+from journeys.channels import ASKED
 from models import Contact, Journey, Member
 
 SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "By name"}
@@ -83,7 +84,7 @@ def filter_form(visit: Visit, data: Data) -> Element:
     """A plain form: its state is the address, which can be kept and sent on."""
     speech, query = visit.speech, visit.query
     states = {code: speech(text) for code, text in CONSENT_STATES.items()}
-    channels = {code: coded(speech, CHANNELS, code) for code in ("email", "sms", "whatsapp", "postcard", "tracking")}
+    channels = {code: coded(speech, CHANNELS, code) for code in ASKED}
     return html.form(
         {"method": "get", "action": visit.path, "role": "search", "key": urlencode(dict(query))},
         html.div(

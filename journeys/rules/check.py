@@ -88,6 +88,10 @@ class _Checker:
             text = "Opens are uncertain: many mail programs load images by themselves, others never. Clicks are surer."
             yield self._issue("rule.opens_uncertain", text, path, "warning")
 
+        if term.message == "delivered":
+            text = "No provider reports deliveries to Pfadwerk yet, so this never holds. Ask whether the message was sent."
+            yield self._issue("rule.no_deliveries", text, path, "warning")
+
     # Names
 
     def _trigger(self, term: FieldTerm, path: str) -> tuple[FieldSpec | None, list[Issue]]:

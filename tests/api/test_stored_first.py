@@ -334,7 +334,7 @@ def test_a_role_that_may_not_insert_acknowledges_nothing(postgres_db: Database, 
     from crm.keys import add_key
 
     with postgres_db.write() as session:
-        key = add_key(session, "write", "Shop", NOW)[1]
+        key = add_key(session, "server", "Shop", NOW)[1]
     insert_revoked(postgres_db)
     refuses(lacking(postgres_db), settings, key)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
 from engine import publish
+from engine.live import NewJourney
 from journeys.errors import NotFound
 from models import Template
 from settings import Settings
@@ -115,3 +117,12 @@ def test_the_gallery_shows_every_journey_and_free_keys(log_in: Any, opened: Any)
         ]
     with opened(log_in("viewer"), "/ui/gallery") as page:
         assert "Your role does not allow this." in page.text
+
+
+def test_a_journey_begun_on_the_pages_gets_the_zone_and_the_patience_of_the_installation(
+    log_in: Any, town: Any, ours: dict[str, str]
+) -> None:
+    town.engine.new_journey = NewJourney("Asia/Tokyo", timedelta(hours=36))
+    log_in("marketer").post("/ui/gallery", data={"key": "fresh", "name": "Fresh"}, headers=ours)
+    settings = draft(town, "fresh")["settings"]
+    assert (settings["timezone"], settings["hold_at_most"]) == ("Asia/Tokyo", "P1DT12H")

@@ -13,7 +13,7 @@ from crm import consent
 from crm.bulk import Manner, write_people
 from crm.columns import Person, Said
 from crm.consent import (
-    CHANNELS,
+    CONSENTS,
     STRICTNESS,
     Evidence,
     Standing,
@@ -94,7 +94,7 @@ def test_an_objection_covers_everything(session: Session, contact: str, now: dat
     record_consent(session, contact, "email", "newsletter", "granted", now, evidence=Evidence.DATED, source="api")
     events = object_all(session, contact, now + HOUR, source="letter")
     assert {(event.properties["channel"], event.properties["purpose"]) for event in events} == {
-        *((channel, "marketing") for channel in CHANNELS),
+        *((channel, "marketing") for channel in CONSENTS),
         ("email", "newsletter"),
     }
     assert object_all(session, contact, now + HOUR, source="letter") == []

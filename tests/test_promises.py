@@ -1,0 +1,202 @@
+"""A name offered is a promise: every event, setting, channel, outlet and column that is offered has somebody who writes it and somebody who reads it.
+
+The story: five events of the catalogue were never written, two settings did nothing, and consent pages asked about channels that nothing could
+send. Each list is walked here, and each walk is shown to find a name that nobody keeps.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import SQLModel
+
+import models
+from activities.messages import SENT
+from activities.outward import TeamPerformer
+from activities.providers.outbox import Outbox
+from activities.rendering.compile import PARTS
+from activities.webhooks import WebhookPerformer
+from builder_ui import words
+from builder_ui.builder import rulebook
+from journeys.catalogue import EVENTS, SYSTEM_EVENTS
+from journeys.channels import ASKED, CONSENTS, SENDABLE
+from journeys.nodes import BUILT_IN, Palette
+from settings import CHANNELS, Settings
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journeys", "reports")
+assert models
+
+
+@cache
+def product() -> Mapping[str, ast.Module]:
+    """File -> its tree: what runs, without tables, tests and benchmarks."""
+    files = [*(path for room in ROOMS for path in (ROOT / room).rglob("*.py")), ROOT / "worker.py", ROOT / "cli.py"]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in files}
+
+
+def texts(*, without: Iterable[str] = ()) -> set[str]:
+    """Every text that stands in the code."""
+    left_out = set(without)
+    return {
+        node.value
+        for name, tree in product().items()
+        if name not in left_out
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+# Events
+
+
+LISTS_OF_EVENTS = ("journeys/catalogue.py", "journeys/rules/messages.py", "engine/simulate.py")
+"""Where names of events are only listed or played, not written."""
+
+
+def unwritten(offered: Iterable[str]) -> set[str]:
+    return set(offered) - texts(without=LISTS_OF_EVENTS)
+
+
+def test_every_event_of_ours_that_the_catalogue_offers_is_written() -> None:
+    ours = SYSTEM_EVENTS & set(EVENTS)
+    assert len(ours) >= 12
+    assert unwritten(ours) == set()
+    assert unwritten({*ours, "Message Read"}) == {"Message Read"}
+
+
+# Settings
+
+
+def unread(offered: Iterable[str]) -> set[str]:
+    """Settings that no process asks for: `settings.NAME`, or `self.NAME` inside a method of the settings that somebody calls."""
+    bases = {"settings", "self.settings", "self._settings", "server.settings"}  # a journey has settings, too: `program.settings`
+    read = {
+        node.attr
+        for tree in product().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in bases
+    }
+    for method in ast.walk(ast.parse((ROOT / "settings.py").read_text("utf-8"))):
+        if isinstance(method, ast.FunctionDef) and method.name in read:
+            read |= {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+    return set(offered) - read
+
+
+def test_every_setting_is_read() -> None:
+    assert unread(Settings.model_fields) == set()
+    assert unread([*Settings.model_fields, "colour"]) == {"colour"}
+
+
+def test_every_process_reaches_temporal_in_the_same_way() -> None:
+    how = Settings(temporal_address="127.0.0.1:7233", temporal_tls=True, temporal_api_key="k" * 20).temporal()
+    assert how == {"address": "127.0.0.1:7233", "namespace": "pfadwerk", "tls": True, "api_key": "k" * 20}
+    for name, tree in product().items():
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Temporal.connect":
+                assert "settings.temporal()" in ast.unparse(call), name
+
+
+# Channels
+
+
+def test_every_channel_that_is_offered_can_be_sent_on() -> None:
+    steps = {kind.effect_channel for kind in BUILT_IN if kind.effect_channel}
+    for channel in SENDABLE:
+        assert channel in steps, "a step sends on it"
+        assert channel in PARTS, "templates are written for it"
+        assert channel in Outbox.channels, "a provider carries it"
+        assert channel in words.CHANNELS, "it has a name"
+    assert set(CHANNELS) == {*SENDABLE, "team"}
+    assert set(ASKED) - {"tracking"} == set(SENDABLE)
+    assert set(ASKED) <= set(CONSENTS)
+
+
+@pytest.mark.parametrize(
+    "name", ["builder_ui/pages/contact_edit.py", "builder_ui/pages/contacts.py", "builder_ui/builder/rulebook.py", "settings.py"]
+)
+def test_who_offers_channels_asks_the_one_list(name: str) -> None:
+    source = (ROOT / name).read_text("utf-8")
+    assert re.search(r"from journeys\.channels import (ASKED|SENDABLE)", source)
+    assert not re.search(r'"(whatsapp|push|postcard|in_app)"', source)
+
+
+def test_conditions_offer_what_messages_report() -> None:
+    from journeys.rules.messages import MESSAGE_EVENTS
+
+    assert {MESSAGE_EVENTS[name] for name in rulebook.MESSAGES} <= set(EVENTS)
+
+
+# Outlets
+
+
+def cases_of(kind: str) -> list[dict[str, Any]]:
+    cases = json.loads((ROOT / "tests" / "journeys" / "nodes" / "cases" / f"{kind}.json").read_text("utf-8"))
+    return [case for case in cases if case["answer"].get("answer")]
+
+
+def outlets_of(kind: str, case: dict[str, Any]) -> set[str]:
+    node = Palette.built_in().parse("here", {"kind": kind, **case["node"]})
+    assert not isinstance(node, list)
+    return set(node.outlets())
+
+
+PERFORMED: Mapping[str, Iterable[str]] = {
+    **dict.fromkeys(SENDABLE, SENT.values()),
+    "team": TeamPerformer.__dataclass_fields__["outlets"].default_factory().values(),  # type: ignore[misc]
+    "webhook": WebhookPerformer.__dataclass_fields__["outlets"].default_factory().values(),  # type: ignore[misc]
+}
+"""Channel -> the outlets that its performer answers with."""
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.kind)
+def test_every_outlet_is_left_through(kind: Any) -> None:
+    cases = cases_of(kind.kind)
+    offered = set().union(*(outlets_of(kind.kind, case) for case in cases))
+    left = {case["answer"].get("outlet", "next") for case in cases if case["answer"]["answer"] == "leave"}
+    assert left == offered
+    if kind.effect_channel and offered != {"next"}:
+        assert offered == set(PERFORMED[kind.effect_channel])
+
+
+# Columns
+
+
+@cache
+def uses() -> tuple[frozenset[str], frozenset[str]]:
+    """(names that are written, names that are read): attributes, keys and keywords of the code."""
+    written: set[str] = set()
+    read: set[str] = set()
+    for tree in product().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                (written if isinstance(node.ctx, ast.Store) else read).add(node.attr)
+            elif isinstance(node, ast.keyword) and node.arg:
+                written.add(node.arg)
+            elif isinstance(node, ast.Dict):
+                written |= {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                read.add(node.target.id)
+            elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+                (written if isinstance(node.ctx, ast.Store) else read).add(node.slice.value)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch("[a-z_]{1,40}", node.value):
+                read.add(node.value)
+    return frozenset(written), frozenset(read)
+
+
+def unkept(columns: Iterable[str]) -> set[str]:
+    written, read = uses()
+    return {name for name in columns if name not in written or name not in read}
+
+
+def test_every_column_is_written_and_read() -> None:
+    columns = {column.name for table in SQLModel.metadata.sorted_tables for column in table.columns}
+    assert unkept(columns) == set()
+    assert unkept({*columns, "shoe_size"}) == {"shoe_size"}
