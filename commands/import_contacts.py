@@ -198,7 +198,7 @@ def summary(report: ImportReport, translate: Callable[[str], str]) -> str:
     if report.dry_run:
         lines.append(translate("This was a dry run: nothing was written."))
     if report.cells:
-        lines.append(translate("{count} cells could not be read and were left out; their rows are imported.").format(count=report.cells))
+        lines.append(translate("Cells that could not be read and were left out, their rows imported: {count}").format(count=report.cells))
     if report.left_out:
         numbers = ", ".join(map(str, report.left_out))
         lines.append(translate("Lines left out, before the header or after the last row: {lines}").format(lines=numbers))
