@@ -40,6 +40,8 @@ from settings import Settings
 log = logging.getLogger("pfadwerk.api")
 
 FLUSH_SECONDS = 60.0
+INTAKE_SECONDS = 3.0
+"""How long a refused event may take until it stands on its key's page."""
 REDIS_SECONDS = 0.25
 """Longer than this nobody waits for Redis."""
 
@@ -148,6 +150,7 @@ async def _server(
     presence = Presence(engine, "web")
     tasks = [
         asyncio.create_task(_regularly(FLUSH_SECONDS, keys.flush)),
+        asyncio.create_task(_regularly(INTAKE_SECONDS, writer.intake.flush)),
         asyncio.create_task(presence.run()),
     ]
     if isinstance(waker, Bells):
@@ -163,6 +166,7 @@ async def _server(
         await run_in_threadpool(server.jobs.stop)
         await run_in_threadpool(writer.stop)
         await run_in_threadpool(_attempt, keys.flush)
+        await run_in_threadpool(_attempt, writer.intake.flush)
         await run_in_threadpool(presence.leave)
         if redis is not None:
             await redis.aclose()

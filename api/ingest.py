@@ -22,6 +22,7 @@ from api.odd_json import read_odd_json
 from api.server import Server, TheServer
 from api.tracking import SHORT, Bad, Envelope, Tracked, read_event, read_time
 from api.trust import is_trusted
+from crm.intake import code_of
 from journeys.errors import NotFound, PfadwerkError, TooLarge
 
 router = APIRouter(tags=["tracking"])
@@ -268,7 +269,7 @@ def _read(server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bo
     if shared is not None and type(shared) is not dict:
         raise Malformed("Expected `context` of a batch to be an object.")
     now, longest = server.engine.clock.now(), server.settings.max_event_bytes
-    envelope = Envelope(now, key.name[:64], sent_at, kind == "import", longest, trusted)
+    envelope = Envelope(now, key.name[:64], sent_at, kind == "import", longest, trusted, key.id)
     calls: list[Tracked] = []
     bad: list[dict[str, Any]] = []
     for index, raw in enumerate(entries):
@@ -276,7 +277,15 @@ def _read(server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bo
             calls.append(read_event(_in_context(raw, shared) if shared else raw, kind if single else None, envelope))
         except Bad as error:
             bad.append({"index": index, "field": error.field, "message": str(error)})
+            server.writer.intake.note(key.id, "refused", _called(raw, kind), error.field, code_of(str(error)))
     return calls, bad
+
+
+def _called(raw: Any, kind: str) -> object:
+    """What somebody would look for: the event's name, else the type of the call."""
+    if type(raw) is not dict:
+        return kind
+    return raw.get("event") or raw.get("type") or kind
 
 
 def _in_context(raw: Any, shared: dict[str, Any]) -> Any:

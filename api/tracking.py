@@ -62,6 +62,8 @@ class Tracked:
     locale: str | None = None
     trusted: bool = True
     """Whether an authenticated sender said it (`api.trust`)."""
+    key_id: str = ""
+    """The key it came with; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Envelope:
     backfill: bool = False
     max_event_bytes: int = 32_768
     trusted: bool = True
+    key_id: str = ""
 
 
 def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
@@ -96,7 +99,7 @@ def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
     event = Tracked(kind, _names(raw, kind, traits, context), previous_id, traits, consents, {}, *_hints(context))
     if kind == "alias" and (previous_id is None or event.names[0][0] != "user_id"):
         raise Bad("previousId" if previous_id is None else "userId", "expected previousId and userId")
-    event.trusted = envelope.trusted
+    event.trusted, event.key_id = envelope.trusted, envelope.key_id
     if not event.trusted and not any(name in ("user_id", "anonymous_id") for name, _ in event.names):
         raise Bad("userId", "expected userId or anonymousId: with a browser key an address or another system's id finds nobody")
     event.row = _row(raw, event, context, envelope)

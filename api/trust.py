@@ -30,15 +30,18 @@ class Changed:
 
     event: Event | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    """Field -> why it was left out, or which type was expected of what is kept; for whoever keeps the sender."""
 
 
 def write_fields(session: Session, call: Tracked, contact: ResolvedContact, fields: Mapping[str, object], now: datetime) -> Changed:
     """Writes what a call says about its contact, as far as its sender may."""
     source = call.row["source"]
     if call.trusted:
-        return Changed(update_fields(session, contact.contact_id, fields, now, source))
+        told: dict[str, str] = {}
+        return Changed(update_fields(session, contact.contact_id, fields, now, source, told=told), told=told)
     filled = fill_fields(session, contact.contact_id, fields, now, source, own=contact.own)
-    return Changed(filled.event, filled.refused)
+    return Changed(filled.event, filled.refused, {**filled.unfit, **filled.refused})
 
 
 def left_out(session: Session, call: Tracked, contact: ResolvedContact) -> dict[str, str]:

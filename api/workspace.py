@@ -16,7 +16,7 @@ from api.jobs import JobRow
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
 from api.server import TheServer
-from crm import audit, keys, secrets, settings
+from crm import audit, intake, keys, secrets, settings
 from models import Job
 
 router = APIRouter(prefix="/api/v1", tags=["workspace"], route_class=JsonRoute)
@@ -64,6 +64,21 @@ class Rotate(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"grace": "P7D"}})
 
     grace: timedelta = keys.GRACE
+
+
+class ProblemRow(BaseModel):
+    """A kind of problem, and how often it came."""
+
+    what: Literal["refused", "left_out", "kept"] = Field(
+        description="`refused`: the event; `left_out`: the field; `kept`: the value stands as it came, although another type is expected."
+    )
+    event: str = Field(description="Name of the event, or type of the call; shortened.", examples=["Order Completed"])
+    field: str = Field(description="Place inside the event; empty for the whole.", examples=["total"])
+    reason: str = Field(description="Stable word for programs.", examples=["number"])
+    message: str
+    count: int
+    first_at: datetime
+    last_at: datetime
 
 
 class AuditRow(BaseModel):
@@ -155,6 +170,18 @@ def revoke_key(key_id: Id, server: TheServer, actor: Admin) -> KeyRow:
         audit.record(session, actor.id, "key.revoke", f"key:{key_id}", {}, now)
     server.keys.forget()
     return row
+
+
+@router.get("/keys/{key_id}/problems", summary="What a key's events were refused for", responses=ONE)
+def key_problems(key_id: Id, server: TheServer, actor: Admin) -> list[ProblemRow]:
+    """Newest first, at most 100 kinds; what came within the last seconds, too. Names of events and fields, never values."""
+    server.writer.intake.flush()
+    with server.engine.db.read() as session:
+        key = keys.get_key(session, key_id)
+        return [
+            ProblemRow(**one.model_dump(include=set(ProblemRow.model_fields)), message=intake.REASONS[one.reason])
+            for one in intake.problems_of(session, key.id)
+        ]
 
 
 @router.get("/secrets", summary="Names of the secrets", responses=ADMIN)

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,10 +30,11 @@ from api.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_busy, 
 from api.tracking import Tracked
 from api.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
-from crm.coercion import Types, fit_event, types_of
+from crm.coercion import COERCED, Types, fit_event, types_of
 from crm.consent import Evidence, record_consent
 from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
+from crm.intake import Intake
 from crm.names import Name
 from crm.sql import savepoint, table
 from engine.live import Engine
@@ -55,6 +56,7 @@ SEEN_EVERY = timedelta(minutes=1)
 """`last_seen_at` is written this often at most per contact."""
 
 
+Told = tuple[str, str, str, str, str]
 Rest = TypeVar("Rest")
 
 
@@ -111,6 +113,7 @@ class Writer:
         self._stopping = False
         self._wakes: set[asyncio.Task[None]] = set()
         self._learner = Learner()
+        self.intake = Intake(engine.db, engine.clock.now)
         self._thread = threading.Thread(target=self._work, name="ingest-writer", daemon=True)
 
     def start(self) -> None:
@@ -191,6 +194,7 @@ class Writer:
             log.error("an event cannot be stored: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
             if not is_unstorable(error):
                 return self._failed([(call, request)], Unavailable(UNFORESEEN))
+            self.intake.note(call.key_id, "refused", call.row["name"], "", "unstorable")
             request.written.refused += 1
             self.counts.refused += 1
             return Wakeups()
@@ -218,8 +222,11 @@ class Writer:
         """
         for attempt in range(ATTEMPTS):
             try:
+                told: list[Told] = []
                 with self.engine.db.write() as session:
-                    done = store(self.engine, session, calls, self.engine.clock.now(), self._learner, careful=careful)
+                    done = store(self.engine, session, calls, self.engine.clock.now(), self._learner, careful=careful, told=told)
+                for one in told:
+                    self.intake.note(*one)
                 self.counts.transactions += 1
                 return done
             except DBAPIError as error:
@@ -281,12 +288,20 @@ def next_chunk(queue: deque[tuple[Tracked, Rest]]) -> list[tuple[Tracked, Rest]]
 
 
 def store(
-    engine: Engine, session: Session, calls: Sequence[Tracked], now: datetime, learner: Learner, *, careful: bool = False
+    engine: Engine,
+    session: Session,
+    calls: Sequence[Tracked],
+    now: datetime,
+    learner: Learner,
+    *,
+    careful: bool = False,
+    told: list[Told] | None = None,
 ) -> tuple[list[bool], Wakeups]:
     """Writes calls in the caller's transaction. Returns for each whether its event is new, and what to wake after the commit.
 
     The number of statements does not grow with the number of plain events. `careful`: the events and what they say about people are
-    stored even if everything after that fails; what they should have set off is then owed.
+    stored even if everything after that fails; what they should have set off is then owed. Into `told` goes what was left out or kept as it
+    came, for `crm.intake`.
     """
     repeated = _repeated(session, calls)
     taken = [_Taken(call, contact) for call, contact in _resolved(session, calls, repeated, now) if contact is not None]
@@ -307,6 +322,8 @@ def store(
         _note_seen(session, taken, now)
         _learn(session, learner, taken, now)
         wakeups.add(route(engine, session, routing, now))
+    if told is not None:
+        told += [one for entry in taken if entry.call.key_id for one in entry.told()]
     new = {id(entry.call) for entry in taken if entry.event_id is not None}
     return [id(call) in new for call in calls], wakeups
 
@@ -336,11 +353,21 @@ class _Taken:
     event_id: int | None = None
     refused: dict[str, str] = field(default_factory=dict)
     """What the sender may not say, and why; kept with the event."""
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    """Contact fields that were left out or stay as they came: field -> reason."""
 
     def fit(self, types: Types) -> None:
         """Properties in the types of the catalogue; a repeated transaction finds them fitted already."""
         row = self.call.row
-        row["properties"] = fit_event(types, row["name"], row["properties"]).values
+        fitted = fit_event(types, row["name"], row["properties"])
+        row["properties"], self.unfit = fitted.values, fitted.unfit
+
+    def told(self) -> list[Told]:
+        """Key, what became of it, event, field and reason of everything that is not stored as it came, or not in its type."""
+        key_id, name = self.call.key_id, self.call.row["name"]
+        kept = [(key_id, "kept", name, path, type) for path, type in self.unfit.items()]
+        return kept + [(key_id, "kept" if why in COERCED else "left_out", name, path, why) for path, why in self.fields.items()]
 
     def row(self) -> Row:
         row = {**self.call.row, "contact_id": self.contact.contact_id}
@@ -395,6 +422,7 @@ def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event
     if fields := _fields(call):
         changed = write_fields(session, call, entry.contact, fields, now)
         entry.refused |= changed.refused
+        entry.fields |= changed.told
         changes.append(changed.event)
     for said in call.consents:
         changes.append(

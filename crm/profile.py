@@ -93,6 +93,7 @@ def update_fields(
     source: str,
     hops: int = 0,
     region: str | None = None,
+    told: dict[str, str] | None = None,
 ) -> Event | None:
     """Writes contact fields: the known columns, and everything else as attributes (a dot in a name descends). None clears a field.
 
@@ -100,12 +101,16 @@ def update_fields(
     A new e-mail address also becomes a name of the contact, unless another contact is known by it; whoever has the same address or number is
     suggested as a duplicate (`crm.addresses`).
 
+    Into `told` goes field -> why it was left out, or which type was expected of it.
+
     Returns the event `Contact Changed` {fields: [paths, see `changed_paths`], refused?: {name: reason}}, None if nothing changed.
 
     Raises:
         NotFound: no such contact.
     """
     checked = read_fields(session, fields, region)
+    if told is not None:
+        told |= {**checked.unfit, **checked.refused}
     contact = lock_contact(session, contact)
     change = write_fields(contact, checked)
     if change is None:

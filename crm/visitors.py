@@ -88,6 +88,8 @@ class Filled:
 
     event: Event | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    """Field -> the type that the catalogue expects; the value is written as it came."""
 
 
 def fill_fields(session: Session, contact: str | Contact, fields: Mapping[str, object], now: datetime, source: str, *, own: bool) -> Filled:
@@ -99,7 +101,7 @@ def fill_fields(session: Session, contact: str | Contact, fields: Mapping[str, o
     """
     checked = read_fields(session, fields)
     contact = lock_contact(session, contact)
-    filled = Filled(refused=dict(checked.refused))
+    filled = Filled(refused=dict(checked.refused), unfit=checked.unfit)
     values: dict[str, Any] = {}
     for name, value in checked.values.items():
         present = _present(contact, name)

@@ -21,6 +21,7 @@ from models.columns import new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.event import Event, Unrouted
+from models.intake import IntakeProblem
 from models.job import Job
 from models.journey import Freshness, Journey, TriggerCursor, Version
 from models.message import OPEN_MESSAGE, Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
@@ -46,6 +47,7 @@ __all__ = [
     "Identity",
     "Import",
     "Inbox",
+    "IntakeProblem",
     "Job",
     "Journey",
     "Lease",

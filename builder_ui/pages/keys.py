@@ -162,9 +162,12 @@ def state(visit: Visit, key: ApiKey) -> Element:
 
 
 def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
-    if not keys.is_valid(key, visit.house.now()):
-        return None
     speech = visit.speech
+    refused = (
+        html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("What was refused")) if key.kind != "admin" else None
+    )
+    if not keys.is_valid(key, visit.house.now()):
+        return refused
     ways = [
         (speech("at once") if not grace else speech.span(grace), acts.act(ADMINS, rotating(acts, key.id, grace), "The new key is there."))
         for grace in GRACES
@@ -173,6 +176,7 @@ def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
     question = speech("Whatever uses “{name}” is refused from now on. This cannot be taken back.", name=key.name)
     return html.span(
         {"className": "actions"},
+        refused,
         parts.choose(speech("Rotate"), speech("A new key of the same name. How long shall the old one stay valid?"), ways, "shuffle"),
         parts.ask(speech("Revoke"), question, speech("Revoke"), revoke, "ban", "danger"),
     )

@@ -18,9 +18,11 @@ from builder_ui.pages import PAGES
 from builder_ui.tour import STEPS
 from crm import sessions, uploads
 from crm.contacts import Wanted
+from crm.intake import Intake
 from crm.jobs import WANTED, add_job
+from crm.keys import add_key
 from engine.unrouted import entry_of, owe
-from models import Event, Import, Member, OutboxItem
+from models import ApiKey, Event, Import, Member, OutboxItem
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WORST = ("serious", "critical")
@@ -77,6 +79,18 @@ def invitation(town: Any) -> str:
         return str(sessions.mint(session, town.members["sales"], "reset", town.engine.clock.now()))
 
 
+def refused(town: Any) -> str:
+    """The page of a key of which every kind of problem is told."""
+    with town.db.write() as session:
+        key = session.scalar(select(ApiKey.id).where(ApiKey.name == "Refused")) or add_key(session, "server", "Refused", town.now)[0].id
+    intake = Intake(town.db, lambda: town.now)
+    intake.note(key, "refused", "Message Sent", "event", "reserved_name")
+    intake.note(key, "left_out", "Identified", "email", "invalid_email")
+    intake.note(key, "kept", "Order Completed", "total", "number")
+    intake.flush()
+    return f"/ui/settings/keys/{key}"
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
     "/ui/journeys/{key}/edit": lambda town: "/ui/journeys/cart_abandonment/edit",
@@ -91,6 +105,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/tasks": lambda town: "/ui/tasks?owner=all",
     "/ui/search": lambda town: "/ui/search?q=anna",
     "/ui/settings/users/{id}": lambda town: f"/ui/settings/users/{town.members['sales']}",
+    "/ui/settings/keys/{id}": refused,
     "/ui/settings/work": work,
     "/ui/settings/events": waiting_event,
     "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",

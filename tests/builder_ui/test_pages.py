@@ -9,6 +9,7 @@ import pytest
 
 from builder_ui import pages as all_pages
 from crm import tasks, uploads
+from crm.keys import add_key
 from models import Member, Message, Run
 
 
@@ -20,6 +21,7 @@ def say(opened: Any, client: Any, path: str) -> str:
 def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
     keys = {"/ui/templates/{key}": "welcome-1-hello"}
     with town.db.write() as session:
+        key = add_key(session, "server", "Shop", town.now)[0].id
         upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now).id
     ids = {
         "/ui/contacts/import/{id}": upload,
@@ -27,6 +29,7 @@ def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any,
         "/ui/outbox/{id}": "1",
         "/ui/contacts/{id}": town.people["Anna"],
         "/ui/settings/users/{id}": town.members["sales"],
+        "/ui/settings/keys/{id}": key,
     }
     client = log_in("admin")
     for language in ("en", "de"):

@@ -17,6 +17,8 @@ from builder_ui.pages.rotations import earlier
 from builder_ui.sessions import browser
 from builder_ui.speech import speech_for, speech_of
 from crm import audit, login, sessions, settings
+from crm.intake import Intake
+from crm.keys import add_key
 from models import ApiKey, Audit, Member, OutboxItem
 
 PASSWORD = "correct horse battery"
@@ -64,6 +66,25 @@ def test_a_link_to_an_account_is_for_admins_only(log_in: Any, opened: Any, town:
         assert ("alex@example.com" in say(opened, client, "/ui/outbox?q=alex")) is seen
         assert ("the link" in say(opened, client, f"/ui/outbox/{id}")) is seen
         assert (client.get(f"/ui/outbox/{id}/mail").status_code == 200) is seen
+
+
+def test_a_key_shows_what_was_refused_and_what_stayed_as_it_came(log_in: Any, opened: Any, town: Any) -> None:
+    with town.db.write() as session:
+        key, _ = add_key(session, "server", "Shop", town.now)
+        session.get_one(Member, town.members["admin"]).locale = "de"
+    address = f"/ui/settings/keys/{key.id}"
+    assert "Alles, was mit diesem Schlüssel kam, wurde angenommen." in say(opened, log_in("admin"), address)
+    intake = Intake(town.db, lambda: town.now)
+    for _ in range(3):
+        intake.note(key.id, "refused", "Message Sent", "event", "reserved_name")
+    intake.note(key.id, "kept", "Order Completed", "total", "number")
+    intake.flush()
+    text = say(opened, log_in("admin"), address)
+    assert "Ereignis abgelehnt Message Sent event Dieser Name ist Ereignissen vorbehalten, die der Server selbst schreibt. 3" in text
+    assert "Erwartet wird eine Zahl; der Wert bleibt, wie er kam." in text
+    with opened(log_in("admin"), "/ui/settings/keys") as page:
+        assert address in [node["attributes"].get("href") for node in page.nodes() if node.get("tagName") == "a"]
+    assert "Message Sent" not in say(opened, log_in("viewer"), address)
 
 
 def submit(page: Any, *values: str, form: int = 0, extra: int = 0) -> None:

@@ -1,0 +1,69 @@
+"""What a key's events were refused for, and which values stayed as they came: the newest of each kind, with when and how often. For admins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builder_ui import parts
+from builder_ui.compat import Element, html
+from builder_ui.permits import ADMINS
+from builder_ui.sections import barred, framed
+from builder_ui.visit import Acts, Page, Visit
+from crm import intake, keys
+from models import ApiKey, IntakeProblem
+
+TITLE = "Refused events"
+LEAD = "What came with this key and was not taken, or was kept as it came. Names only, no values; written every few seconds."
+WHAT = {
+    "refused": ("Event refused", "bad", "ban"),
+    "left_out": ("Field left out", "warn", "alert"),
+    "kept": ("Value kept as it came", "", "alert"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    key: ApiKey
+    problems: Sequence[IntakeProblem]
+
+
+def load(visit: Visit) -> Data | None:
+    if not visit.may(ADMINS):
+        return None
+    with visit.engine.db.read() as session:
+        key = keys.get_key(session, visit.arguments["id"])
+        return Data(key, intake.problems_of(session, key.id))
+
+
+def stamp(visit: Visit) -> object:
+    data = load(visit)
+    return data and [(one.id, one.count) for one in data.problems]
+
+
+def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
+    if data is None:
+        return barred(visit, TITLE)
+    speech = visit.speech
+    back = html.p(html.a({"href": "/ui/settings/keys"}, "← ", speech("Keys")), " · ", html.strong(data.key.name))
+    if not data.problems:
+        return framed(visit, TITLE, LEAD, back, parts.empty("check", speech("Everything that came with this key was taken."), None))
+    columns = [speech(text) for text in ("What", "Event", "Field", "Why", "How often", "Last")]
+    table = parts.table(speech(TITLE), columns, [cells(visit, one) for one in data.problems])
+    return framed(visit, TITLE, LEAD, back, table, wide=True)
+
+
+def cells(visit: Visit, problem: IntakeProblem) -> list[Element]:
+    speech = visit.speech
+    title, tone, icon = WHAT[problem.what]
+    return [
+        parts.badge(speech(title), tone, icon),
+        problem.event or "–",
+        html.code(problem.field) if problem.field else "–",
+        speech(intake.REASONS[problem.reason]).replace("`", ""),
+        speech.number(problem.count),
+        parts.relative(visit, problem.last_at),
+    ]
+
+
+PAGE = Page("/ui/settings/keys/{id}", TITLE, "settings", load, view, stamp, every_seconds=5.0)
