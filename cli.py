@@ -221,10 +221,14 @@ def replay(
 
 
 @app.command(rich_help_panel=_JOURNEYS, help=_("Measure: one benchmark of the folder bench, or all."))
-def bench(name: Annotated[str | None, typer.Argument(metavar="NAME")] = None, as_json: Json = False) -> int:
+def bench(
+    name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=_("Each figure in under a minute: the same pairs, fewer rounds."))] = False,
+    as_json: Json = False,
+) -> int:
     from commands.bench import bench as measure
 
-    return measure(name, out=sys.stdout, translate=_, as_json=as_json)
+    return measure(name, out=sys.stdout, translate=_, as_json=as_json, quick=quick)
 
 
 # --- Workspace ---------------------------------------------------------------------------------------------------------

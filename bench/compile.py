@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -19,6 +19,10 @@ from journeys.reading import read
 
 NODES = 500
 ROUNDS = 9
+
+
+QUICK: Mapping[str, Any] = {"rounds": 3}
+"""Arguments of `run` for a figure in under a minute: the same pairs, fewer rounds."""
 
 
 def run(rounds: int = ROUNDS) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -42,6 +42,10 @@ PARTS = ("throughput", "cold", "late", "first", "memory")
 
 runs_table = table(Run)
 trail = table(Trail)
+
+
+QUICK: Mapping[str, Any] = {"runs": 60, "rounds": 1, "parts": ("throughput",)}
+"""Arguments of `run` for a figure in under a minute: the same pairs, fewer rounds."""
 
 
 def run(

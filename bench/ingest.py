@@ -14,7 +14,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +45,10 @@ ADDITIONS = 15
 """The same cart again: the trigger fires, and the run is refused."""
 ORDERS = 3
 """An order of somebody who is in the journey: wakes the run."""
+
+
+QUICK: Mapping[str, Any] = {"rounds": 1, "seconds": 4.0, "warm_up_seconds": 1.0, "kill_after": 20}
+"""Arguments of `run` for a figure in under a minute: the same pairs, fewer rounds."""
 
 
 def run(rounds: int = 5, seconds: float = 10.0, warm_up_seconds: float = 3.0, kill_after: int = 200) -> dict[str, Any]:

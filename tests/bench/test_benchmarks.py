@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import shutil
 import socket
@@ -13,7 +15,8 @@ import pytest
 from bench import builder, engine, ingest, rendering, simulate
 from bench import compile as compiling
 from bench.line import open_line
-from bench.measure import cpu_seconds, memory_bytes, percentile, spread_ms
+from bench.measure import cpu_seconds, machine, memory_bytes, percentile, spread_ms
+from commands.bench import names
 from journeys.errors import Misconfigured
 
 
@@ -113,3 +116,13 @@ def test_a_spread_of_nothing_says_so():
 def test_a_process_that_is_gone_used_nothing():
     assert cpu_seconds(2**30) == 0.0
     assert memory_bytes(2**30) == 0
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_benchmark_has_a_quick_form_that_it_understands(name: str) -> None:
+    module = importlib.import_module(f"bench.{name}")
+    inspect.signature(module.run).bind(**module.QUICK)
+
+
+def test_the_machine_says_how_fast_it_is() -> None:
+    assert machine()["loop_s"] > 0
