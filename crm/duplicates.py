@@ -61,7 +61,12 @@ def suggest(session: Session, addresses: Mapping[str, Mapping[str, str]], now: d
                 found.setdefault(_pair(contact_id, other), kind)
     rows = [_row(pair, reason, now) for pair, reason in sorted(found.items())]
     if rows:
-        session.execute(upsert(session, Duplicate).on_conflict_do_nothing(index_elements=["one_id", "other_id"]), rows)
+        statement = upsert(session, Duplicate)
+        surer = (pairs.c.state == "open") & (statement.excluded.reason == SUGGESTS[0])
+        session.execute(
+            statement.on_conflict_do_update(index_elements=["one_id", "other_id"], set_={"reason": statement.excluded.reason}, where=surer),
+            rows,
+        )
 
 
 def _row(pair: tuple[str, str], reason: str, now: datetime) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def pair_panel(visit: Visit, pair: Pair, acts: Acts) -> Element:
     people = (pair.one, pair.other)
     columns = (speech("Field"), *(speech("Contact {id}", id=one.id[-6:]) for one in people))
     return html.section(
-        {"className": "panel", "key": str(pair.id)},
+        {"className": "panel stack", "key": str(pair.id)},
         html.h2(f"{called(pair.one) or pair.one.id[-6:]} · {called(pair.other) or pair.other.id[-6:]}"),
         html.p({"className": "quiet"}, speech(REASONS.get(pair.reason, REASONS["phone"]))),
         parts.table(speech("Side by side"), columns, rows(visit, people), "pair"),

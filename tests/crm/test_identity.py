@@ -178,6 +178,14 @@ def test_duplicates_are_suggested_boundedly(session: Session, now: datetime) -> 
     assert len(duplicates.page(session, contact_id=max(ids)).pairs) == duplicates.MOST - 1, "what was decided is not asked again"
 
 
+def test_the_surer_reason_is_kept(session: Session, now: datetime) -> None:
+    both = [str(resolve(session, [("user_id", id), ("phone", "+41446681800")], now).contact_id) for id in ("u1", "u2")]
+    for reason, field in (("phone", None), ("email", {"email": "family@example.org"}), ("email", {"phone": "+41446681801"})):
+        for id in both:
+            update_fields(session, id, field or {}, now, "test")
+        assert [pair.reason for pair in duplicates.page(session).pairs] == [reason]
+
+
 def test_ids_of_another_system_join_by_the_address(session: Session, now: datetime) -> None:
     shop = resolve(session, [("external:shop", "1"), ("email", "a@example.org")], now).contact_id
     assert resolve(session, [("external:crm", "9"), ("email", "a@example.org")], now).contact_id == shop
