@@ -14,14 +14,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
 from api.access import Editor
 from api.errors import CHANGE, ONE
 from api.jobs import JobRow, add_job
-from api.json_body import JsonRoute
+from api.json_body import JsonRoute, StrictRoute
 from api.paging import Id, Limit
 from api.server import TheServer
 from crm import contacts, files, imports, uploads
@@ -282,7 +281,7 @@ def _work(server: TheServer, id: str, by: str, *, dry: bool) -> JobRow:
     return found
 
 
-parts = APIRouter(prefix="/api/v1", tags=["imports"], route_class=APIRoute)
+parts = APIRouter(prefix="/api/v1", tags=["imports"], route_class=StrictRoute)
 _BYTES = {
     "requestBody": {
         "required": True,

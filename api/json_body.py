@@ -88,7 +88,21 @@ class _Request(Request):
                 await self.json()
 
 
-class JsonRoute(APIRoute):
+class StrictRoute(APIRoute):
+    """A route that refuses query parameters it has no use for; for bodies that are no JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        parameters = query_parameters(self)
+
+        async def strict(request: Request) -> Response:
+            stray = [Stray("query", name, parameters) for name in request.query_params if name not in parameters]
+            return _refused(stray) if stray else await handle(request)
+
+        return strict
+
+
+class JsonRoute(StrictRoute):
     """A route that takes nothing it does not know: the `route_class` of every admin router.
 
     Its JSON bodies pass `read_json`; a query parameter, or a key of a body, that it has no use for is refused by name, because a filter
@@ -98,15 +112,12 @@ class JsonRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        parameters = query_parameters(self)
         rules = _rules_of(self)
 
         async def strict(request: Request) -> Response:
             inner = _Request(request.scope, request.receive)
-            stray = [Stray("query", name, parameters) for name in request.query_params if name not in parameters]
             await inner.check()
-            if rules:
-                stray += await _in_rules(inner, rules)
+            stray = await _in_rules(inner, rules) if rules else []
             return _refused(stray) if stray else await handle(inner)
 
         return strict

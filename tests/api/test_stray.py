@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api.json_body import JsonRoute, query_parameters
+from api.json_body import JsonRoute, StrictRoute, query_parameters
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,7 +35,7 @@ def test_every_route_of_the_interface_is_strict(app: FastAPI) -> None:
     for route in app.routes:
         path = getattr(route, "path", "")
         if path.startswith("/api/v1") and path != "/api/v1/openapi.json":
-            assert isinstance(route, JsonRoute), path
+            assert isinstance(route, StrictRoute), path
 
 
 def test_every_route_refuses_an_unknown_query_parameter(app: FastAPI, admin: TestClient) -> None:
