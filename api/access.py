@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
@@ -17,7 +18,7 @@ from api.limits import Rate
 from api.login import COOKIE
 from api.origin import check_origin
 from api.server import Server, TheServer
-from crm.roles import ADMINS, EDITORS, OPERATORS, SELLERS, allows
+from crm.roles import may, roles_for
 from crm.sessions import member_of
 from models import Member
 
@@ -41,11 +42,11 @@ class Actor:
     def locale(self) -> str:
         return self.member.locale if self.member else "en"
 
-    def require(self, *roles: str) -> None:
+    def require(self, act: str) -> None:
         """Raises:
-        Forbidden: unless the role is one of `roles`; admins may do everything."""
-        if not allows(frozenset(roles), self.role):
-            raise Forbidden("This needs one of the roles {roles}; yours is {role}.", roles=sorted({"admin", *roles}), role=self.role)
+        Forbidden: unless the role may do the act (`crm.roles.ACTS`)."""
+        if not may(self.role, act):
+            raise Forbidden("This needs one of the roles {roles}; yours is {role}.", roles=roles_for(act), role=self.role)
 
 
 def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredentials | None, session_token: str | None) -> Actor | None:
@@ -92,24 +93,25 @@ def current_member(request: Request, server: TheServer, session_token: Annotated
     return actor.member
 
 
-def needs(*roles: str) -> Any:
-    """A dependency: the actor, if the role is one of `roles` (admins always)."""
+class Needs:
+    """A dependency: the actor, if the role may do `act`. A class, so that a walk over the routes finds the act of each."""
 
-    def check(actor: Annotated[Actor, Depends(current_actor)]) -> Actor:
-        actor.require(*roles)
+    def __init__(self, act: str) -> None:
+        roles_for(act)  # an act that is not in the table is found at the start
+        self.act = act
+
+    def __call__(self, actor: Annotated[Actor, Depends(current_actor)]) -> Actor:
+        actor.require(self.act)
         return actor
 
-    check.__name__ = f"needs_{'_'.join(roles) or 'admin'}"
-    return Depends(check)
+
+def needs(act: str) -> Any:
+    """The dependency of an endpoint that does `act`."""
+    return Depends(Needs(act))
 
 
-Anyone = Annotated[Actor, Depends(current_actor)]
-"""Any role, viewers included: reading."""
-Editor = Annotated[Actor, needs(*sorted(EDITORS))]
-"""Changes journeys, templates, the catalogue and rotations."""
-Operator = Annotated[Actor, needs(*sorted(OPERATORS))]
-"""Starts, resumes, ends and simulates runs."""
-Seller = Annotated[Actor, needs(*sorted(SELLERS))]
-"""Works on tasks and contacts."""
-Admin = Annotated[Actor, needs(*sorted(ADMINS))]
-"""Keys, members, settings, erasure."""
+def act_of(route: Any) -> str | None:
+    """The act that a route does (`crm.roles.ACTS`): what its dependency asks for, or what a route of the pages declares; None if neither."""
+    asked = [one.call for one in route.dependant.dependencies] if isinstance(route, APIRoute) else []
+    found = next((call.act for call in asked if isinstance(call, Needs)), None)
+    return found or (getattr(route, "openapi_extra", None) or {}).get("x-act")

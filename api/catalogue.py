@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Anyone, Editor
+from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
 from api.server import TheServer
@@ -100,7 +100,9 @@ class Sentence(BaseModel):
 
 @router.get("/catalogue/fields", summary="Known contact fields", responses=ADMIN)
 def list_fields(
-    server: TheServer, actor: Anyone, text: Annotated[str, Query(max_length=120, description="Part of the name.")] = ""
+    server: TheServer,
+    actor: Annotated[Actor, needs("catalogue.read")],
+    text: Annotated[str, Query(max_length=120, description="Part of the name.")] = "",
 ) -> list[FieldRow]:
     """Built in, declared and learned, by name."""
     with server.engine.db.read() as session:
@@ -113,7 +115,7 @@ def list_fields(
 
 
 @router.put("/catalogue/fields/{name}", summary="Declare a contact field", responses=CHANGE)
-def declare_field(name: FieldName, field: DeclareField, server: TheServer, actor: Editor) -> FieldRow:
+def declare_field(name: FieldName, field: DeclareField, server: TheServer, actor: Annotated[Actor, needs("catalogue.change")]) -> FieldRow:
     """Makes a field known before any traffic shows it, or changes what is known about it."""
     with server.engine.db.write() as session:
         f = catalogue.declare_field(session, name, field.type, server.engine.clock.now(), title=field.title, values=tuple(field.values))
@@ -121,7 +123,7 @@ def declare_field(name: FieldName, field: DeclareField, server: TheServer, actor
 
 
 @router.delete("/catalogue/fields/{name}", summary="Forget a contact field", status_code=204, responses=CHANGE)
-def forget_field(name: FieldName, server: TheServer, actor: Editor) -> Response:
+def forget_field(name: FieldName, server: TheServer, actor: Annotated[Actor, needs("catalogue.change")]) -> Response:
     """Contacts keep their values; traffic may teach the field again."""
     with server.engine.db.write() as session:
         catalogue.forget_field(session, name)
@@ -130,7 +132,9 @@ def forget_field(name: FieldName, server: TheServer, actor: Editor) -> Response:
 
 @router.get("/catalogue/events", summary="Known events", responses=ADMIN)
 def list_events(
-    server: TheServer, actor: Anyone, text: Annotated[str, Query(max_length=200, description="Part of the name.")] = ""
+    server: TheServer,
+    actor: Annotated[Actor, needs("catalogue.read")],
+    text: Annotated[str, Query(max_length=200, description="Part of the name.")] = "",
 ) -> list[EventRow]:
     """Built in, declared and learned, by name, with their properties."""
     with server.engine.db.read() as session:
@@ -143,7 +147,7 @@ def list_events(
 
 
 @router.put("/catalogue/events/{name}", summary="Declare an event", responses=CHANGE)
-def declare_event(name: EventName, event: DeclareEvent, server: TheServer, actor: Editor) -> EventRow:
+def declare_event(name: EventName, event: DeclareEvent, server: TheServer, actor: Annotated[Actor, needs("catalogue.change")]) -> EventRow:
     """Makes an event known before any traffic shows it, or adds properties."""
     with server.engine.db.write() as session:
         e = catalogue.declare_event(session, name, dict(event.properties), server.engine.clock.now(), title=event.title)
@@ -151,7 +155,7 @@ def declare_event(name: EventName, event: DeclareEvent, server: TheServer, actor
 
 
 @router.delete("/catalogue/events/{name}", summary="Forget an event", status_code=204, responses=CHANGE)
-def forget_event(name: EventName, server: TheServer, actor: Editor) -> Response:
+def forget_event(name: EventName, server: TheServer, actor: Annotated[Actor, needs("catalogue.change")]) -> Response:
     """What was stored stays; traffic may teach the event again."""
     with server.engine.db.write() as session:
         catalogue.forget_event(session, name)
@@ -159,26 +163,28 @@ def forget_event(name: EventName, server: TheServer, actor: Editor) -> Response:
 
 
 @router.get("/catalogue/kinds", summary="Node kinds", responses=ADMIN)
-def list_kinds(server: TheServer, actor: Anyone) -> list[Kind]:
+def list_kinds(server: TheServer, actor: Annotated[Actor, needs("catalogue.read")]) -> list[Kind]:
     """The palette of this installation, custom activities included, with a form for each."""
     translate = translator(actor.locale)
     return [_kind(kind, translate) for kind in server.engine.palette]
 
 
 @router.post("/catalogue/sentence", summary="Say a rule in words", responses=ADMIN)
-def say(ask: Ask, server: TheServer, actor: Anyone) -> Sentence:
+def say(ask: Ask, server: TheServer, actor: Annotated[Actor, needs("catalogue.read")]) -> Sentence:
     """In German or English, as the builder shows it."""
     return Sentence(text=sentence(ask.rule, translator(ask.language or actor.locale)))
 
 
 @router.get("/gallery", summary="Journeys to begin with", responses=ADMIN)
-def list_gallery(server: TheServer, actor: Anyone) -> list[Entry]:
+def list_gallery(server: TheServer, actor: Annotated[Actor, needs("catalogue.read")]) -> list[Entry]:
     """Complete journeys with their message templates and the scenarios that show what they do."""
     return [_entry(entry, actor.locale) for entry in gallery()]
 
 
 @router.get("/gallery/{key}", summary="One journey of the gallery", responses=ONE)
-def one_of_gallery(key: Annotated[str, Path(max_length=64, examples=["welcome"])], server: TheServer, actor: Anyone) -> Entry:
+def one_of_gallery(
+    key: Annotated[str, Path(max_length=64, examples=["welcome"])], server: TheServer, actor: Annotated[Actor, needs("catalogue.read")]
+) -> Entry:
     """With its document and its message templates."""
     for entry in gallery():
         if entry.key == key:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from api.access import Admin, Anyone, Editor, Seller
+from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
@@ -245,7 +245,7 @@ class Suppressed(BaseModel):
 @router.get("/contacts", summary="List contacts", responses=ADMIN)
 def list_contacts(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("contact.read")],
     text: Annotated[str, Query(max_length=200, description="Words; each begins the e-mail address, the first or the last name.")] = "",
     tag: Annotated[str | None, Query(max_length=120)] = None,
     lifecycle_stage: Annotated[str | None, Query(max_length=64)] = None,
@@ -261,7 +261,7 @@ def list_contacts(
 
 
 @router.post("/contacts", summary="Create a contact", status_code=201, responses=CHANGE)
-def create_contact(new: NewContact, server: TheServer, actor: Seller) -> ContactDetail:
+def create_contact(new: NewContact, server: TheServer, actor: Annotated[Actor, needs("contact.change")]) -> ContactDetail:
     """Answers 409 with the id of the contact that is known by one of the names."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -275,7 +275,7 @@ def create_contact(new: NewContact, server: TheServer, actor: Seller) -> Contact
 
 
 @router.post("/contacts/tags/bulk", summary="Tag everyone for whom a rule holds", status_code=202, responses=CHANGE)
-def tag_bulk(wanted: BulkTag, server: TheServer, actor: Editor) -> JobRow:
+def tag_bulk(wanted: BulkTag, server: TheServer, actor: Annotated[Actor, needs("contact.tag_many")]) -> JobRow:
     """Starts a job that adds the tag, or takes it away, page by page; its progress is at `/api/v1/jobs/{id}`."""
     now = server.engine.clock.now()
     input = {**wanted.model_dump(mode="json", by_alias=True), "tag": profile.read_tag(wanted.tag)}
@@ -287,7 +287,7 @@ def tag_bulk(wanted: BulkTag, server: TheServer, actor: Editor) -> JobRow:
 
 
 @router.get("/contacts/{contact_id}", summary="One contact", responses=ONE)
-def get_contact(contact_id: Id, server: TheServer, actor: Anyone, response: Response) -> ContactDetail:
+def get_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.read")], response: Response) -> ContactDetail:
     """For a contact that was merged away: the contact it became. The `ETag` goes into `If-Match` of a change."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
@@ -300,7 +300,7 @@ def change_contact(
     contact_id: Id,
     change: ContactChange,
     server: TheServer,
-    actor: Seller,
+    actor: Annotated[Actor, needs("contact.change")],
     response: Response,
     if_match: Annotated[str | None, Header(max_length=100, description="`ETag` of what you saw; 409 if it changed since.")] = None,
 ) -> ContactDetail:
@@ -330,7 +330,7 @@ def _apply(session: Session, contact_id: str, change: ContactChange, now: dateti
 
 
 @router.delete("/contacts/{contact_id}", summary="Erase a contact", responses=CHANGE)
-def erase_contact(contact_id: Id, server: TheServer, actor: Admin) -> Erased:
+def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.erase")]) -> Erased:
     """Forgets the person for good (GDPR Art. 17): profile, names, what was sent; open runs end. What was withdrawn stays withdrawn."""
     engine = server.engine
     with engine.db.write() as session:
@@ -340,7 +340,7 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Admin) -> Erased:
 
 
 @router.get("/contacts/{contact_id}/export", summary="Everything known about a contact", responses=ONE)
-def export_contact(contact_id: Id, server: TheServer, actor: Admin) -> dict[str, Any]:
+def export_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.export")]) -> dict[str, Any]:
     """One bundle with every row that belongs to the person (GDPR Art. 15 and 20)."""
     with server.engine.db.write() as session:
         bundle = contacts.export(session, contact_id)
@@ -352,7 +352,7 @@ def export_contact(contact_id: Id, server: TheServer, actor: Admin) -> dict[str,
 def contact_timeline(
     contact_id: Id,
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("contact.read")],
     kind: Annotated[
         list[Literal["event", "message", "run", "consent", "refusal", "task", "score", "merge"]] | None,
         Query(description="Only these kinds."),
@@ -368,7 +368,7 @@ def contact_timeline(
 
 
 @router.get("/contacts/{contact_id}/consents", summary="What a contact said about consent", responses=ONE)
-def list_consents(contact_id: Id, server: TheServer, actor: Anyone) -> list[Said]:
+def list_consents(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.read")]) -> list[Said]:
     """The whole log, oldest first; the newest statement per channel and purpose counts."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
@@ -376,7 +376,7 @@ def list_consents(contact_id: Id, server: TheServer, actor: Anyone) -> list[Said
 
 
 @router.post("/contacts/{contact_id}/consents", summary="Record consent", status_code=201, responses=CHANGE)
-def say_consent(contact_id: Id, said: Statement, server: TheServer, actor: Seller) -> list[ConsentNow]:
+def say_consent(contact_id: Id, said: Statement, server: TheServer, actor: Annotated[Actor, needs("consent.record")]) -> list[ConsentNow]:
     """Appends a statement with its source and wording; answers what holds now."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -401,7 +401,7 @@ def say_consent(contact_id: Id, said: Statement, server: TheServer, actor: Selle
 
 
 @router.delete("/contacts/{contact_id}/journeys/{journey_id}", summary="Take a contact out of a journey", responses=CHANGE)
-def leave_journey(contact_id: Id, journey_id: Id, server: TheServer, actor: Editor) -> Removed:
+def leave_journey(contact_id: Id, journey_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.leave_journey")]) -> Removed:
     """Ends every open run of the contact in the journey at once."""
     engine = server.engine
     with engine.db.write() as session:
@@ -412,7 +412,7 @@ def leave_journey(contact_id: Id, journey_id: Id, server: TheServer, actor: Edit
 
 
 @router.post("/suppressions/lookup", summary="Is an address suppressed?", responses=ADMIN)
-def look_up(address: Address, server: TheServer, actor: Seller) -> Suppressed:
+def look_up(address: Address, server: TheServer, actor: Annotated[Actor, needs("suppression.read")]) -> Suppressed:
     """Addresses are stored as keyed hashes only: there is no list to read. `unsubscribe`: somebody who has the address said no to marketing,
     which stops marketing to everybody who has it."""
     with server.engine.db.read() as session:
@@ -421,7 +421,7 @@ def look_up(address: Address, server: TheServer, actor: Seller) -> Suppressed:
 
 
 @router.post("/suppressions", summary="Suppress an address", status_code=201, responses=ADMIN)
-def suppress(entry: Suppress, server: TheServer, actor: Seller) -> Suppressed:
+def suppress(entry: Suppress, server: TheServer, actor: Annotated[Actor, needs("suppression.add")]) -> Suppressed:
     """Nothing is sent to the address from now on, whoever it belongs to."""
     engine = server.engine
     now = engine.clock.now()
@@ -439,7 +439,7 @@ def suppress(entry: Suppress, server: TheServer, actor: Seller) -> Suppressed:
 
 
 @router.post("/suppressions/lift", summary="Let an address receive again", responses=ADMIN)
-def lift(entry: Lift, server: TheServer, actor: Admin) -> Suppressed:
+def lift(entry: Lift, server: TheServer, actor: Annotated[Actor, needs("suppression.lift")]) -> Suppressed:
     """An audited act with its reason: takes away what the look-up names. A no of the mailbox behind another reason stays, and is named in the
     answer. Whoever said no stays unsubscribed; the others who have the address get their messages again."""
     engine = server.engine

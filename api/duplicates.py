@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
-from api.access import Anyone, Seller
+from api.access import Actor, needs
 from api.contacts import ContactRow
 from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
@@ -70,7 +70,9 @@ class Undone(BaseModel):
 
 
 @router.get("/duplicates", summary="List possible duplicates", responses=ADMIN)
-def list_duplicates(server: TheServer, actor: Anyone, limit: Limit = 50, cursor: Before = None) -> Page[PairRow]:
+def list_duplicates(
+    server: TheServer, actor: Annotated[Actor, needs("contact.read")], limit: Limit = 50, cursor: Before = None
+) -> Page[PairRow]:
     """Pairs that nobody has decided about, newest first. A pair that has nothing in common any more is left out, so a page may be short."""
     with server.engine.db.read() as session:
         page = duplicates.page(session, before=cursor, limit=limit)
@@ -87,7 +89,7 @@ def list_duplicates(server: TheServer, actor: Anyone, limit: Limit = 50, cursor:
 
 
 @router.post("/duplicates/{pair_id}/merge", summary="Merge a pair", responses=CHANGE)
-def merge_pair(pair_id: Whole, stays: Stays, server: TheServer, actor: Seller) -> Decided:
+def merge_pair(pair_id: Whole, stays: Stays, server: TheServer, actor: Annotated[Actor, needs("contact.change")]) -> Decided:
     """The two become one contact; it can be undone. Their consents: the stricter of two statements stays."""
     engine = server.engine
     with engine.db.write() as session:
@@ -97,7 +99,7 @@ def merge_pair(pair_id: Whole, stays: Stays, server: TheServer, actor: Seller) -
 
 
 @router.post("/duplicates/{pair_id}/different", summary="Say that a pair is not the same person", responses=CHANGE)
-def keep_apart(pair_id: Whole, server: TheServer, actor: Seller) -> Decided:
+def keep_apart(pair_id: Whole, server: TheServer, actor: Annotated[Actor, needs("contact.change")]) -> Decided:
     """Remembered: the pair is suggested no more, and no call merges the two (an alias does, it says so on purpose)."""
     with server.engine.db.write() as session:
         pair = duplicates.get(session, pair_id)
@@ -106,7 +108,7 @@ def keep_apart(pair_id: Whole, server: TheServer, actor: Seller) -> Decided:
 
 
 @router.get("/contacts/{contact_id}/merges", summary="What became part of a contact", responses=ONE)
-def list_merges(contact_id: Id, server: TheServer, actor: Anyone) -> list[MergeRow]:
+def list_merges(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.read")]) -> list[MergeRow]:
     """Newest first, at most 200."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
@@ -126,7 +128,7 @@ def list_merges(contact_id: Id, server: TheServer, actor: Anyone) -> list[MergeR
 
 
 @router.post("/merges/{merge_id}/undo", summary="Undo a merge", responses=CHANGE)
-def undo_merge(merge_id: Whole, server: TheServer, actor: Seller) -> Undone:
+def undo_merge(merge_id: Whole, server: TheServer, actor: Annotated[Actor, needs("contact.change")]) -> Undone:
     """Names, fields, tags, scores, consents, runs, messages and events go back. Where somebody spoke about consent since, the stricter stays;
     what happened since stays with the contact that stayed. The two are remembered as different."""
     engine = server.engine

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Anyone, Operator
+from api.access import Actor, needs
 from api.errors import ADMIN
 from api.json_body import JsonRoute
 from api.server import TheServer
@@ -52,7 +52,9 @@ class Retried(BaseModel):
 
 
 @router.get("/unrouted", summary="Stored events that wait to be routed", responses=ADMIN)
-def list_unrouted(server: TheServer, actor: Anyone, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> UnroutedPage:
+def list_unrouted(
+    server: TheServer, actor: Annotated[Actor, needs("event.read_unrouted")], limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> UnroutedPage:
     """An event is stored before it is routed. Where routing fails, the event stays and the failed part is tried again, for as long as it takes."""
     with server.engine.db.read() as session:
         items = [UnroutedPart.model_validate(row) for row in unrouted.page(session, limit)]
@@ -60,7 +62,7 @@ def list_unrouted(server: TheServer, actor: Anyone, limit: Annotated[int, Query(
 
 
 @router.post("/unrouted/retry", summary="Try all of them now", responses=ADMIN)
-def retry_unrouted(server: TheServer, actor: Operator) -> Retried:
+def retry_unrouted(server: TheServer, actor: Annotated[Actor, needs("event.retry")]) -> Retried:
     """At the keeper's next round, without waiting for their turn."""
     with server.engine.db.write() as session:
         return Retried(count=unrouted.try_now(session, server.engine.clock.now()))

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import BaseRoute
 
-from api.access import Editor
+from api.access import Actor, needs
 from api.errors import CHANGE, ONE
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute, StrictRoute
@@ -169,14 +169,14 @@ def _detail(row: Import) -> ImportDetail:
 
 
 @router.get("/imports", summary="List imports", responses=ONE)
-def list_imports(server: TheServer, actor: Editor, limit: Limit = 50) -> list[ImportRow]:
+def list_imports(server: TheServer, actor: Annotated[Actor, needs("contact.import")], limit: Limit = 50) -> list[ImportRow]:
     """The newest first."""
     with server.engine.db.read() as session:
         return [ImportRow(**_row(row)) for row in imports.list_imports(session, limit)]
 
 
 @router.post("/imports/uploads", status_code=201, summary="Announce a file", responses=CHANGE)
-def begin_upload(body: NewUpload, server: TheServer, actor: Editor) -> UploadRow:
+def begin_upload(body: NewUpload, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> UploadRow:
     """Makes room for a file. Send it as parts of `part_bytes`, in order, then finish it."""
     settings = server.settings
     room = Room(settings.max_import_bytes, settings.max_waiting_import_bytes)
@@ -187,14 +187,14 @@ def begin_upload(body: NewUpload, server: TheServer, actor: Editor) -> UploadRow
 
 
 @router.post("/imports/uploads/{id}/finish", status_code=201, summary="Finish a file", responses=CHANGE)
-def finish_upload(id: Id, server: TheServer, actor: Editor) -> ImportDetail:
+def finish_upload(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> ImportDetail:
     """Looks through the file and makes an import of it, with guesses for everything. A file that is no table is deleted."""
     made = uploads.finish_upload(server.engine.db, id, actor.id, server.engine.clock.now())
     return _found(server, made)
 
 
 @router.delete("/imports/uploads/{id}", status_code=204, summary="Give up a file", responses=CHANGE)
-def drop_upload(id: Id, server: TheServer, actor: Editor) -> Response:
+def drop_upload(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> Response:
     """Deletes what has arrived so far."""
     with server.engine.db.write() as session:
         uploads.drop_upload(session, id, actor.id)
@@ -202,13 +202,13 @@ def drop_upload(id: Id, server: TheServer, actor: Editor) -> Response:
 
 
 @router.get("/imports/{id}", summary="One import", responses=ONE)
-def one_import(id: Id, server: TheServer, actor: Editor) -> ImportDetail:
+def one_import(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> ImportDetail:
     """How its file is read, how far it is, and what was left out."""
     return _found(server, id)
 
 
 @router.get("/imports/{id}/preview", summary="What the first rows become", responses=ONE)
-def preview(id: Id, server: TheServer, actor: Editor) -> list[RowShown]:
+def preview(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> list[RowShown]:
     """Each mapped cell as it is and as it would be stored; empty where the columns cannot be read as they are."""
     with server.engine.db.read() as session:
         row = uploads.get_by_hand(session, id)
@@ -220,7 +220,7 @@ def _shown(row: Shown) -> RowShown:
 
 
 @router.put("/imports/{id}/choices", summary="Choose how a file is read", responses=CHANGE)
-def choose(id: Id, body: Choices, server: TheServer, actor: Editor) -> ImportDetail:
+def choose(id: Id, body: Choices, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> ImportDetail:
     """Stores the choices. Another encoding, separator, header, footer or recipe means that the file is looked through anew."""
     db = server.engine.db
     with db.read() as session:
@@ -237,19 +237,19 @@ def choose(id: Id, body: Choices, server: TheServer, actor: Editor) -> ImportDet
 
 
 @router.post("/imports/{id}/check", status_code=202, summary="Dry run", responses=CHANGE)
-def check(id: Id, server: TheServer, actor: Editor) -> JobRow:
+def check(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> JobRow:
     """Reads and writes every row and takes it back, as a job; the import then tells what would happen."""
-    return _work(server, id, actor.id, dry=True)
+    return _work(server, id, actor, dry=True)
 
 
 @router.post("/imports/{id}/run", status_code=202, summary="Import", responses=CHANGE)
-def run(id: Id, server: TheServer, actor: Editor) -> JobRow:
+def run(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> JobRow:
     """Imports a file that was checked, as a job."""
-    return _work(server, id, actor.id, dry=False)
+    return _work(server, id, actor, dry=False)
 
 
 @router.get("/imports/{id}/problems.csv", summary="Rows with problems", responses=ONE, response_class=StreamingResponse)
-def problem_rows(id: Id, server: TheServer, actor: Editor) -> StreamingResponse:
+def problem_rows(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> StreamingResponse:
     """The rows that were refused or lost a cell, as they stood, with line and reasons; at most the first thousand problems."""
     with server.engine.db.read() as session:
         row = uploads.get_by_hand(session, id)
@@ -259,7 +259,7 @@ def problem_rows(id: Id, server: TheServer, actor: Editor) -> StreamingResponse:
 
 
 @router.delete("/imports/{id}", status_code=204, summary="Delete a file", responses=CHANGE)
-def discard(id: Id, server: TheServer, actor: Editor) -> Response:
+def discard(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> Response:
     """Deletes the file of an import that is not under way; what was imported stays."""
     with server.engine.db.write() as session:
         uploads.discard(session, id, actor.id, server.engine.clock.now())
@@ -271,11 +271,11 @@ def _found(server: TheServer, id: str) -> ImportDetail:
         return _detail(uploads.get_by_hand(session, id))
 
 
-def _work(server: TheServer, id: str, by: str, *, dry: bool) -> JobRow:
+def _work(server: TheServer, id: str, actor: Actor, *, dry: bool) -> JobRow:
     with server.engine.db.write() as session:
-        row = uploads.begin(session, id, dry=dry)
+        row = uploads.begin(session, id, actor.role, dry=dry)
         wanted = {"import_id": id, "dry": dry}
-        job = add_job(session, "import", f"import:{id}", wanted, by, server.engine.clock.now(), row.mapping["rows"])
+        job = add_job(session, "import", f"import:{id}", wanted, actor.id, server.engine.clock.now(), row.mapping["rows"])
         found = JobRow.model_validate(job)
     server.jobs.look()
     return found
@@ -296,7 +296,7 @@ async def add_part(
     number: Annotated[int, Path(ge=0, le=100_000, description="Number of the part, from 0.")],
     request: Request,
     server: TheServer,
-    actor: Editor,
+    actor: Annotated[Actor, needs("contact.import")],
 ) -> UploadRow:
     """The bytes themselves, not JSON. The last part once more changes nothing, since its answer may have been lost."""
     body = await request.body()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from api.access import Anyone, Editor, Operator
+from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
@@ -256,7 +256,7 @@ class Tried(BaseModel):
 @router.get("/journeys", summary="List journeys", responses=ADMIN)
 def list_journeys(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("journey.read")],
     state: State | None = None,
     archived: Annotated[bool, Query(description="Archived ones instead of the others.")] = False,
     text: Annotated[str, Query(max_length=120, description="Part of the name or the key.")] = "",
@@ -276,7 +276,7 @@ def list_journeys(
 
 
 @router.get("/journeys/labels", summary="Folders and tags", responses=ADMIN)
-def list_labels(server: TheServer, actor: Anyone) -> Labels:
+def list_labels(server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> Labels:
     """Of the journeys that are not archived, sorted."""
     with server.engine.db.read() as session:
         folders, tags = shelf.labels(session)
@@ -284,7 +284,9 @@ def list_labels(server: TheServer, actor: Anyone) -> Labels:
 
 
 @router.post("/journeys", summary="Create a journey", status_code=201, responses=CHANGE)
-def create_journey(new: NewJourney, server: TheServer, actor: Editor, response: Response) -> JourneyDetail:
+def create_journey(
+    new: NewJourney, server: TheServer, actor: Annotated[Actor, needs("journey.change")], response: Response
+) -> JourneyDetail:
     """Stores a draft; nothing is live before it is published. A draft may have problems."""
     with server.engine.db.write() as session:
         journey = publish.create_journey(session, new.document, actor.id, server.engine.clock.now())
@@ -292,20 +294,20 @@ def create_journey(new: NewJourney, server: TheServer, actor: Editor, response: 
 
 
 @router.get("/journeys/schema", summary="JSON Schema of the journey document", responses=ADMIN)
-def schema(server: TheServer, actor: Anyone) -> dict[str, Any]:
+def schema(server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> dict[str, Any]:
     """With the node kinds of this installation, custom activities included."""
     return journey_schema(server.engine.palette)
 
 
 @router.post("/journeys/check", summary="Check a document", responses=ADMIN)
-def check_document(new: NewJourney, server: TheServer, actor: Anyone) -> Checked:
+def check_document(new: NewJourney, server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> Checked:
     """Lists every problem at once; stores nothing."""
     with server.engine.db.read() as session:
         return _checked(publish.check_draft(server.engine, session, new.document), actor.locale)
 
 
 @router.post("/journeys/simulate", summary="Simulate a journey", responses=ONE)
-def simulate_journey(wanted: Try, server: TheServer, actor: Operator) -> Tried:
+def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, needs("journey.try")]) -> Tried:
     """Walks a contact of your making through, on a virtual clock, with the interpreter that runs real contacts. Sends and stores nothing."""
     with server.engine.db.read() as session:
         document = _document_to_try(session, wanted)
@@ -331,14 +333,16 @@ def simulate_journey(wanted: Try, server: TheServer, actor: Operator) -> Tried:
 
 
 @router.get("/journeys/{journey_id}", summary="One journey", responses=ONE)
-def get_one(journey_id: KeyOrId, server: TheServer, actor: Anyone, response: Response) -> JourneyDetail:
+def get_one(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.read")], response: Response) -> JourneyDetail:
     """By id or key, with its draft. The `ETag` is the revision."""
     with server.engine.db.read() as session:
         return _detail(session, get_journey(session, journey_id), response)
 
 
 @router.put("/journeys/{journey_id}/draft", summary="Save a draft", responses=CHANGE)
-def save_draft(journey_id: KeyOrId, draft: Draft, server: TheServer, actor: Editor, response: Response) -> JourneyDetail:
+def save_draft(
+    journey_id: KeyOrId, draft: Draft, server: TheServer, actor: Annotated[Actor, needs("journey.change")], response: Response
+) -> JourneyDetail:
     """Live versions are not touched. 409 if somebody saved meanwhile."""
     with server.engine.db.write() as session:
         journey = get_journey(session, journey_id)
@@ -347,7 +351,7 @@ def save_draft(journey_id: KeyOrId, draft: Draft, server: TheServer, actor: Edit
 
 
 @router.get("/journeys/{journey_id}/check", summary="Check the draft", responses=ONE)
-def check_draft(journey_id: KeyOrId, server: TheServer, actor: Anyone) -> Checked:
+def check_draft(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> Checked:
     """Every problem of the stored draft."""
     with server.engine.db.read() as session:
         return _checked(publish.check_draft(server.engine, session, get_journey(session, journey_id).draft), actor.locale)
@@ -362,7 +366,7 @@ def check_draft(journey_id: KeyOrId, server: TheServer, actor: Anyone) -> Checke
 def export_document(
     journey_id: KeyOrId,
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("journey.read")],
     version: Annotated[int, Query(ge=0, le=2**31 - 1, description="0: the draft.")] = 0,
 ) -> Response:
     """As it stands in git: stable key order, two blanks, one line end at the end."""
@@ -377,7 +381,7 @@ def import_document(
     journey_id: KeyOrId,
     document: dict[str, Any],
     server: TheServer,
-    actor: Editor,
+    actor: Annotated[Actor, needs("journey.change")],
     response: Response,
     if_match: Annotated[str | None, Header(max_length=40, description="`ETag` of the draft that you want to replace.")] = None,
 ) -> JourneyDetail:
@@ -404,7 +408,9 @@ def _revision(if_match: str | None, present: int) -> int:
 
 
 @router.post("/journeys/{journey_id}/publish", summary="Publish the draft", responses=CHANGE)
-def publish_journey(journey_id: KeyOrId, wanted: Publish, server: TheServer, actor: Editor) -> VersionDetail:
+def publish_journey(
+    journey_id: KeyOrId, wanted: Publish, server: TheServer, actor: Annotated[Actor, needs("journey.change")]
+) -> VersionDetail:
     """Freezes the draft as the next version and makes it live. Contacts inside stay on their version. 422 lists every problem."""
     with server.engine.db.write() as session:
         journey = get_journey(session, journey_id)
@@ -413,37 +419,37 @@ def publish_journey(journey_id: KeyOrId, wanted: Publish, server: TheServer, act
 
 
 @router.post("/journeys/{journey_id}/pause", summary="Pause", responses=CHANGE)
-def pause(journey_id: KeyOrId, server: TheServer, actor: Operator) -> JourneyRow:
+def pause(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.pause")]) -> JourneyRow:
     """What comes due is held; exits still act; events still count."""
     return _change(server, journey_id, actor.id, publish.pause)
 
 
 @router.post("/journeys/{journey_id}/resume", summary="Resume", responses=CHANGE)
-def resume(journey_id: KeyOrId, server: TheServer, actor: Operator) -> JourneyRow:
+def resume(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.pause")]) -> JourneyRow:
     """Lets held runs go on, in order."""
     return _change(server, journey_id, actor.id, publish.resume)
 
 
 @router.post("/journeys/{journey_id}/stop", summary="Stop", responses=CHANGE)
-def stop(journey_id: KeyOrId, server: TheServer, actor: Editor) -> JourneyRow:
+def stop(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
     """Nobody enters any more, and every open run ends."""
     return _change(server, journey_id, actor.id, publish.stop)
 
 
 @router.post("/journeys/{journey_id}/archive", summary="Archive", responses=CHANGE)
-def archive(journey_id: KeyOrId, server: TheServer, actor: Editor) -> JourneyRow:
+def archive(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
     """Takes a journey that is not running out of the lists."""
     return _shelve(server, journey_id, actor.id, publish.archive)
 
 
 @router.post("/journeys/{journey_id}/unarchive", summary="Bring back", responses=CHANGE)
-def unarchive(journey_id: KeyOrId, server: TheServer, actor: Editor) -> JourneyRow:
+def unarchive(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
     """The opposite of archiving."""
     return _shelve(server, journey_id, actor.id, publish.unarchive)
 
 
 @router.put("/journeys/{journey_id}/place", summary="Folder and tags", responses=CHANGE)
-def put_away(journey_id: KeyOrId, place: Place, server: TheServer, actor: Editor) -> JourneyRow:
+def put_away(journey_id: KeyOrId, place: Place, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
     """Where the journey lies in lists; neither the draft nor versions are touched."""
     with server.engine.db.write() as session:
         journey = shelf.put_away(session, journey_id, place.folder, place.tags, actor.id, server.engine.clock.now())
@@ -451,7 +457,7 @@ def put_away(journey_id: KeyOrId, place: Place, server: TheServer, actor: Editor
 
 
 @router.post("/journeys/{journey_id}/rollback", summary="Back to an earlier version", responses=CHANGE)
-def go_back(journey_id: KeyOrId, wanted: Back, server: TheServer, actor: Editor) -> WentBack:
+def go_back(journey_id: KeyOrId, wanted: Back, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> WentBack:
     """Publishes an earlier version once more under the next number. Contacts inside stay on theirs; history stays as it is."""
     engine = server.engine
     with engine.db.write() as session:
@@ -469,7 +475,9 @@ def go_back(journey_id: KeyOrId, wanted: Back, server: TheServer, actor: Editor)
 
 
 @router.get("/journeys/{journey_id}/versions", summary="List versions", responses=ONE)
-def list_versions(journey_id: KeyOrId, server: TheServer, actor: Anyone, limit: Limit = 50, cursor: Cursor = None) -> Page[VersionRow]:
+def list_versions(
+    journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.read")], limit: Limit = 50, cursor: Cursor = None
+) -> Page[VersionRow]:
     """Newest first, with the open runs on each."""
     with server.engine.db.read() as session:
         journey = get_journey(session, journey_id)
@@ -483,7 +491,7 @@ def list_versions(journey_id: KeyOrId, server: TheServer, actor: Anyone, limit: 
 
 
 @router.get("/journeys/{journey_id}/versions/{number}", summary="One version", responses=ONE)
-def one_version(journey_id: KeyOrId, number: Number, server: TheServer, actor: Anyone) -> VersionDetail:
+def one_version(journey_id: KeyOrId, number: Number, server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> VersionDetail:
     """With its document and what it pins."""
     with server.engine.db.read() as session:
         journey = get_journey(session, journey_id)
@@ -495,7 +503,7 @@ def one_version(journey_id: KeyOrId, number: Number, server: TheServer, actor: A
 def what_differs(
     journey_id: KeyOrId,
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("journey.read")],
     before: Annotated[int, Query(ge=0, le=2**31 - 1, description="Version; 0: the draft.")],
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Version; 0: the draft.")] = 0,
 ) -> list[Difference]:
@@ -508,7 +516,7 @@ def what_differs(
 
 
 @router.post("/journeys/{journey_id}/migrations/preview", summary="Preview a migration", responses=CHANGE)
-def preview_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Anyone) -> MovePreview:
+def preview_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Annotated[Actor, needs("journey.move")]) -> MovePreview:
     """How many runs wait where, where they would go, and who has no target."""
     with server.engine.db.read() as session:
         journey = get_journey(session, journey_id)
@@ -517,7 +525,7 @@ def preview_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, acto
 
 
 @router.post("/journeys/{journey_id}/migrations", summary="Migrate open runs", status_code=202, responses=CHANGE)
-def start_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Editor) -> JobRow:
+def start_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Annotated[Actor, needs("journey.move")]) -> JobRow:
     """Starts a job that moves open runs in chunks; the time they have waited is kept. Its progress is at `/api/v1/jobs/{id}`."""
     engine = server.engine
     now = engine.clock.now()
@@ -532,7 +540,9 @@ def start_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor:
 
 
 @router.get("/journeys/{journey_id}/migrations", summary="List migrations", responses=ONE)
-def list_migrations(journey_id: KeyOrId, server: TheServer, actor: Anyone, limit: Limit = 50, cursor: Cursor = None) -> Page[MigrationRow]:
+def list_migrations(
+    journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.read")], limit: Limit = 50, cursor: Cursor = None
+) -> Page[MigrationRow]:
     """Newest first."""
     with server.engine.db.read() as session:
         journey = get_journey(session, journey_id)
@@ -542,14 +552,14 @@ def list_migrations(journey_id: KeyOrId, server: TheServer, actor: Anyone, limit
 
 
 @router.get("/migrations/{migration_id}", summary="One migration", responses=ONE)
-def one_migration(migration_id: Id, server: TheServer, actor: Anyone) -> MigrationDetail:
+def one_migration(migration_id: Id, server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> MigrationDetail:
     """How far it got, and whom a rollback could not put back."""
     with server.engine.db.read() as session:
         return _migration(session, migration_id)
 
 
 @router.post("/migrations/{migration_id}/rollback", summary="Roll a migration back", status_code=202, responses=CHANGE)
-def roll_back(migration_id: Id, server: TheServer, actor: Editor) -> JobRow:
+def roll_back(migration_id: Id, server: TheServer, actor: Annotated[Actor, needs("journey.move")]) -> JobRow:
     """Starts a job that puts back the runs that still stand where they were moved to. `GET /api/v1/migrations/{id}` lists the others."""
     engine = server.engine
     now = engine.clock.now()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import col, select
 
-from api.access import Anyone, Seller
+from api.access import Actor, needs
 from api.errors import ONE
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
@@ -86,7 +86,7 @@ class MessageDetail(MessageRow):
 @router.get("/messages", summary="List messages", responses=ONE)
 def list_messages(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("message.list")],
     contact_id: Annotated[str | None, Query(max_length=32)] = None,
     journey: Annotated[str | None, Query(max_length=64, description="Key or id.")] = None,
     node: Annotated[str | None, Query(max_length=64)] = None,
@@ -109,7 +109,7 @@ def list_messages(
 
 
 @router.get("/messages/{message_id}", summary="One message, as sent", responses=ONE)
-def one_message(message_id: Id, server: TheServer, actor: Seller) -> MessageDetail:
+def one_message(message_id: Id, server: TheServer, actor: Annotated[Actor, needs("message.read_body")]) -> MessageDetail:
     """With its text and the fetches of its pixel and links."""
     with server.engine.db.read() as session:
         message = session.get(Message, message_id)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import Anyone, Editor, Operator
+from api.access import Actor, needs
 from api.errors import CHANGE, ONE
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
@@ -120,7 +120,7 @@ class BulkPreview(BaseModel):
 @router.get("/runs", summary="List runs", responses=ONE)
 def list_runs(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("run.read")],
     journey: Annotated[str | None, Query(max_length=64, description="Key or id.")] = None,
     contact_id: Annotated[str | None, Query(max_length=32)] = None,
     status: Annotated[Literal["open", "active", "held", "stuck", "quarantined", "ended", "held_out"] | None, Query()] = None,
@@ -138,14 +138,14 @@ def list_runs(
 
 
 @router.get("/runs/{run_id}", summary="One run's timeline", responses=ONE)
-def one_run(run_id: Id, server: TheServer, actor: Anyone) -> RunStory:
+def one_run(run_id: Id, server: TheServer, actor: Annotated[Actor, needs("run.read")]) -> RunStory:
     """Answers "why did she get this, and what comes next?"."""
     with server.engine.db.read() as session:
         return RunStory.model_validate(runs.timeline(session, run_id))
 
 
 @router.post("/runs/{run_id}/resume", summary="Resume a stuck run", responses=CHANGE)
-def resume_run(run_id: Id, server: TheServer, actor: Operator) -> Done:
+def resume_run(run_id: Id, server: TheServer, actor: Annotated[Actor, needs("run.mend")]) -> Done:
     """Lets a stuck, held or quarantined run try again from where it is."""
     engine = server.engine
     with engine.db.write() as session:
@@ -155,7 +155,7 @@ def resume_run(run_id: Id, server: TheServer, actor: Operator) -> Done:
 
 
 @router.post("/runs/{run_id}/skip", summary="Lead a stuck run past its node", responses=CHANGE)
-def skip_run(run_id: Id, skip: Skip, server: TheServer, actor: Operator) -> Done:
+def skip_run(run_id: Id, skip: Skip, server: TheServer, actor: Annotated[Actor, needs("run.mend")]) -> Done:
     """What the node would have done does not happen."""
     engine = server.engine
     with engine.db.write() as session:
@@ -165,7 +165,7 @@ def skip_run(run_id: Id, skip: Skip, server: TheServer, actor: Operator) -> Done
 
 
 @router.post("/runs/{run_id}/end", summary="End a run", responses=CHANGE)
-def end_run(run_id: Id, server: TheServer, actor: Operator) -> Done:
+def end_run(run_id: Id, server: TheServer, actor: Annotated[Actor, needs("run.mend")]) -> Done:
     """At once, wherever it is."""
     engine = server.engine
     with engine.db.write() as session:
@@ -175,7 +175,7 @@ def end_run(run_id: Id, server: TheServer, actor: Operator) -> Done:
 
 
 @router.post("/journeys/{journey_id}/stuck/resume", summary="Resume all stuck runs", status_code=202, responses=CHANGE)
-def resume_all(journey_id: KeyOrId, server: TheServer, actor: Operator) -> JobRow:
+def resume_all(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("run.mend")]) -> JobRow:
     """After the fix: starts a job that lets every stuck run of the journey try again."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -188,7 +188,7 @@ def resume_all(journey_id: KeyOrId, server: TheServer, actor: Operator) -> JobRo
 
 
 @router.post("/journeys/{journey_id}/enrol", summary="Enrol a contact", responses=CHANGE)
-def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Operator) -> Enrolled:
+def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Annotated[Actor, needs("run.start")]) -> Enrolled:
     """Under the journey's entry rules; the answer says why if the contact may not enter."""
     engine = server.engine
     with engine.db.write() as session:
@@ -201,7 +201,7 @@ def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Oper
 
 
 @router.post("/journeys/{journey_id}/enrol/preview", summary="Preview a bulk enrolment", responses=CHANGE)
-def preview_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Operator) -> BulkPreview:
+def preview_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Annotated[Actor, needs("run.start")]) -> BulkPreview:
     """How many fit the rule, how many would enter, and why the others would not. Writes nothing."""
     engine = server.engine
     with engine.db.read() as session:
@@ -210,7 +210,7 @@ def preview_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Op
 
 
 @router.post("/journeys/{journey_id}/enrol/bulk", summary="Enrol everyone for whom a rule holds", status_code=202, responses=CHANGE)
-def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Editor) -> JobRow:
+def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Annotated[Actor, needs("run.start_many")]) -> JobRow:
     """Starts a job that enrols page by page; its progress is at `/api/v1/jobs/{id}`."""
     engine = server.engine
     now = engine.clock.now()

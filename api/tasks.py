@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.access import Actor, Anyone, Seller
+from api.access import Actor, needs
 from api.errors import CHANGE, ONE
 from api.json_body import JsonRoute
 from api.paging import Limit, Page
@@ -115,7 +115,7 @@ class Cancel(BaseModel):
 @router.get("/tasks", summary="List tasks", responses=ONE)
 def list_tasks(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("task.read")],
     owner: Annotated[str | None, Query(max_length=32, description="Id of a member; `me` for whoever is logged in; `nobody`.")] = None,
     contact_id: Annotated[str | None, Query(max_length=32)] = None,
     state: Literal["open", "taken", "finished", "cancelled"] | None = None,
@@ -140,7 +140,7 @@ def list_tasks(
 
 
 @router.post("/tasks", summary="Create a task", status_code=201, responses=CHANGE)
-def create_task(new: NewTask, server: TheServer, actor: Seller) -> TaskRow:
+def create_task(new: NewTask, server: TheServer, actor: Annotated[Actor, needs("task.work")]) -> TaskRow:
     """A task that no journey made."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -158,7 +158,7 @@ def create_task(new: NewTask, server: TheServer, actor: Seller) -> TaskRow:
 
 
 @router.get("/tasks/{task_id}", summary="One task", responses=ONE)
-def one_task(task_id: TaskId, server: TheServer, actor: Anyone) -> TaskDetail:
+def one_task(task_id: TaskId, server: TheServer, actor: Annotated[Actor, needs("task.read")]) -> TaskDetail:
     """With everything that happened to it."""
     with server.engine.db.read() as session:
         row = TaskRow.model_validate(tasks.get(session, task_id))
@@ -167,14 +167,14 @@ def one_task(task_id: TaskId, server: TheServer, actor: Anyone) -> TaskDetail:
 
 
 @router.post("/tasks/{task_id}/take", summary="Take a task", responses=CHANGE)
-def take_task(task_id: TaskId, take: Take, server: TheServer, actor: Seller) -> TaskRow:
+def take_task(task_id: TaskId, take: Take, server: TheServer, actor: Annotated[Actor, needs("task.work")]) -> TaskRow:
     """409 if somebody else was first."""
     with server.engine.db.write() as session:
         return TaskRow.model_validate(tasks.take(session, task_id, _member(actor, take.member_id), server.engine.clock.now()))
 
 
 @router.post("/tasks/{task_id}/finish", summary="Finish a task", responses=CHANGE)
-def finish_task(task_id: TaskId, finish: Finish, server: TheServer, actor: Seller) -> TaskRow:
+def finish_task(task_id: TaskId, finish: Finish, server: TheServer, actor: Annotated[Actor, needs("task.work")]) -> TaskRow:
     """With one of its outcomes; a journey that waits for it goes on through that outlet."""
     engine = server.engine
     now = engine.clock.now()
@@ -187,7 +187,7 @@ def finish_task(task_id: TaskId, finish: Finish, server: TheServer, actor: Selle
 
 
 @router.post("/tasks/{task_id}/reassign", summary="Give a task to somebody else", responses=CHANGE)
-def reassign_task(task_id: TaskId, reassign: Reassign, server: TheServer, actor: Seller) -> TaskRow:
+def reassign_task(task_id: TaskId, reassign: Reassign, server: TheServer, actor: Annotated[Actor, needs("task.work")]) -> TaskRow:
     """It has to be taken again."""
     with server.engine.db.write() as session:
         task: Task = tasks.reassign(session, task_id, reassign.owner, actor.id, server.engine.clock.now())
@@ -195,7 +195,7 @@ def reassign_task(task_id: TaskId, reassign: Reassign, server: TheServer, actor:
 
 
 @router.post("/tasks/{task_id}/cancel", summary="Cancel a task", responses=CHANGE)
-def cancel_task(task_id: TaskId, cancel: Cancel, server: TheServer, actor: Seller) -> TaskRow:
+def cancel_task(task_id: TaskId, cancel: Cancel, server: TheServer, actor: Annotated[Actor, needs("task.work")]) -> TaskRow:
     """Takes it off the list without an outcome."""
     with server.engine.db.write() as session:
         return TaskRow.model_validate(tasks.cancel(session, task_id, actor.id, server.engine.clock.now(), cancel.reason))

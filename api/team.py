@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.access import Actor, Admin, Anyone, Editor
+from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE, Forbidden
 from api.json_body import JsonRoute
 from api.login import send_link
@@ -129,13 +129,13 @@ class PutRotation(BaseModel):
 
 
 @router.get("/me", summary="Who I am", responses=ADMIN)
-def me(actor: Anyone) -> MemberRow:
+def me(actor: Annotated[Actor, needs("me.read")]) -> MemberRow:
     """The logged-in member; an admin key is nobody, and gets 403."""
     return MemberRow.model_validate(_own(actor))
 
 
 @router.patch("/me", summary="Change my own account", responses=CHANGE)
-def change_me(change: OwnChange, server: TheServer, actor: Anyone) -> MemberRow:
+def change_me(change: OwnChange, server: TheServer, actor: Annotated[Actor, needs("me.change")]) -> MemberRow:
     """Name, language and time zone; address and role are the admins' business, the password has a form of its own."""
     given = {name: value for name, value in change.model_dump(exclude_unset=True).items() if value is not None}
     with server.engine.db.write() as session:
@@ -144,7 +144,7 @@ def change_me(change: OwnChange, server: TheServer, actor: Anyone) -> MemberRow:
 
 @router.get("/members", summary="List members", responses=ADMIN)
 def list_members(
-    server: TheServer, actor: Anyone, active: Annotated[bool, Query(description="Only active ones.")] = False
+    server: TheServer, actor: Annotated[Actor, needs("team.read")], active: Annotated[bool, Query(description="Only active ones.")] = False
 ) -> list[MemberRow]:
     """By name."""
     with server.engine.db.read() as session:
@@ -152,7 +152,7 @@ def list_members(
 
 
 @router.post("/members", summary="Add a member", status_code=201, responses=CHANGE)
-def add_member(new: NewMember, server: TheServer, actor: Admin) -> MemberRow:
+def add_member(new: NewMember, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> MemberRow:
     """They log in with a password of their own: `POST /api/v1/members/{id}/password-link` makes the link to choose it."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -162,7 +162,7 @@ def add_member(new: NewMember, server: TheServer, actor: Admin) -> MemberRow:
 
 
 @router.patch("/members/{member_id}", summary="Change a member", responses=CHANGE)
-def change_member(member_id: Id, change: MemberChange, server: TheServer, actor: Admin) -> MemberRow:
+def change_member(member_id: Id, change: MemberChange, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> MemberRow:
     """Role, absence, or whether they still work here: who is deactivated is logged out at once. The last active admin cannot be taken away.
 
     Where journeys that run name the member, deactivating needs `anyway`; what was meant for them then goes to the contact's owner or an admin."""
@@ -175,7 +175,7 @@ def change_member(member_id: Id, change: MemberChange, server: TheServer, actor:
 
 
 @router.post("/members/{member_id}/login-link", summary="Mint a login link", responses=CHANGE)
-def login_link(member_id: Id, server: TheServer, actor: Admin) -> LoginLink:
+def login_link(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> LoginLink:
     """Hand it over yourself; it is shown once and works once."""
     engine = server.engine
     now = engine.clock.now()
@@ -188,7 +188,7 @@ def login_link(member_id: Id, server: TheServer, actor: Admin) -> LoginLink:
 
 
 @router.post("/members/{member_id}/password-link", summary="Mint a link to choose a password", responses=CHANGE)
-def password_link(member_id: Id, wanted: WantedLink, server: TheServer, actor: Admin) -> PasswordLink:
+def password_link(member_id: Id, wanted: WantedLink, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> PasswordLink:
     """An invitation (good for three days) for whoever has no password yet, else a reset (one hour). Works once, is shown once; with `send` it
     goes out by e-mail, too. The link before stays good until it expires or one of them was used."""
     now = server.engine.clock.now()
@@ -200,7 +200,7 @@ def password_link(member_id: Id, wanted: WantedLink, server: TheServer, actor: A
 
 
 @router.get("/members/{member_id}/sessions", summary="Where a member is logged in", responses=ONE)
-def list_sessions(member_id: Id, server: TheServer, actor: Admin) -> list[SessionRow]:
+def list_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> list[SessionRow]:
     """Browsers, the last used first."""
     with server.engine.db.read() as session:
         team.get_member(session, member_id)
@@ -208,7 +208,7 @@ def list_sessions(member_id: Id, server: TheServer, actor: Admin) -> list[Sessio
 
 
 @router.delete("/members/{member_id}/sessions", summary="Log a member out everywhere", status_code=204, responses=CHANGE)
-def end_sessions(member_id: Id, server: TheServer, actor: Admin) -> Response:
+def end_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
     """Their password stays as it is."""
     with server.engine.db.write() as session:
         team.log_out(session, member_id, actor.id, server.engine.clock.now())
@@ -216,7 +216,7 @@ def end_sessions(member_id: Id, server: TheServer, actor: Admin) -> Response:
 
 
 @router.delete("/members/{member_id}/sessions/{session_id}", summary="Log one browser of a member out", status_code=204, responses=CHANGE)
-def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: Admin) -> Response:
+def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
     """The others stay."""
     with server.engine.db.write() as session:
         team.log_out(session, member_id, actor.id, server.engine.clock.now(), session_id)
@@ -224,7 +224,7 @@ def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: 
 
 
 @router.get("/rotations", summary="List rotations", responses=ADMIN)
-def list_rotations(server: TheServer, actor: Anyone) -> list[RotationRow]:
+def list_rotations(server: TheServer, actor: Annotated[Actor, needs("team.read")]) -> list[RotationRow]:
     """By pool."""
     with server.engine.db.read() as session:
         return [RotationRow.model_validate(rotation) for rotation in team.list_rotations(session)]
@@ -235,7 +235,7 @@ def put_rotation(
     pool: Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", examples=["sales-ch"])],
     rotation: PutRotation,
     server: TheServer,
-    actor: Editor,
+    actor: Annotated[Actor, needs("rotation.change")],
 ) -> RotationRow:
     """Whose turn it is stays with the same person, if that person is still in it."""
     now = server.engine.clock.now()

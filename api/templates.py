@@ -12,13 +12,12 @@ from sqlmodel import col, select
 
 from activities import templates
 from activities.rendering import Kind, Rendered
-from api.access import Anyone, Editor
+from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
 from api.messages import MessageRow
 from api.paging import Cursor, Limit, Number, Page, page_of
 from api.server import Server, TheServer
-from crm.roles import EDITORS
 from engine import publish
 from journeys.errors import Invalid, Issue, NotFound
 from locales import translator
@@ -138,7 +137,7 @@ class TemplateVersionRow(BaseModel):
 @router.get("/templates", summary="List templates", responses=ADMIN)
 def list_templates(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("template.read")],
     kind: Literal["email", "sms", "text"] | None = None,
     folder: Annotated[str, Query(max_length=120)] = "",
     archived: Annotated[bool, Query(description="Archived ones instead of the others.")] = False,
@@ -165,7 +164,7 @@ def list_templates(
 
 
 @router.get("/templates/{key}", summary="One template", responses=ONE)
-def one_template(key: Key, server: TheServer, actor: Anyone, response: Response) -> TemplateDetail:
+def one_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.read")], response: Response) -> TemplateDetail:
     """As edited last. The `ETag` is the revision."""
     with server.engine.db.read() as session:
         template = templates.get(session, key)
@@ -175,7 +174,9 @@ def one_template(key: Key, server: TheServer, actor: Anyone, response: Response)
 
 
 @router.put("/templates/{key}", summary="Save a template", responses=CHANGE)
-def save_template(key: Key, wanted: Save, server: TheServer, actor: Editor, response: Response) -> TemplateDetail:
+def save_template(
+    key: Key, wanted: Save, server: TheServer, actor: Annotated[Actor, needs("template.change")], response: Response
+) -> TemplateDetail:
     """Compiles first: 422 lists every problem with its place and stores nothing. A changed text becomes the next version."""
     engine = server.engine
     saved = templates.save(
@@ -200,14 +201,14 @@ def save_template(key: Key, wanted: Save, server: TheServer, actor: Editor, resp
 
 
 @router.delete("/templates/{key}", summary="Archive a template", responses=CHANGE)
-def archive_template(key: Key, server: TheServer, actor: Editor) -> TemplateRow:
+def archive_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> TemplateRow:
     """Journeys that pin one of its versions go on with it. Saving it brings it back."""
     with server.engine.db.write() as session:
         return TemplateRow.model_validate(templates.archive(session, key, actor.id, server.engine.clock.now()))
 
 
 @router.post("/templates/{key}/unarchive", summary="Bring a template back", responses=CHANGE)
-def unarchive_template(key: Key, server: TheServer, actor: Editor) -> TemplateRow:
+def unarchive_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> TemplateRow:
     """The opposite of archiving; its text stays as it was."""
     with server.engine.db.write() as session:
         return TemplateRow.model_validate(templates.unarchive(session, key, actor.id, server.engine.clock.now()))
@@ -217,7 +218,7 @@ def unarchive_template(key: Key, server: TheServer, actor: Editor) -> TemplateRo
 def list_versions(
     key: Key,
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("template.read")],
     limit: Limit = 50,
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,9}$", description="`next` of the page before.")] = None,
 ) -> Page[TemplateVersionRow]:
@@ -232,7 +233,7 @@ def list_versions(
 
 
 @router.get("/templates/{key}/versions/{number}", summary="One version of a template", responses=ONE)
-def one_version(key: Key, number: Number, server: TheServer, actor: Anyone) -> TemplateVersionRow:
+def one_version(key: Key, number: Number, server: TheServer, actor: Annotated[Actor, needs("template.read")]) -> TemplateVersionRow:
     """With the source it was compiled from."""
     with server.engine.db.read() as session:
         version = session.get(TemplateVersion, (key, number))
@@ -242,7 +243,7 @@ def one_version(key: Key, number: Number, server: TheServer, actor: Anyone) -> T
 
 
 @router.post("/templates/{key}/corrections", summary="Correct a running version", status_code=204, responses=CHANGE)
-def correct(key: Key, wanted: Correction, server: TheServer, actor: Editor) -> Response:
+def correct(key: Key, wanted: Correction, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> Response:
     """Lets a version that is running send a corrected text, to everybody inside as well. Stands in the audit trail."""
     engine = server.engine
     with engine.db.write() as session:
@@ -252,11 +253,11 @@ def correct(key: Key, wanted: Correction, server: TheServer, actor: Editor) -> R
 
 
 @router.post("/templates/{key}/preview", summary="Preview a template", responses=CHANGE)
-async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Anyone) -> Previewed:
+async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Annotated[Actor, needs("template.read")]) -> Previewed:
     """Renders the stored template; or, for those who may change templates, the `variants` at hand before they are saved. One preview at a
     time for each person."""
     if wanted.variants is not None:
-        actor.require(*EDITORS)
+        actor.require("template.change")
     async with server.turns.of(actor.id):
         rendered = await run_in_threadpool(_previewed, server, key, wanted)
     return Previewed(
@@ -285,7 +286,7 @@ def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
 
 
 @router.post("/templates/{key}/test-send", summary="Send a test to oneself", status_code=201, responses=CHANGE)
-def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Editor) -> MessageRow:
+def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> MessageRow:
     """Goes to the member's own address and to nobody else; passes no gate and counts nowhere."""
     member_id = wanted.member_id if actor.member is None else actor.member.id
     if member_id is None:

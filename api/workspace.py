@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
 from api import jobs
-from api.access import Admin, Anyone, Editor, Operator
+from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow
 from api.json_body import JsonRoute
@@ -111,28 +111,30 @@ class SecretValue(BaseModel):
 
 
 @router.get("/settings", summary="All workspace settings", responses=ADMIN)
-def all_settings(server: TheServer, actor: Anyone) -> dict[str, Any]:
+def all_settings(server: TheServer, actor: Annotated[Actor, needs("setting.read")]) -> dict[str, Any]:
     """What people change while the server runs; what an operator sets once is in the environment."""
     with server.engine.db.read() as session:
         return {name: settings.get(session, name).model_dump(mode="json") for name in settings.SETTINGS}
 
 
 @router.get("/settings/{name}", summary="One workspace setting", responses=ONE)
-def one_setting(name: SettingName, server: TheServer, actor: Anyone) -> dict[str, Any]:
+def one_setting(name: SettingName, server: TheServer, actor: Annotated[Actor, needs("setting.read")]) -> dict[str, Any]:
     """With its defaults filled in."""
     with server.engine.db.read() as session:
         return settings.get(session, name).model_dump(mode="json")
 
 
 @router.put("/settings/{name}", summary="Change a workspace setting", responses=CHANGE)
-def put_setting(name: SettingName, value: dict[str, Any], server: TheServer, actor: Admin) -> dict[str, Any]:
+def put_setting(
+    name: SettingName, value: dict[str, Any], server: TheServer, actor: Annotated[Actor, needs("setting.change")]
+) -> dict[str, Any]:
     """Replaces it; 422 lists every problem. Audited with the old and the new value."""
     with server.engine.db.write() as session:
         return settings.put(session, name, value, actor.id, server.engine.clock.now()).model_dump(mode="json")
 
 
 @router.get("/keys", summary="List keys", responses=ADMIN)
-def list_keys(server: TheServer, actor: Admin, limit: Limit = 50, cursor: Cursor = None) -> Page[KeyRow]:
+def list_keys(server: TheServer, actor: Annotated[Actor, needs("key.manage")], limit: Limit = 50, cursor: Cursor = None) -> Page[KeyRow]:
     """Newest first; revoked ones too."""
     with server.engine.db.read() as session:
         rows, following = page_of(keys.list_keys(session, before=cursor, limit=limit + 1), limit, "id")
@@ -140,7 +142,7 @@ def list_keys(server: TheServer, actor: Admin, limit: Limit = 50, cursor: Cursor
 
 
 @router.post("/keys", summary="Make a key", status_code=201, responses=CHANGE)
-def add_key(new: NewKey, server: TheServer, actor: Admin) -> ShownKey:
+def add_key(new: NewKey, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> ShownKey:
     """The answer is the only place where the key is ever shown."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -150,7 +152,7 @@ def add_key(new: NewKey, server: TheServer, actor: Admin) -> ShownKey:
 
 
 @router.post("/keys/{key_id}/rotate", summary="Rotate a key", status_code=201, responses=CHANGE)
-def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Admin) -> ShownKey:
+def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> ShownKey:
     """A new key of the same kind, role and name; the old one stays valid for `grace`."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -162,7 +164,7 @@ def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Admin) -> S
 
 
 @router.delete("/keys/{key_id}", summary="Revoke a key", responses=CHANGE)
-def revoke_key(key_id: Id, server: TheServer, actor: Admin) -> KeyRow:
+def revoke_key(key_id: Id, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> KeyRow:
     """At once in this process, within seconds in others."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -173,7 +175,7 @@ def revoke_key(key_id: Id, server: TheServer, actor: Admin) -> KeyRow:
 
 
 @router.get("/keys/{key_id}/problems", summary="What a key's events were refused for", responses=ONE)
-def key_problems(key_id: Id, server: TheServer, actor: Admin) -> list[ProblemRow]:
+def key_problems(key_id: Id, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> list[ProblemRow]:
     """Newest first, at most 100 kinds; what came within the last seconds, too. Names of events and fields, never values."""
     server.writer.intake.flush()
     with server.engine.db.read() as session:
@@ -185,14 +187,14 @@ def key_problems(key_id: Id, server: TheServer, actor: Admin) -> list[ProblemRow
 
 
 @router.get("/secrets", summary="Names of the secrets", responses=ADMIN)
-def list_secrets(server: TheServer, actor: Editor) -> list[str]:
+def list_secrets(server: TheServer, actor: Annotated[Actor, needs("secret.list")]) -> list[str]:
     """Names only: nobody can read a secret back."""
     with server.engine.db.read() as session:
         return secrets.names(session)
 
 
 @router.put("/secrets/{name}", summary="Store a secret", status_code=204, responses=CHANGE)
-def put_secret(name: SecretName, secret: SecretValue, server: TheServer, actor: Admin) -> Response:
+def put_secret(name: SecretName, secret: SecretValue, server: TheServer, actor: Annotated[Actor, needs("secret.change")]) -> Response:
     """Replaces what was stored under the name."""
     engine = server.engine
     with engine.db.write() as session:
@@ -201,7 +203,7 @@ def put_secret(name: SecretName, secret: SecretValue, server: TheServer, actor: 
 
 
 @router.delete("/secrets/{name}", summary="Remove a secret", status_code=204, responses=CHANGE)
-def remove_secret(name: SecretName, server: TheServer, actor: Admin) -> Response:
+def remove_secret(name: SecretName, server: TheServer, actor: Annotated[Actor, needs("secret.change")]) -> Response:
     """Webhooks that name it fail from now on."""
     with server.engine.db.write() as session:
         secrets.remove(session, name, actor.id, server.engine.clock.now())
@@ -211,7 +213,7 @@ def remove_secret(name: SecretName, server: TheServer, actor: Admin) -> Response
 @router.get("/audit", summary="The audit trail", responses=ADMIN)
 def list_audit(
     server: TheServer,
-    actor: Admin,
+    actor: Annotated[Actor, needs("audit.read")],
     subject: Annotated[str | None, Query(max_length=160, description="Only about this: `journey:<id>`.")] = None,
     who: Annotated[str | None, Query(alias="actor", max_length=120, description="Only by this one: `member:<id>` or `key:<id>`.")] = None,
     action: Annotated[str | None, Query(max_length=64, description="Only this: `journey.publish`.")] = None,
@@ -225,7 +227,7 @@ def list_audit(
 
 
 @router.get("/audit/verify", summary="Does the audit trail hold?", responses=ADMIN)
-def verify_audit(server: TheServer, actor: Admin) -> AuditState:
+def verify_audit(server: TheServer, actor: Annotated[Actor, needs("audit.read")]) -> AuditState:
     """Recomputes every digest. Keep `newest_digest` elsewhere to notice lines cut off at the end."""
     with server.engine.db.read() as session:
         return AuditState(broken_at=audit.verify(session), newest_digest=audit.newest_digest(session))
@@ -234,7 +236,7 @@ def verify_audit(server: TheServer, actor: Admin) -> AuditState:
 @router.get("/jobs", summary="List long jobs", responses=ADMIN)
 def list_jobs(
     server: TheServer,
-    actor: Anyone,
+    actor: Annotated[Actor, needs("work.read")],
     state: Literal["running", "done", "failed", "cancelled"] | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -249,14 +251,14 @@ def list_jobs(
 
 
 @router.get("/jobs/{job_id}", summary="Progress of a job", responses=ONE)
-def one_job(job_id: Id, server: TheServer, actor: Anyone) -> JobRow:
+def one_job(job_id: Id, server: TheServer, actor: Annotated[Actor, needs("work.read")]) -> JobRow:
     """How far it is, and what it counted."""
     with server.engine.db.read() as session:
         return JobRow.model_validate(jobs.get_job(session, job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job", responses=CHANGE)
-def cancel_job(job_id: Id, server: TheServer, actor: Operator) -> JobRow:
+def cancel_job(job_id: Id, server: TheServer, actor: Annotated[Actor, needs("work.cancel")]) -> JobRow:
     """Ends after the page it is on; what is done stays done."""
     with server.engine.db.write() as session:
         return JobRow.model_validate(jobs.cancel_job(session, job_id, actor.id, server.engine.clock.now()))

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.orm import Session
 
 from builder_ui.host import Host
+from builder_ui.permits import does
 from builder_ui.speech import Speech
 from builder_ui.visit import House
 from crm.search import MOST_CHARACTERS, Group, Hit, search
@@ -45,7 +46,7 @@ def routes(house: House) -> APIRouter:
         said = {"groups": [_said(speech, group) for group in groups], "all": f"/ui/search?{urlencode({'q': q[:MOST_CHARACTERS]})}"}
         return JSONResponse(said, headers={"cache-control": "no-store"})
 
-    router.add_api_route("/ui/find", find, methods=["GET"])
+    router.add_api_route("/ui/find", find, methods=["GET"], **does("contact.read"))
     return router
 
 

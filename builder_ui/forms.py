@@ -13,7 +13,6 @@ from typing import Any
 
 from builder_ui import parts
 from builder_ui.compat import Element, datalist, html, submitted
-from builder_ui.permits import Roles
 from builder_ui.visit import Acts, Visit
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, Invalid, Issue
@@ -43,10 +42,10 @@ class Field:
 
 
 def form(
-    visit: Visit, acts: Acts, name: str, fields: Sequence[Field], button: str, roles: Roles, do: Change, done: str, generation: str = ""
+    visit: Visit, acts: Acts, name: str, fields: Sequence[Field], button: str, act: str, do: Change, done: str, generation: str = ""
 ) -> Element:
     """The form for whoever may send it, else its values to read. Another `generation` draws the fields anew."""
-    if not visit.may(roles):
+    if not visit.may(act):
         return parts.facts([(field.label, read_only(visit, field)) for field in fields])
 
     async def sent(event: Mapping[str, Any]) -> None:
@@ -56,7 +55,7 @@ def form(
             open_text = [field.name for field in fields if field.kind != "password"]
             return attempt(visitor, acts, name, do, values, open_text)
 
-        await acts.act(roles, carry, done)(event)
+        await acts.act(act, carry, done)(event)
 
     typed = [replace(field, value=acts.drafts.get(f"typed.{name}.{field.name}", field.value)) for field in fields]
     shown = [_shown(name, field, acts.drafts.get(f"wrong.{name}.{field.name}", "")) for field in typed]

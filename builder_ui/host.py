@@ -26,6 +26,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from builder_ui import compat
 from builder_ui.parts import ICONS
+from builder_ui.permits import does, may
 from builder_ui.screen import load, screen
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.visit import House, Page, Visit
@@ -121,7 +122,7 @@ class Host:
         speech = self.speech(member, request.headers)
         nonce = secrets.token_urlsafe(16)
         title = speech(page.title if page else "Not found")
-        if found and found[0].name:
+        if found and found[0].name and may(member, found[0].reads):
             values = clean(found[1]), clean(request.query_params)
             name = await asyncio.to_thread(called, found[0], Visit(self.house, member, token, speech, request.url.path, *values))
             title = f"{name} · {title}" if name else title
@@ -295,8 +296,8 @@ def routes(host: Host) -> APIRouter:
     router.add_api_route("/favicon.ico", _favicon, methods=["GET"])
     router.add_api_route("/ui/static/{digest}/{name}", _static, methods=["GET"])
     router.add_api_route("/_reactpy/assets/{name}", _client, methods=["GET"])
-    router.add_api_route("/ui/language/{language}", host.speak, methods=["POST"])
-    router.add_api_route("/ui/logout", host.leave, methods=["POST"])
+    router.add_api_route("/ui/language/{language}", host.speak, methods=["POST"], **does("me.change"))
+    router.add_api_route("/ui/logout", host.leave, methods=["POST"], **does("me.change"))
     router.add_api_websocket_route("/_reactpy/stream/{path:path}", host.stream)
     return router
 

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 
 from builder_ui.host import Host
 from builder_ui.import_words import reasons
-from builder_ui.permits import EDITORS, may
+from builder_ui.permits import does, may
 from builder_ui.speech import Speech
 from builder_ui.visit import House
 from crm import files, imports, uploads
@@ -21,6 +21,7 @@ from crm.csv_file import MAX_COLUMNS
 from crm.imports import get_import
 from crm.jobs import add_job
 from crm.reading import Reading
+from crm.roles import NotAllowed
 from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError
 from models import Import, Member
 
@@ -32,13 +33,13 @@ PARTS = START + "/parts"
 def routes(house: House) -> APIRouter:
     """Where the forms lead. Each answers with a redirect to the page that goes on."""
     router, forms = APIRouter(include_in_schema=False), _Forms(house)
-    router.add_api_route(START, forms.take, methods=["POST"])
-    router.add_api_route(PARTS, forms.begin, methods=["POST"])
-    router.add_api_route(PARTS + "/{id}/done", forms.finish, methods=["POST"])
-    router.add_api_route(PARTS + "/{id}/{number:int}", forms.part, methods=["PUT"])
-    router.add_api_route(PARTS + "/{id}", forms.drop, methods=["DELETE"])
-    router.add_api_route(START + "/{id}", forms.decide, methods=["POST"])
-    router.add_api_route(START + "/{id}/faulty.csv", forms.faulty, methods=["GET"])
+    router.add_api_route(START, forms.take, methods=["POST"], **does("contact.import"))
+    router.add_api_route(PARTS, forms.begin, methods=["POST"], **does("contact.import"))
+    router.add_api_route(PARTS + "/{id}/done", forms.finish, methods=["POST"], **does("contact.import"))
+    router.add_api_route(PARTS + "/{id}/{number:int}", forms.part, methods=["PUT"], **does("contact.import"))
+    router.add_api_route(PARTS + "/{id}", forms.drop, methods=["DELETE"], **does("contact.import"))
+    router.add_api_route(START + "/{id}", forms.decide, methods=["POST"], **does("contact.import"))
+    router.add_api_route(START + "/{id}/faulty.csv", forms.faulty, methods=["GET"], **does("contact.import"))
     return router
 
 
@@ -137,6 +138,8 @@ class _Forms:
             goes_on = await run_in_threadpool(self._decide, member, id[:32], wanted)
         except Conflict:
             return _to(here)
+        except NotAllowed:
+            return _to(here, "consents")
         except NotFound:
             return _to(START, "gone")
         except (PfadwerkError, ValidationError) as error:
@@ -157,7 +160,7 @@ class _Forms:
         if issues := uploads.problems(row):
             raise Invalid("The columns of the file cannot be read.", issues=issues)
         with self.house.engine.db.write() as session:
-            uploads.begin(session, id, dry=True)
+            uploads.begin(session, id, member.role, dry=True)
             add_job(session, "import", f"import:{id}", {"import_id": id, "dry": True}, by, now, row.mapping["rows"])
         return True
 
@@ -166,7 +169,7 @@ class _Forms:
         known = await self.host.member(request.cookies)
         if known is None:
             return self.host.stranger(request)
-        if not may(known[1], EDITORS):
+        if not may(known[1], "contact.import"):
             return Response(status_code=403)
         speech = self.host.speech(known[1], request.headers)
         try:
@@ -187,7 +190,7 @@ class _Forms:
         known = await self.host.member(request.cookies)
         if known is None or not self.host.is_ours(request.headers):
             return Response(status_code=403)
-        return known[1] if may(known[1], EDITORS) else _to(START, "role")
+        return known[1] if may(known[1], "contact.import") else _to(START, "role")
 
 
 class _Announced(BaseModel):

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities import account_mail
-from builder_ui.permits import ADMINS, may
+from builder_ui.permits import does, may
 from builder_ui.visit import House
 from journeys.errors import NotFound
 from models import Body, Member, Message, OutboxItem
@@ -60,7 +60,7 @@ def read_letter(session: Session, id: str, reader: Member) -> Letter:
 
 def is_readable(reader: Member) -> ColumnElement[bool]:
     """Which outbox items somebody may see: a link to an account is as good as a password, so those mails are the admins' alone."""
-    return true() if may(reader, ADMINS) else ~col(OutboxItem.idempotency_key).startswith(account_mail.ONCE, autoescape=True)
+    return true() if may(reader, "message.read_login") else ~col(OutboxItem.idempotency_key).startswith(account_mail.ONCE, autoescape=True)
 
 
 def _from_outbox(session: Session, number: int, reader: Member) -> Letter | None:
@@ -85,24 +85,27 @@ def routes(house: House) -> APIRouter:
     """`/ui/outbox/{id}/mail`: the HTML of a message, for the frame on its page."""
     router = APIRouter(include_in_schema=False)
 
-    def find(token: str, id: str) -> Letter | None:
+    def find(token: str, id: str) -> Letter | int:
+        """The message, or the status of the refusal."""
         reader = house.login.member(token) if token else None
         if reader is None:
-            return None
+            return 401
+        if not may(reader, "message.read_body"):
+            return 403
         with house.engine.db.read() as session:
             return read_letter(session, id, reader)
 
     async def show(id: str, request: Request) -> Response:
         letter = await run_in_threadpool(find, request.cookies.get(house.login.cookie, ""), id)
-        if letter is None:
-            return Response(status_code=401)
+        if isinstance(letter, int):
+            return Response(status_code=letter)
         return HTMLResponse(
             with_new_tabs(letter.html),
             200,
             {"content-security-policy": policy(house, letter), "cache-control": "no-store", "x-frame-options": "SAMEORIGIN"},
         )
 
-    router.add_api_route("/ui/outbox/{id}/mail", show, methods=["GET"], response_class=HTMLResponse)
+    router.add_api_route("/ui/outbox/{id}/mail", show, methods=["GET"], response_class=HTMLResponse, **does("message.read_body"))
     return router
 
 

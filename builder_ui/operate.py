@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from builder_ui import parts
 from builder_ui.compat import Element
-from builder_ui.permits import EDITORS, OPERATORS
 from builder_ui.visit import Acts, Do, Visit
 from builder_ui.words import OUTLETS, coded
 from engine import publish, runs
@@ -33,39 +32,39 @@ def writing(change: Callable[..., Wakeups], id: str, *more: Any) -> Do:
 
 def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:
     """Pause or resume, and stop; nothing for those who may not."""
-    if not visit.may(OPERATORS):
+    if not visit.may("journey.pause"):
         return []
     speech = visit.speech
     pause = parts.ask(
         speech("Pause"),
         speech("Everything that comes due in “{name}” will be held until somebody resumes it. Exits still act.", name=journey.name),
         speech("Pause now"),
-        acts.act(OPERATORS, writing(publish.pause, journey.id), "The journey is paused."),
+        acts.act("journey.pause", writing(publish.pause, journey.id), "The journey is paused."),
         "pause",
     )
     resume = parts.button(
-        speech("Resume"), acts.act(OPERATORS, writing(publish.resume, journey.id), "The journey goes on."), "play", "main"
+        speech("Resume"), acts.act("journey.pause", writing(publish.resume, journey.id), "The journey goes on."), "play", "main"
     )
     stop = parts.ask(
         speech("Stop"),
         speech("Nobody will enter “{name}” any more, and everybody inside leaves it. This cannot be undone for them.", name=journey.name),
         speech("Stop for good"),
-        acts.act(EDITORS, writing(publish.stop, journey.id), "The journey is stopped."),
+        acts.act("journey.change", writing(publish.stop, journey.id), "The journey is stopped."),
         "square",
         "danger",
     )
     offered = {"live": [pause, stop], "paused": [resume, stop]}.get(journey.state, [])
-    return offered if visit.may(EDITORS) else offered[:1]
+    return offered if visit.may("journey.change") else offered[:1]
 
 
 def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
     """Archive, after stopping where that is needed; restore an archived one. Nothing for those who may not."""
-    if not visit.may(EDITORS):
+    if not visit.may("journey.change"):
         return None
     speech, id = visit.speech, journey.id
     if journey.archived_at is not None:
         return parts.button(
-            speech("Restore"), acts.act(EDITORS, _shelving(publish.unarchive, id), "The journey is back."), "history", "main"
+            speech("Restore"), acts.act("journey.change", _shelving(publish.unarchive, id), "The journey is back."), "history", "main"
         )
     running = journey.state in ("live", "paused")
     question = (
@@ -81,7 +80,7 @@ def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
         speech("Archive"),
         question,
         speech("Stop and archive") if running else speech("Archive now"),
-        acts.act(EDITORS, do, "The journey is archived.", _shelving(publish.unarchive, id)),
+        acts.act("journey.change", do, "The journey is archived.", _shelving(publish.unarchive, id)),
         "archive",
     )
 
@@ -104,17 +103,17 @@ def _stop_and_archive(engine: Engine) -> Callable[[Session, str, str, datetime],
 
 def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, ...], journey_state: str) -> list[Element]:
     """Resume, skip and end for one run (a row of `engine.runs`); nothing for ended ones or those who may not."""
-    if not visit.may(OPERATORS) or run["ended_at"] is not None:
+    if not visit.may("run.mend") or run["ended_at"] is not None:
         return []
     speech, id = visit.speech, run["id"]
     offered: list[Element] = []
     halted = run["status"] != "active"
     if halted and not (run["status"] == "held" and journey_state == "paused"):
-        again = acts.act(OPERATORS, writing(runs.resume_stuck, id), "The run tries again.")
+        again = acts.act("run.mend", writing(runs.resume_stuck, id), "The run tries again.")
         offered.append(parts.button(speech("Try again"), again, "play", "main"))
     if halted and outlets:
         ways = [
-            (coded(speech, OUTLETS, outlet), acts.act(OPERATORS, writing(runs.skip_stuck, id, outlet), "The run goes on behind the step."))
+            (coded(speech, OUTLETS, outlet), acts.act("run.mend", writing(runs.skip_stuck, id, outlet), "The run goes on behind the step."))
             for outlet in outlets
         ]
         offered.append(parts.choose(speech("Skip step"), speech("The step will not happen. Go on through:"), ways, "skip"))
@@ -123,7 +122,7 @@ def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, 
             speech("End run"),
             speech("The contact leaves the journey at once. This cannot be undone."),
             speech("End it"),
-            acts.act(OPERATORS, writing(runs.end_run, id), "The run has ended."),
+            acts.act("run.mend", writing(runs.end_run, id), "The run has ended."),
             "square",
             "danger",
         )

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from builder_ui.compat import Element, html, svg
-from builder_ui.permits import Roles
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Visit
 
@@ -236,9 +235,9 @@ def form(text: str, symbol: str, fields: Sequence[Element], yes: str, handler: H
     )
 
 
-def export(visit: Visit, name: str, roles: Roles, **more: str) -> Element:
+def export(visit: Visit, name: str, **more: str) -> Element:
     """The way to the list on this page as a file; nothing for those who may not have it."""
-    if not visit.may(roles):
+    if not visit.may("list.export"):
         return None
     query = {k: v for k, v in {**visit.query, **more, "before": ""}.items() if v}
     return html.a({"className": "button", "href": f"/ui/export/{name}.csv?{urlencode(query)}"}, visit.speech("Export CSV"))

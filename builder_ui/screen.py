@@ -15,8 +15,10 @@ from typing import Any
 
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_effect, use_ref, use_state
-from builder_ui.permits import Roles, may
+from builder_ui.permits import may
+from builder_ui.sections import barred
 from builder_ui.visit import Acts, Do, Page, Visit
+from crm.roles import NotAllowed
 from journeys.errors import Conflict, NotFound, PfadwerkError, Unauthorized
 from models import Member, new_id
 
@@ -34,11 +36,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A page's data, or why there is none. `stamp` was asked before the data was read, so a change in between is seen later."""
+    """A page's data, or why there is none. `stamp` was asked before the data was read, so a change in between is seen later. `visit` is
+    whose eyes it was read for: the member as they were then."""
 
+    visit: Visit
     data: Any = None
     stamp: Any = None
     problem: Notice | None = None
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,8 @@ class Shown:
     notice: Notice | None = None
 
 
-class NotAllowed(PfadwerkError):
-    """The member's role does not allow the act."""
-
-    code = "forbidden"
-    status = 403
+BARRED = "barred"
+"""The stamp of a page for somebody who may not look at it."""
 
 
 @component
@@ -64,7 +66,7 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
     drafts: Any = use_ref({})
 
     async def watch() -> None:
-        """Loads anew whenever the stamp differs."""
+        """Loads anew whenever the stamp differs: the page's own, or the role of whoever looks."""
         present = first
         while True:
             await asyncio.sleep(page.every_seconds)
@@ -72,24 +74,23 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
                 present = await asyncio.to_thread(load, visit, page)
                 set_shown(partial(_with_loaded, present))
 
-    def act(roles: Roles, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]:
+    def act(permit: str, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]:
         async def handler(*_event: Any) -> None:
             if busy.current:
                 return
             busy.current = True
             try:
-                notice = await asyncio.to_thread(carry_out, visit, roles, do, done)
+                notice = await asyncio.to_thread(carry_out, visit, permit, do, done)
                 if undo and notice.good:
-                    notice = replace(notice, undo=act(roles, undo, "That was taken back."))
+                    notice = replace(notice, undo=act(permit, undo, "That was taken back."))
                 set_shown(Shown(await asyncio.to_thread(load, visit, page), notice))
             finally:
                 busy.current = False
 
         return handler
 
-    if page.stamp is not None:  # the same at every drawing of a page, so the order of hooks stays
-        use_effect(watch, [])
-    return html.div({"className": "screen"}, _notice(visit, shown.notice), draw(visit, page, shown.loaded, Acts(act, drafts.current)))
+    use_effect(watch, [])
+    return html.div({"className": "screen"}, _notice(visit, shown.notice), draw(page, shown.loaded, Acts(act, drafts.current)))
 
 
 def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
@@ -97,24 +98,34 @@ def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
 
 
 def load(visit: Visit, page: Page) -> Loaded:
-    """Reads what the page shows."""
+    """Reads what the page shows, for the role that its visitor has now."""
     try:
-        mark = page.stamp(visit) if page.stamp else None
-        return Loaded(page.load(visit), mark)
+        visit = replace(visit, member=allowed(visit, page.reads))
+        mark = _mark(visit, page)
+        return Loaded(visit, page.load(visit), mark)
+    except NotAllowed as error:
+        return Loaded(visit, None, BARRED, say(visit, error), barred=True)
     except Exception as error:  # noqa: BLE001 - the boundary of a page: whatever fails is said and logged
-        return Loaded(problem=say(visit, error))
+        return Loaded(visit, problem=say(visit, error))
+
+
+def _mark(visit: Visit, page: Page) -> Any:
+    """What differs once the page would show something else: its own stamp, and the visitor's role."""
+    return visit.member.role, page.stamp(visit) if page.stamp else None
 
 
 def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
-    """The page's stamp now; `otherwise` where it cannot be read, which then changes nothing."""
+    """The page's stamp now, for the role its visitor has now; `otherwise` where it cannot be read, which then changes nothing."""
     try:
-        return page.stamp(visit) if page.stamp else otherwise
+        return _mark(replace(visit, member=allowed(visit, page.reads)), page)
+    except (NotAllowed, Unauthorized):
+        return BARRED
     except Exception as error:  # noqa: BLE001 - as above
         say(visit, error)
         return otherwise
 
 
-def allowed(visit: Visit, roles: Roles) -> Member:
+def allowed(visit: Visit, act: str) -> Member:
     """Who this is and what they may, asked anew in the database: an open page may be older than a lost role, or outlive its session.
 
     Raises: Unauthorized; NotAllowed.
@@ -122,15 +133,15 @@ def allowed(visit: Visit, roles: Roles) -> Member:
     member = visit.house.login.member(visit.token)
     if member is None:
         raise Unauthorized("You are logged out.")
-    if not may(member, roles):
+    if not may(member, act):
         raise NotAllowed("Your role does not allow this.")
     return member
 
 
-def carry_out(visit: Visit, roles: Roles, do: Do, done: str) -> Notice:
+def carry_out(visit: Visit, act: str, do: Do, done: str) -> Notice:
     """One act, if it is allowed."""
     try:
-        wakeups = do(replace(visit, member=allowed(visit, roles)))
+        wakeups = do(replace(visit, member=allowed(visit, act)))
         if wakeups:
             visit.house.wake(wakeups)
         return Notice(visit.speech(done), good=True)
@@ -138,10 +149,13 @@ def carry_out(visit: Visit, roles: Roles, do: Do, done: str) -> Notice:
         return say(visit, error)
 
 
-def draw(visit: Visit, page: Page, loaded: Loaded, acts: Acts) -> Element:
+def draw(page: Page, loaded: Loaded, acts: Acts) -> Element:
     """The page's content; a mistake in drawing it is a sentence, too."""
+    visit = loaded.visit
+    if loaded.barred and page.section == "settings":
+        return barred(visit, page.title)
     if loaded.problem is not None:
-        return parts.empty("alert", loaded.problem.text, None)
+        return parts.empty("lock" if loaded.barred else "alert", loaded.problem.text, None)
     try:
         return page.view(visit, loaded.data, acts)
     except Exception as error:  # noqa: BLE001 - as above

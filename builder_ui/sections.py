@@ -6,25 +6,24 @@ from collections.abc import Iterable
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import ADMINS, ANYONE, EDITORS, Roles
 from builder_ui.visit import Visit
 
-SECTIONS: tuple[tuple[str, str, Roles], ...] = (
-    ("/ui/settings", "My account", ANYONE),
-    ("/ui/settings/users", "Users", ANYONE),
-    ("/ui/settings/rotations", "Rotations", ANYONE),
-    ("/ui/settings/workspace/sender", "Sender", ANYONE),
-    ("/ui/settings/workspace/quiet_hours", "Quiet hours", ANYONE),
-    ("/ui/settings/workspace/frequency_caps", "Frequency caps", ANYONE),
-    ("/ui/settings/workspace/calendar", "Working hours", ANYONE),
-    ("/ui/settings/workspace/tracking", "Tracking", ANYONE),
-    ("/ui/settings/work", "Long work", ANYONE),
-    ("/ui/settings/events", "Waiting events", ANYONE),
-    ("/ui/settings/keys", "Keys", ADMINS),
-    ("/ui/settings/secrets", "Secrets", EDITORS),
-    ("/ui/settings/audit", "Audit trail", ADMINS),
+SECTIONS: tuple[tuple[str, str, str], ...] = (
+    ("/ui/settings", "My account", "me.read"),
+    ("/ui/settings/users", "Users", "team.read"),
+    ("/ui/settings/rotations", "Rotations", "team.read"),
+    ("/ui/settings/workspace/sender", "Sender", "setting.read"),
+    ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
+    ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),
+    ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
+    ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
+    ("/ui/settings/work", "Long work", "work.read"),
+    ("/ui/settings/events", "Waiting events", "event.read_unrouted"),
+    ("/ui/settings/keys", "Keys", "key.manage"),
+    ("/ui/settings/secrets", "Secrets", "secret.list"),
+    ("/ui/settings/audit", "Audit trail", "audit.read"),
 )
-"""(address, message id, who sees it)"""
+"""(address, message id, the act of who sees it)"""
 
 
 def framed(visit: Visit, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
@@ -42,7 +41,7 @@ def _links(visit: Visit) -> list[Element]:
 
 
 def _seen(visit: Visit) -> Iterable[tuple[str, str]]:
-    return ((address, text) for address, text, roles in SECTIONS if visit.may(roles))
+    return ((address, text) for address, text, act in SECTIONS if visit.may(act))
 
 
 def _link(visit: Visit, address: str, text: str) -> Element:

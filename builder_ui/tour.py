@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from builder_ui.host import THEMES, Host, back_to
+from builder_ui.permits import does
 from builder_ui.visit import House
 from models import Journey, Member, Run
 
@@ -100,8 +101,8 @@ def routes(house: House) -> APIRouter:
         await run_in_threadpool(_remember, house, known[1].id, {"theme": theme})
         return RedirectResponse(back_to(request), 303)
 
-    router.add_api_route("/ui/tour/{step}", tour, methods=["POST"])
-    router.add_api_route("/ui/theme/{theme}", theme, methods=["POST"])
+    router.add_api_route("/ui/tour/{step}", tour, methods=["POST"], **does("me.change"))
+    router.add_api_route("/ui/theme/{theme}", theme, methods=["POST"], **does("me.change"))
     return router
 
 

@@ -82,6 +82,11 @@ class Person:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
+def is_consent(target: str) -> bool:
+    """Whether a column with this target says something about consent."""
+    return target.startswith(("consent_", "optout_"))
+
+
 class RowProblem(Exception):
     """A row that cannot be imported: `reason` is a code, `column` its header; no content of the cell."""
 

@@ -1,22 +1,91 @@
-"""Which roles may do what: one table for the interface and the pages, for members and for admin keys. Admins may do everything, everybody may read."""
+"""Which roles may do what: one table of acts for the interface, the pages and their sockets, for members and for admin keys.
+
+Admins may do everything. Every route, page and button names its act; a test walks them all and asks both faces for every role.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+from journeys.errors import PfadwerkError
+
 Roles = frozenset[str]
 
-ADMINS: Roles = frozenset()
-"""Members, keys, settings, erasure, the audit trail; store and remove secrets."""
-ANYONE: Roles = frozenset({"marketer", "engineer", "tester", "sales", "viewer"})
-"""What concerns nobody but oneself."""
-EDITORS: Roles = frozenset({"marketer", "engineer"})
-"""Change journeys, templates, the catalogue and rotations; stop journeys."""
-OPERATORS: Roles = frozenset({"marketer", "engineer", "tester"})
-"""Pause and resume journeys; start, resume, skip, simulate and end runs."""
-EXPORTERS: Roles = frozenset({"marketer", "sales"})
-"""Take personal data out of the house in bulk, as files. Not viewers, testers and engineers: for them the pages are enough."""
-SELLERS: Roles = frozenset({"marketer", "sales"})
-"""Work on tasks and contacts."""
+ADMINS: Final[Roles] = frozenset()
+ANYONE: Final[Roles] = frozenset({"marketer", "engineer", "tester", "sales", "viewer"})
+EDITORS: Final[Roles] = frozenset({"marketer", "engineer"})
+OPERATORS: Final[Roles] = frozenset({"marketer", "engineer", "tester"})
+SELLERS: Final[Roles] = frozenset({"marketer", "sales"})
+WORKERS: Final[Roles] = ANYONE - {"viewer"}
+
+ACTS: Final[Mapping[str, Roles]] = {
+    # Oneself and the team
+    "me.read": ANYONE,
+    "me.change": ANYONE,
+    "team.read": ANYONE,
+    "member.manage": ADMINS,  # invite, change, deactivate, links, sessions
+    "rotation.change": EDITORS,
+    # The workspace
+    "setting.read": ANYONE,
+    "setting.change": ADMINS,
+    "key.manage": ADMINS,
+    "secret.list": EDITORS,  # the names; nobody reads a value
+    "secret.change": ADMINS,
+    "audit.read": ADMINS,
+    "work.read": ANYONE,
+    "work.cancel": EDITORS,
+    "event.read_unrouted": ANYONE,
+    "event.retry": OPERATORS,
+    "catalogue.read": ANYONE,
+    "catalogue.change": EDITORS,
+    # Journeys and runs
+    "journey.read": ANYONE,
+    "journey.try": OPERATORS,  # simulate
+    "journey.change": EDITORS,  # drafts, publish, stop, archive
+    "journey.pause": OPERATORS,  # and resume
+    "journey.move": EDITORS,  # dry run, migration, rollback
+    "run.read": ANYONE,
+    "run.mend": OPERATORS,  # resume, skip, end
+    "run.start": OPERATORS,  # one contact, and who would enter
+    "run.start_many": EDITORS,
+    # Templates and messages
+    "template.read": ANYONE,  # and previews of what is stored
+    "template.change": EDITORS,  # and previews of own texts, test sends to oneself
+    "message.list": ANYONE,  # to whom, when, what became of it
+    "message.read_body": WORKERS,  # what a person was written
+    "message.read_login": ADMINS,  # a link to an account is as good as a password
+    # People
+    "contact.read": ANYONE,
+    "contact.change": SELLERS,  # make, fields, owner, tags by hand
+    "contact.tag_many": EDITORS,
+    "contact.import": EDITORS,
+    "contact.leave_journey": EDITORS,
+    "contact.export": ADMINS,  # everything about one person (GDPR Art. 15 and 20)
+    "contact.erase": ADMINS,
+    "consent.record": SELLERS,  # by hand, and by an import whose columns are consents
+    "suppression.read": SELLERS,
+    "suppression.add": SELLERS,
+    "suppression.lift": ADMINS,
+    "list.export": SELLERS,  # personal data in bulk, as files; for the others the pages are enough
+    "task.read": ANYONE,
+    "task.work": SELLERS,
+}
+"""Act -> the roles that may, besides admins."""
 
 
-def allows(roles: Roles, role: str) -> bool:
-    return role == "admin" or role in roles
+class NotAllowed(PfadwerkError):
+    """The role does not allow the act."""
+
+    code = "forbidden"
+    status = 403
+
+
+def may(role: str, act: str) -> bool:
+    """Whether a role may do an act. Raises KeyError for an act that is not in the table."""
+    return role in ACTS[act] or role == "admin"
+
+
+def roles_for(act: str) -> list[str]:
+    """The roles that may do an act, sorted, admins among them."""
+    return sorted({"admin", *ACTS[act]})

@@ -21,7 +21,7 @@ from sqlmodel import col, select
 
 from crm import files, profile, recipes
 from crm.audit import record
-from crm.columns import Columns
+from crm.columns import Columns, guess, is_consent
 from crm.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
 from crm.files import Room, StoredFile
 from crm.imports import (
@@ -40,6 +40,7 @@ from crm.imports import (
 )
 from crm.payload import clean_text
 from crm.reading import Reading
+from crm.roles import NotAllowed, may
 from crm.sheets import line_of
 from crm.sql import undone
 from journeys.errors import Conflict, Invalid, Issue, NotFound
@@ -366,14 +367,30 @@ def problems(row: Import) -> list[Issue]:
     return []
 
 
-def begin(session: Session, import_id: str, *, dry: bool) -> Import:
-    """Turns a mapped import into one that a job works on: `checking` (a dry run) or `running`.
+CONSENTS_BARRED = (
+    "Your role may import contacts, but not record consents: leave those columns and what everybody said out, or let marketing or sales import "
+    "the file."
+)
+
+
+def acts_of(row: Import) -> list[str]:
+    """What somebody does who imports this file as it is mapped now (`crm.roles.ACTS`)."""
+    targets = {**guess(row.mapping["header"]), **row.mapping["columns"]}.values()
+    consents = any(map(is_consent, targets)) or bool(reading_of(row).everybody)
+    return ["contact.import", *(["consent.record"] if consents else []), *(["run.start_many"] if row.mapping.get("wake") else [])]
+
+
+def begin(session: Session, import_id: str, role: str, *, dry: bool) -> Import:
+    """Turns a mapped import into one that a job works on: `checking` (a dry run) or `running`. `role` is of whoever begins it.
 
     Raises:
         Invalid: the columns cannot be read as they are mapped; every problem is listed.
         Conflict: it is under way or over, or was not checked before it runs.
+        NotAllowed: the file does something that the role may not, such as granting consents.
     """
     row = _locked(session, import_id)
+    if not all(may(role, act) for act in acts_of(row)):
+        raise NotAllowed(CONSENTS_BARRED)
     Columns(row.mapping["header"], row.mapping["columns"], reading=reading_of(row))
     if row.state not in (("draft", "checked") if dry else ("checked",)):
         raise Conflict("This import is under way or over, or was not checked yet.")

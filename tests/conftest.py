@@ -50,6 +50,7 @@ LONGEST = (
     "test_two_servers.py",
     "test_dev.py",
     "test_workflow.py",
+    "test_acts.py",
 )
 """The files that take twenty seconds and more."""
 

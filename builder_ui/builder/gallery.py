@@ -20,7 +20,7 @@ from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import is_key
 from builder_ui.compat import Element, html
 from builder_ui.host import Host
-from builder_ui.permits import EDITORS, may
+from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
 from engine import publish
 from journeys.document import MAX_DOCUMENT_BYTES
@@ -61,7 +61,7 @@ def _free(wish: str, taken: set[str]) -> str:
 def view(visit: Visit, data: Data, _acts: Acts) -> Element:
     speech = visit.speech
     problem = PROBLEMS.get(visit.query.get("problem", ""))
-    if not visit.may(EDITORS):
+    if not visit.may("journey.change"):
         return html._(parts.head(speech("New journey")), parts.empty("ban", speech("Your role does not allow this."), None))
     return html._(
         parts.head(speech("New journey"), back=("/ui/journeys", speech("Journeys"))),
@@ -154,7 +154,7 @@ def _steps(visit: Visit, document: Mapping[str, Any]) -> Element:
     return html.ol({"className": "pfb-preview"}, items)
 
 
-PAGE = Page("/ui/gallery", "New journey", "journeys", load, view, assets=assets())  # the builder comes next
+PAGE = Page("/ui/gallery", "New journey", "journeys", "catalogue.read", load, view, assets=assets())  # the builder comes next
 
 
 # What the forms do
@@ -163,9 +163,9 @@ PAGE = Page("/ui/gallery", "New journey", "journeys", load, view, assets=assets(
 def routes(house: House) -> APIRouter:
     """Where the forms lead. Each answers with a redirect: into the builder, or back with what was wrong."""
     router, makers = APIRouter(include_in_schema=False), _Makers(house)
-    router.add_api_route("/ui/gallery", makers.create, methods=["POST"])
-    router.add_api_route("/ui/gallery/import", makers.take, methods=["POST"])
-    router.add_api_route("/ui/journeys/{key}/duplicate", makers.duplicate, methods=["POST"])
+    router.add_api_route("/ui/gallery", makers.create, methods=["POST"], **does("journey.change"))
+    router.add_api_route("/ui/gallery/import", makers.take, methods=["POST"], **does("journey.change"))
+    router.add_api_route("/ui/journeys/{key}/duplicate", makers.duplicate, methods=["POST"], **does("journey.change"))
     return router
 
 
@@ -196,7 +196,7 @@ class _Makers:
         known = await self.host.member(request.cookies)
         if known is None or not self.host.is_ours(request.headers):
             return Response(status_code=403)
-        if not may(known[1], EDITORS):
+        if not may(known[1], "journey.change"):
             return _back("role")
         if (key and not is_key(key)) or (not key and make != self._import):
             return _back("key")

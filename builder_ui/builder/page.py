@@ -16,7 +16,6 @@ from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
-from builder_ui.permits import ADMINS, EDITORS
 from builder_ui.topics import use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
@@ -138,7 +137,7 @@ def head(editor: Editor) -> Element:
     text, tone, symbol = _STATUS[editor.status]
     if editor.status == "saved" and editor.draft.issues():
         text, tone, symbol = "Saved, but for what is not complete", "warn", "alert"
-    if not editor.visit.may(EDITORS):
+    if not editor.visit.may("journey.change"):
         text, tone, symbol = "You can look, not change", "", "ban"
     actions = [*_views(editor), _more(editor)]
     if editor.path is not None:
@@ -443,7 +442,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
         names=editor.names,
         kinds=kinds,
         issues=issues,
-        keep_secret=editor.keep_secret if editor.visit.may(ADMINS) else None,
+        keep_secret=editor.keep_secret if editor.visit.may("secret.change") else None,
     )
 
 
@@ -791,4 +790,4 @@ def name(visit: Visit) -> str:
         return get_journey(session, visit.arguments["key"]).name
 
 
-PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", fetch, view, name=name, assets=bundle.assets())
+PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", "journey.read", fetch, view, name=name, assets=bundle.assets())

@@ -20,11 +20,11 @@ from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.pathway import Pathway
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Resync, Save, Seen, Select
 from builder_ui.changes import changes as told
-from builder_ui.permits import ADMINS, EDITORS
-from builder_ui.screen import NotAllowed, allowed
+from builder_ui.screen import allowed
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import secrets, tally
+from crm.roles import NotAllowed
 from engine import publish
 from engine.step import where
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
@@ -120,7 +120,7 @@ class Editor(Teller):
 
     @property
     def editable(self) -> bool:
-        return self.visit.may(EDITORS) and self.status != "denied"
+        return self.visit.may("journey.change") and self.status != "denied"
 
     @property
     def speech(self) -> Any:
@@ -449,7 +449,7 @@ class Editor(Teller):
     def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints]:
         """One transaction; the checks come after it, outside the lock."""
         visit = self.visit
-        allowed(visit, EDITORS)
+        allowed(visit, "journey.change")
         document = {**document, "ui": {**document["ui"], "saved_in": self.id}}
         with visit.engine.db.write() as session:
             journey = publish.save_draft(session, self.journey.id, document, revision, visit.by, visit.house.now())
@@ -542,7 +542,7 @@ class Editor(Teller):
 
     def _publish(self, note: str) -> int:
         visit = self.visit
-        allowed(visit, EDITORS)
+        allowed(visit, "journey.change")
         if self.draft.issues():
             raise Conflict("something on the page is not stored yet")
         with visit.engine.db.write() as session:
@@ -616,7 +616,7 @@ class Editor(Teller):
 
     def _put_secret(self, name: str, value: str) -> list[str]:
         visit = self.visit
-        allowed(visit, ADMINS)
+        allowed(visit, "secret.change")
         with visit.engine.db.write() as session:
             secrets.put(session, visit.engine.address_keys, name, value, visit.by, visit.house.now())
             return secrets.names(session)

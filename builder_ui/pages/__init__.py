@@ -120,15 +120,8 @@ def router(
     )
     serving = host.Host(house, PAGES, tour.shown)
     routes = host.routes(serving)
-    routes.include_router(mail.routes(house))
-    routes.include_router(account.routes(house))
-    routes.include_router(audit.routes(house))
-    routes.include_router(gallery.routes(house))
-    routes.include_router(import_forms.routes(house))
-    routes.include_router(makers.routes(house))
-    routes.include_router(frames.routes(house))
-    routes.include_router(find.routes(house))
-    routes.include_router(tour.routes(house))
-    routes.include_router(exports.routes(house))
-    routes.include_router(host.shells(serving))
+    rooms = (mail, account, audit, gallery, import_forms, makers, frames, find, tour, exports)
+    # As they are: `include_router` would hide them from a walk over the routes.
+    for router in (*(room.routes(house) for room in rooms), host.shells(serving)):
+        routes.routes += router.routes
     return routes

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.host import LANGUAGES, Host
-from builder_ui.permits import ANYONE
+from builder_ui.permits import does
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, House, Page, Visit
@@ -57,7 +57,15 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(available_timezones())),
     ]
     about = forms.form(
-        visit, acts, "account", fields, speech("Save"), ANYONE, save, "Saved. Other pages follow when they are loaded.", stamp_of(member)
+        visit,
+        acts,
+        "account",
+        fields,
+        speech("Save"),
+        "me.change",
+        save,
+        "Saved. Other pages follow when they are loaded.",
+        stamp_of(member),
     )
     return framed(
         visit,
@@ -67,7 +75,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         panel(speech("Password"), *password(visit, member)),
         panel(
             speech("Where I am logged in"),
-            session_table(visit, data.sessions, lambda id: acts.act(ANYONE, ending(id), "This browser is logged out.")),
+            session_table(visit, data.sessions, lambda id: acts.act("me.change", ending(id), "This browser is logged out.")),
             html.div({"className": "actions"}, everywhere(visit, data, acts)),
         ),
     )
@@ -95,7 +103,7 @@ def everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
     if len(data.sessions) < 2:
         return None
     speech = visit.speech
-    handler = acts.act(ANYONE, elsewhere, "You are logged out everywhere else.")
+    handler = acts.act("me.change", elsewhere, "You are logged out everywhere else.")
     return parts.ask(
         speech("Log out everywhere else"), speech("All your other browsers have to log in again."), speech("Log out"), handler, "lock"
     )
@@ -157,7 +165,7 @@ def secret(label: str, name: str, complete: str, least: int, hint: str = "") -> 
     )
 
 
-PAGE = Page("/ui/settings", "My account", "settings", load, view)
+PAGE = Page("/ui/settings", "My account", "settings", "me.read", load, view)
 
 
 def routes(house: House) -> APIRouter:
@@ -178,7 +186,7 @@ def routes(house: House) -> APIRouter:
         token, member = known
         return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value())
 
-    router.add_api_route("/ui/settings/password", change, methods=["POST"])
+    router.add_api_route("/ui/settings/password", change, methods=["POST"], **does("me.change"))
     return router
 
 

@@ -16,8 +16,8 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.host import Host, clean
 from builder_ui.people import journeys_of, member_names
-from builder_ui.permits import ADMINS, may
-from builder_ui.sections import barred, framed, panel
+from builder_ui.permits import does, may
+from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, House, Page, Visit
 from crm import audit
 from models import Audit
@@ -45,9 +45,7 @@ def wanted(query: Any) -> dict[str, Any]:
     }
 
 
-def load(visit: Visit) -> Data | None:
-    if not visit.may(ADMINS):
-        return None
+def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         found = audit.list_lines(session, **wanted(visit.query), limit=PAGE_SIZE + 1)
         return Data(
@@ -59,9 +57,7 @@ def load(visit: Visit) -> Data | None:
         )
 
 
-def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
-    if data is None:
-        return barred(visit, "Audit trail")
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Time"), speech("Who"), speech("What"), speech("About what"), speech("Details"))
     rows = [row(visit, data, line) for line in data.lines]
@@ -150,12 +146,12 @@ def chain(visit: Visit, acts: Acts) -> Element:
             broken = audit.verify(session)
             acts.drafts["chain"], acts.drafts["digest"] = str(broken or ""), audit.newest_digest(session)
 
-    button = parts.button(speech("Does the chain hold?"), acts.act(ADMINS, check, "Every digest was computed anew."), "link")
+    button = parts.button(speech("Does the chain hold?"), acts.act("audit.read", check, "Every digest was computed anew."), "link")
     hint = speech("Keep the newest digest elsewhere to notice lines cut off at the end.")
     return panel(speech("The chain"), html.p({"className": "quiet"}, hint), said, html.div({"className": "actions"}, button))
 
 
-PAGE = Page("/ui/settings/audit", "Audit trail", "settings", load, view)
+PAGE = Page("/ui/settings/audit", "Audit trail", "settings", "audit.read", load, view)
 
 
 def routes(house: House) -> APIRouter:
@@ -166,7 +162,7 @@ def routes(house: House) -> APIRouter:
         known = await host.member(request.cookies)
         if known is None:
             return Response(status_code=401)
-        if not may(known[1], ADMINS):
+        if not may(known[1], "audit.read"):
             return Response(status_code=403)
         headers = {
             "content-disposition": 'attachment; filename="audit.csv"',
@@ -175,7 +171,7 @@ def routes(house: House) -> APIRouter:
         }
         return StreamingResponse(rows_of(house, wanted(clean(request.query_params))), 200, headers, "text/csv; charset=utf-8")
 
-    router.add_api_route("/ui/settings/audit.csv", download, methods=["GET"])
+    router.add_api_route("/ui/settings/audit.csv", download, methods=["GET"], **does("audit.read"))
     return router
 
 

@@ -127,4 +127,4 @@ def why(visit: Visit, one: One) -> Element:
     return NONE
 
 
-PAGE = Page("/ui/journeys/{key}/people", "Contacts behind a number", "journeys", load, view)
+PAGE = Page("/ui/journeys/{key}/people", "Contacts behind a number", "journeys", "contact.read", load, view)

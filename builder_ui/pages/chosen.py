@@ -12,7 +12,6 @@ from sqlmodel import select
 
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_state
-from builder_ui.permits import EDITORS, EXPORTERS, SELLERS
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
 from builder_ui.words import REFUSALS, coded
@@ -50,7 +49,7 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
             tag, whom = (undo[0], undo[1]) if undo else (acts.drafts.get("tag", "").strip(), ids)
             changed: list[str] = []
             done = "The tag is added." if added else "The tag is taken away."
-            await acts.act(SELLERS, tag_all(whom, tag, added, changed), done)(*event)
+            await acts.act("contact.change", tag_all(whom, tag, added, changed), done)(*event)
             set_told(Told(undo=(tag, tuple(changed), added)) if changed and not undo else Told())
 
         return handler
@@ -61,16 +60,16 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
         set_told(await asyncio.to_thread(foretell, visit, key, look) if key else Told((speech("Choose a journey first."),)))
 
     async def enrol(*event: Any) -> None:
-        await acts.act(EDITORS, enrol_all(told.journey, ids), "Whoever may enter the journey has entered it.")(*event)
+        await acts.act("run.start_many", enrol_all(told.journey, ids), "Whoever may enter the journey has entered it.")(*event)
         set_told(Told())
 
     return html.div(
         {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
         html.b(speech("{count} chosen", count=speech.number(len(ids)))),
-        tag_field(visit, acts, tagging) if visit.may(SELLERS) else None,
-        journey_field(visit, live, acts, look_ahead) if visit.may(EDITORS) else None,
+        tag_field(visit, acts, tagging) if visit.may("contact.change") else None,
+        journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
         html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
-        if visit.may(EXPORTERS)
+        if visit.may("list.export")
         else None,
         html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
         parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
@@ -84,28 +83,30 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
     told, set_told = use_state(Told())
     speech = visit.speech
 
-    def begun(doing: Callable[[list[str]], Do]) -> Callable[..., Any]:
+    def begun(act: str, doing: Callable[[list[str]], Do]) -> Callable[..., Any]:
         async def handler(*event: Any) -> None:
             jobs: list[str] = []
-            await acts.act(EDITORS, doing(jobs), "The work has begun and goes on by itself.")(*event)
+            await acts.act(act, doing(jobs), "The work has begun and goes on by itself.")(*event)
             set_told(Told(job=jobs[0]) if jobs else Told())
 
         return handler
 
     def tagging(added: bool) -> Callable[..., Any]:
-        return begun(lambda jobs: begin_tagging(wanted, acts.drafts.get("tag", ""), added, count, jobs))
+        return begun("contact.tag_many", lambda jobs: begin_tagging(wanted, acts.drafts.get("tag", ""), added, count, jobs))
 
     async def look_ahead(*_event: Any) -> None:
         key = acts.drafts.get("into", "")
         look = lambda session, journey: by_hand.preview_bulk(visit.engine, session, journey, wanted, visit.house.now())  # noqa: E731
         set_told(await asyncio.to_thread(foretell, visit, key, look) if key else Told((speech("Choose a journey first."),)))
 
-    enrol = begun(lambda jobs: begin_enrolling(told.journey, wanted, count, jobs))
+    enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs))
     return html.div(
         {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
         html.b(all_of(speech, count)),
-        tag_field(visit, acts, tagging, speech("For all of them, page by page. This has no undo.")),
-        journey_field(visit, live, acts, look_ahead),
+        tag_field(visit, acts, tagging, speech("For all of them, page by page. This has no undo."))
+        if visit.may("contact.tag_many")
+        else None,
+        journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
         html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
         parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
         html.a({"className": "button", "href": "/ui/settings/work"}, speech("See how far it is")) if told.job else None,

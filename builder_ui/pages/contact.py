@@ -13,7 +13,6 @@ from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.pages import contact_edit
 from builder_ui.people import called, member_names
-from builder_ui.permits import ADMINS, SELLERS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from crm import consent as consent_log
@@ -124,7 +123,7 @@ def stamp(visit: Visit) -> object:
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
     views = [("", speech("Story"), None), ("consents", speech("Consents"), len(data.consents))]
-    if visit.may(SELLERS) and contact.erased_at is None:
+    if visit.may("contact.change") and contact.erased_at is None:
         views.append(("edit", speech("Change"), None))
     shown = {"consents": consent_view, "edit": contact_edit.view}.get(visit.query.get("view", ""), story)
     return html._(
@@ -148,10 +147,10 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 def heading_actions(visit: Visit, data: Data) -> list[Element]:
     speech, id = visit.speech, data.contact.id
     offered: list[Element] = []
-    if visit.may(SELLERS):
+    if visit.may("contact.change"):
         address = f"/ui/tasks?owner=all&contact={id}"
         offered.append(html.a({"className": "button", "href": address}, parts.icon("check-square"), speech("New task")))
-    if visit.may(ADMINS):
+    if visit.may("contact.export"):
         offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, speech("Everything as a file")))
     return offered
 
@@ -354,7 +353,7 @@ def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     subject = row["subject"] or coded(speech, CHANNELS, row["channel"])
     return html._(
-        html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] else html.b(subject),
+        html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] and visit.may("message.read_body") else html.b(subject),
         " ",
         parts.badge(speech(MESSAGE_STATES[row["status"]][0]), *MESSAGE_STATES[row["status"]][1:]),
         html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if row["reason"] else None,
@@ -459,4 +458,4 @@ def name(visit: Visit) -> str:
         return called(get(session, visit.arguments["id"]))
 
 
-PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", load, view, stamp, every_seconds=3.0, name=name)
+PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", "contact.read", load, view, stamp, every_seconds=3.0, name=name)

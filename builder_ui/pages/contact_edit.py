@@ -8,7 +8,6 @@ from typing import Any
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_state
 from builder_ui.pages.chosen import tag_all
-from builder_ui.permits import ADMINS, SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
 from crm import consent, contacts, mailbox, suppression
@@ -50,8 +49,8 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
         html.h2({"className": "apart"}, speech("Addresses that get nothing")),
         blocked(visit, data, acts),
         parting(visit, data.merge, acts),
-        html.h2({"className": "apart"}, speech("Forget this person")) if visit.may(ADMINS) else None,
-        erasing(visit, contact, acts) if visit.may(ADMINS) else None,
+        html.h2({"className": "apart"}, speech("Forget this person")) if visit.may("contact.erase") else None,
+        erasing(visit, contact, acts) if visit.may("contact.erase") else None,
     )
 
 
@@ -60,7 +59,7 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
 
 def fields(visit: Visit, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
-    save = acts.act(SELLERS, saving(contact.id, acts), "The contact is changed.")
+    save = acts.act("contact.change", saving(contact.id, acts), "The contact is changed.")
     return html.div(
         html.div(
             {"className": "fields"},
@@ -118,7 +117,7 @@ def Tags(visit: Visit, contact_id: str, tags: tuple[str, ...], acts: Acts) -> El
             name = tag or acts.drafts.get("tag", "").strip()
             changed: list[str] = []
             done = "The tag is added." if added else "The tag is taken away."
-            await acts.act(SELLERS, tag_all((contact_id,), name, added, changed), done)(*event)
+            await acts.act("contact.change", tag_all((contact_id,), name, added, changed), done)(*event)
             set_undo((name, added) if changed and not back else ("", False))
 
         return handler
@@ -155,7 +154,7 @@ def owner(visit: Visit, contact: Contact, members: dict[str, str], acts: Acts) -
     speech = visit.speech
     acts.drafts.setdefault("owner", contact.owner or "")
     field = parts.kept_choice(acts, "owner", speech("Owner"), {"": speech("nobody"), **members})
-    save = acts.act(SELLERS, owning(contact.id, acts), "The contact has a new owner.")
+    save = acts.act("contact.change", owning(contact.id, acts), "The contact has a new owner.")
     return html.div({"className": "fields"}, field, parts.button(speech("Save the owner"), save, "user"))
 
 
@@ -176,7 +175,7 @@ def owning(contact_id: str, acts: Acts) -> Do:
 
 def consent_form(visit: Visit, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
-    say = acts.act(SELLERS, stating(contact.id, acts), "The consent is recorded.")
+    say = acts.act("consent.record", stating(contact.id, acts), "The consent is recorded.")
     return html.div(
         html.div(
             {"className": "fields"},
@@ -233,7 +232,7 @@ def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
             html.b(f"{coded(speech, CHANNELS, channel)} · {address}"),
             receives(visit, data.suppressed.get(channel)),
             block(visit, contact.id, channel, acts) if data.suppressed.get(channel, "unsubscribe") == "unsubscribe" else None,
-            unblock(visit, contact.id, channel, acts) if channel in data.suppressed and visit.may(ADMINS) else None,
+            unblock(visit, contact.id, channel, acts) if channel in data.suppressed and visit.may("suppression.lift") else None,
         )
         for channel, address in (("email", contact.email), ("sms", contact.phone))
         if address
@@ -255,7 +254,7 @@ def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
         speech("Suppress"),
         speech("Nothing at all is sent to this address any more, whoever it belongs to."),
         speech("Suppress the address"),
-        acts.act(SELLERS, suppressing(contact_id, channel), "The address is suppressed."),
+        acts.act("suppression.add", suppressing(contact_id, channel), "The address is suppressed."),
         "ban",
         "danger",
     )
@@ -264,7 +263,7 @@ def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
 def unblock(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
     speech = visit.speech
     why = parts.kept(acts, f"why.{channel}", speech("What has changed since (stands in the audit trail)"), 500)
-    lift = acts.act(ADMINS, lifting(contact_id, channel, acts), "The address may get messages again.")
+    lift = acts.act("suppression.lift", lifting(contact_id, channel, acts), "The address may get messages again.")
     return parts.form(speech("Lift"), "check", [why], speech("Let it receive again"), lift)
 
 
@@ -323,7 +322,7 @@ def parting(visit: Visit, merge: Merge | None, acts: Acts) -> Element:
                 "consent since, the stricter stays for both; runs that the merge ended stay ended."
             ),
             speech("Make them two again"),
-            acts.act(SELLERS, unmerging(merge.id), "They are two contacts again."),
+            acts.act("contact.change", unmerging(merge.id), "They are two contacts again."),
             "people",
         ),
     )
@@ -343,7 +342,7 @@ def unmerging(merge_id: int) -> Do:
 def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
     word = speech("ERASE")
-    forget = acts.act(ADMINS, forgetting(contact.id, acts), "The contact is forgotten.")
+    forget = acts.act("contact.erase", forgetting(contact.id, acts), "The contact is forgotten.")
     fields = [
         html.p(
             speech(
@@ -379,8 +378,6 @@ def load_new(visit: Visit) -> dict[str, str]:
 def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
     speech = visit.speech
     head = parts.head(speech("New contact"), back=("/ui/contacts", speech("Contacts")))
-    if not visit.may(SELLERS):
-        return html._(head, parts.empty("ban", speech("Your role does not allow this."), None))
     made = acts.drafts.get("made")
     return html._(
         head,
@@ -396,7 +393,9 @@ def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
                 {"className": "quiet"},
                 speech("An e-mail address, a phone number or a user id is needed. A new contact has allowed nothing yet."),
             ),
-            parts.button(speech("Make the contact"), acts.act(SELLERS, making(acts), "The contact is there."), "user-plus", "main"),
+            parts.button(
+                speech("Make the contact"), acts.act("contact.change", making(acts), "The contact is there."), "user-plus", "main"
+            ),
         ),
     )
 
@@ -425,4 +424,4 @@ def making(acts: Acts) -> Do:
     return do
 
 
-NEW = Page("/ui/contacts/new", "New contact", "contacts", load_new, view_new)
+NEW = Page("/ui/contacts/new", "New contact", "contacts", "contact.change", load_new, view_new)

@@ -11,13 +11,12 @@ from builder_ui import parts, reading_form
 from builder_ui.compat import Element, datalist, html, optgroup
 from builder_ui.import_words import reasons
 from builder_ui.pages.contact_imports import PROBLEMS, state
-from builder_ui.permits import EDITORS
 from builder_ui.reading_form import ASKED
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.work import ended_early
 from crm import uploads
 from crm.catalogue import load_catalogue
-from crm.columns import TYPES
+from crm.columns import TYPES, is_consent
 from crm.imports import Shown, get_import
 from crm.jobs import add_job, cancel_job, newest_job
 from crm.uploads import Column
@@ -127,7 +126,7 @@ def columns_form(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, about = visit.speech, data.row.mapping
     if not data.has_file:
         return gone(visit)
-    if not visit.may(EDITORS):
+    if not visit.may("contact.import"):
         return parts.empty("ban", speech("Your role may look at imports, not start one."), None)
     rows = [line(visit, data, n, column) for n, column in enumerate(data.columns)]
     header = (speech("Column"), speech("First values"), speech("Becomes"), speech("or something else"))
@@ -162,7 +161,9 @@ def line(visit: Visit, data: Data, number: int, column: Column) -> list[Element]
         html.ul({"className": "samples"}, [html.li({"key": str(n)}, value) for n, value in enumerate(column.samples)])
         if column.samples
         else html.span({"className": "quiet"}, speech("empty")),
-        html.select({"name": f"target-{index}", "aria-label": name, "defaultValue": column.target}, targets(visit, data, column)),
+        html.select(
+            {"name": f"target-{index}", "aria-label": name, "defaultValue": shown_target(visit, column)}, targets(visit, data, column)
+        ),
         html.input({**other, "aria-label": speech("Other target: {column}", column=column.header)}),
     ]
 
@@ -174,18 +175,25 @@ def targets(visit: Visit, data: Data, column: Column) -> list[Element]:
         (speech("Who it is"), {name: speech(title) for name, title in NAMES.items()}),
         (speech("Fields"), {name: speech(title) for name, title in FIELDS.items()}),
         (speech("Attributes"), {name: name for name in data.attributes}),
-        (speech("Consents"), consents(visit)),
     ]
+    if visit.may("consent.record"):
+        groups.append((speech("Consents"), consents(visit)))
     known = {name for _, options in groups for name in options}
     first = [("", speech("– leave out –"))]
-    if column.target and column.target not in known:
-        first.append((column.target, speech("Attribute “{name}”", name=column.target)))
-    options = [option(value, text, column.target) for value, text in first]
+    target = shown_target(visit, column)
+    if target and target not in known:
+        first.append((target, speech("Attribute “{name}”", name=target)))
+    options = [option(value, text, target) for value, text in first]
     return options + [
-        optgroup({"label": title, "key": title}, [option(value, text, column.target) for value, text in options.items()])
+        optgroup({"label": title, "key": title}, [option(value, text, target) for value, text in options.items()])
         for title, options in groups
         if options
     ]
+
+
+def shown_target(visit: Visit, column: Column) -> str:
+    """What a column becomes; nothing where only somebody with another role may say so."""
+    return "" if is_consent(column.target) and not visit.may("consent.record") else column.target
 
 
 def option(value: str, text: str, present: str) -> Element:
@@ -260,7 +268,7 @@ def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     total = row.mapping["rows"]
     text = speech("Reading every row without storing anything …") if row.state == "checking" else speech("Importing …")
-    cancel = acts.act(EDITORS, cancelling(row.id), "The work was stopped.")
+    cancel = acts.act("contact.import", cancelling(row.id), "The work was stopped.")
     return html.section(
         {"className": "panel"},
         html.p(text),
@@ -283,7 +291,7 @@ def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
             "square",
             "danger",
         )
-        if visit.may(EDITORS) and data.job is not None
+        if visit.may("contact.import") and data.job is not None
         else None,
     )
 
@@ -357,13 +365,13 @@ def errors(visit: Visit, data: Data) -> Element:
 
 def ways_on(visit: Visit, data: Data, acts: Acts) -> list[Element]:
     speech, row = visit.speech, data.row
-    if not visit.may(EDITORS):
+    if not visit.may("contact.import"):
         return []
     offered: list[Element] = []
     if row.state == "checked" and data.has_file:
         if row.rows_ok:
             text = speech("Import {count} rows", count=speech.number(row.rows_ok))
-            offered.append(parts.button(text, acts.act(EDITORS, running(row.id), "The import is under way."), "play", "main"))
+            offered.append(parts.button(text, acts.act("contact.import", running(row.id), "The import is under way."), "play", "main"))
         offered.append(
             html.a({"className": "button", "href": f"{visit.path}?step=columns"}, parts.icon("pencil"), speech("Change the columns"))
         )
@@ -382,7 +390,7 @@ def discard(visit: Visit, data: Data, acts: Acts) -> Element:
         speech("Delete the file"),
         speech("The uploaded file is deleted now. What was imported stays."),
         speech("Delete it"),
-        acts.act(EDITORS, discarding(data.row.id), "The file is deleted."),
+        acts.act("contact.import", discarding(data.row.id), "The file is deleted."),
         "ban",
         "danger",
     )
@@ -399,7 +407,7 @@ def running(import_id: str) -> Do:
 
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            row = uploads.begin(session, import_id, dry=False)
+            row = uploads.begin(session, import_id, visit.member.role, dry=False)
             wanted = {"import_id": import_id, "dry": False}
             add_job(session, "import", f"import:{import_id}", wanted, visit.by, visit.house.now(), row.mapping["rows"])
         visit.house.look()
@@ -425,4 +433,4 @@ def discarding(import_id: str) -> Do:
     return do
 
 
-PAGE = Page("/ui/contacts/import/{id}", "Import contacts", "contacts", load, view, stamp, every_seconds=1.0)
+PAGE = Page("/ui/contacts/import/{id}", "Import contacts", "contacts", "contact.read", load, view, stamp, every_seconds=1.0)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Page, Visit
 from crm.imports import list_imports
-from crm.uploads import KINDS_OF_FILE, UNUSABLE
+from crm.uploads import CONSENTS_BARRED, KINDS_OF_FILE, UNUSABLE
 from models import Import
 
 STATES = {
@@ -29,6 +28,7 @@ PROBLEMS = {
     "gone": "The file of this import is gone; upload it again.",
     "role": "Your role does not allow this.",
     "choice": "One of the choices cannot be used: a tag has 1 to 120 characters and there are at most 20, a time zone has a name such as Europe/Zurich, and a consent needs its channel and purpose.",
+    "consents": CONSENTS_BARRED,
 }
 
 
@@ -52,7 +52,9 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return html._(
         parts.head(speech("Import contacts"), back=("/ui/contacts", speech("Contacts"))),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
-        sending(visit) if visit.may(EDITORS) else html.p({"className": "quiet"}, speech("Your role may look at imports, not start one.")),
+        sending(visit)
+        if visit.may("contact.import")
+        else html.p({"className": "quiet"}, speech("Your role may look at imports, not start one.")),
         html.h2({"className": "apart"}, speech("Earlier imports")),
         earlier(visit, data) if data.imports else parts.empty("clock", speech("Nothing was imported yet."), None),
     )
@@ -124,4 +126,4 @@ def state(visit: Visit, code: str) -> Element:
     return parts.badge(visit.speech(text), tone, symbol)
 
 
-PAGE = Page("/ui/contacts/import", "Import contacts", "contacts", load, view, stamp, every_seconds=3.0)
+PAGE = Page("/ui/contacts/import", "Import contacts", "contacts", "contact.read", load, view, stamp, every_seconds=3.0)

@@ -14,7 +14,6 @@ from builder_ui.compat import Element, component, html, use_state
 from builder_ui.listing import SEEN, Filters, read_filters
 from builder_ui.pages.chosen import Chosen, Everyone, all_of
 from builder_ui.people import called, contact_link
-from builder_ui.permits import EDITORS, EXPORTERS, SELLERS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
 from crm import contacts
@@ -68,11 +67,11 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 def actions(visit: Visit) -> list[Element]:
     speech = visit.speech
     offered: list[Element] = []
-    offered.append(parts.export(visit, "contacts", EXPORTERS))
+    offered.append(parts.export(visit, "contacts"))
     offered.append(html.a({"className": "button", "href": "/ui/contacts/duplicates"}, parts.icon("people"), speech("Possible duplicates")))
-    if visit.may(EDITORS):
+    if visit.may("contact.import"):
         offered.append(html.a({"className": "button", "href": "/ui/contacts/import"}, parts.icon("people"), speech("Import")))
-    if visit.may(SELLERS):
+    if visit.may("contact.change"):
         offered.append(html.a({"className": "button main", "href": "/ui/contacts/new"}, parts.icon("user-plus"), speech("New contact")))
     return offered
 
@@ -201,7 +200,7 @@ def People(visit: Visit, data: Data, acts: Acts) -> Element:
     shown = [contact.id for contact in data.page.contacts]
     here = tuple(id for id in shown if id in picked.ids)
     speech = visit.speech
-    marks = visit.may(SELLERS) or visit.may(EDITORS) or visit.may(EXPORTERS)
+    marks = visit.may("contact.change") or visit.may("run.start_many") or visit.may("list.export")
 
     def pick_one(id: str) -> Callable[[Any], None]:
         return lambda event: set_picked(lambda now: now.one(id, bool(event["target"].get("checked"))))
@@ -228,7 +227,7 @@ def People(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "actions"},
             parts.button(speech("Choose all on this page"), lambda _event: set_picked(lambda now: now.all(shown)), "check-square"),
             parts.button(all_of(speech, data.count), lambda _event: set_picked(lambda now: now.all(shown, True)), "people")
-            if visit.may(EDITORS) and data.count > len(shown)
+            if (visit.may("contact.tag_many") or visit.may("run.start_many")) and data.count > len(shown)
             else None,
             parts.button(speech("Let go"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
         )
@@ -266,4 +265,4 @@ def row(visit: Visit, contact: Contact) -> list[Element]:
     ]
 
 
-PAGE = Page("/ui/contacts", "Contacts", "contacts", load, view)
+PAGE = Page("/ui/contacts", "Contacts", "contacts", "contact.read", load, view)

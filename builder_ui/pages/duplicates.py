@@ -5,7 +5,6 @@ from __future__ import annotations
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import called, contact_link
-from builder_ui.permits import SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import duplicates
 from crm.duplicates import Pair, PairPage
@@ -55,7 +54,7 @@ def pair_panel(visit: Visit, pair: Pair, acts: Acts) -> Element:
         html.h2(f"{called(pair.one) or pair.one.id[-6:]} · {called(pair.other) or pair.other.id[-6:]}"),
         html.p({"className": "quiet"}, speech(REASONS.get(pair.reason, REASONS["phone"]))),
         parts.table(speech("Side by side"), columns, rows(visit, people), "pair"),
-        html.div({"className": "actions"}, *offered(visit, pair, acts)) if visit.may(SELLERS) else None,
+        html.div({"className": "actions"}, *offered(visit, pair, acts)) if visit.may("contact.change") else None,
     )
 
 
@@ -85,12 +84,12 @@ def offered(visit: Visit, pair: Pair, acts: Acts) -> list[Element]:
             speech("Merge into {name}", name=f"{called(one) or ''} {one.id[-6:]}".strip()),
             speech("The two become one contact with the fields of this one and what it lacks from the other. It can be undone."),
             speech("Merge"),
-            acts.act(SELLERS, merging_into(pair.id, one.id), "The two are one contact."),
+            acts.act("contact.change", merging_into(pair.id, one.id), "The two are one contact."),
             "people",
         )
         for one in (pair.one, pair.other)
     ]
-    apart = acts.act(SELLERS, keeping_apart(pair), "Remembered: they are two people.")
+    apart = acts.act("contact.change", keeping_apart(pair), "Remembered: they are two people.")
     return [*merges, parts.button(speech("Not the same person"), apart, "ban")]
 
 
@@ -110,4 +109,4 @@ def keeping_apart(pair: Pair) -> Do:
     return do
 
 
-PAGE = Page("/ui/contacts/duplicates", "Possible duplicates", "contacts", load, view)
+PAGE = Page("/ui/contacts/duplicates", "Possible duplicates", "contacts", "contact.read", load, view)

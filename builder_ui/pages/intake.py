@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import ADMINS
-from builder_ui.sections import barred, framed
+from builder_ui.sections import framed
 from builder_ui.visit import Acts, Page, Visit
 from crm import intake, keys
 from models import ApiKey, IntakeProblem
@@ -28,22 +27,17 @@ class Data:
     problems: Sequence[IntakeProblem]
 
 
-def load(visit: Visit) -> Data | None:
-    if not visit.may(ADMINS):
-        return None
+def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         key = keys.get_key(session, visit.arguments["id"])
         return Data(key, intake.problems_of(session, key.id))
 
 
 def stamp(visit: Visit) -> object:
-    data = load(visit)
-    return data and [(one.id, one.count) for one in data.problems]
+    return [(one.id, one.count) for one in load(visit).problems]
 
 
-def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
-    if data is None:
-        return barred(visit, TITLE)
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     back = html.p(html.a({"href": "/ui/settings/keys"}, "← ", speech("Keys")), " · ", html.strong(data.key.name))
     if not data.problems:
@@ -66,4 +60,4 @@ def cells(visit: Visit, problem: IntakeProblem) -> list[Element]:
     ]
 
 
-PAGE = Page("/ui/settings/keys/{id}", TITLE, "settings", load, view, stamp, every_seconds=5.0)
+PAGE = Page("/ui/settings/keys/{id}", TITLE, "settings", "key.manage", load, view, stamp, every_seconds=5.0)

@@ -13,7 +13,6 @@ from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts, shelve, switches
 from builder_ui.pages import versions
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import EDITORS, EXPORTERS, OPERATORS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
 from builder_ui.work import ended_early
@@ -180,7 +179,7 @@ def archived(visit: Visit, journey: Journey) -> Element:
 
 def edit(visit: Visit, journey: Journey) -> Element:
     """The way into the builder; those who may not change anything may look."""
-    text = visit.speech("Edit") if visit.may(EDITORS) else visit.speech("Look at the drawing")
+    text = visit.speech("Edit") if visit.may("journey.change") else visit.speech("Look at the drawing")
     return html.a({"className": "button", "href": f"/ui/journeys/{journey.key}/edit"}, parts.icon("pencil"), text)
 
 
@@ -320,7 +319,7 @@ def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
         html.div(
             {"className": "bar"},
             parts.tabs(visit, "status", statuses, speech("State")),
-            parts.export(visit, "runs", EXPORTERS, journey=data.journey.key),
+            parts.export(visit, "runs", journey=data.journey.key),
         ),
         filtered,
         runs_table(visit, data) if data.runs else no_run(visit, data),
@@ -383,14 +382,14 @@ def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
 
 def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
     """After a fix: all stuck runs try again, page by page."""
-    if not visit.may(OPERATORS):
+    if not visit.may("run.mend"):
         return None
     speech, count = visit.speech, data.numbers.halted.get("stuck", 0)
     return parts.ask(
         speech("Try all again"),
         speech("{count} stuck runs try again from where they are. Do this once what stopped them is mended.", count=speech.number(count)),
         speech("Try all again now"),
-        acts.act(OPERATORS, trying_again(data.journey.id, count), "The runs try again, a page at a time."),
+        acts.act("run.mend", trying_again(data.journey.id, count), "The runs try again, a page at a time."),
         "play",
         "main",
     )
@@ -464,4 +463,4 @@ def name(visit: Visit) -> str:
         return get_journey(session, visit.arguments["key"]).name
 
 
-PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", load, view, stamp, name=name)
+PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", "journey.read", load, view, stamp, name=name)

@@ -8,7 +8,6 @@ from typing import Any
 from builder_ui import parts
 from builder_ui.compat import Element, datalist, html
 from builder_ui.operate import shelve, switches
-from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from engine import shelf
@@ -129,7 +128,7 @@ def choice(name: str, label: str, options: list[tuple[str, str]], chosen: str) -
 
 def begin(visit: Visit) -> list[Element]:
     """Where journeys begin, for those who may make one."""
-    if not visit.may(EDITORS):
+    if not visit.may("journey.change"):
         return []
     speech = visit.speech
     return [
@@ -221,8 +220,8 @@ def more(visit: Visit, journey: Journey, acts: Acts) -> Element:
         html.summary({"className": "button"}, speech("More"), html.span({"className": "hidden"}, " · ", journey.name)),
         html.div(
             {"className": "question more"},
-            labels(visit, journey, acts) if visit.may(EDITORS) else None,
-            duplicate(visit, journey) if visit.may(EDITORS) else None,
+            labels(visit, journey, acts) if visit.may("journey.change") else None,
+            duplicate(visit, journey) if visit.may("journey.change") else None,
             html.a(file, parts.icon("download"), speech("Export as a file")),
         ),
     )
@@ -247,7 +246,7 @@ def labels(visit: Visit, journey: Journey, acts: Acts) -> Element:
             {
                 "type": "button",
                 "className": "button main",
-                "onClick": acts.act(EDITORS, putting_away(journey, acts), "Folder and tags are saved."),
+                "onClick": acts.act("journey.change", putting_away(journey, acts), "Folder and tags are saved."),
             },
             speech("Save"),
         ),
@@ -274,4 +273,4 @@ def duplicate(visit: Visit, journey: Journey) -> Element:
     )
 
 
-PAGE = Page("/ui/journeys", "Journeys", "journeys", load, view, stamp, every_seconds=2.0)
+PAGE = Page("/ui/journeys", "Journeys", "journeys", "journey.read", load, view, stamp, every_seconds=2.0)

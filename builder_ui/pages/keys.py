@@ -9,8 +9,7 @@ from typing import cast
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.pages.users import ROLE_NAMES, ROLE_WORDS
-from builder_ui.permits import ADMINS
-from builder_ui.sections import barred, framed, panel
+from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import keys
 from crm.audit import record
@@ -52,17 +51,13 @@ class Data:
     next_before: str | None
 
 
-def load(visit: Visit) -> Data | None:
-    if not visit.may(ADMINS):
-        return None
+def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         found = keys.list_keys(session, before=visit.query.get("before"), limit=PAGE_SIZE + 1)
     return Data(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
 
 
-def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
-    if data is None:
-        return barred(visit, "Keys")
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Name"), speech("Kind"), speech("Begins with"), speech("Last used"), speech("State"), "")
     shown = acts.drafts.get("key")
@@ -83,7 +78,8 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
         else parts.empty("key", speech("There is no key yet."), None),
         parts.pager(visit, data.next_before),
         panel(
-            speech("New key"), forms.form(visit, acts, "key", fields, speech("Make it"), ADMINS, making(acts), "The key is there.", newest)
+            speech("New key"),
+            forms.form(visit, acts, "key", fields, speech("Make it"), "key.manage", making(acts), "The key is there.", newest),
         ),
         rights(visit, any(key.kind == "server" and keys.is_valid(key, visit.house.now()) for key in data.keys)),
         wide=True,
@@ -169,10 +165,13 @@ def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
     if not keys.is_valid(key, visit.house.now()):
         return refused
     ways = [
-        (speech("at once") if not grace else speech.span(grace), acts.act(ADMINS, rotating(acts, key.id, grace), "The new key is there."))
+        (
+            speech("at once") if not grace else speech.span(grace),
+            acts.act("key.manage", rotating(acts, key.id, grace), "The new key is there."),
+        )
         for grace in GRACES
     ]
-    revoke = acts.act(ADMINS, revoking(key.id), "The key is revoked.")
+    revoke = acts.act("key.manage", revoking(key.id), "The key is revoked.")
     question = speech("Whatever uses “{name}” is refused from now on. This cannot be taken back.", name=key.name)
     return html.span(
         {"className": "actions"},
@@ -219,4 +218,4 @@ def revoking(key_id: str) -> Do:
     return do
 
 
-PAGE = Page("/ui/settings/keys", "Keys", "settings", load, view)
+PAGE = Page("/ui/settings/keys", "Keys", "settings", "key.manage", load, view)

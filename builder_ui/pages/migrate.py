@@ -15,7 +15,6 @@ from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.pages.versions import MIGRATION_STATES
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import EDITORS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.work import ended_early
 from crm import tally
@@ -132,7 +131,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, journey = visit.speech, data.journey
     back = (f"/ui/journeys/{journey.key}?tab=versions", journey.name)
     lead = speech("Contacts stay on the version they entered. Here they can be moved to another one; the time they have waited is kept.")
-    if not visit.may(EDITORS):
+    if not visit.may("journey.move"):
         return html._(parts.head(speech("Move contacts"), back=back), parts.empty("ban", speech("Your role does not allow this."), None))
     at_work = data.done is not None and data.done.migration.state in migrate.AT_WORK
     return html._(
@@ -181,7 +180,9 @@ def body(visit: Visit, data: Data, acts: Acts) -> Element:
         html.div(
             {"className": "actions"},
             parts.button(
-                speech("Dry run"), acts.act(EDITORS, looking(data, acts), "This is what would happen. Nothing was changed."), "search"
+                speech("Dry run"),
+                acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing was changed."),
+                "search",
             ),
             move(visit, data, acts) if DRY in acts.drafts else None,
         ),
@@ -269,7 +270,7 @@ def move(visit: Visit, data: Data, acts: Acts) -> Element:
             number=(data.chosen or (0, 0))[1],
         ),
         speech("Move now"),
-        acts.act(EDITORS, moving(data, acts), "The contacts are being moved."),
+        acts.act("journey.move", moving(data, acts), "The contacts are being moved."),
         "shuffle",
         "main",
     )
@@ -371,7 +372,7 @@ def back(visit: Visit, one: Migration, acts: Acts) -> Element:
         speech("Roll back"),
         speech("Whoever still stands where they were put goes back to version {number}. The others are listed.", number=one.from_version),
         speech("Put them back"),
-        acts.act(EDITORS, putting_back(one.id), "The contacts are being put back."),
+        acts.act("journey.move", putting_back(one.id), "The contacts are being put back."),
         "history",
     )
 
@@ -393,4 +394,4 @@ def name(visit: Visit) -> str:
         return get_journey(session, visit.arguments["key"]).name
 
 
-PAGE = Page("/ui/journeys/{key}/migrate", "Move contacts", "journeys", load, view, stamp, every_seconds=1.0, name=name)
+PAGE = Page("/ui/journeys/{key}/migrate", "Move contacts", "journeys", "journey.read", load, view, stamp, every_seconds=1.0, name=name)

@@ -12,7 +12,6 @@ from sqlmodel import col
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.mail import is_readable
-from builder_ui.permits import EXPORTERS
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, coded
 from models import Member, Message, OutboxItem
@@ -79,7 +78,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.head(
             speech("Outbox"),
             speech("Messages that were kept here instead of being sent. Looking at one counts as opening it."),
-            actions=[parts.export(visit, "outbox", EXPORTERS)],
+            actions=[parts.export(visit, "outbox")],
         ),
         html.div({"className": "bar"}, parts.search(visit, speech("Search by recipient or subject"))),
         found,
@@ -100,9 +99,10 @@ def nothing(visit: Visit) -> Element:
 
 def row(visit: Visit, one: Any) -> list[Element]:
     speech = visit.speech
+    subject = one.subject or speech("(no subject)")
     return [
         one.recipient,
-        html.a({"href": f"/ui/outbox/{one.id}"}, one.subject or speech("(no subject)")),
+        html.a({"href": f"/ui/outbox/{one.id}"}, subject) if visit.may("message.read_body") else subject,
         coded(speech, CHANNELS, one.channel),
         parts.moment(speech, one.accepted_at),
         opened(visit, one),
@@ -118,4 +118,4 @@ def opened(visit: Visit, one: Any) -> Element:
     return html.span({"className": "quiet"}, "–")
 
 
-PAGE = Page("/ui/outbox", "Outbox", "outbox", load, view, stamp, every_seconds=4.0)
+PAGE = Page("/ui/outbox", "Outbox", "outbox", "message.list", load, view, stamp, every_seconds=4.0)

@@ -105,4 +105,4 @@ def name(visit: Visit) -> str:
         return read_letter(session, visit.arguments["id"], visit.member).subject
 
 
-PAGE = Page("/ui/outbox/{id}", "Message", "outbox", load, view, stamp, name=name)
+PAGE = Page("/ui/outbox/{id}", "Message", "outbox", "message.read_body", load, view, stamp, name=name)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import EDITORS
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import team
@@ -70,12 +69,12 @@ def line(visit: Visit, data: Data, one: Rotation, n: int, acts: Acts) -> Element
 
 
 def moves(visit: Visit, one: Rotation, n: int, name: str, acts: Acts) -> list[Element]:
-    if not visit.may(EDITORS):
+    if not visit.may("rotation.change"):
         return []
     speech, id = visit.speech, one.members[n]
 
     def small(text: str, label: str, reorder: Reorder) -> Element:
-        handler = acts.act(EDITORS, changing(one.pool, reorder), "Saved.")
+        handler = acts.act("rotation.change", changing(one.pool, reorder), "Saved.")
         return html.button({"type": "button", "className": "button", "onClick": handler, "aria-label": label, "title": label}, text)
 
     up = small("↑", speech("{name}: earlier", name=name), lambda ids: earlier(ids, id)) if n else None
@@ -93,14 +92,14 @@ def earlier(ids: list[str], id: str) -> list[str]:
 def adding(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
     speech = visit.speech
     others = [(id, member.name) for id, member in data.members.items() if member.active and id not in one.members]
-    if not others or not visit.may(EDITORS):
+    if not others or not visit.may("rotation.change"):
         return None
     fields = [forms.Field("member", speech("Somebody else"), "select", others[0][0], others)]
 
     def do(visitor: Visit, values: forms.Values) -> None:
         changing(one.pool, lambda ids: [*ids, values["member"]] if values["member"] not in ids else ids)(visitor)
 
-    return forms.form(visit, acts, f"add-{one.pool}", fields, speech("Add"), EDITORS, do, "Saved.", ".".join(one.members))
+    return forms.form(visit, acts, f"add-{one.pool}", fields, speech("Add"), "rotation.change", do, "Saved.", ".".join(one.members))
 
 
 def changing(pool: str, reorder: Reorder) -> Do:
@@ -117,7 +116,7 @@ def changing(pool: str, reorder: Reorder) -> Do:
 
 
 def made(visit: Visit, data: Data, acts: Acts) -> Element:
-    if not visit.may(EDITORS):
+    if not visit.may("rotation.change"):
         return None
     speech = visit.speech
     fields = [
@@ -129,7 +128,7 @@ def made(visit: Visit, data: Data, acts: Acts) -> Element:
     generation = str(len(data.rotations))
     return panel(
         speech("New rotation"),
-        forms.form(visit, acts, "rotation", fields, speech("Make it"), EDITORS, make, "The rotation is there.", generation),
+        forms.form(visit, acts, "rotation", fields, speech("Make it"), "rotation.change", make, "The rotation is there.", generation),
     )
 
 
@@ -145,4 +144,4 @@ def make(visit: Visit, values: forms.Values) -> None:
         record(session, visit.by, "rotation.put", f"rotation:{pool}", {"members": []}, visit.house.now())
 
 
-PAGE = Page("/ui/settings/rotations", "Rotations", "settings", load, view)
+PAGE = Page("/ui/settings/rotations", "Rotations", "settings", "team.read", load, view)

@@ -341,7 +341,7 @@ def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
     )
     return html.li(
         {"className": "message", "key": message["id"]},
-        html.a({"href": f"/ui/outbox/{found}"}, subject) if found else html.span(subject),
+        html.a({"href": f"/ui/outbox/{found}"}, subject) if found and visit.may("message.read_body") else html.span(subject),
         html.div(
             {"className": "fates"},
             parts.badge(speech(MESSAGE_STATES[message["status"]][0]), *MESSAGE_STATES[message["status"]][1:]),
@@ -432,4 +432,4 @@ def name(visit: Visit) -> str:
         return " · ".join(filter(None, [contact_names(session, [row.contact_id]).get(row.contact_id), row.name])) if row else ""
 
 
-PAGE = Page("/ui/runs/{id}", "Run", "journeys", load, view, stamp, name=name)
+PAGE = Page("/ui/runs/{id}", "Run", "journeys", "run.read", load, view, stamp, name=name)

@@ -52,4 +52,4 @@ def nothing(visit: Visit, text: str) -> Element:
     return parts.empty("search", hint, None)
 
 
-PAGE = Page("/ui/search", "Search", "", load, view, name=lambda visit: visit.query.get("q", ""))
+PAGE = Page("/ui/search", "Search", "", "contact.read", load, view, name=lambda visit: visit.query.get("q", ""))

@@ -6,8 +6,7 @@ import re
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import ADMINS, EDITORS
-from builder_ui.sections import barred, framed, panel
+from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import secrets
 from journeys.errors import Invalid, Issue
@@ -15,16 +14,12 @@ from journeys.errors import Invalid, Issue
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def load(visit: Visit) -> list[str] | None:
-    if not visit.may(EDITORS):
-        return None
+def load(visit: Visit) -> list[str]:
     with visit.engine.db.read() as session:
         return secrets.names(session)
 
 
-def view(visit: Visit, names: list[str] | None, acts: Acts) -> Element:
-    if names is None:
-        return barred(visit, "Secrets")
+def view(visit: Visit, names: list[str], acts: Acts) -> Element:
     speech = visit.speech
     table = parts.table(speech("Secrets"), (speech("Name"), ""), [[html.code(name), removal(visit, name, acts)] for name in names])
     lead = "Webhooks are signed with them, and Slack addresses are kept here. A secret is stored encrypted and never shown again."
@@ -34,15 +29,17 @@ def view(visit: Visit, names: list[str] | None, acts: Acts) -> Element:
 
 
 def removal(visit: Visit, name: str, acts: Acts) -> Element:
-    if not visit.may(ADMINS):
+    if not visit.may("secret.change"):
         return None
     speech = visit.speech
     question = speech("Steps that name “{name}” fail from now on.", name=name)
-    return parts.ask(speech("Remove"), question, speech("Remove"), acts.act(ADMINS, removing(name), "The secret is gone."), "ban", "danger")
+    return parts.ask(
+        speech("Remove"), question, speech("Remove"), acts.act("secret.change", removing(name), "The secret is gone."), "ban", "danger"
+    )
 
 
 def entry(visit: Visit, names: list[str], acts: Acts) -> Element:
-    if not visit.may(ADMINS):
+    if not visit.may("secret.change"):
         return None
     speech = visit.speech
     fields = [
@@ -54,7 +51,7 @@ def entry(visit: Visit, names: list[str], acts: Acts) -> Element:
     count = acts.drafts.get("secrets", "0")
     return panel(
         speech("Store a secret"),
-        forms.form(visit, acts, "secret", fields, speech("Store"), ADMINS, putting(acts), "The secret is stored.", count),
+        forms.form(visit, acts, "secret", fields, speech("Store"), "secret.change", putting(acts), "The secret is stored.", count),
     )
 
 
@@ -81,4 +78,4 @@ def removing(name: str) -> Do:
     return do
 
 
-PAGE = Page("/ui/settings/secrets", "Secrets", "settings", load, view)
+PAGE = Page("/ui/settings/secrets", "Secrets", "settings", "secret.list", load, view)

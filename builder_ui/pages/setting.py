@@ -8,7 +8,6 @@ from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.controls import controls
 from builder_ui.people import member_names
-from builder_ui.permits import ADMINS
 from builder_ui.sections import SECTIONS, framed
 from builder_ui.visit import Acts, Page, Visit
 from crm import settings
@@ -44,7 +43,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
     generation = row.updated_at.isoformat() if row else ""
     done = "Saved. It holds from the next message on."
-    made = forms.form(visit, acts, data.name, fields, speech("Save"), ADMINS, saving(data), done, generation)
+    made = forms.form(visit, acts, data.name, fields, speech("Save"), "setting.change", saving(data), done, generation)
     return framed(visit, title, LEADS[data.name], html.section({"className": "panel"}, made, changed(visit, data)))
 
 
@@ -67,4 +66,4 @@ def saving(data: Data) -> forms.Change:
     return do
 
 
-PAGE = Page("/ui/settings/workspace/{name}", "Settings", "settings", load, view)
+PAGE = Page("/ui/settings/workspace/{name}", "Settings", "settings", "setting.read", load, view)

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
-from builder_ui.permits import EXPORTERS, SELLERS
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import TASK_STATES, coded
 from crm import tasks
@@ -80,7 +79,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     owners = [("mine", speech("Mine"), None), ("nobody", speech("Nobody's"), None), ("all", speech("Everybody's"), None)]
     only = [("", speech("Open"), None), ("overdue", speech("Overdue"), data.overdue), ("done", speech("Done"), None)]
     return html._(
-        parts.head(speech("Tasks"), actions=[parts.export(visit, "tasks", EXPORTERS), new_task(visit, data, acts)]),
+        parts.head(speech("Tasks"), actions=[parts.export(visit, "tasks"), new_task(visit, data, acts)]),
         html.div(
             {"className": "bar"}, parts.tabs(visit, "owner", owners, speech("Whose")), parts.tabs(visit, "only", only, speech("State"))
         ),
@@ -93,7 +92,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 def new_task(visit: Visit, data: Data, acts: Acts) -> Element:
     """A task that no journey made."""
-    if not visit.may(SELLERS):
+    if not visit.may("task.work"):
         return None
     speech, about = visit.speech, data.about
     if about is not None:
@@ -108,7 +107,7 @@ def new_task(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.kept_choice(acts, "new.priority", speech("Priority"), {code: speech(text) for code, text in PRIORITIES.items()}),
         parts.kept(acts, "new.outcomes", speech("Outcomes (with commas; empty: done)"), 600),
     ]
-    made = acts.act(SELLERS, creating(acts), "The task is there.")
+    made = acts.act("task.work", creating(acts), "The task is there.")
     return parts.form(speech("New task"), "check-square", fields, speech("Make the task"), made, open=about is not None)
 
 
@@ -215,20 +214,21 @@ def due(visit: Visit, task: Task) -> Element:
 
 
 def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
-    if not visit.may(SELLERS) or task.state not in tasks.OPEN:
+    if not visit.may("task.work") or task.state not in tasks.OPEN:
         return []
     speech = visit.speech
     ways = [
-        (coded(speech, {}, outcome), acts.act(SELLERS, finishing(task.id, outcome, acts), "The task is done.")) for outcome in task.outcomes
+        (coded(speech, {}, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
+        for outcome in task.outcomes
     ]
     others = [
-        (member.name, acts.act(SELLERS, handing(task.id, member.id), "The task was handed on."))
+        (member.name, acts.act("task.work", handing(task.id, member.id), "The task was handed on."))
         for member in data.members
         if member.id != task.owner
     ]
     if task.owner is not None:
-        others.append((speech("nobody"), acts.act(SELLERS, handing(task.id, None), "The task was handed on.")))
-    take = parts.button(speech("Take"), acts.act(SELLERS, taking(task.id), "The task is yours."), "hand", "main")
+        others.append((speech("nobody"), acts.act("task.work", handing(task.id, None), "The task was handed on.")))
+    take = parts.button(speech("Take"), acts.act("task.work", taking(task.id), "The task is yours."), "hand", "main")
     return [
         take if task.state == "open" else None,
         parts.choose(speech("Finish"), speech("How did it end?"), ways, "check", note_field(visit, task, acts)),
@@ -237,7 +237,7 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
             speech("Drop"),
             speech("The task goes off the list without an outcome. A journey that waits for it goes on when its time is over."),
             speech("Drop it"),
-            acts.act(SELLERS, dropping(task.id), "The task is off the list."),
+            acts.act("task.work", dropping(task.id), "The task is off the list."),
             "ban",
             "danger",
         ),
@@ -292,4 +292,4 @@ def _changing(change: Callable[[Any, Visit], Any]) -> Do:
     return do
 
 
-PAGE = Page("/ui/tasks", "Tasks", "tasks", load, view, stamp, every_seconds=5.0)
+PAGE = Page("/ui/tasks", "Tasks", "tasks", "task.read", load, view, stamp, every_seconds=5.0)

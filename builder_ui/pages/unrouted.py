@@ -10,7 +10,6 @@ from sqlalchemy import Row
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import OPERATORS
 from builder_ui.sections import framed
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Page, Visit
@@ -65,9 +64,9 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def again(visit: Visit, acts: Acts) -> Element:
-    if not visit.may(OPERATORS):
+    if not visit.may("event.retry"):
         return None
-    return parts.button(visit.speech("Try all now"), acts.act(OPERATORS, try_now, "They are tried within seconds."), "history")
+    return parts.button(visit.speech("Try all now"), acts.act("event.retry", try_now, "They are tried within seconds."), "history")
 
 
 def try_now(visit: Visit) -> Wakeups | None:
@@ -108,4 +107,4 @@ def why(speech: Speech, reason: str) -> Element:
     return html.code(reason)
 
 
-PAGE = Page("/ui/settings/events", "Waiting events", "settings", load, view, stamp)
+PAGE = Page("/ui/settings/events", "Waiting events", "settings", "event.read_unrouted", load, view, stamp)

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.pages import users
-from builder_ui.permits import ADMINS
-from builder_ui.sections import barred, framed, panel
+from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import sessions, team
@@ -30,18 +29,14 @@ class Data:
     uses: Sequence[Use]
 
 
-def load(visit: Visit) -> Data | None:
-    if not visit.may(ADMINS):
-        return None
+def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         member = team.get_member(session, visit.arguments["id"])
         found = sessions.list_sessions(session, member.id, visit.house.now())
         return Data(member, found, uses_of_member(visit.engine, session, member.id))
 
 
-def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
-    if data is None:
-        return barred(visit, "User")
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, member = visit.speech, data.member
     back = html.p(html.a({"className": "back", "href": "/ui/settings/users"}, "← ", speech("Users")))
     return framed(
@@ -58,7 +53,9 @@ def view(visit: Visit, data: Data | None, acts: Acts) -> Element:
         ),
         panel(
             speech("Sessions"),
-            session_table(visit, data.sessions, lambda id: acts.act(ADMINS, logging_out(member.id, id), "The browser is logged out.")),
+            session_table(
+                visit, data.sessions, lambda id: acts.act("member.manage", logging_out(member.id, id), "The browser is logged out.")
+            ),
             html.div({"className": "actions"}, log_out_everywhere(visit, data, acts)),
         ),
         panel(speech("Access"), *access(visit, data, acts)),
@@ -77,7 +74,7 @@ def profile(visit: Visit, member: Member, acts: Acts) -> Element:
         forms.Field("absent_until", speech("Absent until"), "date", absent, hint=speech("Back at work on this day; empty: not absent.")),
     ]
     generation = f"{member.name}.{member.email}.{member.role}.{member.locale}.{member.timezone}.{absent}"
-    return forms.form(visit, acts, "user", fields, speech("Save"), ADMINS, changing(member.id), "Saved.", generation)
+    return forms.form(visit, acts, "user", fields, speech("Save"), "member.manage", changing(member.id), "Saved.", generation)
 
 
 def changing(member_id: str) -> forms.Change:
@@ -112,8 +109,8 @@ def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
         return []
     speech = visit.speech
     ways = [
-        (speech("Mail it"), acts.act(ADMINS, users.linking(acts, member.id, send=True), "The link is made.")),
-        (speech("Only show it"), acts.act(ADMINS, users.linking(acts, member.id, send=False), "The link is made.")),
+        (speech("Mail it"), acts.act("member.manage", users.linking(acts, member.id, send=True), "The link is made.")),
+        (speech("Only show it"), acts.act("member.manage", users.linking(acts, member.id, send=False), "The link is made.")),
     ]
     return [parts.choose(speech("Link to choose a password"), speech("How shall they get it?"), ways, "key")]
 
@@ -130,20 +127,20 @@ def log_out_everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
     if not data.sessions:
         return None
     speech = visit.speech
-    handler = acts.act(ADMINS, logging_out(data.member.id), "They are logged out everywhere.")
+    handler = acts.act("member.manage", logging_out(data.member.id), "They are logged out everywhere.")
     return parts.ask(speech("Log out everywhere"), speech("All their browsers have to log in again."), speech("Log out"), handler, "lock")
 
 
 def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
     speech, member = visit.speech, data.member
     if not member.active:
-        handler = acts.act(ADMINS, switching(member.id, True), "They may log in again.")
+        handler = acts.act("member.manage", switching(member.id, True), "They may log in again.")
         return [html.div({"className": "actions"}, parts.button(speech("Reactivate"), handler, "check"))]
     question = speech("{name} is logged out at once, cannot log in any more and gets nothing by rotation.", name=member.name)
     if data.uses:
         steps = ", ".join(dict.fromkeys(f"{use.journey_name} ({use.node_name})" for use in data.uses[:MOST_USES]))
         question += " " + speech("Journeys that run name them: {steps}. That goes to the contact's owner or an admin then.", steps=steps)
-    handler = acts.act(ADMINS, switching(member.id, False), "They are deactivated and logged out.")
+    handler = acts.act("member.manage", switching(member.id, False), "They are deactivated and logged out.")
     return [html.div({"className": "actions"}, parts.ask(speech("Deactivate"), question, speech("Deactivate"), handler, "ban", "danger"))]
 
 
@@ -155,4 +152,4 @@ def switching(member_id: str, active: bool) -> Do:
     return do
 
 
-PAGE = Page("/ui/settings/users/{id}", "User", "settings", load, view)
+PAGE = Page("/ui/settings/users/{id}", "User", "settings", "member.manage", load, view)

@@ -9,7 +9,6 @@ from datetime import datetime
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.host import LANGUAGES
-from builder_ui.permits import ADMINS
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Page, Visit
 from crm import sessions, team
@@ -55,7 +54,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 def row(visit: Visit, data: Data, member: Member) -> list[Element]:
     speech, seen = visit.speech, data.seen.get(member.id)
-    name = html.a({"href": f"/ui/settings/users/{member.id}"}, member.name) if visit.may(ADMINS) else member.name
+    name = html.a({"href": f"/ui/settings/users/{member.id}"}, member.name) if visit.may("member.manage") else member.name
     absent = member.absent_until if member.absent_until and member.absent_until > visit.house.now() else None
     return [
         html.div(name, html.small(member.email)),
@@ -85,7 +84,7 @@ def languages() -> list[tuple[str, str]]:
 
 
 def invitation(visit: Visit, data: Data, acts: Acts) -> Element:
-    if not visit.may(ADMINS):
+    if not visit.may("member.manage"):
         return None
     speech = visit.speech
     fields = [
@@ -94,7 +93,7 @@ def invitation(visit: Visit, data: Data, acts: Acts) -> Element:
         forms.Field("role", speech("Role"), "select", "viewer", roles(visit)),
         forms.Field("locale", speech("Language"), "select", speech.language, languages()),
     ]
-    made = forms.form(visit, acts, "invite", fields, speech("Invite"), ADMINS, inviting(acts), "Invited.", str(len(data.members)))
+    made = forms.form(visit, acts, "invite", fields, speech("Invite"), "member.manage", inviting(acts), "Invited.", str(len(data.members)))
     return panel(speech("Invite somebody"), made)
 
 
@@ -139,4 +138,4 @@ def shown_link(visit: Visit, acts: Acts) -> Element:
     return forms.once(visit, speech("Link to choose a password"), url, f"{note} {said}")
 
 
-PAGE = Page("/ui/settings/users", "Users", "settings", load, view)
+PAGE = Page("/ui/settings/users", "Users", "settings", "team.read", load, view)

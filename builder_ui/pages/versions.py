@@ -13,7 +13,6 @@ from builder_ui import parts
 from builder_ui.changes import changes
 from builder_ui.compat import Element, html
 from builder_ui.people import actor, member_names
-from builder_ui.permits import EDITORS
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
 from crm import tally
@@ -120,7 +119,7 @@ def view(visit: Visit, journey: Journey, data: Data, acts: Acts) -> Element:
             html.a({"className": "button main", "href": f"/ui/journeys/{journey.key}/edit"}, speech("To the builder")),
         )
     return html._(
-        way_back(visit, journey, data.way, acts) if data.way and visit.may(EDITORS) else None,
+        way_back(visit, journey, data.way, acts) if data.way and visit.may("journey.change") else None,
         html.ol({"className": "cards wide"}, [card(visit, journey, data, line) for line in data.lines]),
         parts.pager(visit, data.next_before),
         migrations(visit, journey, data) if data.migrations else None,
@@ -169,7 +168,7 @@ def ways(visit: Visit, journey: Journey, data: Data, line: Line) -> list[Element
     if line.changes is not None:
         offered.append(html.a({"className": "button", "href": f"{base}/diff?from={number - 1}&to={number}"}, speech("Compare")))
     offered.append(html.a(file, parts.icon("download"), speech("Export")))
-    if not visit.may(EDITORS) or journey.archived_at is not None:
+    if not visit.may("journey.change") or journey.archived_at is not None:
         return offered
     if line.inside and number != journey.live_version:
         move = {"className": "button", "href": f"{base}/migrate?from={number}&to={journey.live_version}"}
@@ -215,7 +214,7 @@ def choices(visit: Visit, journey: Journey, way: Way, acts: Acts) -> list[Elemen
 
     def button(text: str, unpublished: publish.Unpublished, tone: str) -> Element:
         do = going_back(journey, way.version.number, unpublished)
-        return parts.button(text, acts.act(EDITORS, do, said), "history", tone)
+        return parts.button(text, acts.act("journey.change", do, said), "history", tone)
 
     if not way.unpublished:
         return [button(speech("Roll back now"), "refuse", "main")]

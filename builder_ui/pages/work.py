@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import actor, journeys_of, member_names
-from builder_ui.permits import EDITORS
 from builder_ui.sections import framed
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Page, Visit
@@ -96,7 +95,7 @@ def card(visit: Visit, data: Data, job: Job, acts: Acts) -> Element:
         html.p(outcome(speech, job)),
         ended_early(speech, job, "The work ended before its end: {reason}"),
         html.p({"className": "quiet"}, actor(speech, data.members, job.created_by), " · ", parts.relative(visit, job.created_at)),
-        stopping(speech, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and visit.may(EDITORS) else None,
+        stopping(speech, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and visit.may("work.cancel") else None,
     )
 
 
@@ -144,7 +143,7 @@ def stopping(speech: Speech, job: Job, acts: Acts) -> Element:
         speech("Stop it"),
         speech("What is done so far stays. The rest is not done."),
         speech("Stop it now"),
-        acts.act(EDITORS, ending(job.id), "The work was stopped."),
+        acts.act("work.cancel", ending(job.id), "The work was stopped."),
         "square",
         "danger",
     )
@@ -158,4 +157,4 @@ def ending(job_id: str) -> Do:
     return do
 
 
-PAGE = Page("/ui/settings/work", "Long work", "settings", load, view, stamp)
+PAGE = Page("/ui/settings/work", "Long work", "settings", "work.read", load, view, stamp)

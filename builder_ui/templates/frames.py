@@ -20,6 +20,7 @@ from activities.layouts import layouts
 from activities.rendering import Rendered
 from activities.rendering.compile import Kind
 from builder_ui.mail import with_new_tabs
+from builder_ui.permits import does
 from builder_ui.visit import House
 from journeys.errors import NotFound
 from models import Template, TemplateVersion
@@ -81,8 +82,8 @@ def routes(house: House) -> APIRouter:
             found = await run_in_threadpool(_layout, house, token, key, locale)
         return Response(status_code=401) if found is None else _answer(with_new_tabs(found.html), "private, max-age=600")
 
-    router.add_api_route("/ui/templates/{key}/frame", show, methods=["GET"], response_class=HTMLResponse)
-    router.add_api_route("/ui/new-template/frame/{key}", show_layout, methods=["GET"], response_class=HTMLResponse)
+    router.add_api_route("/ui/templates/{key}/frame", show, methods=["GET"], response_class=HTMLResponse, **does("template.read"))
+    router.add_api_route("/ui/new-template/frame/{key}", show_layout, methods=["GET"], response_class=HTMLResponse, **does("template.read"))
     return router
 
 

@@ -12,7 +12,6 @@ from activities import shelf, templates
 from activities.shelf import Use, Wanted
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.permits import EDITORS
 from builder_ui.templates import frames
 from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
 from builder_ui.templates.page import CLASSES, KINDS, locale_name
@@ -75,7 +74,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 def begin(visit: Visit) -> Element:
     """Where templates begin, for those who may make one."""
-    if not visit.may(EDITORS):
+    if not visit.may("template.change"):
         return None
     return html.a({"className": "button main", "href": "/ui/new-template"}, parts.icon("layout"), visit.speech("New template"))
 
@@ -92,7 +91,7 @@ def undo(visit: Visit, acts: Acts) -> Element:
     key, speech = acts.drafts.get("archived", ""), visit.speech
     if not key:
         return None
-    back = acts.act(EDITORS, _forgetting(acts, _writing(templates.unarchive, key)), "The template is back.")
+    back = acts.act("template.change", _forgetting(acts, _writing(templates.unarchive, key)), "The template is back.")
     return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is in the archive.", key=key), parts.button(speech("Undo"), back))
 
 
@@ -167,17 +166,17 @@ def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
 
 def offers(visit: Visit, one: Template, used: list[Use], acts: Acts) -> list[Element]:
     speech = visit.speech
-    if not visit.may(EDITORS):
+    if not visit.may("template.change"):
         return []
     if one.archived_at is not None:
-        back = acts.act(EDITORS, _writing(templates.unarchive, one.key), "The template is back.")
-        gone = acts.act(EDITORS, _writing(shelf.delete, one.key), "The template is deleted.")
+        back = acts.act("template.change", _writing(templates.unarchive, one.key), "The template is back.")
+        gone = acts.act("template.change", _writing(shelf.delete, one.key), "The template is deleted.")
         question = speech("“{name}” and all its versions are thrown away. This cannot be undone.", name=one.name)
         return [
             parts.button(speech("Restore"), back, "arrow"),
             parts.ask(speech("Delete"), question, speech("Delete for good"), gone, "ban", "danger"),
         ]
-    away = acts.act(EDITORS, _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template is in the archive.")
+    away = acts.act("template.change", _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template is in the archive.")
     return [duplicating(visit, one), parts.button(speech("Archive it"), away, "clipboard-check")]
 
 
@@ -242,4 +241,4 @@ def _forgetting(acts: Acts, do: Do) -> Do:
     return done
 
 
-PAGE = Page("/ui/templates", "Templates", "templates", load, view, stamp, every_seconds=5.0)
+PAGE = Page("/ui/templates", "Templates", "templates", "template.read", load, view, stamp, every_seconds=5.0)

@@ -16,7 +16,7 @@ from activities.layouts import beginning, layouts
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.host import Host
-from builder_ui.permits import EDITORS, may
+from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from models import Member, Template
@@ -53,7 +53,7 @@ def _free(wish: str, taken: set[str]) -> str:
 def view(visit: Visit, data: Data, _acts: Acts) -> Element:
     speech = visit.speech
     back = ("/ui/templates", speech("Templates"))
-    if not visit.may(EDITORS):
+    if not visit.may("template.change"):
         return html._(parts.head(speech("New template"), back=back), parts.empty("ban", speech("Your role does not allow this."), None))
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     plain = (
@@ -96,7 +96,7 @@ def _card(visit: Visit, layout: str, kind: str, key: str, name: str, text: str, 
     )  # fmt: skip
 
 
-PAGE = Page("/ui/new-template", "New template", "templates", load, view)
+PAGE = Page("/ui/new-template", "New template", "templates", "template.read", load, view)
 
 
 # What the forms do
@@ -105,8 +105,8 @@ PAGE = Page("/ui/new-template", "New template", "templates", load, view)
 def routes(house: House) -> APIRouter:
     """Where the forms lead. Each answers with a redirect: into the editor, or back with what was wrong."""
     router, makers = APIRouter(include_in_schema=False), _Makers(house)
-    router.add_api_route("/ui/templates", makers.create, methods=["POST"])
-    router.add_api_route("/ui/templates/{key}/duplicate", makers.duplicate, methods=["POST"])
+    router.add_api_route("/ui/templates", makers.create, methods=["POST"], **does("template.change"))
+    router.add_api_route("/ui/templates/{key}/duplicate", makers.duplicate, methods=["POST"], **does("template.change"))
     return router
 
 
@@ -134,7 +134,7 @@ class _Makers:
         known = await self.host.member(request.cookies)
         if known is None or not self.host.is_ours(request.headers):
             return Response(status_code=403)
-        if not may(known[1], EDITORS):
+        if not may(known[1], "template.change"):
             return RedirectResponse(f"{back}?problem=role", 303)
         if not templates.KEY.fullmatch(key):
             return RedirectResponse(f"{back}?problem=key", 303)

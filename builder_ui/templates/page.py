@@ -15,7 +15,6 @@ from activities.rendering.hints import LONG_SUBJECT
 from activities.rendering.sms import LIMITS
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref
-from builder_ui.permits import EDITORS
 from builder_ui.templates import bundle, frames, snippets
 from builder_ui.templates.session import Old, Stored, Variants, Writing, fetch
 from builder_ui.topics import use_topics
@@ -95,7 +94,7 @@ def head(writing: Writing) -> Element:
     text, tone, symbol = _STATUS[writing.status]
     if writing.status == "saved" and stored.is_draft:
         text, tone, symbol = "Kept as a draft, no new version yet", "", "pencil"
-    if not writing.visit.may(EDITORS):
+    if not writing.visit.may("template.change"):
         text, tone, symbol = "You can look, not change", "", "ban"
     kind, icon = KINDS[stored.kind]
     number = speech("Version {number}", number=stored.number) if stored.number else speech("No version yet")
@@ -698,4 +697,4 @@ def _use(writing: Writing, use: shelf.Use) -> Element:
     )
 
 
-PAGE = Page("/ui/templates/{key}", "Template", "templates", fetch, view, assets=bundle.assets())
+PAGE = Page("/ui/templates/{key}", "Template", "templates", "template.read", fetch, view, assets=bundle.assets())

@@ -21,14 +21,14 @@ from activities.rendering import CompiledTemplate
 from activities.rendering.compile import PARTS, is_locale
 from builder_ui.builder.protocol import Ear, Save
 from builder_ui.people import called
-from builder_ui.permits import EDITORS
-from builder_ui.screen import NotAllowed, allowed
+from builder_ui.screen import allowed
 from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
+from crm.roles import NotAllowed
 from engine import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import TemplateVersion, new_id
@@ -112,7 +112,7 @@ class Writing(Teller):
 
     @property
     def editable(self) -> bool:
-        return self.visit.may(EDITORS) and self.status not in ("denied", "gone")
+        return self.visit.may("template.change") and self.status not in ("denied", "gone")
 
     @property
     def speech(self) -> Any:
@@ -296,7 +296,7 @@ class Writing(Teller):
 
     def _store(self, variants: Variants, revision: int) -> tuple[int, bool]:
         visit = self.visit
-        allowed(visit, EDITORS)
+        allowed(visit, "template.change")
         with visit.engine.db.write() as session:
             template = templates.save_draft(session, self.stored.key, variants, revision, visit.house.now())
             return template.revision, shelf.is_draft(session, template)
@@ -312,6 +312,9 @@ class Writing(Teller):
         except TooMany:  # this person has many editors open, each of which shows what it is asked for next
             self.work_soon(TOO_MANY_SECONDS)
             return
+        except (NotAllowed, Unauthorized) as error:
+            self.status = "denied" if isinstance(error, NotAllowed) else "out"
+            return
         if locale == self.locale:
             self.proof = found
             if found.rendered is not None and self._changed == self._stored_change:
@@ -320,6 +323,7 @@ class Writing(Teller):
     def _proof(self, variants: Variants, locale: str, contact_id: str | None) -> Proof:
         visit, stored = self.visit, self.stored
         assert visit.house.post is not None
+        allowed(visit, "template.read")
         with visit.engine.db.read() as session:
             return proof(
                 session, visit.house.post.house, stored.kind, stored.message_class, variants, locale, visit.house.now(), contact_id
@@ -371,7 +375,7 @@ class Writing(Teller):
             self.notice = (error.say(self.speech.translate), False)
 
     def _with_role(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        allowed(self.visit, EDITORS)
+        allowed(self.visit, "template.change")
         return do()
 
     async def act(self, done: str, do: Callable[[], dict[str, Any]]) -> None:
@@ -480,10 +484,14 @@ class Writing(Teller):
     async def _find_people(self, text: str, number: int) -> None:
         await asyncio.sleep(0.15)
         if number == self._search:
-            self.people = await asyncio.to_thread(self._people, text)
+            try:
+                self.people = await asyncio.to_thread(self._people, text)
+            except (NotAllowed, Unauthorized):
+                self.people = []
             self.tell("person")
 
     def _people(self, text: str) -> list[tuple[str, str]]:
+        allowed(self.visit, "contact.read")
         with self.visit.engine.db.read() as session:
             page = contacts.search(session, contacts.Wanted(text=text), limit=MOST_PEOPLE)
             return [(one.id, _person(one, self.speech)) for one in page.contacts]

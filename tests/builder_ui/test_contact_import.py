@@ -117,7 +117,7 @@ def test_the_file_of_faulty_rows_can_be_mended_and_sent_again(log_in: Any, town:
     map_columns(client, settings, again, **{"target-4": "", "target-5": ""})
     assert ended(town, again, "checked").rows_ok == 2
     with town.db.write() as session:
-        uploads.begin(session, again.rsplit("/", 1)[-1], dry=False)
+        uploads.begin(session, again.rsplit("/", 1)[-1], "admin", dry=False)
         job = add_job(session, "import", "import:x", {"import_id": again.rsplit("/", 1)[-1], "dry": False}, "test", town.now, 2)
     do_page(town.engine, job.id)
     ended(town, again, "done")
@@ -185,7 +185,7 @@ def started(town: Any) -> tuple[str, str]:
         row = uploads.take(session, uploads.read_sent("many.csv", content.encode()), "test", town.now)
         row.state = "checked"
         session.flush()
-        uploads.begin(session, row.id, dry=False)
+        uploads.begin(session, row.id, "admin", dry=False)
         job = add_job(session, "import", f"import:{row.id}", {"import_id": row.id, "dry": False}, "test", town.now, MANY)
     do_page(town.engine, job.id)
     return row.id, job.id
@@ -244,13 +244,13 @@ def test_a_cancelled_import_keeps_what_it_did(log_in: Any, opened: Any, town: An
 def test_a_server_that_read_with_an_older_mapping_reads_again(town: Any) -> None:
     with town.db.write() as session:
         row = uploads.take(session, uploads.read_sent("a.csv", b"email,x\na@example.org,1\n"), "test", town.now)
-        uploads.begin(session, row.id, dry=True)
+        uploads.begin(session, row.id, "admin", dry=True)
     uploads.prepare(town.db, row.id, town.now)
     with town.db.write() as session:  # another server ended that run, and a person chose other columns
         session.get_one(Import, row.id).state = "draft"
     uploads.decide(town.db, row.id, uploads.Draft({"email": "email", "x": "plan"}))
     with town.db.write() as session:
-        uploads.begin(session, row.id, dry=True)
+        uploads.begin(session, row.id, "admin", dry=True)
     uploads.prepare(town.db, row.id, town.now)
     reading = uploads._readings.get(f"{row.id}.checking")
     assert reading is not None

@@ -211,11 +211,11 @@ def test_a_mail_is_shown_where_it_can_do_nothing(log_in: Any, client: Any, town:
         session.flush()
         address = f"/ui/outbox/{item.id}/mail"
     assert client.get(address).status_code == 401
-    answer = log_in("viewer").get(address)
+    answer = log_in("sales").get(address)
     policy = answer.headers["content-security-policy"]
     assert "sandbox allow-popups allow-popups-to-escape-sandbox;" in policy
     assert "default-src 'none'" in policy
     assert f"img-src 'self' {settings.public_url} data:" in policy
     assert answer.headers["x-frame-options"] == "SAMEORIGIN"
     assert '<head><base target="_blank"></head>' in answer.text
-    assert log_in("viewer").get("/ui/outbox/999999/mail").status_code == 404
+    assert log_in("sales").get("/ui/outbox/999999/mail").status_code == 404

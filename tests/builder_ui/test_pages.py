@@ -113,7 +113,7 @@ def test_a_run_draws_anew_when_it_moved(log_in: Any, opened: Any, town: Any) -> 
 
 
 def test_the_outbox_is_searched_and_shows_who_opened(log_in: Any, opened: Any) -> None:
-    client = log_in("viewer")
+    client = log_in("admin")
     assert "anna@mail.example.org" in say(opened, client, "/ui/outbox?q=ANNA")
     assert "No message fits." in say(opened, client, "/ui/outbox?q=100%25")
     assert "Opened" in say(opened, client, "/ui/outbox/1")
@@ -124,7 +124,7 @@ def test_the_outbox_is_searched_and_shows_who_opened(log_in: Any, opened: Any) -
 def test_a_kept_copy_of_a_mail_fires_no_pixel(log_in: Any, opened: Any, town: Any) -> None:
     with town.db.read() as session:
         message = session.query(Message).where(Message.run_id == town.run_of("Anna"), Message.node == "hello").one()
-    client = log_in("viewer")
+    client = log_in("admin")
     assert "to anna@mail.example.org" in say(opened, client, f"/ui/outbox/{message.id}")
     policy = client.get(f"/ui/outbox/{message.id}/mail").headers["content-security-policy"]
     assert "img-src data:;" in policy

@@ -23,7 +23,7 @@ def title(client: Any, path: str) -> str:
 
 
 def test_titles_name_the_thing(log_in: Any, town: Any) -> None:
-    client = log_in("viewer")
+    client = log_in("admin")
     assert title(client, "/ui/journeys/welcome") == "Welcome · Journey · Pfadwerk"
     assert title(client, "/ui/journeys/welcome/edit") == "Welcome · Builder · Pfadwerk"
     assert title(client, f"/ui/contacts/{town.people['Anna']}") == "Anna Meier · Contact · Pfadwerk"

@@ -38,7 +38,7 @@ def test_an_import_whose_file_went_away(opened: Any, german: Any, town: Any) -> 
         row = uploads.take(session, uploads.read_sent("many.csv", b"email\na@example.org\n"), "test", town.now)
         row.state = "checked"
         session.flush()
-        uploads.begin(session, row.id, dry=False)
+        uploads.begin(session, row.id, "admin", dry=False)
         job = add_job(session, "import", f"import:{row.id}", {"import_id": row.id, "dry": False}, "test", town.now, 1)
         uploads.forget(session, row)
     do_page(town.engine, job.id)

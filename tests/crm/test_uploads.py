@@ -26,7 +26,7 @@ def import_id(db: Database, now: datetime) -> str:
 
 def run(db: Database, import_id: str, now: datetime, *, dry: bool) -> Import:
     with db.write() as session:
-        uploads.begin(session, import_id, dry=dry)
+        uploads.begin(session, import_id, "admin", dry=dry)
     finished = False
     while not finished:
         uploads.prepare(db, import_id, now)
