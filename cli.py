@@ -68,16 +68,21 @@ def _files_or_dash(files: list[Path]) -> list[Path]:
     return files
 
 
+def _print_version(wanted: bool) -> None:
+    """A callback of the option, because the one of the program is not called without a command."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("pfadwerk"))
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
     debug: Annotated[bool, typer.Option(DEBUG, help=_("Show a traceback with every error."))] = False,
-    version: Annotated[bool, typer.Option("--version", help=_("Print the version."), is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help=_("Print the version."), is_eager=True, callback=_print_version)] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as version_of
-
-        typer.echo(version_of("pfadwerk"))
-        raise typer.Exit
+    """Options of every command."""
 
 
 # --- Running ---------------------------------------------------------------------------------------------------------

@@ -185,5 +185,8 @@ def died_of(code: int) -> str:
 
 
 def python(*arguments: str) -> list[str]:
-    """A command line that runs this Python, unbuffered, without needing an activated environment."""
-    return [sys.executable, "-u", *arguments]
+    """A command line that runs this Python, unbuffered, without needing an activated environment.
+
+    `-P`: nothing is imported from the folder it is started in, where a user's `settings.py` may lie.
+    """
+    return [sys.executable, "-P", "-u", *arguments]

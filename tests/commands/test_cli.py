@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,11 @@ def test_help_lists_every_command_and_the_exit_codes(run):
         assert re.search(rf"│ {name.split()[0]} ", ran.out), name
     for code in ("0 done", "1 problems", "2 wrong usage", "3 something", "4 conflict", "130 interrupted"):
         assert code in re.sub(r"\s+", " ", ran.out)
+
+
+def test_the_version_needs_no_command(run):
+    ran = run("--version")
+    assert (ran.code, ran.out) == (0, f"{version('pfadwerk')}\n")
 
 
 def test_the_program_starts_without_loading_what_it_does_not_need():
