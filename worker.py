@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from sqlmodel import col, select
+from sqlmodel import col, exists, select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -30,8 +30,9 @@ from engine.client import Temporal
 from engine.keeper import Keeper
 from engine.live import Engine, NewJourney
 from engine.presence import Presence
+from engine.runs import OPEN
 from engine.workflow import RunWorkflow
-from journeys.calls import RUN_QUEUE, queue_of
+from journeys.calls import RUN_QUEUE, queue_of, unversioned
 from journeys.channels import SENDABLE
 from journeys.custom import CustomActivity
 from journeys.errors import Misconfigured
@@ -102,8 +103,9 @@ def refuse_unknown_behaviours(engine: Engine) -> None:
     Raises: Misconfigured, naming what is missing.
     """
     with engine.db.read() as session:
-        open_versions = select(col(Run.version_id)).where(col(Run.ended_at).is_(None)).distinct()
-        pins = session.scalars(select(col(Version.pins)).where(col(Version.id).in_(open_versions))).all()
+        of_it = (col(Run.journey_id) == col(Version.journey_id), col(Run.version_number) == col(Version.number))
+        is_open = exists().where(*of_it, col(Run.status).in_(OPEN))
+        pins = session.scalars(select(col(Version.pins)).where(is_open)).all()
     missing = sorted({name for pin in pins for name in pin.get("behaviours", ())} - engine.palette.behaviours)
     if missing:
         raise Misconfigured(
@@ -142,9 +144,7 @@ def _live_performers(
     performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, providers["team"], partial(by_slack, guard))
     performers["webhook"] = WebhookPerformer(house, guard)
-    for custom in customs:
-        performers[custom.channel] = CustomPerformer(custom)
-    return performers
+    return performers | custom_performers(customs)
 
 
 def _staging_performers(house: House, settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
@@ -154,9 +154,18 @@ def _staging_performers(house: House, settings: Settings, engine: Engine, custom
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, outbox, pretend_slack)
     performers["webhook"] = PretendWebhook()
-    for custom in customs:
-        performers[custom.channel] = CustomPerformer(custom, fake=True)
-    return performers
+    return performers | custom_performers(customs, fake=True)
+
+
+def custom_performers(customs: Iterable[CustomActivity], fake: bool = False) -> dict[str, Performer]:
+    """Every version under its own channel. The newest also under the bare name, by which calls planned before channels had versions come in:
+    `Effects` hands each of them to the version that its run is pinned to."""
+    by_version: dict[str, Performer] = {custom.channel: CustomPerformer(custom, fake) for custom in sorted(customs, key=_version)}
+    return {unversioned(channel): performer for channel, performer in by_version.items()} | by_version
+
+
+def _version(custom: CustomActivity) -> int:
+    return custom.version
 
 
 def _house(settings: Settings, renderer: Renderer) -> House:

@@ -40,7 +40,7 @@ class CustomPerformer:
 
     @property
     def name(self) -> str:
-        return f"custom:{self.activity.name}"
+        return self.activity.channel
 
     @property
     def timeout_seconds(self) -> float:

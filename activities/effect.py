@@ -31,10 +31,11 @@ from engine.live import Engine
 from engine.state import Instruction, State
 from engine.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
 from engine.wakeups import Wakeups
-from journeys.calls import activity_of
+from journeys.calls import activity_of, unversioned
 from journeys.channels import SENDABLE
 from journeys.errors import PfadwerkError
-from journeys.values import Do, Performed
+from journeys.nodes import Node
+from journeys.values import Call, Do, Performed
 from models import Contact, Run
 
 log = logging.getLogger(__name__)
@@ -132,10 +133,21 @@ def _peek(effects: Effects, activity: str, run_id: str, number: int, as_of: date
         if row is None or row.ended_at is not None or row.step not in (number, number + 1):
             return None
         state = State.from_json(row.state)
-        if not isinstance(state.blocked, Do) or activity_of(state.blocked.call.channel) != activity or "performed" in row.state:
+        if not isinstance(state.blocked, Do) or "performed" in row.state:
             return None
-        job = Job(row, effects.engine.program(session, row.version_id), state, state.blocked.call, row.step, as_of)
+        program = effects.engine.program(session, row.version_id)
+        call = _pinned(state.blocked.call, program.nodes[state.node])
+        if activity not in (activity_of(call.channel), activity_of(unversioned(call.channel))):
+            return None
+        job = Job(row, program, state, call, row.step, as_of)
         return job, _prepared(effects.performer(job.call.channel), session, job)
+
+
+def _pinned(call: Call, node: Node) -> Call:
+    """The call on the channel of the version that the run is pinned to; one planned before channels had versions names none."""
+    channel = node.effect_channel
+    older = channel is not None and call.channel != channel and call.channel == unversioned(channel)
+    return call.model_copy(update={"channel": channel}) if older else call
 
 
 def _prepared(performer: Performer, session: Session, job: Job) -> Draft | CannotPrepare:

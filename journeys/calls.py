@@ -1,7 +1,8 @@
 """Names under which work is handed to Temporal: the only thing the workflow knows of activities.
 
-A channel is `email`, `sms`, `team`, `webhook` or `custom:<name>`. Its effect is an activity of the channel's name
-on the queue of the provider account that serves it.
+A channel is `email`, `sms`, `team`, `webhook` or `custom:<name>@<version>`. Its effect is an activity of the channel's name
+on the queue of the provider account that serves it. What was planned before custom channels had versions is called `custom:<name>`
+in rows and histories, and is served under that name, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,16 @@ BELL = "bell"
 STEP = "step"
 RUN_QUEUE = "runs"
 JOURNEY_ATTRIBUTE = "PfadwerkJourney"
+
+
+def custom_channel(name: str, version: int) -> str:
+    """The channel of a custom activity in one of its versions."""
+    return f"custom:{name}@{version}"
+
+
+def unversioned(channel: str) -> str:
+    """The name that a channel had before channels had versions; of the built-in ones the same."""
+    return channel.partition("@")[0]
 
 
 def activity_of(channel: str) -> str:

@@ -80,7 +80,7 @@ def compile_journey(journey: Journey, palette: Palette, pinned: Iterable[str] = 
     Raises:
         Invalid: the drawing has errors; lists them all.
     """
-    graph = build(journey, palette, _pins(pinned))
+    graph = build(journey, palette, behaviours_of(pinned))
     errors = [issue for issue in graph.issues if issue.severity == "error"]
     if errors or graph.start is None:
         raise Invalid(
@@ -89,5 +89,6 @@ def compile_journey(journey: Journey, palette: Palette, pinned: Iterable[str] = 
     return Program(journey, graph.nodes, graph.next, graph.start)
 
 
-def _pins(behaviours: Iterable[str]) -> dict[str, int]:
-    return {kind: int(number) for kind, _, number in (behaviour.rpartition("@") for behaviour in behaviours)}
+def behaviours_of(pinned: Iterable[str]) -> dict[str, int]:
+    """Kind -> behaviour, of the `kind@behaviour` that a version is pinned to."""
+    return {kind: int(number) for kind, _, number in (behaviour.rpartition("@") for behaviour in pinned)}

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, get_type_hints
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
+from journeys.calls import custom_channel
 from journeys.nodes.node import Node
 from journeys.placeholders import fields, fill_json
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
@@ -85,7 +86,8 @@ class CustomActivity:
 
     @property
     def channel(self) -> str:
-        return f"custom:{self.name}"
+        """Every version has one of its own, so that a run that is pinned to an older one is never served by another."""
+        return custom_channel(self.name, self.version)
 
     def __call__(self, ctx: ActivityContext, input: Any) -> Answered:
         """The function itself, so that a test can call it as it was written."""
@@ -187,7 +189,7 @@ def _node_class(
     node.label = title
     node.icon = icon
     node.behaviour = version
-    node.effect_channel = f"custom:{name}"
+    node.effect_channel = custom_channel(name, version)
     node.ways_out = outlets
     return node
 
@@ -206,8 +208,8 @@ def _input_model(function: Callable[..., Any]) -> type[BaseModel]:
 def _check_options(name: str, version: int, outlets: tuple[str, ...], timeout: timedelta, retries: int) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"expected name to be 1 to 40 lower-case letters, digits and _, got: {name!r}")
-    if version < 1:
-        raise ValueError(f"expected version to be 1 or more, got: {version}")
+    if not 1 <= version <= 9_999:
+        raise ValueError(f"expected version to be from 1 to 9999, got: {version}")
     if not isinstance(outlets, tuple) or not outlets or len(outlets) != len({*outlets}):
         raise ValueError(f"expected outlets to be a tuple of different names, at least one, got: {outlets!r}")
     for outlet in outlets:

@@ -27,7 +27,7 @@ class Value(BaseModel):
 class Call(Value):
     """An effect on the outside world, fully resolved except for what must be read at the last moment.
 
-    `channel` picks the activity and its queue (`email`, `sms`, `team`, `webhook`, `custom:<name>`); `input` is JSON
+    `channel` picks the activity and its queue (`email`, `sms`, `team`, `webhook`, `custom:<name>@<version>`); `input` is JSON
     that the channel's performer understands; `outlets` are the answers the node can leave through.
     """
 

@@ -22,6 +22,7 @@ from engine import shelf
 from engine.publish import get_journey, get_version
 from engine.runs import RunFilter, list_runs
 from engine.wakeups import Wakeups
+from journeys.compile import behaviours_of
 from journeys.document import Journey as Document
 from journeys.graph import Graph, build
 from journeys.nodes import Node
@@ -59,10 +60,12 @@ def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
         number = _number(visit) or journey.live_version
-        raw = get_version(session, journey.id, number).document if number else journey.draft
+        version = get_version(session, journey.id, number) if number else None
+        raw = version.document if version else journey.draft
+        pinned = behaviours_of(version.pins.get("behaviours", ())) if version else None
         document = Document.model_validate(upgrade(raw))
         numbers = shelf.numbers(session, [journey.id])[journey.id]
-        common = (journey, document, build(document, visit.engine.palette), numbers, number)
+        common = (journey, document, build(document, visit.engine.palette, pinned), numbers, number)
         match visit.query.get("tab", ""):
             case "runs":
                 found, more = _runs(session, journey.id, visit)
