@@ -21,6 +21,7 @@ from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
 from activities.rendering.tokens import swap
 from crm.catalogue import load_catalogue
+from crm.locks import person_of
 from journeys.errors import Invalid, Issue, NotFound
 from models import Event
 
@@ -89,6 +90,7 @@ def proof(
         else:
             errors[name] = list(found)
     fields = compiled[locale].fields if locale in compiled else []
+    contact_id = person_of(session, contact_id) if contact_id else None
     trigger = trigger_for(session, contact_id, fields)
     rendered, failed = _filled(
         session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger

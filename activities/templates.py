@@ -23,6 +23,7 @@ from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Rende
 from activities.rendering.compile import MAX_LINE, MAX_SOURCE, PARTS
 from activities.samples import CONTACT
 from crm import audit, freshness, settings
+from crm.locks import person_of
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
 
@@ -251,6 +252,7 @@ def send_test(
         member = _member(session, member_id)
         _not_too_many(session, member, now)
         template = get(session, key)
+        contact_id = person_of(session, contact_id)
         used = None if compiled else number if number is not None else latest(session, key)
         compiled = compiled or load(session, key, number)
         rendered = preview(
@@ -385,7 +387,7 @@ def _version(session: Session, template: Template, compiled: CompiledTemplate, n
 
 
 def _contact(session: Session, contact_id: str) -> Mapping[str, Any]:
-    contact = session.get(Contact, contact_id)
+    contact = session.get(Contact, person_of(session, contact_id))
     if contact is None or contact.erased_at is not None:
         raise NotFound("There is no contact with this id.", contact_id=contact_id)
     return contact_values(contact)

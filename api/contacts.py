@@ -336,7 +336,7 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, nee
     with engine.db.write() as session:
         done = contacts.erase(session, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
     server.wake(Wakeups(bells=set(done.rung)))
-    return Erased(id=contact_id, runs_ended=len(done.rung))
+    return Erased(id=done.contact_id, runs_ended=len(done.rung))
 
 
 @router.get("/contacts/{contact_id}/export", summary="Everything known about a contact", responses=ONE)
@@ -344,7 +344,7 @@ def export_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, ne
     """One bundle with every row that belongs to the person (GDPR Art. 15 and 20)."""
     with server.engine.db.write() as session:
         bundle = contacts.export(session, contact_id)
-        record(session, actor.id, "contact.export", f"contact:{contact_id}", {}, server.engine.clock.now())
+        record(session, actor.id, "contact.export", f"contact:{bundle['contact']['id']}", {}, server.engine.clock.now())
     return bundle
 
 

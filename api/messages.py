@@ -14,6 +14,7 @@ from api.errors import ONE
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
 from api.server import TheServer
+from crm.locks import person_of
 from engine.publish import get_journey
 from journeys.errors import NotFound
 from models import Body, Hit, Message
@@ -98,6 +99,7 @@ def list_messages(
     statement = select(Message).order_by(col(Message.id).desc()).limit(limit + 1)
     with server.engine.db.read() as session:
         journey_id = get_journey(session, journey).id if journey else None
+        contact_id = person_of(session, contact_id) if contact_id else None
         filters = ((Message.contact_id, contact_id), (Message.journey_id, journey_id), (Message.node, node), (Message.status, status))
         for column, value in filters:
             if value is not None:

@@ -14,6 +14,7 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Page
 from api.server import TheServer
+from crm.locks import person_of
 from engine import by_hand, runs
 from engine.enrol import Refused
 from engine.publish import get_journey
@@ -132,6 +133,7 @@ def list_runs(
     """Newest first; every filter that is given must fit. `open` is everything that has not ended."""
     with server.engine.db.read() as session:
         journey_id = get_journey(session, journey).id if journey else None
+        contact_id = person_of(session, contact_id) if contact_id else None
         wanted = runs.RunFilter(journey_id, contact_id, status, node, version, cursor, limit)
         rows = runs.list_runs(session, wanted)
         return Page(items=[RunRow.model_validate(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None)

@@ -27,6 +27,7 @@ from builder_ui.visit import House, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
 from crm import contacts
 from crm.audit import record
+from crm.locks import person_of
 from crm.sheets import START, line_of
 from engine.publish import get_journey
 from engine.runs import RunFilter, list_runs
@@ -51,7 +52,7 @@ def _contacts(session: Session, visit: Visit, mark: str | None) -> Rows:
     query = visit.query
     wanted = read_filters(session, query, visit.house.now(), visit.speech).wanted
     if query.get("ids"):
-        wanted = replace(wanted, ids=tuple(query["ids"].split(",")))
+        wanted = replace(wanted, ids=tuple(dict.fromkeys(person_of(session, id) for id in query["ids"].split(","))))
     page = contacts.search(session, wanted, before=mark, limit=PAGE, sort=query.get("sort", "created"))
     ids = [contact.id for contact in page.contacts]
     tags, consents = _tags(session, ids), _consents(session, ids)
@@ -201,7 +202,7 @@ def routes(house: House) -> APIRouter:
 def _bundle(house: House, id: str, by: str) -> bytes:
     with house.engine.db.write() as session:
         content = contacts.export(session, id)
-        record(session, by, "contact.export", f"contact:{id}", {}, house.now())
+        record(session, by, "contact.export", f"contact:{content['contact']['id']}", {}, house.now())
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from crm.erasure import erase
 from crm.export import export
 from crm.identity import find, resolve
+from crm.locks import person_of
 from crm.names import Name, normalise_all
 from crm.payload import clean_text
 from crm.profile import check_fields, update_fields
@@ -130,9 +131,7 @@ def get(session: Session, contact_id: str) -> Contact:
     Raises:
         NotFound: there is no such contact.
     """
-    contact = session.get(Contact, contact_id)
-    if contact is not None and contact.merged_into is not None:
-        contact = session.get(Contact, contact.merged_into)
+    contact = session.get(Contact, person_of(session, contact_id))
     if contact is None:
         raise NotFound("There is no such contact.", contact_id=contact_id)
     return contact

@@ -66,7 +66,7 @@ class Erased:
 
 
 def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Sequence[bytes] = ()) -> Erased:
-    """Erases the contact, with everything that was merged into it. A second call changes nothing.
+    """Erases the person: the contact, the one it was merged into, and everything that was. A second call changes nothing.
 
     `keys` are those of `crm.suppression`; without them a withdrawn consent leaves no trace. Open runs end with the reason `erased`.
 
@@ -74,6 +74,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
         NotFound: no such contact.
     """
     contact = lock_contact(session, contact_id)
+    contact_id = contact.id
     done = Erased(contact_id)
     if contact.erased_at is not None:
         return done

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
+from crm.locks import person_of
 from crm.sql import table
 from journeys.errors import NotFound
 from models import (
@@ -55,6 +56,7 @@ def export(session: Session, contact_id: str) -> dict[str, Any]:
     Raises:
         NotFound: no such contact.
     """
+    contact_id = person_of(session, contact_id)
     contact = session.get(Contact, contact_id)
     if contact is None:
         raise NotFound("There is no such contact.", contact_id=contact_id)

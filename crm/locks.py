@@ -14,20 +14,35 @@ from journeys.errors import NotFound
 from models import Contact, lock
 
 
+def person_of(session: Session, contact_id: str) -> str:
+    """The id of the contact that this one has become by merges; itself if it was never merged, or is unknown.
+
+    Ids outlive merges: in bookmarks, in other systems, on open pages. Whoever reads or writes by an id from outside asks here first.
+    """
+    known = {contact_id}
+    while (into := session.scalar(select(Contact.merged_into).where(Contact.id == contact_id))) is not None and into not in known:
+        known.add(into)
+        contact_id = into
+    return contact_id
+
+
 def lock_contact(session: Session, contact: str | Contact) -> Contact:
-    """The contact of this id, locked and fresh from the database. Idempotent within a transaction.
+    """The contact of this id, locked and fresh from the database; of one that was merged away the contact it has become. Idempotent
+    within a transaction.
 
     A `Contact` given instead of an id is one that the caller has locked in this transaction; it is returned as it is, without a statement.
 
     Raises:
-        NotFound: there is no such contact (a merged or erased one still has its row).
+        NotFound: there is no such contact (an erased one still has its row).
     """
     if isinstance(contact, Contact):
         return contact
-    found = lock_contacts(session, [contact])
-    if not found:
+    found = lock_contacts(session, [contact]).get(contact)
+    while found is not None and found.merged_into is not None:  # merged before, or while we waited for the lock
+        found = lock_contacts(session, [found.merged_into]).get(found.merged_into)
+    if found is None:
         raise NotFound("There is no such contact.", contact_id=contact)
-    return found[contact]
+    return found
 
 
 def lock_contacts(session: Session, contact_ids: Iterable[str]) -> dict[str, Contact]:

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from crm import team
 from crm.events import append_event
-from crm.locks import lock_contact, lock_contacts
+from crm.locks import lock_contact, lock_contacts, person_of
 from crm.payload import clean_text
 from crm.sql import table
 from journeys.errors import Conflict, Invalid, NotFound
@@ -54,7 +54,7 @@ def create(
         raise Invalid("A task needs a title, and an id of at most 160 characters.")
     if not outcomes or len(set(outcomes)) != len(outcomes) or not all(0 < len(outcome) <= 64 for outcome in outcomes):
         raise Invalid("A task needs at least one outcome; each different, 1 to 64 characters.")
-    lock_contact(session, contact_id)
+    contact_id = lock_contact(session, contact_id).id
     known = session.get(Task, task.id)
     if known is not None:
         return known
@@ -121,7 +121,7 @@ def list_tasks(
     if owner is not None:
         statement = statement.where(col(Task.owner) == owner if owner else col(Task.owner).is_(None))
     if contact_id is not None:
-        statement = statement.where(Task.contact_id == contact_id)
+        statement = statement.where(Task.contact_id == person_of(session, contact_id))
     if state is not None:
         statement = statement.where(Task.state == state)
     if only_open or only_overdue:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from crm import contacts, profile, rules
 from crm.audit import record
 from crm.contacts import Wanted
-from crm.locks import lock_contact, lock_contacts
+from crm.locks import lock_contact, lock_contacts, person_of
 from engine.enrol import Entered, Refused, enrol
 from engine.live import Engine, LiveJourney
 from engine.router import routed
@@ -64,7 +64,7 @@ def enrol_contact(
     Raises: NotFound for the contact; Conflict if the journey was never published.
     """
     live = _live(engine, session, journey_id)
-    lock_contact(session, contact_id)
+    contact_id = lock_contact(session, contact_id).id
     answer = enrol(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
     record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
     return answer
@@ -89,7 +89,8 @@ def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids:
     Raises: Conflict if the journey was never published.
     """
     live = _live(engine, session, journey_id)
-    reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in contact_ids[:JUDGED]}
+    people = dict.fromkeys(person_of(session, contact_id) for contact_id in contact_ids[:JUDGED])
+    reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in people}
     refused = Counter(reason for reason in reasons.values() if reason is not None)
     sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
     return BulkPreview(len(contact_ids), len(reasons), len(reasons) - refused.total(), dict(refused), sample)

@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from crm import held
 from crm.audit import record
+from crm.locks import lock_contact
 from crm.runs import end_runs
 from crm.sql import table
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import State
-from engine.step import lock_contact, lock_run
+from engine.step import lock_run
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound
 from journeys.values import Do, WaitFor
@@ -46,7 +47,7 @@ def end_run(engine: Engine, session: Session, run_id: str, by: str, now: datetim
 
 def remove_contact(engine: Engine, session: Session, journey_id: str, contact_id: str, by: str, now: datetime) -> Wakeups:
     """Ends every open run of the contact in the journey; none is no error."""
-    lock_contact(session, contact_id)
+    contact_id = lock_contact(session, contact_id).id
     found = session.execute(
         select(runs).where(runs.c.journey_id == journey_id, runs.c.contact_id == contact_id, runs.c.ended_at.is_(None)).order_by(runs.c.id)
     ).all()

@@ -12,6 +12,7 @@ from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
 from crm import consent, contacts, mailbox, suppression
 from crm.audit import record
+from crm.locks import person_of
 from crm.payload import clean_text
 from crm.team import list_members
 from engine import merging
@@ -201,9 +202,10 @@ def stating(contact_id: str, acts: Acts) -> Do:
             raise Invalid("There is no such channel.")
         with visit.engine.db.write() as session:
             state = said["state"] or STATES[0]
+            whose = person_of(session, contact_id)
             event = consent.record_consent(
                 session,
-                contact_id,
+                whose,
                 channel,
                 purpose,
                 state,
@@ -213,9 +215,7 @@ def stating(contact_id: str, acts: Acts) -> Do:
                 wording=said["wording"],
                 proof={"by": visit.by},
             )
-            record(
-                session, visit.by, "contact.consent", f"contact:{contact_id}", {"channel": channel, "purpose": purpose, "state": state}, now
-            )
+            record(session, visit.by, "contact.consent", f"contact:{whose}", {"channel": channel, "purpose": purpose, "state": state}, now)
             wakeups = routed(visit.engine, session, [event], now)
         for name in ("source", "wording"):
             acts.drafts.pop(f"said.{name}", None)
