@@ -29,7 +29,14 @@ PAGE = 50
 
 _doubtful = (
     select(
-        messages.c.once_key, messages.c.run_id, messages.c.node, messages.c.channel, messages.c.template, messages.c.attempts, runs.c.state
+        messages.c.once_key,
+        messages.c.run_id,
+        messages.c.node,
+        messages.c.channel,
+        messages.c.template,
+        messages.c.attempts,
+        runs.c.state,
+        runs.c.ended_at,
     )
     .join(runs, runs.c.id == messages.c.run_id)
     .where(OPEN_MESSAGE, messages.c.status == "claimed")
@@ -46,7 +53,7 @@ def settle(effects: Effects) -> Wakeups:
     wakeups = Wakeups()
     for row in late:
         performer = effects.performers.get(row.channel)
-        if performer is not None and not ledger.is_awaited(row):
+        if performer is not None and (row.ended_at is not None or not ledger.is_awaited(row)):
             wakeups.bells |= _settle(effects, performer, row, now)
     return wakeups
 

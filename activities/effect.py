@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from activities import ledger
+from activities import ledger, merged
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
@@ -36,17 +36,17 @@ from journeys.channels import SENDABLE
 from journeys.errors import PfadwerkError
 from journeys.nodes import Node
 from journeys.values import Call, Do, Performed
-from models import Contact, Run
+from models import Run
 
 log = logging.getLogger(__name__)
 
 runs = table(Run)
-contacts = table(Contact)
 _run = select(runs).where(runs.c.id == bindparam("run_id"))
-_contact = select(contacts).where(contacts.c.id == bindparam("of"))
 _due = update(runs).where(runs.c.id == bindparam("run_id"))
 STOPPED_SENDER_PAUSE = timedelta(minutes=5)
 RENDER_PAUSE = timedelta(seconds=2)
+MERGED_AGAIN = timedelta(seconds=10)
+"""Between two looks at a call that another run of the person left without an answer: the keeper finds out in its rounds."""
 
 
 class NotServed(PfadwerkError):
@@ -214,7 +214,32 @@ def _enter_ledger(
         case ledger.Doubtful() if performer.doubt == "blind":
             return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
         case ledger.Doubtful() | ledger.Fresh():
-            return _through_gate(engine, session, row, performer, job, draft, stands, began)
+            contact = on(session).execute(merged.contact_of, merged.asking_for(row)).first()
+            if contact is not None and contact.has_others and isinstance(stands, ledger.Fresh):
+                match merged.made_by_others(session, row, job.state.node, job.state.visit, _window(job)):
+                    case merged.Made() as made:
+                        return _made_already(session, engine, row, performer, job, made)
+                    case merged.Underway(lease_until=until):
+                        return _Later(BUSY, "other_run_in_flight", max(until, job.as_of + MERGED_AGAIN))
+            return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
+
+
+def _window(job: Job) -> timedelta | None:
+    reentry = job.program.entry.reentry
+    return reentry.window if reentry.policy == "after_window" else None
+
+
+def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Performer, job: Job, made: merged.Made) -> Moved:
+    """The run goes on as if the call were its own; its own message is skipped, so that people see why there is none."""
+    if job.call.channel in SENDABLE:
+        ledger.count_fate(session, job.once_key, row, job.state.node, "skipped", "sent_by_other_run")
+    answer = {"outlet": made.outlet, "data": made.data}
+    values: dict[str, Any] = {"status": "skipped", "reason": "sent_by_other_run", "held_until": None, "answer": answer}
+    ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
+    moved = move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data))
+    for run_id in held.call_up(session, row.contact_id, job.as_of):
+        moved.wakeups.ring(run_id)
+    return moved
 
 
 def _through_gate(
@@ -226,13 +251,13 @@ def _through_gate(
     draft: Draft | CannotPrepare,
     stands: ledger.Fresh | ledger.Doubtful,
     began: float,
+    contact: Row[Any] | None,
 ) -> Moved | _Claimed | _Later:
     """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain."""
     dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
     if isinstance(draft, CannotPrepare):
         return _answer_in(session, engine, row, performer, job, dropped, draft.code)
     fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
-    contact = on(session).execute(_contact, {"of": job.row.contact_id}).first()
     match performer.ask(session, contact, job):
         case Refuse(reason=reason):
             return _answer_in(session, engine, row, performer, job, dropped, reason)

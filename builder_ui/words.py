@@ -107,6 +107,7 @@ REASONS = {
     "frequency_cap": "enough messages for now",
     "same_mailbox": "another contact with this address gets this message",
     "held_too_long_same_mailbox": "nobody knows whether the same message to another contact with this address arrived",
+    "sent_by_other_run": "another run of this person, from before two contacts were merged, has sent it already",
     "in_line": "other messages go first",
     "run_ended": "the run had ended",
     "run_moved_on": "the run had moved on",

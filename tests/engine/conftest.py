@@ -193,6 +193,22 @@ class World:
         self.now += timedelta(**span)
 
 
+@dataclass(frozen=True)
+class StoryClock:
+    """A `Clock` that shows the time of the story."""
+
+    world: Any
+
+    def now(self) -> datetime:
+        return self.world.now
+
+    def to_virtual(self, real: datetime) -> datetime:
+        return real
+
+    def to_real(self, virtual: datetime) -> datetime:
+        return virtual
+
+
 @pytest.fixture
 def world(db: Database) -> Iterator[World]:
     yield from counted(build(db))

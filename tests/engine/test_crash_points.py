@@ -30,6 +30,7 @@ from engine.state import Instruction
 from engine.step import runs, step
 from engine.wakeups import Wakeups
 from models import Event, Journey, Trail
+from tests.engine.conftest import StoryClock
 
 OUTAGE = timedelta(minutes=2)
 """From a death until everybody has noticed: longer than any lease, time limit and grace."""
@@ -37,22 +38,6 @@ OUTAGE = timedelta(minutes=2)
 
 class Death(BaseException):
     """SIGKILL, as near as a test gets: nothing in the product catches it."""
-
-
-@dataclass(frozen=True)
-class StoryClock:
-    """A `Clock` that shows the time of the story."""
-
-    world: Any
-
-    def now(self) -> datetime:
-        return self.world.now
-
-    def to_virtual(self, real: datetime) -> datetime:
-        return real
-
-    def to_real(self, virtual: datetime) -> datetime:
-        return virtual
 
 
 @dataclass
