@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, get_type_hints
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, create_model
 
 from journeys.calls import custom_channel
-from journeys.nodes.node import Node
+from journeys.custom_input import NoFit, fitted, form_of, needy
+from journeys.errors import Issue
+from journeys.nodes.node import Node, unread_places
 from journeys.placeholders import fields, fill_json
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
@@ -97,7 +99,7 @@ class CustomActivity:
         """Calls the function with the checked input.
 
         Raises:
-            GiveUp: the input is not valid (`bad_input`), the answer names no outlet (`bad_answer`), or the function gave up.
+            GiveUp: the input is not valid (`bad_input:<field>`), the answer names no outlet (`bad_answer`), or the function gave up.
         """
         return self._result(self.function(ctx, self._input(raw)))
 
@@ -108,9 +110,9 @@ class CustomActivity:
 
     def _input(self, raw: Mapping[str, Any]) -> BaseModel:
         try:
-            return self.input_model.model_validate(raw)
-        except ValidationError as error:
-            raise GiveUp("bad_input") from error
+            return fitted(self.input_model, raw)
+        except NoFit as error:
+            raise GiveUp(":".join(("bad_input", *error.fields[:1]))) from None
 
     def _result(self, answered: Answered) -> Result:
         if answered is None:
@@ -158,6 +160,7 @@ class CustomStep(Node):
 
     group = "code"
     ways_out: ClassVar[tuple[str, ...]]
+    form_model: ClassVar[type[BaseModel]]
 
     def outlets(self) -> tuple[str, ...]:
         return self.ways_out
@@ -174,8 +177,14 @@ class CustomStep(Node):
         for name in fields(self._given()):
             yield "input", "field", name
 
+    def problems(self, node_id: str) -> Iterable[Issue]:
+        for name in needy(self.form_model, self._given()):
+            text = "Whoever has no value for this stops here: say a default, such as {{{{ contact.points|default(0) }}}}."
+            yield Issue(code="needs_default", text=text, node_id=node_id, field=f"input.{name}", severity="warning")
+        yield from unread_places(node_id, {"input": self._given()})
+
     def _given(self) -> Any:
-        return self.model_dump(mode="json", include={"input"})["input"]
+        return self.model_dump(mode="json", include={"input"}, by_alias=True, warnings=False)["input"]
 
 
 def _node_class(
@@ -183,7 +192,9 @@ def _node_class(
 ) -> type[Node]:
     needed = any(info.is_required() for info in model.model_fields.values())
     given: Any = Field(title=title) if needed else Field(default_factory=model, title=title)
-    node: type[Node] = create_model("Custom" + "".join(part.title() for part in name.split("_")), __base__=CustomStep, input=(model, given))
+    node: type[CustomStep] = create_model(
+        "Custom" + "".join(part.title() for part in name.split("_")), __base__=CustomStep, input=(form_of(model), given)
+    )
     node.__doc__ = help_text
     node.kind = f"custom.{name}"
     node.label = title
@@ -191,6 +202,7 @@ def _node_class(
     node.behaviour = version
     node.effect_channel = custom_channel(name, version)
     node.ways_out = outlets
+    node.form_model = model
     return node
 
 

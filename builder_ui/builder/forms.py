@@ -173,7 +173,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if kind == "array":
         return _array(form, path, schema)
     if kind in ("integer", "number"):
-        return number(form, path, _present(form, path, schema), schema)
+        return number(form, path, _present(form, path, schema), schema, typed=path[:1] == FILLED)
     if kind == "string":
         return text(
             form,
@@ -267,28 +267,37 @@ def read_paths(typed: str) -> str | list[str] | None:
     return named[0] if len(named) == 1 else named or None
 
 
-def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "") -> Element:
+def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "", typed: bool = False) -> Element:
+    """`typed`: a placeholder may stand there instead, which a number field of the browser does not take."""
+
     def left(event: Mapping[str, Any]) -> None:
         form.edit(path, as_number(_said(event)), False)
 
     attributes = {
-        "key": key or form.key(path), "id": form.id(path), "type": "number", "defaultValue": "" if value is None else plain(value), "onBlur": left,
+        "key": key or form.key(path), "id": form.id(path), "type": "text" if typed else "number",
+        "inputMode": "decimal", "defaultValue": "" if value is None else plain(value), "onBlur": left,
         "step": "1" if schema.get("type") == "integer" else "any", "disabled": not form.editable, "className": "narrow",
     }  # fmt: skip
     bounds = {name: schema[other] for name, other in (("min", "minimum"), ("max", "maximum")) if other in schema}
     return html.input({**attributes, **bounds, **({"aria-label": label} if label else {})})
 
 
+FILLED = ("input",)
+"""Where the form of a custom activity stands in its step: every field of it takes placeholders."""
+
+
 def as_number(said: str) -> float | int | str | None:
     """What was typed as a number; something else stays what it is, and the check says so."""
-    said = said.strip().replace(",", ".")
-    if not said:
+    written = said.strip()
+    if not written:
         return None
+    if "{{" in written:
+        return written[:300]
     try:
-        found = float(said)
+        found = float(written.replace(",", "."))
     except ValueError:
-        return said[:40]
-    return int(found) if found.is_integer() and abs(found) < 2**53 else found if abs(found) < 2**53 else said[:40]
+        return written[:40]
+    return int(found) if found.is_integer() and abs(found) < 2**53 else found if abs(found) < 2**53 else written[:40]
 
 
 def plain(value: Any) -> str:

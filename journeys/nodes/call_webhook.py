@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from journeys.errors import Issue
-from journeys.nodes.node import Node
+from journeys.nodes.node import Node, unread_places
 from journeys.placeholders import fields, fill, fill_json
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
@@ -69,6 +69,7 @@ class CallWebhook(Node):
                 yield place, "field", name
 
     def problems(self, node_id: str) -> Iterable[Issue]:
+        yield from unread_places(node_id, {"url": self.url, "body": self.body})
         if not _FIXED_HOST.match(self.url):
             text = "The host in the address must be written out, without values, user name or password."
             yield Issue(code="open_host", text=text, node_id=node_id, field="url")

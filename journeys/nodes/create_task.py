@@ -9,7 +9,7 @@ from pydantic import Field
 from journeys import values
 from journeys.document import Span
 from journeys.errors import Issue
-from journeys.nodes.node import Node
+from journeys.nodes.node import Node, unread_places
 from journeys.nodes.wait_for import OutletName
 from journeys.placeholders import fields, fill
 from journeys.values import Answer, Context, Leave
@@ -83,6 +83,7 @@ class CreateTask(Node):
                 yield place, "field", name
 
     def problems(self, node_id: str) -> Iterable[Issue]:
+        yield from unread_places(node_id, {"title": self.title, "description": self.description})
         if OVERDUE in self.outcomes:
             text = "An outcome cannot be called “{name}”: that stands for a missed time limit."
             yield Issue(code="outlet_reserved", text=text, values={"name": OVERDUE}, node_id=node_id, field="outcomes")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from journeys.errors import Issue
-from journeys.nodes.node import Node
+from journeys.nodes.node import Node, unread_places
 from journeys.placeholders import fields, fill
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
@@ -67,5 +67,6 @@ class NotifyTeam(Node):
                 yield place, "field", name
 
     def problems(self, node_id: str) -> Iterable[Issue]:
+        yield from unread_places(node_id, {"subject": self.subject, "text": self.text})
         if not self.to and self.slack_webhook is None:
             yield Issue(code="no_recipient", text="Nobody is told: choose addresses or a Slack channel.", node_id=node_id, field="to")

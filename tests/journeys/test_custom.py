@@ -51,13 +51,13 @@ def node_of(custom: CustomActivity, **fields: Any) -> Node:
 def test_it_becomes_a_step_with_its_own_outlets_and_channel() -> None:
     node = node_of(made(version=3), input={"points": 5})
     assert (node.kind, node.label, node.behaviour, node.outlets()) == ("custom.book", "Book points", 3, ("booked", "full"))
-    assert (node.__doc__, node.effect_channel) == ("Books points.", "custom:book")
+    assert (node.__doc__, node.effect_channel) == ("Books points.", "custom:book@3")
 
 
 def test_it_calls_its_channel_with_the_input_filled_in() -> None:
     answer = node_of(made(), input={"points": 5}).enter(context())
     assert isinstance(answer, Do)
-    assert answer.call.model_dump() == {"channel": "custom:book", "input": {"input": {"member": "M1", "points": 5}}}
+    assert answer.call.model_dump() == {"channel": "custom:book@1", "input": {"input": {"member": "M1", "points": 5}}}
 
 
 def test_it_leaves_as_the_function_said() -> None:

@@ -38,6 +38,22 @@ def test_without_a_number_nobody_is_a_member() -> None:
     assert LEDGER == {}
 
 
+def test_a_number_that_came_as_a_number_is_one() -> None:
+    assert add_points.perform(visit(), {"member": 4711, "points": "20"}).data == {"balance": 20}
+
+
+def test_whoever_has_no_number_is_no_member() -> None:
+    assert add_points.perform(visit(), {"member": None, "points": 50}).outlet == "not_a_member"
+
+
+def test_points_can_be_the_contacts_own() -> None:
+    palette = Palette.built_in().with_kinds(add_points.node)
+    node = palette.parse("points", {"kind": "custom.loyalty_points", "input": {"points": "{{ trigger.points|default(10) }}"}})
+    assert isinstance(node, Node)
+    with pytest.raises(GiveUp, match="bad_input:points"):
+        add_points.perform(visit(), {"member": "M1", "points": "many"})
+
+
 def test_a_broken_number_is_not_retried() -> None:
     with pytest.raises(GiveUp, match="bad_member_number"):
         add_points.perform(visit(), {"member": "M 1;", "points": 50})
