@@ -5,7 +5,7 @@ No tracking, no gate and no consent: these are people of the team. The text come
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 from sqlmodel import select
@@ -18,25 +18,39 @@ from models import Contact, Member
 MAX_TEXT = 4_000
 
 
-def addresses(session: Session, to: Iterable[str], contact_id: str) -> list[str]:
+def addresses(session: Session, to: Sequence[str], contact_id: str) -> list[str]:
     """The e-mail addresses behind `to`: addresses as they are, `owner` as the contact's owner, member ids as their addresses. Each once.
 
     Where `to` names people and none of them is in the team any more, an admin is told: a notice never reaches nobody.
     """
-    entries = list(to)
-    found = list(dict.fromkeys(address for entry in entries if (address := _address(session, entry, contact_id))))
-    if entries and not found and (admin := stand_in(session)):
+    found = _reached(session, to, contact_id)
+    if to and not found and (admin := stand_in(session)):
         return [address for address in [_address(session, admin, contact_id)] if address]
     return found
+
+
+def meant_for(session: Session, to: Sequence[str], contact_id: str) -> str | None:
+    """The id of the first member in `to` (`owner`: the contact's), where none of them is in the team any more; None also where there is none."""
+    if _reached(session, to, contact_id):
+        return None
+    return next((id for entry in to if (id := _member(session, entry, contact_id))), None)
+
+
+def _reached(session: Session, to: Sequence[str], contact_id: str) -> list[str]:
+    return list(dict.fromkeys(address for entry in to if (address := _address(session, entry, contact_id))))
 
 
 def _address(session: Session, entry: str, contact_id: str) -> str | None:
     if "@" in entry:
         return entry
-    member_id = session.scalar(select(Contact.owner).where(Contact.id == contact_id)) if entry == "owner" else entry
+    member_id = _member(session, entry, contact_id)
     if not member_id:
         return None
     return session.scalar(select(Member.email).where(Member.id == member_id, Member.active == True))  # noqa: E712 - a column
+
+
+def _member(session: Session, entry: str, contact_id: str) -> str | None:
+    return session.scalar(select(Contact.owner).where(Contact.id == contact_id)) if entry == "owner" else entry
 
 
 def by_email(provider: Provider, once_key: str, message_id: str, sender: str, to: str, subject: str, text: str) -> Answer:

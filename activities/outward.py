@@ -73,13 +73,16 @@ class TeamPerformer(Outward):
 
     def prepare(self, session: Session, job: Job) -> Draft:
         said = job.call.input
-        to = notify.addresses(session, said.get("to", ()), job.row.contact_id)
+        named = [str(one) for one in said.get("to", ())]
+        to = notify.addresses(session, named, job.row.contact_id)
+        gone = notify.meant_for(session, named, job.row.contact_id) if to else None
         slack = secret_of(session, self.house, said.get("slack_webhook"))
         if not to and slack is None:
             raise CannotPrepare("no_recipient")
         sender = settings.load(session, settings.Sender)
         return Draft(
-            {"to": to, "slack": slack, "sender": sender.email or self.house.mail_from}, {"subject": str(said.get("subject", ""))[:200]}
+            {"to": to, "slack": slack, "sender": sender.email or self.house.mail_from, "instead_of": gone},
+            {"subject": str(said.get("subject", ""))[:200]},
         )
 
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
@@ -107,7 +110,8 @@ class TeamPerformer(Outward):
                 failures.append(failure)
         if told == 0:
             raise _worst(failures)
-        return Answer(kind=failures[0].code if failures else "", raw={"data": {"told": told, "not_told": len(failures)}})
+        gone = {"instead_of": draft.payload["instead_of"]} if draft.payload.get("instead_of") else {}
+        return Answer(kind=failures[0].code if failures else "", raw={"data": {"told": told, "not_told": len(failures), **gone}})
 
 
 def _worst(failures: Sequence[ProviderFailure]) -> ProviderFailure:

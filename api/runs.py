@@ -58,7 +58,10 @@ class RunStory(BaseModel):
     nodes: dict[str, Any] = Field(description="Node id -> kind and name, of the run's version.")
     contact: dict[str, Any]
     trail: list[dict[str, Any]]
-    messages: list[dict[str, Any]]
+    messages: list[dict[str, Any]] = Field(description="`instead_of` of a notice to the team is the member it was meant for, who is gone.")
+    tasks: list[dict[str, Any]] = Field(
+        description="What the run gave people to do; `instead_of` is the member it was meant for, who is gone."
+    )
     heard: list[dict[str, Any]]
     next: dict[str, Any] | None
 

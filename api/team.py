@@ -16,7 +16,7 @@ from api.paging import Id
 from api.server import TheServer
 from crm import sessions, team
 from crm.audit import record
-from engine.uses import refuse_used_member
+from engine.uses import refuse, refuse_used_member, uses_without
 from journeys.errors import Conflict
 from models import LoginSession, Member
 
@@ -126,6 +126,7 @@ class PutRotation(BaseModel):
 
     name: str = Field("", max_length=120)
     members: list[str] = Field(max_length=500, description="Member ids in order.")
+    anyway: bool = Field(False, description="Leave nobody in it who is active although journeys that run name it; else 409 says where.")
 
 
 @router.get("/me", summary="Who I am", responses=ADMIN)
@@ -237,9 +238,13 @@ def put_rotation(
     server: TheServer,
     actor: Annotated[Actor, needs("rotation.change")],
 ) -> RotationRow:
-    """Whose turn it is stays with the same person, if that person is still in it."""
+    """Whose turn it is stays with the same person, if that person is still in it.
+
+    Where journeys that run name the rotation, leaving nobody in it who is active needs `anyway`: contacts go on without a new owner then."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
+        if not rotation.anyway:
+            refuse(uses_without(server.engine, session, pool, rotation.members))
         row = team.put_rotation(session, pool, rotation.members, rotation.name)
         record(session, actor.id, "rotation.put", f"rotation:{pool}", {"members": rotation.members}, now)
         return RotationRow.model_validate(row)

@@ -16,7 +16,8 @@ from api.jobs import JobRow
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
 from api.server import TheServer
-from crm import audit, intake, keys, secrets, settings
+from crm import audit, intake, keys, listed, secrets, settings
+from engine.uses import refuse, uses_of_removed
 from models import Job
 
 router = APIRouter(prefix="/api/v1", tags=["workspace"], route_class=JsonRoute)
@@ -126,11 +127,30 @@ def one_setting(name: SettingName, server: TheServer, actor: Annotated[Actor, ne
 
 @router.put("/settings/{name}", summary="Change a workspace setting", responses=CHANGE)
 def put_setting(
-    name: SettingName, value: dict[str, Any], server: TheServer, actor: Annotated[Actor, needs("setting.change")]
+    name: SettingName,
+    value: dict[str, Any],
+    server: TheServer,
+    actor: Annotated[Actor, needs("setting.change")],
+    anyway: Annotated[bool, Query(description="Take names away although journeys that run use them; else 409 says where.")] = False,
 ) -> dict[str, Any]:
-    """Replaces it; 422 lists every problem. Audited with the old and the new value."""
+    """Replaces it; 422 lists every problem. Audited with the old and the new value.
+
+    Purposes, score groups and classes of caps that journeys which run name are taken away with `anyway` only (409 says where, `used_in`)."""
     with server.engine.db.write() as session:
-        return settings.put(session, name, value, actor.id, server.engine.clock.now()).model_dump(mode="json")
+        before = settings.get(session, name)
+        after = settings.put(session, name, value, actor.id, server.engine.clock.now())
+        if not anyway:
+            refuse(uses_of_removed(server.engine, session, before, after))
+        return after.model_dump(mode="json")
+
+
+@router.get("/settings/{name}/unlisted", summary="Names that are used and not listed", responses=ONE)
+def unlisted_names(name: SettingName, server: TheServer, actor: Annotated[Actor, needs("setting.read")]) -> list[str]:
+    """Purposes of stored consents (`purposes`) or groups of stored scores (`score_groups`) that are not in the list: what contacts and
+    programs say is kept, but a journey can only use what is listed. At most 100."""
+    with server.engine.db.read() as session:
+        settings.get(session, name)
+        return listed.unlisted(session, name)
 
 
 @router.get("/keys", summary="List keys", responses=ADMIN)

@@ -74,7 +74,7 @@ def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> 
         return Field(path, label, "time", str(value)[:5], hint=hint)
     zone = {"offered": sorted(available_timezones())} if path.endswith("zone") else {}
     most = schema.get("maxLength", 200)
-    return Field(path, label, "textarea" if most == 500 else "text", str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
+    return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
 
 
 def week_days(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
@@ -126,7 +126,7 @@ def duration(speech: Speech, title: str, path: str, value: Any) -> Control:
 
 
 def rows(speech: Speech, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
-    """One group a row and an empty one below; a row whose numbers are emptied is taken out."""
+    """One group a row and an empty one below; a row in which everything that it needs is emptied is taken out."""
     heading = words(speech, title)[0]
     parts: list[dict[str, Control]] = []
     for n in range(min(len(value) + 1, most)):
@@ -144,7 +144,7 @@ def rows(speech: Speech, title: str, path: str, item: Schema, value: Sequence[Ma
 
     def read(values: Values) -> list[dict[str, Any]]:
         found = [{key: one.read(values) for key, one in part.items()} for part in parts]
-        return [one for one in found if any(one[key] is not None for key in item["required"])]
+        return [one for one in found if any(one[key] not in (None, "") for key in item["required"])]
 
     return Control(fields, read)
 
@@ -179,6 +179,14 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "calendar.country": ("Public holidays of the country", "Two capital letters such as CH; empty: no holidays."),
     "calendar.region": ("Region", "Canton or state, such as ZH or BY."),
     "calendar.days_off": ("Other days off", "One date a line, such as {day}."),
+    "purposes.names": ("Purpose", ""),
+    "purposes.names.key": ("Key", "Stands in consents and journeys and never changes. Empty: this purpose is taken out."),
+    "purposes.names.english": ("What contacts read in English", "On the page where they choose what they get."),
+    "purposes.names.german": ("What contacts read in German", ""),
+    "score_groups.names": ("Score", ""),
+    "score_groups.names.key": ("Key", "Stands in scores and journeys and never changes. Empty: this score is taken out."),
+    "score_groups.names.english": ("Name in English", ""),
+    "score_groups.names.german": ("Name in German", ""),
     "tracking.level": ("What is tracked about messages at most", "A contact's consent can only lower it."),
     "tracking.opens_need_consent": ("Opens are counted only with consent", "France's data protection authority asks for it."),
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from builder_ui.compat import Element, html
 from builder_ui.speech import Speech
+from engine.uses import Use
 from models import Contact, Journey, Member
+
+MOST_PLACES = 10
 
 
 def contact_names(session: Session, ids: Iterable[str]) -> dict[str, str]:
@@ -21,6 +24,18 @@ def contact_names(session: Session, ids: Iterable[str]) -> dict[str, str]:
 def member_names(session: Session) -> dict[str, str]:
     """Member id -> name."""
     return dict(session.execute(select(Member.id, Member.name)).all())
+
+
+def meant_for(speech: Speech, members: Mapping[str, str], member_id: str | None) -> str:
+    """That something was meant for somebody who has left the team, or was never in it; empty: it was not. `members`: id -> name."""
+    return speech("was meant for {name}, who is gone", name=members.get(member_id, member_id)) if member_id else ""
+
+
+def places(uses: Iterable[Use]) -> str:
+    """Where things are named, to be read in a question: journeys with the steps concerned, the first ten."""
+    each = dict.fromkeys(f"{use.journey_name} ({use.node_name})" if use.node_name else use.journey_name for use in uses)
+    shown = list(each)[:MOST_PLACES]
+    return ", ".join([*shown, "…"] if len(each) > MOST_PLACES else shown)
 
 
 def journeys_of(session: Session, subjects: Iterable[str]) -> dict[str, tuple[str, str]]:

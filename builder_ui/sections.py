@@ -15,6 +15,8 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/sender", "Sender", "setting.read"),
     ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
     ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),
+    ("/ui/settings/workspace/purposes", "Consent purposes", "setting.read"),
+    ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
     ("/ui/settings/work", "Long work", "work.read"),

@@ -9,7 +9,6 @@ nothing about sending (the gate does) and asks nobody.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -24,6 +23,7 @@ from crm.events import append_event
 from crm.locks import lock_contact
 from crm.mailbox import EVERYTHING, FIELDS, says_no, words, write
 from crm.payload import clean_object, clean_text
+from crm.settings import CONSENT_NAME
 from crm.sql import on, table
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
@@ -49,7 +49,6 @@ _states = table(ConsentState)
 _state = sql_select(_states.c.state).where(
     _states.c.contact_id == bindparam("of"), _states.c.channel == bindparam("on"), _states.c.purpose == bindparam("for")
 )
-_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 
 
 def record_consent(
@@ -234,9 +233,9 @@ def check(channel: str, purpose: str, state: str) -> None:
     Invalid: no statement can be about this channel and purpose, or in this state."""
     if state not in STRICTNESS:
         raise Invalid("Expected a consent state out of {states}.", states=list(STRICTNESS))
-    if not _NAME.fullmatch(channel) or len(channel) > 32:
+    if not CONSENT_NAME.fullmatch(channel) or len(channel) > 32:
         raise Invalid("Expected a channel such as {channels}.", channels=list(CONSENTS))
-    if not _NAME.fullmatch(purpose):
+    if not CONSENT_NAME.fullmatch(purpose):
         raise Invalid("Expected a purpose such as marketing: lower case letters, digits and _ . : -, at most 64.")
 
 

@@ -5,13 +5,14 @@ What an operator sets once is in the process's environment, not here.
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -51,12 +52,26 @@ def _address(text: str) -> str:
     return _one_line(text)
 
 
+CONSENT_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
+"""What a statement of consent can be about."""
+MOST_NAMES = 200
+"""Purposes, or score groups, of one workspace: they are chosen from a list."""
+USUAL_CAP_CLASS = "default"
+"""Of journeys that choose none; always there, with a cap or without."""
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Setting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    noun: ClassVar[str] = ""
+    """What journeys name out of this setting; empty: nothing."""
+
+    def offers(self) -> frozenset[str]:
+        """The names that a journey can use."""
+        return frozenset()
 
 
 class Sender(Setting):
@@ -90,9 +105,82 @@ class FrequencyCap(Setting):
 
 
 class FrequencyCaps(Setting):
+    noun: ClassVar[str] = "cap_class"
+
     caps: tuple[FrequencyCap, ...] = Field(
         (FrequencyCap(count=1, per=timedelta(hours=20)), FrequencyCap(count=4, per=timedelta(days=7))), max_length=20
     )
+
+    def offers(self) -> frozenset[str]:
+        """Journeys that choose no class are in the usual one, whether it has a cap or not."""
+        return frozenset({USUAL_CAP_CLASS, *(cap.cap_class for cap in self.caps)})
+
+
+class Listed(Setting):
+    """A name that journeys use, and what people read instead of it."""
+
+    key: Annotated[str, AfterValidator(_one_line), StringConstraints(strip_whitespace=True)] = Field(min_length=1, max_length=64)
+    """Stands in consents, scores and journeys, and so never changes."""
+    english: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+    german: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+
+    def label(self, language: str) -> str:
+        """What people read in a language; in the other one where only that is written; empty where neither is."""
+        return (self.german or self.english) if language == "de" else (self.english or self.german)
+
+
+def _purpose(text: str) -> str:
+    if not CONSENT_NAME.fullmatch(text):
+        raise ValueError("Expected a purpose such as marketing: lower case letters, digits and _ . : -, at most 64.")
+    return text
+
+
+class Purpose(Listed):
+    """A purpose as statements of consent name it."""
+
+    key: Annotated[str, AfterValidator(_purpose), StringConstraints(strip_whitespace=True)] = Field(min_length=1, max_length=64)
+
+
+class NameList(Setting):
+    """Names that the workspace gives out; `usual` is what a document means that chooses none."""
+
+    usual: ClassVar[str] = ""
+    stays: ClassVar[str] = ""
+
+    names: tuple[Listed, ...] = Field((), max_length=MOST_NAMES)
+
+    @field_validator("names")
+    @classmethod
+    def _whole(cls, names: tuple[Listed, ...]) -> tuple[Listed, ...]:
+        keys = {one.key for one in names}
+        if len(keys) < len(names):
+            raise ValueError("Each name stands in the list once.")
+        if cls.usual not in keys:
+            raise ValueError(cls.stays)
+        return names
+
+    def offers(self) -> frozenset[str]:
+        return frozenset(one.key for one in self.names)
+
+
+class Purposes(NameList):
+    """What contacts are asked for their consent to, and what journeys can send for."""
+
+    noun: ClassVar[str] = "purpose"
+    usual: ClassVar[str] = "marketing"
+    stays: ClassVar[str] = "The purpose “marketing” stays: journeys that choose none send for it."
+
+    names: tuple[Purpose, ...] = Field(tuple(Purpose(key=key) for key in ("marketing", "newsletter", "service")), max_length=MOST_NAMES)
+
+
+class ScoreGroups(NameList):
+    """What points are collected for, each by itself."""
+
+    noun: ClassVar[str] = "score"
+    usual: ClassVar[str] = "engagement"
+    stays: ClassVar[str] = "The score “engagement” stays: steps that choose none change it."
+
+    names: tuple[Listed, ...] = Field(tuple(Listed(key=key) for key in ("engagement", "fit")), max_length=MOST_NAMES)
 
 
 class WorkCalendar(Setting):
@@ -149,6 +237,8 @@ SETTINGS: dict[str, type[Setting]] = {
     "frequency_caps": FrequencyCaps,
     "calendar": WorkCalendar,
     "tracking": Tracking,
+    "purposes": Purposes,
+    "score_groups": ScoreGroups,
 }
 """Name of the row -> its shape."""
 

@@ -7,6 +7,7 @@ event of its contact, so journeys can wait for it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -210,6 +211,21 @@ def cancel(session: Session, task_id: str, by: str, now: datetime, reason: str =
 def changes(session: Session, task_id: str) -> list[TaskChange]:
     """What happened to a task, oldest first."""
     return list(session.scalars(select(TaskChange).where(TaskChange.task_id == task_id).order_by(col(TaskChange.id))))
+
+
+def meant_for(session: Session, task_ids: Collection[str]) -> dict[str, str]:
+    """Task -> the member it was meant for, where whoever has it now has it only because that member is gone."""
+    found: dict[str, str] = {}
+    rows = session.execute(
+        select(TaskChange.task_id, TaskChange.what, TaskChange.detail)
+        .where(col(TaskChange.task_id).in_(task_ids), col(TaskChange.what).in_(("created", "reassigned", "escalated")))
+        .order_by(col(TaskChange.id))
+    )
+    for task_id, _, detail in rows:
+        found.pop(task_id, None)
+        if isinstance(meant := detail.get("instead_of"), str):
+            found[task_id] = meant
+    return found
 
 
 def overdue(session: Session, now: datetime, limit: int = 100) -> list[Event]:

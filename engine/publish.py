@@ -23,15 +23,13 @@ from engine.wakeups import Wakeups
 from journeys.check import check
 from journeys.compile import compile_journey
 from journeys.document import Journey as Document
-from journeys.document import Settings, digest
+from journeys.document import digest
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.known import Known, KnownTemplate
 from journeys.reading import read
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
 
 runs = table(Run)
-DEFAULT_CAP_CLASS = Settings().cap_class
-"""Journeys that choose none are in it, whether it has a cap or not."""
 
 
 def create_journey(session: Session, document: Mapping[str, Any], by: str, now: datetime) -> Journey:
@@ -86,13 +84,18 @@ def known(session: Session) -> Known:
     """What a journey may name outside itself."""
     kinds = dict(session.execute(select(Template.key, Template.kind).where(col(Template.archived_at).is_(None))).all())
     compiled: dict[str, Any] = dict(session.execute(_newest_templates()).all())
+    rotations = session.execute(select(Rotation.pool, Rotation.members)).all()
+    active = frozenset(session.scalars(select(Member.id).where(col(Member.active))).all())
     return Known(
         templates={key: KnownTemplate(kind, _can_unsubscribe(compiled.get(key, {}))) for key, kind in kinds.items()},
-        pools=frozenset(session.scalars(select(Rotation.pool)).all()),
+        pools=frozenset(pool for pool, _ in rotations),
+        idle_pools=frozenset(pool for pool, members in rotations if active.isdisjoint(members)),
         journeys=frozenset(session.scalars(select(Journey.key)).all()),
         secrets=frozenset(secrets.names(session)),
-        members=frozenset(session.scalars(select(Member.id).where(col(Member.active))).all()),
-        cap_classes=frozenset({DEFAULT_CAP_CLASS, *(cap.cap_class for cap in settings.load(session, settings.FrequencyCaps).caps)}),
+        purposes=settings.load(session, settings.Purposes).offers(),
+        score_groups=settings.load(session, settings.ScoreGroups).offers(),
+        members=active,
+        cap_classes=settings.load(session, settings.FrequencyCaps).offers(),
     )
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
+from sqlmodel import col
 
 from crm import held
 from crm.audit import record
 from crm.locks import lock_contact
 from crm.runs import end_runs
 from crm.sql import table
+from crm.tasks import meant_for
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import State
@@ -21,7 +23,7 @@ from engine.step import lock_run
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound
 from journeys.values import Do, WaitFor
-from models import Contact, Event, Inbox, Journey, Message, Run, Trail, Version
+from models import Contact, Event, Inbox, Journey, Message, Run, Task, Trail, Version
 
 runs = table(Run)
 trail = table(Trail)
@@ -179,9 +181,29 @@ def timeline(session: Session, run_id: str) -> dict[str, Any]:
             for r in lines
         ],
         "messages": [_message(m) for m in messages],
+        "tasks": _tasks(session, row.contact_id, run_id),
         "heard": _heard(session, run_id),
         "next": _next(row),
     }
+
+
+def _tasks(session: Session, contact_id: str, run_id: str) -> list[dict[str, Any]]:
+    """The tasks that the run made, oldest first; `instead_of` is the member it was meant for, who is gone."""
+    statement = select(Task).where(col(Task.contact_id) == contact_id, col(Task.run_id) == run_id).order_by(col(Task.id)).limit(1_000)
+    found = session.scalars(statement).all()
+    meant = meant_for(session, [task.id for task in found])
+    return [
+        {
+            "id": task.id,
+            "node": task.node,
+            "title": task.title,
+            "owner": task.owner,
+            "state": task.state,
+            "created_at": task.created_at,
+            "instead_of": meant.get(task.id),
+        }
+        for task in found
+    ]
 
 
 def _node_names(version: Version | None) -> dict[str, dict[str, str]]:
@@ -205,7 +227,7 @@ def _message(message: Message) -> dict[str, Any]:
         "bounced_at",
         "body_id",
     )
-    return {name: getattr(message, name) for name in names}
+    return {name: getattr(message, name) for name in names} | {"instead_of": (message.answer or {}).get("data", {}).get("instead_of")}
 
 
 def _heard(session: Session, run_id: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from journeys.document import Exit, Journey, Trigger
 from journeys.errors import Issue
 from journeys.graph import Graph, build
 from journeys.known import Known
-from journeys.names import names_in
+from journeys.names import names_of, names_of_document
 from journeys.nodes import Palette
 from journeys.nodes.notify_team import OWNER
 from journeys.nodes.send_email import Send
@@ -34,7 +34,7 @@ def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known
     graph = build(journey, palette)
     found = [
         *graph.issues,
-        *_entry(journey, catalogue, known),
+        *_entry(journey, catalogue),
         *_exits(journey, catalogue),
         *_goal(journey, catalogue),
         *_settings(journey, known),
@@ -48,12 +48,12 @@ def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known
 # --- The document itself -------------------------------------------------------------------------------------------
 
 
-def _entry(journey: Journey, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
+def _entry(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
     entry = journey.entry
     if not entry.triggers:
         yield Issue(code="no_trigger", text="Nobody can enter: the journey needs a trigger.", field="entry.triggers")
     for i, trigger in enumerate(entry.triggers):
-        yield from _trigger(trigger, f"entry.triggers.{i}", catalogue, known)
+        yield from _trigger(trigger, f"entry.triggers.{i}", catalogue)
     if entry.reentry.policy == "per_key" and not entry.reentry.key:
         text = "One run per key needs the name of the key, such as cart_id."
         yield Issue(code="no_key", text=text, field="entry.reentry.key")
@@ -63,15 +63,13 @@ def _entry(journey: Journey, catalogue: Catalogue, known: Known) -> Iterator[Iss
         yield Issue(code="no_window", text="An entry cap needs a length of time.", field="entry.cap.per")
 
 
-def _trigger(trigger: Trigger, path: str, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
+def _trigger(trigger: Trigger, path: str, catalogue: Catalogue) -> Iterator[Issue]:
     if trigger.type == "event":
         yield from _event(trigger.event, trigger.where, path, catalogue)
     elif trigger.type in ("attribute", "date"):
         yield from _field(trigger.field, None, f"{path}.field", catalogue)
     elif trigger.type == "schedule":
         yield from _cron(trigger.cron, f"{path}.cron")
-    elif trigger.type == "score":
-        yield from _named("score", trigger.group, None, f"{path}.group", known)
 
 
 def _cron(line: str, path: str) -> Iterator[Issue]:
@@ -123,7 +121,7 @@ def _settings(journey: Journey, known: Known) -> Iterator[Issue]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         text = "There is no time zone “{name}”."
         yield Issue(code="unknown_timezone", text=text, values={"name": name[:80]}, field="settings.timezone")
-    for path, noun, given in names_in(journey.settings, "settings."):
+    for path, noun, given in names_of_document(journey):
         yield from _named(noun, given, None, path, known)
 
 
@@ -175,7 +173,7 @@ def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> It
 
 def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
     for node_id, node in graph.nodes.items():
-        for path, noun, name in dict.fromkeys((*node.references(), *names_in(node))):
+        for path, noun, name in names_of(node):
             yield from _reference(noun, name, node_id, path, journey, catalogue, known)
         if isinstance(node, Send):
             yield from _message(node, node_id, journey, known)
@@ -196,6 +194,9 @@ def _reference(noun: str, name: str, node_id: str, path: str, journey: Journey, 
     if noun == "journey" and name == journey.key:
         text = "This names the journey itself."
         return [Issue(code="own_journey", text=text, node_id=node_id, field=path)]
+    if noun == "pool" and name in known.idle_pools:
+        text = "Nobody in the rotation “{name}” is active: nobody would ever get a contact. Put somebody in it."
+        return [Issue(code="idle_pool", text=text, values={"name": name}, node_id=node_id, field=path)]
     return _named(noun, name, node_id, path, known)
 
 

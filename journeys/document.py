@@ -91,7 +91,7 @@ class ScoreTrigger(Part):
     """Enters when a score group rises to `at_least` from below."""
 
     type: Literal["score"] = "score"
-    group: Key
+    group: Key = Field(json_schema_extra={"widget": "score_group", "names": "score"})
     at_least: float
 
 
@@ -173,8 +173,8 @@ class Settings(Part):
     timezone: str = "Europe/Zurich"
     quiet_hours: QuietHours | None = None
     message_class: Literal["marketing", "transactional"] = "marketing"
-    purpose: Key = Field("marketing", json_schema_extra={"names": "purpose"})
-    cap_class: Key = Field("default", json_schema_extra={"names": "cap_class"})
+    purpose: Key = Field("marketing", json_schema_extra={"widget": "purpose", "names": "purpose"})
+    cap_class: Key = Field("default", json_schema_extra={"widget": "cap_class", "names": "cap_class"})
     priority: int = Field(3, ge=1, le=5)
     hold_at_most: Span = timedelta(days=3)
     spread: Span = timedelta(minutes=5)

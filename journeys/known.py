@@ -20,6 +20,8 @@ class Known:
 
     templates: Mapping[str, KnownTemplate] | None = None
     pools: Collection[str] | None = None
+    idle_pools: Collection[str] = ()
+    """Those of `pools` in which nobody is active."""
     journeys: Collection[str] | None = None
     secrets: Collection[str] | None = None
     purposes: Collection[str] | None = None

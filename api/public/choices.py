@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import settings
+from crm import listed, settings
 from crm.consent import Evidence, record_consent
 from crm.mailbox import says_no
 from models import ConsentState, Event, Message
@@ -25,13 +25,13 @@ CHANNELS: Mapping[str, str] = {
     "in_app": "In the app",
     "postcard": "By post",
 }
-PURPOSES: Mapping[str, str] = {"marketing": "News and offers", "newsletter": "Newsletter", "service": "Help with what you bought"}
 TRACKING = "You may measure whether I open messages and which links I use."
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One box: `label` and `channel_label` are message ids of the catalogue; an unknown purpose shows its own name."""
+    """One box: `label` and `channel_label` are message ids of the catalogue, or `label` is the workspace's own for the purpose; a purpose
+    that is not listed shows its own name."""
 
     channel: str
     purpose: str
@@ -65,14 +65,15 @@ class Sender:
         return not says_no(session, self.keys, channel, purpose, self.mailbox)
 
 
-def choices(session: Session, sender: Sender) -> list[Choice]:
-    """Everything the contact ever said something about, and the message at hand; tracking last."""
+def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
+    """Everything the contact ever said something about, and the message at hand; tracking last. `language` is the reader's."""
     message = sender.message
     statement = select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == message.contact_id)
     states = {(channel, purpose): state for channel, purpose, state in session.execute(statement)}
     pairs = sorted({pair for pair in states if pair[0] in CHANNELS} | _own(message))
+    called = listed.labels(session, "purposes", language)
     boxes = [
-        Choice(c, p, PURPOSES.get(p, p.replace("_", " ")), CHANNELS[c], sender.allows(session, c, p, states.get((c, p)))) for c, p in pairs
+        Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c], sender.allows(session, c, p, states.get((c, p)))) for c, p in pairs
     ]
     return [*boxes, Choice("tracking", "marketing", TRACKING, "", _tracked(session, states.get(("tracking", "marketing"))))]
 
@@ -82,11 +83,13 @@ def purpose_of(message: Message) -> str:
     return message.purpose or "marketing"
 
 
-def record(session: Session, sender: Sender, ticked: frozenset[str], now: datetime, proof: Mapping[str, object]) -> list[Event]:
-    """Stores what differs from what the page showed; returns the events to route. What is said here comes from the mailbox itself."""
+def record(
+    session: Session, sender: Sender, ticked: frozenset[str], now: datetime, proof: Mapping[str, object], language: str
+) -> list[Event]:
+    """Stores what differs from what the page showed in `language`; returns the events to route. What is said here comes from the mailbox itself."""
     events = []
     message = sender.message
-    for choice in choices(session, sender):
+    for choice in choices(session, sender, language):
         wanted = choice.name in ticked
         if wanted != choice.chosen:
             state = "granted" if wanted else "withdrawn"

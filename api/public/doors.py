@@ -137,7 +137,7 @@ def save_preferences(token: str, request: Request, server: TheServer, form: Form
         if "nothing" in names:
             _must(visit, lambda s, now: _object(s, visit, now))
         elif "save" in names:
-            _must(visit, lambda s, now: list(record(s, visit.sender, names, now, visit.proof)))
+            _must(visit, lambda s, now: list(record(s, visit.sender, names, now, visit.proof, visit.language)))
     return _preferences_page(visit, saved=True)
 
 
@@ -276,7 +276,7 @@ def _links(visit: Visit) -> dict[str, Any]:
 
 def _preferences_page(visit: Visit, *, saved: bool) -> Response:
     with visit.server.engine.db.read() as session:
-        boxes = choices(session, visit.sender)
+        boxes = choices(session, visit.sender, visit.language)
     return page("preferences", visit.language, saved=saved, test=visit.message.test, choices=boxes)
 
 

@@ -28,7 +28,7 @@ from journeys.runkeys import paths_of
 Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 UNITS = (("W", "weeks", 604_800), ("D", "days", 86_400), ("H", "hours", 3_600), ("M", "minutes", 60), ("S", "seconds", 1))
-PICKERS = ("template", "pool", "journey", "secret", "user")
+PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_group", "cap_class")
 MOST_OFFERED = 400
 
 _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -149,7 +149,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if hint == "secret" and form.keep_secret is not None:
         return secret(form, path, optional, form.keep_secret)
     if hint in PICKERS:
-        chosen = picker(form, path, form.knowledge.offered(hint, schema), optional)
+        chosen = picker(form, path, form.knowledge.offered(hint, schema), optional, value=_present(form, path, schema))
         return html.div({"className": "pfb-picked"}, chosen, look(form, hint, form.value(path)))
     if hint == "node":
         steps = [(id, form.names.get(id, id)) for id, one in form.kinds.items() if one == schema.get("kind", one)]
@@ -334,9 +334,11 @@ def select(
     return html.select({**attributes, **({"aria-label": label} if label else {})}, options)
 
 
-def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional: bool) -> Element:
+def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional: bool, *, value: Any = None, label: str = "") -> Element:
+    """One of what the workspace has; `value`: what holds where nothing is chosen."""
     named = [(key, name if name == key or not name else f"{name} ({key})") for key, name in choices]
-    return select(form, path, named, form.value(path), optional, own=True)
+    present = form.value(path)
+    return select(form, path, named, value if present is None else present, optional, label, own=True)
 
 
 def look(form: Form, hint: str, value: Any) -> Element:

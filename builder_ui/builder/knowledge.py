@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities import shelf
+from builder_ui.speech import Speech
 from builder_ui.templates.frames import address
-from crm import secrets
+from crm import listed, secrets, settings
 from crm.catalogue import load_catalogue
 from journeys.catalogue import Catalogue
 from models import Journey, Member, Rotation, Template
@@ -51,7 +52,8 @@ class Knowledge:
         return [one for one in found if self.kinds.get(one[0]) == channel] if widget == "template" and channel else found
 
 
-def load(session: Session) -> Knowledge:
+def load(session: Session, speech: Speech) -> Knowledge:
+    """`speech`: how the reader calls purposes and scores."""
     templates = session.scalars(select(Template).where(col(Template.archived_at).is_(None)).order_by(col(Template.name))).all()
     pools = session.scalars(select(Rotation).order_by(col(Rotation.name))).all()
     journeys = session.execute(select(Journey.key, Journey.name).where(col(Journey.archived_at).is_(None)).order_by(Journey.name)).all()
@@ -62,9 +64,16 @@ def load(session: Session) -> Knowledge:
         "journey": [(key, name) for key, name in journeys],
         "secret": [(name, name) for name in secrets.names(session)],
         "user": [(id, name) for id, name in members],
+        "purpose": _listed(session, speech, "purposes"),
+        "score_group": _listed(session, speech, "score_groups"),
+        "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
     kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}
     return Knowledge(load_catalogue(session), choices, kinds, looks, {"template": "/ui/new-template"})
+
+
+def _listed(session: Session, speech: Speech, name: str) -> list[Choice]:
+    return [(key, speech(label)) for key, label in listed.labels(session, name, speech.language).items()]
 
 
 def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:

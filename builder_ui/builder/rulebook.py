@@ -359,7 +359,9 @@ def _consent(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) ->
         {"className": "pfb-row"},
         html.span(speech("Consent")),
         forms.select(form, (*path, "consent"), channels, term.get("consent"), label=speech("Channel")),
-        forms.text(form, (*path, "purpose"), label=speech("Consent purpose")),
+        forms.picker(
+            form, (*path, "purpose"), form.knowledge.offered("purpose", {}), False, value="marketing", label=speech("Consent purpose")
+        ),
         forms.select(form, (*path, "operator"), [("=", "is"), ("!=", "is not")], term.get("operator", "="), label=speech("Comparison")),
         forms.select(form, (*path, "value"), states, term.get("value", "granted"), label=speech("Value")),
     )
@@ -371,7 +373,7 @@ def _score(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) -> E
     return html.div(
         {"className": "pfb-row"},
         html.span(speech("Score")),
-        forms.text(form, (*path, "score"), label=speech("Score")),
+        forms.picker(form, (*path, "score"), form.knowledge.offered("score_group", {}), False, label=speech("Score")),
         forms.select(form, (*path, "operator"), operators, term.get("operator", ">="), label=speech("Comparison")),
         forms.number(form, (*path, "value"), term.get("value"), {}, label=speech("Value")),
     )

@@ -648,7 +648,7 @@ def fetch(visit: Visit) -> Stored:
         if journey.archived_at is not None:
             raise NotFound("this journey is archived")
         issues = publish.check_draft(visit.engine, session, journey.draft)
-        known = knowledge.load(session)
+        known = knowledge.load(session, visit.speech)
         versions = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(200)
         hints = cards.hints(visit.speech, visit.engine.palette, journey.draft)
         parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))

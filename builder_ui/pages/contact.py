@@ -12,11 +12,11 @@ from sqlmodel import col, select
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.pages import contact_edit
-from builder_ui.people import called, member_names
+from builder_ui.people import called, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from crm import consent as consent_log
-from crm import mailbox
+from crm import listed, mailbox
 from crm.contacts import get, names_of
 from crm.timeline import KINDS, Item, TimelinePage, timeline
 from crm.unmerge import newest as newest_merge
@@ -64,6 +64,8 @@ class Data:
     """Every statement about consent, oldest first; only where they are shown."""
     merge: Merge | None
     """The merge that can be undone."""
+    purposes: dict[str, str]
+    """Consent purpose -> what people call it; message ids."""
     suppressed: dict[str, str]
     """Channel -> why the contact's address gets nothing there."""
 
@@ -87,6 +89,7 @@ def load(visit: Visit) -> Data:
             _steps(visit, session, page),
             consent_log.history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
             newest_merge(session, contact.id),
+            listed.labels(session, "purposes", visit.speech.language),
             suppressions(visit, session, contact),
         )
 
@@ -413,10 +416,11 @@ def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     who = data.members.get(row["by"].removeprefix("member:"), "")
     outcome = coded(speech, {}, row["detail"].get("outcome", ""))
+    gone = meant_for(speech, data.members, row["detail"].get("instead_of"))
     return html._(
         html.b(coded(speech, TASK_CHANGES, row["what"])),
         f": {row['title']}",
-        html.p({"className": "quiet"}, " · ".join(part for part in (who, outcome) if part)) if who or outcome else None,
+        html.p({"className": "quiet"}, " · ".join(part for part in (who, outcome, gone) if part)) if who or outcome or gone else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from builder_ui import parts
@@ -46,7 +46,9 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
         html.h2({"className": "apart"}, speech("Owner")),
         owner(visit, contact, data.members, acts),
         html.h2({"className": "apart"}, speech("Record a consent")),
-        consent_form(visit, contact, acts),
+        consent_form(
+            visit, contact, data.purposes | {one.purpose: one.purpose for one in data.consents if one.purpose not in data.purposes}, acts
+        ),
         html.h2({"className": "apart"}, speech("Addresses that get nothing")),
         blocked(visit, data, acts),
         parting(visit, data.merge, acts),
@@ -174,14 +176,14 @@ def owning(contact_id: str, acts: Acts) -> Do:
 # What they allowed
 
 
-def consent_form(visit: Visit, contact: Contact, acts: Acts) -> Element:
+def consent_form(visit: Visit, contact: Contact, purposes: Mapping[str, str], acts: Acts) -> Element:
     speech = visit.speech
     say = acts.act("consent.record", stating(contact.id, acts), "The consent is recorded.")
     return html.div(
         html.div(
             {"className": "fields"},
             parts.kept_choice(acts, "said.channel", speech("Channel"), {code: coded(speech, CHANNELS, code) for code in ASKED}),
-            parts.kept(acts, "said.purpose", speech("Purpose"), 64, placeholder="marketing"),
+            parts.kept_choice(acts, "said.purpose", speech("Purpose"), {key: speech(text) for key, text in purposes.items()}),
             parts.kept_choice(acts, "said.state", speech("What was said"), {code: speech(CONSENT_STATES[code]) for code in STATES}),
             parts.kept(acts, "said.source", speech("Where it was said"), 200, placeholder=speech("by phone, form at the fair …")),
         ),

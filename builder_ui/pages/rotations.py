@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
+from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import team
 from crm.audit import record
+from engine.uses import Use, uses_of_last
 from journeys.errors import Conflict, Invalid, Issue
 from models import Member, Rotation
 
@@ -23,11 +25,14 @@ KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 class Data:
     rotations: list[Rotation]
     members: dict[str, Member]
+    last: dict[tuple[str, str], list[Use]]
+    """(pool, member id) -> where the pool is named, for those without whom nobody in it would be active."""
 
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        return Data(team.list_rotations(session), {member.id: member for member in team.list_members(session)})
+        members = {member.id: member for member in team.list_members(session)}
+        return Data(team.list_rotations(session), members, uses_of_last(visit.engine, session))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -65,22 +70,30 @@ def line(visit: Visit, data: Data, one: Rotation, n: int, acts: Acts) -> Element
         if member and member.absent_until and member.absent_until > visit.house.now()
         else None,
     ]
-    return html.li({"key": id}, html.span(name, " ", *marks), *moves(visit, one, n, name, acts))
+    return html.li({"key": id}, html.span(name, " ", *marks), *moves(visit, data, one, n, name, acts))
 
 
-def moves(visit: Visit, one: Rotation, n: int, name: str, acts: Acts) -> list[Element]:
+def moves(visit: Visit, data: Data, one: Rotation, n: int, name: str, acts: Acts) -> list[Element]:
+    """Earlier and out; whoever is the last one asks first where journeys name the rotation."""
     if not visit.may("rotation.change"):
         return []
     speech, id = visit.speech, one.members[n]
+    used = data.last.get((one.pool, id))
 
     def small(text: str, label: str, reorder: Reorder) -> Element:
         handler = acts.act("rotation.change", changing(one.pool, reorder), "Saved.")
         return html.button({"type": "button", "className": "button", "onClick": handler, "aria-label": label, "title": label}, text)
 
     up = small("↑", speech("{name}: earlier", name=name), lambda ids: earlier(ids, id)) if n else None
-    return [
-        html.span({"className": "actions"}, up, small("×", speech("Take {name} out", name=name), lambda ids: [x for x in ids if x != id]))
-    ]
+    without: Reorder = lambda ids: [x for x in ids if x != id]  # noqa: E731 - used twice
+    out = speech("Take {name} out", name=name)
+    if not used:
+        return [html.span({"className": "actions"}, up, small("×", out, without))]
+    question = speech(
+        "Nobody else in it is active, and journeys that run name it: {steps}. Contacts go on without a new owner.", steps=places(used)
+    )
+    handler = acts.act("rotation.change", changing(one.pool, without), "Saved.")
+    return [html.span({"className": "actions"}, up, parts.ask(out, question, out, handler, "ban", "danger"))]
 
 
 def earlier(ids: list[str], id: str) -> list[str]:

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts
-from builder_ui.people import contact_link, contact_names, member_names
+from builder_ui.people import contact_link, contact_names, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, MESSAGE_STATES, OUTLETS, REASONS, RUN_STATES, coded
 from engine.publish import get_journey
@@ -31,6 +31,7 @@ class Chapter:
     lines: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     heard: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ def chapters(story: dict[str, Any]) -> list[Chapter]:
         told[-1].lines.append(line)
     for message in story["messages"]:
         _chapter_at(told, message["planned_at"], message["node"]).messages.append(message)
+    for task in story["tasks"]:
+        _chapter_at(told, task["created_at"], task["node"]).tasks.append(task)
     decisive = {line["detail"].get("event_id") for line in story["trail"]}
     for event in story["heard"]:
         if event["id"] not in decisive:
@@ -186,6 +189,7 @@ def chapter_item(visit: Visit, data: Data, chapter: Chapter, key: str) -> Elemen
                 {"className": "lines"},
                 lines,
                 [message_line(visit, data, one) for one in chapter.messages],
+                [task_line(visit, data, one) for one in chapter.tasks],
                 [heard_line(visit, one) for one in chapter.heard],
             ),
         ),
@@ -334,6 +338,7 @@ def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
     subject = message["subject"] or coded(speech, CHANNELS, message["channel"])
     found = data.mails.get(message["id"])
     reason = coded(speech, REASONS, message["reason"]) if message["reason"] else ""
+    gone = meant_for(speech, data.members, message["instead_of"])
     held = (
         speech("held until {when}", when=speech.moment(message["held_until"]))
         if message["status"] == "held" and message["held_until"]
@@ -345,7 +350,7 @@ def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
         html.div(
             {"className": "fates"},
             parts.badge(speech(MESSAGE_STATES[message["status"]][0]), *MESSAGE_STATES[message["status"]][1:]),
-            html.small(", ".join(part for part in (reason, held) if part)) if reason or held else None,
+            html.small(", ".join(part for part in (reason, held, gone) if part)) if reason or held or gone else None,
             fate(visit, "", message["sent_at"]),
             fate(visit, "Opened", message["opened_at"], "mail-open"),
             fate(visit, "Clicked", message["clicked_at"], "link"),
@@ -360,6 +365,14 @@ def fate(visit: Visit, text: str, at: datetime | None, symbol: str | None = None
         return None
     words_of_it = [visit.speech(text), " "] if text else []
     return html.span({"className": "fate"}, parts.icon(symbol) if symbol else None, *words_of_it, parts.moment(visit.speech, at))
+
+
+def task_line(visit: Visit, data: Data, task: dict[str, Any]) -> Element:
+    """A task that the step made: who has it, and whom it was meant for if that one is gone."""
+    speech = visit.speech
+    owner = data.members.get(task["owner"], task["owner"]) if task["owner"] else speech("nobody")
+    said = [speech("with {owner}", owner=owner), meant_for(speech, data.members, task["instead_of"])]
+    return html.li({"key": task["id"]}, html.b(task["title"]), " ", html.span({"className": "quiet"}, " · ".join(filter(None, said))))
 
 
 def heard_line(visit: Visit, event: dict[str, Any]) -> Element:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.controls import controls
-from builder_ui.people import member_names
-from builder_ui.sections import SECTIONS, framed
-from builder_ui.visit import Acts, Page, Visit
-from crm import settings
+from builder_ui.people import member_names, places
+from builder_ui.sections import SECTIONS, framed, panel
+from builder_ui.visit import Acts, Do, Page, Visit
+from crm import listed, settings
+from engine.uses import uses_of_removed
+from journeys.errors import Invalid
 from models import WorkspaceSetting
 
 LEADS = {
@@ -18,8 +20,13 @@ LEADS = {
     "quiet_hours": "When contacts are left in peace. Messages wait; they are not lost.",
     "frequency_caps": "How many messages one contact gets at most. What is too much waits.",
     "calendar": "Deadlines of tasks count these hours only.",
+    "purposes": "What contacts say yes or no to. Journeys can only use what stands here. What contacts said is kept, whatever the list says.",
+    "score_groups": "What points are collected for. Journeys can only use what stands here.",
     "tracking": "Whether clicks and opens are counted.",
 }
+
+
+ANYWAY = "anyway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +35,59 @@ class Data:
     setting: settings.Setting
     row: WorkspaceSetting | None
     names: dict[str, str]
+    unlisted: list[str]
+    """Names that contacts have and the list has not."""
 
 
 def load(visit: Visit) -> Data:
     name = visit.arguments["name"]
     with visit.engine.db.read() as session:
         setting = settings.get(session, name)
-        return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session))
+        return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed.unlisted(session, name))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
     fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
+    if question := acts.drafts.get(f"ask.{data.name}"):
+        fields.append(forms.Field(ANYWAY, speech("Take it away all the same"), "checkbox", hint=question))
     generation = row.updated_at.isoformat() if row else ""
     done = "Saved. It holds from the next message on."
-    made = forms.form(visit, acts, data.name, fields, speech("Save"), "setting.change", saving(data), done, generation)
-    return framed(visit, title, LEADS[data.name], html.section({"className": "panel"}, made, changed(visit, data)))
+    made = forms.form(visit, acts, data.name, fields, speech("Save"), "setting.change", saving(data, acts), done, generation)
+    return framed(
+        visit, title, LEADS[data.name], html.section({"className": "panel"}, made, changed(visit, data)), others(visit, data, acts)
+    )
+
+
+def others(visit: Visit, data: Data, acts: Acts) -> Element:
+    """What contacts have and no journey can use, each with a button that lists it."""
+    if not data.unlisted:
+        return None
+    speech = visit.speech
+    lines = [
+        html.li(
+            {"key": key},
+            html.code(key),
+            " ",
+            parts.button(speech("Add"), acts.act("setting.change", listing(data.name, key), "Saved."), "plus")
+            if visit.may("setting.change")
+            else None,
+        )
+        for key in data.unlisted
+    ]
+    lead = html.p(
+        {"className": "quiet"}, speech("Contacts have these from the API or from a file. They are kept, but no journey can use them.")
+    )
+    return panel(speech("Used, but not in the list"), lead, html.ul({"className": "lines"}, lines))
+
+
+def listing(name: str, key: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            listed.add(session, name, key, visit.by, visit.house.now())
+
+    return do
 
 
 def changed(visit: Visit, data: Data) -> Element:
@@ -55,13 +98,23 @@ def changed(visit: Visit, data: Data) -> Element:
     return html.p({"className": "quiet"}, speech("Changed by {name},", name=by), " ", parts.moment(speech, row.updated_at))
 
 
-def saving(data: Data) -> forms.Change:
-    """Reads the values with the controls that drew the form."""
+def saving(data: Data, acts: Acts) -> forms.Change:
+    """Reads the values with the controls that drew the form; what journeys use is taken away only by whoever was told where, and said so."""
 
     def do(visit: Visit, values: forms.Values) -> None:
         value = {key: one.read(values) for key, one in controls(visit.speech, data.name, data.setting).items()}
+        asked = acts.drafts.pop(f"ask.{data.name}", "")
         with visit.engine.db.write() as session:
-            settings.put(session, data.name, value, visit.by, visit.house.now())
+            before = settings.get(session, data.name)
+            after = settings.put(session, data.name, value, visit.by, visit.house.now())
+            if used := uses_of_removed(visit.engine, session, before, after):
+                gone = ", ".join(sorted(before.offers() - after.offers()))
+                question = visit.speech("Journeys that run name {names}: {steps}.", names=gone, steps=places(used))
+                if values.get(ANYWAY) != "on" or question != asked:
+                    acts.drafts[f"ask.{data.name}"] = question
+                    raise Invalid(
+                        "Journeys that run use what you take away: nothing is saved yet. Say at the end of the form that it is meant so."
+                    )
 
     return do
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
-from builder_ui.people import contact_link, contact_names
+from builder_ui.people import contact_link, contact_names, meant_for, member_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import TASK_STATES, coded
 from crm import tasks
@@ -33,6 +33,10 @@ class Data:
     names: dict[str, str]
     members: list[Member]
     overdue: int
+    gone: dict[str, str]
+    """Task -> the member it was meant for, where that member is gone."""
+    everybody: dict[str, str]
+    """Member id -> name, of those who have left, too."""
     about: Contact | None
     """Whom a new task is about, if the address says so."""
 
@@ -65,6 +69,8 @@ def load(visit: Visit) -> Data:
             contact_names(session, [task.contact_id for task in page.tasks]),
             list_members(session, only_active=True),
             len(late),
+            tasks.meant_for(session, [task.id for task in page.tasks]),
+            member_names(session),
             session.get(Contact, query["contact"]) if query.get("contact") else None,
         )
 
@@ -178,6 +184,7 @@ def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
             speech("with {owner}", owner=owner),
             source(visit, task),
         ),
+        html.p({"className": "quiet"}, meant) if (meant := meant_for(speech, data.everybody, data.gone.get(task.id))) else None,
         due(visit, task),
         html.p(task.description) if task.description else None,
         html.p(

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.pages import users
+from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
@@ -17,9 +18,6 @@ from crm import sessions, team
 from engine.uses import Use, uses_of_member
 from journeys.errors import Invalid, Issue
 from models import LoginSession, Member
-
-MOST_USES = 10
-"""Named in a question; it is to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +135,12 @@ def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
         handler = acts.act("member.manage", switching(member.id, True), "They may log in again.")
         return [html.div({"className": "actions"}, parts.button(speech("Reactivate"), handler, "check"))]
     question = speech("{name} is logged out at once, cannot log in any more and gets nothing by rotation.", name=member.name)
-    if data.uses:
-        steps = ", ".join(dict.fromkeys(f"{use.journey_name} ({use.node_name})" for use in data.uses[:MOST_USES]))
-        question += " " + speech("Journeys that run name them: {steps}. That goes to the contact's owner or an admin then.", steps=steps)
+    if named := [use for use in data.uses if use.noun != "pool"]:
+        text = "Journeys that run name them: {steps}. That goes to the contact's owner or an admin then."
+        question += " " + speech(text, steps=places(named))
+    if alone := [use for use in data.uses if use.noun == "pool"]:
+        text = "Nobody else is active in a rotation of theirs that journeys use: {steps}. Contacts go on without a new owner there."
+        question += " " + speech(text, steps=places(alone))
     handler = acts.act("member.manage", switching(member.id, False), "They are deactivated and logged out.")
     return [html.div({"className": "actions"}, parts.ask(speech("Deactivate"), question, speech("Deactivate"), handler, "ban", "danger"))]
 

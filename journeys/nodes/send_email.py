@@ -22,7 +22,7 @@ class Send(Node):
         None,
         title="Consent purpose",
         description="As in the journey's settings unless chosen here.",
-        json_schema_extra={"names": "purpose"},
+        json_schema_extra={"widget": "purpose", "names": "purpose"},
     )
     message_class: Literal["marketing", "transactional"] | None = Field(
         None,

@@ -99,13 +99,13 @@ class ConsentTerm(Term):
     """Consent for a channel and purpose is `granted`, `withdrawn`, `pending`, or `unknown` (nothing ever said)."""
 
     consent: Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
-    purpose: Name = Field("marketing", max_length=64)
+    purpose: Name = Field("marketing", max_length=64, json_schema_extra={"names": "purpose"})
     operator: Literal["=", "!="] = "="
     value: Literal["granted", "withdrawn", "pending", "unknown"] = "granted"
 
 
 class ScoreTerm(Term):
-    score: Name = Field(min_length=1, max_length=64)
+    score: Name = Field(min_length=1, max_length=64, json_schema_extra={"names": "score"})
     operator: Compare = ">="
     value: float
 

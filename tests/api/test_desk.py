@@ -186,3 +186,58 @@ def test_every_act_is_in_the_audit_trail(admin: Any, contact: str) -> None:
     assert [line["action"] for line in older] == ["contact.create"]
     assert "ada@" not in str(older)
     assert admin.get("/api/v1/audit/verify").json()["broken_at"] is None
+
+
+def sharing(admin: Any) -> None:
+    """A journey that runs and names a rotation, a purpose, a score and a class of caps."""
+    admin.put("/api/v1/settings/purposes", json={"names": [{"key": "marketing"}, {"key": "fair"}]})
+    admin.put("/api/v1/settings/score_groups", json={"names": [{"key": "engagement"}, {"key": "loyalty"}]})
+    admin.put("/api/v1/settings/frequency_caps", json={"caps": [{"cap_class": "events", "count": 1, "per": "P1D"}]})
+    document = {
+        "spec": 1,
+        "key": "sharing",
+        "name": "Sharing",
+        "settings": {"purpose": "fair", "cap_class": "events"},
+        "entry": {"triggers": [{"type": "score", "group": "loyalty", "at_least": 5}]},
+        "start": "share",
+        "nodes": {"share": {"kind": "assign_owner", "pool": "team"}, "end": {"kind": "exit"}},
+        "edges": [{"from": "share", "to": "end"}],
+    }
+    assert admin.post("/api/v1/journeys", json={"document": document}).status_code == 201
+    assert admin.post("/api/v1/journeys/sharing/publish", json={}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "without", "place"),
+    [
+        ("settings/purposes", {"names": [{"key": "marketing"}]}, ("", "settings.purpose", "fair")),
+        ("settings/score_groups", {"names": [{"key": "engagement"}]}, ("", "entry.triggers.0.group", "loyalty")),
+        ("settings/frequency_caps", {"caps": []}, ("", "settings.cap_class", "events")),
+        ("rotations/team", {"members": []}, ("share", "pool", "team")),
+    ],
+)
+def test_what_a_running_journey_names_is_not_taken_away_by_mistake(
+    admin: Any, member: str, path: str, without: dict[str, Any], place: tuple[str, str, str]
+) -> None:
+    assert admin.put("/api/v1/rotations/team", json={"members": [member]}).status_code == 200
+    sharing(admin)
+    before = admin.get("/api/v1/settings").json(), admin.get("/api/v1/rotations").json()
+    refused = admin.put(f"/api/v1/{path}", json=without)
+    assert refused.status_code == 409
+    [use] = refused.json()["error"]["details"]["used_in"]
+    assert (use["journey"], use["node"], use["field"], use["name"]) == ("sharing", *place)
+    assert (admin.get("/api/v1/settings").json(), admin.get("/api/v1/rotations").json()) == before
+    anyway = {"params": {"anyway": True}} if path.startswith("settings") else {}
+    body = without if anyway else {**without, "anyway": True}
+    assert admin.put(f"/api/v1/{path}", json=body, **anyway).status_code == 200
+
+
+def test_what_is_used_and_not_listed_is_told(admin: Any) -> None:
+    said = {"names": [{"kind": "user_id", "value": "u9"}], "consents": [{"channel": "email", "purpose": "fair", "state": "granted"}]}
+    assert admin.post("/api/v1/contacts", json={"names": said["names"]}).status_code in (200, 201)
+    [contact] = admin.get("/api/v1/contacts").json()["items"]
+    statement = {"channel": "email", "purpose": "fair", "state": "granted", "source": "fair"}
+    assert admin.post(f"/api/v1/contacts/{contact['id']}/consents", json=statement).status_code in (200, 201)
+    assert admin.get("/api/v1/settings/purposes/unlisted").json() == ["fair"]
+    assert admin.get("/api/v1/settings/sender/unlisted").json() == []
+    assert admin.get("/api/v1/settings/colour/unlisted").status_code == 404

@@ -19,7 +19,7 @@ from builder_ui.builder.page import panel
 from builder_ui.builder.protocol import ENTRY, Ear, Ops
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.compat import serve
-from builder_ui.speech import speech_of
+from builder_ui.speech import speech_for, speech_of
 from builder_ui.visit import House, Login, Visit
 from engine import publish
 from journeys.errors import Issue
@@ -363,7 +363,7 @@ def test_a_step_begins_with_what_exists_here(town: Any) -> None:
     from builder_ui.builder import cards
 
     with town.db.read() as session:
-        known = knowledge.load(session)
+        known = knowledge.load(session, speech_for("en"))
     raw = cards.beginning(town.engine.palette["call_webhook"], known)
     assert "secret" not in raw
     assert cards.beginning(town.engine.palette["send_email"], known)["template"] == "welcome-1-hello"

@@ -616,7 +616,7 @@ def test_the_builder_shows_what_a_step_sends(town: Any) -> None:
     from builder_ui.builder import forms
 
     with town.db.read() as session:
-        known = knowledge.load(session)
+        known = knowledge.load(session, visit_of(town).speech)
     speech = visit_of(town).speech
     form = forms.Form(speech, known, "hello", {"template": KEY}, lambda *_: None, 0)
     drawn = json.dumps(forms.look(form, "template", KEY), default=str)

@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import Tracking
-from crm import consent, mailbox, profile
+from crm import consent, mailbox, profile, settings
 from engine.live import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP
@@ -296,3 +296,19 @@ def test_who_was_erased_is_nobody(client: TestClient, engine: Engine, tracking: 
 def test_guessing_is_slowed_down(client: TestClient) -> None:
     statuses = {client.get(f"/u/guess{number}").status_code for number in range(35)}
     assert statuses == {404, 429}
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Offers we like"), ("de", "Angebote, die wir mögen")])
+def test_a_purpose_is_called_as_the_workspace_calls_it_and_so_is_the_proof(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, language: str, label: str
+) -> None:
+    with engine.db.write() as session:
+        names = {"names": [{"key": "marketing", "english": "Offers we like", "german": "Angebote, die wir mögen"}]}
+        settings.put(session, "purposes", names, "test", engine.clock.now())
+        session.get_one(Message, message.id).locale = language
+    url = tracking.preferences_url(message.id)
+    assert label in client.get(url).text
+    client.post(url, data={"save": "yes"})
+    with engine.db.read() as session:
+        wordings = session.scalars(select(Consent.wording).where(Consent.source == "preferences", Consent.channel == "email")).all()
+    assert wordings == [f"{label} – By e-mail"]
