@@ -118,7 +118,7 @@ class MessagePerformer:
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
         prepared: Prepared = draft.payload
-        store_links(session, prepared.rendered.links, job.as_of)
+        store_links(session, prepared.rendered.links, job.as_of, job.row.contact_id)
         body_id = new_id()
         on(session).execute(
             _insert_body,

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
@@ -164,11 +164,20 @@ def level(session: Session, contact_id: str, most: Level) -> Level:
     return min(most, workspace.level, allowed, key=("none", "clicks", "full").index)
 
 
-def store_links(session: Session, links: Mapping[str, str], now: datetime) -> None:
-    """Stores the targets of a rendered message (digest -> address); ones that are known stay as they are."""
+_links = table(Link)
+_share_links = (
+    _links.update()
+    .where(_links.c.digest.in_(bindparam("digests", expanding=True)), _links.c.contact_id != bindparam("whose"))
+    .values(contact_id=None)
+)
+
+
+def store_links(session: Session, links: Mapping[str, str], now: datetime, contact_id: str | None = None) -> None:
+    """Stores the targets of a message to a contact (digest -> address); known addresses stay. One that a second contact gets is nobody's own."""
     if links:
-        rows = [{"digest": digest, "url": url, "created_at": now} for digest, url in sorted(links.items())]
+        rows = [{"digest": digest, "url": url, "contact_id": contact_id, "created_at": now} for digest, url in sorted(links.items())]
         on(session).execute(insert_new(session, Link, ("digest",)), rows)
+        on(session).execute(_share_links, {"digests": sorted(links), "whose": contact_id or ""})
 
 
 def target(session: Session, digest: str) -> Link | None:

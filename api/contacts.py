@@ -333,8 +333,7 @@ def _apply(session: Session, contact_id: str, change: ContactChange, now: dateti
 def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.erase")]) -> Erased:
     """Forgets the person for good (GDPR Art. 17): profile, names, what was sent; open runs end. What was withdrawn stays withdrawn."""
     engine = server.engine
-    with engine.db.write() as session:
-        done = contacts.erase(session, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
+    done = contacts.erase_person(engine.db, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
     server.wake(Wakeups(bells=set(done.rung)))
     return Erased(id=done.contact_id, runs_ended=len(done.rung))
 

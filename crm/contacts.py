@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.erasure import erase
+from crm.erasure import erase, erase_person
 from crm.export import export
 from crm.identity import find, resolve
 from crm.locks import person_of
@@ -33,6 +33,7 @@ __all__ = [
     "create",
     "equals",
     "erase",
+    "erase_person",
     "export",
     "find",
     "get",

@@ -2,11 +2,13 @@
 
 The row stays as an empty shell so that events, runs and messages keep their place in reports. Suppressions are keyed hashes and
 stay, and what was said of the person's addresses becomes one (`crm.mailbox`), so that a later import cannot bring them back into marketing. The consent log stays
-without its proofs (Art. 17(3)(e)). Workflow histories hold ids only.
+without its proofs (Art. 17(3)(e)). Workflow histories hold ids only. Links that only this person got, and files with the person's
+addresses that still wait to be imported, go as a whole (`crm.traces`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +18,7 @@ from sqlalchemy import bindparam, delete, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm import duplicates, mailbox
+from crm import duplicates, mailbox, traces, uploads
 from crm.audit import record
 from crm.locks import lock_contact
 from crm.merge import FIELDS
@@ -27,6 +29,7 @@ from models import (
     Consent,
     ConsentState,
     Contact,
+    Database,
     Event,
     Hit,
     Identity,
@@ -46,6 +49,8 @@ from models import (
     Trail,
 )
 
+log = logging.getLogger("pfadwerk.crm")
+
 COUNTED = ("total", "revenue", "value", "price", "quantity", "currency")
 """Properties of events that reports add up; numbers and currency codes, they name nobody."""
 SYSTEM_KEPT = (
@@ -59,10 +64,31 @@ DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, Consen
 
 @dataclass(slots=True)
 class Erased:
-    """`rung`: runs that ended; ring their bells."""
+    """`rung`: runs that ended; ring their bells. `files`: how many files went because the person stood in them."""
 
     contact_id: str
     rung: list[str] = field(default_factory=list)
+    files: int = 0
+
+
+def erase_person(db: Database, contact_id: str, now: datetime, *, by: str, keys: Sequence[bytes] = ()) -> Erased:
+    """Erases a person from the whole database, its free pages and SQLite's log included. See `erase`.
+
+    Files are looked through before the transaction, since that takes a while and locks nobody out.
+
+    Raises:
+        NotFound: no such contact.
+    """
+    with db.read() as session:
+        values = traces.values_of(session, traces.ids_of(session, contact_id))
+    holding = traces.uploads_with(db, values)
+    with db.write() as session:
+        done = erase(session, contact_id, now, by=by, keys=keys)
+        for upload_id in holding:
+            done.files += uploads.withdraw(session, upload_id, now)
+    if not db.scrub():
+        log.warning("an erased person may stand in the database's log for a while: readers kept it open")
+    return done
 
 
 def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Sequence[bytes] = ()) -> Erased:
@@ -74,28 +100,33 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
         NotFound: no such contact.
     """
     contact = lock_contact(session, contact_id)
-    contact_id = contact.id
-    done = Erased(contact_id)
+    done = Erased(contact.id)
     if contact.erased_at is not None:
         return done
     session.flush()
-    mailbox.hide(session, keys, contact_id)
-    duplicates.forget(session, contact_id)
-    done.rung = end_runs(session, open_runs(session, [contact_id]), "erased", now)
+    ids = traces.ids_of(session, contact.id)
+    values = traces.values_of(session, ids)
+    traces.forget_links(session, ids, values)
+    traces.forget_words(session, ids, values)
+    for id in ids:
+        mailbox.hide(session, keys, id)
+        duplicates.forget(session, id)
+    done.rung = end_runs(session, open_runs(session, ids), "erased", now)
     for model in DELETED:
-        session.execute(delete(model).where(_of(model) == contact_id))
-    _blank_events(session, contact_id)
-    _blank_messages(session, contact_id)
-    _blank_runs(session, contact_id)
-    _blank_tasks(session, contact_id, now)
-    session.execute(update(Consent).where(col(Consent.contact_id) == contact_id).values(proof={"erased": True}))
-    session.execute(update(Refusal).where(col(Refusal.contact_id) == contact_id).values(detail={}))
-    merges = or_(col(Merge.winner_id) == contact_id, col(Merge.loser_id) == contact_id)
+        session.execute(delete(model).where(_of(model).in_(ids)))
+    for id in ids:
+        _blank_events(session, id)
+    _blank_messages(session, ids)
+    _blank_runs(session, ids)
+    _blank_tasks(session, ids, now)
+    session.execute(update(Consent).where(col(Consent.contact_id).in_(ids)).values(proof={"erased": True}))
+    session.execute(update(Refusal).where(col(Refusal.contact_id).in_(ids)).values(detail={}))
+    merges = or_(col(Merge.winner_id).in_(ids), col(Merge.loser_id).in_(ids))
     session.execute(delete(MergeMoved).where(col(MergeMoved.merge_id).in_(select(Merge.id).where(merges))))
     session.execute(update(Merge).where(merges).values(kept={}))
     nothing: dict[str, Any] = dict.fromkeys(FIELDS) | {"attributes": {}, "erased_at": now, "updated_at": now, "last_seen_at": None}
-    session.execute(update(Contact).where(or_(col(Contact.id) == contact_id, col(Contact.merged_into) == contact_id)).values(**nothing))
-    record(session, by, "contact.erase", f"contact:{contact_id}", {}, now)
+    session.execute(update(Contact).where(col(Contact.id).in_(ids)).values(**nothing))
+    record(session, by, "contact.erase", f"contact:{contact.id}", {}, now)
     session.expire(contact)
     return done
 
@@ -106,15 +137,24 @@ def _of(model: type[SQLModel]) -> Any:
 
 def _blank_events(session: Session, contact_id: str) -> None:
     events = table(Event)
-    blank = update(events).where(events.c.id == bindparam("of")).values(properties=bindparam("kept"), context={})
+    blank = (
+        update(events).where(events.c.id == bindparam("of")).values(properties=bindparam("kept"), context={}, message_id=bindparam("mark"))
+    )
     last = 0
     while rows := session.execute(
-        select(events.c.id, events.c.type, events.c.properties)
+        select(events.c.id, events.c.type, events.c.properties, events.c.message_id)
         .where(events.c.contact_id == contact_id, events.c.id > last)
         .order_by(events.c.id)
         .limit(_PAGE)
     ).all():
-        session.execute(blank, [{"of": id, "kept": _counted(type, properties)} for id, type, properties in rows])
+        # A sender chose the mark of its event, and may have put anything into it; ours are made of ids.
+        session.execute(
+            blank,
+            [
+                {"of": id, "kept": _counted(type, properties), "mark": mark if type == "system" else f"erased:{id}"}
+                for id, type, properties, mark in rows
+            ],
+        )
         last = rows[-1][0]
 
 
@@ -129,32 +169,30 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _blank_messages(session: Session, contact_id: str) -> None:
-    ours = select(Message.id).where(Message.contact_id == contact_id)
+def _blank_messages(session: Session, ids: Sequence[str]) -> None:
+    ours = select(Message.id).where(col(Message.contact_id).in_(ids))
     session.execute(
         update(OutboxItem).where(col(OutboxItem.message_id).in_(ours)).values(recipient="", subject="", html="", text="", headers={})
     )
     session.execute(update(Hit).where(col(Hit.message_id).in_(ours)).values(user_agent=""))
     session.execute(
-        update(Body).where(col(Body.contact_id) == contact_id).values(recipient="", sender="", subject="", html="", text="", headers={})
+        update(Body).where(col(Body.contact_id).in_(ids)).values(recipient="", sender="", subject="", html="", text="", headers={})
     )
-    session.execute(update(Message).where(col(Message.contact_id) == contact_id).values(subject="", answer={}))
+    session.execute(update(Message).where(col(Message.contact_id).in_(ids)).values(subject="", answer={}))
 
 
-def _blank_runs(session: Session, contact_id: str) -> None:
+def _blank_runs(session: Session, ids: Sequence[str]) -> None:
     """What a run remembered of its trigger and its decisions goes; where it was and when stays."""
-    ours = select(Run.id).where(Run.contact_id == contact_id)
+    ours = select(Run.id).where(col(Run.contact_id).in_(ids))
     session.execute(update(Trail).where(col(Trail.run_id).in_(ours)).values(detail={}))
     session.execute(update(MigratedRun).where(col(MigratedRun.run_id).in_(ours)).values(before={}))
-    session.execute(update(Run).where(col(Run.contact_id) == contact_id).values(trigger={}, state={}, run_key=""))
+    session.execute(update(Run).where(col(Run.contact_id).in_(ids)).values(trigger={}, state={}, run_key="", error=""))
 
 
-def _blank_tasks(session: Session, contact_id: str, now: datetime) -> None:
-    ours = select(Task.id).where(Task.contact_id == contact_id)
-    session.execute(update(TaskChange).where(col(TaskChange.task_id).in_(ours), col(TaskChange.what) == "cancelled").values(detail={}))
+def _blank_tasks(session: Session, ids: Sequence[str], now: datetime) -> None:
+    ours = select(Task.id).where(col(Task.contact_id).in_(ids))
+    session.execute(update(TaskChange).where(col(TaskChange.task_id).in_(ours)).values(detail={}))
     session.execute(
-        update(Task)
-        .where(col(Task.contact_id) == contact_id, col(Task.state).in_(("open", "taken")))
-        .values(state="cancelled", finished_at=now)
+        update(Task).where(col(Task.contact_id).in_(ids), col(Task.state).in_(("open", "taken"))).values(state="cancelled", finished_at=now)
     )
-    session.execute(update(Task).where(col(Task.contact_id) == contact_id).values(title="–", description="", note=""))
+    session.execute(update(Task).where(col(Task.contact_id).in_(ids)).values(title="–", description="", note=""))

@@ -19,6 +19,7 @@ from models import (
     Event,
     Hit,
     Identity,
+    Link,
     MailboxConsent,
     Merge,
     Message,
@@ -46,6 +47,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("runs", Run),
     ("refusals", Refusal),
     ("tasks", Task),
+    ("links", Link),
 )
 """Key in the bundle -> table whose rows name the contact."""
 

@@ -37,6 +37,7 @@ from models import (
     Contact,
     Event,
     Identity,
+    Link,
     MailboxConsent,
     Merge,
     MergeMoved,
@@ -50,7 +51,7 @@ from models import (
     Task,
 )
 
-MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run)
+MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run, Link)
 """Tables whose rows simply change hands."""
 
 MOVED_KEYS: Mapping[type[SQLModel], tuple[str, ...]] = {Identity: ("kind", "value"), Subscription: ("run_id",)}

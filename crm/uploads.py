@@ -618,6 +618,24 @@ def forget(session: Session, row: Import) -> None:
     session.add(row)
 
 
+def withdraw(session: Session, upload_id: str, now: datetime) -> int:
+    """Deletes a file because somebody in it is being erased, and ends its import, wherever it is; 0 if the file is gone already.
+
+    What was imported of it stays, and the rest can be imported from another file without that person.
+    """
+    upload = session.get(Upload, upload_id)
+    if upload is None:
+        return 0
+    row = session.get(Import, upload.import_id) if upload.import_id else None
+    files.drop(session, upload_id)
+    if row is not None:
+        forget(session, row)
+        if row.finished_at is None:
+            row.state, row.finished_at = "cancelled", now
+    session.flush()
+    return 1
+
+
 def discard(session: Session, import_id: str, by: str, now: datetime) -> None:
     """A person is done with a file: it goes at once. An import that has not begun is over with it.
 

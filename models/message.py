@@ -120,6 +120,8 @@ class Link(SQLModel, table=True):
     id: int | None = big_id()
     digest: str = Field(unique=True, max_length=64)
     url: str = Field(sa_column=Column(Text, nullable=False))
+    contact_id: str | None = Field(default=None, index=True, max_length=32)
+    """The only contact whose messages have it, so that an erasure takes it along; None once a second contact got it."""
     created_at: datetime
 
 

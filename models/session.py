@@ -23,6 +23,7 @@ PRAGMAS = (
     "synchronous=NORMAL",
     "busy_timeout=5000",
     "foreign_keys=ON",
+    "secure_delete=ON",  # what is deleted is overwritten: an erasure must not leave a person in free pages
     "temp_store=MEMORY",
     "cache_size=-32000",
     "wal_autocheckpoint=8000",  # 32 MB: rows of many contacts lie far apart, and their pages are copied once for many commits
@@ -60,6 +61,17 @@ class Database:
         """One snapshot, read only by convention; nothing is committed."""
         with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
             yield session
+
+    def scrub(self) -> bool:
+        """Takes what was deleted or overwritten out of the log that SQLite keeps beside the file; True if nothing of it is left there.
+
+        Waits some seconds for readers. On PostgreSQL there is nothing to do here: old versions of rows go with the next vacuum.
+        """
+        if not self.is_sqlite:
+            return True
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        return not busy
 
     def close(self) -> None:
         """Closes every pooled connection."""

@@ -29,6 +29,7 @@ GROWING = frozenset(
         "hit",
         "identity",
         "inbox",
+        "link",
         "login_failure",
         "mailbox_consent",
         "merge",
@@ -55,6 +56,7 @@ READ_WHOLE = {
     ("engine/runs.py", "run"): "newest first by the key, and no further than the page goes",
     ("api/messages.py", "message"): "newest first by the key, and no further than the page goes",
     ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
+    ("crm/traces.py", "upload"): "an erasure looks through the files that wait; there is room for 200",
     ("crm/files.py", "upload"): "the files that wait for their import; there is room for 200",
     ("builder_ui/exports.py", "outbox_item"): "a file of the whole outbox, a page at a time",
 }

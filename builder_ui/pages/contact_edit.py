@@ -361,8 +361,7 @@ def forgetting(contact_id: str, acts: Acts) -> Do:
         if acts.drafts.get("erase", "").strip() != visit.speech("ERASE"):
             raise Invalid("The word was not typed; nothing was erased.")
         engine = visit.engine
-        with engine.db.write() as session:
-            done = contacts.erase(session, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
+        done = contacts.erase_person(engine.db, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
         acts.drafts.clear()
         return Wakeups(bells=set(done.rung))
 

@@ -25,6 +25,7 @@ from models import (
     Contact,
     Event,
     Hit,
+    Link,
     Merge,
     Message,
     OutboxItem,
@@ -71,6 +72,7 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
         Message(id="m1", once_key="k", contact_id=id, channel="email", planned_at=now, subject=SECRET, answer={"to": SECRET}, status="sent")
     )
     session.flush()
+    session.add(Link(digest="d" * 32, url=f"https://shop.example/{SECRET}", contact_id=id, created_at=now))
     session.add(Hit(message_id="m1", kind="open", agent_class="human", user_agent=SECRET, hit_at=now))
     session.add(Body(contact_id=id, recipient=mail, subject=SECRET, html=SECRET, text=SECRET, headers={"To": SECRET}, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
@@ -217,6 +219,7 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
         "refusal",
         "task",
         "mailbox_consent",
+        "link",
     }
     exported = {table(model).name for _, model in PARTS} | {"subscription"}
     assert naming == moved == blanked == exported
