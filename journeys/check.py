@@ -253,7 +253,10 @@ _UNKNOWN = {
     "event": ("The event “{name}” has never been seen.", "The event “{name}” has never been seen. Did you mean “{near}”?"),
     "node": ("There is no step “{name}”.", "There is no step “{name}”. Did you mean “{near}”?"),
     "template": ("There is no template “{name}”.", "There is no template “{name}”. Did you mean “{near}”?"),
-    "pool": ("There is no pool “{name}”.", "There is no pool “{name}”. Did you mean “{near}”?"),
+    "pool": (
+        "There is no pool “{name}”. Choose another, or make a rotation with this key in the settings.",
+        "There is no pool “{name}”. Did you mean “{near}”?",
+    ),
     "journey": ("There is no journey “{name}”.", "There is no journey “{name}”. Did you mean “{near}”?"),
     "secret": ("There is no secret “{name}”.", "There is no secret “{name}”. Did you mean “{near}”?"),
     "purpose": ("There is no consent purpose “{name}”.", "There is no consent purpose “{name}”. Did you mean “{near}”?"),

@@ -18,7 +18,7 @@ from builder_ui import parts, words
 from builder_ui.builder import labels
 from builder_ui.builder.draft import at
 from builder_ui.builder.journey_form import DEFINITIONS
-from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.knowledge import Choice, Knowledge
 from builder_ui.compat import Element, datalist, html
 from builder_ui.speech import Speech
 from journeys.errors import Issue
@@ -30,6 +30,7 @@ Schema = Mapping[str, Any]
 UNITS = (("W", "weeks", 604_800), ("D", "days", 86_400), ("H", "hours", 3_600), ("M", "minutes", 60), ("S", "seconds", 1))
 PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_group", "cap_class")
 MOST_OFFERED = 400
+MAKER_WORDS = {"pool": "To the rotations", "purpose": "To the purposes", "score_group": "To the scores"}
 
 _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
@@ -154,6 +155,8 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if hint == "node":
         steps = [(id, form.names.get(id, id)) for id, one in form.kinds.items() if one == schema.get("kind", one)]
         return picker(form, path, steps, optional)
+    if hint == "recipients":
+        return recipients(form, path)
     if hint == "event":
         return text(form, path, offered="pfb-events")
     if hint == "field":
@@ -341,6 +344,46 @@ def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional:
     return select(form, path, named, value if present is None else present, optional, label, own=True)
 
 
+def recipients(form: Form, path: Path) -> Element:
+    """Who is told: the contact's owner, members by their names, and addresses. One choice each and an empty one that adds somebody."""
+    speech, value = form.speech, form.value(path)
+    present = [str(one) for one in value] if isinstance(value, list | tuple) else []
+    people = [("owner", speech("the contact's owner")), *form.knowledge.choices.get("user", [])]
+
+    def keep(place: int) -> Callable[[Any], None]:
+        def changed(event: Mapping[str, Any]) -> None:
+            said = _said(event).strip()
+            kept = [*present[:place], *([said] if said else []), *present[place + 1 :]]
+            form.edit(path, list(dict.fromkeys(kept)), True)
+
+        return changed
+
+    rows = [html.div({"key": f"{place}.{one}"}, _person(form, path, place, one, people, keep(place))) for place, one in enumerate(present)]
+    if not form.editable:
+        return html.div({"className": "pfb-item"}, rows)
+    others = [one for one in people if one[0] not in present]
+    address = {"type": "email", "key": form.key(path) + "/new", "onBlur": keep(len(present)), "maxLength": 320, "autoComplete": "off"}
+    return html.div(
+        {"className": "pfb-item"},
+        rows,
+        _person(form, path, len(present), "", others, keep(len(present))),
+        html.input({**address, "placeholder": speech("or an e-mail address"), "aria-label": speech("E-mail address")}),
+    )
+
+
+def _person(form: Form, path: Path, place: int, present: str, people: Sequence[Choice], changed: Callable[[Any], None]) -> Element:
+    """One recipient, with what is wrong about them; the empty choice takes them out."""
+    speech = form.speech
+    shown = [("", "–" if present else speech("Add somebody")), *people]
+    if present not in {key for key, _ in shown}:
+        shown.append((present, present))
+    key = f"{form.key(path)}/{place}/{present}"
+    attributes = {"id": form.id((*path, place)), "value": present, "onChange": changed, "disabled": not form.editable, "key": key}
+    options = [html.option({"key": id, "value": id}, name) for id, name in shown]
+    wrong = [_wrong(form, issue) for issue in form.issues.get(".".join(str(one) for one in (*path, place)), ())] if present else []
+    return html._(html.select({**attributes, "aria-label": speech("Recipient {number}", number=place + 1)}, options), *wrong)
+
+
 def look(form: Form, hint: str, value: Any) -> Element:
     """How a chosen thing looks, with the ways to its own page and to a new one; nothing where the hint has none of these."""
     speech, found = form.speech, form.knowledge.looks.get(hint, {}).get(str(value))
@@ -354,7 +397,7 @@ def look(form: Form, hint: str, value: Any) -> Element:
         html.div(
             html.p(found.text(speech.language)) if found else None,
             html.a({"href": found.address, **new}, speech("Edit the template")) if found else None,
-            html.a({"href": maker, **new}, speech("New template")) if maker else None,
+            html.a({"href": maker, **new}, speech(MAKER_WORDS.get(hint, "New template"))) if maker else None,
         ),
     )
 

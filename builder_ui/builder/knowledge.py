@@ -17,6 +17,12 @@ from crm.catalogue import load_catalogue
 from journeys.catalogue import Catalogue
 from models import Journey, Member, Rotation, Template
 
+MAKERS = {
+    "template": "/ui/new-template",
+    "pool": "/ui/settings/rotations",
+    "purpose": "/ui/settings/workspace/purposes",
+    "score_group": "/ui/settings/workspace/score_groups",
+}
 Choice = tuple[str, str]
 """(what is stored, what is shown)"""
 
@@ -69,7 +75,7 @@ def load(session: Session, speech: Speech) -> Knowledge:
         "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
     kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}
-    return Knowledge(load_catalogue(session), choices, kinds, looks, {"template": "/ui/new-template"})
+    return Knowledge(load_catalogue(session), choices, kinds, looks, MAKERS)
 
 
 def _listed(session: Session, speech: Speech, name: str) -> list[Choice]:

@@ -36,7 +36,7 @@ class NotifyTeam(Node):
         title="Recipients",
         description="Members or e-mail addresses; `owner` is the contact's owner.",
         max_length=20,
-        json_schema_extra={"names": "recipient"},
+        json_schema_extra={"widget": "recipients", "names": "recipient"},
     )
     slack_webhook: str | None = Field(
         None,
