@@ -15,7 +15,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 
 from api.errors import Forbidden, Unauthorized
 from api.limits import Rate
-from api.login import COOKIE
+from api.login import COOKIE, cookie_of
 from api.origin import check_origin
 from api.server import Server, TheServer
 from crm.roles import may, roles_for
@@ -53,6 +53,7 @@ def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredent
     if bearer is not None:
         key = server.keys.find(bearer.credentials, "admin")
         return Actor(f"key:{key.id}", key.name, key.role) if key else None
+    session_token = cookie_of(server, request)  # over https it has a name of its own, which OpenAPI cannot say
     if not session_token:
         return None
     member = member_of(server.engine.db, session_token, server.engine.clock.now())

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
 from redis.asyncio import Redis
 
 from activities.messages import House
@@ -28,7 +29,7 @@ from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
 from crm.files import Room
-from crm.sessions import Purpose
+from crm.sessions import Purpose, require_proof
 from engine.client import Temporal
 from engine.live import Engine
 from engine.presence import Presence
@@ -92,7 +93,16 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
         return login.member_of(engine.db, token, engine.clock.now())
 
     def close(token: str) -> None:
-        login.close_session(engine.db, token)
+        login.close_session(engine.db, token, engine.clock.now())
+
+    def stands(token: str) -> bool:
+        return login.member_of(engine.db, token, engine.clock.now(), used=False) is not None
+
+    def prove(token: str) -> None:
+        require_proof(engine.db, token, engine.clock.now())
+
+    def hand_over(answer: Response, cookie: str) -> None:
+        login.set_cookie(answer, settings.public_url, cookie)
 
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
@@ -112,7 +122,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
 
     return pages.router(
         engine,
-        pages.Login(login.COOKIE, member, close),
+        pages.Login(login.cookie_name(settings.public_url), member, close, stands, prove, hand_over),
         wake,
         settings.public_url,
         settings.language,

@@ -175,7 +175,7 @@ class Host:
             return Response(status_code=403)
         await asyncio.to_thread(self.house.login.close, token)
         answer = RedirectResponse("/ui", 303)
-        answer.delete_cookie(self.house.login.cookie, path="/")
+        self.house.login.hand_over(answer, "")
         return answer
 
     # The socket
@@ -210,7 +210,7 @@ class Host:
     def _still_stands(self, token: str) -> bool:
         """A database that does not answer now ends no session: the next look decides."""
         try:
-            return self.house.login.member(token) is not None
+            return self.house.login.stands(token)
         except DBAPIError as error:
             log.warning("a session could not be looked up: %s", type(error.orig).__name__)
             return True

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from fastapi.responses import Response
+
 from activities import messages
 from activities.providers import Provider
 from activities.rendering import INLINE, Renderer
@@ -24,14 +26,18 @@ from models import Member
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session.
+    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session. `stands` only looks
+    whether a session still does, which uses it for nothing; `require_proof` raises ProofNeeded; `hand_over` puts a cookie on an answer (empty: takes it away).
 
-    `member` and `close` read and write the database: call them in a thread.
+    All but `hand_over` read and write the database: call them in a thread.
     """
 
     cookie: str
     member: Callable[[str], Member | None]
     close: Callable[[str], None]
+    stands: Callable[[str], bool]
+    require_proof: Callable[[str], None]
+    hand_over: Callable[[Response, str], None]
 
 
 MailLink = Callable[[Member, Purpose, str], bool]

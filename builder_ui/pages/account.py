@@ -21,6 +21,8 @@ from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, House, Page, Visit
 from crm import login, sessions, team
 from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
+from crm.sessions import ProofNeeded
+from crm.tries import network_of
 from journeys.errors import Conflict, Invalid, TooMany
 from locales import SUPPORTED
 from models import LoginSession, Member
@@ -184,22 +186,28 @@ def routes(house: House) -> APIRouter:
         if password != again:
             return _back("problem=again")
         token, member = known
-        return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value())
+        network = network_of(request.client.host) if request.client else ""
+        return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value(), network)
 
     router.add_api_route("/ui/settings/password", change, methods=["POST"], **does("me.change"))
     return router
 
 
-def _change(house: House, member: Member, token: str, old: str, new: str) -> Response:
+def _change(house: House, member: Member, token: str, old: str, new: str, network: str) -> Response:
+    engine = house.engine
     try:
-        login.change(house.engine.db, house.engine.address_keys, member.id, token, old, new, house.now())
+        cookie = login.change(engine.db, engine.address_keys, member.id, token, old, new, house.now(), network)
     except Invalid as error:
         return _back(f"problem={next(code for code, text in PROBLEMS.items() if text == error.issues[0].text)}")
     except TooMany:
         return _back("problem=wait")
     except Conflict:
         return _back("problem=conflict")
-    return _back("done=password")
+    except ProofNeeded:
+        return RedirectResponse("/prove?from=/ui/settings", 303)
+    answer = _back("done=password")
+    house.login.hand_over(answer, cookie)
+    return answer
 
 
 def _back(query: str) -> Response:

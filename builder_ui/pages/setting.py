@@ -23,6 +23,7 @@ LEADS = {
     "purposes": "What contacts say yes or no to. Journeys can only use what stands here. What contacts said is kept, whatever the list says.",
     "score_groups": "What points are collected for. Journeys can only use what stands here.",
     "tracking": "Whether clicks and opens are counted.",
+    "access": "How long a log-in holds, and who needs an authenticator app.",
 }
 
 

@@ -105,7 +105,14 @@ def test_an_open_socket_is_closed_when_the_session_ends(opened: Any, town: Any, 
             return session.get(Member, known.get(token, ""))
 
     app = FastAPI()
-    login = pages.Login("pfadwerk_session", member, lambda token: None)
+    login = pages.Login(
+        "pfadwerk_session",
+        member,
+        close=lambda token: None,
+        stands=lambda token: member(token) is not None,
+        require_proof=lambda token: None,
+        hand_over=lambda answer, cookie: None,
+    )
     app.include_router(pages.router(town.engine, login, lambda wakeups: None, settings.public_url, look_again_seconds=0.01))
     with TestClient(app, settings.public_url, cookies={"pfadwerk_session": "token"}) as client, opened(client, "/ui/contacts") as page:
         known.clear()
