@@ -28,6 +28,7 @@ from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
+from crm import factor
 from crm.files import Room
 from crm.sessions import Purpose, require_proof
 from engine.client import Temporal
@@ -89,20 +90,24 @@ def create_app(
 
 
 def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> APIRouter:
-    def member(token: str) -> Member | None:
-        return login.member_of(engine.db, token, engine.clock.now())
+    def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
+        found = login.member_of(engine.db, token, engine.clock.now(), used=used)
+        if found is None or owing:
+            return found
+        with engine.db.read() as session:
+            return None if factor.is_owed(session, found) else found
 
     def close(token: str) -> None:
         login.close_session(engine.db, token, engine.clock.now())
-
-    def stands(token: str) -> bool:
-        return login.member_of(engine.db, token, engine.clock.now(), used=False) is not None
 
     def prove(token: str) -> None:
         require_proof(engine.db, token, engine.clock.now())
 
     def hand_over(answer: Response, cookie: str) -> None:
         login.set_cookie(answer, settings.public_url, cookie)
+
+    def refused(member: Member, act: str) -> None:
+        app.state.server.refusals.note(engine.db, f"member:{member.id}", f"act:{act}", engine.clock.now())
 
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
@@ -122,7 +127,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
 
     return pages.router(
         engine,
-        pages.Login(login.cookie_name(settings.public_url), member, close, stands, prove, hand_over),
+        pages.Login(login.cookie_name(settings.public_url), member, close, prove, hand_over, refused),
         wake,
         settings.public_url,
         settings.language,

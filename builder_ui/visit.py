@@ -24,20 +24,28 @@ from engine.wakeups import Wakeups
 from models import Member
 
 
+class FindMember(Protocol):
+    """The member behind a cookie's value. `used` false: a page asks by itself, which keeps no idle session alive. `owing` true: also somebody who has
+    still to set up the second factor that the workspace asks for; for everybody else such a person is nobody."""
+
+    def __call__(self, token: str, *, used: bool = True, owing: bool = False) -> Member | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session. `stands` only looks
-    whether a session still does, which uses it for nothing; `require_proof` raises ProofNeeded; `hand_over` puts a cookie on an answer (empty: takes it away).
+    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session. `require_proof` raises
+    ProofNeeded; `hand_over` puts a cookie on an answer (empty: takes it away).
 
     All but `hand_over` read and write the database: call them in a thread.
     """
 
     cookie: str
-    member: Callable[[str], Member | None]
+    member: FindMember
     close: Callable[[str], None]
-    stands: Callable[[str], bool]
     require_proof: Callable[[str], None]
     hand_over: Callable[[Response, str], None]
+    refused: Callable[[Member, str], None]
+    """Writes a refused act to the audit trail."""
 
 
 MailLink = Callable[[Member, Purpose, str], bool]

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr
 
-from builder_ui import forms, parts
+from builder_ui import forms, parts, second
 from builder_ui.compat import Element, html
 from builder_ui.host import LANGUAGES, Host
 from builder_ui.permits import does
@@ -44,11 +44,14 @@ PROBLEMS = {
 class Data:
     member: Member
     sessions: Sequence[LoginSession]
+    second: second.Second
 
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        return Data(team.get_member(session, visit.member.id), sessions.list_sessions(session, visit.member.id, visit.house.now()))
+        member = team.get_member(session, visit.member.id)
+        rows = sessions.list_sessions(session, member.id, visit.house.now())
+        return Data(member, rows, second.read(visit, session, member))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -75,6 +78,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         "",
         panel(speech("About me"), html.p({"className": "quiet"}, member.email, " · ", speech(f"role: {member.role}")), about),
         panel(speech("Password"), *password(visit, member)),
+        second.panel_of(visit, data.second, acts),
         panel(
             speech("Where I am logged in"),
             session_table(visit, data.sessions, lambda id: acts.act("me.change", ending(id), "This browser is logged out.")),
@@ -180,7 +184,7 @@ def routes(house: House) -> APIRouter:
         again: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
         old: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
     ) -> Response:
-        known = await host.member(request.cookies)
+        known = await host.member(request.cookies, owing=True)
         if known is None or not host.is_ours(request.headers):
             return Response(status_code=403)
         if password != again:

@@ -16,9 +16,12 @@ from sqlmodel import select
 from activities import templates
 from api.app import create_app
 from api.errors import Unauthorized
+from api.keys import add_key
 from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
-from crm import factor, login, sessions
-from crm.roles import may
+from crm import audit, factor, login, secrets, sessions
+from crm import settings as settings_of
+from crm.identity import resolve
+from crm.roles import ACTS, OWING, PROVED, may
 from crm.team import ROLES, add_member
 from engine.live import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
@@ -405,6 +408,91 @@ def grow_old(engine: Engine) -> None:
     """Lets the last proof of every session lie an hour back."""
     with engine.db.write() as session:
         session.execute(update(LoginSession).values(proved_at=engine.clock.now() - timedelta(hours=1)))
+
+
+WEIGHTY = [
+    ("POST", "/api/v1/keys", {"kind": "server", "name": "Shop"}, 201),
+    ("POST", "/api/v1/keys/KEY/rotate", {"grace": "PT0S"}, 201),
+    ("DELETE", "/api/v1/keys/KEY", None, 200),
+    ("PUT", "/api/v1/secrets/hook", {"value": "a long random text"}, 204),
+    ("DELETE", "/api/v1/secrets/old", None, 204),
+    ("POST", "/api/v1/members", {"name": "Alan", "email": "alan@example.org", "role": "tester"}, 201),
+    ("PATCH", "/api/v1/members/OTHER", {"role": "viewer"}, 200),
+    ("POST", "/api/v1/members/OTHER/login-link", None, 200),
+    ("POST", "/api/v1/members/OTHER/password-link", {}, 200),
+    ("DELETE", "/api/v1/members/OTHER/sessions", None, 204),
+    ("DELETE", "/api/v1/members/OTHER/second-factor", None, 204),
+    ("DELETE", "/api/v1/contacts/CONTACT", None, 200),
+    ("PUT", "/api/v1/settings/access", {"second_factor": "nobody"}, 200),
+]
+"""What asks a member once more, over the interface; and what it answers to somebody who has just proved who they are."""
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), WEIGHTY)
+def test_what_weighs_more_asks_a_member_for_a_fresh_proof_and_an_admin_key_for_none(
+    client: TestClient, admin_key: str, engine: Engine, method: str, path: str, body: object, status: int
+) -> None:
+    other, now = member(engine, "marketer", "other@example.org"), engine.clock.now()
+    app_of(engine, other)
+    with engine.db.write() as session:
+        key_id = add_key(session, "server", "Till", now)[0].id
+        contact_id = resolve(session, [("email", "ada@example.org")], now).contact_id
+        secrets.put(session, engine.address_keys, "old", "value", "test", now)
+    for word, id in (("KEY", key_id), ("OTHER", other), ("CONTACT", contact_id)):
+        path = path.replace(word, id)
+    member(engine, "admin")
+    enter(client)
+    grow_old(engine)
+    refused = client.request(method, path, json=body, headers=OURS)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "proof_needed")
+    assert refused.json()["error"]["details"] == {"address": "/prove"}
+    if method != "DELETE":
+        assert client.get("/api/v1/keys").status_code == 200, "looking asks for nothing"
+    assert client.post("/prove", data={"proof": PASSWORD}, headers=OURS).status_code == 303
+    assert client.request(method, path, json=body, headers=OURS).status_code == status
+
+
+def test_admin_keys_are_not_asked_for_a_proof(admin: TestClient) -> None:
+    assert admin.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}).status_code == 201
+
+
+def test_every_act_that_weighs_more_stands_in_the_table() -> None:
+    assert set(ACTS) >= PROVED
+    assert set(ACTS) >= OWING
+    assert {act for act in ACTS if act.startswith(("key.", "member.")) or act.endswith((".erase", "secret.change"))} <= PROVED
+
+
+def test_a_refused_act_stands_in_the_audit_trail(client: TestClient, engine: Engine) -> None:
+    log_in(client, engine, "viewer")
+    for _ in range(3):
+        assert client.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}, headers=OURS).status_code == 403
+    with engine.db.read() as session:
+        found = [(line.actor[:7], line.subject) for line in audit.list_lines(session) if line.action == "refuse"]
+    assert found == [("member:", "POST /api/v1/keys")]
+
+
+def test_who_owes_a_second_factor_gets_to_their_account_only(client: TestClient, engine: Engine) -> None:
+    id = member(engine)
+    enter(client)
+    assert client.get("/api/v1/journeys").status_code == 200
+    with engine.db.write() as session:
+        settings_of.put(session, "access", {"second_factor": "everybody"}, "test", engine.clock.now())
+    refused = client.get("/api/v1/journeys")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    assert client.get("/api/v1/me").status_code == 200
+    sent = client.get("/ui/journeys")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/ui/settings")
+    assert client.get("/ui/settings").status_code == 200
+    app_of(engine, id)
+    assert client.get("/api/v1/journeys").status_code == client.get("/ui/journeys").status_code == 200
+
+
+def test_a_session_that_lay_idle_opens_nothing(client: TestClient, engine: Engine) -> None:
+    log_in(client, engine)
+    before = engine.clock.now() - timedelta(hours=13)
+    with engine.db.write() as session:
+        session.execute(update(LoginSession).values(last_seen_at=before))
+    assert client.get("/api/v1/journeys").status_code == 401
 
 
 def test_who_has_neither_password_nor_code_is_shown_a_way(client: TestClient, engine: Engine) -> None:

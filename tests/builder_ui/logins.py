@@ -10,9 +10,9 @@ def login_of(member: Member | None) -> Login:
     """None: nobody is logged in. Every proof is fresh."""
     return Login(
         "cookie",
-        member=lambda _token: member,
+        member=lambda _token, **_flags: member,
         close=lambda _token: None,
-        stands=lambda _token: member is not None,
         require_proof=lambda _token: None,
         hand_over=lambda _answer, _cookie: None,
+        refused=lambda _member, _act: None,
     )
