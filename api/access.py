@@ -15,11 +15,12 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 
 from api.errors import Forbidden, Unauthorized
 from api.limits import Rate
-from api.login import COOKIE
+from api.login import COOKIE, cookie_of
 from api.origin import check_origin
 from api.server import Server, TheServer
-from crm.roles import may, roles_for
-from crm.sessions import member_of
+from crm import factor
+from crm.roles import OWING, PROVED, may, roles_for
+from crm.sessions import member_of, require_proof
 from models import Member
 
 PER_ACTOR = Rate("admin", per_second=200, burst=2_000)
@@ -53,6 +54,7 @@ def _identify(server: Server, request: Request, bearer: HTTPAuthorizationCredent
     if bearer is not None:
         key = server.keys.find(bearer.credentials, "admin")
         return Actor(f"key:{key.id}", key.name, key.role) if key else None
+    session_token = cookie_of(server, request)  # over https it has a name of its own, which OpenAPI cannot say
     if not session_token:
         return None
     member = member_of(server.engine.db, session_token, server.engine.clock.now())
@@ -78,6 +80,7 @@ def current_actor(
         server.take(BAD_LOGINS, request.client.host if request.client else "")
         raise Unauthorized("Log in, or send an admin key: Authorization: Bearer …")
     server.take(PER_ACTOR, actor.id)
+    request.state.actor = actor.id
     return actor
 
 
@@ -100,9 +103,27 @@ class Needs:
         roles_for(act)  # an act that is not in the table is found at the start
         self.act = act
 
-    def __call__(self, actor: Annotated[Actor, Depends(current_actor)]) -> Actor:
+    def __call__(self, actor: Annotated[Actor, Depends(current_actor)], request: Request, server: TheServer) -> Actor:
         actor.require(self.act)
+        require_more(server, request, actor, self.act)
         return actor
+
+
+def require_more(server: Server, request: Request, actor: Actor, act: str) -> None:
+    """What a member has to bring besides the role. Admin keys pass (`crm.roles.PROVED` says why).
+
+    Raises:
+        Forbidden: the workspace asks for a second factor that is not set up yet.
+        ProofNeeded: the act weighs more, changes something, and the session's last proof is old.
+    """
+    if actor.member is None:
+        return
+    if act not in OWING:
+        with server.engine.db.read() as session:
+            if factor.is_owed(session, actor.member):
+                raise Forbidden("Set up an authenticator app first: open your account in the settings.")
+    if act in PROVED and request.method not in ("GET", "HEAD", "OPTIONS"):
+        require_proof(server.engine.db, cookie_of(server, request), server.engine.clock.now())
 
 
 def needs(act: str) -> Any:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
 from redis.asyncio import Redis
 
 from activities.messages import House
@@ -27,8 +28,9 @@ from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
+from crm import factor
 from crm.files import Room
-from crm.sessions import Purpose
+from crm.sessions import Purpose, require_proof
 from engine.client import Temporal
 from engine.live import Engine
 from engine.presence import Presence
@@ -88,11 +90,24 @@ def create_app(
 
 
 def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> APIRouter:
-    def member(token: str) -> Member | None:
-        return login.member_of(engine.db, token, engine.clock.now())
+    def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
+        found = login.member_of(engine.db, token, engine.clock.now(), used=used)
+        if found is None or owing:
+            return found
+        with engine.db.read() as session:
+            return None if factor.is_owed(session, found) else found
 
     def close(token: str) -> None:
-        login.close_session(engine.db, token)
+        login.close_session(engine.db, token, engine.clock.now())
+
+    def prove(token: str) -> None:
+        require_proof(engine.db, token, engine.clock.now())
+
+    def hand_over(answer: Response, cookie: str) -> None:
+        login.set_cookie(answer, settings.public_url, cookie)
+
+    def refused(member: Member, act: str) -> None:
+        app.state.server.refusals.note(engine.db, f"member:{member.id}", f"act:{act}", engine.clock.now())
 
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
@@ -112,7 +127,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
 
     return pages.router(
         engine,
-        pages.Login(login.COOKIE, member, close),
+        pages.Login(login.cookie_name(settings.public_url), member, close, prove, hand_over, refused),
         wake,
         settings.public_url,
         settings.language,

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
@@ -64,7 +65,12 @@ class ErrorAnswer(BaseModel):
 _SAMPLES: dict[int, tuple[str, str, str, dict[str, Any]]] = {
     400: ("The request cannot be read.", "malformed", "The body is not JSON: unexpected character at byte 17.", {"position": 17}),
     401: ("Nobody is logged in, or the key is not valid.", "unauthorized", "Log in, or send an admin key: Authorization: Bearer …", {}),
-    403: ("The role does not allow this.", "forbidden", "This needs one of the roles admin, marketer; yours is viewer.", {}),
+    403: (
+        "The role does not allow this; or, with the code `proof_needed`, a logged-in member has to confirm first at /prove.",
+        "forbidden",
+        "This needs one of the roles admin, marketer; yours is viewer.",
+        {},
+    ),
     404: ("It does not exist.", "not_found", "There is no journey with this id.", {}),
     405: ("The address exists, but not with this method.", "method_not_allowed", "This address does not know the method DELETE.", {}),
     409: (
@@ -125,14 +131,27 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _database)
 
 
-async def _known(_request: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, PfadwerkError)
+    if isinstance(error, Forbidden) and hasattr(request.state, "actor"):
+        await run_in_threadpool(_note_refusal, request)
     headers: dict[str, str] = {}
     if isinstance(error, TooMany):
         headers["retry-after"] = str(max(1, round(error.retry_after_seconds + 0.5)))
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
     return refuse(error.status, error.code, str(error), error.details, headers)
+
+
+def _note_refusal(request: Request) -> None:
+    """The audit trail hears of it, if it can: the answer is the same either way."""
+    server = request.app.state.server
+    route: Any = request.scope.get("route")
+    what = f"{request.method} {getattr(route, 'path', '')}"
+    try:
+        server.refusals.note(server.engine.db, request.state.actor, what, server.engine.clock.now())
+    except DBAPIError as error:
+        log.error("a refusal could not be written down: %s", type(error.orig).__name__)
 
 
 async def _wrong_input(request: Request, error: Exception) -> Response:

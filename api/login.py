@@ -1,4 +1,5 @@
-"""Logging in: with a password, or with a one-time link minted on the server's machine. Both end in a session cookie.
+"""Logging in: with a password, or with a one-time link minted on the server's machine, and with a code where there is a second factor. All end
+in a session cookie. `/prove` asks somebody who is logged in once more, before acts that weigh more.
 
 GET shows a page and changes nothing, so that a mail scanner that follows a link does not use it up; POST acts. Passwords are taken from
 forms of our own pages only, and stand in no log, no address and no answer.
@@ -6,8 +7,10 @@ forms of our own pages only, and stand in no log, no address and no answer.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, BackgroundTasks, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -23,17 +26,20 @@ from api.server import Server, TheServer
 from builder_ui import door
 from builder_ui.host import is_page
 from builder_ui.speech import language_for
-from crm import login, sessions, team
-from crm.sessions import SESSION_LIFE, close_session, member_of
+from crm import factor, login, sessions, team, tries
+from crm.login import CodeNeeded
+from crm.sessions import SESSION_LIFE, TICKET_LIFE, close_session, member_of
 from journeys.errors import Invalid, TooMany
 from locales import translator
 from models import Database, Member
 
-__all__ = ["COOKIE", "SESSION_LIFE", "close_session", "exchange", "member_of", "mint_link", "router"]
+__all__ = ["COOKIE", "SESSION_LIFE", "close_session", "cookie_name", "cookie_of", "exchange", "member_of", "mint_link", "router"]
 
 router = APIRouter(tags=["login"])
 
 COOKIE = "pfadwerk_session"
+TICKET = "pfadwerk_ticket"
+"""Between a first proof and the code of the second factor."""
 FIRST_ADMIN = "admin@localhost"
 RESETS = Rate("password-reset", per_second=1 / 600, burst=3)
 """Mails about a forgotten password to one address."""
@@ -55,15 +61,32 @@ def _first_admin(session: Session, now: datetime) -> str:
     return admin.id
 
 
-def exchange(db: Database, token: str, now: datetime, user_agent: str = "") -> tuple[str, Member]:
-    """Uses a link up and opens a session; returns the cookie's value and the member.
+def exchange(db: Database, keys: Sequence[bytes], token: str, now: datetime, user_agent: str = "", network: str = "") -> tuple[str, Member]:
+    """`crm.login.by_link`, for tools that hold no browser."""
+    return login.by_link(db, keys, token, now, user_agent, network)
 
-    Raises:
-        Unauthorized: unknown, used or expired link, or the member is no longer active.
-    """
-    with db.write() as session:
-        member = sessions.use(session, token, "login", now)
-        return sessions.open_session(session, member.id, now, user_agent), member
+
+def cookie_name(public_url: str, name: str = COOKIE) -> str:
+    """Over https the browser itself sees to it that nobody but this very host sets the cookie. Source: RFC 6265bis §4.1.3.2 (`__Host-`)."""
+    return f"__Host-{name}" if public_url.startswith("https://") else name
+
+
+def cookie_of(server: Server, request: Request, name: str = COOKIE) -> str:
+    """The value of a cookie of ours; empty where there is none."""
+    return request.cookies.get(cookie_name(server.settings.public_url, name), "")
+
+
+def set_cookie(answer: Response, public_url: str, value: str, name: str = COOKIE, life: timedelta = SESSION_LIFE) -> None:
+    """Hands a cookie over, or takes it away where the value is empty."""
+    answer.set_cookie(
+        cookie_name(public_url, name),
+        value,
+        max_age=int(life.total_seconds()) if value else 0,
+        httponly=True,
+        samesite="lax",
+        secure=public_url.startswith("https://"),
+        path="/",
+    )
 
 
 class Credentials(BaseModel):
@@ -73,6 +96,22 @@ class Credentials(BaseModel):
 
     email: str = Field("", max_length=4_000)
     password: SecretStr = Field(SecretStr(""), max_length=4_000)
+
+
+class Code(BaseModel):
+    """What the form of the second factor sends: a code of the app, or a recovery code."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"code": "123 456"}})
+
+    code: SecretStr = Field(SecretStr(""), max_length=4_000)
+
+
+class Proof(BaseModel):
+    """What the form sends that asks once more: a code where there is a second factor, else the password."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"proof": "correct horse battery"}})
+
+    proof: SecretStr = Field(SecretStr(""), max_length=4_000)
 
 
 class Address(BaseModel):
@@ -119,13 +158,29 @@ def _language(request: Request, server: Server) -> str:
 
 def _let_in(server: Server, request: Request, cookie: str, to: str) -> Response:
     """Hands the cookie over; the session that the browser had before ends, whoever it belonged to."""
-    old = request.cookies.get(COOKIE)
-    if old:
-        close_session(server.engine.db, old)
+    _close_present(server, request)
     answer = RedirectResponse(to, 303)
-    secure = server.settings.public_url.startswith("https://")
-    answer.set_cookie(COOKIE, cookie, max_age=int(SESSION_LIFE.total_seconds()), httponly=True, samesite="lax", secure=secure, path="/")
+    set_cookie(answer, server.settings.public_url, cookie)
+    if cookie_of(server, request, TICKET):
+        set_cookie(answer, server.settings.public_url, "", TICKET)
     return answer
+
+
+def _ask_code(server: Server, ticket: str, to: str) -> Response:
+    """Leads to the form for the code. The ticket is a cookie: in an address it would lie in histories."""
+    answer = RedirectResponse(f"/login/code?from={quote(to, safe='/')}" if is_page(to) else "/login/code", 303)
+    set_cookie(answer, server.settings.public_url, ticket, TICKET, TICKET_LIFE)
+    return answer
+
+
+def _close_present(server: Server, request: Request) -> None:
+    if old := cookie_of(server, request):
+        close_session(server.engine.db, old, server.engine.clock.now())
+
+
+def network_of(request: Request) -> str:
+    """Where a request comes from, shortened."""
+    return tries.network_of(request.client.host) if request.client else ""
 
 
 def _agent(request: Request) -> str:
@@ -160,14 +215,129 @@ def log_in(given: Annotated[Credentials, Form()], request: Request, server: TheS
     engine, language = server.engine, _language(request, server)
     try:
         cookie, _ = login.log_in(
-            engine.db, engine.address_keys, given.email, given.password.get_secret_value(), engine.clock.now(), _agent(request)
+            engine.db,
+            engine.address_keys,
+            given.email,
+            given.password.get_secret_value(),
+            engine.clock.now(),
+            _agent(request),
+            network_of(request),
         )
+    except CodeNeeded as needed:
+        return _ask_code(server, needed.ticket, back)
     except Unauthorized:
         return door.drawn(language, door.log_in(language, back, given.email[:320], door.wrong(language)), 401)
     except TooMany as error:
         said = door.wait(language, error.retry_after_seconds)
         return door.drawn(language, door.log_in(language, back, given.email[:320], said), 429, error.retry_after_seconds)
     return _let_in(server, request, cookie, back if is_page(back) else "/")
+
+
+# With a code
+
+
+@router.get(
+    "/login/code",
+    response_class=HTMLResponse,
+    summary="Page for the code of the second factor",
+    responses=_declared(400, 422, 429, on_401="Nobody has logged in shortly before: a page that says so."),
+)
+def ask_code(request: Request, server: TheServer, back: From = "") -> HTMLResponse:
+    """The second step of a log-in."""
+    _limit(server, request)
+    return _code_form(server, request, back)
+
+
+def _code_form(server: Server, request: Request, back: str, problem: str = "", status: int = 200, wait: float = 0.0) -> HTMLResponse:
+    language = _language(request, server)
+    try:
+        with server.engine.db.read() as session:
+            sessions.owner(session, cookie_of(server, request, TICKET), "code", server.engine.clock.now())
+    except Unauthorized:
+        return door.drawn(language, door.too_late(language), 401)
+    return door.drawn(language, door.code(language, back, problem), status, wait)
+
+
+@router.post(
+    "/login/code",
+    summary="Log in with a code of the second factor",
+    status_code=303,
+    responses=_declared(
+        400, 403, 413, 422, 429, 503,
+        on_303="Logged in.", on_401="The first step was too long ago: a page that says so.", on_422="Not the right code: the form again.",
+        on_429="Too many tries: the form says how long to wait.",
+    ),
+    response_class=Response,
+)  # fmt: skip
+def log_in_by_code(given: Annotated[Code, Form()], request: Request, server: TheServer, back: From = "") -> Response:
+    """Takes a code of the app, or a recovery code. Each is good once."""
+    check_origin(server, request)
+    _limit(server, request)
+    engine, language = server.engine, _language(request, server)
+    ticket, code = cookie_of(server, request, TICKET), given.code.get_secret_value()
+    try:
+        cookie, _ = login.by_code(engine.db, engine.address_keys, ticket, code, engine.clock.now(), _agent(request), network_of(request))
+    except Unauthorized:
+        return _code_form(server, request, back)
+    except Invalid:
+        return _code_form(server, request, back, door.wrong_code(language), 422)
+    except TooMany as error:
+        return _code_form(server, request, back, door.wait(language, error.retry_after_seconds), 429, error.retry_after_seconds)
+    return _let_in(server, request, cookie, back if is_page(back) else "/")
+
+
+# Once more
+
+
+@router.get(
+    "/prove",
+    response_class=HTMLResponse,
+    summary="Page that asks once more who you are",
+    responses=_declared(400, 422, 429, on_401="Nobody is logged in: a page that says so."),
+)
+def ask_proof(request: Request, server: TheServer, back: From = "") -> HTMLResponse:
+    """For a code where there is a second factor, else for the password."""
+    _limit(server, request)
+    return _proof_form(server, request, back)
+
+
+def _proof_form(server: Server, request: Request, back: str, problem: str = "", status: int = 200, wait: float = 0.0) -> HTMLResponse:
+    language, engine = _language(request, server), server.engine
+    member = member_of(engine.db, cookie_of(server, request), engine.clock.now())
+    if member is None:
+        return door.drawn(language, door.logged_out(language), 401)
+    with engine.db.read() as session:
+        coded = factor.is_on(session, member.id)
+    return door.drawn(language, door.prove(language, back, coded, member.password_hash is not None, problem), status, wait)
+
+
+@router.post(
+    "/prove",
+    summary="Prove once more who you are",
+    status_code=303,
+    responses=_declared(
+        400, 403, 413, 422, 429, 503,
+        on_303="Proved, for as long as the workspace's settings say.", on_401="Nobody is logged in: a page that says so.",
+        on_422="Not right: the form again.", on_429="Too many tries: the form says how long to wait.",
+    ),
+    response_class=Response,
+)  # fmt: skip
+def prove(given: Annotated[Proof, Form()], request: Request, server: TheServer, back: From = "") -> Response:
+    """Acts that answer 403 with the code `proof_needed` go through afterwards, with the same session."""
+    check_origin(server, request)
+    _limit(server, request)
+    engine, language, cookie = server.engine, _language(request, server), cookie_of(server, request)
+    member = member_of(engine.db, cookie, engine.clock.now())
+    if member is None:
+        return _proof_form(server, request, back)
+    proof = given.proof.get_secret_value()
+    try:
+        login.prove(engine.db, engine.address_keys, member, cookie, proof, engine.clock.now(), network_of(request))
+    except Invalid as error:
+        return _proof_form(server, request, back, door.said(language, error), 422)
+    except TooMany as error:
+        return _proof_form(server, request, back, door.wait(language, error.retry_after_seconds), 429, error.retry_after_seconds)
+    return RedirectResponse(back if is_page(back) else "/", 303)
 
 
 # With a link
@@ -191,8 +361,11 @@ def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
 def log_in_by_link(token: str, request: Request, server: TheServer) -> Response:
     """Exchanges the link for a session cookie and leads to the start page."""
     _limit(server, request)
+    engine = server.engine
     try:
-        cookie, _ = exchange(server.engine.db, token, server.engine.clock.now(), _agent(request))
+        cookie, _ = exchange(engine.db, engine.address_keys, token, engine.clock.now(), _agent(request), network_of(request))
+    except CodeNeeded as needed:
+        return _ask_code(server, needed.ticket, "")
     except Unauthorized:
         language = _language(request, server)
         return door.drawn(language, door.spent(language), 401)
@@ -289,7 +462,9 @@ def choose(token: str, given: Annotated[Chosen, Form()], request: Request, serve
     if password != given.again.get_secret_value():
         return _form(server, request, token, problem=door.differ(_language(request, server)))
     try:
-        cookie, _ = login.choose(engine.db, token, password, engine.clock.now(), _agent(request))
+        cookie, _ = login.choose(engine.db, engine.address_keys, token, password, engine.clock.now(), _agent(request), network_of(request))
+    except CodeNeeded as needed:
+        return _ask_code(server, needed.ticket, "")
     except Invalid as error:
         return _form(server, request, token, issues=error.issues)
     except Unauthorized:
@@ -300,9 +475,7 @@ def choose(token: str, given: Annotated[Chosen, Form()], request: Request, serve
 @router.post("/logout", summary="Log out", status_code=204, responses=answers(400, 413), response_class=Response)
 def log_out(request: Request, server: TheServer) -> Response:
     """Ends the session of the cookie."""
-    cookie = request.cookies.get(COOKIE)
-    if cookie:
-        close_session(server.engine.db, cookie)
+    _close_present(server, request)
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path="/")
+    set_cookie(answer, server.settings.public_url, "")
     return answer

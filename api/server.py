@@ -17,6 +17,7 @@ from api.keys import KeyRing
 from api.limits import Limits, Rate
 from api.metrics import Metrics
 from api.writer import Waker, Writer
+from crm.refusals import Refusals
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from settings import Settings
@@ -42,6 +43,8 @@ class Server:
     jobs: Jobs = field(init=False)
     turns: Turns = field(default_factory=Turns)
     """Of previews, by who asks."""
+    refusals: Refusals = field(default_factory=Refusals)
+    """What the audit trail was told of lately."""
     _wakes: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from api.json_body import JsonRoute
 from api.login import send_link
 from api.paging import Id
 from api.server import TheServer
-from crm import sessions, team
+from crm import login, sessions, team
 from crm.audit import record
 from engine.uses import refuse, refuse_used_member, uses_without
 from journeys.errors import Conflict
@@ -221,6 +221,16 @@ def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: 
     """The others stay."""
     with server.engine.db.write() as session:
         team.log_out(session, member_id, actor.id, server.engine.clock.now(), session_id)
+    return Response(status_code=204)
+
+
+@router.delete("/members/{member_id}/second-factor", summary="Reset a member's second factor", status_code=204, responses=CHANGE)
+def reset_second_factor(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
+    """For whoever has lost the app and the recovery codes. 409 where there is none; audited."""
+    engine = server.engine
+    with engine.db.write() as session:
+        team.get_member(session, member_id)
+        login.reset_factor(session, engine.address_keys, member_id, actor.id, engine.clock.now())
     return Response(status_code=204)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
 from api import jobs
-from api.access import Actor, needs
+from api.access import Actor, needs, require_more
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow
 from api.json_body import JsonRoute
@@ -129,13 +129,18 @@ def one_setting(name: SettingName, server: TheServer, actor: Annotated[Actor, ne
 def put_setting(
     name: SettingName,
     value: dict[str, Any],
+    request: Request,
     server: TheServer,
     actor: Annotated[Actor, needs("setting.change")],
     anyway: Annotated[bool, Query(description="Take names away although journeys that run use them; else 409 says where.")] = False,
 ) -> dict[str, Any]:
     """Replaces it; 422 lists every problem. Audited with the old and the new value.
 
-    Purposes, score groups and classes of caps that journeys which run name are taken away with `anyway` only (409 says where, `used_in`)."""
+    Purposes, score groups and classes of caps that journeys which run name are taken away with `anyway` only (409 says where, `used_in`).
+    `access` asks a logged-in member for a fresh proof."""
+    if name == "access":
+        actor.require("access.change")
+        require_more(server, request, actor, "access.change")
     with server.engine.db.write() as session:
         before = settings.get(session, name)
         after = settings.put(session, name, value, actor.id, server.engine.clock.now())

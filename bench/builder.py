@@ -131,7 +131,7 @@ def _log_in(workspace: Workspace) -> str:
     with workspace.db.read() as session:
         member_id = session.scalars(select(table(Member).c.id)).one()
     token = mint_link(workspace.db, now, workspace.settings.public_url, member_id).rpartition("/")[2]
-    return exchange(workspace.db, token, now)[0]
+    return exchange(workspace.db, workspace.engine.address_keys, token, now)[0]
 
 
 # --- what is seen in the browser -----------------------------------------------------------------------------------------

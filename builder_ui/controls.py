@@ -159,7 +159,14 @@ def words(speech: Speech, title: str) -> tuple[str, str]:
     return speech(label), speech(hint) if hint else ""
 
 
-CHOICES = {"none": "nothing", "clicks": "clicks", "full": "clicks and opens"}
+CHOICES = {
+    "none": "nothing",
+    "clicks": "clicks",
+    "full": "clicks and opens",
+    "nobody": "nobody",
+    "admins": "administrators",
+    "everybody": "everybody",
+}
 TITLES: Mapping[str, tuple[str, str]] = {
     "sender.name": ("Name", "Stands before the address in the reader's mailbox."),
     "sender.email": ("E-mail address", "Empty: the address that the operator has set."),
@@ -188,6 +195,12 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "score_groups.names.english": ("Name in English", ""),
     "score_groups.names.german": ("Name in German", ""),
     "tracking.level": ("What is tracked about messages at most", "A contact's consent can only lower it."),
+    "access.idle": ("Log out whoever does nothing for", "At least a quarter of an hour, at most 14 days."),
+    "access.proof": (
+        "Ask again for password or code after",
+        "Before keys, secrets, users and erasure; at least a minute, at most 12 hours.",
+    ),
+    "access.second_factor": ("Who needs an authenticator app", "Whoever has none yet sees only their account until it is set up."),
     "tracking.opens_need_consent": ("Opens are counted only with consent", "France's data protection authority asks for it."),
 }
 """setting.property -> (label, hint); message ids."""

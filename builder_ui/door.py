@@ -16,7 +16,7 @@ from builder_ui.host import STATICS, guard, is_page, templates
 from builder_ui.parts import ICONS
 from builder_ui.speech import Speech, speech_for
 from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
-from journeys.errors import Issue
+from journeys.errors import Issue, PfadwerkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def drawn(language: str, door: Door, status: int = 200, retry_after: float = 0.0
 
 def login_address(back: str) -> str:
     """The log-in page that leads on to `back`, if that is a page of ours."""
-    return f"/login?from={quote(back, safe='/')}" if is_page(back) else "/login"
+    return _with_back("/login", back)
 
 
 def log_in(language: str, back: str, email: str = "", problem: str = "") -> Door:
@@ -115,6 +115,59 @@ def spent(language: str) -> Door:
 def by_link(language: str) -> Door:
     speech = speech_for(language)
     return Door(speech("Log in"), speech("This link logs you in once."), button=speech("Log in"))
+
+
+def code(language: str, back: str, problem: str = "") -> Door:
+    """The second step of a log-in."""
+    speech = speech_for(language)
+    hint = speech("Six digits from the app, or one of your recovery codes.")
+    return Door(
+        speech("Enter the code"),
+        speech("Open the authenticator app on your phone."),
+        [problem] if problem else [],
+        (Field("code", speech("Code"), "text", "one-time-code", 40, hint=hint),),
+        speech("Log in"),
+        _with_back("/login/code", back),
+        (_back(speech),),
+    )
+
+
+def wrong_code(language: str) -> str:
+    return speech_for(language)("The code is not right, or was used already.")
+
+
+def too_late(language: str) -> Door:
+    speech = speech_for(language)
+    return Door(speech("That took too long"), speech("Please begin again with your password."), ways=(_back(speech),))
+
+
+def prove(language: str, back: str, coded: bool, has_password: bool, problem: str = "") -> Door:
+    """Asks somebody once more who is logged in: for a code, else for the password. Who has neither proves it with a new link."""
+    speech = speech_for(language)
+    title = speech("Please confirm that it is you")
+    if not coded and not has_password:
+        text = speech("You log in by link. Log in anew with a fresh one, or choose a password; then this goes on.")
+        return Door(title, text, ways=(("/password", speech("Get a link to choose a password")),))
+    field = (
+        Field("proof", speech("Code"), "text", "one-time-code", 40, hint=speech("Six digits from the app, or one of your recovery codes."))
+        if coded
+        else Field("proof", speech("Password"), "password", "current-password", MAX_CHARACTERS)
+    )
+    text = speech("What you are about to do weighs more: keys, secrets, users, or erasing somebody.")
+    return Door(title, text, [problem] if problem else [], (field,), speech("Confirm"), _with_back("/prove", back))
+
+
+def logged_out(language: str) -> Door:
+    speech = speech_for(language)
+    return Door(speech("You are logged out."), ways=(_back(speech),))
+
+
+def said(language: str, error: PfadwerkError) -> str:
+    return error.say(speech_for(language).translate)
+
+
+def _with_back(address: str, back: str) -> str:
+    return f"{address}?from={quote(back, safe='/')}" if is_page(back) else address
 
 
 def wait(language: str, seconds: float) -> str:

@@ -41,6 +41,9 @@ MAX_MESSAGE_CHARACTERS = 65_536
 LOGGED_OUT = 4401
 """Close code that tells the shell to send the person to the log-in page."""
 
+ACCOUNT = "/ui/settings"
+"""The one page for somebody who still owes a second factor."""
+
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -93,10 +96,10 @@ class Host:
         """The page of a path, with the values in it."""
         return next(((page, values) for page in self.pages if (values := page.match(path)) is not None), None)
 
-    async def member(self, cookies: Mapping[str, str]) -> tuple[str, Member] | None:
-        """Who is logged in, and the value of their cookie."""
+    async def member(self, cookies: Mapping[str, str], *, owing: bool = False) -> tuple[str, Member] | None:
+        """Who is logged in (`owing`: see `FindMember`), and the value of their cookie."""
         token = cookies.get(self.house.login.cookie, "")
-        member = await asyncio.to_thread(self.house.login.member, token) if token else None
+        member = await asyncio.to_thread(self.house.login.member, token, owing=owing) if token else None
         return (token, member) if member else None
 
     def is_ours(self, headers: Mapping[str, str]) -> bool:
@@ -115,10 +118,12 @@ class Host:
         page = found[0] if found else None
         if page:
             request.scope["route"] = page  # its `path` is what the log and the metrics call this address
-        known = await self.member(request.cookies)
+        known = await self.member(request.cookies, owing=True)
         if known is None:
             return self.stranger(request)
         token, member = known
+        if request.url.path != ACCOUNT and await self.member(request.cookies) is None:
+            return RedirectResponse(ACCOUNT, 303)
         speech = self.speech(member, request.headers)
         nonce = secrets.token_urlsafe(16)
         title = speech(page.title if page else "Not found")
@@ -158,7 +163,7 @@ class Host:
 
     async def speak(self, request: Request, language: str) -> Response:
         """Changes the language of the member's own pages."""
-        known = await self.member(request.cookies)
+        known = await self.member(request.cookies, owing=True)
         if known is None or not self.is_ours(request.headers) or language not in SUPPORTED:
             return Response(status_code=403)
         await asyncio.to_thread(self._set_language, known[1].id, language)
@@ -175,14 +180,15 @@ class Host:
             return Response(status_code=403)
         await asyncio.to_thread(self.house.login.close, token)
         answer = RedirectResponse("/ui", 303)
-        answer.delete_cookie(self.house.login.cookie, path="/")
+        self.house.login.hand_over(answer, "")
         return answer
 
     # The socket
 
     async def stream(self, socket: WebSocket) -> None:
         """One open page, until the browser leaves or the session ends."""
-        known = await self.member(socket.cookies) if self.is_ours(socket.headers) else None
+        owing = "/" + socket.path_params["path"] == ACCOUNT
+        known = await self.member(socket.cookies, owing=owing) if self.is_ours(socket.headers) else None
         found = self.find("/" + socket.path_params["path"])
         if known is None or found is None:
             await socket.close(LOGGED_OUT)  # before accept: the handshake is answered with 403
@@ -210,7 +216,7 @@ class Host:
     def _still_stands(self, token: str) -> bool:
         """A database that does not answer now ends no session: the next look decides."""
         try:
-            return self.house.login.member(token) is not None
+            return self.house.login.member(token, used=False, owing=True) is not None
         except DBAPIError as error:
             log.warning("a session could not be looked up: %s", type(error.orig).__name__)
             return True

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from builder_ui import parts
 from builder_ui.compat import Element, component, html, use_effect, use_ref, use_state
 from builder_ui.permits import may
 from builder_ui.sections import barred
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm.roles import NotAllowed
+from crm.roles import OWING, PROVED, NotAllowed
+from crm.sessions import ProofNeeded
 from journeys.errors import Conflict, NotFound, PfadwerkError, Unauthorized
 from models import Member, new_id
 
@@ -27,11 +29,12 @@ log = logging.getLogger("pfadwerk.pages")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the last act came to, and how to take it back."""
+    """What the last act came to, how to take it back, and where the way goes on (address, text)."""
 
     text: str
     good: bool
     undo: Callable[..., Any] | None = None
+    way: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
 def load(visit: Visit, page: Page) -> Loaded:
     """Reads what the page shows, for the role that its visitor has now."""
     try:
-        visit = replace(visit, member=allowed(visit, page.reads))
+        visit = replace(visit, member=allowed(visit, page.reads, reading=True))
         mark = _mark(visit, page)
         return Loaded(visit, page.load(visit), mark)
     except NotAllowed as error:
@@ -117,7 +120,7 @@ def _mark(visit: Visit, page: Page) -> Any:
 def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
     """The page's stamp now, for the role its visitor has now; `otherwise` where it cannot be read, which then changes nothing."""
     try:
-        return _mark(replace(visit, member=allowed(visit, page.reads)), page)
+        return _mark(replace(visit, member=allowed(visit, page.reads, reading=True)), page)
     except (NotAllowed, Unauthorized):
         return BARRED
     except Exception as error:  # noqa: BLE001 - as above
@@ -125,16 +128,24 @@ def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
         return otherwise
 
 
-def allowed(visit: Visit, act: str) -> Member:
-    """Who this is and what they may, asked anew in the database: an open page may be older than a lost role, or outlive its session.
+def allowed(visit: Visit, act: str, *, reading: bool = False) -> Member:
+    """Who this is and what they may, asked anew in the database: an open page may be older than a lost role, or outlive its session. What a
+    page reads by itself keeps no session alive and needs no fresh proof.
 
-    Raises: Unauthorized; NotAllowed.
+    Raises: Unauthorized; NotAllowed; ProofNeeded.
     """
-    member = visit.house.login.member(visit.token)
+    login = visit.house.login
+    member = login.member(visit.token, used=not reading, owing=act in OWING)
+    if member is None and login.member(visit.token, used=False, owing=True):
+        raise NotAllowed("Set up an authenticator app first: open your account in the settings.")
     if member is None:
         raise Unauthorized("You are logged out.")
     if not may(member, act):
+        if not reading:
+            login.refused(member, act)
         raise NotAllowed("Your role does not allow this.")
+    if act in PROVED and not reading:
+        login.require_proof(visit.token)
     return member
 
 
@@ -165,6 +176,9 @@ def draw(page: Page, loaded: Loaded, acts: Acts) -> Element:
 def say(visit: Visit, error: Exception) -> Notice:
     """An error as a sentence for this visitor; unforeseen ones are logged under a number, without their text."""
     speech = visit.speech
+    if isinstance(error, ProofNeeded):
+        way = f"/prove?from={quote(visit.path, safe='/')}", speech("Confirm")
+        return Notice(error.say(speech.translate), good=False, way=way)
     if isinstance(error, NotFound):
         return Notice(speech("This does not exist, or not any more."), good=False)
     if isinstance(error, Conflict):
@@ -188,8 +202,10 @@ def _notice(visit: Visit, notice: Notice | None) -> Element:
     if notice is None:
         return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
     tone = "good" if notice.good else "bad"
-    undo = parts.button(visit.speech("Undo"), notice.undo) if notice.undo else None
+    more = parts.button(visit.speech("Undo"), notice.undo) if notice.undo else None
+    if notice.way:
+        more = html.a({"className": "button main", "href": notice.way[0]}, notice.way[1])
     return html.div(
         {"className": "notice-place", "role": "status", "aria-live": "polite"},
-        html.p({"className": f"notice {tone}"}, parts.icon("check" if notice.good else "alert"), notice.text, undo),
+        html.p({"className": f"notice {tone}"}, parts.icon("check" if notice.good else "alert"), notice.text, more),
     )

@@ -19,6 +19,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
+    ("/ui/settings/workspace/access", "Logging in", "setting.read"),
     ("/ui/settings/work", "Long work", "work.read"),
     ("/ui/settings/events", "Waiting events", "event.read_unrouted"),
     ("/ui/settings/keys", "Keys", "key.manage"),

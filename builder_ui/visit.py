@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from fastapi.responses import Response
+
 from activities import messages
 from activities.providers import Provider
 from activities.rendering import INLINE, Renderer
@@ -22,16 +24,28 @@ from engine.wakeups import Wakeups
 from models import Member
 
 
+class FindMember(Protocol):
+    """The member behind a cookie's value. `used` false: a page asks by itself, which keeps no idle session alive. `owing` true: also somebody who has
+    still to set up the second factor that the workspace asks for; for everybody else such a person is nobody."""
+
+    def __call__(self, token: str, *, used: bool = True, owing: bool = False) -> Member | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session.
+    """How pages recognise people: the cookie's name, the member behind its value (None: nobody), and the end of a session. `require_proof` raises
+    ProofNeeded; `hand_over` puts a cookie on an answer (empty: takes it away).
 
-    `member` and `close` read and write the database: call them in a thread.
+    All but `hand_over` read and write the database: call them in a thread.
     """
 
     cookie: str
-    member: Callable[[str], Member | None]
+    member: FindMember
     close: Callable[[str], None]
+    require_proof: Callable[[str], None]
+    hand_over: Callable[[Response, str], None]
+    refused: Callable[[Member, str], None]
+    """Writes a refused act to the audit trail."""
 
 
 MailLink = Callable[[Member, Purpose, str], bool]

@@ -1,73 +1,150 @@
-"""Logging in with a password, choosing one by a link, and changing it.
+"""Logging in: with a password or a link, and a code where there is a second factor; choosing and changing a password; proving it again.
 
-Tries are counted before a password is looked at, so that a hundred at once are a hundred tries. The count stands in the database: it outlives
-restarts and holds for every web server. It hangs on a keyed hash of the address, known or not; a lock tells nothing about who is a member.
+Tries are counted before a proof is looked at (`crm.tries`). Whoever comes in, fails, is locked out, or changes what lets them in stands in the
+audit trail: members by id, others under a keyed hash, networks shortened.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import NoReturn
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
-from sqlmodel import col, select
 
-from crm import passwords, sessions
+from crm import factor, names, passwords, sessions, tries
 from crm.audit import record
-from crm.sql import upsert
 from crm.team import find_member
 from journeys.errors import Conflict, Invalid, Issue, TooMany, Unauthorized
-from models import Database, LoginFailure, Member, lock
+from models import Database, Member
 
-FREE_TRIES = 4
-"""So many in a row cost nothing; from the next one on every failure doubles the wait."""
-LONGEST_WAIT = timedelta(minutes=15)
-FORGOTTEN_AFTER = timedelta(days=1)
-"""After so long without a try the count begins anew."""
-_SWEEP = 100
+WRONG = "The e-mail address or the password is not right."
 
 
-def log_in(db: Database, keys: Sequence[bytes], email: str, password: str, now: datetime, user_agent: str = "") -> tuple[str, Member]:
+class CodeNeeded(Exception):
+    """The first proof was good; the code of the second factor is asked for. `ticket` is what the browser shows with it."""
+
+    def __init__(self, ticket: str) -> None:
+        super().__init__()
+        self.ticket = ticket
+
+
+def log_in(
+    db: Database, keys: Sequence[bytes], email: str, password: str, now: datetime, user_agent: str = "", network: str = ""
+) -> tuple[str, Member]:
     """Opens a session; returns the cookie's value and the member. An unknown address and a wrong password take the same time.
 
     Raises:
         Unauthorized: the pair does not fit, whichever half is wrong.
+        CodeNeeded: it does, and the member has a second factor.
         TooMany: too many failures in a row; says how long to wait.
     """
-    who = who_is(keys, email)
-    member = _verified(db, who, email, password, now)
+    one, member = _verified(db, keys, email, password, now, network)
     renewed = _renewed(member.password_hash or "", password)
     with db.write() as session:
-        _forget(session, who)
+        tries.succeed(session, one)
         present = session.get(Member, member.id)
         if present is None or not present.active or present.password_hash != member.password_hash:
             raise Unauthorized(WRONG)
         if renewed:
             present.password_hash = renewed
-        return sessions.open_session(session, member.id, now, user_agent), present
+        cookie, ticket = _enter(session, keys, present, now, user_agent, network, "password")
+    return _handed(cookie, ticket), present
 
 
-WRONG = "The e-mail address or the password is not right."
+def by_link(db: Database, keys: Sequence[bytes], token: str, now: datetime, user_agent: str = "", network: str = "") -> tuple[str, Member]:
+    """Uses a link up and opens a session; returns the cookie's value and the member.
 
-
-def _verified(db: Database, who: str, email: str, password: str, now: datetime) -> Member:
-    """The member whose password this is; a try that is not one is counted and stays counted."""
+    Raises:
+        Unauthorized: unknown, used or expired link, or the member is no longer active.
+        CodeNeeded: the member has a second factor.
+    """
     with db.write() as session:
-        _count(session, who, now)
+        member = sessions.use(session, token, "login", now)
+        cookie, ticket = _enter(session, keys, member, now, user_agent, network, "link")
+    return _handed(cookie, ticket), member
+
+
+def by_code(
+    db: Database, keys: Sequence[bytes], ticket: str, code: str, now: datetime, user_agent: str = "", network: str = ""
+) -> tuple[str, Member]:
+    """The second step of a log-in; a wrong code leaves the ticket good.
+
+    Raises:
+        Unauthorized: the ticket is unknown, used or expired.
+        Invalid: the code is not right (field `code`).
+        TooMany: too many wrong codes.
+    """
+    with db.write() as session:
+        member = sessions.owner(session, ticket, "code", now)
+        right = _code_fits(session, keys, member, code, now, network)
+        if right:
+            sessions.use(session, ticket, "code", now)
+            cookie = _open(session, keys, member, now, user_agent, network, "code")
+    if not right:
+        raise Invalid("{problem}", [factor.WRONG], problem=factor.WRONG)
+    return cookie, member
+
+
+def _enter(
+    session: Session, keys: Sequence[bytes], member: Member, now: datetime, user_agent: str, network: str, way: str
+) -> tuple[str, str]:
+    """(cookie, ticket): one of them is empty."""
+    if factor.is_on(session, member.id):
+        return "", sessions.ticket(session, member.id, now)
+    return _open(session, keys, member, now, user_agent, network, way), ""
+
+
+def _open(session: Session, keys: Sequence[bytes], member: Member, now: datetime, user_agent: str, network: str, way: str) -> str:
+    tries.trust(session, keys, who_is(keys, member.email), network, now)
+    record(session, f"member:{member.id}", "login", f"member:{member.id}", {"with": way, "network": network}, now)
+    return sessions.open_session(session, member.id, now, user_agent)
+
+
+def _handed(cookie: str, ticket: str) -> str:
+    if ticket:
+        raise CodeNeeded(ticket)
+    return cookie
+
+
+def _verified(db: Database, keys: Sequence[bytes], email: str, password: str, now: datetime, network: str) -> tuple[tries.Try, Member]:
+    """The member whose password this is; a try that is not one is counted and stays counted."""
+    who = who_is(keys, email)
     with db.read() as session:
-        member = find_member(session, email[:320])
+        member = find_member(session, email)
+    shown = f"member:{member.id}" if member is not None else f"address:{who[:16]}"
+    with db.write() as session:
+        one = tries.begin(session, keys, who, network, now, shown)
     stored = member.password_hash if member is not None and member.active else None
     try:
         right = passwords.fits(stored or passwords.DUMMY, password)
     except TooMany:
         with db.write() as session:
-            _uncount(session, who)
+            tries.take_back(session, one)
         raise
     if not right or not stored or member is None:
-        raise Unauthorized(WRONG)
-    return member
+        _refuse(db, one, now)
+    return one, member
+
+
+def _refuse(db: Database, one: tries.Try, now: datetime) -> NoReturn:
+    with db.write() as session:
+        tries.note(session, one, "login", now)
+    raise Unauthorized(WRONG)
+
+
+def _code_fits(session: Session, keys: Sequence[bytes], member: Member, code: str, now: datetime, network: str) -> bool:
+    """Whether the code is right; counted like a password, under the rules for codes.
+
+    Raises:
+        TooMany: too many wrong codes.
+    """
+    one = tries.begin(session, keys, code_subject(keys, member.id), network, now, f"member:{member.id}", tries.CODE)
+    if factor.accept(session, keys, member.id, code, now):
+        tries.succeed(session, one)
+        return True
+    tries.note(session, one, "code", now)
+    return False
 
 
 def _renewed(stored: str, password: str) -> str | None:
@@ -78,12 +155,15 @@ def _renewed(stored: str, password: str) -> str | None:
         return None
 
 
-def choose(db: Database, token: str, password: str, now: datetime, user_agent: str = "") -> tuple[str, Member]:
-    """Sets the password of whoever a link belongs to, ends all their sessions, and opens a new one; returns cookie and member.
+def choose(
+    db: Database, keys: Sequence[bytes], token: str, password: str, now: datetime, user_agent: str = "", network: str = ""
+) -> tuple[str, Member]:
+    """Sets the password of whoever a link belongs to, lifts their locks, ends all their sessions, and opens a new one; returns cookie and member.
 
     Raises:
         Unauthorized: unknown, used or expired link.
         Invalid: the password is too weak; the link stays good.
+        CodeNeeded: it is set, and the member has a second factor.
     """
     with db.read() as session:
         member = sessions.owner(session, token, "password", now)
@@ -91,88 +171,95 @@ def choose(db: Database, token: str, password: str, now: datetime, user_agent: s
     stored = passwords.hash_of(password)
     with db.write() as session:
         member = sessions.use(session, token, "password", now)
-        _put(session, member, stored, now)
+        _put(session, keys, member, stored, now)
         sessions.end_sessions(session, member.id)
-        return sessions.open_session(session, member.id, now, user_agent), member
+        cookie, ticket = _enter(session, keys, member, now, user_agent, network, "reset")
+    return _handed(cookie, ticket), member
 
 
-def change(db: Database, keys: Sequence[bytes], member_id: str, cookie: str, old: str, new: str, now: datetime) -> None:
-    """Changes a member's password and logs them out everywhere but with `cookie`. Whoever has none yet needs no old one.
+def change(db: Database, keys: Sequence[bytes], member_id: str, cookie: str, old: str, new: str, now: datetime, network: str = "") -> str:
+    """Changes a member's password and logs them out everywhere but with `cookie`, in whose place the returned one comes. Whoever has none
+    yet needs no old one, but a fresh proof.
 
     Raises:
         Invalid: the old password is wrong (field `old`), or the new one too weak (field `password`).
+        ProofNeeded: there is no old one, and the session's last proof is too old.
         TooMany: as for logging in.
         Conflict: it was changed meanwhile.
     """
     with db.read() as session:
         member = session.get_one(Member, member_id)
-    who = who_is(keys, member.email)
     passwords.check(new, member.email, member.name)
-    if member.password_hash is not None:
-        try:
-            _verified(db, who, member.email, old, now)
-        except Unauthorized:
-            raise Invalid("{problem}", [_OLD], problem=_OLD) from None
+    if member.password_hash is None:
+        sessions.require_proof(db, cookie, now)
+    else:
+        _check_old(db, keys, member, old, now, network)
     stored = passwords.hash_of(new)
     with db.write() as session:
         present = session.get_one(Member, member_id)
         if present.password_hash != member.password_hash:
             raise Conflict("The password was changed meanwhile.")
-        _put(session, present, stored, now)
-        _forget(session, who)
+        _put(session, keys, present, stored, now)
         sessions.end_sessions(session, member_id, keep=cookie)
+        return sessions.renew(session, cookie, now)
+
+
+def _check_old(db: Database, keys: Sequence[bytes], member: Member, old: str, now: datetime, network: str) -> None:
+    try:
+        one, _ = _verified(db, keys, member.email, old, now, network)
+    except Unauthorized:
+        raise Invalid("{problem}", [_OLD], problem=_OLD) from None
+    with db.write() as session:
+        tries.succeed(session, one)
 
 
 _OLD = Issue(code="password", text="This is not your present password.", field="old")
 
 
-def _put(session: Session, member: Member, stored: str, now: datetime) -> None:
+def prove(db: Database, keys: Sequence[bytes], member: Member, cookie: str, proof: str, now: datetime, network: str = "") -> None:
+    """Notes with a session that its member has just proved who they are: by a code where there is a second factor, else by the password.
+
+    Raises:
+        Invalid: the proof is not right (field `code` or `old`), or the member has neither: they log in anew with a link.
+        TooMany: as for logging in.
+    """
+    with db.write() as session:
+        coded = factor.is_on(session, member.id)
+        right = coded and _code_fits(session, keys, member, proof, now, network)
+        if right:
+            sessions.prove(session, cookie, now)
+    if coded and not right:
+        raise Invalid("{problem}", [factor.WRONG], problem=factor.WRONG)
+    if not coded:
+        _check_old(db, keys, member, proof, now, network)
+        with db.write() as session:
+            sessions.prove(session, cookie, now)
+
+
+def _put(session: Session, keys: Sequence[bytes], member: Member, stored: str, now: datetime) -> None:
     member.password_hash = stored
     session.add(member)
     sessions.forget_links(session, member.id)
+    sessions.forget_links(session, member.id, "code")
+    tries.lift(session, who_is(keys, member.email))
     record(session, f"member:{member.id}", "member.password", f"member:{member.id}", {}, now)
 
 
-# Counting
+def reset_factor(session: Session, keys: Sequence[bytes], member_id: str, by: str, now: datetime) -> None:
+    """Turns a member's second factor off and lifts the lock on codes; audited. For administrators, and for oneself after a proof.
+
+    Raises:
+        Conflict: there is none.
+    """
+    factor.remove(session, member_id, by, now)
+    tries.lift(session, code_subject(keys, member_id))
 
 
 def who_is(keys: Sequence[bytes], email: str) -> str:
-    """The keyed hash under which tries for an address are counted."""
-    return hmac.new(keys[0], b"login:" + email.strip().lower()[:320].encode(errors="replace"), "sha256").hexdigest()
+    """The keyed hash under which tries for an address are counted, however it is spelled."""
+    return tries.keyed(keys, "address", names.mailbox(email))
 
 
-def wait_after(failures: int) -> timedelta:
-    """How long nobody may try after so many failures in a row: 5 -> 1 s, 6 -> 2 s, 7 -> 4 s … at most 15 minutes."""
-    beyond = failures - FREE_TRIES
-    return min(timedelta(seconds=2 ** min(beyond - 1, 20)), LONGEST_WAIT) if beyond > 0 else timedelta(0)
-
-
-def _count(session: Session, who: str, now: datetime) -> None:
-    """Counts a try as failed until it is known better.
-
-    Raises:
-        TooMany: the address is locked; such a try is not counted.
-    """
-    session.execute(upsert(session, LoginFailure).values(who=who, failures=0, last_at=now).on_conflict_do_nothing(index_elements=["who"]))
-    found = lock(session, select(LoginFailure).where(LoginFailure.who == who))
-    row: LoginFailure = session.scalars(found, execution_options={"populate_existing": True}).one()
-    if row.locked_until is not None and now < row.locked_until:
-        raise TooMany("Too many tries; wait a moment.", (row.locked_until - now).total_seconds())
-    row.failures = 1 if now - row.last_at > FORGOTTEN_AFTER else row.failures + 1
-    row.last_at, row.locked_until = now, now + wait_after(row.failures)
-    session.add(row)
-    stale = select(LoginFailure.who).where(col(LoginFailure.last_at) < now - FORGOTTEN_AFTER, LoginFailure.who != who).limit(_SWEEP)
-    session.execute(delete(LoginFailure).where(col(LoginFailure.who).in_(stale)))
-
-
-def _uncount(session: Session, who: str) -> None:
-    """Takes a try back that nobody looked at."""
-    row = session.get(LoginFailure, who)
-    if row is not None and row.failures > 0:
-        row.failures -= 1
-        row.locked_until = None
-        session.add(row)
-
-
-def _forget(session: Session, who: str) -> None:
-    session.execute(delete(LoginFailure).where(col(LoginFailure.who) == who))
+def code_subject(keys: Sequence[bytes], member_id: str) -> str:
+    """The keyed hash under which wrong codes of a member are counted."""
+    return tries.keyed(keys, "code", member_id)

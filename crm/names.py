@@ -44,6 +44,12 @@ def normalise(kind: str, value: str, region: str | None = None) -> str | Refused
     return text if len(text) <= MAX_CHARACTERS else Refused(kind, "too_long")
 
 
+def mailbox(value: str) -> str:
+    """The one spelling of an e-mail address by which members are stored, looked up and counted; for what is no address, of whatever was typed."""
+    found = normalise("email", value[: 4 * MAX_CHARACTERS])
+    return found if isinstance(found, str) else identifier(value).lower()[:MAX_CHARACTERS]
+
+
 def normalise_all(names: Iterable[Name], region: str | None = None) -> tuple[list[Name], list[Refused]]:
     """The usable names, strongest kind first and each once, and the refused ones."""
     usable: dict[Name, None] = {}

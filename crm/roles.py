@@ -23,12 +23,14 @@ ACTS: Final[Mapping[str, Roles]] = {
     # Oneself and the team
     "me.read": ANYONE,
     "me.change": ANYONE,
+    "me.second_factor": ANYONE,  # set up, turn off, new recovery codes
     "team.read": ANYONE,
     "member.manage": ADMINS,  # invite, change, deactivate, links, sessions
     "rotation.change": EDITORS,
     # The workspace
     "setting.read": ANYONE,
     "setting.change": ADMINS,
+    "access.change": ADMINS,  # how long a log-in holds, and who needs a second factor
     "key.manage": ADMINS,
     "secret.list": EDITORS,  # the names; nobody reads a value
     "secret.change": ADMINS,
@@ -79,6 +81,16 @@ class NotAllowed(PfadwerkError):
 
     code = "forbidden"
     status = 403
+
+
+PROVED: Final[frozenset[str]] = frozenset(
+    {"me.second_factor", "member.manage", "key.manage", "secret.change", "contact.erase", "access.change"}
+)
+"""Acts that weigh more: to change something by them, a member must have proved who they are minutes ago, by password, code or link
+(`crm.sessions.require_proof`). Admin keys are not asked: a key is itself the proof, nobody sits there to give another, and keys are made only
+by somebody who was asked."""
+OWING: Final[frozenset[str]] = frozenset({"me.read", "me.change", "me.second_factor"})
+"""All that a member may do who still owes the second factor that the workspace asks for."""
 
 
 def may(role: str, act: str) -> bool:

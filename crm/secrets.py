@@ -27,7 +27,7 @@ def put(session: Session, keys: Sequence[bytes], name: str, value: str, by: str,
     if not 0 < len(name) <= 64 or not 0 < len(value) <= MAX_CHARACTERS:
         raise Invalid("A secret needs a name of at most 64 and a value of at most {limit} characters.", limit=MAX_CHARACTERS)
     row = session.get(Secret, name) or Secret(name=name, sealed="", updated_at=now)
-    row.sealed, row.updated_at, row.updated_by = _box(keys).encrypt(value.encode()).decode(), now, by[:120]
+    row.sealed, row.updated_at, row.updated_by = seal(keys, value), now, by[:120]
     session.add(row)
     record(session, by, "secret.put", f"secret:{name}", {}, now)
     session.flush()
@@ -43,10 +43,10 @@ def reveal(session: Session, keys: Sequence[bytes], name: str) -> str:
     row = session.get(Secret, name)
     if row is None:
         raise NotFound("There is no secret “{name}”: add it in the settings.", name=name[:64])
-    try:
-        return _box(keys).decrypt(row.sealed.encode()).decode()
-    except InvalidToken:
-        raise NotFound("The secret “{name}” was sealed with a key that is gone: enter it again.", name=name[:64]) from None
+    value = unseal(keys, row.sealed)
+    if value is None:
+        raise NotFound("The secret “{name}” was sealed with a key that is gone: enter it again.", name=name[:64])
+    return value
 
 
 def names(session: Session) -> list[str]:
@@ -62,6 +62,19 @@ def remove(session: Session, name: str, by: str, now: datetime) -> None:
     session.delete(row)
     record(session, by, "secret.remove", f"secret:{name}", {}, now)
     session.flush()
+
+
+def seal(keys: Sequence[bytes], value: str) -> str:
+    """What is stored of something that has to be read again: encrypted with the first key."""
+    return _box(keys).encrypt(value.encode()).decode()
+
+
+def unseal(keys: Sequence[bytes], sealed: str) -> str | None:
+    """The value; None where the key is gone."""
+    try:
+        return _box(keys).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        return None
 
 
 def _box(keys: Sequence[bytes]) -> MultiFernet:

@@ -231,6 +231,16 @@ class Tracking(Setting):
     opens_need_consent: bool = False
 
 
+class Access(Setting):
+    """How long a log-in holds, and who has to log in with a second factor."""
+
+    idle: timedelta = Field(timedelta(hours=12), ge=timedelta(minutes=15), le=timedelta(days=14))
+    """A browser that nobody uses is logged out after so long."""
+    proof: timedelta = Field(timedelta(minutes=15), ge=timedelta(minutes=1), le=timedelta(hours=12))
+    """So long after a proof (log-in, password, code) nobody is asked for another before keys, secrets, members and erasure."""
+    second_factor: Literal["nobody", "admins", "everybody"] = "nobody"
+
+
 SETTINGS: dict[str, type[Setting]] = {
     "sender": Sender,
     "quiet_hours": QuietHours,
@@ -239,6 +249,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "tracking": Tracking,
     "purposes": Purposes,
     "score_groups": ScoreGroups,
+    "access": Access,
 }
 """Name of the row -> its shape."""
 

@@ -55,8 +55,8 @@ def get_member(session: Session, member_id: str) -> Member:
 
 
 def find_member(session: Session, email: str) -> Member | None:
-    """The member with this e-mail address."""
-    return session.scalar(select(Member).where(Member.email == email.strip().lower()))
+    """The member with this e-mail address, however it is spelled."""
+    return session.scalar(select(Member).where(Member.email == names.mailbox(email)))
 
 
 def is_active(session: Session, member_id: str) -> bool:

@@ -33,7 +33,8 @@ class ApiKey(SQLModel, table=True):
 
 
 class LoginToken(SQLModel, table=True):
-    """A one-time link; only its hash is stored. `purpose`: login, or password (an invitation or a reset: it leads to choosing one)."""
+    """A one-time link; only its hash is stored. `purpose`: login, password (an invitation or a reset: it leads to choosing one),
+    or code (a first proof was good, the second factor is asked for)."""
 
     __tablename__ = "login_token"
 
@@ -45,14 +46,30 @@ class LoginToken(SQLModel, table=True):
 
 
 class LoginFailure(SQLModel, table=True):
-    """Failed logins in a row. `who` is a keyed hash of an e-mail address, known or not, so that a lock tells nothing about members."""
+    """Failed tries at the door: of somebody from one network, of somebody from anywhere, of a network, of the whole door.
+
+    `who` and `subject` are keyed hashes of an e-mail address or a member, known or not, so that a lock tells nothing about members.
+    """
 
     __tablename__ = "login_failure"
 
     who: str = Field(primary_key=True, max_length=64)
+    subject: str = Field(default="", index=True, max_length=64)
+    """Whose tries these are; empty for a network and the whole door."""
     failures: int = 0
     last_at: datetime = Field(index=True)
     locked_until: datetime | None = None
+    audited_at: datetime | None = None
+    """When a line of the audit trail told of them last."""
+
+
+class KnownNetwork(SQLModel, table=True):
+    """A network from which a member has logged in, as a keyed hash of both: what strangers do elsewhere does not lock the member out there."""
+
+    __tablename__ = "known_network"
+
+    who: str = Field(primary_key=True, max_length=64)
+    last_at: datetime = Field(index=True)
 
 
 class LoginSession(SQLModel, table=True):
@@ -65,7 +82,32 @@ class LoginSession(SQLModel, table=True):
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
+    proved_at: datetime | None = None
+    """When whoever sits there proved last who they are."""
     user_agent: str = Field(default="", max_length=300)
+
+
+class SecondFactor(SQLModel, table=True):
+    """A member's authenticator app (TOTP); it counts from `confirmed_at` on. `sealed` is encrypted with the signing keys."""
+
+    __tablename__ = "second_factor"
+
+    member_id: str = Field(foreign_key="member.id", primary_key=True, max_length=32)
+    sealed: str = Field(max_length=500)
+    created_at: datetime
+    confirmed_at: datetime | None = None
+    last_step: int = 0
+    """The time step (30 s) of the newest code that was used: neither it nor an older one is good again."""
+
+
+class RecoveryCode(SQLModel, table=True):
+    """What lets a member in once without the app; a keyed hash."""
+
+    __tablename__ = "recovery_code"
+
+    code_hash: str = Field(primary_key=True, max_length=64)
+    member_id: str = Field(foreign_key="member.id", index=True, max_length=32)
+    used_at: datetime | None = None
 
 
 class WorkspaceSetting(SQLModel, table=True):

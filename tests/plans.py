@@ -29,6 +29,7 @@ GROWING = frozenset(
         "hit",
         "identity",
         "inbox",
+        "known_network",
         "link",
         "login_failure",
         "mailbox_consent",

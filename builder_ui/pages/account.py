@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr
 
-from builder_ui import forms, parts
+from builder_ui import forms, parts, second
 from builder_ui.compat import Element, html
 from builder_ui.host import LANGUAGES, Host
 from builder_ui.permits import does
@@ -21,6 +21,8 @@ from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, House, Page, Visit
 from crm import login, sessions, team
 from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
+from crm.sessions import ProofNeeded
+from crm.tries import network_of
 from journeys.errors import Conflict, Invalid, TooMany
 from locales import SUPPORTED
 from models import LoginSession, Member
@@ -42,11 +44,14 @@ PROBLEMS = {
 class Data:
     member: Member
     sessions: Sequence[LoginSession]
+    second: second.Second
 
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        return Data(team.get_member(session, visit.member.id), sessions.list_sessions(session, visit.member.id, visit.house.now()))
+        member = team.get_member(session, visit.member.id)
+        rows = sessions.list_sessions(session, member.id, visit.house.now())
+        return Data(member, rows, second.read(visit, session, member))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -73,6 +78,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         "",
         panel(speech("About me"), html.p({"className": "quiet"}, member.email, " · ", speech(f"role: {member.role}")), about),
         panel(speech("Password"), *password(visit, member)),
+        second.panel_of(visit, data.second, acts),
         panel(
             speech("Where I am logged in"),
             session_table(visit, data.sessions, lambda id: acts.act("me.change", ending(id), "This browser is logged out.")),
@@ -178,28 +184,34 @@ def routes(house: House) -> APIRouter:
         again: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
         old: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
     ) -> Response:
-        known = await host.member(request.cookies)
+        known = await host.member(request.cookies, owing=True)
         if known is None or not host.is_ours(request.headers):
             return Response(status_code=403)
         if password != again:
             return _back("problem=again")
         token, member = known
-        return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value())
+        network = network_of(request.client.host) if request.client else ""
+        return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value(), network)
 
     router.add_api_route("/ui/settings/password", change, methods=["POST"], **does("me.change"))
     return router
 
 
-def _change(house: House, member: Member, token: str, old: str, new: str) -> Response:
+def _change(house: House, member: Member, token: str, old: str, new: str, network: str) -> Response:
+    engine = house.engine
     try:
-        login.change(house.engine.db, house.engine.address_keys, member.id, token, old, new, house.now())
+        cookie = login.change(engine.db, engine.address_keys, member.id, token, old, new, house.now(), network)
     except Invalid as error:
         return _back(f"problem={next(code for code, text in PROBLEMS.items() if text == error.issues[0].text)}")
     except TooMany:
         return _back("problem=wait")
     except Conflict:
         return _back("problem=conflict")
-    return _back("done=password")
+    except ProofNeeded:
+        return RedirectResponse("/prove?from=/ui/settings", 303)
+    answer = _back("done=password")
+    house.login.hand_over(answer, cookie)
+    return answer
 
 
 def _back(query: str) -> Response:

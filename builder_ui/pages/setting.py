@@ -23,6 +23,7 @@ LEADS = {
     "purposes": "What contacts say yes or no to. Journeys can only use what stands here. What contacts said is kept, whatever the list says.",
     "score_groups": "What points are collected for. Journeys can only use what stands here.",
     "tracking": "Whether clicks and opens are counted.",
+    "access": "How long a log-in holds, and who needs an authenticator app.",
 }
 
 
@@ -53,8 +54,9 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     if question := acts.drafts.get(f"ask.{data.name}"):
         fields.append(forms.Field(ANYWAY, speech("Take it away all the same"), "checkbox", hint=question))
     generation = row.updated_at.isoformat() if row else ""
-    done = "Saved. It holds from the next message on."
-    made = forms.form(visit, acts, data.name, fields, speech("Save"), "setting.change", saving(data, acts), done, generation)
+    done = "Saved." if data.name == "access" else "Saved. It holds from the next message on."
+    act = "access.change" if data.name == "access" else "setting.change"  # who logs in how weighs more
+    made = forms.form(visit, acts, data.name, fields, speech("Save"), act, saving(data, acts), done, generation)
     return framed(
         visit, title, LEADS[data.name], html.section({"className": "panel"}, made, changed(visit, data)), others(visit, data, acts)
     )

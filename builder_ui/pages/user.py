@@ -14,7 +14,7 @@ from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import sessions, team
+from crm import factor, login, sessions, team
 from engine.uses import Use, uses_of_member
 from journeys.errors import Invalid, Issue
 from models import LoginSession, Member
@@ -25,13 +25,14 @@ class Data:
     member: Member
     sessions: Sequence[LoginSession]
     uses: Sequence[Use]
+    second_factor: bool
 
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         member = team.get_member(session, visit.arguments["id"])
         found = sessions.list_sessions(session, member.id, visit.house.now())
-        return Data(member, found, uses_of_member(visit.engine, session, member.id))
+        return Data(member, found, uses_of_member(visit.engine, session, member.id), factor.is_on(session, member.id))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -49,6 +50,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             html.p({"className": "quiet"}, speech("A link leads to choosing a new one; until then the old one stays.")),
             html.div({"className": "actions"}, *links(visit, member, acts)),
         ),
+        panel(speech("Second factor"), *second_factor(visit, data, acts)),
         panel(
             speech("Sessions"),
             session_table(
@@ -117,6 +119,24 @@ def logging_out(member_id: str, id: str | None = None) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
             team.log_out(session, member_id, visit.by, visit.house.now(), id)
+
+    return do
+
+
+def second_factor(visit: Visit, data: Data, acts: Acts) -> list[Element]:
+    speech, member = visit.speech, data.member
+    if not data.second_factor:
+        return [html.p({"className": "quiet"}, speech("There is none; they set it up in their own account."))]
+    handler = acts.act("member.manage", resetting(member.id), "They log in without a second factor until they set up a new one.")
+    question = speech("Make sure that it is really {name} who asks: their password or a link is enough then.", name=member.name)
+    reset = parts.ask(speech("Reset the second factor"), question, speech("Reset"), handler, "lock", "danger")
+    return [html.p(parts.badge(speech("switched on"), "good", "check")), html.div({"className": "actions"}, reset)]
+
+
+def resetting(member_id: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            login.reset_factor(session, visit.engine.address_keys, member_id, visit.by, visit.house.now())
 
     return do
 

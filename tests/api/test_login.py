@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import pyotp
 import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
 from activities import templates
+from api.app import create_app
 from api.errors import Unauthorized
+from api.keys import add_key
 from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
-from crm import login, sessions
-from crm.roles import may
+from crm import audit, factor, login, secrets, sessions
+from crm import settings as settings_of
+from crm.identity import resolve
+from crm.roles import ACTS, OWING, PROVED, may
 from crm.team import ROLES, add_member
 from engine.live import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
+from settings import Settings
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
+    from fastapi.testclient import TestClient
 
 if TYPE_CHECKING:
-    from fastapi.testclient import TestClient
     from httpx import Response
 
 OURS = {"origin": "http://testserver"}
@@ -68,11 +78,13 @@ def test_links_and_sessions_end(engine: Engine) -> None:
     now = engine.clock.now()
     token = link(engine).rpartition("/")[2]
     with pytest.raises(Unauthorized):
-        exchange(engine.db, token, now + timedelta(minutes=16))
-    cookie, member = exchange(engine.db, token, now)
+        exchange(engine.db, engine.address_keys, token, now + timedelta(minutes=16))
+    cookie, member = exchange(engine.db, engine.address_keys, token, now)
     assert member.role == "admin"
+    for hours in range(11, 14 * 24, 11):
+        assert member_of(engine.db, cookie, now + timedelta(hours=hours)) is not None
     assert member_of(engine.db, cookie, now + SESSION_LIFE - timedelta(minutes=1)) is not None
-    assert member_of(engine.db, cookie, now + SESSION_LIFE) is None
+    assert member_of(engine.db, cookie, now + SESSION_LIFE) is None, "it ends although it was used all the time"
 
 
 def test_neither_link_nor_cookie_is_stored(client: TestClient, engine: Engine) -> None:
@@ -149,7 +161,7 @@ def member(engine: Engine, role: str = "marketer", email: str = "grace@example.o
     with engine.db.write() as session:
         found = add_member(session, "Grace Hopper", email, role, now)
         path = sessions.mint(session, found.id, "invitation", now)
-    login.choose(engine.db, path.rpartition("/")[2], PASSWORD, now)
+    login.choose(engine.db, engine.address_keys, path.rpartition("/")[2], PASSWORD, now)
     return found.id
 
 
@@ -301,6 +313,192 @@ def test_a_password_stands_in_no_log(client: TestClient, engine: Engine, caplog:
     enter(client, "a secret of mine")
     assert "secret of mine" not in caplog.text
     assert PASSWORD not in caplog.text
+
+
+def test_over_https_the_cookie_belongs_to_this_very_host(settings: Settings, engine: Engine) -> None:
+    """Source: RFC 6265bis §4.1.3.2: `__Host-` asks for Secure, Path=/ and no Domain."""
+    secure = create_app(settings.model_copy(update={"public_url": "https://testserver"}), engine)
+    with TestClient(secure, "https://testserver", follow_redirects=False) as client:
+        answer = client.post(link(engine))
+        name, _, rest = answer.headers["set-cookie"].partition("=")
+        assert name == "__Host-pfadwerk_session"
+        assert {"Secure", "Path=/", "HttpOnly"} <= {part.strip() for part in rest.split(";")}
+        assert "domain" not in rest.lower()
+        assert client.get("/api/v1/journeys").status_code == client.get("/ui/journeys").status_code == 200
+        value = client.cookies[name]
+        client.cookies.clear()
+        client.cookies.set(COOKIE, value)
+        assert client.get("/api/v1/journeys").status_code == client.get("/ui/journeys").status_code == 401, "a plain name is nobody's"
+        client.cookies.clear()
+        client.cookies.set(name, value)
+        gone = client.post("/ui/logout", headers={"origin": "https://testserver"}).headers["set-cookie"]
+        assert gone.startswith(f'{name}=""; ')
+        assert "Secure" in gone
+        assert client.get("/api/v1/journeys").status_code == 401
+
+
+def app_of(engine: Engine, member_id: str) -> pyotp.TOTP:
+    """The authenticator app of a member who turned the second factor on an hour ago."""
+    before = engine.clock.now() - timedelta(hours=1)
+    with engine.db.write() as session:
+        factor.begin(session, engine.address_keys, member_id, before)
+        begun = factor.setup(session, engine.address_keys, session.get_one(Member, member_id), before)
+        assert begun is not None
+        app = pyotp.TOTP(begun.secret)
+        factor.confirm(session, engine.address_keys, member_id, app.at(before), before)
+    return app
+
+
+def test_a_second_factor_is_asked_for_after_the_password(client: TestClient, engine: Engine) -> None:
+    app = app_of(engine, member(engine))
+    asked = enter(client, back="/ui/tasks")
+    assert (asked.status_code, asked.headers["location"]) == (303, "/login/code?from=/ui/tasks")
+    assert client.get("/ui/tasks").status_code == 401, "half a log-in is none"
+    assert client.get("/api/v1/journeys").status_code == 401
+    path = asked.headers["location"]
+    assert 'autocomplete="one-time-code"' in client.get(path).text
+    wrong = client.post(path, data={"code": "000 00"}, headers=OURS)
+    assert wrong.status_code == 422
+    assert "not right" in wrong.text
+    assert client.post(path, data={"code": app.now()}, headers={"origin": "https://evil.example"}).status_code == 403
+    done = client.post(path, data={"code": app.now()}, headers=OURS)
+    assert (done.status_code, done.headers["location"]) == (303, "/ui/tasks")
+    assert client.get("/ui/tasks").status_code == 200
+    assert "pfadwerk_ticket" not in client.cookies
+    assert client.get("/login/code").status_code == 401
+
+
+def test_a_link_asks_for_the_second_factor_too(client: TestClient, engine: Engine) -> None:
+    id = member(engine)
+    app = app_of(engine, id)
+    asked = client.post(mint_link(engine.db, engine.clock.now(), "", id))
+    assert (asked.status_code, asked.headers["location"]) == (303, "/login/code")
+    assert client.get("/api/v1/journeys").status_code == 401
+    assert client.post("/login/code", data={"code": app.now()}, headers=OURS).status_code == 303
+    assert client.get("/api/v1/journeys").status_code == 200
+
+
+def test_too_many_codes_say_how_long_to_wait(client: TestClient, engine: Engine) -> None:
+    app_of(engine, member(engine))
+    enter(client)
+    answers = [client.post("/login/code", data={"code": "x"}, headers=OURS) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [422] * 5 + [429]
+    assert "Please wait" in answers[-1].text
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+def test_who_is_logged_in_proves_it_once_more(client: TestClient, engine: Engine) -> None:
+    assert client.get("/prove").status_code == 401
+    assert client.post("/prove", data={"proof": PASSWORD}, headers=OURS).status_code == 401
+    member(engine)
+    enter(client)
+    grow_old(engine)
+    with pytest.raises(sessions.ProofNeeded):
+        sessions.require_proof(engine.db, client.cookies[COOKIE], engine.clock.now())
+    path = "/prove?from=/ui/settings/keys"
+    assert 'autocomplete="current-password"' in client.get(path).text
+    assert client.post(path, data={"proof": "wrong"}, headers=OURS).status_code == 422
+    assert client.post(path, data={"proof": PASSWORD}).status_code == 403, "not from a page of ours"
+    done = client.post(path, data={"proof": PASSWORD}, headers=OURS)
+    assert (done.status_code, done.headers["location"]) == (303, "/ui/settings/keys")
+    sessions.require_proof(engine.db, client.cookies[COOKIE], engine.clock.now())
+
+
+def grow_old(engine: Engine) -> None:
+    """Lets the last proof of every session lie an hour back."""
+    with engine.db.write() as session:
+        session.execute(update(LoginSession).values(proved_at=engine.clock.now() - timedelta(hours=1)))
+
+
+WEIGHTY = [
+    ("POST", "/api/v1/keys", {"kind": "server", "name": "Shop"}, 201),
+    ("POST", "/api/v1/keys/KEY/rotate", {"grace": "PT0S"}, 201),
+    ("DELETE", "/api/v1/keys/KEY", None, 200),
+    ("PUT", "/api/v1/secrets/hook", {"value": "a long random text"}, 204),
+    ("DELETE", "/api/v1/secrets/old", None, 204),
+    ("POST", "/api/v1/members", {"name": "Alan", "email": "alan@example.org", "role": "tester"}, 201),
+    ("PATCH", "/api/v1/members/OTHER", {"role": "viewer"}, 200),
+    ("POST", "/api/v1/members/OTHER/login-link", None, 200),
+    ("POST", "/api/v1/members/OTHER/password-link", {}, 200),
+    ("DELETE", "/api/v1/members/OTHER/sessions", None, 204),
+    ("DELETE", "/api/v1/members/OTHER/second-factor", None, 204),
+    ("DELETE", "/api/v1/contacts/CONTACT", None, 200),
+    ("PUT", "/api/v1/settings/access", {"second_factor": "nobody"}, 200),
+]
+"""What asks a member once more, over the interface; and what it answers to somebody who has just proved who they are."""
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), WEIGHTY)
+def test_what_weighs_more_asks_a_member_for_a_fresh_proof_and_an_admin_key_for_none(
+    client: TestClient, admin_key: str, engine: Engine, method: str, path: str, body: object, status: int
+) -> None:
+    other, now = member(engine, "marketer", "other@example.org"), engine.clock.now()
+    app_of(engine, other)
+    with engine.db.write() as session:
+        key_id = add_key(session, "server", "Till", now)[0].id
+        contact_id = resolve(session, [("email", "ada@example.org")], now).contact_id
+        secrets.put(session, engine.address_keys, "old", "value", "test", now)
+    for word, id in (("KEY", key_id), ("OTHER", other), ("CONTACT", contact_id)):
+        path = path.replace(word, id)
+    member(engine, "admin")
+    enter(client)
+    grow_old(engine)
+    refused = client.request(method, path, json=body, headers=OURS)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "proof_needed")
+    assert refused.json()["error"]["details"] == {"address": "/prove"}
+    if method != "DELETE":
+        assert client.get("/api/v1/keys").status_code == 200, "looking asks for nothing"
+    assert client.post("/prove", data={"proof": PASSWORD}, headers=OURS).status_code == 303
+    assert client.request(method, path, json=body, headers=OURS).status_code == status
+
+
+def test_admin_keys_are_not_asked_for_a_proof(admin: TestClient) -> None:
+    assert admin.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}).status_code == 201
+
+
+def test_every_act_that_weighs_more_stands_in_the_table() -> None:
+    assert set(ACTS) >= PROVED
+    assert set(ACTS) >= OWING
+    assert {act for act in ACTS if act.startswith(("key.", "member.")) or act.endswith((".erase", "secret.change"))} <= PROVED
+
+
+def test_a_refused_act_stands_in_the_audit_trail(client: TestClient, engine: Engine) -> None:
+    log_in(client, engine, "viewer")
+    for _ in range(3):
+        assert client.post("/api/v1/keys", json={"kind": "server", "name": "Shop"}, headers=OURS).status_code == 403
+    with engine.db.read() as session:
+        found = [(line.actor[:7], line.subject) for line in audit.list_lines(session) if line.action == "refuse"]
+    assert found == [("member:", "POST /api/v1/keys")]
+
+
+def test_who_owes_a_second_factor_gets_to_their_account_only(client: TestClient, engine: Engine) -> None:
+    id = member(engine)
+    enter(client)
+    assert client.get("/api/v1/journeys").status_code == 200
+    with engine.db.write() as session:
+        settings_of.put(session, "access", {"second_factor": "everybody"}, "test", engine.clock.now())
+    refused = client.get("/api/v1/journeys")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    assert client.get("/api/v1/me").status_code == 200
+    sent = client.get("/ui/journeys")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/ui/settings")
+    assert client.get("/ui/settings").status_code == 200
+    app_of(engine, id)
+    assert client.get("/api/v1/journeys").status_code == client.get("/ui/journeys").status_code == 200
+
+
+def test_a_session_that_lay_idle_opens_nothing(client: TestClient, engine: Engine) -> None:
+    log_in(client, engine)
+    before = engine.clock.now() - timedelta(hours=13)
+    with engine.db.write() as session:
+        session.execute(update(LoginSession).values(last_seen_at=before))
+    assert client.get("/api/v1/journeys").status_code == 401
+
+
+def test_who_has_neither_password_nor_code_is_shown_a_way(client: TestClient, engine: Engine) -> None:
+    log_in(client, engine)
+    assert 'href="/password"' in client.get("/prove").text
+    assert client.post("/prove", data={"proof": ""}, headers=OURS).status_code == 422
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -20,10 +20,11 @@ from builder_ui.builder.protocol import ENTRY, Ear, Ops
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.compat import serve
 from builder_ui.speech import speech_for, speech_of
-from builder_ui.visit import House, Login, Visit
+from builder_ui.visit import House, Visit
 from engine import publish
 from journeys.errors import Issue
 from models import Member
+from tests.builder_ui.logins import login_of
 
 SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
 
@@ -31,7 +32,7 @@ SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
 def visit_of(town: Any, role: str, key: str) -> Visit:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
-    login = Login("cookie", lambda _token: member, lambda _token: None)
+    login = login_of(member)
     house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1")
     return Visit(house, member, "token", speech_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
 
@@ -138,7 +139,7 @@ def test_an_ended_session_is_no_lost_role_and_the_canvas_keeps_what_is_not_store
     before = stored(town)
 
     async def story(editor: Editor) -> None:
-        nobody = Login("cookie", lambda _token: None, lambda _token: None)
+        nobody = login_of(None)
         member, editor.visit = editor.visit, replace(editor.visit, house=replace(editor.visit.house, login=nobody))
         editor.edit("voucher", ("name",), "Later")
         await editor.save()

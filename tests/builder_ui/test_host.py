@@ -100,12 +100,19 @@ def test_malformed_messages_change_nothing(log_in: Any, opened: Any, caplog: pyt
 def test_an_open_socket_is_closed_when_the_session_ends(opened: Any, town: Any, settings: Settings) -> None:
     known = {"token": town.members["admin"]}
 
-    def member(token: str) -> Member | None:
+    def member(token: str, **_flags: bool) -> Member | None:
         with town.db.read() as session:
             return session.get(Member, known.get(token, ""))
 
     app = FastAPI()
-    login = pages.Login("pfadwerk_session", member, lambda token: None)
+    login = pages.Login(
+        "pfadwerk_session",
+        member,
+        close=lambda token: None,
+        require_proof=lambda token: None,
+        hand_over=lambda answer, cookie: None,
+        refused=lambda member, act: None,
+    )
     app.include_router(pages.router(town.engine, login, lambda wakeups: None, settings.public_url, look_again_seconds=0.01))
     with TestClient(app, settings.public_url, cookies={"pfadwerk_session": "token"}) as client, opened(client, "/ui/contacts") as page:
         known.clear()

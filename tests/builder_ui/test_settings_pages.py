@@ -183,7 +183,7 @@ def test_the_password_is_changed_with_the_old_one_from_our_own_page(log_in: Any,
     client, now = log_in("sales"), town.engine.clock.now()
     with town.db.write() as session:
         path = sessions.mint(session, town.members["sales"], "invitation", now)
-    login.choose(town.db, path.rpartition("/")[2], PASSWORD, now)
+    login.choose(town.db, town.engine.address_keys, path.rpartition("/")[2], PASSWORD, now)
     assert log_in("sales") is client
     ours = {"origin": settings.public_url}
     new = {"old": PASSWORD, "password": "quite another one", "again": "quite another one"}

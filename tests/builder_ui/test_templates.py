@@ -24,12 +24,13 @@ from builder_ui.speech import speech_of
 from builder_ui.templates import frames, listing, makers, page, snippets
 from builder_ui.templates.protocol import Texts, parse
 from builder_ui.templates.session import Writing, fetch
-from builder_ui.visit import House, Login, Post, Visit
+from builder_ui.visit import House, Post, Visit
 from engine import publish
 from journeys.errors import Conflict, NotFound
 from locales import translator
 from models import Audit, Member, OutboxItem, Template, TemplateVersion, Version
 from settings import Settings
+from tests.builder_ui.logins import login_of
 
 KEY = "welcome-1-hello"
 BODY = '<mjml><mj-body><mj-section><mj-column><mj-text>{text} <a href="{{{{ unsubscribe_url }}}}">x</a></mj-text></mj-column></mj-section></mj-body></mjml>'
@@ -42,7 +43,7 @@ def body(text: str) -> str:
 def visit_of(town: Any, role: str = "marketer", key: str = KEY, path: str = "", **query: str) -> Visit:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
-    login = Login("cookie", lambda _token: member, lambda _token: None)
+    login = login_of(member)
     sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
     post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
     house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
@@ -254,7 +255,7 @@ def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
 
 def test_an_ended_session_is_no_lost_role(town: Any) -> None:
     async def story(writing: Writing) -> None:
-        nobody = Login("cookie", lambda _token: None, lambda _token: None)
+        nobody = login_of(None)
         writing.visit = replace(writing.visit, house=replace(writing.visit.house, login=nobody))
         writing.hear(texts(texts={"en/subject": "x"}))
         await writing.work()

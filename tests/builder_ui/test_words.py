@@ -57,6 +57,7 @@ SAME = {
     "Webhook",
     "in",
     "Marketing",
+    "Code",
     "Desktop",
     "Links",
     "Links: {count}",

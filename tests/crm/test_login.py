@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlmodel import select
 
-from crm import audit, login, passwords, sessions, team
+from crm import audit, login, passwords, sessions, settings, team
 from journeys.errors import Conflict, Invalid, NotFound, TooMany, Unauthorized
 from models import Database, LoginFailure, LoginSession, Member
 
@@ -92,9 +92,8 @@ def test_after_a_day_the_count_begins_anew(db: Database, grace: str, now: dateti
     later = now + timedelta(days=1, seconds=1)
     tries(db, "wrong", later, "nobody@example.org")
     with db.read() as session:
-        assert [row.who for row in session.scalars(select(LoginFailure))] == [login.who_is(KEYS, "nobody@example.org")], (
-            "old ones are swept"
-        )
+        subjects = {row.subject for row in session.scalars(select(LoginFailure))}
+    assert subjects == {login.who_is(KEYS, "nobody@example.org"), ""}, "old ones are swept"
 
 
 def test_the_count_outlives_a_restart_and_names_nobody(db: Database, grace: str, now: datetime) -> None:
@@ -105,8 +104,8 @@ def test_the_count_outlives_a_restart_and_names_nobody(db: Database, grace: str,
     with again.read() as session:
         rows = [row.model_dump_json() for row in session.scalars(select(LoginFailure))]
     again.close()
-    assert len(rows) == 1
-    assert "grace" not in rows[0]
+    assert len(rows) == 4, "the pair, the member, the network, the door"
+    assert "grace" not in "".join(rows)
 
 
 def test_tries_at_once_are_tries(db: Database, grace: str, now: datetime) -> None:
@@ -114,6 +113,77 @@ def test_tries_at_once_are_tries(db: Database, grace: str, now: datetime) -> Non
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: tries(db, f"guess {n}", now), range(20)))
     assert answers.count("wrong") <= 5
+
+
+SPELLINGS = [
+    "grace@example.org ",
+    "\u00a0grace@example.org",
+    "GRACE@example.org",
+    "\u200bgrace@example.org",
+    "grace@ex\u00adample.org",
+    "grace@example.org\0",
+]
+
+
+@pytest.mark.parametrize("email", SPELLINGS)
+def test_every_spelling_that_finds_a_member_is_counted_as_that_member(db: Database, grace: str, now: datetime, email: str) -> None:
+    for _ in range(5):
+        assert tries(db, "wrong", now) == "wrong"
+    with db.read() as session:
+        found = team.find_member(session, email)
+    assert found is None or tries(db, PASSWORD, now, email) == "1"
+    assert found is not None or login.who_is(KEYS, email) != login.who_is(KEYS, EMAIL)
+
+
+def test_blanks_around_an_address_open_and_count_alike(db: Database, grace: str, now: datetime) -> None:
+    answers = [tries(db, "wrong", now, f"{' ' * n}{EMAIL}{chr(0xA0) * n}") for n in range(6)]
+    assert answers == ["wrong"] * 5 + ["1"]
+    assert tries(db, PASSWORD, now + timedelta(seconds=1), f"\u00a0{EMAIL}\t") == "in"
+
+
+def test_a_chosen_password_lifts_the_lock(db: Database, grace: str, now: datetime) -> None:
+    for _ in range(5):
+        tries(db, "wrong", now)
+    login.choose(db, KEYS, link(db, grace, now), "quite another one", now)
+    assert tries(db, "quite another one", now) == "in"
+
+
+def audited(db: Database, prefix: str = "") -> list[tuple[str, str, dict[str, object]]]:
+    with db.read() as session:
+        lines = audit.list_lines(session, limit=200)
+    return [(line.action, line.subject, line.detail) for line in reversed(lines) if line.action.startswith(prefix)]
+
+
+def test_who_comes_in_fails_and_leaves_is_audited_by_id_and_network(db: Database, grace: str, now: datetime) -> None:
+    with pytest.raises(Unauthorized):
+        login.log_in(db, KEYS, EMAIL, "wrong", now, network="192.0.2.0/24")
+    with pytest.raises(Unauthorized):
+        login.log_in(db, KEYS, "nobody@example.org", "wrong", now, network="192.0.2.0/24")
+    cookie, _ = login.log_in(db, KEYS, EMAIL, PASSWORD, now, network="192.0.2.0/24")
+    sessions.close_session(db, cookie, now)
+    sessions.close_session(db, cookie, now)
+    me, stranger = f"member:{grace}", f"address:{login.who_is(KEYS, 'nobody@example.org')[:16]}"
+    assert audited(db, "log") == [
+        ("login.fail", me, {"failures": 1, "network": "192.0.2.0/24"}),
+        ("login.fail", stranger, {"failures": 1, "network": "192.0.2.0/24"}),
+        ("login", me, {"with": "password", "network": "192.0.2.0/24"}),
+        ("logout", me, {}),
+    ]
+    with db.read() as session:
+        assert "example.org" not in "".join(line.model_dump_json() for line in audit.list_lines(session, limit=200))
+
+
+def test_the_trail_hears_of_a_lock_and_otherwise_once_a_minute(db: Database, grace: str, now: datetime) -> None:
+    for _ in range(5):
+        tries(db, "wrong", now)
+    at = now + timedelta(seconds=2)
+    tries(db, "wrong", at)
+    tries(db, "wrong", at + timedelta(minutes=1))
+    assert [(action, detail["failures"]) for action, _, detail in audited(db, "login.")] == [
+        ("login.fail", 1),
+        ("login.lock", 5),
+        ("login.lock", 7),
+    ]
 
 
 def test_a_weak_hash_is_renewed_by_logging_in(db: Database, grace: str, now: datetime) -> None:
@@ -136,12 +206,12 @@ def link(db: Database, member_id: str, now: datetime) -> str:
 def test_a_link_sets_the_password_once_and_ends_what_was_open(db: Database, grace: str, now: datetime) -> None:
     old, _ = login.log_in(db, KEYS, EMAIL, PASSWORD, now)
     token, other = link(db, grace, now), link(db, grace, now)
-    cookie, _ = login.choose(db, token, "quite another one", now)
+    cookie, _ = login.choose(db, KEYS, token, "quite another one", now)
     assert sessions.member_of(db, cookie, now) is not None
     assert sessions.member_of(db, old, now) is None
     for spent in (token, other, "made up"):
         with pytest.raises(Unauthorized):
-            login.choose(db, spent, "and another one", now)
+            login.choose(db, KEYS, spent, "and another one", now)
     assert tries(db, PASSWORD, now) == "wrong"
     assert tries(db, "quite another one", now) == "in"
 
@@ -149,8 +219,8 @@ def test_a_link_sets_the_password_once_and_ends_what_was_open(db: Database, grac
 def test_a_weak_choice_leaves_the_link_good(db: Database, grace: str, now: datetime) -> None:
     token = link(db, grace, now)
     with pytest.raises(Invalid):
-        login.choose(db, token, "short", now)
-    login.choose(db, token, "quite another one", now)
+        login.choose(db, KEYS, token, "short", now)
+    login.choose(db, KEYS, token, "quite another one", now)
 
 
 def test_an_invitation_lasts_three_days_and_a_reset_an_hour(db: Database, grace: str, now: datetime) -> None:
@@ -170,7 +240,7 @@ def test_links_of_one_purpose_do_not_serve_the_other(db: Database, grace: str, n
     with db.write() as session:
         login_token = sessions.mint(session, grace, "login", now).rpartition("/")[2]
     with pytest.raises(Unauthorized):
-        login.choose(db, login_token, "quite another one", now)
+        login.choose(db, KEYS, login_token, "quite another one", now)
     with db.write() as session, pytest.raises(Unauthorized):
         sessions.use(session, link_in(session, grace, now), "login", now)
 
@@ -190,8 +260,9 @@ def test_changing_asks_for_the_old_password_and_keeps_this_browser_only(db: Data
     assert [issue.field for issue in refused.value.issues] == ["old"]
     with pytest.raises(Invalid):
         login.change(db, KEYS, grace, here, PASSWORD, "short", now)
-    login.change(db, KEYS, grace, here, PASSWORD, "quite another one", now)
-    assert sessions.member_of(db, here, now) is not None
+    renewed = login.change(db, KEYS, grace, here, PASSWORD, "quite another one", now)
+    assert sessions.member_of(db, renewed, now) is not None
+    assert sessions.member_of(db, here, now) is None, "whoever copied the old cookie is out"
     assert sessions.member_of(db, there, now) is None
     assert tries(db, "quite another one", now) == "in"
 
@@ -216,6 +287,48 @@ def test_what_is_audited_names_no_password(db: Database, grace: str, now: dateti
 # Sessions and members
 
 
+def test_a_session_that_nobody_uses_ends_and_looking_is_no_use(db: Database, grace: str, now: datetime) -> None:
+    used, idle = (login.log_in(db, KEYS, EMAIL, PASSWORD, now)[0] for _ in range(2))
+    with db.write() as session:
+        settings.put(session, "access", {"idle": "PT1H"}, "test", now)
+    for minutes in range(10, 70, 10):
+        at = now + timedelta(minutes=minutes)
+        assert sessions.member_of(db, used, at) is not None
+        assert (sessions.member_of(db, idle, at, used=False) is not None) == (minutes < 60)
+    assert sessions.member_of(db, idle, now + timedelta(hours=1)) is None
+    with db.read() as session:
+        assert len(sessions.list_sessions(session, grace, now + timedelta(hours=1))) == 1
+
+
+def test_a_proof_is_good_for_a_while_and_given_by_the_password(db: Database, grace: str, now: datetime) -> None:
+    cookie, member = login.log_in(db, KEYS, EMAIL, PASSWORD, now)
+    sessions.require_proof(db, cookie, now + timedelta(minutes=15))
+    later = now + timedelta(minutes=16)
+    with pytest.raises(sessions.ProofNeeded):
+        sessions.require_proof(db, cookie, later)
+    with pytest.raises(Invalid):
+        login.prove(db, KEYS, member, cookie, "wrong", later)
+    with pytest.raises(sessions.ProofNeeded):
+        sessions.require_proof(db, cookie, later)
+    login.prove(db, KEYS, member, cookie, PASSWORD, later)
+    sessions.require_proof(db, cookie, later)
+    with pytest.raises(sessions.ProofNeeded):
+        sessions.require_proof(db, "made up", later)
+
+
+def test_who_has_no_password_yet_needs_a_fresh_link_to_choose_one_in_a_session(db: Database, grace: str, now: datetime) -> None:
+    with db.write() as session:
+        ada = team.find_member(session, "ada@example.org")
+        assert ada is not None
+        token = sessions.mint(session, ada.id, "login", now).rpartition("/")[2]
+    cookie, _ = login.by_link(db, KEYS, token, now)
+    with pytest.raises(sessions.ProofNeeded):
+        login.change(db, KEYS, ada.id, cookie, "", "quite another one", now + timedelta(hours=1))
+    with pytest.raises(Invalid):
+        login.prove(db, KEYS, ada, cookie, "", now)
+    assert login.change(db, KEYS, ada.id, cookie, "", "quite another one", now)
+
+
 def test_a_deactivated_member_is_out_at_once_and_stays_out(db: Database, grace: str, now: datetime) -> None:
     cookie, _ = login.log_in(db, KEYS, EMAIL, PASSWORD, now)
     token = link(db, grace, now)
@@ -225,7 +338,7 @@ def test_a_deactivated_member_is_out_at_once_and_stays_out(db: Database, grace: 
         team.change_member(session, grace, {"active": True}, "test", now)
     assert sessions.member_of(db, cookie, now) is None
     with pytest.raises(Unauthorized):
-        login.choose(db, token, "quite another one", now)
+        login.choose(db, KEYS, token, "quite another one", now)
 
 
 def test_sessions_are_ended_one_by_one_or_all(db: Database, grace: str, now: datetime) -> None:
