@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = Field(
         [], description="Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. JSON list."
     )
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        max_length=200,
+        description="What Prometheus sends to read `/metrics`: `Authorization: Bearer TOKEN`. Empty: only this machine itself reads it, and not through a proxy.",
+    )
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="Signs links and sessions: `ID:KEY`, several joined by commas; the first signs, all are accepted. "

@@ -17,8 +17,46 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Iterable[str]]
 
-_EMBEDDING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("2002::/16"))
-"""NAT64 and 6to4: IPv6 addresses that lead to an IPv4 address they carry inside."""
+_DENIED_IPV4 = (
+    "0.0.0.0/8",  # this network
+    "10.0.0.0/8",  # private
+    "100.64.0.0/10",  # carrier-grade NAT; metadata of Alibaba Cloud (100.100.100.200)
+    "127.0.0.0/8",  # loopback
+    "168.63.129.16/32",  # a public address in which Azure answers each virtual machine
+    "169.254.0.0/16",  # link-local; metadata of AWS, Azure, Google, DigitalOcean, Hetzner … (169.254.169.254) and of AWS ECS (169.254.170.2)
+    "172.16.0.0/12",  # private
+    "192.0.0.0/24",  # IETF protocols; metadata of Oracle Cloud (192.0.0.192)
+    "192.0.2.0/24",  # documentation
+    "192.31.196.0/24",  # AS112
+    "192.52.193.0/24",  # AMT
+    "192.88.99.0/24",  # 6to4 relays
+    "192.168.0.0/16",  # private
+    "192.175.48.0/24",  # AS112
+    "198.18.0.0/15",  # benchmarks
+    "198.51.100.0/24",  # documentation
+    "203.0.113.0/24",  # documentation
+    "224.0.0.0/4",  # multicast
+    "240.0.0.0/4",  # reserved, broadcast
+)
+_UNICAST_IPV6 = "2000::/3"
+"""All that is given out of IPv6. Loopback, link-local, unique local (metadata of AWS, fd00:ec2::254, and Google, fd20:ce::254), multicast, NAT64
+(64:ff9b::/96, 64:ff9b:1::/48), segment routing and addresses that map or embed IPv4 at their end lie outside."""
+_DENIED_IPV6 = (
+    "2001::/23",  # IETF protocols: Teredo (which carries an IPv4 address), benchmarks, ORCHID, AS112
+    "2001:db8::/32",  # documentation
+    "2002::/16",  # 6to4: carries an IPv4 address
+    "2620:4f:8000::/48",  # AS112
+    "3ffe::/16",  # the former 6bone
+    "3fff::/20",  # documentation
+)
+"""Networks that no webhook has a reason to reach. Source: the special-purpose address registries of IANA for IPv4 and IPv6 (RFC 6890 and its
+updates), and what the clouds publish of their metadata services. A table of our own: Python's changes from one patch release to the next."""
+
+DENIED: tuple[IpNetwork, ...] = tuple(map(ipaddress.ip_network, (*_DENIED_IPV4, *_DENIED_IPV6)))
+UNICAST = ipaddress.IPv6Network(_UNICAST_IPV6)
+_MAPPED = 0xFFFF
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""The upper half of an interface's name after which an IPv4 address follows. Source: RFC 5214 §6.1."""
 
 
 class Refused(Exception):
@@ -78,18 +116,26 @@ class Guard:
         except ValueError:
             return False
         inner = _inner(ip)
-        return any(inner in network or ip in network for network in self.networks) or _is_public(inner)
+        return any(inner in network or ip in network for network in self.networks) or (is_public(inner) and _stays_public(ip, inner))
 
 
 def _inner(ip: IpAddress) -> IpAddress:
-    """The IPv4 address inside a mapped one; the address itself otherwise."""
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return mapped or ip
+    """The IPv4 address inside one that maps it (`::ffff:10.0.0.1`) or tunnels to it (ISATAP); the address itself otherwise."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    number = int(ip)
+    if number >> 32 == _MAPPED or (number >> 32) & 0xFFFFFFFF in _ISATAP:
+        return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    return ip
 
 
-def _is_public(ip: IpAddress) -> bool:
-    if any(ip in network for network in _EMBEDDING if network.version == ip.version):
+def is_public(ip: IpAddress, denied: Iterable[IpNetwork] = DENIED) -> bool:
+    """Whether it is an address of the open internet, by the table above and nothing else."""
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in UNICAST:
         return False
-    return ip.is_global and not (
-        ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local or ip.is_private
-    )
+    return not any(ip.version == network.version and ip in network for network in denied)
+
+
+def _stays_public(ip: IpAddress, inner: IpAddress) -> bool:
+    """An IPv6 address that tunnels must itself be public, too; one that only maps IPv4 is that IPv4 address."""
+    return ip is inner or int(ip) >> 32 == _MAPPED or is_public(ip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 START = "\ufeff"
 """The byte order mark: without it Excel reads UTF-8 as Windows-1252."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_INSIDE = re.compile(r"([;,|\t\r\n]['\"]*)([=+@-])")
+"""A spreadsheet whose separator is another (German Excel: `;`) cuts a cell there, and what follows begins a cell of its own."""
+_MARKED_INSIDE = re.compile(r"([;,|\t\r\n]['\"]*)'([=+@-])")
 
 
 def line_of(cells: Iterable[Any]) -> str:
@@ -21,7 +25,8 @@ def line_of(cells: Iterable[Any]) -> str:
 
 
 def cell_of(value: Any) -> str:
-    """A value as text. Dates are ISO 8601 in UTC; text that a spreadsheet would calculate gets an apostrophe before it, numbers of ours do not.
+    """A value as text. Dates are ISO 8601 in UTC; text that a spreadsheet would calculate gets an apostrophe before it, also in
+    the middle of a cell after what may be a separator; numbers of ours do not.
 
     Source: OWASP, CSV injection.
     """
@@ -33,10 +38,11 @@ def cell_of(value: Any) -> str:
         return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    text = str(value)
+    text = _INSIDE.sub(r"\1'\2", str(value))
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def plain_of(text: str) -> str:
     """The text that `cell_of` wrote: a table that came from here can be read again."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    plain = text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return _MARKED_INSIDE.sub(r"\1\2", plain)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +18,7 @@ from builder_ui.permits import does, may
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, House, Page, Visit
 from crm import audit
+from crm.sheets import line_of
 from models import Audit
 
 PAGE_SIZE = 50
@@ -176,20 +175,13 @@ def routes(house: House) -> APIRouter:
 
 
 def rows_of(house: House, filters: dict[str, Any]) -> Iterator[str]:
-    yield _csv(["id", "at", "actor", "action", "subject", "detail", "digest"])
+    yield line_of(["id", "at", "actor", "action", "subject", "detail", "digest"])
     while True:
         with house.engine.db.read() as session:
             page = audit.list_lines(session, **filters, limit=CSV_PAGE)
         for line in page:
             detail = orjson.dumps(line.detail).decode()
-            yield _csv([str(line.id), line.at.isoformat(), line.actor, line.action, line.subject, detail, line.digest])
+            yield line_of([str(line.id), line.at.isoformat(), line.actor, line.action, line.subject, detail, line.digest])
         if len(page) < CSV_PAGE:
             return
         filters = {**filters, "before": page[-1].id}
-
-
-def _csv(cells: Sequence[str]) -> str:
-    """One line. A cell that a spreadsheet would take for a formula gets an apostrophe. Source: OWASP, "CSV injection"."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in cells)
-    return buffer.getvalue()

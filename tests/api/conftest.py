@@ -40,6 +40,9 @@ class Woken:
         self.wakeups.add(wakeups)
 
 
+METRICS = "read-my-numbers"
+
+
 @pytest.fixture
 def db(sqlite_db: Database) -> Database:
     """What stands before the database does not hang on its kind; tests of what is stored ask for both kinds themselves."""
@@ -48,7 +51,7 @@ def db(sqlite_db: Database) -> Database:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver")
+    return Settings(home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver", metrics_token=METRICS)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_health_ready_and_metrics(client: TestClient, engine: Engine) -> None:
     assert (ready.status_code, ready.json()["database"], ready.json()["redis"]) == (200, "up", "not configured")
     client.get("/ui/contacts/019aa1b2")
     client.get("/ui/nowhere/019aa1b2")
-    page = client.get("/metrics")
+    page = client.get("/metrics", headers={"authorization": "Bearer read-my-numbers"})
     assert page.headers["content-type"].startswith("text/plain")
     for name in (
         "pfadwerk_http_request_seconds_bucket",

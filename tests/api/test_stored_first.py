@@ -258,7 +258,7 @@ def test_readiness_names_the_journeys_that_this_server_cannot_run(db: Database, 
         ready = client.get("/ready")
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
         assert (ready.json()["journeys_not_loaded"], ready.json()["unrouted"]) == (["card"], 1)
-        assert "pfadwerk_unrouted_parts 1.0" in client.get("/metrics").text
+        assert "pfadwerk_unrouted_parts 1.0" in client.get("/metrics", headers={"authorization": "Bearer read-my-numbers"}).text
     with TestClient(create_app(settings, knowing(db))) as client:
         assert client.get("/ready").json()["journeys_not_loaded"] == []
 
