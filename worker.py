@@ -25,6 +25,7 @@ from activities.providers import Outbox, Provider
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import effect_activity, step_activity
 from activities.tracking import Tracking
+from crm import secrets
 from engine import stamp
 from engine.client import Temporal
 from engine.keeper import Keeper
@@ -37,6 +38,7 @@ from journeys.channels import SENDABLE
 from journeys.custom import CustomActivity
 from journeys.errors import Misconfigured
 from journeys.nodes import Palette
+from journeys.secret import Reveal
 from models import Database, Run, Version
 from settings import Settings
 
@@ -144,7 +146,7 @@ def _live_performers(
     performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, providers["team"], partial(by_slack, guard))
     performers["webhook"] = WebhookPerformer(house, guard)
-    return performers | custom_performers(customs)
+    return performers | custom_performers(customs, reveal=partial(_reveal, engine))
 
 
 def _staging_performers(house: House, settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
@@ -157,11 +159,17 @@ def _staging_performers(house: House, settings: Settings, engine: Engine, custom
     return performers | custom_performers(customs, fake=True)
 
 
-def custom_performers(customs: Iterable[CustomActivity], fake: bool = False) -> dict[str, Performer]:
+def custom_performers(customs: Iterable[CustomActivity], fake: bool = False, reveal: Reveal | None = None) -> dict[str, Performer]:
     """Every version under its own channel. The newest also under the bare name, by which calls planned before channels had versions come in:
     `Effects` hands each of them to the version that its run is pinned to."""
-    by_version: dict[str, Performer] = {custom.channel: CustomPerformer(custom, fake) for custom in sorted(customs, key=_version)}
+    by_version: dict[str, Performer] = {custom.channel: CustomPerformer(custom, fake, reveal) for custom in sorted(customs, key=_version)}
     return {unversioned(channel): performer for channel, performer in by_version.items()} | by_version
+
+
+def _reveal(engine: Engine, name: str) -> str:
+    """Raises: NotFound."""
+    with engine.db.read() as session:
+        return secrets.reveal(session, engine.address_keys, name)
 
 
 def _version(custom: CustomActivity) -> int:

@@ -6,7 +6,9 @@ but the files' own top level; what a custom activity does is up to `journeys.cus
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -75,18 +77,41 @@ def _from_folders(folders: Iterable[Path]) -> Iterator[tuple[str, Any]]:
                 "The folder of custom activities {folder} does not exist: create it or change PFADWERK_ACTIVITY_FOLDERS.",
                 folder=str(folder),
             )
-        for file in sorted(folder.glob("*.py")):
-            if not file.name.startswith("_"):
-                yield str(file), _module(file)
+        yield from _from_folder(folder)
 
 
-def _module(file: Path) -> ModuleType:
-    name = f"pfadwerk_custom_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+def _from_folder(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Its files as modules of one package, which nobody else can name: `from .shared import tariff` reaches a file beside."""
+    package = _package_of(folder)
+    files = [file for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")]
+    modules = {file: _module(package, file) for file in files}
+    shared = set().union(*(_imports(file) for file in files)) if files else set()
+    for file, module in modules.items():
+        if file.stem not in shared or any(isinstance(value, CustomActivity) for value in vars(module).values()):
+            yield str(file), module
+
+
+def _package_of(folder: Path) -> str:
+    """A fresh package of a name of its own, so that nothing is shadowed and nothing is left of a former load."""
+    name = f"pfadwerk_custom_{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
+    for old in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+        del sys.modules[old]
+    package = ModuleType(name)
+    package.__path__ = [str(folder.resolve())]
+    sys.modules[name] = package
+    return name
+
+
+def _module(package: str, file: Path) -> ModuleType:
+    name = f"{package}.{file.stem if file.stem.isidentifier() else re.sub('[^0-9A-Za-z]', '_', file.stem) + '__'}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and Path(str(loaded.__file__)).name == file.name:
+        return loaded  # a file beside has imported it
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise Misconfigured("{file} cannot be loaded: it is not a Python file.", file=str(file))
     module = module_from_spec(spec)
-    # Annotations are resolved through sys.modules; the name is ours, so nothing is shadowed.
+    # Annotations are resolved through sys.modules.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -96,6 +121,12 @@ def _module(file: Path) -> ModuleType:
             "{file} cannot be loaded ({error}): mend it, or take it out of the folder.", file=str(file), error=_said(error)
         ) from error
     return module
+
+
+def _imports(file: Path) -> set[str]:
+    """The files beside that it imports from: they need hold no activity of their own."""
+    relative = [node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    return {name for node in relative for name in ([node.module.split(".")[0]] if node.module else [alias.name for alias in node.names])}
 
 
 def _said(error: Exception) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -17,8 +18,9 @@ from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
 from crm.payload import clean_answer
 from engine.step import where
-from journeys.custom import ActivityContext, CustomActivity, GiveUp, Result
-from journeys.errors import TooLarge
+from journeys.custom import ActivityContext, Answered, Answering, CustomActivity, GiveUp, Result
+from journeys.errors import NotFound, TooLarge
+from journeys.secret import NoSecret, Reveal
 from models import Contact
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class CustomPerformer:
 
     activity: CustomActivity
     fake: bool = False
+    reveal: Reveal | None = None
+    """Fetches the value of a secret by its name, at the call and for the function alone; staging has none."""
     doubt: Doubt = "idempotent"
     outlets: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,17 +66,19 @@ class CustomPerformer:
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
         if attempt > self.activity.retries + 1:  # the attempts before ran into the time limit, or died with their worker
             raise MessageDead("no_answer")
+        told: list[str] = []
         try:
-            return _answer(self._result(job, draft, attempt))
+            return _answer(self._result(job, draft, attempt, told), told)
         except GiveUp as error:
-            raise MessageDead(str(error.code)) from None
+            code = str(error.code)
+            raise MessageDead("secret_in_answer" if _tells(code, told) else code) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an engineer's function may raise anything; its text stays out of histories
             log.warning("the custom activity %s raised in attempt %d: %s", self.activity.name, attempt, where(error))
-            if attempt > self.activity.retries:
+            if self.activity.retry.is_over(attempt, error):
                 raise MessageDead(type(error).__name__) from None
-            raise RetryLater(type(error).__name__, timedelta(seconds=min(2**attempt, 300))) from None
+            raise RetryLater(type(error).__name__, self.activity.retry.pause(attempt)) from None
 
-    def _result(self, job: Job, draft: Draft, attempt: int) -> Result:
+    def _result(self, job: Job, draft: Draft, attempt: int, told: list[str]) -> Result:
         if self.fake:
             return self.activity.pretend(draft.payload["input"])
         context = ActivityContext(
@@ -85,7 +91,25 @@ class CustomPerformer:
             contact=draft.payload["contact"],
             trigger=job.row.trigger,
         )
-        return self.activity.perform(context, draft.payload["input"])
+        return self.activity.perform(context, draft.payload["input"], partial(self._tell, told), self._finish)
+
+    def _finish(self, answering: Answering) -> Answered:
+        """Runs an async function in a loop of its own, and cancels it at its time limit."""
+
+        async def in_time() -> Answered:
+            return await asyncio.wait_for(answering, self.timeout_seconds)
+
+        return asyncio.run(in_time())
+
+    def _tell(self, told: list[str], name: str) -> str:
+        if self.reveal is None:
+            raise NoSecret(name)
+        try:
+            value = self.reveal(name)
+        except NotFound:
+            raise NoSecret(name) from None
+        told.append(value)
+        return value
 
     def lookup(self, once_key: str) -> Answer | None:
         return None
@@ -94,10 +118,30 @@ class CustomPerformer:
         """Custom activities have no addresses."""
 
 
-def _answer(result: Result) -> Answer:
-    """What the run remembers of it. Raises: GiveUp, if its data is no small JSON; trying again would call the function for nothing."""
+def _answer(result: Result, told: list[str]) -> Answer:
+    """What the run remembers of it. Raises: GiveUp, if its data is no small JSON or tells a secret; trying again would call the function for
+    nothing."""
     try:
         data = clean_answer(to_jsonable_python(dict(result.data)), MAX_DATA_BYTES)
     except (TypeError, ValueError, RecursionError, TooLarge) as error:
         raise GiveUp("bad_data") from error
+    if any(_tells(text, told) for text in _texts_in(data)):
+        raise GiveUp("secret_in_answer")
     return Answer(raw={"outlet": result.outlet, "data": data})
+
+
+def _texts_in(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield key
+            yield from _texts_in(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts_in(value)
+
+
+def _tells(text: str, told: list[str]) -> bool:
+    """Whether a text holds the value of a secret; one of three characters stands in too many words to tell."""
+    return any(value in text for value in told if len(value) > 3)

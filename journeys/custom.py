@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, get_type_hints
@@ -24,7 +24,10 @@ from journeys.custom_input import NoFit, fitted, form_of, needy
 from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
 from journeys.placeholders import fields, fill_json
+from journeys.secret import NoSecret, Reveal, Secret
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
+
+__all__ = ["ActivityContext", "CustomActivity", "CustomStep", "GiveUp", "NoSecret", "Result", "Retry", "Secret", "activity"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OUTLET = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -67,8 +70,48 @@ class GiveUp(Exception):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When an attempt that failed is made again.
+
+    The first pause is `initial_interval`, each one after it `backoff` times as long, none longer than `maximum_interval`. After `attempts`,
+    the first one counted, the run is stuck; at once after an exception of `non_retryable`, or of a class below one of them.
+    """
+
+    initial_interval: timedelta = timedelta(seconds=2)
+    backoff: float = 2.0
+    maximum_interval: timedelta = timedelta(minutes=5)
+    attempts: int = 11
+    non_retryable: tuple[type[BaseException], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError, with what was expected."""
+        if not timedelta(seconds=1) <= self.initial_interval <= self.maximum_interval <= timedelta(days=1):
+            raise ValueError("expected a second <= initial_interval <= maximum_interval <= a day")
+        if not 1 <= self.backoff <= 100:
+            raise ValueError(f"expected backoff to be from 1 to 100, got: {self.backoff}")
+        if not 1 <= self.attempts <= 101:
+            raise ValueError(f"expected attempts to be from 1 to 101, got: {self.attempts}")
+        classes = isinstance(self.non_retryable, tuple) and all(isinstance(one, type) for one in self.non_retryable)
+        if not classes or not all(issubclass(one, BaseException) for one in self.non_retryable):
+            raise ValueError("expected non_retryable to be a tuple of exception classes")
+
+    def pause(self, attempt: int) -> timedelta:
+        """Between attempt number `attempt`, from 1, and the next: 2, 4, 8 seconds and so on by default."""
+        wanted = self.initial_interval.total_seconds() * self.backoff ** (attempt - 1)
+        return timedelta(seconds=min(wanted, self.maximum_interval.total_seconds()))
+
+    def is_over(self, attempt: int, error: BaseException) -> bool:
+        """Whether the run is stuck after this attempt ended with `error`."""
+        return attempt >= self.attempts or isinstance(error, self.non_retryable)
+
+
 Answered = Result | str | None
 """What a function may return: a result, only the outlet's name, or None for the first outlet."""
+
+Answering = Coroutine[Any, Any, Answered]
+Function = Callable[[ActivityContext, Any], Answered | Answering]
+"""Plain or async."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +123,8 @@ class CustomActivity:
     version: int
     outlets: tuple[str, ...]
     timeout: timedelta
-    retries: int
-    function: Callable[[ActivityContext, Any], Answered]
+    retry: Retry
+    function: Function
     input_model: type[BaseModel]
     node: type[Node]
     fake: Callable[[Any], Answered] | None = None
@@ -91,26 +134,48 @@ class CustomActivity:
         """Every version has one of its own, so that a run that is pinned to an older one is never served by another."""
         return custom_channel(self.name, self.version)
 
-    def __call__(self, ctx: ActivityContext, input: Any) -> Answered:
+    @property
+    def retries(self) -> int:
+        return self.retry.attempts - 1
+
+    def __call__(self, ctx: ActivityContext, input: Any) -> Answered | Answering:
         """The function itself, so that a test can call it as it was written."""
         return self.function(ctx, input)
 
-    def perform(self, ctx: ActivityContext, raw: Mapping[str, Any]) -> Result:
-        """Calls the function with the checked input.
+    def perform(
+        self,
+        ctx: ActivityContext,
+        raw: Mapping[str, Any],
+        reveal: Reveal | None = None,
+        finish: Callable[[Answering], Answered] | None = None,
+    ) -> Result:
+        """Calls the function with the checked input; `reveal` fetches the value of a secret by its name, `finish` runs what an async function
+        has begun (such as `asyncio.run`).
 
         Raises:
             GiveUp: the input is not valid (`bad_input:<field>`), the answer names no outlet (`bad_answer`), or the function gave up.
         """
-        return self._result(self.function(ctx, self._input(raw)))
+        answered = self.function(ctx, self._input(raw, reveal))
+        if not isinstance(answered, Coroutine):
+            return self._result(answered)
+        if finish is None:
+            answered.close()
+            raise TypeError("expected finish to be given for an async function, such as asyncio.run")
+        return self._result(finish(answered))
 
     def pretend(self, raw: Mapping[str, Any]) -> Result:
         """The answer in staging: `fake` if the author wrote one, else the first outlet."""
         checked = self._input(raw)
-        return self._result(self.fake(checked) if self.fake is not None else None)
-
-    def _input(self, raw: Mapping[str, Any]) -> BaseModel:
         try:
-            return fitted(self.input_model, raw)
+            return self._result(self.fake(checked) if self.fake is not None else None)
+        except NoSecret as error:
+            raise GiveUp(f"no_secret:{error.name}") from None
+
+    def _input(self, raw: Mapping[str, Any], reveal: Reveal | None = None) -> BaseModel:
+        try:
+            return fitted(self.input_model, raw, reveal)
+        except NoSecret as error:
+            raise GiveUp(f"no_secret:{error.name}") from None
         except NoFit as error:
             raise GiveUp(":".join(("bad_input", *error.fields[:1]))) from None
 
@@ -130,27 +195,30 @@ def activity(
     version: int = 1,
     outlets: tuple[str, ...] = ("next",),
     timeout: timedelta = timedelta(seconds=30),
-    retries: int = 10,
+    retries: int | None = None,
+    retry: Retry | None = None,
     icon: str = "plug",
     fake: Callable[[Any], Answered] | None = None,
-) -> Callable[[Callable[[ActivityContext, Any], Answered]], CustomActivity]:
+) -> Callable[[Function], CustomActivity]:
     """Makes a custom activity of a function `(ctx, input)`.
 
     `name`: lower-case letters, digits and _; part of saved journeys, never change it. `version`: raise it when the function
     starts to behave differently; keep the old one registered as long as runs use it. `outlets`: the ways out, at least
-    one. `timeout`: of one attempt. `retries`: attempts after the first, with growing pauses, before the run is stuck.
+    one. `timeout`: of one attempt. `retry`: how often and after which pauses it is tried again before the run is stuck; `retries` alone says
+    the number of attempts after the first.
     `fake`: (input) -> answer, used in staging.
 
     Raises:
         TypeError, ValueError: when it is applied, with what was expected.
     """
-    _check_options(name, version, outlets, timeout, retries)
+    _check_options(name, version, outlets, timeout)
+    policy = _policy(retries, retry)
 
-    def decorate(function: Callable[[ActivityContext, Any], Answered]) -> CustomActivity:
+    def decorate(function: Function) -> CustomActivity:
         model = _input_model(function)
         help_text = inspect.getdoc(function) or title
         node = _node_class(name, title, help_text, version, outlets, icon, model)
-        return CustomActivity(name, title, version, outlets, timeout, retries, function, model, node, fake)
+        return CustomActivity(name, title, version, outlets, timeout, policy, function, model, node, fake)
 
     return decorate
 
@@ -207,8 +275,6 @@ def _node_class(
 
 
 def _input_model(function: Callable[..., Any]) -> type[BaseModel]:
-    if inspect.iscoroutinefunction(function):
-        raise TypeError(f"expected {function.__qualname__} to be a plain function, got an async one")
     hints = get_type_hints(function)
     parameters = list(inspect.signature(function).parameters)
     model = hints.get(parameters[1]) if len(parameters) == 2 else None
@@ -217,7 +283,17 @@ def _input_model(function: Callable[..., Any]) -> type[BaseModel]:
     return model
 
 
-def _check_options(name: str, version: int, outlets: tuple[str, ...], timeout: timedelta, retries: int) -> None:
+def _policy(retries: int | None, retry: Retry | None) -> Retry:
+    if retries is None:
+        return retry or Retry()
+    if retry is not None:
+        raise ValueError("expected retries or retry, got both")
+    if not 0 <= retries <= 100:
+        raise ValueError(f"expected retries to be from 0 to 100, got: {retries}")
+    return Retry(attempts=retries + 1)
+
+
+def _check_options(name: str, version: int, outlets: tuple[str, ...], timeout: timedelta) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"expected name to be 1 to 40 lower-case letters, digits and _, got: {name!r}")
     if not 1 <= version <= 9_999:
@@ -229,5 +305,3 @@ def _check_options(name: str, version: int, outlets: tuple[str, ...], timeout: t
             raise ValueError(f"expected an outlet of 1 to 40 lower-case letters, digits, - and _, got: {outlet!r}")
     if not timedelta(seconds=1) <= timeout <= timedelta(hours=1):
         raise ValueError(f"expected timeout to be from one second to one hour, got: {timeout}")
-    if not 0 <= retries <= 100:
-        raise ValueError(f"expected retries to be from 0 to 100, got: {retries}")

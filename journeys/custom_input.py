@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from journeys.coerce import Unfit, coerce
 from journeys.placeholders import fill_json, names, unreadable
+from journeys.secret import REVEAL, NoSecret, Reveal, Secret
 
-_ALWAYS = ("missing", "extra_forbidden")
+_ALWAYS = ("missing", "extra_forbidden", "secret_name")
 """What is wrong whatever the value will be."""
 
 
@@ -43,22 +44,26 @@ def form_of(model: type[BaseModel]) -> Any:
     return Annotated[model, WrapValidator(accept)]
 
 
-def fitted(model: type[BaseModel], filled: Mapping[str, Any]) -> BaseModel:
+def fitted(model: type[BaseModel], filled: Mapping[str, Any], reveal: Reveal | None = None) -> BaseModel:
     """The model of a filled-in form. Numbers become text and texts numbers where the field says so; what is missing becomes the field's
-    default, or an empty text.
+    default, or an empty text. `reveal` fetches the values of its secrets; without it they have none.
 
-    Raises: NoFit.
+    Raises: NoFit; NoSecret.
     """
     try:
-        return model.model_validate(filled)
+        return model.model_validate(filled, context={REVEAL: reveal})
     except ValidationError as error:
         mended = _mended(model, filled, error)
+    except NoSecret:
+        raise
     except Exception:  # noqa: BLE001 - whatever a validator of the author's raises
         raise NoFit(()) from None
     try:
-        return model.model_validate(mended)
+        return model.model_validate(mended, context={REVEAL: reveal})
     except ValidationError as error:
         raise NoFit(sorted({name for problem in error.errors(include_url=False) if (name := _field(model, problem["loc"]))})) from None
+    except NoSecret:
+        raise
     except Exception:  # noqa: BLE001 - see above
         raise NoFit(()) from None
 
@@ -122,6 +127,8 @@ def _as_written(model: type[BaseModel], raw: Mapping[str, Any]) -> BaseModel:
         key, inner = field.alias or name, field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(written.get(key), Mapping):
             written[key] = _as_written(inner, written[key])
+        elif (inner is Secret or Secret in get_args(inner)) and isinstance(written.get(key), str):
+            written[key] = Secret(written[key])
     return model.model_construct(**written)
 
 

@@ -16,6 +16,7 @@ from journeys.document import Journey
 from journeys.nodes.node import Node
 from journeys.rules import Rule, terms
 from journeys.rules.model import Term
+from journeys.secret import Secret
 
 
 def noun_of(field: FieldInfo) -> str | None:
@@ -68,7 +69,9 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _inside(value: Any, place: str) -> Iterator[tuple[str, str, str]]:
-    if isinstance(value, tuple):
+    if isinstance(value, Secret):
+        yield place, "secret", value.name
+    elif isinstance(value, tuple | list):
         for i, inner in enumerate(value):
             yield from _inside(inner, f"{place}.{i}")
     elif isinstance(value, BaseModel) and not isinstance(value, Term):

@@ -178,5 +178,6 @@ _SENTENCES = {
     "list_type": "Must be a list.",
     "dict_type": "Must be an object.",
     "model_type": "Must be an object.",
+    "secret_name": "Must be the name of a secret, without values filled in.",
 }
 """pydantic's kind of problem -> our sentence (the message id of the catalogues)."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from activities.custom import load_custom
-from journeys.custom import ActivityContext
+from journeys.custom import ActivityContext, GiveUp
 from journeys.errors import Misconfigured
 
 ACTIVITY = '''
@@ -58,6 +58,62 @@ def test_a_folder_shadows_no_module(tmp_path: Path) -> None:
 
     assert sys.path == before
     assert json.dumps({}) == "{}"
+
+
+SHARED = ACTIVITY.replace("from pydantic", "from .tariff import PRICES\nfrom .parts.lines import LINE\nfrom pydantic").replace(
+    'return "next"', 'return {{**PRICES, "line": LINE}}[input.word]'
+)
+
+
+def share(folder: Path, price: str) -> None:
+    write(folder, "greet.py", SHARED.format(name="greet", version=1))
+    write(folder, "tariff.py", f"PRICES = {{'hello': '{price}'}}")
+    write(folder / "parts", "lines.py", "LINE = 'next'")
+
+
+def test_files_of_a_folder_share_what_is_beside_them(tmp_path: Path) -> None:
+    share(tmp_path, "next")
+    before = list(sys.path)
+    [greet] = load_custom([tmp_path])
+    assert greet.perform(VISIT, {"word": "hello"}).outlet == "next"
+    assert greet.perform(VISIT, {"word": "line"}).outlet == "next"
+    assert sys.path == before
+    assert not {"tariff", "parts", "greet"} & set(sys.modules)
+
+
+def test_two_folders_have_files_of_the_same_name(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        share(tmp_path / name, "next" if name == "one" else "elsewhere")
+    (tmp_path / "two" / "greet.py").write_text(SHARED.format(name="wave", version=1))
+    greet, wave = load_custom([tmp_path / "one", tmp_path / "two"])
+    assert greet.perform(VISIT, {"word": "hello"}).outlet == "next"
+    with pytest.raises(GiveUp, match="bad_answer"):
+        wave.perform(VISIT, {"word": "hello"})
+
+
+def test_a_folder_is_read_afresh(tmp_path: Path) -> None:
+    share(tmp_path, "elsewhere")
+    load_custom([tmp_path])
+    (tmp_path / "tariff.py").write_text("PRICES = {'hello': 'next', 'more': 'than before'}")
+    [greet] = load_custom([tmp_path])
+    assert greet.perform(VISIT, {"word": "hello"}).outlet == "next"
+
+
+def test_a_file_that_nobody_beside_it_imports_needs_an_activity(tmp_path: Path) -> None:
+    share(tmp_path, "next")
+    alone = write(tmp_path, "alone.py", "X = 1")
+    with pytest.raises(Misconfigured, match=r"no custom activity in .*alone\.py"):
+        load_custom([tmp_path])
+    alone.unlink()
+    (tmp_path / "tariff.py").write_text("raise RuntimeError('out of order')")
+    with pytest.raises(Misconfigured, match="out of order"):
+        load_custom([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["my-step.py", "a.b.py", "2nd.py"])
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, ACTIVITY.format(name="greet", version=1))
+    assert [custom.name for custom in load_custom([tmp_path])] == ["greet"]
 
 
 def test_installed_packages_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from journeys.compile import compile_journey
-from journeys.custom import ActivityContext, CustomActivity, GiveUp, Result, activity
+from journeys.custom import ActivityContext, CustomActivity, GiveUp, Result, Retry, activity
 from journeys.document import Journey
 from journeys.nodes import Node, Palette
 from journeys.rules import DictFacts
@@ -121,6 +122,7 @@ def test_staging_pretends() -> None:
         ({"timeout": timedelta(0)}, "expected timeout"),
         ({"timeout": timedelta(days=1)}, "expected timeout"),
         ({"retries": -1}, "expected retries"),
+        ({"retries": 1, "retry": Retry()}, "got both"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(options: dict[str, Any], said: str) -> None:
@@ -128,12 +130,39 @@ def test_options_that_do_not_fit_are_refused_at_once(options: dict[str, Any], sa
         activity(**{"name": "book", "title": "Book"} | options)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"initial_interval": timedelta(0)},
+        {"initial_interval": timedelta(minutes=6)},
+        {"maximum_interval": timedelta(days=2)},
+        {"backoff": 0.5},
+        {"attempts": 0},
+        {"non_retryable": (ValueError("x"),)},
+        {"non_retryable": (int,)},
+        {"non_retryable": OSError},
+    ],
+)
+def test_a_retry_policy_that_does_not_fit_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Retry(**options)
+
+
+def test_an_async_function_needs_somebody_who_runs_it() -> None:
+    @activity(name="book", title="Book points")
+    async def book(ctx: ActivityContext, input: Book) -> Result:
+        return Result("next", {"n": input.points})
+
+    assert book.perform(VISIT, {"points": 5}, finish=asyncio.run) == Result("next", {"n": 5})
+    with pytest.raises(TypeError, match="finish"):
+        book.perform(VISIT, {"points": 5})
+
+
 def test_functions_that_do_not_fit_are_refused_at_once() -> None:
     def no_input(ctx: ActivityContext) -> None: ...
     def no_model(ctx: ActivityContext, input: dict[str, Any]) -> None: ...
-    async def not_plain(ctx: ActivityContext, input: Book) -> None: ...
 
-    for function in (no_input, no_model, not_plain):
+    for function in (no_input, no_model):
         with pytest.raises(TypeError, match=function.__name__):
             activity(name="book", title="Book")(function)  # type: ignore[arg-type]
 

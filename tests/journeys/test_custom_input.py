@@ -9,9 +9,10 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from journeys.custom import ActivityContext, CustomActivity, GiveUp, activity
+from journeys.custom import ActivityContext, CustomActivity, GiveUp, Secret, activity
 from journeys.custom_input import NoFit, fitted
 from journeys.errors import Issue
+from journeys.names import names_in
 from journeys.nodes import Node, Palette
 from journeys.rules import DictFacts
 from journeys.values import Context, Do, RunInfo
@@ -221,3 +222,32 @@ def test_keys_from_outside_are_not_said() -> None:
     with pytest.raises(NoFit) as refused:
         fitted(Named, {"ages": {"ada@example.org": "old"}})
     assert refused.value.fields == ("ages",)
+
+
+class Keyed(BaseModel):
+    key: Secret
+    other: Secret | None = None
+    more: list[Secret] = []
+    points: int = 0
+
+
+def test_a_secret_is_looked_up_by_its_name_wherever_it_stands() -> None:
+    fields = {"key": "shop", "other": "erp", "more": ["crm"]}
+    for points in (1, PLACE):
+        node = drawn(Keyed, {**fields, "points": points})
+        assert isinstance(node, Node), node
+        found = set(names_in(node))
+        assert {("input.key", "secret", "shop"), ("input.other", "secret", "erp")} <= found
+    assert ("input.more.0", "secret", "crm") in set(names_in(drawn(Keyed, fields)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [PLACE, "", 7, "n" * 65, None])
+def test_no_contact_chooses_a_secret(name: Any) -> None:
+    issues = drawn(Keyed, {"key": name, "points": PLACE})
+    assert isinstance(issues, list)
+    assert [(issue.code, issue.field) for issue in issues] == [("secret_name", "input.key")]
+
+
+def test_the_form_offers_the_names_of_secrets() -> None:
+    field = custom_of(Keyed)[0].node.form()["$defs"]["Keyed"]["properties"]["key"]
+    assert (field["type"], field["widget"]) == ("string", "secret")

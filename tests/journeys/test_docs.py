@@ -58,7 +58,7 @@ def test_every_field_of_a_script_is_explained() -> None:
 def test_the_custom_activity_of_the_page_works() -> None:
     defined: dict[str, Any] = {"__name__": "custom_activities_page"}
     for block in blocks("custom-activities.md", "python"):
-        exec(compile(block, "docs/custom-activities.md", "exec"), defined)
+        exec(compile(block, "docs/custom-activities.md", "exec", dont_inherit=True), defined)
     voucher = defined["create_voucher"]
     assert isinstance(voucher, CustomActivity)
     palette = Palette.built_in().with_kinds(voucher.node)
