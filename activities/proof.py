@@ -13,12 +13,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import samples, templates
+from activities import partials, samples, templates
 from activities.messages import House
-from activities.rendering import CompiledTemplate, Kind, RenderBusy, Rendered, Renderer, Segments, Variant, segments
+from activities.rendering import NO_PARTIALS, CompiledTemplate, Kind, Library, RenderBusy, Rendered, Renderer, Segments, Variant, segments
 from activities.rendering.compile import PARTS
 from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
+from activities.rendering.partials import inside
 from activities.rendering.tokens import swap
 from crm.catalogue import load_catalogue
 from crm.locks import person_of
@@ -77,13 +78,17 @@ def proof(
     contact_id: str | None = None,
     *,
     only: bool = False,
+    key: str = "",
 ) -> Proof:
-    """The variant `locale` for a contact, or for a made-up one. The errors of the other languages come last; `only` leaves them alone."""
+    """The variant `locale` for a contact, or for a made-up one. The errors of the other languages come last; `only` leaves them alone.
+
+    `key` is the template's, if it has one yet."""
+    library = partials.library(session, variants, own=key if kind == "partial" else "")
     compiled: dict[str, Variant] = {}
     errors: dict[str, list[Issue]] = {}
     warnings: list[Issue] = []
     for name, parts in ({locale: variants[locale]} if only else variants).items():
-        variant, found = _compiled_now(house.renderer, kind, message_class, name, parts)
+        variant, found = _compiled_now(house.renderer, kind, message_class, name, parts, library)
         if variant is not None:
             compiled[name] = variant
             warnings += [issue for issue in found if name == locale and issue.code not in _TWICE]
@@ -93,7 +98,7 @@ def proof(
     contact_id = person_of(session, contact_id) if contact_id else None
     trigger = trigger_for(session, contact_id, fields)
     rendered, failed = _filled(
-        session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger
+        session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger, library
     )
     catalogue = load_catalogue(session)
     size = len(rendered.html.encode()) if rendered else 0
@@ -109,6 +114,15 @@ def proof(
     )
 
 
+def saved(
+    session: Session, house: House, compiled: CompiledTemplate, message_class: str, now: datetime, contact_id: str | None = None
+) -> Rendered | None:
+    """The one variant of a stored version as it is, for a contact or a made-up one; None where it cannot be filled in."""
+    [(locale, variant)] = compiled.variants.items()
+    trigger = trigger_for(session, contact_id, variant.fields)
+    return _filled(session, house, compiled.kind, message_class, variant, {}, locale, now, contact_id, trigger, NO_PARTIALS)[0]
+
+
 def trigger_for(session: Session, contact_id: str | None, fields: Iterable[str]) -> Trigger:
     """The contact's event that holds most of what a template reads under `trigger`, the newest of equals; made-up values if none holds any."""
     wanted = {name.split(".")[1] for name in fields if name.startswith("trigger.")}
@@ -121,19 +135,21 @@ def trigger_for(session: Session, contact_id: str | None, fields: Iterable[str])
 
 
 def _compiled_now(
-    renderer: Renderer, kind: Kind, message_class: str, locale: str, parts: Mapping[str, str]
+    renderer: Renderer, kind: Kind, message_class: str, locale: str, parts: Mapping[str, str], library: Library
 ) -> tuple[Variant | None, tuple[Issue, ...]]:
     try:
-        return _compiled(renderer, kind, message_class, locale, json.dumps(parts, sort_keys=True))
+        return _compiled(renderer, kind, message_class, locale, json.dumps(parts, sort_keys=True), library)
     except RenderBusy as busy:
         return None, (Issue(code=busy.code, text=busy.text),)
 
 
 @lru_cache(maxsize=KEPT)
-def _compiled(renderer: Renderer, kind: Kind, message_class: str, locale: str, parts: str) -> tuple[Variant | None, tuple[Issue, ...]]:
+def _compiled(
+    renderer: Renderer, kind: Kind, message_class: str, locale: str, parts: str, library: Library
+) -> tuple[Variant | None, tuple[Issue, ...]]:
     """`parts` is JSON. A variant with its warnings, or None with what is wrong."""
     try:
-        found = renderer.compile_template({locale: json.loads(parts)}, kind, message_class=message_class)
+        found = renderer.compile_template({locale: json.loads(parts)}, kind, message_class=message_class, library=library)
     except Invalid as error:
         return None, tuple(error.issues)
     return found.variants[locale], found.warnings
@@ -150,6 +166,7 @@ def _filled(
     now: datetime,
     contact_id: str | None,
     trigger: Trigger,
+    library: Library,
 ) -> tuple[Rendered | None, list[Issue]]:
     if variant is None:
         return None, []
@@ -172,23 +189,29 @@ def _filled(
     except RenderBusy as busy:
         return None, [Issue(code=busy.code, text=busy.text)]
     except Invalid as error:
-        return None, [_placed(issue, kind, parts, locale) for issue in error.issues]
+        return None, [_placed(issue, kind, parts, locale, library) for issue in error.issues]
     return shown, []
 
 
-def _placed(issue: Issue, kind: Kind, parts: Mapping[str, str], locale: str) -> Issue:
+def _placed(issue: Issue, kind: Kind, parts: Mapping[str, str], locale: str, library: Library) -> Issue:
     """Where the template asks for what is missing, as far as a search by name can tell."""
     name = str(issue.values.get("name", "")) if issue.code not in _NOWHERE else ""
     for part in PARTS[kind] if name else ():
-        text = parts.get(part) or ""
-        offset = _asked_at(text, name)
-        if offset is not None:
-            line, column = Lines(text).place(offset)
-            values: dict[str, Any] = {**issue.values, "line": line, "column": column}
-            return issue.model_copy(
-                update={"text": issue.text + " (line {line}, column {column})", "values": values, "field": f"variants.{locale}.{part}"}
-            )
+        text, field = parts.get(part) or "", f"variants.{locale}.{part}"
+        if (offset := _asked_at(text, name)) is not None:
+            return _at(issue, text, offset, field)
+        for partial in library.partials if part == "mjml" else ():
+            source = partial.source(locale) or ""
+            if (offset := _asked_at(source, name)) is not None:
+                line, column = Lines(text).place(max(text.find(f"partial:{partial.key}"), 0))
+                return inside(_at(issue, source, offset, ""), partial.key, line, column, field)
     return issue
+
+
+def _at(issue: Issue, text: str, offset: int, field: str) -> Issue:
+    line, column = Lines(text).place(offset)
+    values: dict[str, Any] = {**issue.values, "line": line, "column": column}
+    return issue.model_copy(update={"text": issue.text + " (line {line}, column {column})", "values": values, "field": field})
 
 
 def _asked_at(text: str, name: str) -> int | None:

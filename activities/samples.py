@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from activities.rendering import jinja
+
 CONTACT = {"first_name": "Anna", "last_name": "Muster", "email": "anna@example.org", "locale": "de", "lifecycle_stage": "lead"}
 """The contact of a preview that names none."""
 PRODUCTS = [
@@ -35,6 +37,14 @@ def made_up(root: str, fields: Iterable[str], known: Mapping[str, Any], now: dat
         if first == root and path and path[0] not in known:
             _put(values, path, now)
     return values
+
+
+def lent(sources: Iterable[str], now: datetime) -> dict[str, Any]:
+    """Values for what a partial reads of the place where it is included: `{{ product.price }}` -> {"product": {"price": 129.0, …}}."""
+    names = {name for source in sources for name in jinja.lent(source)}
+    roots = {name.partition(".")[0] for name in names}
+    inner = {name.partition(".")[0] for name in names if "." in name}
+    return {root: made_up(root, names, PRODUCTS[0], now) if root in inner else _guess(root, now) for root in sorted(roots)}
 
 
 def _put(values: dict[str, Any], path: list[str], now: datetime) -> None:

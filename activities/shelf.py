@@ -13,7 +13,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import templates
+from activities import partials, templates
 from activities.rendering import digest
 from crm import audit, freshness
 from journeys.errors import Conflict
@@ -119,7 +119,7 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
     session.flush()
     newest = session.get(TemplateVersion, (key, templates.latest(session, key)))
     if newest is not None:
-        state: dict[str, Any] = {"digest": newest.digest, "source": newest.source, "compiled": newest.compiled}
+        state: dict[str, Any] = {"digest": newest.digest, "source": newest.source, "compiled": newest.compiled, "partials": newest.partials}
         session.add(TemplateVersion(key=new_key, number=1, created_at=now, **state))
     audit.record(session, actor, "template.duplicate", f"template:{new_key}", {"from": key}, now)
     freshness.bump(session, "templates")
@@ -132,12 +132,15 @@ def delete(session: Session, key: str, actor: str, now: datetime) -> None:
 
     Raises:
         NotFound: there is no such template.
-        Conflict: a version or a draft of a journey names it; `details["journeys"]` says which.
+        Conflict: a version or a draft of a journey names it (`details["journeys"]` says which), or a template includes it.
     """
     template = templates.get(session, key)
     naming = naming_journeys(session, key)
     if naming:
         raise Conflict("Journeys use this template; archive it instead.", journeys=naming)
+    including = [one.key for one in partials.where_used(session, key)] if template.kind == "partial" else []
+    if including:
+        raise Conflict("Templates include this partial; take it out of them first: {templates}.", templates=including)
     for version in session.scalars(select(TemplateVersion).where(TemplateVersion.key == key)):
         session.delete(version)
     session.flush()
@@ -167,7 +170,7 @@ def _names(draft: Mapping[str, Any], key: str) -> bool:
 def is_draft(session: Session, template: Template) -> bool:
     """Whether the text was changed after the newest version."""
     newest = session.get(TemplateVersion, (template.key, templates.latest(session, template.key)))
-    return newest is None or newest.digest != digest(template.variants, template.kind)
+    return newest is None or newest.digest != digest(template.variants, template.kind, newest.partials)
 
 
 def changes(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str, str]], parts: Sequence[str]) -> list[Change]:

@@ -16,12 +16,14 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities import partials
 from activities.ledger import message_id_of
 from activities.messages import House, contact_values
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
 from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, digest
-from activities.rendering.compile import MAX_LINE, MAX_SOURCE, PARTS
-from activities.samples import CONTACT
+from activities.rendering.compile import MAX_LINE, PARTS
+from activities.rendering.partials import MAX_SOURCE
+from activities.samples import CONTACT, lent
 from crm import audit, freshness, settings
 from crm.locks import person_of
 from journeys.errors import Conflict, Invalid, Issue, NotFound
@@ -69,7 +71,9 @@ def save(
         RenderBusy: nobody could compile it just now.
     """
     check_label(key, name, message_class, folder, tags)
-    compiled = renderer.compile_template(variants, kind, message_class=message_class)
+    with db.read() as session:
+        library = partials.library(session, variants, own=key if kind == "partial" else "")
+    compiled = renderer.compile_template(variants, kind, message_class=message_class, library=library)
     with db.write() as session:
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
@@ -173,6 +177,19 @@ def load(session: Session, key: str, number: int | None = None) -> CompiledTempl
     return CompiledTemplate.from_json(cast(Kind, template.kind), version.compiled)
 
 
+def compile_draft(
+    session: Session, renderer: Renderer, template: Template, variants: Mapping[str, Any], *, message_class: str = ""
+) -> CompiledTemplate:
+    """A text of a template as it would become a version, with the newest versions of its partials.
+
+    Raises:
+        Invalid: lists every problem. RenderBusy: nobody could compile it just now.
+    """
+    library = partials.library(session, variants, own=template.key if template.kind == "partial" else "")
+    chosen = message_class or template.message_class
+    return renderer.compile_template(variants, cast(Kind, template.kind), message_class=chosen, library=library)
+
+
 def preview(
     session: Session,
     house: House,
@@ -206,6 +223,8 @@ def preview(
         "now": now,
         **house.tracking.urls(message_id),
     }
+    if compiled.kind == "partial":
+        values = {**lent((variant.html for variant in compiled.variants.values()), now), **values}
     languages = [name for name in (locale, contact.get("locale"), house.language) if name]
     try:
         zone = str(contact.get("timezone") or house.zone)
@@ -244,7 +263,7 @@ def send_test(
 
     Raises:
         NotFound, Invalid: as `preview`; or there is no such member, or it is not active.
-        Conflict: this member got `TESTS_PER_HOUR` within the last hour.
+        Conflict: this member got `TESTS_PER_HOUR` within the last hour, or it is a partial.
     """
     once_key = f"test:{new_id()}"
     message_id = message_id_of(once_key)
@@ -253,6 +272,8 @@ def send_test(
         _not_too_many(session, member, now)
         template = get(session, key)
         contact_id = person_of(session, contact_id)
+        if template.kind == "partial":
+            raise Conflict("A partial is no message; send a test of a template that includes it.")
         used = None if compiled else number if number is not None else latest(session, key)
         compiled = compiled or load(session, key, number)
         rendered = preview(
@@ -371,7 +392,7 @@ def _put(
 
 
 def _version(session: Session, template: Template, compiled: CompiledTemplate, now: datetime) -> int:
-    state = digest(template.variants, template.kind)
+    state = digest(template.variants, template.kind, compiled.partials)
     statement = select(TemplateVersion).where(TemplateVersion.key == template.key).order_by(col(TemplateVersion.number).desc()).limit(1)
     newest = session.scalars(statement).first()
     if newest is not None and newest.digest == state:
@@ -379,7 +400,13 @@ def _version(session: Session, template: Template, compiled: CompiledTemplate, n
     number = newest.number + 1 if newest else 1
     session.add(
         TemplateVersion(
-            key=template.key, number=number, digest=state, source=template.variants, compiled=compiled.to_json(), created_at=now
+            key=template.key,
+            number=number,
+            digest=state,
+            source=template.variants,
+            compiled=compiled.to_json(),
+            partials=dict(compiled.partials),
+            created_at=now,
         )
     )
     session.flush()

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import templates
+from activities import partials, templates
 from activities.rendering import Kind, Rendered
 from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
@@ -36,7 +37,7 @@ _VARIANTS: dict[str, Any] = {
 
 
 class TemplateRow(BaseModel):
-    """A template as lists show it. `kind`: email, sms or text."""
+    """A template as lists show it. `kind`: email, sms, text or partial (a piece of mails)."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -52,13 +53,62 @@ class TemplateRow(BaseModel):
     updated_at: datetime
 
 
+class OlderPartial(BaseModel):
+    """The template's newest version holds `version` of a partial, of which there is `newest`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    partial: str
+    version: int
+    newest: int
+
+
 class TemplateDetail(TemplateRow):
     """With its texts as edited last: locale (`default` included) -> subject, preheader, mjml, text. `version` is the newest compiled one; the
-    texts may be a draft beyond it."""
+    texts may be a draft beyond it. `partials`: key -> the version that stands in it."""
 
     variants: dict[str, Any]
     version: int
+    partials: dict[str, int] = {}
+    older_partials: list[OlderPartial] = []
     warnings: list[str] = []
+
+
+class PartialUse(BaseModel):
+    """A template or partial that includes a partial. `version` of the partial stands in its newest version; null: only its draft includes
+    it, or it is a partial itself, which takes the newest."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    key: str
+    name: str
+    kind: str
+    archived: bool
+    version: int | None
+
+
+class UpdatePartials(BaseModel):
+    """Which templates get the newest versions of their partials: those that hold an older one of `partial`, only `template`, or all."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"partial": "footer"}})
+
+    partial: str | None = Field(None, max_length=64)
+    template: str | None = Field(None, max_length=64)
+
+
+class FailedUpdate(BaseModel):
+    """A template that stays as it was, and why."""
+
+    key: str
+    problem: str
+
+
+class UpdatedPartials(BaseModel):
+    """`updated`: template -> its new version. `left`: how many are still to be done; ask again."""
+
+    updated: dict[str, int]
+    failed: list[FailedUpdate]
+    left: int
 
 
 class Save(BaseModel):
@@ -131,6 +181,7 @@ class TemplateVersionRow(BaseModel):
     number: int
     digest: str
     source: dict[str, Any]
+    partials: dict[str, int]
     created_at: datetime
 
 
@@ -138,7 +189,7 @@ class TemplateVersionRow(BaseModel):
 def list_templates(
     server: TheServer,
     actor: Annotated[Actor, needs("template.read")],
-    kind: Literal["email", "sms", "text"] | None = None,
+    kind: Kind | None = None,
     folder: Annotated[str, Query(max_length=120)] = "",
     archived: Annotated[bool, Query(description="Archived ones instead of the others.")] = False,
     text: Annotated[str, Query(max_length=120, description="Part of the name or the key.")] = "",
@@ -170,7 +221,15 @@ def one_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("tem
         template = templates.get(session, key)
         response.headers["etag"] = f'"{template.revision}"'
         row = TemplateRow.model_validate(template)
-        return TemplateDetail(**row.model_dump(), variants=template.variants, version=templates.latest(session, key))
+        return TemplateDetail(**row.model_dump(), variants=template.variants, **_version_of(session, key))
+
+
+def _version_of(session: Session, key: str) -> dict[str, Any]:
+    """What stands in the newest version, as `TemplateDetail` says it."""
+    number = templates.latest(session, key)
+    version = session.get(TemplateVersion, (key, number))
+    older = [OlderPartial.model_validate(one) for one in partials.behind(session, key).get(key, [])]
+    return {"version": number, "partials": version.partials if version else {}, "older_partials": older}
 
 
 @router.put("/templates/{key}", summary="Save a template", responses=CHANGE)
@@ -197,7 +256,9 @@ def save_template(
     translate = translator(actor.locale)
     row = TemplateRow.model_validate(saved.template)
     warnings = [issue.say(translate) for issue in saved.warnings]
-    return TemplateDetail(**row.model_dump(), variants=saved.template.variants, version=saved.number, warnings=warnings)
+    with engine.db.read() as session:
+        about = _version_of(session, key)
+    return TemplateDetail(**row.model_dump(), variants=saved.template.variants, warnings=warnings, **{**about, "version": saved.number})
 
 
 @router.delete("/templates/{key}", summary="Archive a template", responses=CHANGE)
@@ -212,6 +273,37 @@ def unarchive_template(key: Key, server: TheServer, actor: Annotated[Actor, need
     """The opposite of archiving; its text stays as it was."""
     with server.engine.db.write() as session:
         return TemplateRow.model_validate(templates.unarchive(session, key, actor.id, server.engine.clock.now()))
+
+
+@router.get("/templates/{key}/uses", summary="Where a partial is used", responses=ONE)
+def list_uses(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.read")]) -> list[PartialUse]:
+    """By name; also through other partials. Empty for what is no partial."""
+    with server.engine.db.read() as session:
+        template = templates.get(session, key)
+        found = partials.where_used(session, key) if template.kind == "partial" else []
+        return [PartialUse.model_validate(one) for one in found]
+
+
+@router.post("/templates/update-partials", summary="Bring templates up to the newest partials", responses=CHANGE)
+def update_partials(wanted: UpdatePartials, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> UpdatedPartials:
+    """A new version of each template, of the text that its newest version has; drafts stay drafts. What cannot be compiled stays as it was and is
+    listed. Live journeys keep the versions they have. At most 100 at once."""
+    engine = server.engine
+    with engine.db.read() as session:
+        for key in (wanted.partial, wanted.template):
+            if key is not None:
+                templates.get(session, key)
+    found = partials.update(
+        engine.db,
+        actor=actor.id,
+        now=engine.clock.now(),
+        partial=wanted.partial,
+        template=wanted.template,
+        renderer=server.house.renderer,
+    )
+    translate = translator(actor.locale)
+    failed = [FailedUpdate(key=key, problem=issue.say(translate)) for key, issue in found.failed.items()]
+    return UpdatedPartials(updated=found.done, failed=failed, left=found.left)
 
 
 @router.get("/templates/{key}/versions", summary="List versions of a template", responses=ONE)
@@ -272,7 +364,7 @@ def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
         if wanted.variants is None:
             compiled = templates.load(session, key, wanted.version)
         else:
-            compiled = renderer.compile_template(wanted.variants, _kind(template.kind), message_class=template.message_class)
+            compiled = templates.compile_draft(session, renderer, template, wanted.variants)
         return templates.preview(
             session,
             server.house,
@@ -305,7 +397,3 @@ def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Ac
         trigger=wanted.trigger,
     )
     return MessageRow.model_validate(message)
-
-
-def _kind(text: str) -> Kind:
-    return "email" if text == "email" else "sms" if text == "sms" else "text"

@@ -2,7 +2,7 @@
 
     KEY.json                      a journey document
     templates/KEY/template.json   name, kind, class, and by language the subject and preheader
-    templates/KEY/de.mjml         the body of one language of an e-mail
+    templates/KEY/de.mjml         the body of one language of an e-mail, or a partial in that language
     templates/KEY/de.txt          its own plain text, or the body of a text message
 
 `.pfadwerk.json` remembers what was last pulled or pushed (digests only), so that a push notices that somebody changed the same thing in

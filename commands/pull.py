@@ -10,6 +10,7 @@ from typing import TextIO
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities.rendering.partials import mentioned
 from commands.files import TEMPLATES, MailTemplate, Memory, digest_of, write_template, write_text
 from commands.workspace import database
 from engine.publish import get_journey
@@ -68,8 +69,15 @@ def _wanted(session: Session, keys: Sequence[str]) -> list[Journey]:
 
 
 def _templates(session: Session, documents: Iterable[Document], *, everything: bool) -> Iterable[MailTemplate]:
+    """Those that the journeys name, with the partials they include."""
+    rows = {row.key: row for row in session.scalars(select(Template).order_by(Template.key))}
     used = {key for document in documents for key in templates_of(document)}
-    for row in session.scalars(select(Template).order_by(Template.key)):
+    new = used & rows.keys()
+    while new:
+        included = mentioned(parts.get("mjml") or "" for key in new for parts in rows[key].variants.values())
+        new = (included & rows.keys()) - used
+        used |= new
+    for row in rows.values():
         if row.key in used or (everything and row.archived_at is None):
             yield as_template(row)
 

@@ -7,7 +7,7 @@ since the last pull, and nothing is pushed. Says what changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any, Literal, TextIO, cast
 
 from sqlalchemy.orm import Session
 
-from activities import templates
-from activities.rendering import compile_template
+from activities import partials, templates
+from activities.rendering import Library, Partial, compile_template
+from activities.rendering.partials import mentioned, sources_of
 from commands.check import issue_line
 from commands.files import ABOUT, TEMPLATES, MailTemplate, Memory, read_template, template_folders
 from commands.pull import as_template, journey_digest, templates_of
@@ -112,11 +113,45 @@ def _items(paths: Sequence[Path]) -> Iterator[Item]:
     for file, document in documents.items():
         beside = (file.parent / TEMPLATES / key for key in sorted(templates_of(document)))
         folders |= {folder: None for folder in beside if (folder / ABOUT).exists()}
-    for folder in folders:
-        template = read_template(folder)
-        yield Item("template", template.key, folder.parent.parent, template)
+    yield from _partials_first(_template_items(folders))
     for file, document in documents.items():
         yield Item("journey", document.key, file.parent, document)
+
+
+def _template_items(folders: Iterable[Path]) -> dict[Path, Item]:
+    """The templates of these folders, with the partials beside them that they include."""
+    found: dict[Path, Item] = {}
+    waiting = list(folders)
+    while waiting:
+        folder = waiting.pop(0)
+        if folder not in found:
+            template = read_template(folder)
+            found[folder] = Item("template", template.key, folder.parent.parent, template)
+            beside = (folder.parent / key for key in sorted(_included(template)))
+            waiting += [other for other in beside if (other / ABOUT).exists()]
+    return found
+
+
+def _included(template: MailTemplate) -> set[str]:
+    return mentioned(parts.get("mjml", "") for parts in template.variants.values())
+
+
+def _partials_first(found: Mapping[Path, Item]) -> Iterator[Item]:
+    """Each after the partials that it includes, because saving it compiles it."""
+    done: set[Path] = set()
+
+    def put(folder: Path) -> Iterator[Item]:
+        if folder in done or folder not in found:
+            return
+        done.add(folder)
+        item = found[folder]
+        assert isinstance(item.content, MailTemplate)
+        for key in sorted(_included(item.content)):
+            yield from put(folder.parent / key)
+        yield item
+
+    for folder in found:
+        yield from put(folder)
 
 
 def _documents_in(folder: Path) -> list[Path]:
@@ -134,13 +169,15 @@ def _document(file: Path) -> Document:
 # --- Comparing -------------------------------------------------------------------------------------------------------
 
 
-def _compare(live: Engine, items: Iterable[Item], force: bool) -> None:
+def _compare(live: Engine, items: Sequence[Item], force: bool) -> None:
+    fresh = {item.key: item.content for item in items if isinstance(item.content, MailTemplate) and item.content.kind == "partial"}
+    pushed = {key: Partial(key, 0, sources_of(template.variants)) for key, template in fresh.items()}
     with live.db.read() as session:
         for item in items:
             if isinstance(item.content, Document):
                 _compare_journey(session, item, item.content, force)
             else:
-                _compare_template(session, item, item.content, force)
+                _compare_template(session, item, item.content, force, pushed)
 
 
 def _compare_journey(session: Session, item: Item, document: Document, force: bool) -> None:
@@ -154,14 +191,16 @@ def _compare_journey(session: Session, item: Item, document: Document, force: bo
     item.differences = diff(stored, document)
 
 
-def _compare_template(session: Session, item: Item, template: MailTemplate, force: bool) -> None:
+def _compare_template(session: Session, item: Item, template: MailTemplate, force: bool, pushed: Mapping[str, Partial]) -> None:
+    """`pushed`: the partials that come in the same push."""
     row = session.get(Template, item.key)
     if row is None:
         item.what = "new"
     else:
         item.what = _what(as_template(row).digest(), template.digest(), Memory.of(item.folder).templates.get(item.key), force)
     if item.what in ("new", "changed"):
-        _refuse_broken(item, template)
+        own = template.key if template.kind == "partial" else ""
+        _refuse_broken(item, template, partials.library(session, template.variants, own, pushed))
 
 
 def _what(stored: str, given: str, common: str | None, force: bool) -> What:
@@ -171,9 +210,9 @@ def _what(stored: str, given: str, common: str | None, force: bool) -> What:
     return "changed" if force or stored == common else "conflict"
 
 
-def _refuse_broken(item: Item, template: MailTemplate) -> None:
+def _refuse_broken(item: Item, template: MailTemplate, library: Library) -> None:
     try:
-        compile_template(template.variants, cast(Any, template.kind), message_class=template.message_class)
+        compile_template(template.variants, cast(Any, template.kind), message_class=template.message_class, library=library)
     except Invalid as error:
         raise Invalid("{file}: {problem}", error.issues, file=str(item.folder / TEMPLATES / item.key), problem=error) from None
 

@@ -205,6 +205,10 @@ def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterat
     for template in ((known.templates or {}).get(key) for key in keys):
         if template is None:
             continue
+        if template.channel == "partial":
+            text = "This is a partial, a piece of mails: name a template that includes it."
+            yield Issue(code="wrong_channel", text=text, node_id=node_id, field="template")
+            continue
         if template.channel != node.effect_channel:
             text = "This template is for another channel ({channel})."
             yield Issue(code="wrong_channel", text=text, values={"channel": template.channel}, node_id=node_id, field="template")

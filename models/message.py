@@ -141,7 +141,7 @@ class Hit(SQLModel, table=True):
 
 
 class Template(SQLModel, table=True):
-    """A message template as edited. `kind` is email, sms or text."""
+    """A message template as edited. `kind` is email, sms, text or partial (a piece of mails)."""
 
     __tablename__ = "template"
 
@@ -170,4 +170,6 @@ class TemplateVersion(SQLModel, table=True):
     source: dict[str, Any] = json_field()
     compiled: dict[str, Any] = json_field()
     """locale -> {"subject", "html", "text", "links", "fields"}"""
+    partials: dict[str, int] = json_field()
+    """key of each partial put in -> its version"""
     created_at: datetime

@@ -24,6 +24,13 @@ BLANK_MJML = """<mjml>
 """
 """A mail of which nothing is written yet. It can be compiled, so that a new template has a version from the start."""
 
+BLANK_PARTIAL = """<mj-section>
+  <mj-column>
+    <mj-text></mj-text>
+  </mj-column>
+</mj-section>
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -49,6 +56,8 @@ def beginning(layout: str, kind: str) -> tuple[Mapping[str, Mapping[str, str]], 
         if chosen is not None:
             return chosen.variants, chosen.message_class
         return {"default": {"subject": "…", "preheader": "", "mjml": BLANK_MJML}}, None
+    if kind == "partial":
+        return {"default": {"mjml": BLANK_PARTIAL}}, None
     return {"default": {"text": "…"}}, None
 
 

@@ -7,6 +7,7 @@ offers both, in this process or in a `RenderPool` of others.
 from activities.rendering.compile import CompiledTemplate, Kind, Variant, compile_template, digest
 from activities.rendering.faults import RenderFailed
 from activities.rendering.links import link_digest
+from activities.rendering.partials import NO_PARTIALS, Library, Partial
 from activities.rendering.pool import RenderLimits, RenderPool
 from activities.rendering.render import UNTRACKED, Marks, Rendered, choose, render, render_text
 from activities.rendering.renderer import INLINE, RenderBusy, Renderer
@@ -14,10 +15,13 @@ from activities.rendering.sms import Segments, segments
 
 __all__ = [
     "INLINE",
+    "NO_PARTIALS",
     "UNTRACKED",
     "CompiledTemplate",
     "Kind",
+    "Library",
     "Marks",
+    "Partial",
     "RenderBusy",
     "RenderFailed",
     "RenderLimits",

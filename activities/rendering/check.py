@@ -23,7 +23,6 @@ FORBIDDEN = allowed.words(
 """HTML that mail clients drop, that could act for the reader, or that turns what follows into something else. Only for the sentence:
 what is allowed is in `allowed`."""
 _SENTENCES = {
-    "mj-include": "<mj-include> is not available: a template is whole in itself. Copy the content of {path} to this place.",
     "mj-html-attributes": "<mj-html-attributes> is not available; write the attributes into the tags.",
     "link": "<link> is not allowed in messages; <mj-font> names fonts, <mj-style> holds CSS.",
 }
@@ -104,7 +103,7 @@ def _loose_conditionals(element: Element) -> Iterator[Fault]:
 
 def _unknown(element: Element) -> Fault:
     if element.name in _SENTENCES:
-        return Fault(element.offset, "not_available", _SENTENCES[element.name], path=element.get("path")[:200] or "…")
+        return Fault(element.offset, "not_available", _SENTENCES[element.name])
     near = get_close_matches(element.name, COMPONENTS, n=1)
     if near:
         return Fault(element.offset, "tag_unknown", "<{tag}> is not known. Did you mean <{near}>?", tag=element.name, near=near[0])

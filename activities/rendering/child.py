@@ -105,8 +105,12 @@ class Work:
         return render_text(given["source"], given["values"], locale=given["locale"], zone=given["zone"])
 
     def _compile(self, given: Mapping[str, Any]) -> Any:
-        compiled = compile_template(given["variants"], given["kind"], message_class=given["message_class"])
-        return {"variants": compiled.to_json(), "warnings": [issue.model_dump(exclude={"message"}) for issue in compiled.warnings]}
+        compiled = compile_template(given["variants"], given["kind"], message_class=given["message_class"], library=given["library"])
+        return {
+            "partials": dict(compiled.partials),
+            "variants": compiled.to_json(),
+            "warnings": [issue.model_dump(exclude={"message"}) for issue in compiled.warnings],
+        }
 
 
 def send(connection: socket.socket, frame: bytes) -> None:

@@ -19,19 +19,23 @@ from activities.rendering import foreign, jinja
 from activities.rendering.faults import Fault, Lines, Remark, issue
 from activities.rendering.markup import Element
 from activities.rendering.mjml import compile_mjml
+from activities.rendering.partials import MAX_SOURCE, NO_PARTIALS, Expanded, Library, alone, expand
 from activities.rendering.tokens import Swapped, swap
 from journeys.errors import Invalid, Issue
 
-MAX_SOURCE = 300_000
-"""Characters of one variant's MJML or text."""
 MAX_LINE = 500
 """Characters of a subject or preheader as written."""
 CLIPPED_BYTES = 90_000
 """Above this, warn. Source: Gmail clips messages at about 102 kB."""
 
-Kind = Literal["email", "sms", "text"]
-PARTS: Mapping[str, tuple[str, ...]] = {"email": ("subject", "preheader", "mjml", "text"), "sms": ("text",), "text": ("subject", "text")}
-REQUIRED: Mapping[str, tuple[str, ...]] = {"email": ("subject", "mjml"), "sms": ("text",), "text": ("text",)}
+Kind = Literal["email", "sms", "text", "partial"]
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "email": ("subject", "preheader", "mjml", "text"),
+    "sms": ("text",),
+    "text": ("subject", "text"),
+    "partial": ("mjml",),
+}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"email": ("subject", "mjml"), "sms": ("text",), "text": ("text",), "partial": ("mjml",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,13 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """`variants`: locale (or `default`) -> `Variant`. `warnings` are told when saving and not stored."""
+    """`variants`: locale (or `default`) -> `Variant`. `warnings` are told when saving and not stored. `partials`: key -> the version
+    that was put in."""
 
     kind: Kind
     variants: Mapping[str, Variant]
     warnings: tuple[Issue, ...] = ()
+    partials: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What `TemplateVersion.compiled` holds."""
@@ -73,34 +79,42 @@ class CompiledTemplate:
         return all({"unsubscribe_url", "preferences_url"} & set(variant.fields) for variant in self.variants.values())
 
 
-def compile_template(variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing") -> CompiledTemplate:
-    """Compiles `variants`: locale -> {"subject", "preheader", "mjml", "text"}.
+def compile_template(
+    variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing", library: Library = NO_PARTIALS
+) -> CompiledTemplate:
+    """Compiles `variants`: locale -> {"subject", "preheader", "mjml", "text"}. `library` holds the partials that may be included.
 
     Raises:
         Invalid: `issues` holds every problem, each with line and column in its `values` and `variants.<locale>.<part>` as field.
     """
     issues = list(_shape(variants, kind))
     compiled: dict[str, Variant] = {}
+    used: dict[str, int] = {}
     if not issues:
         for locale, parts in variants.items():
-            variant, found = _Compiler(locale, parts, kind, message_class).compile()
+            compiler = _Compiler(locale, parts, kind, message_class, library)
+            variant, found = compiler.compile()
             issues += found
+            used |= compiler.used
             if variant is not None:
                 compiled[locale] = variant
     errors = [problem for problem in issues if problem.severity == "error"]
     if errors:
         raise Invalid("The template has problems, the first: {problem}", errors, problem=errors[0])
-    return CompiledTemplate(kind, compiled, tuple(issues))
+    return CompiledTemplate(kind, compiled, tuple(issues), used)
 
 
-def digest(variants: Mapping[str, Any], kind: str) -> str:
-    """Names a state of a template: SHA-256 of its canonical JSON."""
-    return hashlib.sha256(json.dumps([kind, variants], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def digest(variants: Mapping[str, Any], kind: str, partials: Mapping[str, int] | None = None) -> str:
+    """Names a state of a template, with the versions of the partials in it: SHA-256 of its canonical JSON."""
+    state = [kind, variants, dict(partials)] if partials else [kind, variants]
+    return hashlib.sha256(json.dumps(state, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def _shape(variants: Mapping[str, Any], kind: str) -> Iterator[Issue]:
     if kind not in PARTS:
-        yield Issue(code="kind", text='Expected the kind email, sms or text, got "{kind}".', values={"kind": str(kind)[:40]}, field="kind")
+        yield Issue(
+            code="kind", text='Expected the kind email, sms, text or partial, got "{kind}".', values={"kind": str(kind)[:40]}, field="kind"
+        )
         return
     if not variants:
         yield Issue(code="no_variant", text="The template needs a text in at least one language.", field="variants")
@@ -163,32 +177,52 @@ Result = TypeVar("Result")
 class _Compiler:
     """Compiles one variant and gathers its issues."""
 
-    def __init__(self, locale: str, parts: Mapping[str, str | None], kind: Kind, message_class: str) -> None:
+    def __init__(self, locale: str, parts: Mapping[str, str | None], kind: Kind, message_class: str, library: Library) -> None:
         self._place = f"variants.{locale}"
         self._parts = {name: (parts.get(name) or "").replace("\r\n", "\n") for name in PARTS[kind]}
         self._kind = kind
         self._message_class = message_class
         self._issues: list[Issue] = []
+        self._mail: Expanded | None = None
+        if "mjml" in self._parts:
+            self._mail = (alone if kind == "partial" else expand)(self._parts["mjml"], locale, library)
+            self._issues += self._mail.issues(f"{self._place}.mjml")
+            self._parts["mjml"] = self._mail.text
+        self.used = self._mail.used if self._mail else {}
 
     def compile(self) -> tuple[Variant | None, list[Issue]]:
+        included = len(self._issues)
         swapped = {name: self._swapped(name, text) for name, text in self._parts.items() if text.strip()}
-        if self._issues:
+        if any(one.severity == "error" for one in self._issues[included:]) or ("mjml" in self._parts and "mjml" not in swapped):
             return None, self._issues
-        variant = self._email(swapped) if self._kind == "email" else self._text(swapped)
+        variant = self._email(swapped) if "mjml" in swapped else self._text(swapped)
         return variant, self._issues
+
+    def _issue(self, fault: Fault, name: str, lines: Lines) -> None:
+        place = f"{self._place}.{name}"
+        self._issues.append(self._mail.issue(fault, place) if self._mail and name == "mjml" else issue(fault, lines, place))
 
     def _swapped(self, name: str, text: str) -> Swapped | None:
         lines = Lines(text)
         if strange := list(foreign.faults(text)):
-            self._issues += [issue(fault, lines, f"{self._place}.{name}") for fault in strange]
+            for found in strange:
+                self._issue(found, name, lines)
             return None
         try:
             swapped = swap(text)
         except Fault as fault:
-            self._issues.append(issue(fault, lines, f"{self._place}.{name}"))
+            self._issue(fault, name, lines)
             return None
-        self._issues += [issue(fault, lines, f"{self._place}.{name}") for fault in jinja.faults(swapped, text, lines)]
+        for found in jinja.faults(swapped, text, lines):
+            self._issue(self._lent(found), name, lines)
         return swapped
+
+    def _lent(self, fault: Fault) -> Fault:
+        """A name that a partial does not know itself may come from where it is included."""
+        if self._kind != "partial" or fault.code != "jinja_value":
+            return fault
+        text = "“{name}” is no value of templates; it has to be set where this partial is included, for example by a loop."
+        return Remark(fault.offset, "partial_value", text, name=fault.values["name"])
 
     def _email(self, swapped: Mapping[str, Swapped | None]) -> Variant | None:
         mjml = swapped["mjml"]
@@ -197,14 +231,14 @@ class _Compiler:
         lines = Lines(self._parts["mjml"])
         for fault in faults:
             fault.offset = mjml.original_offset(fault.offset)
-            self._issues.append(issue(fault, lines, f"{self._place}.mjml"))
+            self._issue(fault, "mjml", lines)
         if compiled is None:
             return None
         if not self._runs(compiled.html, html=True) or not self._runs(compiled.text, html=False):
             return None
         self._warn(compiled.html, compiled.root, mjml, lines)
-        text = self._parts["text"] or compiled.text
-        return Variant(self._parts["subject"], compiled.html, text, compiled.links, self._fields())
+        text = self._parts.get("text") or compiled.text
+        return Variant(self._parts.get("subject", ""), compiled.html, text, compiled.links, self._fields())
 
     def _text(self, swapped: Mapping[str, Swapped | None]) -> Variant:
         return Variant(self._parts.get("subject", ""), "", self._parts["text"], [], self._fields())
@@ -226,15 +260,19 @@ class _Compiler:
     def _warn(self, html: str, root: Element, mjml: Swapped, lines: Lines) -> None:
         if len(html.encode()) > CLIPPED_BYTES:
             self._warning("size", "The HTML has {size} bytes; some mail programs cut messages off at 102000.", size=len(html.encode()))
-        if self._message_class == "marketing" and not {"unsubscribe_url", "preferences_url"} & set(self._fields()):
+        if (
+            self._kind == "email"
+            and self._message_class == "marketing"
+            and not {"unsubscribe_url", "preferences_url"} & set(self._fields())
+        ):
             self._warning("no_unsubscribe", "No link to unsubscribe: put {{{{ unsubscribe_url }}}} into a link.")
         for element in root.walk():
             if element.name in ("mj-image", "mj-carousel-image", "img") and "alt" not in element.attributes:
                 fault = Remark(
                     mjml.original_offset(element.offset), "no_alt", "This image has no text (alt) for readers who do not see it."
                 )
-                self._issues.append(issue(fault, lines, f"{self._place}.mjml"))
-        if not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):
+                self._issue(fault, "mjml", lines)
+        if self._kind == "email" and not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):
             self._warning("no_text", "The message has no text, only images.")
 
     def _visible(self, root: Element) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The MJML components: where each may stand and which attributes it knows.
 
 The compiler in use accepts unknown tags, unknown attributes and misplaced components silently and produces wrong HTML; this
-table is what says so. Source: the MJML documentation, version 4; `mj-include` and `mj-html-attributes` are left out because
-the compiler cannot do them.
+table is what says so. Source: the MJML documentation, version 4; `mj-html-attributes` is left out because
+the compiler cannot do it, `mj-include` because partials are put in before (see `partials`).
 """
 
 from __future__ import annotations

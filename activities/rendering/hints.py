@@ -68,9 +68,9 @@ def hints(
     parts = variants.get(locale, {})
     found = [
         *_size(locale, size_bytes),
-        *(_subject(locale, parts.get("subject") or "") if kind != "sms" else ()),
+        *(_subject(locale, parts.get("subject") or "") if kind in ("email", "text") else ()),
         *(_preheader(locale, parts.get("preheader") or "") if kind == "email" else ()),
-        *(_links(locale, parts.get("mjml") or "") if kind == "email" else ()),
+        *(_links(locale, parts.get("mjml") or "") if kind in ("email", "partial") else ()),
         *_fields(locale, compiled.get(locale), is_known),
         *_drift(locale, variants, compiled),
     ]

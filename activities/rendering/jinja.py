@@ -137,6 +137,15 @@ def fields(source: str) -> set[str]:
     return {path for path in found if path.split(".")[0] in NAMES}
 
 
+def lent(source: str) -> set[str]:
+    """Dotted names that a source reads and that are neither values of templates nor set in it: whoever includes a partial sets them."""
+    tree = TEXT.parse(source)
+    loose = {name for name in meta.find_undeclared_variables(tree) - NAMES - set(TEXT.globals) if not name.startswith("_")}
+    inner: set[int] = set()
+    paths = {_path(node, inner) for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)) if id(node) not in inner}
+    return {path for path in paths if path.split(".")[0] in loose}
+
+
 def _path(node: nodes.Node, inner: set[int]) -> str:
     names: list[str] = []
     while isinstance(node, (nodes.Getattr, nodes.Getitem)):

@@ -94,6 +94,15 @@ def read(source: str) -> Element:
     Raises:
         Fault: the first mistake.
     """
+    return _only(read_pieces(source))
+
+
+def read_pieces(source: str) -> Element:
+    """All that `source` holds, as children of an element without a name.
+
+    Raises:
+        Fault: the first mistake.
+    """
     holder = Element("", 0)
     stack = [holder]
     count = at = 0
@@ -115,7 +124,7 @@ def read(source: str) -> Element:
         at = piece.end()
     if len(stack) > 1:
         raise Fault(stack[-1].offset, "tag_unclosed", "<{tag}> is never closed.", tag=stack[-1].name)
-    return _only(holder)
+    return holder
 
 
 def fragment(source: str, offset: int) -> list[Element]:

@@ -32,6 +32,7 @@ from markupsafe import escape
 from activities.rendering.child import MAX_FRAME, receive, send
 from activities.rendering.compile import CompiledTemplate, Kind, Variant
 from activities.rendering.faults import RenderFailed
+from activities.rendering.partials import NO_PARTIALS, Library
 from activities.rendering.render import UNTRACKED, Filled, Marks, Rendered, chosen, finished
 from activities.rendering.renderer import RenderBusy
 from journeys.errors import Invalid, Issue
@@ -186,6 +187,15 @@ class _Child:
             self._process.wait()
 
 
+def _issue(data: Mapping[str, Any]) -> Issue:
+    """An issue that came as JSON; a value of it may be an issue itself (what is wrong in a partial)."""
+    values = {
+        name: _issue(value) if isinstance(value, dict) and {"code", "text"} <= set(value) else value
+        for name, value in data["values"].items()
+    }
+    return Issue(**{**{name: value for name, value in data.items() if name != "message"}, "values": values})
+
+
 class RenderPool:
     """A `Renderer` whose work is done by other processes. Any number of threads may use it; `close` ends the processes."""
 
@@ -226,9 +236,11 @@ class RenderPool:
         given = {"source": source, "values": dict(values), "locale": locale, "zone": zone}
         return str(self._done(_Job("text", given, hash(source))))
 
-    def compile_template(self, variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing") -> CompiledTemplate:
+    def compile_template(
+        self, variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing", library: Library = NO_PARTIALS
+    ) -> CompiledTemplate:
         """As `compile.compile_template`; also a template that cannot be compiled in time and memory is Invalid. Raises: RenderBusy."""
-        given = {"variants": dict(variants), "kind": kind, "message_class": message_class}
+        given = {"variants": dict(variants), "kind": kind, "message_class": message_class, "library": library}
         about = hash(json.dumps(given, sort_keys=True, default=str))
         try:
             found = self._done(_Job("compile", given, about, times=COMPILING))
@@ -237,7 +249,7 @@ class RenderPool:
             problem = Issue(code="compile_failed", text=said, values={"problem": error.name or error.code}, field="variants")
             raise Invalid("The template has problems, the first: {problem}", [problem], problem=problem) from None
         compiled = CompiledTemplate.from_json(kind, found["variants"])
-        return CompiledTemplate(kind, compiled.variants, tuple(Issue(**issue) for issue in found["warnings"]))
+        return CompiledTemplate(kind, compiled.variants, tuple(_issue(one) for one in found["warnings"]), found["partials"])
 
     def close(self) -> None:
         """Ends the processes, those at work when they are done with it. Whoever asks again starts new ones."""
@@ -266,7 +278,7 @@ class RenderPool:
         except RecursionError:
             raise RenderFailed("template_error", "RecursionError") from None
         if "issues" in answer:
-            issues = [Issue(**issue) for issue in answer["issues"]]
+            issues = [_issue(one) for one in answer["issues"]]
             raise Invalid("The template has problems, the first: {problem}", issues, problem=issues[0])
         if "failed" in answer:
             raise RenderFailed(*answer["failed"])

@@ -20,6 +20,7 @@ from activities.rendering import jinja
 from activities.rendering.budget import State, state
 from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
+from activities.rendering.languages import serving
 from activities.rendering.plain import tidy
 from activities.rendering.sandbox import generate
 
@@ -113,7 +114,7 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
 def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
     """The message, with the headers that its class asks for."""
     headers = unsubscribe_headers(values.get("unsubscribe_url")) if kind == "email" and message_class == "marketing" else {}
-    text = filled.text if kind == "email" else filled.text.strip()
+    text = filled.text if kind in ("email", "partial") else filled.text.strip()
     return Rendered(filled.subject, filled.html, text, language, headers, filled.links)
 
 
@@ -129,24 +130,10 @@ def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", z
 
 def choose(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Variant]:
     """The variant that serves `locales`, with its name."""
-    known = {_folded(name): name for name in compiled.variants}
-    for wanted in [*(step for name in locales for step in _steps(name)), "default"]:
-        if wanted in known:
-            return known[wanted], compiled.variants[known[wanted]]
-    for name, variant in compiled.variants.items():
-        return name, variant
-    raise RenderFailed("no_variant")
-
-
-def _steps(locale: str) -> Iterator[str]:
-    """`de-CH` -> de-ch, de."""
-    parts = _folded(locale).split("-")
-    for length in range(len(parts), 0, -1):
-        yield "-".join(parts[:length])
-
-
-def _folded(locale: str) -> str:
-    return locale.replace("_", "-").lower()
+    name = serving(locales, compiled.variants) or next(iter(compiled.variants), None)
+    if name is None:
+        raise RenderFailed("no_variant")
+    return name, compiled.variants[name]
 
 
 def one_line(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from activities.rendering.compile import CompiledTemplate, Kind, compile_template
+from activities.rendering.partials import NO_PARTIALS, Library
 from activities.rendering.render import UNTRACKED, Marks, Rendered, render, render_text
 from journeys.errors import PfadwerkError
 
@@ -37,7 +38,9 @@ class Renderer(Protocol):
     def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
         """As `rendering.render_text`. Raises: RenderFailed; RenderBusy."""
 
-    def compile_template(self, variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing") -> CompiledTemplate:
+    def compile_template(
+        self, variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing", library: Library = NO_PARTIALS
+    ) -> CompiledTemplate:
         """As `rendering.compile_template`. Raises: Invalid; RenderBusy."""
 
 

@@ -60,7 +60,8 @@ class Knowledge:
 
 def load(session: Session, speech: Speech) -> Knowledge:
     """`speech`: how the reader calls purposes and scores."""
-    templates = session.scalars(select(Template).where(col(Template.archived_at).is_(None)).order_by(col(Template.name))).all()
+    sendable = select(Template).where(col(Template.archived_at).is_(None), Template.kind != "partial")
+    templates = session.scalars(sendable.order_by(col(Template.name))).all()
     pools = session.scalars(select(Rotation).order_by(col(Rotation.name))).all()
     journeys = session.execute(select(Journey.key, Journey.name).where(col(Journey.archived_at).is_(None)).order_by(Journey.name)).all()
     members = session.execute(select(Member.id, Member.name).where(col(Member.active)).order_by(Member.name)).all()

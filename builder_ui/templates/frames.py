@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from activities import proof, templates
 from activities.layouts import layouts
-from activities.rendering import Rendered
+from activities.rendering import CompiledTemplate, Rendered
 from activities.rendering.compile import Kind
 from builder_ui.mail import with_new_tabs
 from builder_ui.permits import does
@@ -117,13 +117,26 @@ def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_
         return None
     with house.engine.db.read() as session:
         template = templates.get(session, key)
-        newest = session.get(TemplateVersion, (key, templates.latest(session, key)))
-        for variants in ([template.variants] if draft else []) + ([newest.source] if newest else []):
-            name = choose(variants, locale, member.locale or house.language)
-            found = _rendered(house, session, template, variants, name, contact_id) if name else None
+        language = member.locale or house.language
+        if draft and (name := choose(template.variants, locale, language)):
+            found = _rendered(house, session, template, template.variants, name, contact_id)
             if found is not None:
                 return found
-    raise NotFound("there is nothing to show")
+        found = _as_saved(house, session, template, locale, language, contact_id)
+    if found is None:
+        raise NotFound("there is nothing to show")
+    return found
+
+
+def _as_saved(house: House, session: Session, template: Template, locale: str, language: str, contact_id: str | None) -> Rendered | None:
+    """The newest version, with the partials it was saved with."""
+    assert house.post is not None
+    version = session.get(TemplateVersion, (template.key, templates.latest(session, template.key)))
+    name = choose(version.source, locale, language) if version else ""
+    if version is None or name not in version.compiled:
+        return None
+    compiled = CompiledTemplate.from_json(cast(Kind, template.kind), {name: version.compiled[name]})
+    return proof.saved(session, house.post.house, compiled, template.message_class, house.now(), contact_id)
 
 
 def _rendered(
@@ -140,6 +153,7 @@ def _rendered(
         house.now(),
         contact_id,
         only=True,
+        key=template.key,
     ).rendered
 
 

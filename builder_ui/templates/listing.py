@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities import shelf, templates
+from activities import partials, shelf, templates
+from activities.partials import Behind, Inclusion
 from activities.shelf import Use, Wanted
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.templates import frames
 from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
-from builder_ui.templates.page import CLASSES, KINDS, locale_name
+from builder_ui.templates.page import HTML, KINDS, class_badge, locale_name, older_text
 from builder_ui.visit import Acts, Do, Page, Visit
 from models import Template
 
@@ -23,7 +24,8 @@ PER_PAGE = 24
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """`numbers`: key -> newest version; `more`: there is another page."""
+    """`numbers`: key -> newest version; `more`: there is another page; `older`: key -> partials of which there are newer versions;
+    `inclusions`: partial -> what includes it."""
 
     found: list[Template]
     uses: dict[str, list[Use]]
@@ -31,6 +33,8 @@ class Data:
     folders: list[str]
     tags: list[str]
     more: bool
+    older: dict[str, list[Behind]]
+    inclusions: dict[str, list[Inclusion]]
 
 
 def load(visit: Visit) -> Data:
@@ -44,7 +48,9 @@ def load(visit: Visit) -> Data:
     )
     with visit.engine.db.read() as session:
         found = shelf.find(session, wanted, limit=PER_PAGE + 1, offset=_page(visit) * PER_PAGE)
-        return Data(found[:PER_PAGE], shelf.uses(session), shelf.numbers(session), *shelf.labels(session), len(found) > PER_PAGE)
+        including = partials.inclusions(session) if any(one.kind == "partial" for one in found) else {}
+        more, older = len(found) > PER_PAGE, partials.behind(session)
+        return Data(found[:PER_PAGE], shelf.uses(session), shelf.numbers(session), *shelf.labels(session), more, older, including)
 
 
 def _page(visit: Visit) -> int:
@@ -54,7 +60,7 @@ def _page(visit: Visit) -> int:
 
 def stamp(visit: Visit) -> object:
     data = load(visit)
-    return [(one.key, one.revision, one.archived_at) for one in data.found], data.uses, data.more
+    return [(one.key, one.revision, one.archived_at) for one in data.found], data.uses, data.more, data.older, data.inclusions
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -65,6 +71,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.head(speech("Templates"), actions=[begin(visit)]),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
         undo(visit, acts),
+        older(visit, data, acts),
         html.div({"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search templates"))),
         filters(visit, data),
         html.div({"className": "cards"}, [card(visit, data, one, acts) for one in data.found]) if data.found else nothing(visit),
@@ -95,6 +102,35 @@ def undo(visit: Visit, acts: Acts) -> Element:
     return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is in the archive.", key=key), parts.button(speech("Undo"), back))
 
 
+def older(visit: Visit, data: Data, acts: Acts) -> Element:
+    """That templates hold older versions of their partials, and the act that brings all of them up."""
+    speech, count = visit.speech, len(data.older)
+    if not count:
+        return None
+    said = (
+        speech("1 template uses an older version of a partial.")
+        if count == 1
+        else speech("{count} templates use older versions of partials.", count=count)
+    )
+    question = speech(
+        "Each template gets a new version: its text with the newest partials. Each is checked; what fails stays as it was and is listed. Live journeys keep their versions."
+    )
+    every = acts.act("template.change", _bringing_up, "The templates have the newest partials.")
+    return html.div(
+        {"className": "notice tpl-older"},
+        parts.icon("puzzle"),
+        html.span(said),
+        parts.ask(speech("Update all"), question, speech("Update all"), every, "history") if visit.may("template.change") else None,
+    )  # fmt: skip
+
+
+def _bringing_up(visit: Visit) -> None:
+    house = visit.house
+    found = partials.update(house.engine.db, actor=visit.by, now=house.now(), renderer=house.renderer)
+    if found.failed:
+        raise partials.stayed(found)
+
+
 def filters(visit: Visit, data: Data) -> Element:
     """Folder, tag and archive. A plain form: it works while the connection is away."""
     speech, query = visit.speech, visit.query
@@ -120,19 +156,19 @@ def filters(visit: Visit, data: Data) -> Element:
 def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
     speech = visit.speech
     kind, icon = KINDS[one.kind]
-    used = data.uses.get(one.key, [])
     facts = [
         html.p({"className": "quiet"}, one.key, *([" · ", one.folder] if one.folder else [])),
         html.p(
             {"className": "tags"},
             parts.badge(speech(kind), "", icon),
-            parts.badge(speech(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check"),
+            class_badge(speech, one),
             [html.a({"key": tag, "className": "tag", "href": visit.link(tag=tag)}, tag) for tag in one.tags],
         ),
         html.p(", ".join(locale_name(speech, name) for name in one.variants)),
-        html.p({"className": "tpl-used"}, parts.icon("route"), *_journeys(used))
-        if used
-        else html.p({"className": "quiet"}, speech("No live journey uses it.")),
+        _used(visit, data, one),
+        html.p({"className": "tpl-used warn"}, parts.icon("puzzle"), "; ".join(older_text(speech, old) for old in data.older[one.key]))
+        if one.key in data.older
+        else None,
         html.p({"className": "quiet"}, speech("changed "), parts.relative(visit, one.updated_at)),
     ]
     return html.article(
@@ -145,26 +181,41 @@ def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
             {"className": "tpl-facts"},
             html.h2(html.a({"href": f"/ui/templates/{one.key}"}, one.name)),
             *facts,
-            html.footer({"className": "actions"}, *offers(visit, one, used, acts)),
+            html.footer({"className": "actions"}, *offers(visit, data, one, acts)),
         ),
     )
 
 
-def _journeys(used: list[Use]) -> list[Element]:
-    links = [html.a({"key": use.journey_key, "href": f"/ui/journeys/{use.journey_key}"}, use.journey_name) for use in used[:3]]
-    return [html.span({"className": "tpl-journeys"}, links, f"+{len(used) - 3}" if len(used) > 3 else None)]
+def _used(visit: Visit, data: Data, one: Template) -> Element:
+    speech = visit.speech
+    if one.kind == "partial":
+        including = data.inclusions.get(one.key, [])
+        links = [(each.key, f"/ui/templates/{each.key}", each.name) for each in including]
+        symbol, none = "puzzle", speech("No template includes it.")
+    else:
+        links = [(use.journey_key, f"/ui/journeys/{use.journey_key}", use.journey_name) for use in data.uses.get(one.key, [])]
+        symbol, none = "route", speech("No live journey uses it.")
+    if not links:
+        return html.p({"className": "quiet"}, none)
+    return html.p({"className": "tpl-used"}, parts.icon(symbol), *_links(links))
+
+
+def _links(found: list[tuple[str, str, str]]) -> list[Element]:
+    """(key, address, name) of the first three, and how many more."""
+    links = [html.a({"key": key, "href": address}, name) for key, address, name in found[:3]]
+    return [html.span({"className": "tpl-journeys"}, links, f"+{len(found) - 3}" if len(found) > 3 else None)]
 
 
 def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
     """The mail itself, small; the beginning of a text."""
-    if one.kind != "email":
+    if one.kind not in HTML:
         name = frames.choose(one.variants, "", visit.speech.language)
         return html.span({"className": "tpl-bubble"}, str(one.variants.get(name, {}).get("text") or "")[:160])
     source = frames.address(one.key, state="saved", r=str(data.numbers.get(one.key, 0)))
     return parts.picture(source)
 
 
-def offers(visit: Visit, one: Template, used: list[Use], acts: Acts) -> list[Element]:
+def offers(visit: Visit, data: Data, one: Template, acts: Acts) -> list[Element]:
     speech = visit.speech
     if not visit.may("template.change"):
         return []
@@ -177,7 +228,17 @@ def offers(visit: Visit, one: Template, used: list[Use], acts: Acts) -> list[Ele
             parts.ask(speech("Delete"), question, speech("Delete for good"), gone, "ban", "danger"),
         ]
     away = acts.act("template.change", _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template is in the archive.")
-    return [duplicating(visit, one), parts.button(speech("Archive it"), away, "clipboard-check")]
+    return [duplicating(visit, one), _archiving(visit, data.inclusions.get(one.key, []), away)]
+
+
+def _archiving(visit: Visit, including: list[Inclusion], away: parts.Handler) -> Element:
+    """A partial that is in use asks first, and says where."""
+    speech = visit.speech
+    if not including:
+        return parts.button(speech("Archive it"), away, "clipboard-check")
+    names = ", ".join(one.name for one in including[:5]) + (" …" if len(including) > 5 else "")
+    question = speech("{names} include it and go on doing so; it is no longer offered to others.", names=names)
+    return parts.ask(speech("Archive it"), question, speech("Archive it"), away, "clipboard-check")
 
 
 def duplicating(visit: Visit, one: Template) -> Element:

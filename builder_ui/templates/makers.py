@@ -22,7 +22,6 @@ from journeys.errors import Conflict, NotFound, PfadwerkError
 from models import Member, Template
 
 KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
-KINDS = ("email", "sms", "text")
 PROBLEMS = {
     "taken": "There is a template with this key already. Choose another key.",
     "key": "A key has lower-case letters, digits, - and _, at most 64.",
@@ -42,7 +41,7 @@ class Data:
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         taken = set(session.scalars(select(Template.key)).all())
-    wishes = [*(one.key for one in layouts()), "email", "sms", "text"]
+    wishes = [*(one.key for one in layouts()), "email", "sms", "text", "partial"]
     return Data({wish: _free(wish, taken) for wish in wishes})
 
 
@@ -60,6 +59,7 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
         ("email", speech("Blank e-mail"), speech("An empty mail in MJML."), "mail"),
         ("sms", speech("SMS"), speech("A text for phones, with a counter for its parts."), "message-square"),
         ("text", speech("Text"), speech("A text with a title, for other channels."), "megaphone"),
+        ("partial", speech("Partial"), speech("A piece that several mails share: header, footer, product card."), "puzzle"),
     )
     return html._(
         parts.head(speech("New template"), back=back),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from activities import shelf
+from activities.partials import Behind, Inclusion
 from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
 from activities.rendering.hints import LONG_SUBJECT
 from activities.rendering.sms import LIMITS
@@ -22,10 +23,13 @@ from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from journeys.errors import Issue
 
-KINDS = {"email": ("E-mail", "mail"), "sms": ("SMS", "message-square"), "text": ("Text", "megaphone")}
+KINDS = {"email": ("E-mail", "mail"), "sms": ("SMS", "message-square"), "text": ("Text", "megaphone"), "partial": ("Partial", "puzzle")}
+HTML = ("email", "partial")
+"""Kinds that are shown as a mail."""
 CLASSES = {"marketing": "Marketing", "transactional": "Transactional"}
 PARTS = {"subject": "Subject", "preheader": "Preheader", "mjml": "Source (MJML)", "text": "Text"}
 LOOKS = {"desktop": "Desktop", "phone": "Phone", "dark": "Dark", "text": "Plain text"}
+LABELS = {"partial": "Label and uses"}
 PHRASES = (
     "Find", "Replace", "next", "previous", "all", "match case", "by word", "regexp", "replace", "replace all", "close", "Go to line", "go",
     "current match", "replaced $ matches", "replaced match on line $", "on line", "Fold line", "Unfold line", "Folded lines", "Unfolded lines",
@@ -103,7 +107,7 @@ def head(writing: Writing) -> Element:
         html.a({"className": "back", "href": "/ui/templates"}, "← ", speech("Templates")),
         html.h1(stored.name),
         parts.badge(speech(kind), "", icon),
-        parts.badge(speech(CLASSES[stored.message_class]), "", "megaphone" if stored.message_class == "marketing" else "clipboard-check"),
+        class_badge(speech, stored),
         html.span({"className": "quiet"}, number),
         parts.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
         html.span({"className": f"tpl-status {tone}", "role": "status"}, parts.icon(symbol), speech(text)),
@@ -111,6 +115,34 @@ def head(writing: Writing) -> Element:
         _conflict(writing),
         _notice(writing),
         _outdated(writing),
+        _older(writing),
+    )
+
+
+def class_badge(speech: Any, one: Any) -> Element:
+    """The class of a template; a partial has none."""
+    if one.kind == "partial":
+        return None
+    return parts.badge(speech(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check")
+
+
+def older_text(speech: Any, one: Behind) -> str:
+    """`uses footer, version 2; there is version 3`"""
+    return str(
+        speech("uses {partial}, version {version}; there is version {newest}", partial=one.partial, version=one.version, newest=one.newest)
+    )
+
+
+def _older(writing: Writing) -> Element:
+    """That partials have newer versions than the ones in the newest version of this template."""
+    speech, older = writing.speech, writing.stored.older
+    if not older:
+        return None
+    return html.div(
+        {"className": "tpl-notice"},
+        parts.icon("puzzle"),
+        [html.p({"key": one.partial}, older_text(speech, one)) for one in older[:MOST_SHOWN]],
+        html.p({"className": "quiet"}, speech("Saving takes the newest version of each partial.")),
     )
 
 
@@ -118,10 +150,9 @@ def _actions(writing: Writing) -> list[Element]:
     speech = writing.speech
     if not writing.editable:
         return []
+    test = lambda _event: writing.spawn(writing.act, "A test is on its way to {address}.", writing.test)  # noqa: E731
     return [
-        parts.button(
-            speech("Send me a test"), lambda _event: writing.spawn(writing.act, "A test is on its way to {address}.", writing.test), "mail"
-        ),
+        parts.button(speech("Send me a test"), test, "mail") if writing.stored.kind != "partial" else None,
         parts.button(speech("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
     ]
 
@@ -319,7 +350,7 @@ def inserting(writing: Writing) -> Element:
     wish = use_ref("")
     if not writing.editable:
         return None
-    groups = snippets.groups(speech, writing.stored.kind, writing.locale, writing.stored.fields)
+    groups = snippets.groups(speech, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces)
     texts = {f"{n}.{m}": one.text for n, (_, entries) in enumerate(groups) for m, one in enumerate(entries)}
 
     def chosen(event: Mapping[str, Any]) -> None:
@@ -340,7 +371,9 @@ def inserting(writing: Writing) -> Element:
         {"className": "tpl-insert"},
         html.label({"htmlFor": "tpl-insert"}, speech("Insert")),
         html.select(
-            {"id": "tpl-insert", "onChange": chosen}, html.option({"key": "", "value": ""}, speech("Field, link or block …")), options
+            {"id": "tpl-insert", "onChange": chosen},
+            html.option({"key": "", "value": ""}, speech("Field, link, block or partial …")),
+            options,
         ),
         html.button({"type": "button", "className": "button", "onClick": put}, speech("Put in")),
     )
@@ -360,7 +393,7 @@ def wire(writing: Writing) -> Element:
 def right(writing: Writing) -> Element:
     use_topics(writing, "side")
     speech = writing.speech
-    sides = {"preview": "Preview", "versions": "Versions", "label": "Label and journeys"}
+    sides = {"preview": "Preview", "versions": "Versions", "label": LABELS.get(writing.stored.kind, "Label and journeys")}
     chosen = [
         html.button(
             {
@@ -393,7 +426,7 @@ def preview(writing: Writing) -> Element:
 
         return turned
 
-    looks = LOOKS if writing.stored.kind == "email" else {}
+    looks = LOOKS if writing.stored.kind in HTML else {}
     switches = [
         html.button(
             {
@@ -407,7 +440,7 @@ def preview(writing: Writing) -> Element:
         )
         for look, title in looks.items()
     ]
-    stale = found is not None and not writing.is_fresh and writing.stored.kind == "email" and bool(writing.frame())
+    stale = found is not None and not writing.is_fresh and writing.stored.kind in HTML and bool(writing.frame())
     return html._(
         html.div(
             {"className": "tpl-bar"},
@@ -441,7 +474,7 @@ def _trigger(writing: Writing) -> Element:
 def _inbox(writing: Writing) -> Element:
     """The line of a mailbox: subject and the words after it."""
     found = writing.proof.rendered if writing.proof else None
-    if writing.stored.kind == "sms" or found is None:
+    if writing.stored.kind in ("sms", "partial") or found is None:
         return None
     preheader = writing.text("preheader")
     return html.p({"className": "tpl-inbox"}, html.b(found.subject or writing.speech("(no subject)")), html.span(preheader))
@@ -450,7 +483,7 @@ def _inbox(writing: Writing) -> Element:
 def _shown(writing: Writing) -> Element:
     speech, found = writing.speech, writing.proof
     rendered = found.rendered if found else None
-    if writing.stored.kind != "email" or writing.look == "text":
+    if writing.stored.kind not in HTML or writing.look == "text":
         count = _segments(writing) if found and found.segments else None
         if rendered is None:
             return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
@@ -545,7 +578,7 @@ def findings(writing: Writing) -> Element:
         else speech("No problems")
     )
     size = ""
-    if found.rendered is not None and writing.stored.kind == "email":
+    if found.rendered is not None and writing.stored.kind in HTML:
         kilobytes = len(found.rendered.html.encode()) / 1000
         size = speech("{size} of {limit} kB HTML", size=speech.number(round(kilobytes, 1)), limit=102)
     links = [
@@ -663,14 +696,71 @@ def label(writing: Writing) -> Element:
         (speech("Folder"), html.input({"key": "f" + key, "defaultValue": stored.folder, "maxLength": 120, "onBlur": kept("folder", str.strip), **off})),
         (speech("Tags, separated by commas"), html.input({"key": "t" + key, "defaultValue": ", ".join(stored.tags), "maxLength": 1200, "onBlur": kept("tags", listed), **off})),
     ]  # fmt: skip
+    if stored.kind == "partial":
+        del fields[1]
+        return html.div({"className": "tpl-label"}, _form(fields), *_inclusions(writing))
     return html.div(
         {"className": "tpl-label"},
-        html.div({"className": "tpl-form"}, [html.label({"key": title}, title, field) for title, field in fields]),
+        _form(fields),
         html.p({"className": "quiet"}, speech("Key: {key}. Journeys name the template by it.", key=stored.key)),
         html.h2(speech("Used in live journeys")),
         html.ul({"className": "tpl-uses"}, [_use(writing, use) for use in stored.uses])
         if stored.uses
         else html.p({"className": "quiet"}, speech("No live journey uses this template.")),
+    )
+
+
+def _form(fields: list[tuple[str, Element]]) -> Element:
+    return html.div({"className": "tpl-form"}, [html.label({"key": title}, title, field) for title, field in fields])
+
+
+def _inclusions(writing: Writing) -> list[Element]:
+    """Where a partial is used, and the act that brings all up."""
+    speech, stored = writing.speech, writing.stored
+    written = f'<mj-include path="partial:{stored.key}" />'
+    behind = [one for one in stored.inclusions if _is_behind(one, stored.number)]
+    question = speech("Each template gets a new version: its text with version {number} of this partial. Each is checked; what fails stays as it was and is listed. Live journeys keep their versions.", number=stored.number)  # fmt: skip
+    every = lambda _event: writing.spawn(writing.act, "Templates updated: {count}.", writing.bring_up)  # noqa: E731
+    return [
+        html.p({"className": "quiet"}, speech("Key: {key}. Templates include the partial with this line:", key=stored.key)),
+        html.pre({"className": "tpl-include"}, written),
+        html.h2(speech("Where used")),
+        parts.ask(speech("Update all ({count})", count=len(behind)), question, speech("Update all"), every, "history")
+        if behind and writing.editable
+        else None,
+        html.ul({"className": "tpl-uses"}, [_inclusion(writing, one) for one in stored.inclusions])
+        if stored.inclusions
+        else html.p({"className": "quiet"}, speech("No template includes this partial.")),
+    ]
+
+
+def _is_behind(one: Inclusion, number: int) -> bool:
+    return one.version is not None and one.version < number and not one.archived
+
+
+def _inclusion(writing: Writing, one: Inclusion) -> Element:
+    speech, stored = writing.speech, writing.stored
+    kind, icon = KINDS[one.kind]
+    said = (
+        speech("takes the newest version along")
+        if one.kind == "partial"
+        else speech("only in the draft")
+        if one.version is None
+        else older_text(speech, Behind(stored.key, one.version, stored.number))
+        if one.version < stored.number
+        else speech("uses version {version}", version=one.version)
+    )
+    up = lambda _event: writing.spawn(writing.act, "Templates updated: {count}.", lambda: writing.bring_up(one.key))  # noqa: E731
+    return html.li(
+        {"key": one.key},
+        html.div(
+            html.a({"href": f"/ui/templates/{one.key}"}, one.name),
+            " ",
+            parts.badge(speech(kind), "", icon),
+            parts.badge(speech("In the archive"), "warn", "clipboard-check") if one.archived else None,
+            html.small(said),
+        ),
+        parts.button(speech("Update it"), up, "history") if _is_behind(one, stored.number) and writing.editable else None,
     )
 
 

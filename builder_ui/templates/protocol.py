@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from activities.rendering.compile import MAX_SOURCE
+from activities.rendering.partials import MAX_SOURCE
 from builder_ui.builder.protocol import Message, Piece, Save
 
 Place = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,35}/(subject|preheader|mjml|text)$")]

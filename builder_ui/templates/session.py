@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from activities import samples, shelf, templates
+from activities import partials, samples, shelf, templates
 from activities.proof import Proof, proof, trigger_for
 from activities.rendering import CompiledTemplate
 from activities.rendering.compile import PARTS, is_locale
@@ -73,6 +73,11 @@ class Stored:
     fields: list[tuple[str, str]] = field(default_factory=list)
     """(name, title) of known contact fields."""
     folders: list[str] = field(default_factory=list)
+    pieces: list[tuple[str, str]] = field(default_factory=list)
+    """(key, name) of the partials that can be put in."""
+    older: list[partials.Behind] = field(default_factory=list)
+    inclusions: list[partials.Inclusion] = field(default_factory=list)
+    """Of a partial: what includes it."""
 
 
 class Writing(Teller):
@@ -326,8 +331,9 @@ class Writing(Teller):
         allowed(visit, "template.read")
         with visit.engine.db.read() as session:
             return proof(
-                session, visit.house.post.house, stored.kind, stored.message_class, variants, locale, visit.house.now(), contact_id
-            )
+                session, visit.house.post.house, stored.kind, stored.message_class, variants, locale, visit.house.now(), contact_id,
+                key=stored.key,
+            )  # fmt: skip
 
     async def save(self) -> None:
         """Makes the text a version, if it can be compiled; journeys published from now on use it."""
@@ -352,6 +358,7 @@ class Writing(Teller):
             **label,
         )
         stored.revision, stored.number, stored.is_draft, stored.archived = saved.template.revision, saved.number, False, False
+        self._see_partials()
         self.versions = []
         return {"number": saved.number}
 
@@ -453,16 +460,38 @@ class Writing(Teller):
             stored.uses = shelf.uses(session, stored.key).get(stored.key, [])
         return {"name": use.journey_name, "number": stored.number}
 
+    def _see_partials(self) -> None:
+        """Reads anew what depends on the versions of partials."""
+        stored = self.stored
+        with self.visit.engine.db.read() as session:
+            stored.older = partials.behind(session, stored.key).get(stored.key, [])
+            stored.inclusions = partials.where_used(session, stored.key) if stored.kind == "partial" else []
+
+    def bring_up(self, template: str | None = None) -> dict[str, Any]:
+        """Gives the templates that include this partial, or one of them, its newest version."""
+        visit, stored = self.visit, self.stored
+        found = partials.update(
+            visit.engine.db,
+            actor=visit.by,
+            now=visit.house.now(),
+            partial=stored.key,
+            template=template,
+            renderer=visit.house.renderer,
+        )
+        self._see_partials()
+        if found.failed:
+            raise Conflict("{problem}", problem=partials.stayed(found))
+        return {"count": len(found.done)}
+
     def test(self) -> dict[str, Any]:
         """Sends what stands here to the member who asks, filled in for the chosen contact."""
         visit, stored = self.visit, self.stored
         post = visit.house.post
         if post is None or self.person is None:
             raise Invalid("Choose a contact first: a test is filled in for somebody real.")
-        compiled = post.house.renderer.compile_template(
-            {self.locale: self.variants[self.locale]}, stored.kind, message_class=stored.message_class
-        )
         with visit.engine.db.read() as session:
+            template, own = templates.get(session, stored.key), {self.locale: self.variants[self.locale]}
+            compiled = templates.compile_draft(session, post.house.renderer, template, own, message_class=stored.message_class)
             trigger = trigger_for(session, self.person[0], compiled.fields)
         known: tuple[tuple[str, Any], ...] = (("trigger", trigger.values), ("steps", {}))
         made_up = {root: samples.made_up(root, compiled.fields, values, visit.house.now()) for root, values in known}
@@ -539,4 +568,7 @@ def fetch(visit: Visit) -> Stored:
             template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),
             template.revision, template.archived_at is not None, templates.latest(session, template.key), shelf.is_draft(session, template),
             shelf.uses(session, template.key).get(template.key, []), fields, shelf.labels(session)[0],
+            partials.offered(session, template.key) if template.kind in ("email", "partial") else [],
+            partials.behind(session, template.key).get(template.key, []),
+            partials.where_used(session, template.key) if template.kind == "partial" else [],
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the editor can put in at the cursor: contact fields from the catalogue, the links of every mail, and blocks with a condition or a loop."""
+"""What the editor can put in at the cursor: contact fields from the catalogue, the links of every mail, blocks with a condition or a loop, and partials."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from builder_ui.speech import Speech
 from locales import translator
 
 MOST_FIELDS = 300
+MOST_PARTIALS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,17 @@ class Snippet:
 LINKS = (("Unsubscribe", "unsubscribe_url"), ("Choose what you receive", "preferences_url"), ("View in the browser", "view_url"))
 
 
-def groups(speech: Speech, kind: str, locale: str, fields: Sequence[tuple[str, str]]) -> list[tuple[str, list[Snippet]]]:
-    """(title, snippets). Words inside a snippet are in the language of the text, `locale`, not of the author."""
+def groups(
+    speech: Speech, kind: str, locale: str, fields: Sequence[tuple[str, str]], partials: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, list[Snippet]]]:
+    """(title, snippets). `partials`: (key, name). Words inside a snippet are in the language of the text, `locale`, not of the author."""
     own = translator(speech.language if locale == "default" else locale)
     named = [
         Snippet(f"{speech(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}')
         for name, title in fields[:MOST_FIELDS]
     ]
     links = [
-        Snippet(speech(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind == "email" else f"{{{{ {name} }}}}")
+        Snippet(speech(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind in ("email", "partial") else f"{{{{ {name} }}}}")
         for title, name in LINKS
     ]
     blocks = [
@@ -42,4 +45,6 @@ def groups(speech: Speech, kind: str, locale: str, fields: Sequence[tuple[str, s
         ),
         Snippet(speech("A value of the trigger"), '{{ trigger.order_id|default("") }}'),
     ]
-    return [(speech("Contact fields"), named), (speech("Links"), links), (speech("Blocks"), blocks)]
+    pieces = [Snippet(f"{name} ({key})", f'<mj-include path="partial:{key}" />\n') for key, name in partials[:MOST_PARTIALS]]
+    found = [(speech("Contact fields"), named), (speech("Links"), links), (speech("Blocks"), blocks)]
+    return [*found, (speech("Partials"), pieces)] if pieces else found

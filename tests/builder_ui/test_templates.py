@@ -513,7 +513,7 @@ def ours(settings: Settings) -> dict[str, str]:
     return {"origin": settings.public_url}
 
 
-@pytest.mark.parametrize("kind", ["email", "sms", "text"])
+@pytest.mark.parametrize("kind", ["email", "sms", "text", "partial"])
 def test_a_template_begins_from_nothing(log_in: Any, town: Any, ours: dict[str, str], kind: str) -> None:
     answer = log_in("marketer").post("/ui/templates", data={"key": "fresh-1", "name": "Fresh", "kind": kind}, headers=ours)
     assert (answer.status_code, answer.headers["location"]) == (303, "/ui/templates/fresh-1")
@@ -632,3 +632,146 @@ def test_what_fails_is_said_in_german(town: Any) -> None:
     german = translator("de")
     for text in ("Choose a contact first: a test is filled in for somebody real.", "These are enough tests for one hour; wait a little."):
         assert german(text) != text
+
+
+def put(town: Any, key: str, kind: Any, mjml: str, name: str = "") -> int:
+    parts = {"mjml": mjml} if kind == "partial" else {"subject": "Hello", "mjml": f"<mjml><mj-body>{mjml}</mj-body></mjml>"}
+    about: dict[str, Any] = {"name": name or key.title(), "kind": kind, "message_class": "marketing", "actor": "test"}
+    return templates.save(town.db, key, {"default": parts}, now=town.engine.clock.now(), **about).number
+
+
+def piece(text: str) -> str:
+    return f"<mj-section><mj-column><mj-text>{text}</mj-text></mj-column></mj-section>"
+
+
+FOOTER = '<mj-include path="partial:footer" />'
+
+
+def test_a_partial_is_written_and_shown_alone(town: Any) -> None:
+    put(town, "footer", "partial", piece("Hello {{ contact.first_name|default('friend') }}"))
+
+    async def story(writing: Writing) -> None:
+        await writing.work()
+        assert writing.parts == ("mjml",)
+        assert writing.proof is not None
+        assert writing.proof.rendered is not None
+        assert "Hello Anna" in writing.proof.rendered.text
+        writing.hear(texts(texts={"default/mjml": FOOTER}))
+        await writing.work()
+        assert [one.code for one in writing.proof.errors] == ["partial_cycle"]
+
+    written(town, story, key="footer")
+
+
+def test_partials_are_offered_where_they_can_stand(town: Any) -> None:
+    put(town, "footer", "partial", piece("x"), "Our footer")
+    put(town, "mail", "email", piece("y"))
+    offered = dict(snippets.groups(visit_of(town).speech, "email", "en", [], fetch(visit_of(town, key="mail")).pieces))
+    assert [(one.name, one.text) for one in offered["Partials"]] == [("Our footer (footer)", FOOTER + "\n")]
+    assert fetch(visit_of(town, key="footer")).pieces == []
+
+
+def test_a_picture_shows_what_was_saved_and_the_editor_what_would_be(log_in: Any, town: Any) -> None:
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "nested", "email", f"<mj-wrapper>{FOOTER}</mj-wrapper>")
+    put(town, "mail", "email", FOOTER)
+    put(town, "footer", "partial", f"<mj-wrapper>{piece('New')}</mj-wrapper>")
+    client = log_in("marketer")
+    assert "Old" in client.get("/ui/templates/nested/frame").text
+    assert "Old" in client.get("/ui/templates/mail/frame").text
+    assert "New" in client.get("/ui/templates/mail/frame?state=draft").text
+
+
+def test_a_newer_partial_is_said_and_taken_by_saving(town: Any) -> None:
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "mail", "email", FOOTER)
+    put(town, "footer", "partial", piece("New"))
+
+    async def story(writing: Writing) -> None:
+        assert [page.older_text(writing.speech, one) for one in writing.stored.older] == ["uses footer, version 1; there is version 2"]
+        await writing.save()
+        assert writing.stored.older == []
+        assert writing.stored.number == 2
+
+    written(town, story, key="mail")
+
+
+def test_a_partials_page_brings_up_all_that_use_it_and_says_what_fails(town: Any) -> None:
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "fine", "email", FOOTER)
+    put(town, "nested", "email", f"<mj-wrapper>{FOOTER}</mj-wrapper>")
+    put(town, "footer", "partial", f"<mj-wrapper>{piece('New')}</mj-wrapper>")
+
+    async def story(writing: Writing) -> None:
+        assert [(one.key, one.version) for one in writing.stored.inclusions] == [("fine", 1), ("nested", 1)]
+        await writing.act("Templates updated: {count}.", writing.bring_up)
+        assert writing.notice is not None
+        assert writing.notice[0].startswith("Templates updated: 1. These stay as they were:")
+        assert "nested: In the partial “footer”, included in line 1" in writing.notice[0]
+        assert [(one.key, one.version) for one in writing.stored.inclusions] == [("fine", 2), ("nested", 1)]
+
+    written(town, story, key="footer")
+
+
+def test_whoever_may_only_read_brings_nothing_up(town: Any) -> None:
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "mail", "email", FOOTER)
+    put(town, "footer", "partial", piece("New"))
+
+    async def story(writing: Writing) -> None:
+        await writing.act("Templates updated: {count}.", writing.bring_up)
+        assert writing.status == "denied"
+
+    written(town, story, role="viewer", key="footer")
+    with town.db.read() as session:
+        assert templates.latest(session, "mail") == 1
+
+
+def test_the_list_names_older_partials_and_brings_all_up(log_in: Any, opened: Any, town: Any) -> None:
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "mail", "email", FOOTER, "A mail")
+    put(town, "footer", "partial", piece("New"))
+    with opened(log_in("marketer"), "/ui/templates") as open:
+        assert "uses footer, version 1; there is version 2" in open.text
+        open.press("Update all")
+        open.see_until("The templates have the newest partials.")
+        assert "there is version 2" not in open.text
+    with town.db.read() as session:
+        assert templates.load(session, "mail").variants["default"].text.strip() == "New"
+
+
+def test_archiving_a_partial_in_use_asks_and_says_where(log_in: Any, opened: Any, town: Any) -> None:
+    put(town, "footer", "partial", piece("x"))
+    put(town, "mail", "email", FOOTER, "A mail")
+    with opened(log_in("marketer"), "/ui/templates?kind=partial") as open:
+        assert "A mail include it and go on doing so" in open.text
+
+
+def test_the_api_knows_partials(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "mail", "email", FOOTER)
+    put(town, "footer", "partial", piece("New {{ product.name }}"))
+    client, api = log_in("marketer"), "/api/v1/templates"
+    assert [one["key"] for one in client.get(api, params={"kind": "partial"}).json()["items"]] == ["footer"]
+    detail = client.get(f"{api}/mail").json()
+    assert (detail["partials"], detail["older_partials"]) == ({"footer": 1}, [{"partial": "footer", "version": 1, "newest": 2}])
+    use = {"key": "mail", "name": "Mail", "kind": "email", "archived": False, "version": 1}
+    assert client.get(f"{api}/footer/uses").json() == [use]
+    assert client.get(f"{api}/mail/uses").json() == []
+    assert "New Rucksack Alpin 30" in client.post(f"{api}/footer/preview", json={}, headers=ours).json()["html"]
+    draft = {"variants": {"default": {"subject": "x", "mjml": f"<mjml><mj-body>{FOOTER}{FOOTER}</mj-body></mjml>"}}}
+    assert client.post(f"{api}/mail/preview", json=draft, headers=ours).status_code == 422, "nobody sets product there"
+    failed = client.post(f"{api}/update-partials", json={"partial": "footer"}, headers=ours).json()
+    assert (failed["updated"], failed["left"], failed["failed"][0]["key"]) == ({}, 0, "mail")
+    assert failed["failed"][0]["problem"].startswith("In the partial “footer”, included in line 1")
+    put(town, "footer", "partial", piece("Newer"))
+    assert client.post(f"{api}/update-partials", json={"template": "mail"}, headers=ours).json()["updated"] == {"mail": 2}
+    assert client.get(f"{api}/mail/versions/2").json()["partials"] == {"footer": 3}
+    assert client.post(f"{api}/update-partials", json={"partial": "nothing"}, headers=ours).status_code == 404
+    assert log_in("viewer").post(f"{api}/update-partials", json={}, headers=ours).status_code == 403
+
+
+def test_partials_are_offered_to_no_step(town: Any) -> None:
+    put(town, "footer", "partial", piece("x"))
+    with town.db.read() as session:
+        assert "footer" not in knowledge.load(session, visit_of(town).speech).kinds

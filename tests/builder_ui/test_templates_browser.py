@@ -195,3 +195,34 @@ def test_languages_undo_and_the_insert_menu(page: Page, town: Any) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     expect(source(page)).not_to_be_focused()
+
+
+def test_a_footer_is_written_once_and_corrected_everywhere(page: Page, town: Any) -> None:
+    begin(page, "Partial", "our-footer")
+    write(page, "<mj-section><mj-column><mj-text>Old street</mj-text></mj-column></mj-section>")
+    expect(mail(page).get_by_text("Old street")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as version 2.")).to_be_visible()
+    begin(page, "Blank e-mail", "spring")
+    write(page, "<mjml><mj-body></mj-body></mjml>")
+    kept(page)
+    source(page).click()
+    page.keyboard.press("Control+Home")
+    for _ in range(len("<mjml><mj-body>")):
+        page.keyboard.press("ArrowRight")
+    page.get_by_label("Insert").select_option(label="Template our-footer (our-footer)")
+    page.get_by_role("button", name="Put in").click()
+    expect(mail(page).get_by_text("Old street")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as version 2.")).to_be_visible()
+    page.goto("/ui/templates/our-footer")
+    write(page, "<mj-section><mj-column><mj-text>New street</mj-text></mj-column></mj-section>")
+    expect(mail(page).get_by_text("New street")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as version 3.")).to_be_visible()
+    page.get_by_role("button", name="Label and uses").click()
+    expect(page.get_by_text("uses our-footer, version 2; there is version 3")).to_be_visible()
+    page.get_by_role("button", name="Update it").click()
+    expect(page.get_by_text("Templates updated: 1.")).to_be_visible()
+    with town.db.read() as session:
+        assert templates.load(session, "spring").variants["default"].text.strip() == "New street"

@@ -120,7 +120,7 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())
     yield from contact_import.STEPS
-    for table in (template.PARTS, template.LOOKS, template.CLASSES, makers.PROBLEMS):
+    for table in (template.PARTS, template.LOOKS, template.CLASSES, template.LABELS, makers.PROBLEMS):
         yield from table.values()
     yield from (text for text, _, _ in template._STATUS.values())
     yield from template.PHRASES

@@ -83,6 +83,15 @@ def test_templates_and_journeys_beside_the_file_count(run, demo, file, tmp_path)
     assert run("check", first, second).code == 0
 
 
+def test_a_partial_beside_the_file_is_no_message(run, demo, file, tmp_path):
+    folder = tmp_path / "templates" / "footer"
+    folder.mkdir(parents=True)
+    (folder / "template.json").write_text(json.dumps({"name": "Footer", "kind": "partial"}))
+    ran = run("check", file(nodes={"hello": {"kind": "send_email", "template": "footer"}, "end": {"kind": "exit"}}))
+    assert ran.code == 1
+    assert "This is a partial, a piece of mails" in ran.out
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"spec": 99}', '{"key": 1}', "\x00", "[" * 5_000])
 def test_what_is_no_document_is_a_problem_of_the_file(run, tmp_path, text):
     path = tmp_path / "broken.json"

@@ -187,3 +187,62 @@ def test_a_new_journey_and_its_template_come_from_files(run, demo, folder, tmp_p
         ("template", "new", 1),
         ("journey", "new", 1),
     ]
+
+
+INCLUDE = '<mj-include path="partial:{}" />'
+
+
+def piece(text: str) -> str:
+    return f"<mj-section><mj-column><mj-text>{text}</mj-text></mj-column></mj-section>"
+
+
+def put_partial(folder: Path, key: str, mjml: str) -> None:
+    place = folder / "templates" / key
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "template.json").write_text(json.dumps({"name": key.title(), "kind": "partial", "variants": {"default": {}}}))
+    (place / "default.mjml").write_text(mjml + "\n")
+
+
+def include_in_the_mail(folder: Path, key: str) -> None:
+    file = folder / "templates" / "welcome-1-hello" / "de.mjml"
+    file.write_text(file.read_text().replace("</mj-body>", f"{INCLUDE.format(key)}</mj-body>"))
+
+
+def test_partials_are_pushed_before_what_includes_them(run, demo, folder):
+    put_partial(folder, "zz-address", piece("Street"))
+    put_partial(folder, "footer", piece("Bye") + INCLUDE.format("zz-address"))
+    include_in_the_mail(folder, "footer")
+    done = run("push", folder)
+    assert done.code == 0
+    assert done.out.index("zz-address: new") < done.out.index("footer: new") < done.out.index("welcome-1-hello: changed")
+    with engine(Settings(home=demo)) as live, live.db.read() as session:
+        assert "Street" in templates.load(session, "welcome-1-hello").variants["de"].text
+
+
+def test_a_journey_brings_the_partials_of_its_mails_along(run, demo, folder, tmp_path):
+    put_partial(folder, "zz-address", piece("Street"))
+    put_partial(folder, "footer", INCLUDE.format("zz-address"))
+    include_in_the_mail(folder, "footer")
+    assert run("push", folder / "welcome.json").code == 0
+    assert run("pull", "welcome", "--to", tmp_path / "other").code == 0
+    files = all_files(tmp_path / "other")
+    assert {"templates/footer/default.mjml", "templates/zz-address/default.mjml"} <= set(files)
+    assert files["templates/footer/default.mjml"] == (folder / "templates/footer/default.mjml").read_bytes()
+
+
+def test_a_broken_partial_and_nothing_is_pushed(run, demo, folder):
+    put_partial(folder, "footer", piece("<script></script>"))
+    include_in_the_mail(folder, "footer")
+    done = run("push", folder)
+    assert done.code != 0
+    with engine(Settings(home=demo)) as live, live.db.read() as session:
+        assert templates.latest(session, "welcome-1-hello") == 1
+        assert templates.latest(session, "footer") == 0
+
+
+def test_partials_that_include_each_other_are_not_pushed(run, demo, folder):
+    put_partial(folder, "one", INCLUDE.format("two"))
+    put_partial(folder, "two", INCLUDE.format("one"))
+    done = run("push", folder)
+    assert done.code != 0
+    assert "would include itself" in done.out + done.err

@@ -17,7 +17,12 @@ from journeys.reading import read
 from tests.journeys.graphs import KNOWN, documents
 
 EVERYTHING = Known(
-    templates={"mail": KnownTemplate(), "plain": KnownTemplate(unsubscribe=False), "code": KnownTemplate(channel="sms")},
+    templates={
+        "mail": KnownTemplate(),
+        "plain": KnownTemplate(unsubscribe=False),
+        "code": KnownTemplate(channel="sms"),
+        "footer": KnownTemplate(channel="partial"),
+    },
     pools={"sales"},
     journeys={"other"},
     secrets={"erp"},
@@ -152,6 +157,7 @@ NODES: dict[str, tuple[dict[str, Any], tuple[str | None, str]]] = {
     ),
     "a template that is not there": ({"kind": "send_email", "template": "mial"}, ("template", "unknown_template")),
     "a template of another channel": ({"kind": "send_email", "template": "code"}, ("template", "wrong_channel")),
+    "a partial": ({"kind": "send_email", "template": "footer"}, ("template", "wrong_channel")),
     "no way to unsubscribe": ({"kind": "send_email", "template": "plain"}, ("template", "no_unsubscribe")),
     "a pool that is not there": ({"kind": "assign_owner", "pool": "sale"}, ("pool", "unknown_pool")),
     "a journey that is not there": ({"kind": "start_journey", "journey": "othr"}, ("journey", "unknown_journey")),
