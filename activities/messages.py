@@ -17,7 +17,7 @@ from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, R
 from activities.tracking import Level, Tracking, level, store_links
 from crm import settings, suppression
 from crm.sql import on, table
-from journeys.document import Settings as JourneySettings
+from engine.gate import message_class, wanted
 from models import Body, Contact, TemplateVersion, Version, new_id
 
 bodies = table(Body)
@@ -168,17 +168,7 @@ class MessagePerformer:
         )
 
     def _wanted(self, job: Job) -> gate.Wanted:
-        said, journey = job.call.input, job.program.settings
-        return gate.Wanted(
-            message_id=message_id_of(job.once_key),
-            channel=self.channel,
-            purpose=str(said.get("purpose") or journey.purpose),
-            message_class=message_class(said, journey),
-            cap_class=journey.cap_class,
-            priority=journey.priority,
-            quiet_hours=journey.quiet_hours,
-            fallback_zone=journey.timezone,
-        )
+        return wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
 
     def _render(
         self, session: Session, job: Job, contact: Person, template: CompiledTemplate, values: Mapping[str, Any], zone: str
@@ -228,8 +218,3 @@ def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:
     """A contact as templates see it: attributes, overlaid by the fields with a column of their own."""
     columns = {name: getattr(contact, name) for name in _SHOWN}
     return {**contact.attributes, **columns}
-
-
-def message_class(said: Mapping[str, Any], journey: JourneySettings) -> str:
-    """marketing or transactional: as the step says, else as the journey does."""
-    return str(said.get("message_class") or journey.message_class)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities.gate import limits_of
 from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow, add_job
@@ -317,8 +318,8 @@ def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, nee
             raise Invalid(
                 "The journey “{key}” has {count} problems, the first: {problem}", issues, key=key, count=len(issues), problem=issues[0]
             )
-        calendar = load_calendar(session, server.engine.clock.now())
-    path = simulate.simulate(compile_journey(read(document), server.engine.palette), wanted.script, calendar)
+        calendar, limits = load_calendar(session, server.engine.clock.now()), limits_of(session)
+    path = simulate.simulate(compile_journey(read(document), server.engine.palette), wanted.script, calendar, limits)
     return Tried(
         entered=path.entered,
         why=path.why,

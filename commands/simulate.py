@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from commands.workspace import database, palette
+from engine.gate import Limits
 from engine.simulate import Line, Script
 from engine.simulate import simulate as walk
 from journeys.clock import zone_of
@@ -80,8 +81,8 @@ def simulate(
         Invalid: the journey has errors, or the scenario cannot be read.
     """
     program = _program(settings, journey)
-    start, calendar = _known_contact(settings, contact) if contact else ({}, None)
-    outcomes = [run(program, scenario, calendar, translate) for scenario in read_scenarios(script, start)]
+    known = _known_contact(settings, contact) if contact else Known({}, None, None)
+    outcomes = [run(program, scenario, known.calendar, translate, known.limits) for scenario in read_scenarios(script, known.start)]
     if as_json:
         answer = {"journey": program.key, "scenarios": [_as_json(outcome) for outcome in outcomes]}
         out.write(json.dumps(answer, ensure_ascii=False, indent=2, default=str) + "\n")
@@ -91,9 +92,11 @@ def simulate(
     return 1 if any(outcome.differences for outcome in outcomes) else 0
 
 
-def run(program: Program, scenario: Scenario, calendar: Calendar | None = None, translate: Translate = str) -> Outcome:
+def run(
+    program: Program, scenario: Scenario, calendar: Calendar | None = None, translate: Translate = str, limits: Limits | None = None
+) -> Outcome:
     """Walks one scenario and compares it with what it expects."""
-    path = walk(program, scenario.script, calendar)
+    path = walk(program, scenario.script, calendar, limits)
     found = path.outlets()
     differences = [*_other_path(scenario.expect, found, translate), *_other_end(scenario.ends, path.ended, translate)]
     return Outcome(
@@ -183,7 +186,17 @@ def _scenario(file: Path, number: int, raw: dict[str, Any], start: Mapping[str, 
         raise Invalid("{file}: scenario {number} cannot be used.", issues_of(error, script), file=str(file), number=number) from None
 
 
-def _known_contact(settings: Settings, email: str) -> tuple[dict[str, Any], Calendar]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the workspace knows of a contact, as the beginning of a script; its working hours, quiet hours and caps."""
+
+    start: dict[str, Any]
+    calendar: Calendar | None
+    limits: Limits | None
+
+
+def _known_contact(settings: Settings, email: str) -> Known:
+    from activities.gate import limits_of
     from crm.calendar import load_calendar
     from crm.identity import find
 
@@ -191,7 +204,26 @@ def _known_contact(settings: Settings, email: str) -> tuple[dict[str, Any], Cale
         contact_id = find(session, ("email", email)) or find(session, ("user_id", email))
         if contact_id is None:
             raise NotFound("There is no contact with this e-mail address or user id.")
-        return _script_of(session, contact_id, datetime.now(UTC)), load_calendar(session, datetime.now(UTC))
+        start = _script_of(session, contact_id, datetime.now(UTC)) | {"suppressions": _suppressions(settings, session, contact_id)}
+        return Known(start, load_calendar(session, datetime.now(UTC)), limits_of(session))
+
+
+def _suppressions(settings: Settings, session: Session, contact_id: str) -> dict[str, list[str]]:
+    """Channel -> why the contact's address gets nothing there, also by the word of somebody else who has it."""
+    from crm import mailbox, suppression
+    from engine.gate import REACHED_BY
+    from journeys.channels import SENDABLE
+    from models import Contact
+
+    keys, contact = tuple(settings.signing_keys().values()), session.get_one(Contact, contact_id)
+    found: dict[str, list[str]] = {}
+    for channel in SENDABLE:
+        address = getattr(contact, REACHED_BY[channel])
+        if address:
+            reasons = suppression.reasons(session, keys, channel, address)
+            no = mailbox.says_no(session, keys, channel, "marketing", address)
+            found[channel] = [*reasons, *(["unsubscribe"] if no else [])]
+    return {channel: reasons for channel, reasons in found.items() if reasons}
 
 
 def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, Any]:
@@ -338,7 +370,8 @@ class _Teller:
         content = (
             call["input"].get("template") or call["input"].get("subject") or call["input"].get("text") or call["input"].get("url") or ""
         )
-        return f"{call['channel']}: {str(content)[:80]}"
+        reason = f"  ({self._say('not sent: {reason}', reason=call['reason'])})" if call.get("reason") else ""
+        return f"{call['channel']}: {str(content)[:80]}{reason}"
 
     def _notes(self, detail: Mapping[str, Any]) -> str:
         plain = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
@@ -47,6 +47,9 @@ _of_key = (  # in no order, so that it goes by the key: one contact may have had
     select(runs.c.id)
     .where(runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"), runs.c.run_key == bindparam("key"))
     .limit(1)
+)
+_runs_since = select(func.count()).where(
+    runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"), runs.c.started_at >= bindparam("since")
 )
 _inside = _last.where(runs.c.ended_at.is_(None), runs.c.status != "held_out")
 _open = (
@@ -112,7 +115,22 @@ def enrol(
     if dry:
         return Entered("", Wakeups(), held_out)
     hops = max(hops, event.hops if event is not None else 0)
+    occasion = occasion or _day_of_event(session, live, contact_id, now, event)
     return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion)
+
+
+def _day_of_event(session: Session, live: LiveJourney, contact_id: str, now: datetime, event: Event | None) -> str:
+    """What runs share that events of one day (UTC) start: two accounts with one address, each with its own event, get one message.
+
+    The second run of the same contact on that day is another occasion. Runs by key (a cart, an order) share nothing with each other.
+    """
+    policy = live.program.entry.reentry
+    if event is None or policy.policy == "per_key":
+        return ""
+    often = policy.policy != "never" and (policy.window is None or policy.window < timedelta(days=1))
+    since = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    whose = {"journey": live.id, "contact": contact_id, "since": since}
+    return f"day:{since:%Y-%m-%d}:{on(session).execute(_runs_since, whose).scalar_one() if often else 0}"
 
 
 def refusal(

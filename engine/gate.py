@@ -13,9 +13,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from journeys.clock import earliest_allowed, zone_of
-from journeys.document import QuietHours
+from journeys.document import QuietHours, Settings
 
 LOOK_AGAIN = timedelta(days=7)
 """A message that quiet time never lets out is looked at again after this: settings change."""
@@ -148,6 +149,26 @@ class Hold:
 
 
 Verdict = Pass | Refuse | Hold
+
+
+def message_class(said: Mapping[str, Any], journey: Settings) -> str:
+    """marketing or transactional: as the step says, else as the journey does."""
+    return str(said.get("message_class") or journey.message_class)
+
+
+def wanted(message_id: str, channel: str, said: Mapping[str, Any], journey: Settings, since: datetime | None = None) -> Wanted:
+    """What a step's message asks of the gate; `said` is the input of its call."""
+    return Wanted(
+        message_id=message_id,
+        channel=channel,
+        purpose=str(said.get("purpose") or journey.purpose),
+        message_class=message_class(said, journey),
+        cap_class=journey.cap_class,
+        priority=journey.priority,
+        quiet_hours=journey.quiet_hours,
+        fallback_zone=journey.timezone,
+        since=since,
+    )
 
 
 def decide(

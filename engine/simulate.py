@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
+from engine.gate import Hold, Limits, Refuse
+from engine.simulated_gate import SimulatedGate
 from engine.state import State
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.channels import SENDABLE
@@ -28,6 +30,7 @@ from journeys.values import Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"
+SuppressionReason = Literal["hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection"]
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """A start outside would run off the calendar with its history or its waits."""
 
@@ -47,7 +50,8 @@ class Script(BaseModel):
     """A contact and what happens to it.
 
     `history` are events from before the start (their `after` counts back). `answers` maps a node id to the outlet its call leaves
-    through (a list: one per visit, the last one stays); otherwise the first outlet.
+    through (a list: one per visit, the last one stays); otherwise the first outlet, and for a message what the gate says: consents,
+    address, `suppressions` (channel -> reasons), quiet hours and frequency caps.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,6 +68,7 @@ class Script(BaseModel):
     history: list[ScriptEvent] = Field([], max_length=1_000)
     events: list[ScriptEvent] = Field([], max_length=1_000)
     answers: dict[str, str | list[str]] = {}
+    suppressions: dict[str, list[SuppressionReason]] = {}
     until: Span = timedelta(days=1830)
 
 
@@ -101,8 +106,8 @@ class Path:
         return [line.node for line in self.lines if line.what == "entered"]
 
 
-def simulate(program: Program, script: Script, calendar: Calendar | None = None) -> Path:
-    """The path of the script's contact through the program.
+def simulate(program: Program, script: Script, calendar: Calendar | None = None, limits: Limits | None = None) -> Path:
+    """The path of the script's contact through the program. `limits` are the workspace's quiet time and frequency caps.
 
     Raises:
         Invalid: the script answers for a step that is not there, or through an outlet that the step has not; lists every such place.
@@ -110,7 +115,7 @@ def simulate(program: Program, script: Script, calendar: Calendar | None = None)
     """
     if issues := [*_unfit_answers(program, script)]:
         raise Invalid("The scenario does not fit the journey: {problem}", issues, problem=issues[0])
-    simulation = _Simulation(program, script, calendar)
+    simulation = _Simulation(program, script, calendar, limits or Limits())
     return simulation.run()
 
 
@@ -128,7 +133,7 @@ def _unfit_answers(program: Program, script: Script) -> Iterator[Issue]:
 
 
 class _Simulation:
-    def __init__(self, program: Program, script: Script, calendar: Calendar | None) -> None:
+    def __init__(self, program: Program, script: Script, calendar: Calendar | None, limits: Limits) -> None:
         self.program = program
         self.script = script
         self.now = script.start
@@ -150,6 +155,7 @@ class _Simulation:
             rotations=script.rotations,
         )
         self.overlay = Overlay(self.facts)
+        self.gate = SimulatedGate(program.settings, script.suppressions, limits)
         self.coming = sorted(script.events, key=lambda event: event.after)
         self.path = Path(entered=True)
 
@@ -164,12 +170,15 @@ class _Simulation:
             if isinstance(advanced.answer, End):
                 return self._finish(advanced.answer.reason)
             state, received, performed = advanced.state, [], None
-            if isinstance(advanced.answer, Do):
-                performed = self._perform(advanced, advanced.answer)
-            elif (heard := self._sleep(advanced)) is None:
+            outcome = self._perform(advanced, advanced.answer) if isinstance(advanced.answer, Do) else None
+            if isinstance(outcome, Performed):
+                performed = outcome
+                continue
+            until, listen = (outcome.until, self.listen) if outcome else (advanced.wake_at, self.listen | advanced.listen)
+            heard = self._sleep(until, listen)
+            if heard is None:
                 return self.path
-            else:
-                received = heard
+            received = heard
         return self.path
 
     def _enters(self) -> bool:
@@ -192,34 +201,42 @@ class _Simulation:
         self.path.ended, self.path.ended_at = reason, self.now
         return self.path
 
-    def _perform(self, advanced: Advanced, answer: Do) -> Performed:
-        """What the call answers, and the event that a sent message leaves behind."""
-        node_id = advanced.state.node
-        outlet = self._answer(node_id, advanced.state.visit)
+    def _perform(self, advanced: Advanced, answer: Do) -> Performed | Hold:
+        """What the call answers, and the event that a message leaves behind; or until when the gate holds it."""
+        node_id, visit, call = advanced.state.node, advanced.state.visit, answer.call
+        scripted, reason = self._answer(node_id, visit), ""
+        outlet = scripted or self.program.nodes[node_id].outlets()[0]
+        if scripted is None and call.channel in SENDABLE:
+            verdict = self.gate.ask(self.overlay, call, f"{node_id}:{visit}", self.now)
+            if isinstance(verdict, Hold):
+                return verdict
+            if isinstance(verdict, Refuse):
+                outlet, reason = "skipped", verdict.reason
         self.path.calls.append(
-            {"at": self.now, "node": node_id, "channel": answer.call.channel, "input": answer.call.input, "outlet": outlet}
+            {"at": self.now, "node": node_id, "channel": call.channel, "input": call.input, "outlet": outlet, "reason": reason}
         )
-        if answer.call.channel in SENDABLE and (name := FATES.get(outlet)):
-            about = {"node": node_id, "template": answer.call.input.get("template", ""), "channel": answer.call.channel, "machine": False}
-            self.facts.add_event(self._own(name, about))
+        if call.channel in SENDABLE and (name := FATES.get(outlet)):
+            about = {"node": node_id, "template": call.input.get("template", ""), "channel": call.channel, "machine": False}
+            self.facts.add_event(self._own(name, about | ({"reason": reason} if reason else {})))
         return Performed(outlet=outlet)
 
-    def _answer(self, node_id: str, visit: int) -> str:
+    def _answer(self, node_id: str, visit: int) -> str | None:
+        """The outlet that the script names for this visit."""
         answer = self.script.answers.get(node_id)
-        if isinstance(answer, list) and answer:
-            return answer[min(visit, len(answer)) - 1]
-        return answer if isinstance(answer, str) else self.program.nodes[node_id].outlets()[0]
+        if isinstance(answer, list):
+            return answer[min(visit, len(answer)) - 1] if answer else None
+        return answer
 
-    def _sleep(self, advanced: Advanced) -> list[Received] | None:
-        """Moves the clock to whatever comes first: an event the run listens for, or the wait's end. None: nothing more will come."""
+    def _sleep(self, wake_at: datetime | None, listen: frozenset[str]) -> list[Received] | None:
+        """Moves the clock to whatever comes first: an event the run listens for, or `wake_at`. None: nothing more will come."""
         end = self.script.start + self.script.until
-        for event in self._happening(advanced.wake_at, end):
-            if f"event:{event.name}" in advanced.listen | self.listen or self._changed & (advanced.listen | self.listen):
+        for event in self._happening(wake_at, end):
+            if f"event:{event.name}" in listen or self._changed & listen:
                 return [event]
-        if advanced.wake_at is None or advanced.wake_at > end:
-            self.path.waits_until = advanced.wake_at
+        if wake_at is None or wake_at > end:
+            self.path.waits_until = wake_at
             return None
-        self.now = max(self.now, advanced.wake_at)
+        self.now = max(self.now, wake_at)
         return []
 
     def _happening(self, wake_at: datetime | None, end: datetime) -> Iterator[Received]:

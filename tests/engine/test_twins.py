@@ -18,6 +18,7 @@ from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, 
 from activities.tracking import Tracking
 from crm.consent import Evidence, record_consent
 from engine import by_hand
+from engine import runs as running
 from engine.enrol import Entered
 from journeys.calls import activity_of
 from models import Contact, Run, new_id
@@ -119,11 +120,35 @@ def test_other_sends_are_other_messages(town: Town, occasions: tuple[str, str]) 
 
 
 def test_two_orders_are_two_confirmations(town: Town) -> None:
-    """Each has an event of its own."""
-    for contact_id in town.people(NUMBER, NUMBER):
-        [run] = town.world.happens(contact_id, "Signed Up", {"order_id": "1"}).starts
+    """Runs by key share nothing with each other."""
+    entry = {**JOURNEY["entry"], "reentry": {"policy": "per_key", "key": "order_id"}}
+    town.world.publish(JOURNEY, entry=entry)
+    for order, contact_id in enumerate(town.people(NUMBER, NUMBER)):
+        [run] = town.world.happens(contact_id, "Signed Up", {"order_id": str(order)}).starts
         town.send(run)
     assert town.phone.received == [NUMBER, NUMBER]
+
+
+@pytest.mark.parametrize("policy", ["never", "after_exit"])
+def test_two_accounts_with_one_address_are_welcomed_once_a_day(town: Town, policy: str) -> None:
+    town.world.publish(JOURNEY, entry={**JOURNEY["entry"], "reentry": {"policy": policy}})
+    one, other = town.people(NUMBER, NUMBER)
+    for contact_id in (one, other):
+        [run] = town.world.happens(contact_id, "Signed Up").starts
+        town.send(run)
+    assert town.phone.received == [NUMBER]
+    assert town.fates(run) == [("skipped", "same_mailbox")]
+
+
+def test_what_one_contact_does_twice_a_day_is_answered_twice(town: Town) -> None:
+    [contact_id] = town.people(NUMBER)
+    occasions = []
+    for _ in range(2):
+        [run] = town.world.happens(contact_id, "Signed Up").starts
+        occasions.append(town.world.row(run).occasion)
+        with town.world.db.write() as session:
+            running.end_run(town.world.engine, session, run, "test", town.world.now)
+    assert len(set(occasions)) == 2
 
 
 def test_a_transactional_message_goes_to_each_account(town: Town) -> None:

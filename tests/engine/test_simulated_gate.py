@@ -1,0 +1,90 @@
+"""The simulator asks the gate of a real send: what would not leave does not leave here, and what would wait waits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from engine.gate import Cap, Limits, QuietTime
+from engine.simulate import Path, Script, simulate
+from journeys.compile import compile_journey
+from journeys.nodes import Palette
+from journeys.reading import read
+
+JOURNEY: dict[str, Any] = {
+    "spec": 1,
+    "key": "news",
+    "name": "News",
+    "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]},
+    "exit_when": [{"event": "Unsubscribed"}],
+    "start": "one",
+    "nodes": {
+        "one": {"kind": "send_email", "template": "one"},
+        "two": {"kind": "send_email", "template": "two"},
+        "end": {"kind": "exit"},
+    },
+    "edges": [
+        *({"from": "one", "outlet": outlet, "to": "two"} for outlet in ("sent", "skipped", "failed")),
+        *({"from": "two", "outlet": outlet, "to": "end"} for outlet in ("sent", "skipped", "failed")),
+    ],
+}
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+CONTACT = {"email": "ada@example.org", "timezone": "UTC"}
+GRANTED = [("email", "marketing", "granted")]
+
+
+def walked(limits: Limits | None = None, settings: dict[str, Any] | None = None, **script: Any) -> Path:
+    document = {**JOURNEY, "settings": {"timezone": "UTC", **(settings or {})}}
+    given = {"contact": CONTACT, "consents": GRANTED, "start": NINE, **script}
+    return simulate(compile_journey(read(document), Palette.built_in()), Script.model_validate(given), limits=limits)
+
+
+def calls(path: Path) -> list[tuple[str, str]]:
+    return [(call["outlet"], call["reason"]) for call in path.calls]
+
+
+def test_who_agreed_gets_both() -> None:
+    assert calls(walked()) == [("sent", ""), ("sent", "")]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ({"contact": {}}, "no_address"),
+        ({"consents": []}, "no_consent"),
+        ({"consents": [("email", "marketing", "pending")]}, "no_consent"),
+        ({"suppressions": {"email": ["hard_bounce"]}}, "suppressed_hard_bounce"),
+    ],
+)
+def test_what_the_gate_refuses_is_skipped_and_says_why(script: dict[str, Any], reason: str) -> None:
+    assert calls(walked(**script)) == [("skipped", reason)] * 2
+
+
+def test_a_transactional_message_needs_no_consent() -> None:
+    assert calls(walked(settings={"message_class": "transactional"}, consents=[]))[0] == ("sent", "")
+
+
+def test_what_the_script_answers_wins() -> None:
+    assert calls(walked(consents=[], answers={"one": "sent"})) == [("sent", ""), ("skipped", "no_consent")]
+
+
+def test_quiet_hours_hold_until_the_morning() -> None:
+    path = walked(Limits(QuietTime(time(8), time(20))))
+    assert [call["at"] for call in path.calls] == [NINE.replace(hour=20)] * 2
+
+
+def test_a_cap_holds_the_second_until_there_is_room() -> None:
+    path = walked(Limits(caps=(Cap("default", 1, timedelta(hours=6)),)))
+    assert [call["at"] for call in path.calls] == [NINE, NINE + timedelta(hours=6)]
+
+
+def test_what_would_wait_for_too_long_is_skipped() -> None:
+    path = walked(Limits(caps=(Cap("default", 1, timedelta(hours=6)),)), {"hold_at_most": "PT1H"})
+    assert calls(path) == [("sent", ""), ("skipped", "held_too_long_frequency_cap")]
+
+
+def test_an_exit_acts_while_a_message_is_held() -> None:
+    path = walked(Limits(QuietTime(time(8), time(20))), events=[{"after": "PT1H", "name": "Unsubscribed"}])
+    assert (path.calls, path.ended_at) == ([], NINE + timedelta(hours=1))
