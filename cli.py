@@ -415,9 +415,15 @@ def _forget_output() -> None:
     os.dup2(nothing, sys.stdout.fileno())
 
 
+SHARED = frozenset({"pull"})
+"""Commands that write into a folder of the person's own. What all others make (state, logs, backups) is readable by its owner alone."""
+
+
 def main() -> NoReturn:
     """The console script. The Temporal SDK's threads would hold up the end of the interpreter, so it ends hard once all is written."""
     gc.set_threshold(50_000, 20, 100)  # what is imported stays; looking through it again and again costs a tenth of the start
+    if SHARED.isdisjoint(sys.argv[1:]):
+        os.umask(0o077)
     code = run(sys.argv[1:])
     with contextlib.suppress(BrokenPipeError, ValueError):
         sys.stdout.flush()
