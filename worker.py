@@ -14,6 +14,7 @@ from sqlmodel import col, exists, select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities import again
 from activities.custom import load_custom
 from activities.customs import CustomPerformer
 from activities.doubts import settle
@@ -71,8 +72,10 @@ async def run(
             await stack.enter_async_context(worker)
         presence = Presence(engine, "worker")
         tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(presence.run())]
+        resending = asyncio.create_task(again.run(effects, stop))
         ready()
         await stop.wait()
+        await resending
         for task in tasks:
             task.cancel()
     presence.leave()
