@@ -19,13 +19,11 @@ from crm.locks import lock_contact
 from crm.sql import on, table
 from journeys.channels import SENDABLE
 from journeys.errors import Conflict, NotFound
-from models import Message
+from models import LEFT, Message
 
 messages = table(Message)
 
 Decision = Literal["sent", "again", "leave"]
-LEFT = "left"
-"""Reason of an uncertain message that is left as it is; it is out of the list of those to decide."""
 BY_HAND = "confirmed"
 """Reason of a message that is sent because somebody said so."""
 

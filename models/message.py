@@ -16,6 +16,8 @@ OPEN_MESSAGE = sql_text(f"message.{_OPEN}")
 """The few messages that are not over. A query finds them by their index only if it says this, word for word."""
 
 
+LEFT = "left"
+"""Reason of an uncertain message that a person has left as it is; it is out of the list of those to decide."""
 UNUSUAL_STATUSES = ("bounced", "failed", "held", "skipped", "uncertain")
 _UNUSUAL = "status IN ('bounced','failed','held','skipped','uncertain')"
 UNUSUAL_MESSAGE = sql_text(f"message.{_UNUSUAL}")

@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm.uncertain import LEFT
 from journeys.channels import SENDABLE
 from journeys.errors import Invalid
-from models import UNUSUAL_MESSAGE, UNUSUAL_STATUSES, Message
+from models import LEFT, UNUSUAL_MESSAGE, UNUSUAL_STATUSES, Message
 
 LONGEST_PAGE = 200
 STATUSES = ("planned", "held", "claimed", "sent", "bounced", "failed", "skipped", "uncertain")

@@ -11,10 +11,10 @@ from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, MESSAGE_STATES, REASONS, coded
-from crm.uncertain import LEFT, Decision, decide
+from crm.uncertain import Decision, decide
 from journeys.channels import SENDABLE
 from journeys.errors import NotFound
-from models import Message, OutboxItem
+from models import LEFT, Message, OutboxItem
 
 
 @dataclass(frozen=True, slots=True)
