@@ -14,6 +14,7 @@ from sqlmodel import col, exists, select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities import again
 from activities.custom import load_custom
 from activities.customs import CustomPerformer
 from activities.doubts import settle
@@ -71,8 +72,10 @@ async def run(
             await stack.enter_async_context(worker)
         presence = Presence(engine, "worker")
         tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(presence.run())]
+        resending = asyncio.create_task(again.run(effects, stop))
         ready()
         await stop.wait()
+        await resending
         for task in tasks:
             task.cancel()
     presence.leave()
@@ -190,10 +193,21 @@ def _house(settings: Settings, renderer: Renderer) -> House:
 
 
 def _provider(settings: Settings, engine: Engine, name: str) -> Provider:
+    return _maker(settings, name)(engine)
+
+
+def refuse_unknown_providers(settings: Settings) -> None:
+    """Raises: Misconfigured, if a channel names a provider that there is not, or one whose settings are missing."""
+    for account in settings.channels.values():
+        _maker(settings, account.provider)
+
+
+def _maker(settings: Settings, name: str) -> Callable[[Engine], Provider]:
     if name == "outbox":
-        return Outbox(engine.db, engine.clock.now)
+        return lambda engine: Outbox(engine.db, engine.clock.now)
     if name == "smtp":
-        return _smtp(settings)
+        smtp = _smtp(settings)
+        return lambda _: smtp
     raise Misconfigured("There is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp.", name=name)
 
 

@@ -73,7 +73,15 @@ class CustomPerformer:
             code = str(error.code)
             raise MessageDead("secret_in_answer" if _tells(code, told) else code) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an engineer's function may raise anything; its text stays out of histories
-            log.warning("the custom activity %s raised in attempt %d: %s", self.activity.name, attempt, where(error))
+            place = where(error, self.activity.file)
+            log.warning(
+                "the custom activity %s raised in attempt %d at node %s of run %s: %s",
+                self.activity.name,
+                attempt,
+                job.state.node,
+                job.row.id,
+                place,
+            )
             if self.activity.retry.is_over(attempt, error):
                 raise MessageDead(type(error).__name__) from None
             raise RetryLater(type(error).__name__, self.activity.retry.pause(attempt)) from None

@@ -26,6 +26,7 @@ from activities.rendering import RenderBusy
 from crm import held
 from crm.events import event_row, insert_events
 from crm.sql import on, table
+from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import Instruction, State
@@ -336,6 +337,7 @@ def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, fa
         stands = ledger.look(session, job.once_key, job.as_of)
         if row.step == job.number and row.ended_at is None:
             on(session).execute(_due, {"run_id": job.row.id, "due_at": job.as_of + failure.after})
+            note_beside(session, row, "attempt", job.as_of, {"reason": failure.code[:64]})
     if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
         return _answer(engine, performer, job, "failed", failure.code)
     raise come_back(RETRY_LATER, failure.code, failure.after) from None

@@ -214,6 +214,15 @@ class MessagePerformer:
         }
 
 
+def stored(session: Session, message: Row[Any]) -> Draft | None:
+    """A message as it was rendered for a former attempt, ready to be sent once more; None if its text is not kept."""
+    body = session.get(Body, message.body_id) if message.body_id else None
+    if body is None:
+        return None
+    rendered = Rendered(body.subject, body.html, body.text, message.locale, body.headers)
+    return Draft(Prepared(rendered, body.sender, settings.load(session, settings.Sender).reply_to))
+
+
 def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:
     """A contact as templates see it: attributes, overlaid by the fields with a column of their own."""
     columns = {name: getattr(contact, name) for name in _SHOWN}

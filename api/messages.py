@@ -6,18 +6,22 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
 from api.access import Actor, needs
-from api.errors import ONE
+from api.errors import CHANGE, ONE
 from api.json_body import JsonRoute
-from api.paging import Cursor, Id, Limit, Page, page_of
+from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
 from crm.locks import person_of
+from crm.uncertain import Decision, decide
 from engine.publish import get_journey
 from journeys.errors import NotFound
 from models import Body, Hit, Message
+from reports import messages
+
+Status = Literal["planned", "held", "claimed", "sent", "bounced", "failed", "skipped", "uncertain"]
 
 router = APIRouter(prefix="/api/v1", tags=["messages"], route_class=JsonRoute)
 
@@ -84,29 +88,45 @@ class MessageDetail(MessageRow):
     hits: list[Fetched]
 
 
+class Decided(BaseModel):
+    """What a person says became of an uncertain message. `sent`: it arrived. `again`: send it once more, through the gate and under the same
+    key. `leave`: nobody will find out. `attempts` is what the message showed: a newer attempt wants another look."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"decision": "again", "attempts": 1}})
+
+    decision: Decision
+    attempts: int = Field(ge=0, le=2**31 - 1)
+
+
 @router.get("/messages", summary="List messages", responses=ONE)
 def list_messages(
     server: TheServer,
     actor: Annotated[Actor, needs("message.list")],
     contact_id: Annotated[str | None, Query(max_length=32)] = None,
     journey: Annotated[str | None, Query(max_length=64, description="Key or id.")] = None,
+    run_id: Annotated[str | None, Query(max_length=32)] = None,
     node: Annotated[str | None, Query(max_length=64)] = None,
-    status: Literal["planned", "held", "claimed", "sent", "bounced", "failed", "skipped", "uncertain"] | None = None,
+    status: Status | None = None,
+    since: Annotated[AwareDatetime | None, Query(description="Planned then or later; with a time zone.")] = None,
+    undecided: Annotated[bool, Query(description="Of the uncertain ones, those that nobody has decided yet.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[MessageRow]:
-    """Newest first; every filter that is given must fit. `uncertain`: possibly lost, a person decides."""
-    statement = select(Message).order_by(col(Message.id).desc()).limit(limit + 1)
+    """Newest first by `planned_at`, whatever the provider; every filter that is given must fit. `uncertain`: possibly lost, a person decides."""
     with server.engine.db.read() as session:
-        journey_id = get_journey(session, journey).id if journey else None
-        contact_id = person_of(session, contact_id) if contact_id else None
-        filters = ((Message.contact_id, contact_id), (Message.journey_id, journey_id), (Message.node, node), (Message.status, status))
-        for column, value in filters:
-            if value is not None:
-                statement = statement.where(column == value)
-        if cursor:
-            statement = statement.where(col(Message.id) < cursor)
-        rows, following = page_of(list(session.scalars(statement)), limit, "id")
+        wanted = messages.Wanted(
+            since=since,
+            run_id=run_id,
+            status="uncertain" if undecided else status,
+            contact_id=person_of(session, contact_id) if contact_id else None,
+            journey_id=get_journey(session, journey).id if journey else None,
+            node=node,
+            channels=None,
+            open_only=undecided,
+            before=cursor,
+            limit=limit,
+        )
+        rows, following = messages.page(session, wanted)
         return Page(items=[MessageRow.model_validate(row) for row in rows], next=following)
 
 
@@ -124,3 +144,12 @@ def one_message(message_id: Id, server: TheServer, actor: Annotated[Actor, needs
             body=Rendered.model_validate(body) if body else None,
             hits=[Fetched.model_validate(hit) for hit in hits],
         )
+
+
+@router.post("/messages/{message_id}/decision", summary="Decide what became of an uncertain message", responses=CHANGE)
+def decide_message(message_id: Id, said: Decided, server: TheServer, actor: Annotated[Actor, needs("message.decide")]) -> MessageRow:
+    """Under the contact's lock, written into the audit trail. What is to be sent again leaves within seconds, if the gate lets it."""
+    engine = server.engine
+    with engine.db.write() as session:
+        decide(session, message_id, said.decision, said.attempts, actor.id, engine.clock.now())
+        return MessageRow.model_validate(session.get_one(Message, message_id, populate_existing=True))

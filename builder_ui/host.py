@@ -51,6 +51,7 @@ MENU = (
     ("journeys", "/ui/journeys", "Journeys", "route"),
     ("contacts", "/ui/contacts", "Contacts", "people"),
     ("templates", "/ui/templates", "Templates", "layout"),
+    ("messages", "/ui/messages", "Messages", "message-square"),
     ("outbox", "/ui/outbox", "Outbox", "mail"),
     ("tasks", "/ui/tasks", "Tasks", "check-square"),
     ("settings", "/ui/settings", "Settings", "sliders"),

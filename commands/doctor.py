@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from commands import servers
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, Sentence
 from settings import Settings
 
 _LITTLE_SPACE_MB = 1_000
@@ -47,7 +47,7 @@ class Finding(BaseModel):
 
     def say(self, translate: Callable[[str], str]) -> str:
         """The sentence in the language of `translate` (a gettext function)."""
-        return translate(self.text).format(**self.values)
+        return Sentence(self.text, self.values).say(translate)
 
 
 def doctor(settings: Settings) -> list[Finding]:
@@ -58,6 +58,9 @@ def doctor(settings: Settings) -> list[Finding]:
         ("secret", _secret),
         ("sqlite", _sqlite),
         ("database", _database),
+        ("activities", _activities),
+        ("workspace", _workspace),
+        ("providers", _providers),
         ("temporal", _temporal),
         ("redis", _redis),
         ("web", _web),
@@ -141,11 +144,59 @@ def _database(settings: Settings) -> Iterator[Finding]:
     from models.migrate import check
 
     file = settings.database_url.removeprefix("sqlite:///")
-    if settings.database_url.startswith("sqlite") and not Path(file).exists():
+    if _has_no_file(settings):
         yield _hint("database", "There is no database at {file} yet; the first start makes it", file=file)
         return
     check(settings.database_url)
     yield _good("database", "The database answers and has the schema of this version")
+
+
+def _activities(settings: Settings) -> Iterator[Finding]:
+    from activities.custom import load_custom
+
+    yield _good("activities", "Custom activities: {count}", count=len(load_custom(settings.activity_folders)))
+
+
+def _workspace(settings: Settings) -> Iterator[Finding]:
+    """What a worker and a web server ask of the database before they start; nothing where there is none yet, or another schema."""
+    from activities.custom import load_custom
+    from engine import stamp
+    from engine.live import Engine
+    from journeys.nodes import Palette
+    from models import Database
+    from models.migrate import check
+    from worker import refuse_unknown_behaviours
+
+    if _has_no_file(settings):
+        return
+    try:
+        check(settings.database_url)
+    except PfadwerkError:
+        return  # said above
+    db = Database(settings.database_url)
+    try:
+        with db.read() as session:
+            clock = stamp.check(session, settings.workspace, settings.temporal_namespace)
+        kinds = (custom.node for custom in load_custom(settings.activity_folders))
+        refuse_unknown_behaviours(Engine(db, clock, Palette.built_in().with_kinds(*kinds), ()))
+    finally:
+        db.close()
+    yield _good("workspace", "The database belongs to this workspace, and every open run is understood")
+
+
+def _providers(settings: Settings) -> Iterator[Finding]:
+    """Every provider that a channel names, made as a worker makes it."""
+    from worker import refuse_unknown_providers
+
+    if settings.workspace == "staging":
+        return  # it loads none
+    refuse_unknown_providers(settings)
+    yield _good("providers", "Every channel has a provider")
+
+
+def _has_no_file(settings: Settings) -> bool:
+    url = settings.database_url
+    return url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).exists()
 
 
 def _temporal(settings: Settings) -> Iterator[Finding]:

@@ -12,25 +12,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic import ValidationError
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
-from commands.workspace import database, palette
+from commands.workspace import database, is_out_of_reach, palette
 from engine.gate import Limits
 from engine.simulate import Line, Script
 from engine.simulate import simulate as walk
 from journeys.clock import zone_of
 from journeys.compile import Program, compile_journey
 from journeys.document import Journey as Document
-from journeys.errors import Invalid, Misconfigured, NotFound
+from journeys.errors import Invalid, NotFound
 from journeys.facts import Calendar
 from journeys.reading import issues_of, read
 from journeys.rules import parse_rule, sentence
 from settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 Translate = Callable[[str], str]
 MAX_HISTORY = 1_000
@@ -142,7 +142,9 @@ def _draft(settings: Settings, key: str) -> Document | None:
     try:
         with database(settings) as db, db.read() as session:
             return read(get_journey(session, key).draft)
-    except (Misconfigured, NotFound, OperationalError):
+    except Exception as error:
+        if not (isinstance(error, NotFound) or is_out_of_reach(error)):
+            raise
         return None
 
 
@@ -228,6 +230,8 @@ def _suppressions(settings: Settings, session: Session, contact_id: str) -> dict
 
 def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, Any]:
     """What is known about the contact as the beginning of a script that starts now."""
+    from sqlalchemy import select
+
     from crm.facts import SqlFacts
     from crm.profile import tags
     from crm.team import list_rotations, next_owner

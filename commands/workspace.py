@@ -1,5 +1,6 @@
 """Opening what a command works on: the database of the settings, the engine over it, and what journeys are checked against.
 
+What needs a database is imported where there is one, so that a file alone is checked at once.
 Long-running processes have composition roots of their own (`worker`, `commands.api_main`); this is for commands that come and go.
 """
 
@@ -11,19 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import OperationalError
-
 from activities.custom import load_custom
 from journeys.catalogue import Catalogue
 from journeys.errors import Misconfigured
 from journeys.known import Known
 from journeys.nodes import Palette
-from models import Database
 from settings import Settings
 
 if TYPE_CHECKING:
     from engine.live import Engine
+    from models import Database
 
 ACTOR = "cli"
 """What the audit trail says about who acted."""
@@ -47,9 +45,10 @@ def database(settings: Settings) -> Iterator[Database]:
     Raises:
         Misconfigured: it is not there, was never set up, or has another schema.
     """
+    _refuse_missing(settings.database_url)
+    from models import Database
     from models.migrate import check
 
-    _refuse_missing(make_url(settings.database_url))
     check(settings.database_url)
     db = Database(settings.database_url, pool_size=POOL_SIZE)
     try:
@@ -77,8 +76,19 @@ def surroundings(settings: Settings) -> Surroundings:
     try:
         with database(settings) as db:
             return _of(db, kinds)
-    except (Misconfigured, OperationalError):
+    except Exception as error:
+        if not is_out_of_reach(error):
+            raise
         return Surroundings(kinds, Catalogue.built_in(), Known(), of_workspace=False)
+
+
+def is_out_of_reach(error: Exception) -> bool:
+    """Whether the workspace's database is not there, does not fit or does not answer."""
+    if isinstance(error, Misconfigured):
+        return True
+    from sqlalchemy.exc import OperationalError
+
+    return isinstance(error, OperationalError)
 
 
 def palette(settings: Settings) -> Palette:
@@ -94,9 +104,11 @@ def _of(db: Database, kinds: Palette) -> Surroundings:
         return Surroundings(kinds, load_catalogue(session), known(session), of_workspace=True)
 
 
-def _refuse_missing(url: URL) -> None:
+def _refuse_missing(address: str) -> None:
     """Opening a SQLite file that is not there would make an empty one."""
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    kind, _, rest = address.partition(":///")
+    file = rest.partition("?")[0]
+    if kind.partition("+")[0] == "sqlite" and not Path(file).is_file():
         raise Misconfigured(
-            "There is no database at {file}. Run `pfadwerk setup`, or check PFADWERK_DATABASE_URL and PFADWERK_HOME.", file=url.database
+            "There is no database at {file}. Run `pfadwerk setup`, or check PFADWERK_DATABASE_URL and PFADWERK_HOME.", file=file
         )

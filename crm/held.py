@@ -23,12 +23,12 @@ runs = table(Run)
 IN_LINE = "in_line"
 """Why a message is held that could leave sooner but for others that go first."""
 
-_held_of_run = select(messages.c.id, messages.c.node).where(messages.c.run_id == bindparam("of_run"), messages.c.status == "held")
-_close = (
-    update(messages)
-    .where(messages.c.run_id == bindparam("of_run"), messages.c.status == "held")
-    .values(status="skipped", reason=bindparam("why"), held_until=None)
-)
+AGAIN = "send_again"
+"""Why a message is held whose run has gone on without it: a person wants it sent again (`crm.uncertain`)."""
+
+_of_run = (messages.c.run_id == bindparam("of_run"), messages.c.status == "held", messages.c.reason != AGAIN)
+_held_of_run = select(messages.c.id, messages.c.node).where(*_of_run)
+_close = update(messages).where(*_of_run).values(status="skipped", reason=bindparam("why"), held_until=None)
 _in_line = select(messages.c.run_id).where(
     messages.c.contact_id == bindparam("of_contact"), messages.c.status == "held", messages.c.reason == IN_LINE
 )

@@ -56,6 +56,7 @@ ACTS: Final[Mapping[str, Roles]] = {
     "template.change": EDITORS,  # and previews of own texts, test sends to oneself
     "message.list": ANYONE,  # to whom, when, what became of it
     "message.read_body": WORKERS,  # what a person was written
+    "message.decide": OPERATORS,  # what became of an uncertain one, and sending it again
     "message.read_login": ADMINS,  # a link to an account is as good as a password
     # People
     "contact.read": ANYONE,

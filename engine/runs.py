@@ -16,6 +16,7 @@ from crm.locks import lock_contact
 from crm.runs import end_runs
 from crm.sql import table
 from crm.tasks import meant_for
+from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import State
@@ -42,6 +43,7 @@ def end_run(engine: Engine, session: Session, run_id: str, by: str, now: datetim
     Raises: NotFound; Conflict if it has ended already.
     """
     row = _open_run(session, run_id)
+    note_beside(session, row, "taken_out", now, {"by": by})
     end_locked(engine, session, row.id, reason, now)
     record(session, by, "run.end", f"run:{run_id}", {"reason": reason}, now)
     return Wakeups(bells={run_id})
@@ -72,6 +74,7 @@ def resume_stuck(engine: Engine, session: Session, run_id: str, by: str, now: da
     if row.status == "quarantined" and asked is not None:
         values |= {"step": asked, "instruction": {**row.instruction, "step": asked}}
     session.execute(update(runs).where(runs.c.id == run_id).values(values))
+    note_beside(session, row, "resumed", now, {"by": by})
     record(session, by, "run.resume", f"run:{run_id}", {"was": row.status, "reason": row.reason}, now)
     return Wakeups(bells={run_id})
 
@@ -93,6 +96,7 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
     values = {"status": "active", "reason": "", "error": "", "state": skipped.to_json(), "updated_at": now}
     session.execute(update(runs).where(runs.c.id == run_id).values(values))
     behind = held.close(session, row, "run_moved_on", now)
+    note_beside(session, row, "skipped", now, {"by": by}, outlet)
     record(session, by, "run.skip", f"run:{run_id}", {"node": state.node, "outlet": outlet, "to": target}, now)
     return Wakeups(bells={run_id, *behind})
 

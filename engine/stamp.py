@@ -16,11 +16,20 @@ def claim(session: Session, workspace: str, namespace: str) -> Clock:
 
     Raises: Misconfigured when the stamp says something else.
     """
+    if session.get(Stamp, 1) is None:
+        session.add(Stamp(id=1, workspace=workspace, namespace=namespace, created_at=datetime.now(UTC)))
+        session.flush()
+    return check(session, workspace, namespace)
+
+
+def check(session: Session, workspace: str, namespace: str) -> Clock:
+    """The clock of the stamp, that of the wall where there is none yet; writes nothing.
+
+    Raises: Misconfigured when the stamp says something else.
+    """
     stamp = session.get(Stamp, 1)
     if stamp is None:
-        stamp = Stamp(id=1, workspace=workspace, namespace=namespace, created_at=datetime.now(UTC))
-        session.add(stamp)
-        session.flush()
+        return Clock()
     if (stamp.workspace, stamp.namespace) != (workspace, namespace):
         raise Misconfigured(
             "This database belongs to the workspace {stamped} in the namespace {stamped_namespace}, the settings say {workspace} in "

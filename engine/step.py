@@ -27,6 +27,7 @@ from crm.runs import milestone
 from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
+from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import Effect, Instruction, State
@@ -361,11 +362,13 @@ def halt(
         state["asked"] = asked
     values = {"status": status, "reason": reason, "error": error, "state": state, "updated_at": as_of}
     on(session).execute(_update_run, {"run_id": row.id, **values})
+    note_beside(session, row, status, as_of, {"reason": reason})
     return {**WAIT_FOR_BELL, "step": row.step}
 
 
-def where(error: BaseException) -> str:
-    """The place of an error in the code, without its text: that may hold what a contact typed."""
+def where(error: BaseException, file: str | None = None) -> str:
+    """The place of an error in the code, without its text: that may hold what a contact typed. `file`: the last place in that file, if the
+    error came through it."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1] if frames else None
+    last = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1] if frames else None)
     return f"{type(error).__name__} in {last.filename.rsplit('/', 2)[-1]}:{last.lineno} ({last.name})" if last else type(error).__name__

@@ -138,6 +138,12 @@ class CustomActivity:
     def retries(self) -> int:
         return self.retry.attempts - 1
 
+    @property
+    def file(self) -> str:
+        """The file that the function is written in, also below decorators that keep it."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return code.co_filename if code is not None else ""
+
     def __call__(self, ctx: ActivityContext, input: Any) -> Answered | Answering:
         """The function itself, so that a test can call it as it was written."""
         return self.function(ctx, input)

@@ -27,13 +27,28 @@ from models.event import Event, Unrouted
 from models.intake import IntakeProblem
 from models.job import Job
 from models.journey import Freshness, Journey, TriggerCursor, Version
-from models.message import OPEN_MESSAGE, Body, Hit, Link, Message, OutboxItem, Template, TemplateVersion
+from models.message import (
+    LEFT,
+    OPEN_MESSAGE,
+    UNUSUAL_MESSAGE,
+    UNUSUAL_STATUSES,
+    Body,
+    Hit,
+    Link,
+    Message,
+    OutboxItem,
+    Template,
+    TemplateVersion,
+)
 from models.run import Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
 from models.session import Database, lock
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [
+    "LEFT",
     "OPEN_MESSAGE",
+    "UNUSUAL_MESSAGE",
+    "UNUSUAL_STATUSES",
     "ApiKey",
     "Audit",
     "Body",

@@ -16,6 +16,14 @@ OPEN_MESSAGE = sql_text(f"message.{_OPEN}")
 """The few messages that are not over. A query finds them by their index only if it says this, word for word."""
 
 
+LEFT = "left"
+"""Reason of an uncertain message that a person has left as it is; it is out of the list of those to decide."""
+UNUSUAL_STATUSES = ("bounced", "failed", "held", "skipped", "uncertain")
+_UNUSUAL = "status IN ('bounced','failed','held','skipped','uncertain')"
+UNUSUAL_MESSAGE = sql_text(f"message.{_UNUSUAL}")
+"""Those that somebody looks for; most are simply sent. A query finds them by their index only if it says this, word for word."""
+
+
 class Message(SQLModel, table=True):
     """One communication (or other effect) to one contact on one channel, with its whole life: the ledger row that makes it happen once.
 
@@ -36,6 +44,16 @@ class Message(SQLModel, table=True):
             unique=True,
             sqlite_where=sql_text("mailbox_key IS NOT NULL"),
             postgresql_where=sql_text("mailbox_key IS NOT NULL"),
+        ),
+        Index("ix_message_time", "planned_at", "id"),
+        Index("ix_message_journey_time", "journey_id", "planned_at", "id"),
+        Index(
+            "ix_message_unusual",
+            "status",
+            "planned_at",
+            "id",
+            sqlite_where=sql_text(_UNUSUAL),
+            postgresql_where=sql_text(_UNUSUAL),
         ),
         Index("ix_message_open", "status", "lease_until", sqlite_where=sql_text(_OPEN), postgresql_where=sql_text(_OPEN)),
     )

@@ -55,7 +55,7 @@ GROWING = frozenset(
 
 READ_WHOLE = {
     ("engine/runs.py", "run"): "newest first by the key, and no further than the page goes",
-    ("api/messages.py", "message"): "newest first by the key, and no further than the page goes",
+    ("reports/messages.py", "message"): "newest first by the key, and no further than the page goes",
     ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
     ("crm/traces.py", "upload"): "an erasure looks through the files that wait; there is room for 200",
     ("crm/files.py", "upload"): "the files that wait for their import; there is room for 200",

@@ -391,6 +391,23 @@ def test_the_image_is_locked_and_not_root() -> None:
         assert all((ROOT / name).exists() for name in source.split())
 
 
+def test_the_image_can_back_up_the_database_of_the_compose_file() -> None:
+    """pg_dump refuses a server that is newer than itself."""
+    last_stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    [client] = re.findall(r"postgresql-client-(\d+)", last_stage)
+    assert re.fullmatch(rf"postgres:{client}(\..+)?", SERVICES["postgres"]["image"].partition("@")[0])
+    assert last_stage.index("postgresql-client") < last_stage.index("USER pfadwerk")
+
+
+def test_compose_starts_the_ui_of_the_temporal_server_it_starts() -> None:
+    ui, server = SERVICES["temporal-ui"], SERVICES["temporal"]["healthcheck"]["test"][-1]
+    host, port = ui["environment"]["TEMPORAL_ADDRESS"].split(":")
+    assert host in SERVICES
+    assert f":{port}" in server
+    assert SERVICES["worker"]["environment"]["PFADWERK_TEMPORAL_ADDRESS"] == f"{host}:{port}"
+    assert ui["depends_on"] == {"temporal": {"condition": "service_healthy"}}
+
+
 def test_the_image_holds_every_room_and_nothing_else() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
@@ -442,7 +459,7 @@ def test_the_compose_file_has_the_shape_of_the_specification() -> None:
 
 
 def test_compose_has_every_part_and_the_one_off_step() -> None:
-    assert set(SERVICES) == {"postgres", "temporal", "redis", "mailpit", "setup", "worker", "web"}
+    assert set(SERVICES) == {"postgres", "temporal", "temporal-ui", "redis", "mailpit", "setup", "worker", "web"}
     assert [SERVICES[name]["command"] for name in ("setup", "worker", "web")] == [["setup"], ["worker"], ["api"]]
     assert SERVICES["setup"]["restart"] == "no"
     for name in ("worker", "web"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from builder_ui import parts, words
+from builder_ui import parts, people, words
 from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts
 from builder_ui.people import contact_link, contact_names, meant_for, member_names
@@ -102,7 +102,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
                 html.a({"href": f"/ui/journeys/{journey['key']}/edit?run={run['id']}"}, speech("Show on the canvas")),
             ),
             back=(f"/ui/journeys/{journey['key']}?tab=runs", speech("Runs")),
-            state=parts.badge(speech(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:]),
+            state=state_badge(visit, run),
             actions=run_acts(visit, acts, run, node.outlets() if node else (), data.journey_state),
         ),
         html.div(
@@ -111,6 +111,17 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             html.section({"className": "panel side-panel"}, parts.facts(summary(visit, data, person))),
         ),
     )
+
+
+FINISHED = ("completed", "exit", "goal")
+
+
+def state_badge(visit: Visit, run: dict[str, Any]) -> Element:
+    """Finished is who came to an end of the journey; whoever was taken out, or whose journey was stopped, has ended."""
+    text, tone, symbol = RUN_STATES[run["status"]]
+    if run["status"] == "ended" and run["reason"] not in FINISHED:
+        text, tone, symbol = "Ended", "quiet", "square"
+    return parts.badge(visit.speech(text), tone, symbol)
 
 
 def summary(visit: Visit, data: Data, person: Element) -> list[tuple[str, Element]]:
@@ -232,8 +243,33 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
             )
         case "migrated_back":
             return plain(key, speech("moved back to the earlier version"), at=line["at"], visit=visit)
+        case "held" | "stuck" | "quarantined" as state:
+            return beside_line(
+                visit, key, line, html.b(speech(RUN_STATES[state][0])), ": ", coded(speech, REASONS, detail.get("reason", ""))
+            )
+        case "attempt":
+            return beside_line(
+                visit, key, line, speech("did not get through: {reason}", reason=coded(speech, REASONS, detail.get("reason", "")))
+            )
+        case "resumed" | "skipped" | "taken_out" as act:
+            said = {"name": people.actor(speech, data.members, detail.get("by", "")), "outlet": coded(speech, OUTLETS, line["outlet"])}
+            return beside_line(visit, key, line, speech(BY_HAND[act], **said))
         case other:
             return plain(key, other, at=line["at"], visit=visit)
+
+
+BY_HAND = {
+    "resumed": "{name} let the run try again",
+    "skipped": "{name} skipped the step, on through: {outlet}",
+    "taken_out": "{name} ended the run",
+}
+
+
+def beside_line(visit: Visit, key: str, line: dict[str, Any], *words_of_it: Element) -> Element:
+    """What happened beside the steps, with its time; what came several times with how often, and the last time."""
+    speech, count, last = visit.speech, line["detail"].get("count", 1), line["detail"].get("last", "")
+    times = speech("{count} times, last {when}", count=speech.number(count), when=words.text_moment(speech, last)) if count > 1 else ""
+    return plain(key, *words_of_it, reason=times, at=line["at"], visit=visit)
 
 
 def plain(key: str, *words_of_it: Element, reason: str = "", at: datetime | None = None, visit: Visit | None = None) -> Element:

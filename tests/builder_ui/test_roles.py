@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from crm import secrets
 from crm.keys import add_key
 from crm.roles import may
 from crm.team import ROLES, add_member, put_rotation
 from engine.unrouted import owe
-from models import Event, Journey, Member, Run, Task
+from models import Event, Journey, Member, Message, Run, Task
 
 REFUSED = "Your role does not allow this."
 
@@ -67,6 +67,19 @@ def waiting_event(town: Any) -> None:
         owe(session, session.scalar(select(Event.id).limit(1)), "inbox", "journey_not_loaded", town.engine.clock.now())
 
 
+def an_uncertain_message(town: Any) -> None:
+    with town.db.write() as session:
+        nina = session.scalar(select(Run.contact_id).where(Run.id == town.run_of("Nina")))
+        session.execute(delete(Message).where(Message.id == UNCERTAIN))
+        session.add(
+            Message(
+                id=UNCERTAIN, once_key="none:hello:1", contact_id=nina, channel="email", status="uncertain", attempts=1,
+                planned_at=town.engine.clock.now(),
+            )
+        )  # fmt: skip
+
+
+UNCERTAIN = "f" * 32
 LIVE = put(Journey, {"key": "welcome"}, state="live")
 SVEN = "/ui/settings/users/{sales}"
 ACTS = [
@@ -104,6 +117,10 @@ ACTS = [
     Act("store a secret", "secret.change", "PUT", "/api/v1/secrets/hook", {"value": "x"}, "/ui/settings/secrets", "Store", ("hook", "x")),
     Act("remove a secret", "secret.change", "DELETE", "/api/v1/secrets/hook", None, "/ui/settings/secrets", "Remove", again=new_secret),
     Act("try waiting events", "event.retry", "POST", "/api/v1/events/unrouted/retry", {}, "/ui/settings/events", "Try all now", again=waiting_event),
+    Act(
+        "decide on a message", "message.decide", "POST", f"/api/v1/messages/{UNCERTAIN}/decision", {"decision": "leave", "attempts": 1},
+        f"/ui/messages/{UNCERTAIN}", "Leave it", again=an_uncertain_message,
+    ),
     Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?"),
 ]  # fmt: skip
 

@@ -71,6 +71,18 @@ def test_the_program_starts_without_loading_what_it_does_not_need():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(("command", "code"), [("check", 1), ("simulate", 1)])
+def test_a_file_alone_is_looked_at_without_database_server_or_pages(clean, command, code):
+    """Nothing of what only others need is loaded; that is what makes it quick."""
+    clean.mkdir()
+    (clean / "journey.json").write_text('{"spec": 1}')
+    names = ("sqlalchemy", "alembic", "temporalio", "fastapi", "reactpy", "jinja2", "redis", "css_inline")
+    program = f"import sys, cli; print(cli.run([{command!r}, {str(clean / 'journey.json')!r}]), [n for n in {names!r} if n in sys.modules])"
+    environment = {**os.environ, "PFADWERK_LANGUAGE": "en"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"{code} []", done.stderr
+
+
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_the_page_documents_every_command_with_its_options(name):
     section = re.search(rf"^## `pfadwerk {name}\b.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)

@@ -8,7 +8,7 @@ import pytest
 from commands.doctor import Finding, doctor, is_healthy
 from settings import Settings
 
-SUBJECTS = ["python", "folder", "secret", "sqlite", "database", "temporal", "redis", "web", "mail"]
+SUBJECTS = ["python", "folder", "secret", "sqlite", "database", "activities", "providers", "temporal", "redis", "web", "mail"]
 
 
 def finding(settings: Settings, subject: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -128,5 +129,14 @@ def test_the_log_says_where_it_was_raised_and_not_what_was_said(sqlite_world, ca
     run = started(sqlite_world, Odd(lambda: raises(ValueError("ada@example.org"))))
     sqlite_world.perform(run, activity=ODD)
     [line] = [record.getMessage() for record in caplog.records if record.name == "activities.customs"]
-    assert line.startswith("the custom activity odd raised in attempt 1: ValueError in test_customs.py:")
+    node = sqlite_world.row(run).node
+    assert line.startswith(f"the custom activity odd raised in attempt 1 at node {node} of run {run}: ValueError in test_customs.py:")
+    assert "ada" not in line
+
+
+def test_the_log_names_the_line_in_the_engineers_file_and_not_the_librarys(sqlite_world, caplog) -> None:
+    run = started(sqlite_world, Odd(lambda: json.loads("ada@example.org")))
+    sqlite_world.perform(run, activity=ODD)
+    [line] = [record.getMessage() for record in caplog.records if record.name == "activities.customs"]
+    assert "JSONDecodeError in test_customs.py:" in line
     assert "ada" not in line

@@ -1,0 +1,69 @@
+"""A person decides what became of a message when nobody knows: it was sent, it shall be sent again, or it is left as it is.
+
+Facts in the database only, under the contact's lock. Who sends again is `activities.again`, through the gate; nothing leaves here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.orm import Session
+
+from crm import tally
+from crm.audit import record
+from crm.held import AGAIN
+from crm.locks import lock_contact
+from crm.sql import on, table
+from journeys.channels import SENDABLE
+from journeys.errors import Conflict, NotFound
+from models import LEFT, Message
+
+messages = table(Message)
+
+Decision = Literal["sent", "again", "leave"]
+BY_HAND = "confirmed"
+"""Reason of a message that is sent because somebody said so."""
+
+
+def decide(session: Session, message_id: str, decision: Decision, attempts: int, by: str, now: datetime) -> None:
+    """Writes the decision. `attempts` is what whoever decides has seen: a newer attempt, or somebody else's decision, wants another look.
+
+    Raises: NotFound; Conflict if the message is not uncertain (any more), was tried again meanwhile, or cannot be sent again.
+    """
+    row = lock_message(session, message_id)
+    if row.status != "uncertain" or row.attempts != attempts or row.reason == LEFT:
+        raise Conflict("Nothing is to be decided any more: the message stands at “{status}”. Look at it again.", status=row.status)
+    changes = _again(session, row, now) if decision == "again" else _SAID[decision]
+    on(session).execute(update(messages).where(messages.c.id == message_id).values(**changes))
+    record(session, by, "message.decide", f"message:{message_id}", {"decision": decision, "was": row.reason, "attempts": attempts}, now)
+
+
+_SAID: dict[str, dict[str, Any]] = {"sent": {"status": "sent", "reason": BY_HAND}, "leave": {"reason": LEFT}}
+
+
+def _again(session: Session, row: Row[Any], now: datetime) -> dict[str, Any]:
+    """It is on its way once more, so it does not count as sent until it has met its end."""
+    if row.channel not in SENDABLE or row.body_id is None or row.run_id is None:
+        raise Conflict("This cannot be sent again: its text is not kept. Say whether it was sent, or leave it.")
+    tally.append(session, row.journey_id, row.version_number, Counter({(row.node, "sent", ""): -1}))
+    answer = {**row.answer, "again_at": now.isoformat()}
+    return {"status": "held", "reason": AGAIN, "held_until": now, "claimed_at": None, "lease_until": None, "answer": answer}
+
+
+def lock_message(session: Session, message_id: str) -> Row[Any]:
+    """The message's row, with its contact locked first. A merge may give it another contact meanwhile; then again.
+
+    Raises: NotFound.
+    """
+    statement = select(messages).where(messages.c.id == message_id)
+    while True:
+        row = on(session).execute(statement).first()
+        if row is None:
+            raise NotFound("There is no message with this id.")
+        lock_contact(session, row.contact_id)
+        locked = on(session).execute(statement).one()
+        if locked.contact_id == row.contact_id:
+            return locked
