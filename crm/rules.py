@@ -59,7 +59,7 @@ def expression(rule: Rule, as_of: datetime) -> Answer:
     Merged and erased contacts are not left out (`living` does that).
 
     Raises:
-        Invalid: the rule asks about a run (`trigger.…`, `since_entry`, its own messages).
+        Invalid: the rule asks about a run (`trigger.…`, `steps.…`, `since_entry`, its own messages).
     """
     if needs_run(rule):
         text = "There is no run here yet: this can only be asked inside a journey."

@@ -112,6 +112,7 @@ class _Walk:
     def __init__(self, program: Program, facts: Facts, state: State, run: RunInfo, as_of: datetime) -> None:
         self.program = program
         self.facts = facts if isinstance(facts, Overlay) else Overlay(facts)
+        self.facts.nodes, self.facts.memory = program.nodes, state.memory
         self.state = state
         self.run = run
         self.as_of = as_of
@@ -165,6 +166,7 @@ class _Walk:
         self.changes.extend(answer.changes)
         if answer.remember:
             self.state = replace(self.state, memory={**self.state.memory, self.state.node: answer.remember})
+            self.facts.memory = self.state.memory
         self._note("left", outlet=answer.outlet, detail=answer.note)
 
     def _next(self, outlet: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.paths import dig
 from journeys.facts import Calendar, Facts, Occurrences
+from journeys.results import STEPS
+from journeys.rules.fields import path_of, read
 from journeys.values import AddTag, Change, ChangeScore, RemoveTag, SetFields, SetOwner
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ class Overlay:
 
     def __init__(self, beneath: Facts) -> None:
         self.beneath = beneath
+        self.nodes: Collection[str] = ()
+        self.memory: Mapping[str, Mapping[str, Any]] = {}
+        """What the steps of the journey (`nodes`) have left, for `steps.<node>.…`."""
         self._fields: dict[str, Any] = {}
         self._tags: dict[str, bool] = {}
         self._scores: dict[str, float] = {}
@@ -41,6 +46,8 @@ class Overlay:
                     pass
 
     def value(self, name: str) -> Any:
+        if name.startswith(STEPS) and (path := path_of(name))[1] in self.nodes:
+            return read(self.memory, path[1:])
         if name in self._fields:
             return self._fields[name]
         head, dot, rest = name.partition(".")

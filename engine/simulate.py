@@ -51,7 +51,7 @@ class Script(BaseModel):
 
     `history` are events from before the start (their `after` counts back). `answers` maps a node id to the outlet its call leaves
     through (a list: one per visit, the last one stays); otherwise the first outlet, and for a message what the gate says: consents,
-    address, `suppressions` (channel -> reasons), quiet hours and frequency caps.
+    address, `suppressions` (channel -> reasons), quiet hours and frequency caps. `results` maps a node id to what its call leaves for later steps, as `steps.<node>.<field>`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,6 +68,7 @@ class Script(BaseModel):
     history: list[ScriptEvent] = Field([], max_length=1_000)
     events: list[ScriptEvent] = Field([], max_length=1_000)
     answers: dict[str, str | list[str]] = {}
+    results: dict[str, dict[str, Any]] = {}
     suppressions: dict[str, list[SuppressionReason]] = {}
     until: Span = timedelta(days=1830)
 
@@ -120,6 +121,8 @@ def simulate(program: Program, script: Script, calendar: Calendar | None = None,
 
 
 def _unfit_answers(program: Program, script: Script) -> Iterator[Issue]:
+    for node_id in script.results.keys() - program.nodes.keys():
+        yield Issue(code="unknown_node", text="There is no step “{name}”.", values={"name": node_id}, field=f"results.{node_id}")
     for node_id, answer in script.answers.items():
         place = f"answers.{node_id}"
         if node_id not in program.nodes:
@@ -218,7 +221,7 @@ class _Simulation:
         if call.channel in SENDABLE and (name := FATES.get(outlet)):
             about = {"node": node_id, "template": call.input.get("template", ""), "channel": call.channel, "machine": False}
             self.facts.add_event(self._own(name, about | ({"reason": reason} if reason else {})))
-        return Performed(outlet=outlet)
+        return Performed(outlet=outlet, data=self.script.results.get(node_id, {}))
 
     def _answer(self, node_id: str, visit: int) -> str | None:
         """The outlet that the script names for this visit."""

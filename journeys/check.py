@@ -6,7 +6,7 @@ Errors keep a journey from being published; warnings do not. The shape of the dr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,8 +22,9 @@ from journeys.names import names_of, names_of_document
 from journeys.nodes import Palette
 from journeys.nodes.notify_team import OWNER
 from journeys.nodes.send_email import Send
+from journeys.results import STEPS, Missing, Results, look_up
 from journeys.rules import MessageTerm, Rule, check_rule, terms
-from journeys.rules.check import Scope
+from journeys.rules.check import Scope, leads_nowhere
 
 LONG_WAIT = timedelta(days=366)
 NOTHING_KNOWN = Known()
@@ -129,18 +130,25 @@ def _settings(journey: Journey, known: Known) -> Iterator[Issue]:
 
 
 def _rules(journey: Journey, graph: Graph, catalogue: Catalogue) -> Iterator[Issue]:
-    triggers = _trigger_events(journey)
+    triggers, steps = _trigger_events(journey), _results(graph)
     for _, path, rule in document_rules(journey):
         # A schedule asks its rule of many contacts before there is any run.
         scope: Scope = "contact" if path.startswith("entry.triggers.") else "run"
-        yield from check_rule(rule, catalogue, None, path, scope=scope, triggers=triggers)
+        yield from check_rule(
+            rule, catalogue, None, path, scope=scope, triggers=triggers, steps=steps if path.startswith("exit_when") else None
+        )
         yield from _own_messages(rule, None, path, graph)
     for node_id, node in graph.nodes.items():
         for path, rule in node.rules():
-            yield from check_rule(rule, catalogue, node_id, path, triggers=triggers)
+            yield from check_rule(rule, catalogue, node_id, path, triggers=triggers, steps=steps)
             yield from _own_messages(rule, node_id, path, graph)
         for path, event, where in node.event_rules():
             yield from check_rule(where, catalogue, node_id, path, scope="event", event=event)
+
+
+def _results(graph: Graph) -> dict[str, Results | None]:
+    """What each step leaves for later ones; anything, if it could not be read."""
+    return {**dict.fromkeys(graph.unread), **{node_id: node.results() for node_id, node in graph.nodes.items()}}
 
 
 def _trigger_events(journey: Journey) -> list[str] | None:
@@ -172,9 +180,10 @@ def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> It
 
 
 def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
+    steps = _results(graph)
     for node_id, node in graph.nodes.items():
         for path, noun, name in names_of(node):
-            yield from _reference(noun, name, node_id, path, journey, catalogue, known)
+            yield from _reference(noun, name, node_id, path, journey, catalogue, known, steps)
         if isinstance(node, Send):
             yield from _message(node, node_id, journey, known)
         if node.minimum_wait() > LONG_WAIT:
@@ -182,7 +191,19 @@ def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -
             yield Issue(code="long_wait", text=text, node_id=node_id, severity="warning")
 
 
-def _reference(noun: str, name: str, node_id: str, path: str, journey: Journey, catalogue: Catalogue, known: Known) -> Iterable[Issue]:
+def _reference(
+    noun: str,
+    name: str,
+    node_id: str,
+    path: str,
+    journey: Journey,
+    catalogue: Catalogue,
+    known: Known,
+    steps: Mapping[str, Results | None],
+) -> Iterable[Issue]:
+    if noun == "field" and name.startswith(STEPS) and _is_read(path):
+        found = look_up(name, steps)
+        return [leads_nowhere(found, node_id, path)] if isinstance(found, Missing) else ()
     if noun == "field":
         return _field(name, node_id, path, catalogue)
     if noun == "event":
@@ -198,6 +219,11 @@ def _reference(noun: str, name: str, node_id: str, path: str, journey: Journey, 
         text = "Nobody in the rotation “{name}” is active: nobody would ever get a contact. Put somebody in it."
         return [Issue(code="idle_pool", text=text, values={"name": name}, node_id=node_id, field=path)]
     return _named(noun, name, node_id, path, known)
+
+
+def _is_read(path: str) -> bool:
+    """Whether the field is asked; what is set or cleared is one of the contact."""
+    return path.endswith(".from") or not path.startswith(("set.", "clear."))
 
 
 def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterator[Issue]:

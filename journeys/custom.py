@@ -24,6 +24,7 @@ from journeys.custom_input import NoFit, fitted, form_of, needy
 from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
 from journeys.placeholders import fields, fill_json
+from journeys.results import Results, results_of
 from journeys.secret import NoSecret, Reveal, Secret
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
@@ -205,6 +206,7 @@ def activity(
     retry: Retry | None = None,
     icon: str = "plug",
     fake: Callable[[Any], Answered] | None = None,
+    results: type[BaseModel] | None = None,
 ) -> Callable[[Function], CustomActivity]:
     """Makes a custom activity of a function `(ctx, input)`.
 
@@ -212,7 +214,7 @@ def activity(
     starts to behave differently; keep the old one registered as long as runs use it. `outlets`: the ways out, at least
     one. `timeout`: of one attempt. `retry`: how often and after which pauses it is tried again before the run is stuck; `retries` alone says
     the number of attempts after the first.
-    `fake`: (input) -> answer, used in staging.
+    `fake`: (input) -> answer, used in staging. `results`: the fields that `data` may hold, so that the check knows their names and types.
 
     Raises:
         TypeError, ValueError: when it is applied, with what was expected.
@@ -224,6 +226,7 @@ def activity(
         model = _input_model(function)
         help_text = inspect.getdoc(function) or title
         node = _node_class(name, title, help_text, version, outlets, icon, model)
+        node.declared = None if results is None else results_of(results.model_json_schema())
         return CustomActivity(name, title, version, outlets, timeout, policy, function, model, node, fake)
 
     return decorate
@@ -235,6 +238,7 @@ class CustomStep(Node):
     group = "code"
     ways_out: ClassVar[tuple[str, ...]]
     form_model: ClassVar[type[BaseModel]]
+    declared: ClassVar[Results | None] = None
 
     def outlets(self) -> tuple[str, ...]:
         return self.ways_out
@@ -246,6 +250,9 @@ class CustomStep(Node):
         if not isinstance(outcome, Performed):
             raise TypeError(f"expected a custom activity to be Performed, got: {type(outcome).__name__}")
         return Leave(outlet=outcome.outlet, remember=outcome.data)
+
+    def results(self) -> Results | None:
+        return None if self.declared is None else {**self.declared, "message_id": "string", "status": "string"}
 
     def references(self) -> Iterable[tuple[str, str, str]]:
         for name in fields(self._given()):
@@ -263,7 +270,7 @@ class CustomStep(Node):
 
 def _node_class(
     name: str, title: str, help_text: str, version: int, outlets: tuple[str, ...], icon: str, model: type[BaseModel]
-) -> type[Node]:
+) -> type[CustomStep]:
     needed = any(info.is_required() for info in model.model_fields.values())
     given: Any = Field(title=title) if needed else Field(default_factory=model, title=title)
     node: type[CustomStep] = create_model(

@@ -796,12 +796,13 @@ def small(label: str, handler: Callable[[Any], None], title: str = "", tone: str
     return html.button({**attributes, "aria-label": title, "title": title} if title else attributes, label)
 
 
-def offers(speech: Speech, knowledge: Knowledge) -> Element:
-    """The lists of suggestions that fields name: contact fields and events."""
+def offers(speech: Speech, knowledge: Knowledge, results: Sequence[str] = ()) -> Element:
+    """The lists of suggestions that fields name: contact fields, `results` of other steps, and events."""
     catalogue = knowledge.catalogue
     fields = [
         html.option({"key": name, "value": name}, speech(spec.title) if spec.title else name)
         for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
     ]
+    fields += [html.option({"key": name, "value": name}, name) for name in results[:MOST_OFFERED]]
     events = [html.option({"key": name, "value": name}, spec.title or name) for name, spec in list(catalogue.events.items())[:MOST_OFFERED]]
     return html.div(datalist({"id": "pfb-fields"}, fields), datalist({"id": "pfb-events"}, events))

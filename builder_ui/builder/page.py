@@ -20,7 +20,9 @@ from builder_ui.topics import use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from engine.publish import get_journey
+from journeys import results
 from journeys.errors import Issue
+from journeys.nodes import Node
 
 CANVAS_ID = "journey"
 MOST_SHOWN = 200
@@ -56,7 +58,7 @@ def builder(opening: Opening) -> Element:
             work(editor, html.div({"className": "pfb-canvas"}, canvas(editor)), bridge(editor)),
             side(editor),
         ),
-        forms.offers(visit.speech, editor.knowledge),
+        suggestions(editor),
     )
 
 
@@ -321,6 +323,16 @@ def side(editor: Editor) -> Element:
         html.div({"className": "pfb-panel"}, figures(editor), panel(editor), ways(editor)),
         problems(editor),
     )
+
+
+@component
+def suggestions(editor: Editor) -> Element:
+    """What fields offer, read anew with each choice of a step."""
+    use_topics(editor, "panel")
+    palette = editor.visit.engine.palette
+    read = {id: palette.parse(id, raw) for id, raw in editor.draft.nodes.items()}
+    steps = {id: node.results() for id, node in read.items() if isinstance(node, Node)}
+    return forms.offers(editor.speech, editor.knowledge, results.names_of(steps))
 
 
 @component

@@ -11,6 +11,7 @@ from pydantic import Field
 from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
 from journeys.placeholders import fields, fill, fill_json
+from journeys.results import Results
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
 MAX_BODY_BYTES = 20_000
@@ -55,6 +56,9 @@ class CallWebhook(Node):
             "secret_name": self.secret,
         }
         return Do(call=Call(channel="webhook", input=request))
+
+    def results(self) -> Results:
+        return {"status": "any", "answer": "object", "reason": "string", "message_id": "string"}
 
     def resume(self, ctx: Context, outcome: Outcome) -> Answer:
         if not isinstance(outcome, Performed):

@@ -12,6 +12,7 @@ from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
 from journeys.nodes.wait_for import OutletName
 from journeys.placeholders import fields, fill
+from journeys.results import Results
 from journeys.values import Answer, Context, Leave
 from journeys.worktime import add_working_time
 
@@ -71,6 +72,9 @@ class CreateTask(Node):
         due = due_at.isoformat() if due_at else None
         note = {"task_id": task.id, "due_at": due}
         return Leave(outlet="next", changes=(task,), note=note, remember=note)
+
+    def results(self) -> Results:
+        return {"task_id": "string", "due_at": "datetime"}
 
     def _due_at(self, ctx: Context) -> datetime | None:
         if self.sla is None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from journeys.errors import Issue
 from journeys.placeholders import unreadable
+from journeys.results import Results
 from journeys.rules import Rule
 from journeys.values import Answer, Context, Outcome
 
@@ -77,6 +78,10 @@ class Node(BaseModel):
     def fallback(self, outlet: str) -> str | None:
         """The outlet whose edge serves `outlet` too when none is drawn from it; None: an edge must be drawn."""
         return None
+
+    def results(self) -> Results | None:
+        """What later steps may read as `steps.<node>.<field>`; None: whatever its function says."""
+        return {}
 
     def rules(self) -> Iterable[tuple[str, Rule]]:
         """(dotted field path, rule) of every rule in the node, for checks and dependencies."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from journeys.document import Key
 from journeys.nodes.node import Node
+from journeys.results import Results
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
 
@@ -35,6 +36,9 @@ class Send(Node):
 
     def fallback(self, outlet: str) -> str | None:
         return None if outlet == "sent" else "sent"
+
+    def results(self) -> Results:
+        return {"message_id": "string", "status": "string", "reason": "string"}
 
     def resume(self, ctx: Context, outcome: Outcome) -> Answer:
         if not isinstance(outcome, Performed):

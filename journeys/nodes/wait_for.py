@@ -10,6 +10,7 @@ from journeys import values
 from journeys.document import EventName, Part, Span
 from journeys.errors import Issue
 from journeys.nodes.node import Node
+from journeys.results import Results
 from journeys.rules import Rule, explain, holds
 from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome
 
@@ -68,6 +69,9 @@ class WaitFor(Node):
             return Leave(outlet=outcome.branch, note=note)
         seen = {"event": outcome.event.name, "event_id": outcome.event.id}
         return Leave(outlet=outcome.branch, note=note | seen, remember=seen)
+
+    def results(self) -> Results:
+        return {"event": "string", "event_id": "number"}
 
     def minimum_wait_through(self, outlet: str) -> timedelta:
         return self.timeout if outlet == TIMED_OUT else timedelta(0)

@@ -11,6 +11,7 @@ from journeys.errors import Issue
 from journeys.nodes.create_task import OVERDUE, CreateTask
 from journeys.nodes.node import Node
 from journeys.nodes.wait_for import OutletName
+from journeys.results import Results
 from journeys.rules import EventTerm, FieldTerm, holds
 from journeys.rules import Group as RuleGroup
 from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome, WaitFor
@@ -49,7 +50,7 @@ class WaitForTask(Node):
             return Leave(outlet=OVERDUE, note={"reason": "no_task"})
         for outcome in self.outcomes:
             if holds(EventTerm(event=TASK_FINISHED, where=_finished(task_id, outcome)), ctx.facts, ctx.as_of + _AHEAD):
-                return Leave(outlet=outcome, note={"task_id": task_id})
+                return Leave(outlet=outcome, note={"task_id": task_id}, remember={"outcome": outcome})
         deadline = self._deadline(ctx)
         if deadline is not None and deadline <= ctx.as_of:
             return Leave(outlet=OVERDUE, note={"task_id": task_id})
@@ -57,7 +58,11 @@ class WaitForTask(Node):
         return WaitFor(branches=tuple(branches), deadline=deadline)
 
     def resume(self, ctx: Context, outcome: Outcome) -> Answer:
-        return Leave(outlet=outcome.branch if isinstance(outcome, Occurred) else OVERDUE)
+        said = outcome.branch if isinstance(outcome, Occurred) else OVERDUE
+        return Leave(outlet=said, remember={"outcome": said})
+
+    def results(self) -> Results:
+        return {"outcome": "string"}
 
     def _deadline(self, ctx: Context) -> datetime | None:
         if self.timeout is not None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from journeys.catalogue import Catalogue, EventSpec, FieldSpec
 from journeys.errors import Issue
+from journeys.results import STEPS, Missing, Results, look_up
 from journeys.rules import dates
 from journeys.rules.fields import TRIGGER
 from journeys.rules.messages import desugar
@@ -26,13 +27,15 @@ def check_rule(
     scope: Scope = "run",
     event: str | None = None,
     triggers: Iterable[str] | None = None,
+    steps: Mapping[str, Results | None] | None = None,
 ) -> list[Issue]:
     """Every problem of `rule`, which stands in field `path` of `node_id` (None: the document).
 
     `scope` says what the rule is about: a run, a contact outside a run (entry filters, schedules: nothing of the run may be asked), or
-    the properties of one event (`event` names it; None: any). `triggers` names the events that can start the run, for `trigger.…` fields.
+    the properties of one event (`event` names it; None: any). `triggers` names the events that can start the run, for `trigger.…` fields;
+    `steps` says what each step of the journey leaves, for `steps.…` fields.
     """
-    checker = _Checker(catalogue, node_id, scope, event, None if triggers is None else tuple(triggers))
+    checker = _Checker(catalogue, node_id, scope, event, None if triggers is None else tuple(triggers), steps)
     return list(checker.check(rule, path))
 
 
@@ -43,6 +46,7 @@ class _Checker:
     scope: Scope
     event: str | None
     triggers: tuple[str, ...] | None
+    steps: Mapping[str, Results | None] | None = None
 
     def check(self, rule: Rule, path: str) -> Iterator[Issue]:
         if isinstance(rule, Group):
@@ -60,6 +64,8 @@ class _Checker:
             spec, issues = self._property(term.field, None if self.event is None else (self.event,), path)
         elif term.field.startswith(TRIGGER):
             spec, issues = self._trigger(term, path)
+        elif term.field.startswith(STEPS):
+            spec, issues = self._step(term.field, f"{path}.field")
         else:
             spec = self.catalogue.field(term.field)
             issues = [] if spec else [self._unknown_field(term.field, path)]
@@ -99,6 +105,12 @@ class _Checker:
             text = "There is no run here yet: this can only be asked inside a journey."
             return None, [self._issue("rule.needs_run", text, f"{path}.field")]
         return self._property(term.field.removeprefix(TRIGGER), self.triggers, path)
+
+    def _step(self, name: str, path: str) -> tuple[FieldSpec | None, list[Issue]]:
+        if self.scope == "contact" or self.steps is None:
+            return None, [self._issue("rule.needs_run", "There is no run here yet: this can only be asked inside a journey.", path)]
+        found = look_up(name, self.steps)
+        return (found, []) if isinstance(found, FieldSpec) else (None, [leads_nowhere(found, self.node_id, path)])
 
     def _property(self, name: str, events: tuple[str, ...] | None, path: str) -> tuple[FieldSpec | None, list[Issue]]:
         """The property's spec; a warning when every event is known and none has it."""
@@ -153,6 +165,21 @@ class _Checker:
 
     def _issue(self, code: str, text: str, field: str, severity: Literal["error", "warning"] = "error", **values: Any) -> Issue:
         return Issue(code=code, text=text, values=values, node_id=self.node_id, field=field, severity=severity)
+
+
+def leads_nowhere(missing: Missing, node_id: str | None, path: str) -> Issue:
+    """The issue of a name that leads to no step, or to nothing that the step leaves."""
+    text = _NOWHERE[missing.noun, missing.near is not None]
+    values = {"node": missing.node, "name": missing.name or missing.node, **({"near": missing.near} if missing.near else {})}
+    return Issue(code=f"unknown_{missing.noun}", text=text, values=values, node_id=node_id, field=path)
+
+
+_NOWHERE = {
+    ("node", False): "There is no step “{name}”.",
+    ("node", True): "There is no step “{name}”. Did you mean “{near}”?",
+    ("result", False): "The step “{node}” leaves no “{name}” for later steps.",
+    ("result", True): "The step “{node}” leaves no “{name}” for later steps. Did you mean “{near}”?",
+}
 
 
 def _nothing(_checker: _Checker, _term: Any, _path: str) -> Iterator[Issue]:

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
+from journeys.results import STEPS
+
 TRIGGER = "trigger."
 """Prefix of fields that read the properties of the event that started the run."""
+
+OF_RUN = (TRIGGER, STEPS)
+"""Prefixes of fields that exist in a run alone."""
 
 CONTACT_COLUMNS: Mapping[str, Literal["string", "datetime"]] = {
     "email": "string",

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from journeys.catalogue import CONTACT_FIELDS
+from journeys.results import STEPS
 from journeys.rules import dates
 from journeys.rules.fields import TRIGGER
 from journeys.rules.model import ConsentTerm, Count, EventTerm, FieldTerm, Group, MessageTerm, Rule, ScoreTerm, TagTerm
@@ -104,6 +105,9 @@ class _Speaker:
     def _title(self, name: str) -> str:
         if name.startswith(TRIGGER):
             return self.fill("{field} of the trigger", field=name.removeprefix(TRIGGER))
+        if name.startswith(STEPS):
+            node, _, field = name.removeprefix(STEPS).partition(".")
+            return self.fill("{field} of the step “{node}”", field=field, node=node)
         title = _TITLES.get(name)
         return self.translate(title) if title else name
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from journeys.facts import Facts
 from journeys.rules import dates
-from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, topic_of
+from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, topic_of
 from journeys.rules.memo import Memo
 from journeys.rules.messages import desugar
 from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, Rule, ScoreTerm, TagTerm
@@ -28,7 +28,7 @@ def terms(rule: Rule, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def needs_run(rule: Rule) -> bool:
-    """Whether the rule asks about a run (its trigger, its start, its own messages), so that it means nothing for a list of contacts."""
+    """Whether the rule asks about a run (its trigger, its steps, its start, its own messages), so that it means nothing for a list of contacts."""
     return any(_needs_run(term) for _, term in terms(rule))
 
 
@@ -37,7 +37,7 @@ def _needs_run(term: Rule) -> bool:
         return desugar(term).own_run
     if isinstance(term, EventTerm):
         return term.since_entry or term.own_run
-    return isinstance(term, FieldTerm) and term.field.startswith(TRIGGER)
+    return isinstance(term, FieldTerm) and term.field.startswith(OF_RUN)
 
 
 # --- Topics ------------------------------------------------------------------------------------------------------
@@ -49,10 +49,10 @@ def _topics(rule: Rule) -> frozenset[str]:
 
 topics: Memo[Rule, frozenset[str]] = Memo(_topics)
 """What can change the rule's result besides time: `event:<name>`, `field:<first key>`, `tag:<tag>`, `score:<group>`, `consent`.
-The trigger of a run never changes and has no topic."""
+The trigger of a run never changes, what its steps have left not while it waits: they have no topic."""
 
 _TOPIC: Mapping[type, Callable[[Any], str | None]] = {
-    FieldTerm: lambda term: None if term.field.startswith(TRIGGER) else topic_of(term.field),
+    FieldTerm: lambda term: None if term.field.startswith(OF_RUN) else topic_of(term.field),
     EventTerm: lambda term: f"event:{term.event}",
     MessageTerm: lambda term: f"event:{desugar(term).event}",
     ConsentTerm: lambda term: "consent",
