@@ -58,6 +58,7 @@ class MergeRow(BaseModel):
     reason: str
     merged_at: datetime
     undone_at: datetime | None
+    undone_by: str = Field(description="`member:<id>` or `key:<id>`; empty unless it was undone.")
     can_be_undone: bool
 
 
@@ -121,6 +122,7 @@ def list_merges(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs
                 reason=row.reason,
                 merged_at=row.merged_at,
                 undone_at=row.undone_at,
+                undone_by=row.undone_by,
                 can_be_undone=newest is not None and row.id == newest.id,
             )
             for row in rows
