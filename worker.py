@@ -26,6 +26,7 @@ from activities.providers import Outbox, Provider
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import effect_activity, step_activity
 from activities.tracking import Tracking
+from activities.watch import watch
 from crm import secrets
 from engine import stamp
 from engine.client import Temporal
@@ -66,7 +67,9 @@ async def run(
     effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings))
-    keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=[partial(settle, effects)])
+    keeper = Keeper(
+        engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=[partial(settle, effects), partial(watch, effects)]
+    )
     async with AsyncExitStack() as stack:
         for worker in build_workers(settings, temporal, effects, stack):
             await stack.enter_async_context(worker)

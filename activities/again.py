@@ -18,12 +18,13 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from activities import ledger
-from activities.effect import STOPPED_SENDER_PAUSE, Effects, Fate, append_fate
+from activities.breakers import Stopped, Turn
+from activities.effect import Effects, Fate, append_fate
 from activities.gate import Hold, Pass, Refuse
 from activities.ledger import messages
 from activities.messages import stored
 from activities.performer import Draft, Job, Performer
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, ProviderFailure, RetryLater, SenderStopped, Unreachable
 from crm import held
 from crm.held import AGAIN
 from crm.sql import on, table
@@ -71,10 +72,16 @@ def send_due(effects: Effects) -> None:
         performer = effects.performers.get(row.channel)
         if performer is None:
             continue
+        turn = effects.breakers.turn(effects.account(row.channel), performer.timeout_seconds)
+        if isinstance(turn, Stopped):
+            _put_off(effects.engine, row.id, now + turn.after)
+            continue
         try:
-            _send(effects.engine, performer, row)
+            _send(effects, performer, row, turn)
         except NotLoaded as error:
             log.error("the message %s cannot be sent again here: %s", row.id, error.code)
+        finally:
+            effects.breakers.gives_back(turn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,9 @@ class _Claimed:
     begin_by: float
 
 
-def _send(engine: Engine, performer: Performer, row: Row[Any]) -> None:
+def _send(effects: Effects, performer: Performer, row: Row[Any], turn: Turn) -> None:
     """A provider that can tell is asked first: the doubtful attempt may have arrived."""
+    engine = effects.engine
     now = engine.clock.now()
     try:
         known = performer.lookup(row.once_key) if performer.doubt == "lookup" else None
@@ -99,7 +107,7 @@ def _send(engine: Engine, performer: Performer, row: Row[Any]) -> None:
         return _close(engine, performer, row.id, None, known.status, known.kind, answer=known)
     claimed = _claim(engine, performer, row.id, now, time.monotonic())
     if claimed is not None:
-        _call(engine, performer, row.id, claimed)
+        _call(effects, performer, row.id, claimed, turn)
     return None
 
 
@@ -169,27 +177,38 @@ def _put_off(engine: Engine, message_id: str, until: datetime) -> None:
 # The call
 
 
-def _call(engine: Engine, performer: Performer, message_id: str, claimed: _Claimed) -> None:
-    job, attempt = claimed.job, claimed.attempt
+def _call(effects: Effects, performer: Performer, message_id: str, claimed: _Claimed, turn: Turn) -> None:
+    engine, job, attempt = effects.engine, claimed.job, claimed.attempt
     if time.monotonic() > claimed.begin_by:  # this process stood still, and the claim may be over
         return _later(engine, message_id, attempt, "stalled", ledger.MARGIN)
     try:
         answer = performer.send(job, claimed.draft, claimed.address, attempt)
-    except RetryLater as failure:
-        _later(engine, message_id, attempt, failure.code, failure.after)
-    except SenderStopped as failure:
-        log.error("the provider %s refuses our account (%s): nothing leaves until it is set right", performer.name, failure.code)
-        _later(engine, message_id, attempt, failure.code, STOPPED_SENDER_PAUSE)
-    except AddressDead as failure:
-        _close(engine, performer, message_id, claimed, "bounced", failure.code)
-    except MessageDead as failure:
-        _close(engine, performer, message_id, claimed, "failed", failure.code)
+    except (SenderStopped, Unreachable) as failure:
+        after = effects.breakers.fails(turn, failure.code, refused=isinstance(failure, SenderStopped))
+        _later(engine, message_id, attempt, failure.code, after)
     except InDoubt as failure:
         if performer.doubt != "lookup":  # else the claim stays, and the provider is asked when it is over
             _close(engine, performer, message_id, claimed, "uncertain", failure.code)
+    except ProviderFailure as failure:
+        effects.breakers.works(turn)
+        _refused(engine, performer, message_id, claimed, failure)
     else:
+        effects.breakers.works(turn)
         _close(engine, performer, message_id, claimed, answer.status, answer.kind, answer=answer)
     return None
+
+
+def _refused(engine: Engine, performer: Performer, message_id: str, claimed: _Claimed, failure: ProviderFailure) -> None:
+    """The account works; this message comes back, or never goes."""
+    match failure:
+        case RetryLater():
+            _later(engine, message_id, claimed.attempt, failure.code, failure.after)
+        case AddressDead():
+            _close(engine, performer, message_id, claimed, "bounced", failure.code)
+        case MessageDead():
+            _close(engine, performer, message_id, claimed, "failed", failure.code)
+        case _:
+            raise failure
 
 
 def _later(engine: Engine, message_id: str, attempt: int, code: str, after: timedelta) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,10 +18,11 @@ from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from activities import ledger, merged
+from activities.breakers import Breakers, Stopped, Turn
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, ProviderFailure, RetryLater, SenderStopped, Unreachable
 from activities.rendering import RenderBusy
 from crm import held
 from crm.events import event_row, insert_events
@@ -44,10 +45,14 @@ log = logging.getLogger(__name__)
 runs = table(Run)
 _run = select(runs).where(runs.c.id == bindparam("run_id"))
 _due = update(runs).where(runs.c.id == bindparam("run_id"))
-STOPPED_SENDER_PAUSE = timedelta(minutes=5)
 RENDER_PAUSE = timedelta(seconds=2)
 MERGED_AGAIN = timedelta(seconds=10)
 """Between two looks at a call that another run of the person left without an answer: the keeper finds out in its rounds."""
+
+
+CARRIED = frozenset({*SENDABLE, "team"})
+"""The channels that go through a provider account."""
+ACCOUNT_STOPPED = "account_stopped"
 
 
 class NotServed(PfadwerkError):
@@ -58,10 +63,21 @@ class NotServed(PfadwerkError):
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The engine, and who performs which channel."""
+    """The engine, who performs which channel, and which provider accounts take nothing now."""
 
     engine: Engine
     performers: Mapping[str, Performer]
+    breakers: Breakers = field(default=None)  # type: ignore[assignment]  # made from the engine below
+
+    def __post_init__(self) -> None:
+        if self.breakers is None:
+            object.__setattr__(self, "breakers", Breakers(self.engine.db))
+
+    def account(self, channel: str) -> str | None:
+        """The provider account that carries the channel, such as `smtp.default`; None for calls that go through none."""
+        if channel not in CARRIED:
+            return None
+        return f"{self.performers[channel].name}.{self.engine.accounts.get(channel, 'default')}"
 
     def performer(self, channel: str) -> Performer:
         try:
@@ -92,11 +108,46 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
         return found
     job, draft = found
     performer = effects.performer(job.call.channel)
-    claimed = _claim(engine, performer, job, draft, began)
-    if isinstance(claimed, Moved):
-        return claimed
-    assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
-    return _call(engine, performer, job, draft, claimed)
+    turn = effects.breakers.turn(effects.account(job.call.channel), performer.timeout_seconds)
+    if isinstance(turn, Stopped):
+        put_off = _put_off(engine, performer, job, draft, turn)
+        if put_off is not None:
+            return put_off
+        turn = Turn(effects.account(job.call.channel))
+    try:
+        claimed = _claim(engine, performer, job, draft, began)
+        if isinstance(claimed, Moved):
+            return claimed
+        assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
+        return _call(effects, performer, job, draft, claimed, turn)
+    finally:
+        effects.breakers.gives_back(turn)
+
+
+def _put_off(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, stopped: Stopped) -> Moved | None:
+    """The message waits until its account takes messages again, at most as long as any may be held. None: it is not one that waits, since a
+    former call of it was answered or needs looking after, or it never will be sent.
+
+    Raises: ApplicationError, when it comes back.
+    """
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        if row.step != job.number or row.ended_at is not None:
+            return Moved(fenced(session, row, job.number, job.as_of), Wakeups())
+        left = _leave_first(engine, session, row, job)
+        if left is not None:
+            return left
+        stands = ledger.look(session, job.once_key, job.as_of)
+        if not isinstance(stands, ledger.Fresh) or isinstance(draft, CannotPrepare):
+            return None
+        if job.as_of > stands.planned_at + job.program.settings.hold_at_most:
+            return _answer_in(session, engine, row, performer, job, "failed", stopped.code)
+        if stands.is_new:
+            fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
+            ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=ACCOUNT_STOPPED)
+        back_at = engine.clock.to_virtual(engine.clock.to_real(job.as_of) + stopped.after)
+        on(session).execute(_due, {"run_id": job.row.id, "due_at": back_at})
+    raise come_back(RETRY_LATER, ACCOUNT_STOPPED, stopped.after)
 
 
 def give_up(engine: Engine, run_id: str, number: int, as_of: datetime, error: Exception) -> Moved:
@@ -299,26 +350,37 @@ def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tupl
 # --- the call ------------------------------------------------------------------------------------------------------------------
 
 
-def _call(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> Moved:
+def _call(effects: Effects, performer: Performer, job: Job, draft: Draft, claimed: _Claimed, turn: Turn) -> Moved:
     """Makes the call and sorts what comes back. A process that stood still after its claim may no longer be the only one at it."""
+    engine = effects.engine
     if time.monotonic() > claimed.begin_by:
         return _later(engine, performer, job, claimed, RetryLater("stalled", ledger.MARGIN))
     try:
         answer, job = _timed(engine, performer, job, draft, claimed)
-    except RetryLater as failure:
-        return _later(engine, performer, job, claimed, failure)
-    except SenderStopped as failure:
-        log.error("the provider %s refuses our account (%s): nothing leaves until it is set right", performer.name, failure.code)
-        return _later(engine, performer, job, claimed, RetryLater(failure.code, STOPPED_SENDER_PAUSE))
-    except AddressDead as failure:
-        return _answer(engine, performer, job, "bounced", failure.code, address=claimed.address)
-    except MessageDead as failure:
-        return _answer(engine, performer, job, "failed", failure.code)
+    except (SenderStopped, Unreachable) as failure:
+        after = effects.breakers.fails(turn, failure.code, refused=isinstance(failure, SenderStopped))
+        return _later(engine, performer, job, claimed, RetryLater(failure.code, after))
     except InDoubt as failure:
         if performer.doubt == "blind":
             return _answer(engine, performer, job, "uncertain", failure.code)
         raise come_back(BUSY, failure.code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
+    except ProviderFailure as failure:
+        effects.breakers.works(turn)
+        return _refused(engine, performer, job, claimed, failure)
+    effects.breakers.works(turn)
     return _answer(engine, performer, job, answer.status, answer.kind, answer)
+
+
+def _refused(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: ProviderFailure) -> Moved:
+    """The account works; this message comes back, or never goes."""
+    match failure:
+        case RetryLater():
+            return _later(engine, performer, job, claimed, failure)
+        case AddressDead():
+            return _answer(engine, performer, job, "bounced", failure.code, address=claimed.address)
+        case MessageDead():
+            return _answer(engine, performer, job, "failed", failure.code)
+    raise failure
 
 
 def _timed(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> tuple[Answer, Job]:

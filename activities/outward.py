@@ -14,7 +14,7 @@ from activities.gate import Pass, Refuse, Verdict
 from activities.ledger import message_id_of
 from activities.messages import House
 from activities.performer import CannotPrepare, Draft, Job, Person
-from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater
+from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
 from crm import secrets, settings
 from journeys.errors import NotFound
 
@@ -116,7 +116,7 @@ class TeamPerformer(Outward):
 
 def _worst(failures: Sequence[ProviderFailure]) -> ProviderFailure:
     """What nobody got: in doubt if somebody may have, else worth another try if one of the calls is."""
-    for sort in (InDoubt, RetryLater):
+    for sort in (InDoubt, RetryLater, SenderStopped):
         for failure in failures:
             if isinstance(failure, sort):
                 return failure

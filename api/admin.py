@@ -6,12 +6,26 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from api import catalogue, contacts, duplicates, events, imports, journeys, messages, runs, tasks, team, templates, workspace
+from api import accounts, catalogue, contacts, duplicates, events, imports, journeys, messages, runs, tasks, team, templates, workspace
 
 
 def admin_routers() -> Sequence[APIRouter]:
     """In the order in which the documentation shows them."""
     return [
         module.router
-        for module in (journeys, runs, events, contacts, duplicates, imports, templates, messages, tasks, catalogue, team, workspace)
+        for module in (
+            journeys,
+            runs,
+            events,
+            contacts,
+            duplicates,
+            imports,
+            templates,
+            messages,
+            accounts,
+            tasks,
+            catalogue,
+            team,
+            workspace,
+        )
     ]

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from api.errors import Forbidden, answers, takes_nothing
 from api.server import Server, TheServer
 from api.temporal import Bells
+from crm import stopped
 from engine import unrouted
 from engine.live import Engine
 from models import Contact, Event
@@ -34,8 +35,8 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """`ready`: events are stored and pages work. `degraded`: they are, but something that makes them quick or lively is away, or what
-    some events set off waits. `read only`: the database answers and takes nothing from this server."""
+    """`ready`: events are stored and pages work. `degraded`: they are, but something that makes them quick or lively is away, what
+    some events set off waits, or a provider account takes no messages. `read only`: the database answers and takes nothing from this server."""
 
     status: Literal["ready", "degraded", "not ready"]
     database: DatabaseState
@@ -43,6 +44,7 @@ class Readiness(BaseModel):
     redis: State
     backlog: int
     journeys_not_loaded: list[str] = Field([], description="Keys of published journeys that this process cannot run.")
+    accounts_stopped: list[str] = Field([], description="Provider accounts that take no messages now.")
     unrouted: int = Field(0, description="Parts of stored events that still wait to be routed; stops counting at 1,000.")
 
 
@@ -59,9 +61,9 @@ async def health() -> Health:
 )
 async def ready(server: TheServer, response: Response) -> Readiness:
     """Without Temporal or Redis events are still stored and nothing is lost: that is `degraded`, with status 200."""
-    (database, broken, unrouted), temporal, redis = await asyncio.gather(_database(server), _temporal(server), _redis(server))
+    (database, broken, unrouted, stops), temporal, redis = await asyncio.gather(_database(server), _temporal(server), _redis(server))
     stores = database == "up"
-    degraded = "down" in (temporal, redis) or bool(broken) or unrouted > 0
+    degraded = "down" in (temporal, redis) or bool(broken) or bool(stops) or unrouted > 0
     response.status_code = 200 if stores else 503
     return Readiness(
         status="not ready" if not stores else "degraded" if degraded else "ready",
@@ -70,6 +72,7 @@ async def ready(server: TheServer, response: Response) -> Readiness:
         redis=redis,
         backlog=server.writer.backlog,
         journeys_not_loaded=broken,
+        accounts_stopped=stops,
         unrouted=unrouted,
     )
 
@@ -105,20 +108,21 @@ def _is_here(host: str) -> bool:
         return False
 
 
-async def _database(server: Server) -> tuple[DatabaseState, list[str], int]:
-    """Its state, the journeys this process cannot load, and how much waits to be routed."""
+async def _database(server: Server) -> tuple[DatabaseState, list[str], int, list[str]]:
+    """Its state, the journeys this process cannot load, how much waits to be routed, and the accounts that take nothing."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return await run_in_threadpool(_looked_at, server.engine)
     except (DBAPIError, TimeoutError):
-        return "down", [], 0
+        return "down", [], 0, []
 
 
-def _looked_at(engine: Engine) -> tuple[DatabaseState, list[str], int]:
+def _looked_at(engine: Engine) -> tuple[DatabaseState, list[str], int, list[str]]:
     with engine.db.read() as session:
         broken = [journey.key for journey in engine.index(session).broken]
         waiting = unrouted.count(session)
-    return "up" if _takes_writes(engine) else "read only", broken, waiting
+        stops = [row.account for row in stopped.listed(session)]
+    return "up" if _takes_writes(engine) else "read only", broken, waiting, stops
 
 
 def _takes_writes(engine: Engine) -> bool:

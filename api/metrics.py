@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.writer import Writer
+from crm import stopped
 from engine import shelf, unrouted
 from engine.live import Engine
 from engine.shelf import HALTED
@@ -104,6 +105,10 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
         "Parts of stored events that wait because routing them failed; at most 1,000.",
         value=unrouted.count(session),
     )
+    stops = GaugeMetricFamily("pfadwerk_account_stopped", "Provider accounts that take no messages now.", labels=["account"])
+    for row in stopped.listed(session):
+        stops.add_metric([row.account], 1)
+    yield stops
     first = select(Event.received_at).where(col(Event.routed) == false()).order_by(col(Event.id)).limit(1)
     yield GaugeMetricFamily(
         "pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now)

@@ -30,6 +30,7 @@ from builder_ui.permits import does, may
 from builder_ui.screen import load, screen
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.visit import House, Page, Visit
+from crm import stopped
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
 from models import Member
@@ -132,6 +133,7 @@ class Host:
             values = clean(found[1]), clean(request.query_params)
             name = await asyncio.to_thread(called, found[0], Visit(self.house, member, token, speech, request.url.path, *values))
             title = f"{name} · {title}" if name else title
+        stops = await asyncio.to_thread(self._stops) if may(member, "account.read") else []
         theme = str(member.preferences.get("theme", "system"))
         html = templates.get_template("page.html").render(
             t=speech,
@@ -151,8 +153,14 @@ class Host:
             nonce=nonce,
             found=page is not None,
             path=request.url.path,
+            stops=stops,
         )
         return HTMLResponse(html, 200 if found else 404, guard(nonce))
+
+    def _stops(self) -> list[str]:
+        """The provider accounts that take nothing now."""
+        with self.house.engine.db.read() as session:
+            return [row.account for row in stopped.listed(session)]
 
     def stranger(self, request: Request) -> Response:
         """What somebody sees who is not logged in."""

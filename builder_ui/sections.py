@@ -21,6 +21,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
     ("/ui/settings/workspace/access", "Logging in", "setting.read"),
     ("/ui/settings/work", "Long work", "work.read"),
+    ("/ui/settings/accounts", "Provider accounts", "account.read"),
     ("/ui/settings/events", "Waiting events", "event.read_unrouted"),
     ("/ui/settings/keys", "Keys", "key.manage"),
     ("/ui/settings/secrets", "Secrets", "secret.list"),

@@ -108,6 +108,7 @@ REASONS = {
     "same_mailbox": "another contact with this address gets this message",
     "held_too_long_same_mailbox": "nobody knows whether the same message to another contact with this address arrived",
     "sent_by_other_run": "another run of this person, from before two contacts were merged, has sent it already",
+    "account_stopped": "the provider account takes no messages now",
     "in_line": "other messages go first",
     "send_again": "to be sent again, as a person wants",
     "confirmed": "a person says that it arrived",

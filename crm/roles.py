@@ -39,6 +39,8 @@ ACTS: Final[Mapping[str, Roles]] = {
     "work.cancel": EDITORS,
     "event.read_unrouted": ANYONE,
     "event.retry": OPERATORS,
+    "account.read": ANYONE,  # which provider accounts take nothing
+    "account.try": OPERATORS,
     "catalogue.read": ANYONE,
     "catalogue.change": EDITORS,
     # Journeys and runs

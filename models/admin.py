@@ -196,6 +196,22 @@ class Process(SQLModel, table=True):
     seen_at: datetime
 
 
+class StoppedAccount(SQLModel, table=True):
+    """A provider account that refuses us or does not answer (real time); the row goes when it takes messages again."""
+
+    __tablename__ = "stopped_account"
+
+    account: str = Field(primary_key=True, max_length=130)
+    """`provider.account`, such as `smtp.default`."""
+    code: str = Field(max_length=64)
+    """What the last try heard."""
+    since: datetime
+    probes: int = 0
+    next_probe_at: datetime
+    told_at: datetime | None = None
+    """When the team was told by mail through another account."""
+
+
 class Stamp(SQLModel, table=True):
     """What this database is: workspace (`live` or `staging`) and Temporal namespace. A process whose settings differ refuses to start."""
 

@@ -15,6 +15,7 @@ from activities.providers.provider import (
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Unreachable,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "ProviderFailure",
     "RetryLater",
     "SenderStopped",
+    "Unreachable",
 ]

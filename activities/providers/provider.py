@@ -85,6 +85,10 @@ class RetryLater(ProviderFailure):
         self.after = after
 
 
+class Unreachable(RetryLater):
+    """Certainly not sent: nobody answers there, or they take nothing from anybody now. No message is to blame."""
+
+
 class MessageDead(ProviderFailure):
     """Certainly not sent, and this message never will be; the address is fine."""
 

@@ -28,6 +28,7 @@ from activities.providers.provider import (
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Unreachable,
 )
 
 Stage = Literal["connect", "login", "sender", "recipient", "data", "end"]
@@ -70,8 +71,13 @@ def sort(stage: Stage, code: int, text: bytes) -> ProviderFailure:
     name = "smtp_" + said.strip().replace(" ", "_")
     for stages, pattern, failure, after in TABLE:
         if stage in stages.split() and re.fullmatch(pattern, said):
-            return RetryLater(name, after) if after is not None else failure(name)
-    return RetryLater(f"smtp_unexpected_{code}", timedelta(minutes=5)) if stage != "end" else InDoubt(f"smtp_unexpected_{code}")
+            return _later(stage, name, after) if after is not None else failure(name)
+    return _later(stage, f"smtp_unexpected_{code}", timedelta(minutes=5)) if stage != "end" else InDoubt(f"smtp_unexpected_{code}")
+
+
+def _later(stage: Stage, name: str, after: timedelta) -> RetryLater:
+    """Before a sender is named no message can be to blame."""
+    return Unreachable(name, after) if stage in ("connect", "login") else RetryLater(name, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +196,7 @@ class Smtp:
         except smtplib.SMTPNotSupportedError:
             raise SenderStopped("smtp_no_login_or_starttls") from None
         except (OSError, smtplib.SMTPException):
-            raise RetryLater("smtp_unreachable", timedelta(seconds=30)) from None
+            raise Unreachable("smtp_unreachable", timedelta(seconds=30)) from None
 
 
 class _Patience:

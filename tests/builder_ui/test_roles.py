@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from crm import secrets
+from crm import secrets, stopped
 from crm.keys import add_key
 from crm.roles import may
 from crm.team import ROLES, add_member, put_rotation
@@ -80,6 +80,13 @@ def an_uncertain_message(town: Any) -> None:
 
 
 UNCERTAIN = "f" * 32
+
+
+def stopped_account(town: Any) -> None:
+    with town.db.write() as session:
+        stopped.stop(session, "smtp.default", "smtp_unreachable", town.engine.clock.now())
+
+
 LIVE = put(Journey, {"key": "welcome"}, state="live")
 SVEN = "/ui/settings/users/{sales}"
 ACTS = [
@@ -121,6 +128,7 @@ ACTS = [
         "decide on a message", "message.decide", "POST", f"/api/v1/messages/{UNCERTAIN}/decision", {"decision": "leave", "attempts": 1},
         f"/ui/messages/{UNCERTAIN}", "Leave it", again=an_uncertain_message,
     ),
+    Act("try an account", "account.try", "POST", "/api/v1/accounts/stopped/smtp.default/try", {}, "/ui/settings/accounts", "Try now", again=stopped_account),
     Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?"),
 ]  # fmt: skip
 

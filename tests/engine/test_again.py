@@ -10,9 +10,12 @@ from sqlalchemy import select, update
 
 from activities import ledger
 from activities.again import send_due
+from activities.breakers import Breakers
 from activities.doubts import settle
+from activities.effect import Effects
 from activities.gate import Hold, Refuse
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from crm import stopped
 from crm.uncertain import decide
 from engine.runs import end_run
 from journeys.errors import Conflict, NotFound
@@ -227,3 +230,21 @@ def test_nobody_decides_what_is_not_uncertain_or_not_there(world, uncertain):
     say(world, uncertain, "sent")
     with pytest.raises(Conflict):
         say(world, uncertain, "leave")
+
+
+def test_while_its_account_is_stopped_it_waits_and_is_no_second_probe(world, uncertain):
+    world.effects = Effects(world.engine, world.effects.performers, Breakers(world.db, lambda: world.now))
+    with world.db.write() as session:
+        stopped.stop(session, "counting.default", "smtp_535", world.now)
+    say(world, uncertain, "again")
+    look(world)
+    assert (the(world).status, the(world).attempts) == ("held", 1)
+    world.later(seconds=15)
+    world.performer.failures = [SenderStopped("smtp_535")]
+    look(world)
+    assert (the(world).status, the(world).attempts, world.performer.received) == ("held", 2, [])
+    world.later(seconds=15)
+    look(world)
+    with world.db.read() as session:
+        assert stopped.find(session, "counting.default") is None
+    assert the(world).status == "sent"

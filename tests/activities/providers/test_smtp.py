@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from activities.providers import AddressDead, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
+from activities.providers import AddressDead, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped, Unreachable
 from activities.providers.smtp import Smtp, SmtpServer, sort
 from tests.activities.providers.conformance import SPOKEN, Arrived, Conformance, outgoing
 
@@ -312,10 +312,10 @@ def test_a_connection_that_died_while_idle_is_replaced() -> None:
 @pytest.mark.parametrize(
     ("stage", "said", "failure"),
     [
-        ("connect", "421 too busy", RetryLater),
-        ("connect", "554 no service", RetryLater),
+        ("connect", "421 too busy", Unreachable),
+        ("connect", "554 no service", Unreachable),
         ("login", "535 5.7.8 wrong", SenderStopped),
-        ("login", "454 4.7.0 later", RetryLater),
+        ("login", "454 4.7.0 later", Unreachable),
         ("sender", "530 5.7.0 login first", SenderStopped),
         ("sender", "550 5.7.1 not yours", SenderStopped),
         ("sender", "552 5.3.4 too large", MessageDead),

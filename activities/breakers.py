@@ -1,0 +1,144 @@
+"""One breaker per provider account: while the account takes nothing, one message at a time tries, and the others wait their turn.
+
+The state is a row (`crm.stopped`), so that all workers share it; each looks at most once a second. Those that wait come back one by one, at
+most `A_SECOND` of them in each worker, at the earliest after `AGAIN`: however many there are, they are no storm, neither meanwhile nor afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crm import stopped
+from models import Database
+
+log = logging.getLogger(__name__)
+
+AGAIN = timedelta(seconds=8)
+A_SECOND = 50
+IN_A_ROW = 3
+"""So many calls that found nobody, without one that found somebody, and the account counts as stopped; a refusal counts at once."""
+GRACE = timedelta(seconds=5)
+"""How much longer than a call a probe is held, should its process die."""
+KNOWN_FOR = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The account takes nothing now; ask again `after`."""
+
+    code: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The call may be made. `held`: as the only probe of a stopped account, until then."""
+
+    account: str | None
+    held: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Account:
+    looked_at: datetime | None = None
+    row: Any = None
+    failed: int = 0
+    last_slot: datetime | None = None
+
+
+@dataclass(slots=True)
+class Breakers:
+    """The breakers as one process sees them; its threads share it. `now` is real time."""
+
+    db: Database
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _accounts: dict[str, _Account] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def turn(self, account: str | None, timeout_seconds: float) -> Turn | Stopped:
+        """Whether a call of at most `timeout_seconds` may be made. Calls that need no account always may (None)."""
+        if account is None:
+            return Turn(None)
+        row, now = self._look(account), self.now()
+        if row is None:
+            return Turn(account)
+        if row.next_probe_at <= now:
+            held = now + timedelta(seconds=timeout_seconds) + GRACE
+            with self.db.write() as session:
+                mine = stopped.take_probe(session, account, row.next_probe_at, held)
+            self._forget(account)
+            if mine:
+                return Turn(account, held)
+        return Stopped(row.code, self._slot(account))
+
+    def works(self, turn: Turn) -> None:
+        """Somebody answered as they should: a message went, or something is wrong with it alone."""
+        if turn.account is None:
+            return
+        one = self._account(turn.account)
+        one.failed = 0
+        if turn.held is None and one.row is None:
+            return
+        with self.db.write() as session:
+            news = stopped.works(session, turn.account, self.now())
+        self._forget(turn.account)
+        if news:
+            log.warning("the account %s takes messages again", turn.account)
+
+    def fails(self, turn: Turn, code: str, *, refused: bool) -> timedelta:
+        """The account is `refused`, or nobody answered; returns after how long this message shall come back."""
+        if turn.account is None:
+            return AGAIN
+        if turn.held is not None:
+            self.gives_back(turn, code)
+            return stopped.PAUSE
+        if not self._is_enough(turn.account, refused):
+            return self._slot(turn.account)
+        with self.db.write() as session:
+            news = stopped.stop(session, turn.account, code, self.now())
+        self._forget(turn.account)
+        if news:
+            log.error("the account %s takes nothing (%s): its messages wait, and one at a time tries again", turn.account, code)
+        return stopped.PAUSE if news else self._slot(turn.account)
+
+    def gives_back(self, turn: Turn, code: str = "") -> None:
+        """The probe was not made, or has failed with `code`: another one may."""
+        if turn.account is not None and turn.held is not None:
+            with self.db.write() as session:
+                stopped.probed(session, turn.account, turn.held, code, self.now() + (stopped.PAUSE if code else timedelta(0)))
+            self._forget(turn.account)
+
+    def _is_enough(self, account: str, refused: bool) -> bool:
+        with self._lock:
+            one = self._accounts.setdefault(account, _Account())
+            one.failed += 1
+            return refused or one.failed >= IN_A_ROW
+
+    def _account(self, account: str) -> _Account:
+        with self._lock:
+            return self._accounts.setdefault(account, _Account())
+
+    def _look(self, account: str) -> Any:
+        one, now = self._account(account), self.now()
+        if one.looked_at is None or not timedelta(0) <= now - one.looked_at < KNOWN_FOR:
+            with self.db.read() as session:
+                one.row = stopped.find(session, account)
+            one.looked_at = now
+        return one.row
+
+    def _forget(self, account: str) -> None:
+        self._account(account).looked_at = None
+
+    def _slot(self, account: str) -> timedelta:
+        """When the next of those that wait comes back."""
+        now = self.now()
+        with self._lock:
+            one = self._accounts.setdefault(account, _Account())
+            after_last = one.last_slot + timedelta(seconds=1 / A_SECOND) if one.last_slot else now
+            one.last_slot = max(after_last, now + AGAIN)
+            return one.last_slot - now

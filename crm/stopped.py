@@ -1,0 +1,75 @@
+"""Provider accounts that take nothing now: a row each while it lasts, which all workers and pages share.
+
+Real time, not the workspace's clock: an account is refused or not, whatever day it is in staging. Who may try is decided by `next_probe_at`:
+whoever moves it on holds the only probe until then.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.orm import Session
+
+from crm.audit import record
+from crm.sql import changed_rows, table, upsert
+from journeys.errors import NotFound
+from models import StoppedAccount
+
+stopped = table(StoppedAccount)
+
+PAUSE = timedelta(seconds=5)
+"""Between two probes."""
+MOST = 50
+
+
+def find(session: Session, account: str) -> Row[Any] | None:
+    """What is known of an account that takes nothing; None: it works."""
+    return session.execute(select(stopped).where(stopped.c.account == account)).first()
+
+
+def listed(session: Session) -> list[Row[Any]]:
+    """All of them, the one that stopped first on top."""
+    return list(session.execute(select(stopped).order_by(stopped.c.since, stopped.c.account).limit(MOST)))
+
+
+def stop(session: Session, account: str, code: str, now: datetime) -> bool:
+    """The account is refused, or nobody answers there. Returns whether that is news."""
+    values = {"account": account, "code": code, "since": now, "probes": 0, "next_probe_at": now + PAUSE}
+    statement = upsert(session, StoppedAccount).values(values).on_conflict_do_nothing(index_elements=["account"])
+    new = session.execute(statement.returning(stopped.c.account)).first() is not None
+    if new:
+        record(session, "system", "account.stop", f"account:{account}", {"code": code}, now)
+    return new
+
+
+def take_probe(session: Session, account: str, seen: datetime, until: datetime) -> bool:
+    """Takes the probe that came due at `seen`; of several that ask, one gets it. Nobody else does before `until`, should this one die."""
+    mine = update(stopped).where(stopped.c.account == account, stopped.c.next_probe_at == seen).values(next_probe_at=until)
+    return changed_rows(session, mine) > 0
+
+
+def probed(session: Session, account: str, held: datetime, code: str, next_at: datetime) -> None:
+    """The probe held until `held` has failed with `code`; an empty one: it was not made."""
+    mine = update(stopped).where(stopped.c.account == account, stopped.c.next_probe_at == held)
+    values = {"code": code, "probes": stopped.c.probes + 1} if code else {}
+    session.execute(mine.values(next_probe_at=next_at, **values))
+
+
+def works(session: Session, account: str, now: datetime) -> bool:
+    """The account takes messages. Returns whether that is news."""
+    gone = changed_rows(session, delete(stopped).where(stopped.c.account == account)) > 0
+    if gone:
+        record(session, "system", "account.work", f"account:{account}", {}, now)
+    return gone
+
+
+def try_now(session: Session, account: str, by: str, now: datetime) -> None:
+    """The next message that comes by is the probe.
+
+    Raises: NotFound: the account works, or there is none of that name.
+    """
+    if not changed_rows(session, update(stopped).where(stopped.c.account == account).values(next_probe_at=now)):
+        raise NotFound("This account is not stopped.")
+    record(session, by, "account.try", f"account:{account}", {}, now)
