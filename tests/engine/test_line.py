@@ -80,7 +80,7 @@ class Due:
         self.effects = Effects(world.engine, {"sms": self.performer, "webhook": Counting()})
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")
         world.now = EVENING
-        for purpose in ("marketing", "carts"):
+        for purpose in ("marketing", "newsletter"):
             self.says("granted", purpose)
 
     def says(self, state: str, purpose: str) -> None:
@@ -294,10 +294,10 @@ def test_a_run_that_is_led_past_its_message_lets_the_next_one_go(due: Due) -> No
 
 
 def test_a_message_that_is_skipped_lets_the_next_one_go(due: Due) -> None:
-    due.journey("cart", "cart_abandonment", purpose="carts")
+    due.journey("cart", "cart_abandonment", purpose="newsletter")
     due.journey("welcome", "welcome")
     cart, welcome = due.enters("cart"), due.enters("welcome")
-    due.says("withdrawn", "carts")
+    due.says("withdrawn", "newsletter")
     moved = due.attempt(cart)
     assert moved is not None
     assert due.stands(cart)[:2] == ("skipped", "no_consent")
