@@ -22,7 +22,7 @@ from crm.intake import Intake
 from crm.jobs import WANTED, add_job
 from crm.keys import add_key
 from engine.unrouted import entry_of, owe
-from models import ApiKey, Event, Import, Member, Message, OutboxItem
+from models import ApiKey, Event, Import, Member, OutboxItem
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WORST = ("serious", "critical")
@@ -36,11 +36,6 @@ LANGUAGES = {"desk": "EN", "phone": "DE"}
 def mail(town: Any) -> str:
     with town.db.read() as session:
         return str(session.scalars(select(OutboxItem.id).order_by(OutboxItem.id)).first())
-
-
-def message(town: Any) -> str:
-    with town.db.read() as session:
-        return str(session.scalars(select(Message.id).where(Message.channel == "email").order_by(Message.planned_at)).first())
 
 
 def import_of(town: Any) -> str:
@@ -104,7 +99,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}/migrate": move,
     "/ui/journeys/{key}/diff": diff,
     "/ui/runs/{id}": lambda town: f"/ui/runs/{town.run_of('Anna')}",
-    "/ui/messages/{id}": lambda town: f"/ui/messages/{message(town)}",
+    "/ui/messages/{id}": lambda town: f"/ui/messages/{town.message()}",
     "/ui/outbox/{id}": lambda town: f"/ui/outbox/{mail(town)}",
     "/ui/contacts/{id}": lambda town: f"/ui/contacts/{town.people['Anna']}",
     "/ui/contacts/import/{id}": lambda town: f"/ui/contacts/import/{import_of(town)}",
