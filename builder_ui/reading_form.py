@@ -31,7 +31,7 @@ ENCODING_NAMES = {
     "utf-16-be": "UTF-16 BE", "iso8859-15": "ISO 8859-15", "cp1250": "Windows-1250 (Central Europe)", "cp1251": "Windows-1251 (Cyrillic)",
     "cp1253": "Windows-1253 (Greek)", "cp1254": "Windows-1254 (Turkish)", "cp850": "DOS 850", "mac_roman": "Mac Roman",
 }  # fmt: skip
-ORDERS = {"dmy": "day, month, year: 31.12.2025", "mdy": "month, day, year: 12/31/2025", "ymd": "year, month, day: 25/12/31"}
+ORDERS = {"dmy": "day, month, year: 31.12.2025", "mdy": "month, day, year: 12/31/2025", "ymd": "year, month, day: 2025/12/31"}
 DECIMALS = {".": "point: 1,234.50", ",": "comma: 1.234,50"}
 EMPTY = {"leave": "leaves the field as it is", "clear": "clears the field"}
 STATES = {"": "nothing", "granted": "yes, they agreed", "withdrawn": "no, they withdrew", "pending": "not confirmed yet"}

@@ -9,12 +9,15 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from builder_ui.compat import use_effect, use_state
+from builder_ui.compat import use_effect, use_ref, use_state
 from engine.step import where
 
 log = logging.getLogger("pfadwerk.pages")
+
+
+Value = TypeVar("Value")
 
 
 class Teller:
@@ -66,3 +69,23 @@ def use_topics(teller: Teller, *topics: str) -> None:
         return teller.listen(topics, lambda: count(lambda n: n + 1))
 
     use_effect(begin, [])
+
+
+def use_reading(teller: Teller, read: Callable[[], Value], *topics: str) -> Value:
+    """What `read` answers now. Draws the component again when one of the topics changes and the answer with it: a large part that seldom
+    changes is not sent anew with every change around it."""
+    answer = read()
+    drawn = use_ref(answer)
+    drawn.current = answer
+    _, count = use_state(0)
+
+    def look() -> None:
+        if read() != drawn.current:
+            count(lambda n: n + 1)
+
+    def begin() -> Callable[[], None]:
+        look()
+        return teller.listen(topics, look)
+
+    use_effect(begin, [])
+    return answer

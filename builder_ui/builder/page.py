@@ -6,7 +6,8 @@ The component around them has no state, so that a click never sends the whole dr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from builder_ui import forms as plain_forms
@@ -16,7 +17,7 @@ from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
-from builder_ui.topics import use_topics
+from builder_ui.topics import use_reading, use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from engine.publish import get_journey
@@ -327,12 +328,15 @@ def side(editor: Editor) -> Element:
 
 @component
 def suggestions(editor: Editor) -> Element:
-    """What fields offer, read anew with each choice of a step."""
-    use_topics(editor, "panel")
+    """What fields offer; drawn anew only when steps leave something else."""
+    return forms.offers(editor.speech, editor.knowledge, use_reading(editor, partial(_results, editor), "panel"))
+
+
+def _results(editor: Editor) -> Sequence[str]:
+    """The names of what steps leave behind for the steps after them."""
     palette = editor.visit.engine.palette
     read = {id: palette.parse(id, raw) for id, raw in editor.draft.nodes.items()}
-    steps = {id: node.results() for id, node in read.items() if isinstance(node, Node)}
-    return forms.offers(editor.speech, editor.knowledge, results.names_of(steps))
+    return results.names_of({id: node.results() for id, node in read.items() if isinstance(node, Node)})
 
 
 @component

@@ -167,6 +167,12 @@ class Town:
         self.republish(nodes=nodes, edges=edges)
         return "/ui/journeys/welcome/migrate?from=1&to=2"
 
+    def message(self) -> str:
+        """The id of the first e-mail."""
+        with self.db.read() as session:
+            found = select(Message.id).where(Message.channel == "email").order_by(Message.planned_at, Message.id)
+            return str(session.scalars(found).first())
+
     def run_of(self, first: str) -> str:
         with self.db.read() as session:
             return session.scalars(select(Run.id).where(Run.contact_id == self.people[first]).order_by(Run.id)).all()[-1]

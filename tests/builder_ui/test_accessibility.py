@@ -99,6 +99,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}/migrate": move,
     "/ui/journeys/{key}/diff": diff,
     "/ui/runs/{id}": lambda town: f"/ui/runs/{town.run_of('Anna')}",
+    "/ui/messages/{id}": lambda town: f"/ui/messages/{town.message()}",
     "/ui/outbox/{id}": lambda town: f"/ui/outbox/{mail(town)}",
     "/ui/contacts/{id}": lambda town: f"/ui/contacts/{town.people['Anna']}",
     "/ui/contacts/import/{id}": lambda town: f"/ui/contacts/import/{import_of(town)}",

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 
 from builder_ui.pages import PAGES
+from builder_ui.reading_form import ORDERS
 from builder_ui.speech import Speech, speech_of
 from crm import secrets, settings, suppression, uploads
 from crm.consent import Evidence, record_consent
@@ -175,7 +176,8 @@ def test_every_page_tells_times_as_its_reader_does(reader: Reader, log_in: Any, 
         asked_at = town.engine.clock.now()
         with opened(client, path) as page:
             page.see_until(LAST.get(name, ""))
-            seen = [*said(page.model), *frame(shell)]
+            choices = {speech(text) for text in ORDERS.values()} | {"UTC"} if name == "/ui/contacts/import/{id}" else set()
+            seen = [text for text in (*said(page.model), *frame(shell)) if text not in choices]
             times = [node for node in page.nodes() if node.get("tagName") == "time"]
         with_times += bool(times)
         wrong += [f"{name}: {speech.written(at)!r} is missing" for at in KNOWN.get(name, ()) if speech.written(at) not in "\n".join(seen)]

@@ -10,6 +10,7 @@ import pytest
 
 from builder_ui import pages as all_pages
 from crm import uploads
+from crm.keys import add_key
 from engine.live import Engine
 from models import Database
 
@@ -28,13 +29,16 @@ def engine(town: Any) -> Engine:
 def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
     client = log_in("admin")
     with town.db.write() as session:
+        key = add_key(session, "server", "Shop", town.now)[0].id
         upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now).id
     ids = {
         "/ui/contacts/import/{id}": upload,
         "/ui/runs/{id}": town.run_of("Anna"),
         "/ui/outbox/{id}": "1",
+        "/ui/messages/{id}": town.message(),
         "/ui/contacts/{id}": town.people["Anna"],
         "/ui/settings/users/{id}": town.members["sales"],
+        "/ui/settings/keys/{id}": key,
     }
     keys = {"/ui/templates/{key}": "welcome-1-hello"}
     paths = [page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar") for page in all_pages.PAGES]

@@ -59,7 +59,7 @@ def new_secret(town: Any) -> None:
 
 def full_rotation(town: Any) -> None:
     with town.db.write() as session:
-        put_rotation(session, "sales", [town.members["sales"]])
+        put_rotation(session, "spare", [town.members["sales"]])
 
 
 def waiting_event(town: Any) -> None:
@@ -114,7 +114,7 @@ ACTS = [
     Act(
         "put a rotation", "rotation.change", "PUT", "/api/v1/rotations/new", {"members": []}, "/ui/settings/rotations", "Make it", ("New", "brand_new"),
     ),
-    Act("empty a rotation", "rotation.change", "PUT", "/api/v1/rotations/sales", {"members": []}, "/ui/settings/rotations", "×", again=full_rotation),
+    Act("empty a rotation", "rotation.change", "PUT", "/api/v1/rotations/spare", {"members": []}, "/ui/settings/rotations", "×", again=full_rotation),
     Act("make a key", "key.manage", "POST", "/api/v1/keys", {"kind": "server", "name": "Shop"}, "/ui/settings/keys", "Make it", ("Shop", "server")),
     Act("rotate a key", "key.manage", "POST", "/api/v1/keys/none/rotate", {"grace": "PT1H"}, "/ui/settings/keys", "1 hour", again=new_key),
     Act("revoke a key", "key.manage", "DELETE", "/api/v1/keys/none", None, "/ui/settings/keys", "Revoke", again=new_key),

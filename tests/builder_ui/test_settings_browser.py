@@ -153,7 +153,7 @@ def test_a_key_is_shown_once_rotated_and_revoked(visitor: Visitor, town: Any, se
     page.get_by_role("button", name="Make it").click()
     key = page.get_by_label("The new key").input_value()
     assert key.startswith("pfb_")
-    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copy").first.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == key
     page.reload()

@@ -624,7 +624,7 @@ def test_the_builder_shows_what_a_step_sends(town: Any) -> None:
     assert f"/ui/templates/{KEY}" in drawn
     assert "Good to have you with us" in drawn
     assert "/ui/new-template" in drawn
-    assert forms.look(form, "pool", "sales") is None
+    assert forms.look(form, "outlet", "sent") is None
     assert "/ui/new-template" not in json.dumps(forms.look(replace(form, editable=False), "template", KEY), default=str)
 
 

@@ -19,6 +19,7 @@ import journeys.clock
 from builder_ui.words import REASONS as WORDS
 from crm.suppression import REASONS
 from engine.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
+from journeys.document import Settings
 from tests.broken import broken, load
 from tests.gate_cases import asked, cases, told, update
 
@@ -185,6 +186,10 @@ QUIET = ("earliest_allowed", "_quiet_around", "zone_of")
 SAME = {
     "if isinstance(name, str) -> True": "a name that is no text is None here, and None is no zone",
     "max((ends for begins, ends in spans if begins <= at < ends), default=at): min": "the walk goes on from the nearer end",
+    "said.get('message_class') or journey.message_class: without said.get('message_class')": "of `wanted`, below",
+    "said.get('message_class') or journey.message_class: without journey.message_class": "of `wanted`, below",
+    "said.get('purpose') or journey.purpose: without said.get('purpose')": "of `wanted`, below",
+    "said.get('purpose') or journey.purpose: without journey.purpose": "of `wanted`, below",
     "begins <= at < ends: LtE": "a span that ends at this instant leads to this instant",
 }
 """What is turned round -> why no case can tell."""
@@ -227,3 +232,19 @@ def test_a_gate_that_only_asks_for_an_address_fails_the_tables() -> None:
         return Pass(person.address or "") if person else engine.gate.Refuse("no_contact")
 
     assert is_seen(careless)
+
+
+@pytest.mark.parametrize(
+    ("said", "purpose", "kind"),
+    [
+        ({}, "news", "transactional"),
+        ({"purpose": "service", "message_class": "marketing"}, "service", "marketing"),
+        ({"purpose": ""}, "news", "transactional"),
+    ],
+)
+def test_a_step_says_what_it_sends_and_else_its_journey_does(said: dict[str, Any], purpose: str, kind: str) -> None:
+    """What the tables are not asked for: `decide` is given the message as it is wanted."""
+    journey = Settings(purpose="news", message_class="transactional", cap_class="rare", priority=2, timezone="Asia/Tokyo")
+    message = engine.gate.wanted("m1", "email", said, journey)
+    assert (message.purpose, message.message_class, message.cap_class, message.priority) == (purpose, kind, "rare", 2)
+    assert (message.fallback_zone, message.quiet_hours, message.since) == ("Asia/Tokyo", None, None)
