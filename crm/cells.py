@@ -71,7 +71,7 @@ def number(text: str, decimal: Decimal | None) -> int | float:
     signs = {decimal} if decimal else _possible(body)
     if len(signs) > 1:
         raise CellProblem("ambiguous_number")
-    sign = next(iter(signs), ".")
+    sign = next(iter(signs), "," if body.endswith(",") else ".")  # `12,` as well as `12.`
     whole, _, part = body.partition(sign)
     group = "," if sign == "." else "."
     if group in whole:
