@@ -55,6 +55,8 @@ app = typer.Typer(
 )
 importing = typer.Typer(no_args_is_help=True, help=_("Import people."))
 app.add_typer(importing, name="import", rich_help_panel=_WORKSPACE)
+auditing = typer.Typer(no_args_is_help=True, help=_("The audit trail."))
+app.add_typer(auditing, name="audit", rich_help_panel=_WORKSPACE)
 
 Json = Annotated[bool, typer.Option("--json", help=_("Print JSON, for programs."))]
 File = typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)
@@ -283,6 +285,16 @@ def import_contacts(
         if preview:
             return importer.preview(live.db, file, live.clock.now(), options, out=sys.stdout, translate=_, as_json=as_json)
         return importer.import_contacts(live.db, file, live.clock.now, options, out=sys.stdout, translate=_, as_json=as_json)
+
+
+@auditing.command("check", help=_("Does the audit trail hold? Ends with 1 if a line was changed, put in or taken out."))
+def check_audit(
+    head: Annotated[str, typer.Option("--head", metavar="NUMBER:SEAL", help=_("A head from a log; shows lines cut off since."))] = "",
+    as_json: Json = False,
+) -> int:
+    from commands.check_audit import check_audit as look
+
+    return look(_settings(), head, out=sys.stdout, translate=_, as_json=as_json)
 
 
 @app.command(rich_help_panel=_WORKSPACE, help=_("Give every open run its workflow back, after Temporal's data was lost or a restore."))

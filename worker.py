@@ -27,7 +27,7 @@ from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import effect_activity, step_activity
 from activities.tracking import Tracking
 from activities.watch import watch
-from crm import secrets
+from crm import audit, secrets
 from engine import stamp
 from engine.client import Temporal
 from engine.keeper import Keeper
@@ -87,12 +87,12 @@ async def run(
 
 
 def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]) -> Engine:
-    """The engine of these settings; stamps a fresh database."""
+    """The engine of these settings; stamps a fresh database, and seals an audit trail that has no key yet."""
     with db.write() as session:
         clock = stamp.claim(session, settings.workspace, settings.temporal_namespace)
     palette = Palette.built_in().with_kinds(*(custom.node for custom in customs))
     accounts = {channel: account.account for channel, account in settings.channels.items()}
-    return Engine(
+    engine = Engine(
         db,
         clock,
         palette,
@@ -103,6 +103,9 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
         catch_up=settings.catch_up,
         new_journey=NewJourney(settings.time_zone, settings.hold_at_most),
     )
+    with db.write() as session:
+        audit.take_over(session, clock.now())
+    return engine
 
 
 def refuse_unknown_behaviours(engine: Engine) -> None:

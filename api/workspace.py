@@ -83,7 +83,7 @@ class ProblemRow(BaseModel):
 
 
 class AuditRow(BaseModel):
-    """Who did what. Each digest covers the row and the digest before it."""
+    """Who did what. `digest` is the seal: it covers the row and the seal before it. `key_id` names its key; rows from before have none."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -94,13 +94,21 @@ class AuditRow(BaseModel):
     subject: str
     detail: dict[str, Any]
     digest: str
+    key_id: str
 
 
 class AuditState(BaseModel):
     """`broken_at` null: the chain holds."""
 
-    broken_at: int | None
-    newest_digest: str
+    broken_at: int | None = Field(description="The first line that does not hold.")
+    problem: audit.Problem = Field(
+        description="`changed`: the line, or what stood before it, is not what was written. `not_keyed`: a line without a seal after sealed ones. "
+        "`unknown_key`: sealed with a key that this server does not have (`key_id`). `cut`: lines are missing at the end. "
+        "`other_head`: the line of the logged head has another seal."
+    )
+    key_id: str = Field(description="Of a line with an unknown key.")
+    keyed_from: int | None = Field(description="The first sealed line; null: no line is sealed.")
+    head: str = Field(description="The end of the chain, `NUMBER:SEAL`. The log has earlier ones.")
 
 
 class SecretValue(BaseModel):
@@ -252,10 +260,22 @@ def list_audit(
 
 
 @router.get("/audit/verify", summary="Does the audit trail hold?", responses=ADMIN)
-def verify_audit(server: TheServer, actor: Annotated[Actor, needs("audit.read")]) -> AuditState:
-    """Recomputes every digest. Keep `newest_digest` elsewhere to notice lines cut off at the end."""
+def verify_audit(
+    server: TheServer,
+    actor: Annotated[Actor, needs("audit.read")],
+    head: Annotated[
+        str | None,
+        Query(
+            max_length=300, description="A head from the log of a worker or web server, `NUMBER:SEAL`: shows lines that were cut off since."
+        ),
+    ] = None,
+) -> AuditState:
+    """Computes every seal anew. Whoever can write to the database has no key, but can cut lines off at the end: give a logged `head`."""
     with server.engine.db.read() as session:
-        return AuditState(broken_at=audit.verify(session), newest_digest=audit.newest_digest(session))
+        found = audit.check(session, audit.Head.read(head) if head else None)
+    return AuditState(
+        broken_at=found.broken_at, problem=found.problem, key_id=found.key_id, keyed_from=found.keyed_from, head=str(found.head)
+    )
 
 
 @router.get("/jobs", summary="List long jobs", responses=ADMIN)

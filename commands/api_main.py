@@ -53,12 +53,15 @@ def build_server(settings: Settings) -> Server:
 
     from activities.custom import load_custom
     from api.app import create_app
+    from crm import audit
     from models import Database
     from models.migrate import check
     from worker import build_engine, mail_provider
 
     check(settings.database_url)
     engine = build_engine(settings, Database(settings.database_url), load_custom(settings.activity_folders))
+    with engine.db.read() as session:
+        audit.Watch().look(session)
     config = uvicorn.Config(
         create_app(settings, engine, provider=mail_provider(settings, engine)),
         host=settings.host,

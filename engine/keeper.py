@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import tally, tasks, uploads
+from crm import audit, tally, tasks, uploads
 from crm.sql import changed_rows, table
 from engine import clocktriggers, migrate, unrouted
 from engine.client import Temporal
@@ -75,10 +75,12 @@ class Keeper:
         self.name = secrets.token_hex(8)
         self._duties = (
             self.route_unrouted, self.settle_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old, self.fold_tallies,
+            self.watch_audit,
             *duties,
         )  # fmt: skip
         self._after_due = datetime(1970, 1, 1, tzinfo=UTC)
         self._rung: dict[str, datetime] = {}
+        self._audit = audit.Watch()
 
     async def run(self) -> None:
         """Ticks for ever; a failing duty is logged and tried again at the next tick."""
@@ -213,6 +215,12 @@ class Keeper:
                             subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal"
                         )
                     )
+        return Wakeups()
+
+    def watch_audit(self) -> Wakeups:
+        """The head of the audit trail, into the log."""
+        with self.engine.db.read() as session:
+            self._audit.look(session)
         return Wakeups()
 
     def fold_tallies(self) -> Wakeups:

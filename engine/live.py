@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crm import audit
 from crm.calendar import Calendars
 from crm.freshness import freshness, is_changing
 from crm.sql import table
@@ -138,7 +139,8 @@ class Engine:
 
     `effect_timeouts` maps a channel to the seconds one attempt may take (custom activities bring their own); `accounts` maps a channel
     to the provider account whose queue takes its calls. `catch_up`: how far back schedules and dates that were missed are made up
-    for. `new_journey` is filled into documents as people make them. The first of `address_keys` hashes suppressed addresses, all are read.
+    for. `new_journey` is filled into documents as people make them. The first of `address_keys` hashes suppressed addresses, all are read;
+    the audit trail is sealed with keys that are derived from them, which every session of `db` carries from here on.
     """
 
     db: Database
@@ -153,6 +155,9 @@ class Engine:
     new_journey: NewJourney = NewJourney()
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
+
+    def __post_init__(self) -> None:
+        audit.bind(self.db, self.address_keys)
 
     def program(self, session: Session, version_id: str) -> Program:
         """The compiled program of a version; compiled once per process (a version never changes).

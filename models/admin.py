@@ -159,7 +159,7 @@ class CatalogueEvent(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """Who did what, chained: `digest` covers the row and the digest before it."""
+    """Who did what, chained: `digest` covers the row and the digest before it. `key_id` names the key of an HMAC; lines from before have none."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_subject", "subject", "id"),)
@@ -171,6 +171,7 @@ class Audit(SQLModel, table=True):
     subject: str = Field(default="", max_length=160)
     detail: dict[str, Any] = json_field()
     digest: str = Field(max_length=64)
+    key_id: str = Field(default="", max_length=16, sa_column_kwargs={"server_default": ""})
 
 
 class Lease(SQLModel, table=True):

@@ -35,6 +35,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 20) -> None:
         self.url = url
+        self.info: dict[str, Any] = {}
+        """What every session carries along (`Session.info`), for whoever put it there at the start."""
         self.engine = _engine(url, pool_size)
         # Threads of this process take turns before they ask SQLite, which lets waiting writers sleep ever longer: with 20 writers p99
         # fell from 130 ms to 20 ms.
@@ -51,7 +53,7 @@ class Database:
             self._turn,
             self.engine.connect().execution_options(pfadwerk_write=True) as connection,
             connection.begin(),
-            Session(connection, expire_on_commit=False) as session,
+            Session(connection, expire_on_commit=False, info=self.info) as session,
         ):
             yield session
             session.flush()
@@ -59,7 +61,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One snapshot, read only by convention; nothing is committed."""
-        with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
+        with self.engine.connect() as connection, Session(connection, expire_on_commit=False, info=self.info) as session:
             yield session
 
     def scrub(self) -> bool:

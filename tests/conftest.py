@@ -15,6 +15,7 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
+from crm import audit
 from models import Database
 from tests.plans import no_table_is_read_whole
 
@@ -133,12 +134,16 @@ def sqlite_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+AUDIT_KEYS = (b"k" * 32,)
+
+
 @pytest.fixture
 def sqlite_db(sqlite_base: Path, tmp_path: Path) -> Iterator[Database]:
     """An empty database on SQLite."""
     path = tmp_path / "pfadwerk.db"
     shutil.copyfile(sqlite_base, path)
     database = Database(f"sqlite:///{path}")
+    audit.bind(database, AUDIT_KEYS)
     with closing(database), no_table_is_read_whole(database):
         yield database
 
@@ -147,6 +152,7 @@ def sqlite_db(sqlite_base: Path, tmp_path: Path) -> Iterator[Database]:
 def postgres_db(postgres_base: Callable[[], str]) -> Iterator[Database]:
     """An empty database on PostgreSQL."""
     database = Database(postgres_base(), pool_size=5)
+    audit.bind(database, AUDIT_KEYS)
     with closing(database), no_table_is_read_whole(database):
         yield database
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from builder_ui import parts
+from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.host import Host, clean
 from builder_ui.people import journeys_of, member_names
 from builder_ui.permits import does, may
 from builder_ui.sections import framed, panel
+from builder_ui.speech import Speech
 from builder_ui.visit import Acts, House, Page, Visit
 from crm import audit
 from crm.sheets import line_of
@@ -63,7 +64,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return framed(
         visit,
         "Audit trail",
-        "Every line carries a digest over itself and the line before it, so that a change shows.",
+        "Every line carries a seal over itself and the line before it, so that a change shows.",
         chain(visit, acts),
         filters(visit, data),
         parts.table(speech("Audit trail"), columns, rows, "audit") if rows else parts.empty("search", speech("No line fits."), None),
@@ -131,23 +132,45 @@ def select(label: str, name: str, choices: Sequence[tuple[str, str]], value: str
 
 
 def chain(visit: Visit, acts: Acts) -> Element:
-    speech, found = visit.speech, acts.drafts.get("chain")
-    said = None
-    if found == "":
-        said = html.p(
-            parts.badge(speech("The chain holds."), "good", "check"), " ", speech("Newest digest:"), " ", html.code(acts.drafts["digest"])
-        )
-    elif found:
-        said = html.p(parts.badge(speech("The chain is broken at line {id}.", id=found), "bad", "alert"))
+    speech = visit.speech
+    logged = forms.Field(
+        "head",
+        speech("Head from the log"),
+        most=300,
+        hint=speech(
+            "A line “audit head NUMBER:SEAL” from the log of a worker or web server. It shows whether lines were cut off since. May be empty."
+        ),
+    )
+    button = speech("Does the chain hold?")
+    form = forms.form(visit, acts, "chain", [logged], button, "audit.read", checking(acts), "Every seal was computed anew.")
+    return panel(speech("The chain"), *verdict(speech, acts.drafts), form)
 
-    def check(visitor: Visit) -> None:
-        with visitor.engine.db.read() as session:
-            broken = audit.verify(session)
-            acts.drafts["chain"], acts.drafts["digest"] = str(broken or ""), audit.newest_digest(session)
 
-    button = parts.button(speech("Does the chain hold?"), acts.act("audit.read", check, "Every digest was computed anew."), "link")
-    hint = speech("Keep the newest digest elsewhere to notice lines cut off at the end.")
-    return panel(speech("The chain"), html.p({"className": "quiet"}, hint), said, html.div({"className": "actions"}, button))
+def checking(acts: Acts) -> forms.Change:
+    def do(visit: Visit, values: forms.Values) -> None:
+        logged = audit.Head.read(values["head"]) if values["head"] else None
+        with visit.engine.db.read() as session:
+            found = audit.check(session, logged)
+        said = {"problem": found.problem, "at": found.broken_at, "key": found.key_id, "from": found.keyed_from, "head": found.head}
+        acts.drafts.update({f"chain.{name}": str(value or "") for name, value in said.items()})
+        acts.drafts["chain.compared"] = "yes" if logged else ""
+
+    return do
+
+
+def verdict(speech: Speech, found: Mapping[str, str]) -> list[Element]:
+    """What the last check found; nothing before there was one."""
+    if "chain.problem" not in found:
+        return []
+    if problem := found["chain.problem"]:
+        return [html.p(parts.badge(speech(audit.BROKEN[problem], id=found["chain.at"], key=found["chain.key"]), "bad", "alert"))]
+    since = found["chain.from"]
+    sealed = speech("Sealed from line {id} on.", id=since) if since else speech("No line is sealed.")
+    compared = speech("The head from the log is in it.") if found["chain.compared"] else ""
+    return [
+        html.p(parts.badge(speech("The chain holds."), "good", "check"), " ", sealed, " ", compared),
+        html.p(speech("Its head is now:"), " ", html.code({"className": "long"}, found["chain.head"])),
+    ]
 
 
 PAGE = Page("/ui/settings/audit", "Audit trail", "settings", "audit.read", load, view)
@@ -175,13 +198,13 @@ def routes(house: House) -> APIRouter:
 
 
 def rows_of(house: House, filters: dict[str, Any]) -> Iterator[str]:
-    yield line_of(["id", "at", "actor", "action", "subject", "detail", "digest"])
+    yield line_of(["id", "at", "actor", "action", "subject", "detail", "digest", "key_id"])
     while True:
         with house.engine.db.read() as session:
             page = audit.list_lines(session, **filters, limit=CSV_PAGE)
         for line in page:
             detail = orjson.dumps(line.detail).decode()
-            yield line_of([str(line.id), line.at.isoformat(), line.actor, line.action, line.subject, detail, line.digest])
+            yield line_of([str(line.id), line.at.isoformat(), line.actor, line.action, line.subject, detail, line.digest, line.key_id])
         if len(page) < CSV_PAGE:
             return
         filters = {**filters, "before": page[-1].id}

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import select
 
 from engine.live import Engine
-from models import OutboxItem
+from models import Audit, OutboxItem
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -185,7 +185,21 @@ def test_every_act_is_in_the_audit_trail(admin: Any, contact: str) -> None:
     older = admin.get("/api/v1/audit", params={"cursor": lines["next"]}).json()["items"]
     assert [line["action"] for line in older] == ["contact.create"]
     assert "ada@" not in str(older)
+    state = admin.get("/api/v1/audit/verify").json()
+    assert (state["broken_at"], state["problem"], state["keyed_from"]) == (None, "", 1)
+
+
+def test_a_trail_that_was_cut_shows_with_a_logged_head(admin: Any, contact: str, engine: Any) -> None:
+    admin.put("/api/v1/settings/tracking", json={"level": "none"})
+    logged = admin.get("/api/v1/audit/verify").json()["head"]
+    number = int(logged.partition(":")[0])
+    assert admin.get("/api/v1/audit/verify", params={"head": logged}).json()["broken_at"] is None
+    with engine.db.write() as session:
+        session.delete(session.get_one(Audit, number))
     assert admin.get("/api/v1/audit/verify").json()["broken_at"] is None
+    state = admin.get("/api/v1/audit/verify", params={"head": f"audit head {logged}"}).json()
+    assert (state["broken_at"], state["problem"]) == (number, "cut")
+    assert admin.get("/api/v1/audit/verify", params={"head": "5"}).status_code == 422
 
 
 def sharing(admin: Any) -> None:

@@ -129,7 +129,7 @@ ACTS = [
         f"/ui/messages/{UNCERTAIN}", "Leave it", again=an_uncertain_message,
     ),
     Act("try an account", "account.try", "POST", "/api/v1/accounts/stopped/smtp.default/try", {}, "/ui/settings/accounts", "Try now", again=stopped_account),
-    Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?"),
+    Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?", ("",)),
 ]  # fmt: skip
 
 

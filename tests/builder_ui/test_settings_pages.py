@@ -228,8 +228,23 @@ def test_a_broken_chain_is_named(log_in: Any, opened: Any, town: Any) -> None:
         session.add(line)
         id = line.id
     with opened(log_in("admin"), "/ui/settings/audit") as page:
-        page.press("Does the chain hold?")
+        submit(page, "")
         page.see_until(f"The chain is broken at line {id}.")
+
+
+def test_a_chain_that_was_cut_is_seen_with_a_head_from_the_log(log_in: Any, opened: Any, town: Any) -> None:
+    with town.db.write() as session:
+        line = audit.record(session, "m1", "x.y", "s", {}, town.now)
+        logged = f"INFO pfadwerk.audit: audit head {audit.head(session)}"
+    with opened(log_in("admin"), "/ui/settings/audit") as page:
+        submit(page, logged)
+        page.see_until("The head from the log is in it.")
+        with town.db.write() as session:
+            session.delete(session.get_one(Audit, line.id))
+        submit(page, logged)
+        page.see_until(f"The chain is broken at line {line.id}: from there on lines were cut off.")
+        submit(page, "something else")
+        page.see_until("A logged head reads NUMBER:SEAL")
 
 
 def test_the_last_admin_is_told_so(log_in: Any, opened: Any, town: Any) -> None:

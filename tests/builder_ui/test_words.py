@@ -39,7 +39,7 @@ from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
-from crm import imports, reading, recipes, settings, team
+from crm import audit, imports, reading, recipes, settings, team
 from journeys.nodes import BUILT_IN, Palette
 from locales import translator
 from models import Member
@@ -134,7 +134,7 @@ def tables() -> Iterator[str]:
     yield from (text for pair in controls.TITLES.values() for text in pair if text)
     yield from (text for _, text, _ in SECTIONS)
     yield from (f"role: {role}" for role in team.ROLES)
-    for table in (behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
+    for table in (audit.BROKEN, behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
         yield from table.values()
     yield from (text for text, _, _ in work.STATES.values())
     for table in (listing.SEEN, work.KINDS, work.COUNTS, contacts.SORTS, contact_edit.FIELDS, tasks.PRIORITIES):

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
+from crm import audit
 from models import Contact, Database, Journey, Run, Version
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -26,6 +27,7 @@ def now() -> datetime:
 def shared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('crm') / 'shared.db'}")) as database:
         SQLModel.metadata.create_all(database.engine)
+        audit.bind(database, [b"k" * 32])
         yield database
 
 
@@ -37,6 +39,7 @@ def shared_postgres(postgres_url: str) -> Iterator[Database]:
     server.dispose()
     with closing(Database(f"{postgres_url}/crm_shared")) as database:
         SQLModel.metadata.create_all(database.engine)
+        audit.bind(database, [b"k" * 32])
         yield database
 
 
@@ -45,7 +48,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """One write transaction for the whole test, on both kinds; nothing of it stays (a fresh database per test would cost more than the test)."""
     database: Database = request.getfixturevalue(f"shared_{request.param}")
     connection = database.engine.connect().execution_options(pfadwerk_write=True)
-    with connection, Session(connection, expire_on_commit=False) as session, connection.begin() as transaction:
+    with connection, Session(connection, expire_on_commit=False, info=database.info) as session, connection.begin() as transaction:
         yield session
         transaction.rollback()
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
+from crm import audit
 from crm.events import append_event
 from engine import publish as publishing
 from engine.clock import Clock
@@ -16,7 +17,7 @@ from engine.keeper import Keeper, recover
 from engine.runs import runs
 from engine.state import Instruction
 from engine.wakeups import Wakeups
-from models import Lease
+from models import Audit, Lease
 
 
 @dataclass
@@ -242,3 +243,15 @@ def test_a_birthday_enters_at_nine_o_clock_where_the_contact_lives(world, keeper
     world.now = datetime(2026, 3, 5, 8, 30, tzinfo=UTC)
     tick(world, keeper)
     assert {world.row(run).contact_id for run in told.started} == {tokyo, zurich}
+
+
+def test_the_head_of_the_audit_trail_is_logged(world, keeper, caplog):
+    caplog.set_level("INFO", "pfadwerk.audit")
+    with world.db.write() as session:
+        line = audit.record(session, "m1", "x.y", "s", {}, world.now)
+    tick(world, keeper)
+    assert f"audit head {line.id}:{line.digest}" in caplog.text
+    with world.db.write() as session:
+        session.delete(session.get_one(Audit, line.id))
+    tick(world, keeper)
+    assert f"was cut or changed: line {line.id}" in caplog.text
