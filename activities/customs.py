@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from activities.gate import Pass, Refuse, Verdict
 from activities.messages import contact_values
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
+from activities.redaction import tells, texts_in
 from crm.payload import clean_answer
 from engine.step import where
 from journeys.custom import ActivityContext, Answered, Answering, CustomActivity, GiveUp, Result
@@ -71,7 +72,7 @@ class CustomPerformer:
             return _answer(self._result(job, draft, attempt, told), told)
         except GiveUp as error:
             code = str(error.code)
-            raise MessageDead("secret_in_answer" if _tells(code, told) else code) from None
+            raise MessageDead("secret_in_answer" if tells(code, told) else code) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an engineer's function may raise anything; its text stays out of histories
             place = where(error, self.activity.file)
             log.warning(
@@ -133,23 +134,6 @@ def _answer(result: Result, told: list[str]) -> Answer:
         data = clean_answer(to_jsonable_python(dict(result.data)), MAX_DATA_BYTES)
     except (TypeError, ValueError, RecursionError, TooLarge) as error:
         raise GiveUp("bad_data") from error
-    if any(_tells(text, told) for text in _texts_in(data)):
+    if any(tells(text, told) for text in texts_in(data)):
         raise GiveUp("secret_in_answer")
     return Answer(raw={"outlet": result.outlet, "data": data})
-
-
-def _texts_in(data: Any) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, Mapping):
-        for key, value in data.items():
-            yield key
-            yield from _texts_in(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _texts_in(value)
-
-
-def _tells(text: str, told: list[str]) -> bool:
-    """Whether a text holds the value of a secret; one of three characters stands in too many words to tell."""
-    return any(value in text for value in told if len(value) > 3)

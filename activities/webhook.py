@@ -28,6 +28,7 @@ from activities.addresses import Guard, Refused
 from activities.providers.provider import Answer, MessageDead, RetryLater
 from crm.payload import clean_answer
 from journeys.errors import TooLarge
+from journeys.nodes.call_webhook import OWN_HEADERS
 
 MAX_ANSWER_BYTES = 64_000
 MAX_REQUEST_BYTES = 256_000
@@ -35,20 +36,19 @@ TOLERANCE = timedelta(minutes=5)
 """How old a signed request may be for `verify`."""
 LATER = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-OWN_HEADERS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key"}
-)
-"""Set by us; an author cannot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `id` names it over all attempts; `secret` signs it (`whsec_` and base64, or any text); None leaves it unsigned."""
+    """One call. `id` names it over all attempts; `secret` signs it (`whsec_` and base64, or any text); None leaves it unsigned.
+
+    `headers` may hold secrets, so no repr tells them; those that are ours (`OWN_HEADERS`) are left out.
+    """
 
     id: str
     url: str
     method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = b""
     secret: str | None = field(default=None, repr=False)
 

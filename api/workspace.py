@@ -17,7 +17,7 @@ from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
 from api.server import TheServer
 from crm import audit, intake, keys, listed, secrets, settings
-from engine.uses import refuse, uses_of_removed
+from engine.uses import refuse, refuse_used_secret, uses_of_removed
 from models import Job
 
 router = APIRouter(prefix="/api/v1", tags=["workspace"], route_class=JsonRoute)
@@ -112,7 +112,7 @@ class AuditState(BaseModel):
 
 
 class SecretValue(BaseModel):
-    """A secret that webhooks are signed with; stored encrypted and never shown again."""
+    """A secret that webhooks are signed with or send in a header; stored encrypted and never shown again."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"value": "a long random text"}})
 
@@ -236,9 +236,16 @@ def put_secret(name: SecretName, secret: SecretValue, server: TheServer, actor: 
 
 
 @router.delete("/secrets/{name}", summary="Remove a secret", status_code=204, responses=CHANGE)
-def remove_secret(name: SecretName, server: TheServer, actor: Annotated[Actor, needs("secret.change")]) -> Response:
-    """Webhooks that name it fail from now on."""
+def remove_secret(
+    name: SecretName,
+    server: TheServer,
+    actor: Annotated[Actor, needs("secret.change")],
+    anyway: Annotated[bool, Query(description="Remove it although journeys that run name it; else 409 says where.")] = False,
+) -> Response:
+    """Steps that name it fail from now on. Where journeys that run name it, this needs `anyway` (409 says where, `used_in`)."""
     with server.engine.db.write() as session:
+        if not anyway:
+            refuse_used_secret(server.engine, session, name)
         secrets.remove(session, name, actor.id, server.engine.clock.now())
     return Response(status_code=204)
 

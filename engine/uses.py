@@ -27,7 +27,7 @@ class Use:
     node_name: str
     field: str
     noun: str
-    """What kind of thing is named: member, recipient, pool, purpose, score, cap_class."""
+    """What kind of thing is named: member, recipient, pool, purpose, score, cap_class, secret."""
     name: str
     """What is named."""
 
@@ -79,6 +79,11 @@ def refuse_used_member(engine: Engine, session: Session, member_id: str) -> None
         raise Conflict(
             "Journeys that run name this member. Choose somebody else there, or say that it is meant so (anyway).", used_in=_told(used)
         )
+
+
+def refuse_used_secret(engine: Engine, session: Session, name: str) -> None:
+    """Raises: Conflict, with where (`used_in`), if a journey that runs names the secret."""
+    refuse(uses_of(engine, session, [("secret", name)]))
 
 
 def refuse(used: Sequence[Use]) -> None:

@@ -74,5 +74,8 @@ def _inside(value: Any, place: str) -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, tuple | list):
         for i, inner in enumerate(value):
             yield from _inside(inner, f"{place}.{i}")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _inside(inner, f"{place}.{key}")
     elif isinstance(value, BaseModel) and not isinstance(value, Term):
         yield from names_in(value, f"{place}.")

@@ -165,6 +165,8 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
         return paths(form, path)
     if hint == "fields":
         return pairs(form, path, copies=True)
+    if hint == "headers":
+        return headers(form, path)
     if hint == "text":
         return area(form, path, schema.get("maxLength"))
     if schema.get("format") == "duration":
@@ -489,7 +491,7 @@ def secret(form: Form, path: Path, optional: bool, keep: Callable[[str, str], No
         small(speech("Store"), store),
     ]  # fmt: skip
     return html.div(
-        picker(form, path, form.knowledge.offered("secret", {}), optional),
+        picker(form, path, form.knowledge.offered("secret", {}), optional, label=speech("Secret")),
         html.details({"key": form.key(path)}, html.summary(speech("New secret")), html.div({"className": "pfb-row"}, *fields))
         if form.editable
         else None,
@@ -749,6 +751,76 @@ def pairs(form: Form, path: Path, copies: bool) -> Element:
         form.edit(path, {**value, fresh: ""}, True)
 
     return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(speech("Add"), add) if form.editable else None)
+
+
+def headers(form: Form, path: Path) -> Element:
+    """Headers of a request: each is a text, or a secret by its name with what stands before it."""
+    speech, value = form.speech, form.value(path)
+    value = value if isinstance(value, dict) else {}
+    rows = [_header(form, path, value, name, place) for place, name in enumerate(value)]
+
+    def add(_event: Any) -> None:
+        fresh = next(name for n in range(1, 1_000) if (name := f"X-Header-{n}") not in value)
+        form.edit(path, {**value, fresh: ""}, True)
+
+    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(speech("Add"), add) if form.editable else None)
+
+
+def _header(form: Form, path: Path, value: Mapping[str, Any], name: str, place: int) -> Element:
+    speech, named = form.speech, isinstance(value[name], dict)
+
+    def rename(event: Mapping[str, Any]) -> None:
+        said = _said(event).strip()
+        if said and said not in value:
+            form.edit(path, {said if one == name else one: kept for one, kept in value.items()}, True)
+
+    def turn(event: Mapping[str, Any]) -> None:
+        named = {"secret": "", "prefix": "Bearer " if name.lower() == "authorization" else ""}
+        form.edit(path, {**value, name: named if _said(event) == "secret" else ""}, True)
+
+    def remove(_event: Any) -> None:
+        form.edit(path, {one: kept for one, kept in value.items() if one != name} or None, True)
+
+    key, disabled = f"{place}/{form.key((*path, name))}", {"disabled": not form.editable}
+    ways = [
+        html.option({"key": "text", "value": "text"}, speech("Text")),
+        html.option({"key": "secret", "value": "secret"}, speech("Secret")),
+    ]
+    called = {"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename}
+    return html.div(
+        {"key": key, "className": "pfb-row"},
+        html.input({**called, "aria-label": speech("Header"), "maxLength": 64, **disabled}),
+        html.select({"value": "secret" if named else "text", "onChange": turn, "aria-label": speech("Text or secret"), **disabled}, ways),
+        *(_named_header(form, (*path, name)) if named else [_header_text(form, (*path, name), "Value")]),
+        small("×", remove, speech("Remove “{name}”", name=name), "danger") if form.editable else None,
+        *(_wrong(form, issue) for one in ((), ("secret",), ("prefix",)) for issue in form.issues.get(_dotted(*path, name, *one), ())),
+    )
+
+
+def _dotted(*path: str | int) -> str:
+    return ".".join(str(one) for one in path)
+
+
+def _named_header(form: Form, path: Path) -> list[Element]:
+    chosen = (*path, "secret")
+    offered = form.knowledge.offered("secret", {})
+    keep = form.keep_secret
+    return [
+        _header_text(form, (*path, "prefix"), "Prefix"),
+        secret(form, chosen, False, keep) if keep else picker(form, chosen, offered, False, label=form.speech("Secret")),
+    ]
+
+
+def _header_text(form: Form, path: Path, label: str) -> Element:
+    """A text that is kept as it was typed, blanks at its end too: `Bearer ` needs its own."""
+
+    def left(event: Mapping[str, Any]) -> None:
+        form.edit(path, _said(event), False)
+
+    attributes = {"key": form.key(path) + "/v", "id": form.id(path), "type": "text", "defaultValue": form.value(path) or "", "onBlur": left}
+    return html.input(
+        {**attributes, "aria-label": form.speech(label), "maxLength": 500, "autoComplete": "off", "disabled": not form.editable}
+    )
 
 
 def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: bool, place: int) -> Element:

@@ -1,4 +1,4 @@
-"""Secrets that webhooks are signed with: their names. Nobody can read one back."""
+"""Secrets that steps name, for signatures, headers and custom activities: their names. Nobody can read one back."""
 
 from __future__ import annotations
 
@@ -6,36 +6,47 @@ import re
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
+from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
 from crm import secrets
+from engine.uses import Use, refuse, uses_of
 from journeys.errors import Invalid, Issue
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def load(visit: Visit) -> list[str]:
+def load(visit: Visit) -> dict[str, list[Use]]:
+    """Name -> where journeys that run name it."""
     with visit.engine.db.read() as session:
-        return secrets.names(session)
+        found: dict[str, list[Use]] = {name: [] for name in secrets.names(session)}
+        for use in uses_of(visit.engine, session, [("secret", name) for name in found]):
+            found[use.name].append(use)
+        return found
 
 
-def view(visit: Visit, names: list[str], acts: Acts) -> Element:
-    speech = visit.speech
-    table = parts.table(speech("Secrets"), (speech("Name"), ""), [[html.code(name), removal(visit, name, acts)] for name in names])
-    lead = "Webhooks are signed with them, and Slack addresses are kept here. A secret is stored encrypted and never shown again."
+def view(visit: Visit, uses: dict[str, list[Use]], acts: Acts) -> Element:
+    speech, names = visit.speech, list(uses)
+    rows = [[html.code(name), places(uses[name]) or "–", removal(visit, name, uses[name], acts)] for name in names]
+    table = parts.table(speech("Secrets"), (speech("Name"), speech("Used in"), ""), rows)
+    lead = (
+        "Webhooks are signed with them or carry them in a header, custom activities get them, and Slack addresses are kept here. "
+        "A secret is stored encrypted and never shown again."
+    )
     return framed(
         visit, "Secrets", lead, table if names else parts.empty("lock", speech("There is no secret yet."), None), entry(visit, names, acts)
     )
 
 
-def removal(visit: Visit, name: str, acts: Acts) -> Element:
+def removal(visit: Visit, name: str, used: list[Use], acts: Acts) -> Element:
     if not visit.may("secret.change"):
         return None
     speech = visit.speech
     question = speech("Steps that name “{name}” fail from now on.", name=name)
-    return parts.ask(
-        speech("Remove"), question, speech("Remove"), acts.act("secret.change", removing(name), "The secret is gone."), "ban", "danger"
-    )
+    if used:
+        question += " " + speech("Journeys that run name it: {steps}.", steps=places(used))
+    handler = acts.act("secret.change", removing(name, used), "The secret is gone.")
+    return parts.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger")
 
 
 def entry(visit: Visit, names: list[str], acts: Acts) -> Element:
@@ -70,9 +81,12 @@ def putting(acts: Acts) -> forms.Change:
     return do
 
 
-def removing(name: str) -> Do:
+def removing(name: str, asked: list[Use]) -> Do:
+    """Removes it, unless a journey names it that was not in the question."""
+
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
+            refuse([use for use in uses_of(visit.engine, session, [("secret", name)]) if use not in asked])
             secrets.remove(session, name, visit.by, visit.house.now())
 
     return do

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
@@ -15,18 +15,57 @@ from journeys.results import Results
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
 MAX_BODY_BYTES = 20_000
-SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
+SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
+OWN_HEADERS = frozenset(
+    {
+        *("host", "content-length", "webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key"),
+        *(
+            "connection",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ),
+    }
+)
+"""Set by the sender, or meant for one hop of the way only; an author cannot. Source: RFC 9110, section 7.6.1; RFC 2616, section 13.5.1."""
 _FIXED_HOST = re.compile(r"https?://[^/?#{}\s@]+([/?#]|$)")
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,500}$")]
 
 
+class SecretHeader(BaseModel):
+    """A header whose value is a secret of the workspace, such as a bearer token."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secret: str = Field(
+        title="Secret",
+        description="Name of a secret.",
+        min_length=1,
+        max_length=64,
+        json_schema_extra={"widget": "secret", "names": "secret"},
+    )
+    prefix: HeaderValue = Field("", title="Prefix", description="Stands before the value, such as `Bearer ` with the blank.")
+
+
+HeaderField = Annotated[
+    Annotated[HeaderValue, Tag("Text")] | Annotated[SecretHeader, Tag("SecretHeader")],
+    Discriminator(lambda value: "SecretHeader" if isinstance(value, dict | SecretHeader) else "Text"),
+]
+
+
 class CallWebhook(Node):
     """Calls another system over HTTP and goes on through *ok* (a 2xx answer) or *failed* (after all retries).
 
     Address and body may name values: `{{ contact.email }}`, `{{ trigger.order_id }}`. The call carries an idempotency key
-    and, with a secret, a signature. Secrets live in the settings; here stands only their name.
+    and, with a secret, a signature. A header is a text, or names a secret: `{"Authorization": {"secret": "crm_token", "prefix": "Bearer "}}`.
+    Secrets live in the settings; here stands only their name.
     """
 
     kind = "call_webhook"
@@ -38,7 +77,13 @@ class CallWebhook(Node):
 
     url: str = Field(title="Address", max_length=2_000, pattern=r"^https?://\S")
     method: Literal["POST", "PUT", "PATCH", "GET", "DELETE"] = Field("POST", title="Method")
-    headers: dict[HeaderName, HeaderValue] = Field({}, title="Headers", max_length=20)
+    headers: dict[HeaderName, HeaderField] = Field(
+        {},
+        title="Headers",
+        description="A text, or a secret by its name.",
+        max_length=20,
+        json_schema_extra={"widget": "headers"},
+    )
     body: dict[str, Any] = Field({}, title="Body", description="Sent as JSON.", json_schema_extra={"widget": "json"})
     secret: str | None = Field(
         None, title="Sign with", description="Name of a secret.", max_length=64, json_schema_extra={"widget": "secret", "names": "secret"}
@@ -51,7 +96,7 @@ class CallWebhook(Node):
         request = {
             "url": fill(self.url, ctx.facts, quote=lambda value: quote(value, safe="")),
             "method": self.method,
-            "headers": dict(self.headers),
+            "headers": {name: value if isinstance(value, str) else value.model_dump() for name, value in self.headers.items()},
             "body": fill_json(self.body, ctx.facts),
             "secret_name": self.secret,
         }
@@ -80,10 +125,23 @@ class CallWebhook(Node):
         elif self.url.startswith("http:"):
             text = "The address is not encrypted (http): whoever listens can read it."
             yield Issue(code="plain_http", text=text, node_id=node_id, field="url", severity="warning")
-        for name in self.headers:
-            if name.lower() in SECRET_HEADERS:
-                text = "The header “{header}” is a secret and does not belong in a journey; sign with a secret instead."
-                yield Issue(code="secret_in_document", text=text, values={"header": name}, node_id=node_id, field=f"headers.{name}")
+        yield from self._bad_headers(node_id)
         if len(json.dumps(self.body, default=str)) > MAX_BODY_BYTES:
             text = "The body is too large: at most {limit} bytes."
             yield Issue(code="body_too_large", text=text, values={"limit": MAX_BODY_BYTES}, node_id=node_id, field="body")
+
+    def _bad_headers(self, node_id: str) -> Iterable[Issue]:
+        """Headers that are not the author's to set, that are set twice, and secrets written out."""
+        seen: set[str] = set()
+        for name, value in self.headers.items():
+            code, text = "", ""
+            if name.lower() in OWN_HEADERS:
+                code, text = "own_header", "The header “{header}” is set by the sender or by a proxy; take it out."
+            elif name.lower() in seen:
+                code, text = "twice_a_header", "The header “{header}” is there twice."
+            elif name.lower() in SECRET_HEADERS and isinstance(value, str):
+                text = "The header “{header}” is a secret and does not belong in a journey: store it in the settings and name it here."
+                code = "secret_in_document"
+            seen.add(name.lower())
+            if code:
+                yield Issue(code=code, text=text, values={"header": name}, node_id=node_id, field=f"headers.{name}")

@@ -70,9 +70,12 @@ def _row(path: str, field: Mapping[str, Any], definitions: Mapping[str, Any], *,
 
 
 def _inside(path: str, field: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects that a field holds: itself, the elements of its list, or each of its choices."""
+    """The objects that a field holds: itself, the elements of its list, the values of its names, or each of its choices."""
     if "items" in field:
         yield from _inside(f"{path}[]", field["items"], definitions)
+    elif "patternProperties" in field:
+        for named in field["patternProperties"].values():
+            yield from _inside(f"{path}.*", named, definitions)
     elif "oneOf" in field:
         for choice in field["oneOf"]:
             yield from _inside(path, choice, definitions)

@@ -178,6 +178,25 @@ def test_secrets_go_in_and_never_come_out(admin: Any) -> None:
     assert admin.delete("/api/v1/secrets/crm").status_code == 204
 
 
+def test_a_secret_that_a_running_journey_names_is_removed_by_who_says_so(admin: Any) -> None:
+    admin.put("/api/v1/secrets/crm", json={"value": "s3cret-value"})
+    hook = {"kind": "call_webhook", "url": "https://crm.example.com/", "headers": {"Authorization": {"secret": "crm", "prefix": "Bearer "}}}
+    document = {
+        "spec": 1, "key": "hooked", "name": "Hooked", "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]}, "start": "hook",
+        "nodes": {"hook": hook, "end": {"kind": "exit"}},
+        "edges": [{"from": "hook", "outlet": outlet, "to": "end"} for outlet in ("ok", "failed")],
+    }  # fmt: skip
+    assert admin.post("/api/v1/journeys", json={"document": document}).status_code == 201
+    assert admin.post("/api/v1/journeys/hooked/publish", json={}).status_code == 200
+    refused = admin.delete("/api/v1/secrets/crm")
+    assert refused.status_code == 409
+    assert [(use["node"], use["field"]) for use in refused.json()["error"]["details"]["used_in"]] == [
+        ("hook", "headers.Authorization.secret")
+    ]
+    assert admin.get("/api/v1/secrets").json() == ["crm"]
+    assert admin.delete("/api/v1/secrets/crm?anyway=true").status_code == 204
+
+
 def test_every_act_is_in_the_audit_trail(admin: Any, contact: str) -> None:
     admin.put("/api/v1/settings/tracking", json={"level": "none"})
     lines = admin.get("/api/v1/audit", params={"limit": 1}).json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -358,6 +358,52 @@ def test_every_kind_has_a_form_that_draws(town: Any) -> None:
             assert page.journey_panel(editor)["tagName"] == "div"
 
     edited(town, story)
+
+
+def drawn(element: Any) -> Iterator[dict[str, Any]]:
+    """Every element in an element."""
+    if isinstance(element, list | tuple):
+        for one in element:
+            yield from drawn(one)
+    elif isinstance(element, dict):
+        yield element
+        yield from drawn(element.get("children", ()))
+
+
+def named(elements: Iterable[dict[str, Any]], label: str) -> dict[str, Any]:
+    [found] = [one for one in elements if one.get("attributes", {}).get("aria-label") == label]
+    return found
+
+
+def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
+    """The form as a marketer has it: no way to a new secret, only names. A prefix keeps its blank."""
+    with town.db.read() as session:
+        known = knowledge.load(session, speech_for("en"))
+    known = replace(known, choices={**known.choices, "secret": [("crm", "crm"), ("erp", "erp")]})
+    raw: dict[str, Any] = {"kind": "call_webhook", "url": "https://crm.example.com/", "headers": {"Authorization": "x"}}
+    issue = Issue(code="unknown_secret", text="There is no secret “{name}”.", values={"name": "cmr"}, field="headers.Authorization.secret")
+
+    def edit(path: Any, value: Any, _moved: bool) -> None:
+        raw.update(replaced(raw, path, value))
+
+    def fields() -> list[dict[str, Any]]:
+        form = forms.Form(speech_for("en"), known, "hook", raw, edit, 1, issues={"headers.Authorization.secret": [issue]})
+        return list(drawn(forms.form(form, town.engine.palette["call_webhook"].form())))
+
+    def change(label: str, event: str, value: str) -> None:
+        handler = named(fields(), label)["eventHandlers"][event]
+        asyncio.run(handler.function([{"target": {"value": value}}]))
+
+    change("Text or secret", "onChange", "secret")
+    change("Secret", "onChange", "erp")
+    assert raw["headers"] == {"Authorization": {"secret": "erp", "prefix": "Bearer "}}
+    change("Prefix", "onBlur", "Token ")
+    assert raw["headers"] == {"Authorization": {"secret": "erp", "prefix": "Token "}}
+    assert "There is no secret “cmr”." in str(fields())
+    change("Header", "onBlur", "X-Key")
+    change("Text or secret", "onChange", "text")
+    change("Value", "onBlur", "abc")
+    assert raw["headers"] == {"X-Key": "abc"}
 
 
 def test_a_step_begins_with_what_exists_here(town: Any) -> None:

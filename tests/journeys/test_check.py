@@ -166,6 +166,10 @@ NODES: dict[str, tuple[dict[str, Any], tuple[str | None, str]]] = {
         {"kind": "call_webhook", "url": "https://example.com/", "secret": "epr"},
         ("secret", "unknown_secret"),
     ),
+    "a secret in a header that is not there": (
+        {"kind": "call_webhook", "url": "https://example.com/", "headers": {"Authorization": {"secret": "epr", "prefix": "Bearer "}}},
+        ("headers.Authorization.secret", "unknown_secret"),
+    ),
     "an unknown value in a text": (
         {"kind": "notify_team", "to": ["owner"], "text": "{{ contact.fist_name }}"},
         ("text", "unknown_field"),

@@ -30,6 +30,7 @@ SAYS = frozenset(
     [
         "call_webhook.body",
         "call_webhook.headers",
+        "call_webhook.headers.prefix",
         "call_webhook.url",
         "create_task.description",
         "create_task.outcomes",
