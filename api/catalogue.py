@@ -12,7 +12,7 @@ from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
 from api.server import TheServer
 from crm import catalogue
-from journeys.catalogue import Type
+from journeys.catalogue import EventSpec, FieldSpec, Type
 from journeys.errors import NotFound
 from journeys.nodes.node import Node
 from journeys.rules import Rule, sentence
@@ -72,7 +72,8 @@ class Kind(BaseModel):
 
 
 class Entry(BaseModel):
-    """A journey of the gallery. Its document can be stored as it is, after its message templates. `aim`: a word for what it is for."""
+    """A journey of the gallery. Its document can be stored as it is, after its message templates and after what it asks for beyond the
+    built-in catalogue (`fields`, `events`) was declared. `aim`: a word for what it is for."""
 
     key: str
     name: str
@@ -81,6 +82,8 @@ class Entry(BaseModel):
     document: dict[str, Any]
     templates: list[dict[str, Any]]
     scenarios: list[str]
+    fields: list[FieldRow]
+    events: list[EventRow]
 
 
 class Ask(BaseModel):
@@ -107,11 +110,7 @@ def list_fields(
     """Built in, declared and learned, by name."""
     with server.engine.db.read() as session:
         known = catalogue.load_catalogue(session).fields
-    return [
-        FieldRow(name=f.name, type=f.type, title=f.title, origin=f.origin, values=list(f.values))
-        for _, f in sorted(known.items())
-        if text in f.name
-    ]
+    return [_field(spec) for _, spec in sorted(known.items()) if text in spec.name]
 
 
 @router.put("/catalogue/fields/{name}", summary="Declare a contact field", responses=CHANGE)
@@ -119,7 +118,7 @@ def declare_field(name: FieldName, field: DeclareField, server: TheServer, actor
     """Makes a field known before any traffic shows it, or changes what is known about it."""
     with server.engine.db.write() as session:
         f = catalogue.declare_field(session, name, field.type, server.engine.clock.now(), title=field.title, values=tuple(field.values))
-    return FieldRow(name=f.name, type=f.type, title=f.title, origin=f.origin, values=list(f.values))
+    return _field(f)
 
 
 @router.delete("/catalogue/fields/{name}", summary="Forget a contact field", status_code=204, responses=CHANGE)
@@ -139,11 +138,7 @@ def list_events(
     """Built in, declared and learned, by name, with their properties."""
     with server.engine.db.read() as session:
         known = catalogue.load_catalogue(session).events
-    return [
-        EventRow(name=e.name, title=e.title, origin=e.origin, properties=dict(e.properties))
-        for _, e in sorted(known.items())
-        if text.lower() in e.name.lower()
-    ]
+    return [_event(e) for _, e in sorted(known.items()) if text.lower() in e.name.lower()]
 
 
 @router.put("/catalogue/events/{name}", summary="Declare an event", responses=CHANGE)
@@ -151,7 +146,7 @@ def declare_event(name: EventName, event: DeclareEvent, server: TheServer, actor
     """Makes an event known before any traffic shows it, or adds properties."""
     with server.engine.db.write() as session:
         e = catalogue.declare_event(session, name, dict(event.properties), server.engine.clock.now(), title=event.title)
-    return EventRow(name=e.name, title=e.title, origin=e.origin, properties=dict(e.properties))
+    return _event(e)
 
 
 @router.delete("/catalogue/events/{name}", summary="Forget an event", status_code=204, responses=CHANGE)
@@ -217,4 +212,14 @@ def _entry(entry: TemplateEntry, locale: str) -> Entry:
         document=dict(entry.document),
         templates=mails,
         scenarios=[scenario.name for scenario in entry.scenarios],
+        fields=[_field(spec) for spec in entry.fields],
+        events=[_event(spec) for spec in entry.events],
     )
+
+
+def _field(spec: FieldSpec) -> FieldRow:
+    return FieldRow(name=spec.name, type=spec.type, title=spec.title, origin=spec.origin, values=list(spec.values))
+
+
+def _event(spec: EventSpec) -> EventRow:
+    return EventRow(name=spec.name, title=spec.title, origin=spec.origin, properties=dict(spec.properties))

@@ -39,6 +39,8 @@ WRITE_KEY_FILE = "write_key"
 ADMIN_KEY_FILE = "admin_key"
 KEYS: Sequence[tuple[Literal["server", "admin"], str]] = (("server", WRITE_KEY_FILE), ("admin", ADMIN_KEY_FILE))
 SOURCE = "demo"
+SHOWN = ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement")
+"""The journeys of the gallery that are live in the demo."""
 HOLDING = ("quiet_hours",)
 """Settings of a journey that would hold mails back in the demo."""
 
@@ -70,7 +72,7 @@ def prepare_demo(settings: Settings) -> None:
         if not _is_wanted(live.db):
             return
         now = live.clock.now()
-        for entry in gallery():
+        for entry in shown():
             _save_mails(live.db, entry, now)
         with live.db.write() as session:
             _add_settings(session, now)
@@ -83,6 +85,11 @@ def prepare_demo(settings: Settings) -> None:
             for kind, name in KEYS:
                 _add_key(session, kind, settings.home / name, now)
             session.add(WorkspaceSetting(name=MARK, value={"made": True}, updated_at=now, updated_by=ACTOR))
+
+
+def shown() -> list[TemplateEntry]:
+    """What of the gallery is live in the demo, in the order of `SHOWN`."""
+    return sorted((entry for entry in gallery() if entry.key in SHOWN), key=lambda entry: SHOWN.index(entry.key))
 
 
 def has_write_key(home: Path) -> bool:
@@ -129,7 +136,7 @@ def _add_team(session: Session, now: datetime) -> None:
 
 
 def _add_journeys(live: Engine, session: Session, now: datetime) -> None:
-    for entry in gallery():
+    for entry in shown():
         journey = publishing.create_journey(session, without_holds(entry.document), ACTOR, now)
         publishing.publish(live, session, journey.id, ACTOR, "", now)
 

@@ -7,7 +7,7 @@ Learning is bounded and keeps names and types only, never values. A process keep
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast, get_args
@@ -94,6 +94,17 @@ def declare_event(session: Session, name: str, properties: Mapping[str, str], no
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
     bump(session, TOPIC)
     return EventSpec(name, cast(Mapping[str, Type], dict(properties)), title[:200], "declared")
+
+
+def declare_missing(session: Session, fields: Iterable[FieldSpec], events: Iterable[EventSpec], now: datetime) -> None:
+    """Makes known what the workspace does not know yet, such as what a journey of the gallery asks for; what it knows stays as it is."""
+    known = load_catalogue(session)
+    for field in fields:
+        if known.field(field.name) is None:
+            declare_field(session, field.name, field.type, now, title=field.title, values=field.values)
+    for event in events:
+        if known.event(event.name) is None:
+            declare_event(session, event.name, event.properties, now, title=event.title)
 
 
 def forget_field(session: Session, name: str) -> None:

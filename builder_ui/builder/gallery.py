@@ -22,6 +22,7 @@ from builder_ui.compat import Element, html
 from builder_ui.host import Host
 from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
+from crm.catalogue import declare_missing
 from engine import publish
 from journeys.document import MAX_DOCUMENT_BYTES
 from journeys.errors import Conflict, NotFound, PfadwerkError, TooLarge
@@ -210,6 +211,8 @@ class _Makers:
         entry = next((one for one in gallery() if one.key == template), None)
         if entry is not None:
             self._mails(entry, member)
+            with self.house.engine.db.write() as session:
+                declare_missing(session, entry.fields, entry.events, self.house.now())
         document = self.house.engine.new_journey.fill(entry.document if entry else _BLANK)
         return self._store(member, {**document, "key": key, "name": name.strip()[:120] or key})
 

@@ -1,6 +1,7 @@
 """The gallery: journeys to begin with, each with its message templates in several languages and scenarios that show what it does.
 
-`<key>/journey.json` is the document, `<key>/about.json` names what it is for (`AIMS`), `<key>/mails/<template>.json` names a template, its subjects and preheaders by language, with the
+`<key>/journey.json` is the document, `<key>/about.json` names what it is for (`AIMS`) and, where the document asks for fields or events that no
+workspace knows from the start, those, `<key>/mails/<template>.json` names a template, its subjects and preheaders by language, with the
 body beside it (`<template>.<language>.mjml`), and `<key>/scenarios.json` lists scripts for the simulator with the expected path
 (`docs/journeys.md`). Read from the package; nothing is installed into a workspace here.
 """
@@ -15,6 +16,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from journeys.catalogue import EventSpec, FieldSpec
 from journeys.document import Journey
 from journeys.reading import read
 
@@ -32,11 +34,25 @@ class Aim:
 AIMS = (
     Aim("win", "Win new customers", "Those who have just met you get to know you, and buy for the first time."),
     Aim("sell", "Bring back a sale", "Somebody was about to buy and stopped half way."),
+    Aim("keep", "Keep customers", "Those who have bought are looked after, and buy again."),
     Aim("hand_over", "Hand leads to sales", "Whoever is ready to talk gets a call from a person, in time."),
     Aim("wake", "Wake the inactive", "Those who have not been heard of for long come back, or are left in peace."),
 )
 """In the order in which the gallery shows them."""
-KEYS = ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement")
+KEYS = (
+    "welcome",
+    "trial_onboarding",
+    "event_reminder",
+    "cart_abandonment",
+    "browse_abandonment",
+    "post_purchase",
+    "replenishment",
+    "birthday",
+    "mql_to_sql",
+    "lead_nurture",
+    "re_engagement",
+    "win_back",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +78,16 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class TemplateEntry:
-    """One journey of the gallery. `name` and `description` are English texts for translation."""
+    """One journey of the gallery. `name` and `description` are English texts for translation. `fields` and `events` are what its document
+    asks for beyond the built-in catalogue: a workspace declares them when it takes the journey (`crm.catalogue.declare_missing`)."""
 
     key: str
     aim: Aim
     document: Mapping[str, Any]
     mails: tuple[Mail, ...]
     scenarios: tuple[Scenario, ...]
+    fields: tuple[FieldSpec, ...] = ()
+    events: tuple[EventSpec, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,8 +111,11 @@ def gallery() -> tuple[TemplateEntry, ...]:
 
 def _entry(key: str, folder: Traversable) -> TemplateEntry:
     scenarios = tuple(_scenario(raw) for raw in _json(folder / "scenarios.json"))
-    aim = next(aim for aim in AIMS if aim.key == _json(folder / "about.json")["aim"])
-    return TemplateEntry(key, aim, _json(folder / "journey.json"), tuple(_mails(folder / "mails")), scenarios)
+    about = _json(folder / "about.json")
+    aim = next(aim for aim in AIMS if aim.key == about["aim"])
+    fields = tuple(FieldSpec(name, raw["type"], raw["title"]) for name, raw in about.get("fields", {}).items())
+    events = tuple(EventSpec(name, raw["properties"], raw["title"]) for name, raw in about.get("events", {}).items())
+    return TemplateEntry(key, aim, _json(folder / "journey.json"), tuple(_mails(folder / "mails")), scenarios, fields, events)
 
 
 def _mails(folder: Traversable) -> Iterator[Mail]:

@@ -157,6 +157,12 @@ def test_the_schema_names_the_kinds(admin: Any) -> None:
 
 def test_the_gallery_can_be_stored_as_it_is(admin: Any) -> None:
     for entry in admin.get("/api/v1/gallery").json():
+        for field in entry["fields"]:
+            body = {"type": field["type"], "title": field["title"]}
+            assert admin.put(f"/api/v1/catalogue/fields/{field['name']}", json=body).status_code == 200
+        for event in entry["events"]:
+            body = {"title": event["title"], "properties": event["properties"]}
+            assert admin.put(f"/api/v1/catalogue/events/{event['name']}", json=body).status_code == 200
         for template in entry["templates"]:
             body = {name: template[name] for name in ("name", "kind", "message_class", "variants")}
             answer = admin.put(f"/api/v1/templates/{template['key']}", json=body)

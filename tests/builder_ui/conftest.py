@@ -36,6 +36,7 @@ from activities.providers.outbox import Outbox
 from activities.tracking import Fetch, Tracking, record_open
 from api.app import create_app
 from api.login import mint_link
+from commands.demo import shown
 from crm import settings as workspace
 from crm.consent import Evidence, record_consent
 from crm.events import append_event
@@ -51,7 +52,6 @@ from engine.state import Instruction
 from engine.step import step
 from engine.wakeups import Wakeups
 from journeys.nodes import Palette
-from journeys.templates import gallery
 from models import Database, Journey, Message, Run
 from settings import Settings
 from tests.builder_ui.browsing import Enter, Serve
@@ -202,7 +202,7 @@ def build_town(engine: Engine, settings: Settings) -> Town:
     outbox = Outbox(engine.db, lambda: town.now)
     performers = {"email": MessagePerformer(sender, outbox, "email"), "team": TeamPerformer(sender, outbox, Guard.allowing(()))}
     town.effects = Effects(engine, performers)
-    for entry in gallery():
+    for entry in shown():
         for mail in entry.mails:
             templates.save(
                 engine.db,
@@ -230,7 +230,7 @@ def build_town(engine: Engine, settings: Settings) -> Town:
         )
         workspace.put(session, "quiet_hours", {"enabled": False}, "test", start)
         workspace.put(session, "frequency_caps", {"caps": []}, "test", start)
-        for document in [*(with_lead(entry.document, town.members["admin"]) for entry in gallery()), BROKEN]:
+        for document in [*(with_lead(entry.document, town.members["admin"]) for entry in shown()), BROKEN]:
             settings_of = {name: value for name, value in document.get("settings", {}).items() if name != "quiet_hours"}
             journey = publish.create_journey(session, {**document, "settings": settings_of}, "test", start)
             if document is not BROKEN:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from crm import settings, tasks, team
+from crm.catalogue import declare_missing
 from engine import publish as publishing
 from engine import uses
 from journeys.errors import Conflict, Invalid
@@ -79,6 +80,7 @@ def test_a_version_that_named_somebody_goes_on_when_they_have_left(world):
 def test_a_journey_of_the_gallery_comes_into_an_empty_workspace(world, entry: TemplateEntry):
     """What it names and nobody has made yet are problems until somebody chooses; then it can be published."""
     with world.db.write() as session:
+        declare_missing(session, entry.fields, entry.events, world.now)
         for mail in entry.mails:
             session.add(Template(key=mail.key, name=mail.name, message_class="transactional", created_at=world.now, updated_at=world.now))
     open_choices = {
@@ -88,13 +90,14 @@ def test_a_journey_of_the_gallery_comes_into_an_empty_workspace(world, entry: Te
             ("escalate", "to.0", "unknown_member"),
         }
     }.get(entry.key, set())
-    document = {**entry.document, "settings": {**entry.document.get("settings", {}), "message_class": "transactional"}}
+    nodes = {id: {name: value for name, value in node.items() if name != "message_class"} for id, node in entry.document["nodes"].items()}
+    settings_of = {**entry.document.get("settings", {}), "message_class": "transactional"}
+    document = {**entry.document, "nodes": nodes, "settings": settings_of}
     assert issues(world, document) == open_choices
     if open_choices:
         lead = member(world, name="Lena")
         with world.db.write() as session:
             team.put_rotation(session, "team", [lead], "Team")
-        nodes = {**document["nodes"]}
         nodes["owner"] = {**nodes["owner"], "pool": "team"}
         nodes["call"] = {**nodes["call"], "escalate_to": lead}
         nodes["escalate"] = {**nodes["escalate"], "to": [lead, "owner"]}
