@@ -20,8 +20,10 @@ from activities.customs import CustomPerformer
 from activities.doubts import settle
 from activities.effect import Effects
 from activities.messages import House, MessagePerformer
+from activities.notices import Notifier, tell
 from activities.outward import TeamPerformer
 from activities.performer import Performer
+from activities.pretend import pretend_post
 from activities.providers import Outbox, Provider
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import effect_activity, step_activity
@@ -41,6 +43,7 @@ from journeys.custom import CustomActivity
 from journeys.errors import Misconfigured
 from journeys.nodes import Palette
 from journeys.secret import Reveal
+from locales import translator
 from models import Database, Run, Version
 from settings import Settings
 
@@ -67,9 +70,8 @@ async def run(
     effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings))
-    keeper = Keeper(
-        engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=[partial(settle, effects), partial(watch, effects)]
-    )
+    duties = [partial(settle, effects), partial(watch, effects), partial(tell, build_notifier(settings, effects))]
+    keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=duties)
     async with AsyncExitStack() as stack:
         for worker in build_workers(settings, temporal, effects, stack):
             await stack.enter_async_context(worker)
@@ -166,6 +168,16 @@ def _staging_performers(house: House, settings: Settings, engine: Engine, custom
     performers["team"] = TeamPerformer(house, outbox, pretend_slack)
     performers["webhook"] = PretendWebhook()
     return performers | custom_performers(customs, fake=True)
+
+
+def build_notifier(settings: Settings, effects: Effects) -> Notifier:
+    """Who tells the team. In staging the webhook is not called, and mails go where all go."""
+    if settings.workspace == "staging":
+        return Notifier(effects, pretend_post, translator)
+    from activities.addresses import Guard
+    from activities.notice_webhook import by_webhook
+
+    return Notifier(effects, partial(by_webhook, Guard.allowing(settings.webhook_allow)), translator)
 
 
 def custom_performers(customs: Iterable[CustomActivity], fake: bool = False, reveal: Reveal | None = None) -> dict[str, Performer]:

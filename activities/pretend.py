@@ -19,6 +19,11 @@ def pretend_slack(url: str, once_key: str, text: str, now: datetime) -> Answer:
     return Answer(kind="pretended")
 
 
+def pretend_post(url: str, once_key: str, body: bytes, secret: str | None, now: datetime) -> Answer:
+    """Calls no webhook of the team and says so."""
+    return Answer(kind="pretended")
+
+
 @dataclass(slots=True)
 class PretendWebhook:
     """Takes every call and says so."""

@@ -1,30 +1,26 @@
 """Looks after provider accounts that take nothing: a duty of the keeper.
 
 Messages that wait are the probes. Where none is left, the account itself is asked whether it would take one, so that nobody reads of a stop for
-ever; and the team is told of a stop by mail, where that goes through another account.
+ever; and the team is told of a stop (`activities.notices`).
 """
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, update
-from sqlmodel import col, select
+from sqlmodel import col
 
-from activities import notify
 from activities.breakers import Turn
 from activities.effect import Effects
-from activities.ledger import message_id_of
 from activities.messages import MessagePerformer
 from activities.outward import TeamPerformer
 from activities.providers.provider import Provider, ProviderFailure
-from crm import settings, stopped
+from crm import notices, stopped
+from crm.sql import changed_rows
 from engine.wakeups import Wakeups
-from models import Member, StoppedAccount
-
-log = logging.getLogger(__name__)
+from models import StoppedAccount
 
 UNASKED = timedelta(seconds=30)
 """A probe that is due for so long has no message to go with."""
@@ -70,23 +66,8 @@ def _provider(effects: Effects, account: str) -> Provider | None:
 
 
 def _tell(effects: Effects, row: Row[Any], now: datetime) -> None:
-    """A mail to the admins, noted before it goes: one too few is better than one a minute."""
-    team = effects.performers.get("team")
-    if not isinstance(team, TeamPerformer) or effects.account("team") == row.account:
-        return
+    """Once for each stop, whoever else keeps watch."""
     with effects.engine.db.write() as session:
         mine = update(StoppedAccount).where(col(StoppedAccount.account) == row.account, col(StoppedAccount.told_at).is_(None))
-        session.execute(mine.values(told_at=now))
-        admins = session.scalars(select(Member.email).where(Member.role == "admin", col(Member.active)).limit(20)).all()
-        sender = settings.load(session, settings.Sender).email or team.house.mail_from
-    subject = f"{row.account} takes no messages ({row.code})"
-    text = (
-        f"Since {row.since:%Y-%m-%d %H:%M} UTC the provider account {row.account} takes nothing; its answer was {row.code}. Its messages wait and "
-        "leave by themselves once it is set right.\n\nSettings, Provider accounts says what to do."
-    )
-    for to in admins:
-        key = f"stopped:{row.account}:{row.since.isoformat()}:{to}"
-        try:
-            notify.by_email(team.provider, key[:160], message_id_of(key), sender, to, subject, text)
-        except ProviderFailure as failure:
-            log.warning("the team could not be told by mail that %s takes nothing: %s", row.account, failure.code)
+        if changed_rows(session, mine.values(told_at=now)):
+            notices.account_stopped(session, row.account, row.code, row.since, now)

@@ -6,7 +6,22 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from api import accounts, catalogue, contacts, duplicates, events, imports, journeys, messages, runs, tasks, team, templates, workspace
+from api import (
+    accounts,
+    catalogue,
+    contacts,
+    duplicates,
+    events,
+    imports,
+    journeys,
+    messages,
+    notices,
+    runs,
+    tasks,
+    team,
+    templates,
+    workspace,
+)
 
 
 def admin_routers() -> Sequence[APIRouter]:
@@ -26,6 +41,7 @@ def admin_routers() -> Sequence[APIRouter]:
             tasks,
             catalogue,
             team,
+            notices,
             workspace,
         )
     ]

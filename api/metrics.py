@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.writer import Writer
-from crm import stopped
+from crm import notices, stopped
 from engine import shelf, unrouted
 from engine.live import Engine
 from engine.shelf import HALTED
@@ -105,6 +105,10 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
         "Parts of stored events that wait because routing them failed; at most 1,000.",
         value=unrouted.count(session),
     )
+    stuck = GaugeMetricFamily("pfadwerk_stuck_runs", "Runs that wait for a person to decide, by journey.", labels=["journey"])
+    for row in notices.stuck(session):
+        stuck.add_metric([row.key], row.number)
+    yield stuck
     stops = GaugeMetricFamily("pfadwerk_account_stopped", "Provider accounts that take no messages now.", labels=["account"])
     for row in stopped.listed(session):
         stops.add_metric([row.account], 1)

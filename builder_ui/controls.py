@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 from builder_ui.builder.forms import UNITS, as_number, in_units, iso
 from builder_ui.forms import Field, Values
 from builder_ui.speech import Speech
-from builder_ui.words import WEEKDAYS
+from builder_ui.words import ROLE_NAMES, WEEKDAYS
 from crm.settings import Setting
 
 Schema = Mapping[str, Any]
@@ -43,7 +43,8 @@ def control(speech: Speech, title: str, path: str, schema: Schema, value: Any, p
     if schema.get("type") == "array" and "$ref" in items:
         return rows(speech, title, path, places[items["$ref"].rpartition("/")[2]], value, schema.get("maxItems", 20))
     if schema.get("type") == "array" and "enum" in items:
-        return week_days(speech, title, path, value)
+        named = week_days if tuple(items["enum"]) == DAYS else several
+        return named(speech, title, path, items["enum"], value)
     if schema.get("type") == "array" and items.get("format") == "date":
         return dates(speech, title, path, value)
     if schema.get("type") == "object":
@@ -77,7 +78,17 @@ def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> 
     return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
 
 
-def week_days(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
+def several(speech: Speech, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+    """A box for each choice."""
+    heading = words(speech, title)[0]
+    fields = [
+        Field(f"{path}.{one}", speech(ROLE_NAMES[one]), "checkbox", "on" if one in value else "", group="" if n else heading)
+        for n, one in enumerate(choices)
+    ]
+    return Control(fields, lambda values: [one for one in choices if values[f"{path}.{one}"] == "on"])
+
+
+def week_days(speech: Speech, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
     heading = words(speech, title)[0]
     fields = [
         Field(f"{path}.{day}", speech(WEEKDAYS[n]), "checkbox", "on" if day in value else "", group="" if n else heading)
@@ -201,6 +212,11 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "Before keys, secrets, users and erasure; at least a minute, at most 12 hours.",
     ),
     "access.second_factor": ("Who needs an authenticator app", "Whoever has none yet sees only their account until it is set up."),
+    "notices.mail": ("Tell by mail", ""),
+    "notices.roles": ("Who gets the mails", ""),
+    "notices.at_most_every": ("A journey's stuck runs at most every", "What gets stuck meanwhile comes with the next mail."),
+    "notices.webhook": ("Address of a webhook", "Called with each notice; for a chat, a pager or your own monitoring. Empty: none."),
+    "notices.webhook_secret": ("Secret that signs the calls", "Its name, from the page “Secrets”. Empty: they are not signed."),
     "tracking.opens_need_consent": ("Opens are counted only with consent", "France's data protection authority asks for it."),
 }
 """setting.property -> (label, hint); message ids."""

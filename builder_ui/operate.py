@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from builder_ui import parts
-from builder_ui.compat import Element
+from builder_ui.compat import Element, html
 from builder_ui.visit import Acts, Do, Visit
 from builder_ui.words import OUTLETS, coded
 from engine import publish, runs
@@ -28,6 +28,16 @@ def writing(change: Callable[..., Wakeups], id: str, *more: Any) -> Do:
             return change(visit.engine, session, id, *more, visit.by, visit.house.now())
 
     return do
+
+
+def stuck_notice(visit: Visit, key: str, name: str, count: int) -> Element:
+    """That runs of a journey wait for a person, and the way to them."""
+    speech = visit.speech
+    said = speech(
+        "A run is stuck in “{journey}”" if count == 1 else "{count} runs are stuck in “{journey}”", journey=name, count=speech.number(count)
+    )
+    way = html.a({"href": f"/ui/journeys/{key}?tab=stuck"}, speech("What to do"))
+    return html.p({"className": "notice bad", "role": "alert", "key": f"stuck.{key}"}, parts.icon("alert"), said, " ", way)
 
 
 def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:

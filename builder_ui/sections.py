@@ -20,6 +20,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
     ("/ui/settings/workspace/access", "Logging in", "setting.read"),
+    ("/ui/settings/notices", "Notices", "setting.read"),
     ("/ui/settings/work", "Long work", "work.read"),
     ("/ui/settings/accounts", "Provider accounts", "account.read"),
     ("/ui/settings/events", "Waiting events", "event.read_unrouted"),

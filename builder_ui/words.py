@@ -36,6 +36,14 @@ RULES = (Group, FieldTerm, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTe
 Names = Mapping[str, str]
 """Node id -> the name people know it by."""
 
+ROLE_NAMES = {
+    "admin": "Administration",
+    "marketer": "Marketing",
+    "engineer": "Engineering",
+    "tester": "Testing",
+    "sales": "Sales",
+    "viewer": "Looking on",
+}
 JOURNEY_STATES = {
     "draft": ("Draft", "quiet", "pencil"),
     "live": ("Live", "good", "play"),

@@ -30,6 +30,7 @@ ACTS: Final[Mapping[str, Roles]] = {
     # The workspace
     "setting.read": ANYONE,
     "setting.change": ADMINS,
+    "notice.test": ADMINS,
     "access.change": ADMINS,  # how long a log-in holds, and who needs a second factor
     "key.manage": ADMINS,
     "secret.list": EDITORS,  # the names; nobody reads a value

@@ -9,6 +9,7 @@ import re
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 from zoneinfo import available_timezones
 
@@ -241,6 +242,33 @@ class Access(Setting):
     second_factor: Literal["nobody", "admins", "everybody"] = "nobody"
 
 
+def _web_address(text: str) -> str:
+    """Where it leads is judged when it is called (`activities.addresses`)."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if text and not good:
+        raise ValueError("Expected an address that begins with https:// or http://.")
+    return _one_line(text)
+
+
+class Notices(Setting):
+    """Who is told of what waits for a person (stuck runs, a provider account that takes nothing), and how."""
+
+    mail: bool = True
+    """A mail to each active member who has one of the `roles`."""
+    roles: tuple[Literal["admin", "marketer", "engineer", "tester"], ...] = ("admin", "marketer", "engineer", "tester")
+    """Those that may mend runs. Where nobody has one of them, admins are told."""
+    at_most_every: timedelta = Field(timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=7))
+    """Of the stuck runs of one journey."""
+    webhook: Annotated[str, AfterValidator(_web_address)] = Field("", max_length=2_000)
+    """Called with each notice; empty: none."""
+    webhook_secret: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=64)
+    """The name of the secret that signs those calls; empty: they are not signed."""
+
+
 SETTINGS: dict[str, type[Setting]] = {
     "sender": Sender,
     "quiet_hours": QuietHours,
@@ -250,6 +278,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "purposes": Purposes,
     "score_groups": ScoreGroups,
     "access": Access,
+    "notices": Notices,
 }
 """Name of the row -> its shape."""
 

@@ -62,6 +62,8 @@ _insert_subscriptions = insert(subscriptions)
 _unsubscribe_from = delete(subscriptions).where(subscriptions.c.run_id == bindparam("of_run"), subscriptions.c.why == bindparam("of_why"))
 _keep_only_goal = delete(subscriptions).where(subscriptions.c.run_id == bindparam("of_run"), subscriptions.c.why != "goal")
 
+STUCK = ("stuck", "quarantined")
+"""Waits for a person; as `models.STUCK_RUN`."""
 WAIT_FOR_BELL: Instruction = {"op": "wait", "step": 0, "until": None}
 
 
@@ -360,7 +362,9 @@ def halt(
         state["performed"] = performed.model_dump(mode="json")
     if asked is not None:
         state["asked"] = asked
-    values = {"status": status, "reason": reason, "error": error, "state": state, "updated_at": as_of}
+    values: dict[str, Any] = {"status": status, "reason": reason, "error": error, "state": state, "updated_at": as_of}
+    if status in STUCK and row.status not in STUCK:
+        values["notice_id"] = None  # the team is told of it anew
     on(session).execute(_update_run, {"run_id": row.id, **values})
     note_beside(session, row, status, as_of, {"reason": reason})
     return {**WAIT_FOR_BELL, "step": row.step}

@@ -41,13 +41,15 @@ from models.message import (
     Template,
     TemplateVersion,
 )
-from models.run import Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
+from models.notice import Notice, NoticeDelivery
+from models.run import STUCK_RUN, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
 from models.session import Database, lock
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [
     "LEFT",
     "OPEN_MESSAGE",
+    "STUCK_RUN",
     "UNUSUAL_MESSAGE",
     "UNUSUAL_STATUSES",
     "ApiKey",
@@ -82,6 +84,8 @@ __all__ = [
     "Message",
     "MigratedRun",
     "Migration",
+    "Notice",
+    "NoticeDelivery",
     "OutboxItem",
     "Process",
     "RecoveryCode",

@@ -210,7 +210,7 @@ class StoppedAccount(SQLModel, table=True):
     probes: int = 0
     next_probe_at: datetime
     told_at: datetime | None = None
-    """When the team was told by mail through another account."""
+    """When the notice of it was made."""
 
 
 class Stamp(SQLModel, table=True):

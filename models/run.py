@@ -10,6 +10,10 @@ from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 from models.columns import big_id, event_ref, json_field, new_id
 
+_STUCK = "status IN ('stuck','quarantined')"
+STUCK_RUN = text(f"run.{_STUCK}")
+"""The runs that wait for a person. A query finds them by their index only if it says this, word for word."""
+
 
 class Run(SQLModel, table=True):
     """`step` is the number of the transaction that may move it next; `instruction` is what its workflow does meanwhile.
@@ -28,6 +32,7 @@ class Run(SQLModel, table=True):
         UniqueConstraint("journey_id", "trigger_event_id", "contact_id", name="uq_run_trigger"),
         Index("ix_run_due", "due_at", sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
         Index("ix_run_open", "status", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+        Index("ix_run_stuck", "journey_id", "notice_id", "id", sqlite_where=text(_STUCK), postgresql_where=text(_STUCK)),
         Index("ix_run_ended", "ended_at", sqlite_where=text("ended_at IS NOT NULL"), postgresql_where=text("ended_at IS NOT NULL")),
     )
 
@@ -55,6 +60,8 @@ class Run(SQLModel, table=True):
     """Why it ended, is stuck or is held: a code, never text from outside."""
     error: str = Field(default="", max_length=2_000)
     """What a stuck run's author needs to see; holds no personal data."""
+    notice_id: str | None = Field(default=None, max_length=32)
+    """The notice that tells the team of a stuck run; None: none does yet."""
     started_at: datetime
     since: datetime | None = None
     """When the event that started it happened: what happened from then on counts for exits and goals, though it may have been stored

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
-from builder_ui.operate import run_acts, shelve, switches
+from builder_ui.operate import run_acts, shelve, stuck_notice, switches
 from builder_ui.pages import versions
 from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
@@ -164,6 +164,9 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             else [edit(visit, journey), *switches(visit, acts, journey), shelve(visit, acts, journey)],
         ),
         archived(visit, journey),
+        stuck_notice(visit, journey.key, journey.name, data.numbers.stuck)
+        if data.numbers.stuck and visit.query.get("tab") != "stuck"
+        else None,
         html.div({"className": "bar"}, tab_links(visit, tabs)),
         shown(visit, data, acts),
     )

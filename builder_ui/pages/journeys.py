@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from sqlalchemy import Row
 
 from builder_ui import parts
 from builder_ui.compat import Element, datalist, html
-from builder_ui.operate import shelve, switches
+from builder_ui.operate import shelve, stuck_notice, switches
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
+from crm import notices
 from engine import shelf
 from engine.live import NotLoaded
 from models import Journey
@@ -40,6 +43,8 @@ class Data:
     folders: list[str]
     tags: list[str]
     next_after: str | None
+    stuck: list[Row[Any]] = field(default_factory=list)
+    """Journeys in which runs wait for a person (`crm.notices.stuck`)."""
 
 
 def wanted(visit: Visit) -> shelf.Wanted:
@@ -63,7 +68,8 @@ def load(visit: Visit) -> Data:
         cards = [Card(journey, numbers[journey.id]) for journey in found.journeys]
         archived = sum(shelf.by_state(session, shelf.Wanted(archived=True)).values())
         not_loaded = {one.id: one.why for one in visit.engine.index(session).broken}
-        return Data(cards, shelf.by_state(session, asked), archived, not_loaded, *shelf.labels(session), found.next_after)
+        labels = shelf.labels(session)
+        return Data(cards, shelf.by_state(session, asked), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
 
 
 def stamp(visit: Visit) -> object:
@@ -73,7 +79,7 @@ def stamp(visit: Visit) -> object:
         (one.journey.id, one.journey.state, one.journey.live_version, one.journey.name, one.journey.folder, one.journey.tags, one.numbers)
         for one in data.cards
     ]
-    return cards, data.by_state, data.archived
+    return cards, data.by_state, data.archived, [tuple(row) for row in data.stuck]
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -84,6 +90,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     back = ("/ui/journeys", speech("Journeys")) if archived else None
     return html._(
         parts.head(speech("Archived journeys") if archived else speech("Journeys"), back=back, actions=[] if archived else begin(visit)),
+        [stuck_notice(visit, row.key, row.name, row.number) for row in data.stuck[:5]],
         html.div({"className": "bar"}, parts.tabs(visit, "state", states, speech("State")), shelf_link(visit, data, archived)),
         filters(visit, data) if data.cards or visit.query else None,
         html.div({"className": "cards"}, [card(visit, one, data, acts) for one in data.cards]) if data.cards else nothing(visit),

@@ -8,9 +8,10 @@ from typing import cast
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
-from builder_ui.pages.users import ROLE_NAMES, ROLE_WORDS
+from builder_ui.pages.users import ROLE_WORDS
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
+from builder_ui.words import ROLE_NAMES
 from crm import keys
 from crm.audit import record
 from journeys.errors import Invalid, Issue

@@ -24,6 +24,7 @@ LEADS = {
     "score_groups": "What points are collected for. Journeys can only use what stands here.",
     "tracking": "Whether clicks and opens are counted.",
     "access": "How long a log-in holds, and who needs an authenticator app.",
+    "notices": "Who is told, and how, when runs are stuck or a provider account takes no messages.",
 }
 
 
@@ -41,25 +42,31 @@ class Data:
 
 
 def load(visit: Visit) -> Data:
-    name = visit.arguments["name"]
+    return load_named(visit, visit.arguments["name"])
+
+
+def load_named(visit: Visit, name: str) -> Data:
     with visit.engine.db.read() as session:
         setting = settings.get(session, name)
         return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed.unlisted(session, name))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
-    speech, row = visit.speech, data.row
     title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
+    return framed(visit, title, LEADS[data.name], form(visit, data, acts), others(visit, data, acts))
+
+
+def form(visit: Visit, data: Data, acts: Acts) -> Element:
+    """The setting's form, with who changed it last."""
+    speech, row = visit.speech, data.row
     fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
     if question := acts.drafts.get(f"ask.{data.name}"):
         fields.append(forms.Field(ANYWAY, speech("Take it away all the same"), "checkbox", hint=question))
     generation = row.updated_at.isoformat() if row else ""
-    done = "Saved." if data.name == "access" else "Saved. It holds from the next message on."
+    done = "Saved." if data.name in ("access", "notices") else "Saved. It holds from the next message on."
     act = "access.change" if data.name == "access" else "setting.change"  # who logs in how weighs more
     made = forms.form(visit, acts, data.name, fields, speech("Save"), act, saving(data, acts), done, generation)
-    return framed(
-        visit, title, LEADS[data.name], html.section({"className": "panel"}, made, changed(visit, data)), others(visit, data, acts)
-    )
+    return html.section({"className": "panel"}, made, changed(visit, data))
 
 
 def others(visit: Visit, data: Data, acts: Acts) -> Element:

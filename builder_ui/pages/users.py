@@ -11,18 +11,11 @@ from builder_ui.compat import Element, html
 from builder_ui.host import LANGUAGES
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Page, Visit
+from builder_ui.words import ROLE_NAMES
 from crm import sessions, team
 from locales import SUPPORTED
 from models import Member
 
-ROLE_NAMES = {
-    "admin": "Administration",
-    "marketer": "Marketing",
-    "engineer": "Engineering",
-    "tester": "Testing",
-    "sales": "Sales",
-    "viewer": "Looking on",
-}
 ROLE_WORDS = {
     "admin": "may do everything",
     "marketer": "journeys, templates, contacts, tasks",

@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from builder_ui.pages import PAGES
 from builder_ui.tour import STEPS
-from crm import sessions, uploads
+from crm import notices, sessions, uploads
 from crm.contacts import Wanted
 from crm.intake import Intake
 from crm.jobs import WANTED, add_job
@@ -91,6 +91,21 @@ def refused(town: Any) -> str:
     return f"/ui/settings/keys/{key}"
 
 
+def told(town: Any) -> str:
+    """Notices that went out, one of them in vain."""
+    now = town.engine.clock.now()
+    with town.db.write() as session:
+        if not notices.listed(session):
+            notices.test(session, "test", town.members["admin"], now)
+            notices.account_stopped(session, "smtp.default", "smtp_535", now, now)
+            for row, route in zip(notices.due(session, now), ("webhook", "mail"), strict=True):
+                notices.settle(session, row, [(route, town.members["admin"] if route == "mail" else "")], now)
+            first, second = notices.to_deliver(session, now)
+            notices.give_up(session, first, "failed", "http_404")
+            notices.give_up(session, second, "sent", "")
+    return "/ui/settings/notices"
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
     "/ui/journeys/{key}/edit": lambda town: "/ui/journeys/cart_abandonment/edit",
@@ -109,6 +124,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/settings/keys/{id}": refused,
     "/ui/settings/work": work,
     "/ui/settings/events": waiting_event,
+    "/ui/settings/notices": told,
     "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",
     "/ui/templates/{key}": lambda town: "/ui/templates/welcome-1-hello",
 }

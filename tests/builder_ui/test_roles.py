@@ -129,6 +129,7 @@ ACTS = [
         f"/ui/messages/{UNCERTAIN}", "Leave it", again=an_uncertain_message,
     ),
     Act("try an account", "account.try", "POST", "/api/v1/accounts/stopped/smtp.default/try", {}, "/ui/settings/accounts", "Try now", again=stopped_account),
+    Act("test the notices", "notice.test", "POST", "/api/v1/notices/test", {}, "/ui/settings/notices", "Send a test"),
     Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?", ("",)),
 ]  # fmt: skip
 

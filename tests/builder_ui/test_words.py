@@ -127,7 +127,7 @@ def tables() -> Iterator[str]:
     yield from (text for layout in layouts() for text in (layout.name, layout.description))
     yield from (text for text, _, _ in keys.RIGHTS)
     yield from (f"{kind} key" for kind in (*keys.SENDERS, "admin"))
-    for table in (users.ROLE_WORDS, users.ROLE_NAMES, keys.SENDERS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+    for table in (users.ROLE_WORDS, words.ROLE_NAMES, keys.SENDERS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
         yield from table.values()
     for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
         yield from table.values()

@@ -48,7 +48,20 @@ TABLES = {
     **dict.fromkeys(
         ("journey", "version", "template", "template_version", "catalogue_field", "catalogue_event", "workspace_setting"), WORKSPACE
     ),
-    **dict.fromkeys(("member", "rotation", "migration", "trigger_cursor", "stopped_account", "second_factor", "recovery_code"), WORKSPACE),
+    **dict.fromkeys(
+        (
+            "member",
+            "rotation",
+            "migration",
+            "trigger_cursor",
+            "stopped_account",
+            "second_factor",
+            "recovery_code",
+            "notice",
+            "notice_delivery",
+        ),
+        WORKSPACE,
+    ),
     **dict.fromkeys(
         (
             "api_key",

@@ -15,12 +15,14 @@ from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.gate import Refuse
 from activities.messages import House, MessagePerformer
+from activities.notices import Notifier, tell
 from activities.outward import TeamPerformer
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, ProviderFailure, RetryLater, SenderStopped, Unreachable
 from activities.tracking import Tracking
 from activities.watch import watch
-from crm import stopped
-from models import Audit, Member, StoppedAccount
+from crm import settings, stopped
+from locales import translator
+from models import Audit, Member, NoticeDelivery
 from tests.engine.conftest import StoryClock
 
 REFUSED = "smtp_550_5.7.1"
@@ -268,21 +270,30 @@ def test_where_no_message_waits_the_account_itself_is_asked(town):
     assert town.row() is None
 
 
-def test_admins_are_told_once_by_another_account(town):
+def told(town: Town) -> Notifier:
+    return Notifier(town.effects, lambda *_: Answer(), translator)
+
+
+def test_those_who_may_try_are_told_once_by_another_account(town):
     for _ in range(3):
         town.world.later(minutes=1)
         watch(town.effects)
-    [told] = town.team.sent
-    assert told.recipient == "ada@example.org"
-    assert "smtp.default" in told.subject
-    assert "smtp_535" in told.text
+        tell(told(town))
+    [message] = town.team.sent
+    assert message.recipient == "ada@example.org"
+    assert "smtp.default" in message.subject
+    assert "smtp_535" in message.text
 
 
 def test_nobody_is_told_by_the_account_that_is_stopped(town):
-    effects = replace(
-        town.effects, performers={**town.effects.performers, "team": replace(town.effects.performers["team"], provider=town.mail)}
-    )
+    performers = {**town.effects.performers, "team": replace(town.effects.performers["team"], provider=town.mail)}
+    town.effects = replace(town.effects, performers=performers)
+    with town.world.db.write() as session:
+        settings.put(session, "notices", {"webhook": "https://hooks.example.org"}, "test", town.world.now)
     town.world.later(minutes=5)
-    watch(effects)
+    watch(town.effects)
+    town.mail.broken = False
+    tell(told(town))
+    assert town.mail.sent == []
     with town.world.db.read() as session:
-        assert session.scalar(select(StoppedAccount.told_at)) is None
+        assert session.scalars(select(NoticeDelivery.route)).all() == ["webhook"]
