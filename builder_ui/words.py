@@ -87,6 +87,7 @@ CHANNELS = {
 REFUSALS = {
     "journey_not_live": "The journey was not live.",
     "filter": "The entry filter does not hold for this contact.",
+    "condition": "The condition of the trigger did not hold.",
     "same_trigger": "The same event had started a run already.",
     "no_key": "The event carries no value for the key of the run.",
     "key_seen": "There was a run with the same key already.",

@@ -20,7 +20,7 @@ from sqlmodel import col
 
 from crm import audit, tally, tasks, uploads
 from crm.sql import changed_rows, table
-from engine import clocktriggers, migrate, unrouted
+from engine import clocktriggers, migrate, unmet, unrouted
 from engine.client import Temporal
 from engine.live import Engine, NotLoaded
 from engine.router import route, route_part
@@ -194,8 +194,9 @@ class Keeper:
         return Wakeups()
 
     def forget_old(self) -> Wakeups:
-        """Goals whose window is over, and uploaded files nobody came back to."""
+        """Goals whose window is over, uploaded files nobody came back to, and entries that a condition kept out long ago."""
         now = self.engine.clock.now()
+        self._forget_unmet()
         with self.engine.db.read() as session:
             files = uploads.are_old(session, now)
         if files:
@@ -222,6 +223,15 @@ class Keeper:
         with self.engine.db.read() as session:
             self._audit.look(session)
         return Wakeups()
+
+    def _forget_unmet(self) -> None:
+        with self.engine.db.read() as session:
+            journeys = unmet.with_many(session)
+        for id in journeys:
+            more = True
+            while more:
+                with self.engine.db.write() as session:
+                    more = unmet.forget_old(session, id)
 
     def fold_tallies(self) -> Wakeups:
         """Counts that were appended since, into the sums."""

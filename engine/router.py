@@ -27,6 +27,7 @@ from engine.enrol import Entered, enrol
 from engine.live import Engine, LiveJourney, NotLoaded
 from engine.paths import dig
 from engine.step import where
+from engine.unmet import Unmet
 from engine.wakeups import Wakeups
 from journeys.catalogue import is_genuine
 from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
@@ -77,6 +78,7 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
     lock_contacts(session, contact_ids)
     index = engine.index(session)
     listeners = _listeners(session, contact_ids)
+    unmet = Unmet()
     for event in fresh:
         attempt = partial(_attempt, session, event, now, careful)
         if heard := listeners.get(event.contact_id):
@@ -89,8 +91,9 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
             unrouted.owe(session, _id(event), unrouted.entry_of(broken.id), broken.why.code, now)
         for live, triggers in _by_journey(index.by_event.get(event.name, ())):
             with attempt(unrouted.entry_of(live.id)):
-                if _enter(engine, session, live, triggers, event, now, wakeups):
+                if _enter(engine, session, live, triggers, event, now, wakeups, unmet):
                     listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
+    unmet.write(session)
     return wakeups
 
 
@@ -112,7 +115,9 @@ def route_part(engine: Engine, session: Session, event: Event, part: str, now: d
         _count_goal(engine, session, of, event)
     elif (live := engine.index(session).get(of)) is not None:
         hanging = [trigger for live_, trigger in engine.index(session).by_event.get(event.name, ()) if live_.id == of]
-        _enter(engine, session, live, hanging, event, now, wakeups)
+        unmet = Unmet()
+        _enter(engine, session, live, hanging, event, now, wakeups, unmet)
+        unmet.write(session)
     return wakeups
 
 
@@ -148,16 +153,25 @@ def _by_journey(hanging: Iterable[tuple[LiveJourney, Trigger]]) -> Iterable[tupl
 
 
 def _enter(
-    engine: Engine, session: Session, live: LiveJourney, triggers: Sequence[Trigger], event: Event, now: datetime, wakeups: Wakeups
+    engine: Engine,
+    session: Session,
+    live: LiveJourney,
+    triggers: Sequence[Trigger],
+    event: Event,
+    now: datetime,
+    wakeups: Wakeups,
+    unmet: Unmet,
 ) -> bool:
-    """Enrols the contact for each trigger that fires; whether somebody entered."""
+    """Enrols the contact for each trigger that fires; whether somebody entered. Where none does, its condition is noted."""
+    firing = [trigger for trigger in triggers if fires(session, trigger, event, now)] if event.hops <= MAX_HOPS else []
+    if not firing and event.hops <= MAX_HOPS:
+        unmet.note(session, live, triggers, event, now)
     anybody = False
-    for trigger in triggers:
-        if event.hops <= MAX_HOPS and fires(session, trigger, event, now):
-            entered = enrol(engine, session, live, event.contact_id, now, event=event)
-            if isinstance(entered, Entered):
-                wakeups.add(entered.wakeups)
-                anybody = True
+    for _ in firing:
+        entered = enrol(engine, session, live, event.contact_id, now, event=event)
+        if isinstance(entered, Entered):
+            wakeups.add(entered.wakeups)
+            anybody = True
     return anybody
 
 

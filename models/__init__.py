@@ -42,7 +42,7 @@ from models.message import (
     TemplateVersion,
 )
 from models.notice import Notice, NoticeDelivery
-from models.run import STUCK_RUN, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
+from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
 from models.session import Database, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -50,6 +50,7 @@ __all__ = [
     "LEFT",
     "OPEN_MESSAGE",
     "STUCK_RUN",
+    "UNMET",
     "UNUSUAL_MESSAGE",
     "UNUSUAL_STATUSES",
     "ApiKey",

@@ -124,11 +124,25 @@ class Trail(SQLModel, table=True):
     """Inputs and reasons of a decision, deadlines, results."""
 
 
+UNMET = text("refusal.reason = 'condition'")
+"""Those whom a trigger's own condition kept out. A query finds them by their index only if it says this, word for word."""
+
+
 class Refusal(SQLModel, table=True):
-    """Why a contact did not enter a journey although a trigger fired."""
+    """Why a contact did not enter a journey although a trigger fired, or (`condition`) because its own condition did not hold."""
 
     __tablename__ = "refusal"
-    __table_args__ = (Index("ix_refusal_contact", "contact_id", "id"), Index("ix_refusal_journey", "journey_id", "id"))
+    __table_args__ = (
+        Index("ix_refusal_contact", "contact_id", "id"),
+        Index("ix_refusal_journey", "journey_id", "id"),
+        Index(
+            "ix_refusal_unmet",
+            "journey_id",
+            "id",
+            sqlite_where=text("reason = 'condition'"),
+            postgresql_where=text("reason = 'condition'"),
+        ),
+    )
 
     id: int | None = big_id()
     journey_id: str = Field(foreign_key="journey.id", max_length=32)

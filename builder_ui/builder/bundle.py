@@ -40,6 +40,11 @@ def follow() -> Component:
     return _all()[3]
 
 
+def status() -> Component:
+    """`Status`: whether the work is stored, as the page knows it."""
+    return _all()[4]
+
+
 @cache
 def _all() -> tuple[Component, ...]:
-    return browser_components(assets()[0], "Canvas", "Bridge", "Viewer", "Follow")
+    return browser_components(assets()[0], "Canvas", "Bridge", "Viewer", "Follow", "Status")

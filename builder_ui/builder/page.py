@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from builder_ui import forms as plain_forms
-from builder_ui import parts
+from builder_ui import parts, state_line
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
@@ -155,12 +155,17 @@ def head(editor: Editor) -> Element:
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         parts.badge(speech(state[0]), *state[1:]),
-        html.span({"className": f"pfb-status {tone}", "role": "status"}, parts.icon(symbol), speech(text)),
+        bundle.status()(state_line.props(CANVAS_ID, speech, (text, tone, symbol), _lasts(editor), editor.hear)),
         html.div({"className": "actions"}, *actions),
         _conflict(editor),
         _notice(editor),
         review(editor) if editor.review else None,
     )
+
+
+def _lasts(editor: Editor) -> bool:
+    """Whether the word about saving waits for a person or for time, not for an answer."""
+    return editor.status in ("conflict", "denied", "out", "failed") or not editor.editable
 
 
 def _jump(text: str, place: str) -> Element:

@@ -94,6 +94,13 @@ class Save(Message):
     type: Literal["save"]
 
 
+class Ping(Message):
+    """Asks to say that everything up to here was heard."""
+
+    type: Literal["ping"]
+    n: int = Field(ge=0, le=2**31)
+
+
 class Piece(Message):
     type: Literal["piece"]
     id: int
@@ -102,8 +109,8 @@ class Piece(Message):
     text: str = Field(max_length=60_000)
 
 
-Spoken = Ops | Resync | Select | Seen | Save
-_messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Ops | Resync | Select | Seen | Save | Piece, Field(discriminator="type")])
+Spoken = Ops | Resync | Select | Seen | Save | Ping
+_messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Spoken | Piece, Field(discriminator="type")])
 
 
 class Ear:

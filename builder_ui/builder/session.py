@@ -18,7 +18,7 @@ from builder_ui.builder import cards, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.pathway import Pathway
-from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Resync, Save, Seen, Select
+from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Ping, Resync, Save, Seen, Select
 from builder_ui.changes import changes as told
 from builder_ui.screen import allowed
 from builder_ui.topics import Teller
@@ -107,6 +107,8 @@ class Editor(Teller):
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
         self._op = self._saved_op = 0
+        self._pong = 0
+        """The last question of the page that was heard."""
         self._was = ""
         """The editor that this page had before a lost connection."""
         self._ear = Ear()
@@ -150,7 +152,7 @@ class Editor(Teller):
         """The small news for the canvas; what it has carried out is left out. `all`: nothing waits to be stored, from the panel neither."""
         # Without a session nothing is stored, the panel's changes neither: the canvas holds them, and hands all over once somebody is logged in.
         saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op, "all": self._changed == self._stored_change}
-        return {"session": self.id, "saved": saved, "patches": self._patches, "problems": self.problems()}
+        return {"session": self.id, "saved": saved, "pong": self._pong, "patches": self._patches, "problems": self.problems()}
 
     def graph(self) -> dict[str, Any]:
         """Everything, for a canvas that begins."""
@@ -199,6 +201,9 @@ class Editor(Teller):
                 self.select([id for id in ids if id == ENTRY or id in self.draft.nodes])
             case Save():
                 self.save_soon(0)
+            case Ping(n=n):
+                self._pong = n
+                self.tell("feed")
             case Resync():
                 self._resync(message)
             case Ops():

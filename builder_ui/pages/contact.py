@@ -161,7 +161,8 @@ def heading_actions(visit: Visit, data: Data) -> list[Element]:
 def story(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
-    items = [item(visit, data, one) for one in data.page.items if not is_noise(one)]
+    everything = not visit.query.get("kind")
+    items = [item(visit, data, one) for one in data.page.items if not (is_noise(one) or (everything and is_unmet(one)))]
     return html._(
         html.div(
             {"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search in the story"))
@@ -325,6 +326,11 @@ def is_noise(one: Item) -> bool:
     if one.kind == "run":
         return one.data["what"] in ("entered", "calling", "performed") or one.data["outlet"] in ("next", "sent")
     return one.kind == "event" and one.data["name"] == "Message Sent"
+
+
+def is_unmet(one: Item) -> bool:
+    """An event that did not fit a trigger: there may be one at every page somebody looks at, so it stands among the refusals alone."""
+    return one.kind == "refusal" and one.data["reason"] == "condition"
 
 
 def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:

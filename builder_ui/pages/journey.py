@@ -18,7 +18,7 @@ from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STA
 from builder_ui.work import ended_early
 from crm import contacts, tally
 from crm.jobs import add_job, newest_job
-from engine import shelf
+from engine import shelf, unmet
 from engine.publish import get_journey, get_version
 from engine.runs import RunFilter, list_runs
 from engine.wakeups import Wakeups
@@ -27,7 +27,7 @@ from journeys.document import Journey as Document
 from journeys.graph import Graph, build
 from journeys.nodes import Node
 from journeys.upgrade import upgrade
-from models import Job, Journey, Refusal, Run
+from models import UNMET, Job, Journey, Refusal, Run
 
 PAGE_SIZE = 50
 
@@ -111,9 +111,11 @@ def _runs(session: Any, journey_id: str, visit: Visit) -> tuple[list[dict[str, A
 
 
 def _refusals(session: Any, journey_id: str, visit: Visit) -> tuple[list[Refusal], str | None]:
-    """Newest first; a search looks for the people first."""
-    text, before = visit.query.get("q", "").strip(), visit.query.get("before", "")
+    """Newest first, of one reason or of all; a search looks for the people first."""
+    text, before, why = visit.query.get("q", "").strip(), visit.query.get("before", ""), visit.query.get("why", "")
     statement = select(Refusal).where(Refusal.journey_id == journey_id).order_by(col(Refusal.id).desc()).limit(PAGE_SIZE + 1)
+    if why:
+        statement = statement.where(UNMET if why == "condition" else col(Refusal.reason) == why)
     if text:
         people = contacts.search(session, contacts.Wanted(text=text), limit=200).contacts
         statement = statement.where(col(Refusal.contact_id).in_([contact.id for contact in people]))
@@ -441,11 +443,30 @@ def refused_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     return html._(
         html.div(
             {"className": "bar"},
-            html.p({"className": "lead"}, speech("Why did somebody not enter? Every time a trigger fired in vain.")),
+            html.p({"className": "lead"}, speech("Why did a contact not enter? Every time that a trigger did not result in an entry.")),
             parts.search(visit, speech("Search by name or e-mail")),
         ),
+        reasons(visit, data),
         found,
         parts.pager(visit, data.next_before),
+    )
+
+
+def reasons(visit: Visit, data: Data) -> Element:
+    """How often for which reason, since the journey was first published; each leads to its contacts."""
+    speech, counted = visit.speech, data.numbers.whole.refused
+    ranked = sorted(((-count, code) for code, count in counted.items() if count > 0), key=lambda one: one)
+    if not ranked:
+        return None
+    choices = [("", speech("All reasons"), sum(-count for count, _ in ranked))]
+    choices += [(code, coded(speech, REFUSALS, code).rstrip("."), -count) for count, code in ranked]
+    kept = speech(
+        "Each time is counted; of those whom the condition of the trigger kept out, the last {count} are listed.",
+        count=speech.number(unmet.KEPT),
+    )
+    return html.div(
+        parts.tabs(visit, "why", choices, speech("Why not")),
+        html.p({"className": "quiet"}, kept) if counted.get("condition", 0) > unmet.KEPT else None,
     )
 
 

@@ -77,7 +77,14 @@ const unsaid = new Map(); // id of a field -> what was written into it
 
 function keep(field) {
   if (field.id && field.closest("#app") && !field.closest(".pfb-board, form")) unsaid.set(field.id, field.value);
+  count();
 }
+
+/** For the line that says whether everything is stored. */
+function count() {
+  window.dispatchEvent(new CustomEvent("pfadwerk:unsaid", { detail: unsaid.size }));
+}
+
 for (const kind of ["focusout", "change"]) {
   document.addEventListener(kind, (event) => { if (away && event.target.matches("input:not([type=checkbox]), textarea, select")) keep(event.target); }, true);
 }
@@ -95,6 +102,7 @@ function back() {
       field.value = text;
       field.dispatchEvent(field.tagName === "SELECT" ? new Event("change", { bubbles: true }) : new FocusEvent("focusout", { bubbles: true }));
     }
+    count();
     const [waiting] = unsaid.keys();
     if (waiting && !away && !asked.has(waiting)) show(waiting);
   }, 100);

@@ -18,7 +18,16 @@ def assets() -> tuple[str]:
     return (STATICS[json.loads(MANIFEST.read_text("utf-8"))[ENTRY]["file"]].url,)
 
 
-@cache
 def components() -> tuple[Component, ...]:
     """`Wire`, `Line`, `Source` and `Frame`."""
-    return browser_components(*assets(), "Wire", "Line", "Source", "Frame")
+    return _all()[:4]
+
+
+def status() -> Component:
+    """`Status`: whether the text is stored, as the page knows it."""
+    return _all()[4]
+
+
+@cache
+def _all() -> tuple[Component, ...]:
+    return browser_components(*assets(), "Wire", "Line", "Source", "Frame", "Status")

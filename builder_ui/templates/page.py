@@ -14,7 +14,7 @@ from activities.partials import Behind, Inclusion
 from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
 from activities.rendering.hints import LONG_SUBJECT
 from activities.rendering.sms import LIMITS
-from builder_ui import parts
+from builder_ui import parts, state_line
 from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref
 from builder_ui.templates import bundle, frames, snippets
 from builder_ui.templates.session import Old, Stored, Variants, Writing, fetch
@@ -110,13 +110,18 @@ def head(writing: Writing) -> Element:
         class_badge(speech, stored),
         html.span({"className": "quiet"}, number),
         parts.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
-        html.span({"className": f"tpl-status {tone}", "role": "status"}, parts.icon(symbol), speech(text)),
+        bundle.status()(state_line.props(stored.key, speech, (text, tone, symbol), _lasts(writing), writing.hear, "tpl-status")),
         html.div({"className": "actions"}, *_actions(writing)),
         _conflict(writing),
         _notice(writing),
         _outdated(writing),
         _older(writing),
     )
+
+
+def _lasts(writing: Writing) -> bool:
+    """Whether the word about saving waits for a person or for time, not for an answer."""
+    return writing.status in ("conflict", "denied", "out", "gone", "failed") or not writing.editable
 
 
 def class_badge(speech: Any, one: Any) -> Element:

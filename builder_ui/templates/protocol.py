@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from activities.rendering.partials import MAX_SOURCE
-from builder_ui.builder.protocol import Message, Piece, Save
+from builder_ui.builder.protocol import Message, Piece, Ping, Save
 
 Place = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,35}/(subject|preheader|mjml|text)$")]
 Text = Annotated[str, Field(max_length=MAX_SOURCE + 1_000)]
@@ -29,10 +29,11 @@ class Resync(Texts):
     rev: int = Field(ge=0)
 
 
-_messages: TypeAdapter[Texts | Resync | Save | Piece] = TypeAdapter(Annotated[Texts | Resync | Save | Piece, Field(discriminator="type")])
+Spoken = Texts | Resync | Save | Ping | Piece
+_messages: TypeAdapter[Spoken] = TypeAdapter(Annotated[Spoken, Field(discriminator="type")])
 
 
-def parse(text: object) -> Texts | Resync | Save | Piece:
+def parse(text: object) -> Spoken:
     """One message.
 
     Raises: ValueError for anything that is none.

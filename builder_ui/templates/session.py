@@ -19,7 +19,7 @@ from activities import partials, samples, shelf, templates
 from activities.proof import Proof, proof, trigger_for
 from activities.rendering import CompiledTemplate
 from activities.rendering.compile import PARTS, is_locale
-from builder_ui.builder.protocol import Ear, Save
+from builder_ui.builder.protocol import Ear, Ping, Save
 from builder_ui.people import called
 from builder_ui.screen import allowed
 from builder_ui.templates import frames
@@ -107,6 +107,8 @@ class Writing(Teller):
         self._act: dict[str, Any] | None = None
         self._acts = 0
         self._op = self._saved_op = 0
+        self._pong = 0
+        """The last question of the page that was heard."""
         self._changed = self._stored_change = 0
         self._ear = Ear(parse)
         self._timer: asyncio.TimerHandle | None = None
@@ -142,7 +144,7 @@ class Writing(Teller):
             _, _, place = (issue.field or "").partition(".")
             if "line" in issue.values and place:
                 wrong.setdefault(place.replace(".", "/"), []).append(int(issue.values["line"]))
-        return {"saved": self._saved_op, "rev": self.stored.revision, "wrong": wrong, "act": self._act}
+        return {"saved": self._saved_op, "pong": self._pong, "rev": self.stored.revision, "wrong": wrong, "act": self._act}
 
     @property
     def is_fresh(self) -> bool:
@@ -164,6 +166,10 @@ class Writing(Teller):
         try:
             message = self._ear.hear(text)
             if message is None:
+                return
+            if isinstance(message, Ping):
+                self._pong = message.n
+                self.tell("feed")
                 return
             if not self.editable:
                 raise ValueError("not allowed")

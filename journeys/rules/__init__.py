@@ -8,7 +8,7 @@ from journeys.rules.check import check_rule
 from journeys.rules.closures import holds, matches
 from journeys.rules.dates import normalise, normalise_deep
 from journeys.rules.dictfacts import DictFacts
-from journeys.rules.explain import explain
+from journeys.rules.explain import explain, explain_event
 from journeys.rules.messages import MESSAGE_EVENTS, desugar
 from journeys.rules.model import (
     MAX_DEPTH,
@@ -46,6 +46,7 @@ __all__ = [
     "check_rule",
     "desugar",
     "explain",
+    "explain_event",
     "holds",
     "matches",
     "needs_run",

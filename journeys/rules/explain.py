@@ -8,8 +8,8 @@ from typing import Any
 
 from journeys.facts import Facts, Occurrences
 from journeys.rules import dates
-from journeys.rules.closures import COMPARE, test_of
-from journeys.rules.fields import CONTACT_COLUMNS
+from journeys.rules.closures import COMPARE, matches, test_of
+from journeys.rules.fields import CONTACT_COLUMNS, path_of, read
 from journeys.rules.memo import Memo
 from journeys.rules.messages import desugar
 from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, MessageTerm, Rule, ScoreTerm, TagTerm
@@ -34,6 +34,16 @@ def explain(rule: Rule, facts: Facts, as_of: datetime) -> list[dict[str, Any]]:
         actual, result = look(facts, as_of)
         rows.append({"path": path, "term": term, "actual": actual, "result": result})
     return rows
+
+
+def explain_event(where: Rule, properties: Mapping[str, Any], as_of: datetime) -> list[dict[str, Any]]:
+    """The same for a condition on one event (`matches`): `actual` is the property's value."""
+    return [_on_event(path, term, properties, as_of) for path, term in terms(where)]
+
+
+def _on_event(path: tuple[str, ...], term: Rule, properties: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+    actual = read(properties, path_of(term.field)) if isinstance(term, FieldTerm) else None
+    return {"path": ".".join(path), "term": _json(term), "actual": _short(actual), "result": matches(term, properties, as_of)}
 
 
 def _compiled(rule: Rule) -> tuple[tuple[str, dict[str, Any], Look], ...]:

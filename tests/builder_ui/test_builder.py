@@ -112,6 +112,19 @@ def test_nonsense_changes_nothing_and_the_canvas_is_set_right(town: Any, nonsens
     edited(town, story)
 
 
+def test_a_question_is_answered_once_all_before_it_is_heard_and_before_it_is_stored(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        editor.edit("voucher", ("name",), "Asked")
+        editor.hear('{"type":"ping","n":7}')
+        assert editor.feed()["pong"] == 7
+        assert editor.feed()["saved"]["all"] is False
+        await editor.save()
+        assert editor.feed()["saved"]["all"] is True
+        editor.close()
+
+    edited(town, story)
+
+
 def test_whoever_may_only_read_changes_nothing(town: Any) -> None:
     async def story(editor: Editor) -> None:
         editor.hear(ops(gone=["voucher"]))

@@ -87,6 +87,19 @@ def test_refusals_say_why(log_in: Any, opened: Any) -> None:
     assert "Nobody was turned away." in say(opened, client, "/ui/journeys/welcome?tab=refused&q=ben")
 
 
+def test_the_condition_of_a_trigger_says_what_it_saw(log_in: Any, opened: Any, town: Any) -> None:
+    where = {"combinator": "and", "rules": [{"field": "plan", "operator": "=", "value": "paid"}]}
+    town.republish(entry={"triggers": [{"type": "event", "event": "Signed Up", "where": where}]})
+    town.happens("Ben", "Signed Up", {"plan": "trial"})
+    client = log_in("viewer")
+    text = say(opened, client, "/ui/journeys/welcome?tab=refused&why=condition")
+    assert "The condition of the trigger did not hold 1" in text
+    assert "Ben Huber The condition of the trigger did not hold." in text
+    assert "plan is “paid”  —  trial" in text
+    assert "only once" not in text.partition("Ben Huber")[2]
+    assert "Ben Huber" not in say(opened, client, "/ui/journeys/welcome?tab=refused&why=already_entered")
+
+
 def test_a_run_explains_its_decisions_with_what_was_found(log_in: Any, opened: Any, town: Any) -> None:
     text = say(opened, log_in("viewer"), f"/ui/runs/{town.run_of('Anna')}")
     assert "opened  Welcome 1 found: once," in text

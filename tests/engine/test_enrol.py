@@ -7,9 +7,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from crm import tally
+from crm.events import append_event
 from engine import enrol as enrolling
-from engine.router import MAX_HOPS
+from engine import unmet
+from engine.router import MAX_HOPS, route
 from models import Refusal, Run
+from tests.engine.conftest import build
 
 WAIT_AND_END = {
     "spec": 1,
@@ -31,6 +35,12 @@ def refusals(world, contact):
         return list(session.scalars(select(Refusal.reason).where(Refusal.contact_id == contact).order_by(Refusal.id)))
 
 
+def details(world, contact):
+    with world.db.read() as session:
+        asked = select(Refusal.detail).where(Refusal.contact_id == contact, Refusal.reason == "condition")
+        return list(session.scalars(asked.order_by(Refusal.id)))
+
+
 def test_the_filter_refuses_with_its_reasons(world):
     world.publish(with_entry(filter={"combinator": "and", "rules": [{"field": "locale", "operator": "=", "value": "de"}]}))
     english, german = world.contact(locale="en"), world.contact(locale="de")
@@ -48,6 +58,76 @@ def test_a_rule_on_the_trigger_decides_too(world):
     contact = world.contact()
     assert not world.happens(contact, "Order Completed", {"total": 99})
     assert world.happens(contact, "Order Completed", {"total": 101}).starts
+
+
+def test_who_is_kept_out_by_the_trigger_s_own_condition_is_counted_and_kept_with_the_value(world):
+    where = {"combinator": "and", "rules": [{"field": "order.total", "operator": ">", "value": 100}]}
+    journey = world.publish(with_entry(triggers=[{"type": "event", "event": "Order Completed", "where": where}]))
+    contact = world.contact()
+    world.happens(contact, "Order Completed", {"order": {"total": 99}})
+    world.happens(contact, "Signed Up")
+    [found] = details(world, contact)
+    assert found["rule"][0]["actual"] == 99
+    assert found["rule"][0]["result"] is False
+    with world.db.read() as session:
+        assert tally.read(session, journey).refused == {"condition": 1}
+
+
+def test_a_trigger_beside_it_that_lets_in_leaves_no_refusal(world):
+    def where(total):
+        return {"combinator": "and", "rules": [{"field": "total", "operator": ">", "value": total}]}
+
+    triggers = [{"type": "event", "event": "Order Completed", "where": where(total)} for total in (10, 100)]
+    world.publish(with_entry(triggers=triggers))
+    contact, other = world.contact(), world.contact()
+    assert world.happens(contact, "Order Completed", {"total": 50}).starts
+    assert details(world, contact) == []
+    world.happens(other, "Order Completed", {"total": 5})
+    [found] = details(world, other)
+    assert [row["term"]["value"] for row in found["rule"]] == [10, 100]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "event", "properties", "seen"),
+    [
+        (
+            {"type": "attribute", "field": "lifecycle_stage", "to": "sql", "any_value": False},
+            "Contact Changed",
+            {"fields": ["lifecycle_stage"]},
+            ["lead"],
+        ),
+        ({"type": "attribute", "field": "lifecycle_stage", "to": "sql", "any_value": False}, "Contact Changed", {"fields": ["locale"]}, []),
+        ({"type": "score", "group": "fit", "at_least": 50}, "Score Changed", {"group": "fit", "before": 10, "after": 40}, [40.0]),
+        ({"type": "score", "group": "fit", "at_least": 50}, "Score Changed", {"group": "fit", "before": 60, "after": 70}, []),
+        ({"type": "score", "group": "fit", "at_least": 50}, "Score Changed", {"group": "other", "before": 10, "after": 40}, []),
+    ],
+)
+def test_a_field_or_score_that_changed_to_something_else_is_told(world, trigger, event, properties, seen):
+    world.publish(with_entry(triggers=[trigger]))
+    contact = world.contact(lifecycle_stage="lead")
+    assert not world.happens(contact, event, properties)
+    assert [row["actual"] for found in details(world, contact) for row in found["rule"]] == seen
+
+
+def test_the_last_thousand_kept_out_by_a_condition_are_kept_and_all_are_counted(sqlite_db):
+    world = build(sqlite_db)
+    where = {"combinator": "and", "rules": [{"field": "total", "operator": ">", "value": 100}]}
+    journey = world.publish(with_entry(triggers=[{"type": "event", "event": "Order Completed", "where": where}]))
+    contact = world.contact()
+    with world.db.write() as session:
+        for first in (0, 600):
+            totals = [{"total": (first + n) / 20} for n in range(600)]
+            events = [
+                append_event(session, contact, "track", "Order Completed", one, world.now, source="test", routed=True) for one in totals
+            ]
+            route(world.engine, session, events, world.now)
+        assert unmet.with_many(session) == [journey]
+        assert unmet.forget_old(session, journey) is False
+        assert unmet.with_many(session) == []
+        assert tally.read(session, journey).refused == {"condition": 1_200}
+    kept = details(world, contact)
+    assert len(kept) == unmet.KEPT
+    assert kept[0]["rule"][0]["actual"] == 10.0
 
 
 @pytest.mark.parametrize(

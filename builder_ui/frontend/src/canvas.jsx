@@ -4,6 +4,7 @@ import {
 } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ENTRY, edgeId, isNote, loosened, movedTo, outletsOf } from "./graph.js";
+import { keeping } from "./keeping.js";
 import { MAX_NOTES, Model } from "./model.js";
 import { AddMenu, Find, Palette, Shortcuts, Toolbar } from "./parts.jsx";
 import { download } from "./picture.js";
@@ -30,7 +31,9 @@ export function Canvas(props) {
 /** Draws nothing: carries the server's small news to the canvas of the same id. */
 export function Bridge({ id, feed }) {
   useEffect(() => {
-    channel(id).give(JSON.parse(feed));
+    const news = JSON.parse(feed);
+    channel(id).give(news);
+    keeping(id).hear({ pong: news.pong, all: news.saved.all });
   }, [id, feed]);
   return null;
 }
@@ -149,13 +152,17 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   const [said, setSaid] = useState("");
   useModel(model);
 
-  // Whether the server has stored everything that was done here or in the panel, for whoever looks on: people's status line is the server's.
+  // Whether the server has stored everything that was done here or in the panel.
   useEffect(() => {
-    const mark = () => { host.current.dataset.kept = String(!model.dirty && model.saved.all); };
+    const mark = () => {
+      const kept = !model.dirty && model.saved.all;
+      host.current.dataset.kept = String(kept);
+      keeping(id).draw(!kept);
+    };
     mark();
     model.onSaved = mark;
     return model.subscribe(mark);
-  }, [model]);
+  }, [model, id]);
 
   const tellSelection = useMemo(() => {
     let last = "";
@@ -207,10 +214,11 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     if (present.current === session) return;
     const was = present.current;
     present.current = session;
+    keeping(id).begin();
     board.count(null);
     if (editable) model.resync(was);
     else post(handler.current, { type: "select", ids: model.selectedSteps });
-  }, [session, model, editable, board]);
+  }, [session, id, model, editable, board]);
 
   useEffect(() => channel(id).take((feed) => {
     if (feed.session !== present.current) return;

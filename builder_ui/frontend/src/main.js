@@ -6,3 +6,4 @@ export { bind } from "./bind.js";
 export { Bridge, Canvas } from "./canvas.jsx";
 export { Follow } from "./follow.jsx";
 export { Viewer } from "./viewer.jsx";
+export { Status } from "./status.jsx";

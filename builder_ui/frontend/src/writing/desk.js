@@ -1,16 +1,18 @@
 // The texts of one open template. They belong to the page: the server hears of them a moment after the last key, and says what it has stored.
+import { keeping } from "../keeping.js";
 import { post } from "../wire.js";
 
 const PAUSE_MS = 250;
 const desks = new Map();
 
 export function desk(id) {
-  if (!desks.has(id)) desks.set(id, new Desk());
+  if (!desks.has(id)) desks.set(id, new Desk(keeping(id)));
   return desks.get(id);
 }
 
 class Desk {
-  constructor() {
+  constructor(keeper) {
+    this.keeper = keeper;
     this.texts = new Map(); // place -> {text, n}: what was typed here, and as which change
     this.kept = new Map(); // place -> {state, generation}: undo survives another tab
     this.fields = new Map(); // place -> the field on the page now
@@ -64,6 +66,8 @@ class Desk {
     this.onEvent = onEvent;
     const again = this.session && this.session !== session;
     this.session = session;
+    if (again) this.keeper.begin();
+    this.keeper.hear({ pong: feed.pong, all: true });
     if (again) {
       if (this.n > this.saved) post(onEvent, { type: "resync", n: this.n, rev: this.rev, texts: this.since(this.saved) });
       else this.rev = feed.rev;
@@ -95,5 +99,6 @@ class Desk {
 
   mark() {
     for (const field of this.fields.values()) field.host.dataset.kept = String(this.n <= this.saved);
+    this.keeper.draw(this.n > this.saved);
   }
 }
