@@ -15,6 +15,7 @@ import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -201,8 +202,8 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            hint = _did_you_mean(name, available_timezones())
+        if name not in _zones():
+            hint = _did_you_mean(name, _zones())
             raise Unfit("expected an IANA time zone such as Europe/Berlin, got {name}{hint}", name=name, hint=hint)
         return name
 
@@ -369,6 +370,12 @@ def read_ports(home: Path) -> dict[str, int]:
 
 
 _PORTS = TypeAdapter(dict[str, int])
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Looked up once: it walks through hundreds of files."""
+    return frozenset(available_timezones())
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> Issue | str:

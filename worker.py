@@ -15,6 +15,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import again
+from activities.breakers import Breakers
 from activities.custom import load_custom
 from activities.customs import CustomPerformer
 from activities.doubts import settle
@@ -67,7 +68,7 @@ async def run(
     engine = build_engine(settings, db, customs)
     refuse_unknown_behaviours(engine)
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
-    effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer))
+    effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer), Breakers(engine.db))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings))
     duties = [partial(settle, effects), partial(watch, effects), partial(tell, build_notifier(settings, effects))]

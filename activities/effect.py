@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,11 +67,7 @@ class Effects:
 
     engine: Engine
     performers: Mapping[str, Performer]
-    breakers: Breakers = field(default=None)  # type: ignore[assignment]  # made from the engine below
-
-    def __post_init__(self) -> None:
-        if self.breakers is None:
-            object.__setattr__(self, "breakers", Breakers(self.engine.db))
+    breakers: Breakers
 
     def account(self, channel: str) -> str | None:
         """The provider account that carries the channel, such as `smtp.default`; None for calls that go through none."""

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
-from zoneinfo import available_timezones
 
 from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.exc import DBAPIError
@@ -37,6 +36,7 @@ from crm.identity import ResolvedContact, alias, find, resolve_batch
 from crm.intake import Intake
 from crm.names import Name
 from crm.sql import savepoint, table
+from crm.zones import is_zone
 from engine.live import Engine
 from engine.router import route
 from engine.step import where
@@ -530,7 +530,7 @@ def _note_seen(session: Session, taken: Sequence[_Taken], now: datetime) -> None
     if seen:
         session.execute(_SEEN, {"ids": seen, "now": now, "stale": now - SEEN_EVERY})
     hints = {entry.contact.contact_id: entry.call for entry in taken if entry.contact.created or entry.call.type == "identify"}
-    zones = [{"of": contact, "zone": call.zone} for contact, call in hints.items() if call.zone in _ZONES]
+    zones = [{"of": contact, "zone": call.zone} for contact, call in hints.items() if call.zone and is_zone(call.zone)]
     locales = [{"of": contact, "locale": call.locale} for contact, call in hints.items() if call.locale]
     if zones:
         session.execute(_FIRST_ZONE, zones)
@@ -538,7 +538,6 @@ def _note_seen(session: Session, taken: Sequence[_Taken], now: datetime) -> None
         session.execute(_FIRST_LOCALE, locales)
 
 
-_ZONES = available_timezones()
 _contacts = table(Contact)
 _SEEN = (
     update(_contacts)

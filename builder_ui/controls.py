@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
-from zoneinfo import available_timezones
 
 from builder_ui.builder.forms import UNITS, as_number, in_units, iso
 from builder_ui.forms import Field, Values
 from builder_ui.speech import Speech
 from builder_ui.words import ROLE_NAMES, WEEKDAYS
+from crm import zones
 from crm.settings import Setting
 
 Schema = Mapping[str, Any]
@@ -73,7 +73,7 @@ def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> 
         return Field(path, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
     if schema.get("format") == "time":
         return Field(path, label, "time", str(value)[:5], hint=hint)
-    zone = {"offered": sorted(available_timezones())} if path.endswith("zone") else {}
+    zone = {"offered": sorted(zones.known())} if path.endswith("zone") else {}
     most = schema.get("maxLength", 200)
     return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
 
@@ -150,7 +150,7 @@ def rows(speech: Speech, title: str, path: str, item: Schema, value: Sequence[Ma
         )
     fields: list[Field] = []
     for n, part in enumerate(parts):
-        said = f"{heading} {n + 1}" if n < len(value) else speech("Another one")
+        said = f"{heading} {n + 1}" if n < len(value) else speech("Another entry")
         fields += headed([field for one in part.values() for field in one.fields], said)
 
     def read(values: Values) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from zoneinfo import available_timezones
 
 from sqlalchemy.orm import Session
 from sqlmodel import select
@@ -22,6 +21,7 @@ from crm.events import append_event
 from crm.locks import lock_contact
 from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
 from crm.team import advance_rotation, next_owner
+from crm.zones import is_zone
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
@@ -235,7 +235,7 @@ def _named(kind: str, value: object, region: str | None) -> str | None:
 
 def _timezone(value: object, region: str | None) -> str | None:
     zone = _text(64)(value, region)
-    if zone is not None and zone not in available_timezones():
+    if zone is not None and not is_zone(zone):
         raise _Refused("invalid_timezone")
     return zone
 

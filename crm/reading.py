@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
-from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from crm.cells import WORDS_OF_TRUTH, DateOrder, Decimal, date_orders, decimal_signs, is_serial
 from crm.csv_file import ENCODINGS, MAX_FOOTER, SEPARATORS, Dialect, Line, Survey
+from crm.zones import is_zone
 from journeys.errors import Issue
 
 Channel = Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
@@ -79,7 +79,7 @@ class Reading(BaseModel):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if not is_zone(value):
             raise ValueError("expected an IANA time zone such as Europe/Zurich")
         return value
 

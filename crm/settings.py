@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from sqlalchemy import Engine
@@ -20,23 +18,13 @@ from sqlalchemy.orm import Session
 from crm import names
 from crm.audit import record
 from crm.freshness import bump, freshness, is_changing
+from crm.zones import is_zone
 from journeys.errors import Invalid, Issue, NotFound
 from models import WorkspaceSetting
 
 
-@cache
-def _zones() -> frozenset[str]:
-    """Looked up once: it walks through hundreds of files."""
-    return frozenset(available_timezones())
-
-
-def is_zone(name: str) -> bool:
-    """Whether it is the IANA name of a time zone."""
-    return name in _zones()
-
-
 def _known_zone(name: str) -> str:
-    if name not in _zones():
+    if not is_zone(name):
         raise ValueError("Expected a time zone such as Europe/Zurich.")
     return name
 

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from crm import names, sessions
 from crm.audit import record
 from crm.payload import clean_text
-from crm.settings import is_zone
+from crm.zones import is_zone
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Member, Rotation, lock
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,44 @@ class NeverEnds(Exception):
 
 def broken(file: Path, names: Collection[str] | None = None) -> Iterator[tuple[str, ast.Module]]:
     """(what was done, the module) for each single change to a decision in the functions and constants called `names` (None: in all)."""
-    original = ast.parse(file.read_text("utf-8"))
+    original = whole(file)
     for path, node in _decisions(original, names):
+        place = path[0][1]
+        assert place is not None, "a module is a list of statements"
         for what, change in _changes(node):
-            module = copy.deepcopy(original)
+            statements = list(original.body)  # all but one are shared: a copy of everything took longer than most tables
+            statements[place] = copy.deepcopy(statements[place])
+            module = ast.Module(statements, [])
             change(_at(module, path))
-            yield f"{file.name}:{getattr(node, 'lineno', '?')} {what}", ast.fix_missing_locations(module)
+            ast.fix_missing_locations(statements[place])
+            yield f"{file.name}:{getattr(node, 'lineno', '?')} {what}", module
+
+
+def whole(file: Path) -> ast.Module:
+    """The module as it is, except that its loops end, with `NeverEnds` if need be."""
+    module = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(module):
+        if isinstance(node, ast.For | ast.While):
+            node.body.insert(0, ast.parse("_tick()").body[0])
+    return ast.fix_missing_locations(module)
 
 
 def load(module: ast.Module, name: str, **given: Any) -> dict[str, Any]:
-    """The names of a module made from a tree; `given` take the place of what it imports. Its loops end, with `NeverEnds` if need be."""
+    """The names of a module made from one of these trees; `given` take the place of what it imports."""
+    names = _run(module, {"__name__": name})
+    names.update(given)
+    return names
+
+
+def copies(function: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """(what was done, the function) for each single change to a decision in it; all else of its module is as it is."""
+    module, name = sys.modules[function.__module__], function.__name__
+    for what, tree in broken(Path(module.__file__ or ""), (name,)):
+        tree.body = [node for node in tree.body if getattr(node, "name", "") == name or getattr(node, "module", "") == "__future__"]
+        yield what, _run(tree, dict(vars(module)))[name]
+
+
+def _run(module: ast.Module, names: dict[str, Any]) -> dict[str, Any]:
     rounds = 0
 
     def tick() -> None:
@@ -41,12 +70,8 @@ def load(module: ast.Module, name: str, **given: Any) -> dict[str, Any]:
         if rounds > PATIENCE:
             raise NeverEnds
 
-    for node in ast.walk(module):
-        if isinstance(node, ast.For | ast.While):
-            node.body.insert(0, ast.parse("_tick()").body[0])
-    names: dict[str, Any] = {"__name__": name, "_tick": tick}
-    exec(compile(ast.fix_missing_locations(module), f"broken {name}", "exec"), names)
-    names.update(given)
+    names["_tick"] = tick
+    exec(compile(module, f"broken {names['__name__']}", "exec"), names)
     return names
 
 

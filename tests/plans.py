@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,16 @@ def _place() -> str | None:
     """Where in the product the statement comes from; None if a test wrote it."""
     frame = sys._getframe(1)
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and ".venv" not in path.parts and path != Path(__file__):
-            name = str(path.relative_to(ROOT))
+        name = _name_of_ours(frame.f_code.co_filename)
+        if name is not None:
             return None if name.startswith("tests/") else f"{name}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+@cache
+def _name_of_ours(file: str) -> str | None:
+    """The name of a file of the tree; None for what is installed, and for this file."""
+    path = Path(file)
+    ours = path.is_relative_to(ROOT) and ".venv" not in path.parts and path != Path(__file__)
+    return str(path.relative_to(ROOT)) if ours else None

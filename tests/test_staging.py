@@ -36,6 +36,7 @@ PROGRAM = textwrap.dedent(
 
     from datetime import datetime, UTC
     import worker
+    from activities.breakers import Breakers
     from activities.effect import Effects, perform
     from journeys.calls import activity_of
     from models import Database
@@ -61,7 +62,7 @@ PROGRAM = textwrap.dedent(
         publish.publish(engine, session, journey.id, "test", "", now)
         event = append_event(session, "c" * 32, "track", "Go", {}, now, routed=True)
         [start] = route(engine, session, [event], now).starts.values()
-    effects, instruction = Effects(engine, performers), start.instruction
+    effects, instruction = Effects(engine, performers, Breakers(engine.db)), start.instruction
     while instruction["op"] == "do":
         instruction = perform(effects, instruction["then"]["activity"], start.run_id, instruction["step"], datetime.now(UTC)).instruction
     print(json.dumps({"modules": sorted(sys.modules), "tried": tried, "end": instruction}))

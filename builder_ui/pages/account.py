@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
@@ -19,7 +18,7 @@ from builder_ui.permits import does
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, House, Page, Visit
-from crm import login, sessions, team
+from crm import login, sessions, team, zones
 from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from crm.sessions import ProofNeeded
 from crm.tries import network_of
@@ -59,7 +58,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     fields = [
         forms.Field("name", speech("Name"), value=member.name, most=120, required=True),
         forms.Field("locale", speech("Language"), "select", member.locale[:2], [(code, LANGUAGES[code]) for code in SUPPORTED]),
-        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(available_timezones())),
+        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(zones.known())),
     ]
     about = forms.form(
         visit,

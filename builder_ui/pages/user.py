@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
@@ -14,7 +14,7 @@ from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import factor, login, sessions, team
+from crm import factor, login, sessions, team, zones
 from engine.uses import Use, uses_of_member
 from journeys.errors import Invalid, Issue
 from models import LoginSession, Member
@@ -70,7 +70,7 @@ def profile(visit: Visit, member: Member, acts: Acts) -> Element:
         forms.Field("email", speech("E-mail address"), value=member.email, most=320, required=True),
         forms.Field("role", speech("Role"), "select", member.role, users.roles(visit)),
         forms.Field("locale", speech("Language"), "select", member.locale[:2], users.languages()),
-        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(available_timezones())),
+        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(zones.known())),
         forms.Field("absent_until", speech("Absent until"), "date", absent, hint=speech("Back at work on this day; empty: not absent.")),
     ]
     generation = f"{member.name}.{member.email}.{member.role}.{member.locale}.{member.timezone}.{absent}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from engine.gate import REACHED_BY, Limits, Verdict, Wanted
 from engine.state import State
 from journeys.values import Call, Do, WaitUntil
 from models import ConsentState, Contact, Database, Journey, MailboxConsent, Message, Run, Suppression, Version
-from tests.broken import broken, load
+from tests.broken import broken, load, whole
 from tests.gate_cases import Asked, asked, cases, told
 
 KEYS = (b"n" * 32, b"o" * 32)
@@ -397,7 +396,7 @@ def broken_gates() -> Iterator[tuple[str, Ask]]:
     ):
         for what, tree in broken(Path(module.__file__ or ""), (statement,)):
             copy = SimpleNamespace(**load(tree, module.__name__))
-            yield what, load(ast.parse(Path(gate.__file__).read_text("utf-8")), "activities.gate", **{name: copy})["ask"]
+            yield what, load(whole(Path(gate.__file__)), "activities.gate", **{name: copy})["ask"]
 
 
 def is_seen(db: Database, ask: Ask) -> bool:

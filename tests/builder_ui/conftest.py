@@ -28,6 +28,7 @@ from sqlalchemy import select
 
 from activities import templates
 from activities.addresses import Guard
+from activities.breakers import Breakers
 from activities.effect import Effects, perform
 from activities.messages import House as Sender
 from activities.messages import MessagePerformer
@@ -201,7 +202,7 @@ def build_town(engine: Engine, settings: Settings) -> Town:
     sender = Sender(Tracking(keys, settings.public_url), tuple(keys.values()), "Pfadwerk <hello@example.org>")
     outbox = Outbox(engine.db, lambda: town.now)
     performers = {"email": MessagePerformer(sender, outbox, "email"), "team": TeamPerformer(sender, outbox, Guard.allowing(()))}
-    town.effects = Effects(engine, performers)
+    town.effects = Effects(engine, performers, Breakers(engine.db))
     for entry in shown():
         for mail in entry.mails:
             templates.save(
@@ -348,6 +349,11 @@ def town_base(sqlite_base: Path, tmp_path_factory: pytest.TempPathFactory, build
     return path, town
 
 
+def living(built: Town, engine: Engine) -> Town:
+    """The town over a copy of its database."""
+    return replace(built, engine=engine, effects=Effects(engine, built.effects.performers, Breakers(engine.db)))
+
+
 def make_engine(db: Database, settings: Settings) -> Engine:
     return Engine(db, Clock(), Palette.built_in(), tuple(settings.signing_keys().values()))
 
@@ -365,7 +371,7 @@ def engine(town_base: tuple[Path, Town], settings: Settings, tmp_path: Path) -> 
 @pytest.fixture
 def town(town_base: tuple[Path, Town], engine: Engine) -> Town:
     _, built = town_base
-    return replace(built, engine=engine, effects=Effects(engine, built.effects.performers))
+    return living(built, engine)
 
 
 @pytest.fixture
@@ -612,5 +618,5 @@ def site(
     shutil.copyfile(base, path)
     engine = make_engine(Database(f"sqlite:///{path}"), settings)
     with no_table_is_read_whole(engine.db):
-        yield Site(replace(built, engine=engine, effects=Effects(engine, built.effects.performers)), settings, listening)
+        yield Site(living(built, engine), settings, listening)
     engine.db.close()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from crm.stopped import stop
 from engine import publish
 from models import Member
 from tests.builder_ui.browsing import Enter, complaints
 
+DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -116,6 +119,26 @@ def test_the_tour_is_shown_once(served: None, enter: Enter, town: Any) -> None:
     expect(tour).to_contain_text("Welcome to Pfadwerk")
     page.keyboard.press("Escape")
     expect(tour).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_what_lies_over_the_page_hides_nothing_else_that_does(served: None, enter: Enter, town: Any, size: Any) -> None:
+    with town.db.write() as session:
+        session.get_one(Member, town.members["admin"]).preferences = {}
+        stop(session, "smtp.default", "refused", town.engine.clock.now())
+    page = enter("admin")
+    page.set_viewport_size(size)
+    page.locator("#offline").evaluate("banner => { banner.hidden = false; }")
+    boxes = []
+    for one in ("#offline", ".alarm", "#tour"):
+        expect(page.locator(one)).to_be_visible()
+        boxes.append(page.locator(one).bounding_box())
+    for above, below in pairwise(boxes):
+        assert above["y"] + above["height"] <= below["y"]
+    assert boxes[0]["y"] >= 0
+    assert boxes[-1]["y"] + boxes[-1]["height"] <= size["height"]
+    page.get_by_role("link", name="What to do").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Provider accounts")
 
 
 def test_a_phone_has_a_menu_and_everything_within_reach(page: Page, town: Any) -> None:

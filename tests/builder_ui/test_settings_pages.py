@@ -265,3 +265,10 @@ def test_orders_and_browsers() -> None:
         == "Safari, iPhone"
     )
     assert browser("") == ""
+
+
+@pytest.mark.parametrize("name", ["frequency_caps", "purposes"])
+def test_the_empty_row_below_is_called_by_a_word_that_fits_every_list(name: str) -> None:
+    made = controls(speech_for("de"), name, settings.SETTINGS[name]())
+    headings = [field.group for one in made.values() for field in one.fields if field.group]
+    assert headings[-1] == "Weiterer Eintrag"

@@ -13,6 +13,7 @@ import pytest
 from sqlmodel import select
 
 from activities import shelf, templates
+from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.messages import House as Sender
 from activities.messages import MessagePerformer
@@ -361,7 +362,8 @@ def test_an_old_version_comes_back_into_the_draft(town: Any) -> None:
 
 def test_a_correction_reaches_what_is_running_and_is_noted(town: Any) -> None:
     sender = visit_of(town).house.post.house  # type: ignore[union-attr]
-    worker = Effects(town.engine, {"email": MessagePerformer(sender, Outbox(town.db, town.engine.clock.now), "email")})
+    performer = MessagePerformer(sender, Outbox(town.db, town.engine.clock.now), "email")
+    worker = Effects(town.engine, {"email": performer}, Breakers(town.db))
     world = replace(town, effects=worker, now=town.engine.clock.now())
 
     def sends(first: str) -> str:

@@ -28,7 +28,7 @@ from crm.consent import (
 )
 from journeys.errors import Invalid, TooLarge
 from models import Contact, Database, Event, Identity
-from tests.without import without_each_rule
+from tests.broken import copies
 
 HOUR = timedelta(hours=1)
 
@@ -219,15 +219,22 @@ def keeps_the_rest(rule: Callable[..., bool], now: datetime) -> bool:
     return not older and not confirmed
 
 
+SAME = {
+    "STRICTNESS[state] >= STRICTNESS[present.state]: Gt": "who says the same at the same instant changes nothing",
+    "said_at > present.said_at: GtE": "what was said at the same instant is decided above",
+}
+"""What is turned round -> why no case can tell."""
+
+
 def test_each_rule_is_needed(now: datetime) -> None:
-    rules = dict(without_each_rule(does_apply))
+    rules = dict(copies(does_apply))
     assert len(rules) > 10
     for text, rule in rules.items():
         try:
             fails = bool(list(broken(rule, now))) or not keeps_the_rest(rule, now)
         except AttributeError:  # nothing holds: without the first rule there is nothing to ask
             fails = True
-        assert fails, f"nothing notices that this rule is gone: {text}"
+        assert fails or text.partition(" ")[2] in SAME, f"nothing notices that this rule is gone: {text}"
 
 
 @pytest.mark.parametrize("evidence", Evidence)

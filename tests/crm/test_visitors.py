@@ -19,7 +19,7 @@ from crm.names import Name
 from crm.profile import update_fields
 from crm.visitors import FILLED, NEEDS_SERVER, fill_fields, is_empty, why_not
 from models import Contact, Database
-from tests.without import without_each_rule
+from tests.broken import copies
 
 A, B = ("anonymous_id", "a"), ("anonymous_id", "b")
 U, V = ("user_id", "u"), ("user_id", "v")
@@ -172,7 +172,7 @@ def test_the_rules_keep_their_tables() -> None:
 
 @pytest.mark.parametrize(("rule", "keeps"), [(why_not, keeps_fields), (visitors._meant, keeps_people)], ids=["fields", "people"])
 def test_each_rule_is_needed(rule: Callable[..., Any], keeps: Callable[..., bool]) -> None:
-    broken = dict(without_each_rule(rule))
+    broken = dict(copies(rule))
     assert broken
     for text, copy in broken.items():
         try:

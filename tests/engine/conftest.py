@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from temporalio.exceptions import ApplicationError
 
+from activities.breakers import Breakers
 from activities.effect import Effects, perform
 from activities.gate import Pass, Verdict
 from activities.ledger import messages
@@ -236,7 +237,7 @@ def build(db: Database) -> World:
     performer = Counting()
     with db.write() as session:
         session.add(Template(key="a", name="A", message_class="transactional", created_at=START, updated_at=START))
-    return World(engine, performer, Effects(engine, {"email": performer}))
+    return World(engine, performer, Effects(engine, {"email": performer}, Breakers(db)))
 
 
 @pytest.fixture

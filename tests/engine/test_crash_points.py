@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
+from activities.breakers import Breakers
 from activities.doubts import settle
 from activities.effect import Effects, perform
 from activities.ledger import messages
@@ -104,7 +105,7 @@ class Teller:
     def _new_process(self) -> None:
         old = self.world.engine
         self.world.engine = Engine(old.db, StoryClock(self.world), old.palette, old.address_keys)
-        self.world.effects = Effects(self.world.engine, {"email": self.world.performer})
+        self.world.effects = Effects(self.world.engine, {"email": self.world.performer}, Breakers(self.world.db))
         self.keeper = Keeper(self.world.engine, self.server, duties=[lambda: settle(self.world.effects)])
 
     def _survive(self, act: Callable[[], Any]) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
+from activities.breakers import Breakers
 from activities.customs import MAX_DATA_BYTES, CustomPerformer
 from activities.effect import Effects
 from engine.live import Engine
@@ -55,7 +56,7 @@ def started(world: Any, odd: Odd, *, retries: int = 0, fake: bool = False) -> st
         return odd()
 
     world.engine = Engine(world.db, world.engine.clock, Palette.built_in().with_kinds(function.node), world.engine.address_keys)
-    world.effects = Effects(world.engine, {function.channel: CustomPerformer(function, fake=fake)})
+    world.effects = Effects(world.engine, {function.channel: CustomPerformer(function, fake=fake)}, Breakers(world.db))
     world.publish(JOURNEY)
     run: str = world.run(world.happens(world.contact(), "Signed Up"))
     return run

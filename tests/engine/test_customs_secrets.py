@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import inspect, text
 from temporalio.exceptions import ApplicationError
 
+from activities.breakers import Breakers
 from activities.customs import CustomPerformer
 from activities.effect import Effects
 from crm import secrets
@@ -56,7 +57,8 @@ def test_a_journey_that_names_no_secret_of_the_workspace_is_not_published(sqlite
 
 def started(world: Any, custom: CustomActivity, *, fake: bool = False, stored: bool = True) -> str:
     world.engine = Engine(world.db, world.engine.clock, Palette.built_in().with_kinds(custom.node), world.engine.address_keys)
-    world.effects = Effects(world.engine, custom_performers([custom], fake, None if fake else lambda name: _reveal(world.engine, name)))
+    performers = custom_performers([custom], fake, None if fake else lambda name: _reveal(world.engine, name))
+    world.effects = Effects(world.engine, performers, Breakers(world.db))
     if stored:
         with world.db.write() as session:
             secrets.put(session, world.engine.address_keys, "shop_key", VALUE, "test", world.now)

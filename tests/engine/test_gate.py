@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
@@ -20,7 +19,7 @@ from builder_ui.words import REASONS as WORDS
 from crm.suppression import REASONS
 from engine.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
 from journeys.document import Settings
-from tests.broken import broken, load
+from tests.broken import broken, load, whole
 from tests.gate_cases import asked, cases, told, update
 
 CASES = dict(cases())
@@ -159,8 +158,7 @@ def test_a_line_of_equals_leaves_in_order_and_within_the_caps(
 def test_many_caps_and_many_messages_are_no_work() -> None:
     """Bounded: what is asked of the walk grows with what is ahead, not with time. Counted in looks at the clock of a window."""
     looked = Counter[str]()
-    tree = ast.parse(Path(engine.gate.__file__).read_text("utf-8"))
-    names = load(tree, "engine.gate")
+    names = load(whole(GATE), "engine.gate")
     inner = names["_past_full_window"]
 
     def counting(*arguments: Any) -> Any:
@@ -201,7 +199,7 @@ def broken_gates() -> Iterator[tuple[str, Callable[..., Verdict]]]:
         yield what, _asking(names["decide"], names["Wanted"])
     for what, tree in broken(CLOCK, QUIET):
         clock = load(tree, "journeys.clock")
-        gate = load(ast.parse(GATE.read_text("utf-8")), "engine.gate", earliest_allowed=clock["earliest_allowed"], zone_of=clock["zone_of"])
+        gate = load(whole(GATE), "engine.gate", earliest_allowed=clock["earliest_allowed"], zone_of=clock["zone_of"])
         yield what, gate["decide"]
 
 

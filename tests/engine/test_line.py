@@ -17,6 +17,7 @@ from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
 from activities import ledger
+from activities.breakers import Breakers
 from activities.effect import Effects, perform
 from activities.messages import House, MessagePerformer
 from activities.performer import Job
@@ -77,7 +78,7 @@ class Due:
         self.provider = Line()
         house = House(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
         self.performer = Asking(house, self.provider, "sms")
-        self.effects = Effects(world.engine, {"sms": self.performer, "webhook": Counting()})
+        self.effects = Effects(world.engine, {"sms": self.performer, "webhook": Counting()}, Breakers(world.db))
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")
         world.now = EVENING
         for purpose in ("marketing", "newsletter"):

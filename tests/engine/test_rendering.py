@@ -14,6 +14,7 @@ from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 
 from activities import templates
+from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.failures import BUSY
 from activities.messages import House, MessagePerformer
@@ -53,7 +54,8 @@ def small() -> Iterator[RenderPool]:
 def sends(world: Any, renderer: RenderPool, name: str, notes: str = "") -> str:
     """A run that stands before a mail with the text of that name."""
     house = House(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", renderer=renderer)
-    world.effects = Effects(world.engine, {"email": MessagePerformer(house, Outbox(world.db, lambda: world.now), "email")})
+    performer = MessagePerformer(house, Outbox(world.db, lambda: world.now), "email")
+    world.effects = Effects(world.engine, {"email": performer}, Breakers(world.db))
     about: dict[str, Any] = {"name": name, "kind": "email", "message_class": "transactional"}
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"
     variants = {"default": {"subject": "Hi", "mjml": mjml, "text": TEXTS[name]}}

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from temporalio.exceptions import ApplicationError
 
+from activities.breakers import Breakers
 from activities.effect import Effects, perform
 from activities.ledger import messages
 from activities.messages import House, MessagePerformer
@@ -99,7 +100,7 @@ def town(world: World) -> Town:
     phone = Phone()
     house = House(Tracking({"k": b"k" * 32}, "http://localhost"), (b"n" * 32, b"k" * 32), "")
     performer = MessagePerformer(house, phone, "sms")
-    return Town(world, phone, Effects(world.engine, {"sms": performer}), world.publish(JOURNEY))
+    return Town(world, phone, Effects(world.engine, {"sms": performer}, Breakers(world.db)), world.publish(JOURNEY))
 
 
 def test_one_message_goes_to_a_number_and_send(town: Town) -> None:

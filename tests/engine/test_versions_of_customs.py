@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import select, update
 from temporalio.testing import WorkflowEnvironment
 
+from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.ledger import messages
 from commands.servers import temporal_binary
@@ -80,7 +81,7 @@ def know(world, *customs: CustomActivity) -> None:
     palette = Palette.built_in().with_kinds(*(custom.node for custom in customs))
     timeouts = {custom.channel: custom.timeout.total_seconds() for custom in customs}
     world.engine = Engine(world.db, world.engine.clock, palette, world.engine.address_keys, effect_timeouts=timeouts)
-    world.effects = Effects(world.engine, custom_performers(customs))
+    world.effects = Effects(world.engine, custom_performers(customs), Breakers(world.db))
 
 
 def enter(world) -> str:

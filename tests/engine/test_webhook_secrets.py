@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from activities.addresses import Guard
+from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.messages import House
 from activities.pretend import PretendWebhook
@@ -87,7 +88,7 @@ def journey(receiver: Receiver, **fields: Any) -> dict[str, Any]:
 def started(world: Any, document: Mapping[str, Any], value: str = VALUE, performer: Any = None) -> str:
     house = House(Tracking({"k": b"k" * 32}, "https://m.example"), world.engine.address_keys, "")
     guard = Guard.allowing(["crm.example"], lambda host, port: ["127.0.0.1"])
-    world.effects = Effects(world.engine, {"webhook": performer or WebhookPerformer(house, guard)})
+    world.effects = Effects(world.engine, {"webhook": performer or WebhookPerformer(house, guard)}, Breakers(world.db))
     with world.db.write() as session:
         secrets.put(session, world.engine.address_keys, "crm_token", value, "test", world.now)
     world.publish(document)
