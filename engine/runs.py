@@ -56,6 +56,7 @@ def remove_contact(engine: Engine, session: Session, journey_id: str, contact_id
         select(runs).where(runs.c.journey_id == journey_id, runs.c.contact_id == contact_id, runs.c.ended_at.is_(None)).order_by(runs.c.id)
     ).all()
     for row in found:
+        note_beside(session, row, "taken_out", now, {"by": by})
         end_locked(engine, session, row.id, "removed", now)
     record(session, by, "journey.remove_contact", f"journey:{journey_id}", {"contact": contact_id, "runs": len(found)}, now)
     return Wakeups(bells={row.id for row in found})

@@ -148,7 +148,10 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
         advanced = _advance(engine, session, row, as_of, received, performed)
         if paused and advanced.moved and not advanced.exited:
             return Moved(halt(session, row, as_of, "held", "paused", performed=performed), Wakeups())
+        if paused and not advanced.moved and row.status != "active":
+            return Moved({**WAIT_FOR_BELL, "step": row.step}, Wakeups())  # a bell alone lets nobody go on
         wakeups = _consume_and_apply(engine, session, row, received, advanced, as_of)
+        _note_resumed(session, row, advanced, paused, as_of)
     except DBAPIError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a node or a custom kind raises must not take the run down with it
@@ -164,6 +167,12 @@ def _written(engine: Engine, session: Session, row: Row[Any], advanced: Advanced
         for run_id in held.close(session, row, "run_ended", as_of):
             wakeups.ring(run_id)
     return Moved(instruction, wakeups)
+
+
+def _note_resumed(session: Session, row: Row[Any], advanced: Advanced, paused: bool, as_of: datetime) -> None:
+    """A run that nobody let go on by name goes on: its journey was resumed, or what it stumbled over is gone."""
+    if row.status != "active" and not paused and not advanced.exited:
+        note_beside(session, row, "resumed", as_of, {"reason": "journey_resumed" if row.status == "held" else "tried_again"})
 
 
 def _advance(

@@ -106,8 +106,7 @@ class Subscription(SQLModel, table=True):
 
 
 class Trail(SQLModel, table=True):
-    """One thing that happened to a run, in order; (run, step, seq) exists once. `what` is entered, left, waiting, decided,
-    calling, performed, changed, exited, ended, stuck, held, resumed, migrated…"""
+    """One thing that happened to a run, in order; (run, step, seq) exists once. `what` is one of `engine.trail.KINDS`."""
 
     __tablename__ = "trail"
     __table_args__ = (Index("ix_trail_node", "version_id", "node", "what"),)

@@ -251,6 +251,8 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
             return beside_line(
                 visit, key, line, speech("did not get through: {reason}", reason=coded(speech, REASONS, detail.get("reason", "")))
             )
+        case "resumed" if detail.get("reason") in BY_ITSELF:
+            return beside_line(visit, key, line, speech(BY_ITSELF[detail["reason"]]))
         case "resumed" | "skipped" | "taken_out" as act:
             said = {"name": people.actor(speech, data.members, detail.get("by", "")), "outlet": coded(speech, OUTLETS, line["outlet"])}
             return beside_line(visit, key, line, speech(BY_HAND[act], **said))
@@ -258,6 +260,10 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
             return plain(key, other, at=line["at"], visit=visit)
 
 
+BY_ITSELF = {
+    "journey_resumed": "goes on: the journey was resumed",
+    "tried_again": "tried again, and goes on",
+}
 BY_HAND = {
     "resumed": "{name} let the run try again",
     "skipped": "{name} skipped the step, on through: {outlet}",
