@@ -34,7 +34,8 @@ def controls(speech: Speech, name: str, setting: Setting) -> dict[str, Control]:
     """Property -> control, in the order of the shape."""
     schema, value = type(setting).model_json_schema(), setting.model_dump(mode="json")
     places = schema.get("$defs", {})
-    return {key: control(speech, f"{name}.{key}", key, one, value[key], places) for key, one in schema["properties"].items()}
+    shown = ((key, one) for key, one in schema["properties"].items() if f"{name}.{key}" not in ELSEWHERE)
+    return {key: control(speech, f"{name}.{key}", key, one, value[key], places) for key, one in shown}
 
 
 def control(speech: Speech, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
@@ -170,6 +171,8 @@ def words(speech: Speech, title: str) -> tuple[str, str]:
     return speech(label), speech(hint) if hint else ""
 
 
+ELSEWHERE = frozenset({"appearance.logo"})
+"""Properties that are files: they have a form of their own (`pages.logo`)."""
 CHOICES = {
     "none": "nothing",
     "clicks": "clicks",
@@ -183,6 +186,14 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "sender.email": ("E-mail address", "Empty: the address that the operator has set."),
     "sender.reply_to": ("Answers go to", "Empty: to the sender's address."),
     "sender.postal_address": ("Postal address", "Stands in the footer of marketing mails, as the law asks."),
+    "appearance.name": ("Name", "Empty: the sender's name."),
+    "appearance.colour": (
+        "Colour of buttons and links",
+        "Such as #1f5fbf; empty: blue. Where it could not be read, links are made darker or lighter.",
+    ),
+    "appearance.website": ("Website", "Where logo and name lead to."),
+    "appearance.imprint": ("Imprint", "Address of the page that says who is responsible."),
+    "appearance.privacy": ("Privacy notice", "Address of the page that says what is done with personal data."),
     "quiet_hours.enabled": ("Keep quiet hours", "Marketing waits until they are over; what was ordered goes out at once."),
     "quiet_hours.start": ("From", "In the contact's own time zone."),
     "quiet_hours.end": ("Until", "Earlier than the beginning: across midnight."),

@@ -13,6 +13,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/users", "Users", "team.read"),
     ("/ui/settings/rotations", "Rotations", "team.read"),
     ("/ui/settings/workspace/sender", "Sender", "setting.read"),
+    ("/ui/settings/workspace/appearance", "Public pages", "setting.read"),
     ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
     ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),
     ("/ui/settings/workspace/purposes", "Consent purposes", "setting.read"),

@@ -5,8 +5,11 @@ What an operator sets once is in the process's environment, not here.
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode, b64encode
 from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -61,6 +64,10 @@ class Setting(BaseModel):
     def offers(self) -> frozenset[str]:
         """The names that a journey can use."""
         return frozenset()
+
+    def audited(self) -> dict[str, Any]:
+        """What the audit trail keeps of it."""
+        return self.model_dump(mode="json")
 
 
 class Sender(Setting):
@@ -220,6 +227,68 @@ class Tracking(Setting):
     opens_need_consent: bool = False
 
 
+LOGO_BYTES = 65_536
+IMAGES: tuple[tuple[bytes, str], ...] = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+"""How a file of each kind begins. No SVG: it is a document that can hold scripts."""
+
+
+def picture(content: bytes) -> str:
+    """A logo as a data address, whose kind is that of its first bytes.
+
+    Raises:
+        ValueError: too large, or of another kind.
+    """
+    if len(content) > LOGO_BYTES:
+        raise ValueError("The logo is too large: at most 64 KB.")
+    kind = next((kind for start, kind in IMAGES if content.startswith(start)), None)
+    if kind is None:
+        raise ValueError("The logo must be a PNG or a JPEG file.")
+    return f"data:{kind};base64,{b64encode(content).decode()}"
+
+
+def _picture(text: str) -> str:
+    """As `picture` makes it; what somebody else wrote is taken apart and made anew, so nothing but a picture comes out."""
+    try:
+        return picture(b64decode(text.partition(";base64,")[2], validate=True)) if text else ""
+    except binascii.Error:
+        raise ValueError("The logo must be a PNG or a JPEG file.") from None
+
+
+def _web(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme != "https" or not parts.hostname or not text.isascii() or not text.isprintable() or " " in text):
+        raise ValueError("Expected an address that begins with https://.")
+    return text
+
+
+def _colour(text: str) -> str:
+    if text and not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise ValueError("Expected a colour such as #1f5fbf.")
+    return text.lower()
+
+
+Web = Annotated[str, AfterValidator(_web)]
+
+
+class Appearance(Setting):
+    """How the pages look that contacts come to from a message: unsubscribe, preferences. Empty: the sender's name, our colour, no logo, no link."""
+
+    name: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+    colour: Annotated[str, AfterValidator(_colour)] = Field("", max_length=7)
+    """Of buttons and links, `#rrggbb`."""
+    website: Web = Field("", max_length=300)
+    imprint: Web = Field("", max_length=300)
+    """Who is responsible (§ 5 DDG)."""
+    privacy: Web = Field("", max_length=300)
+    """What is done with personal data (Art. 13 GDPR)."""
+    logo: Annotated[str, AfterValidator(_picture)] = Field("", max_length=100_000)
+    """`data:image/png;base64,…`, at most `LOGO_BYTES`."""
+
+    def audited(self) -> dict[str, Any]:
+        said = self.model_dump(mode="json")
+        return {**said, "logo": sha256(self.logo.encode()).hexdigest() if self.logo else ""}
+
+
 class Access(Setting):
     """How long a log-in holds, and who has to log in with a second factor."""
 
@@ -267,6 +336,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "score_groups": ScoreGroups,
     "access": Access,
     "notices": Notices,
+    "appearance": Appearance,
 }
 """Name of the row -> its shape."""
 
@@ -330,7 +400,7 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
     row = session.get(WorkspaceSetting, name) or WorkspaceSetting(name=name, updated_at=now)
     row.value, row.updated_at, row.updated_by = data, now, by[:120]
     session.add(row)
-    record(session, by, "setting.put", f"setting:{name}", {"before": before.model_dump(mode="json"), "after": data}, now)
+    record(session, by, "setting.put", f"setting:{name}", {"before": before.audited(), "after": setting.audited()}, now)
     bump(session, TOPIC)
     session.flush()
     return setting

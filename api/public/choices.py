@@ -26,6 +26,8 @@ CHANNELS: Mapping[str, str] = {
     "postcard": "By post",
 }
 TRACKING = "You may measure whether I open messages and which links I use."
+NO_TRACKING = "Do not measure whether I open messages and which links I use."
+"""Where nobody is asked first: a box that is ticked before somebody said yes would be no consent (ECJ C-673/17, Planet49)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,17 @@ class Choice:
     label: str
     channel_label: str
     chosen: bool
+    objection: bool = False
+    """Ticked it is a no, and left as it is it says nothing."""
 
     @property
     def name(self) -> str:
         """The field's name in the form."""
-        return f"c.{self.channel}.{self.purpose}"
+        return f"{'o' if self.objection else 'c'}.{self.channel}.{self.purpose}"
+
+    def said_by(self, ticked: bool) -> str:
+        """The state of consent that the box stands for once the form is saved."""
+        return "granted" if ticked != self.objection else "withdrawn"
 
     @property
     def wording(self) -> str:
@@ -75,7 +83,14 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
     boxes = [
         Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c], sender.allows(session, c, p, states.get((c, p)))) for c, p in pairs
     ]
-    return [*boxes, Choice("tracking", "marketing", TRACKING, "", _tracked(session, states.get(("tracking", "marketing"))))]
+    return [*boxes, _tracking(session, states.get(("tracking", "marketing")))]
+
+
+def examples(session: Session, language: str) -> list[Choice]:
+    """Boxes as a contact of this workspace who said nothing yet would see them."""
+    named = list(listed.labels(session, "purposes", language).items())[:3]
+    boxes = [Choice("email", key, label, CHANNELS["email"], chosen=False) for key, label in named]
+    return [*boxes, _tracking(session, None)]
 
 
 def purpose_of(message: Message) -> str:
@@ -92,13 +107,12 @@ def record(
     for choice in choices(session, sender, language):
         wanted = choice.name in ticked
         if wanted != choice.chosen:
-            state = "granted" if wanted else "withdrawn"
             said = record_consent(
                 session,
                 message.contact_id,
                 choice.channel,
                 choice.purpose,
-                state,
+                choice.said_by(wanted),
                 now,
                 evidence=Evidence.DATED,
                 source="preferences",
@@ -114,6 +128,9 @@ def _own(message: Message) -> set[tuple[str, str]]:
     return {(message.channel, purpose_of(message))} if message.channel in CHANNELS and message.message_class == "marketing" else set()
 
 
-def _tracked(session: Session, state: str | None) -> bool:
-    """Whether tracking is on as things stand: who said nothing is tracked only where the workspace does not ask first."""
-    return state == "granted" or (state is None and not settings.load(session, settings.Tracking).opens_need_consent)
+def _tracking(session: Session, state: str | None) -> Choice:
+    """What was said about tracking; where nothing was and the workspace does not ask first, the way to object."""
+    asks = settings.load(session, settings.Tracking).opens_need_consent
+    if state is None and not asks:
+        return Choice("tracking", "marketing", NO_TRACKING, "", chosen=False, objection=True)
+    return Choice("tracking", "marketing", TRACKING, "", chosen=state == "granted")

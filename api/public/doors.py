@@ -20,7 +20,8 @@ from starlette.exceptions import HTTPException
 
 from activities.tracking import Fetch, Purpose, Tracking, record_click, record_open, target
 from api.limits import Rate
-from api.public.choices import Sender, choices, purpose_of, record
+from api.public.brand import brand
+from api.public.choices import Sender, choices, examples, purpose_of, record
 from api.public.pages import VIEW_POLICY, headers, language_of, page
 from api.server import Server, TheServer
 from crm import consent, mailbox
@@ -114,9 +115,19 @@ def unsubscribe(token: str, request: Request, server: TheServer, form: Form) -> 
         _withdraw(visit, "one-click")
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
     if ("confirm", "yes") not in form:
-        return page("unsubscribe", visit.language, 400, done=False, **_links(visit))
+        return _page(visit, "unsubscribe", 400, done=False, **_links(visit))
     _withdraw(visit, "unsubscribe-page")
     return _unsubscribe_page(visit, done=True)
+
+
+@router.api_route("/p/preview", methods=["GET", "HEAD"])
+def preview(request: Request, server: TheServer) -> Response:
+    """What the page looks like, for whoever sets up how it looks: made-up choices, and nothing that can be sent."""
+    server.take(PER_TOKEN, "preview")
+    language = language_of(request, None, server.settings.language)
+    with server.engine.db.read() as session:
+        look, boxes = brand(session), examples(session, language)
+    return page("preferences", language, look, saved=False, test=True, choices=boxes)
 
 
 @router.api_route("/p/{token}", methods=["GET", "HEAD"])
@@ -152,7 +163,7 @@ def view(token: str, request: Request, server: TheServer) -> Response:
     if body is None:
         return _nothing(server, request)
     if not body.html:
-        return page("text", visit.language, subject=body.subject, text=body.text)
+        return _page(visit, "text", subject=body.subject, text=body.text)
     return HTMLResponse(body.html, headers=headers(VIEW_POLICY))
 
 
@@ -267,7 +278,7 @@ def _happened(server: Server, happening: Happening) -> None:
 
 
 def _unsubscribe_page(visit: Visit, *, done: bool) -> Response:
-    return page("unsubscribe", visit.language, done=done, **_links(visit))
+    return _page(visit, "unsubscribe", done=done, **_links(visit))
 
 
 def _links(visit: Visit) -> dict[str, Any]:
@@ -277,14 +288,22 @@ def _links(visit: Visit) -> dict[str, Any]:
 def _preferences_page(visit: Visit, *, saved: bool) -> Response:
     with visit.server.engine.db.read() as session:
         boxes = choices(session, visit.sender, visit.language)
-    return page("preferences", visit.language, saved=saved, test=visit.message.test, choices=boxes)
+    return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes)
+
+
+def _page(visit: Visit, name: str, status: int = 200, **values: Any) -> Response:
+    with visit.server.engine.db.read() as session:
+        look = brand(session)
+    return page(name, visit.language, look, status, **values)
 
 
 def _nothing(server: Server, request: Request) -> Response:
     """The same answer for every address that leads nowhere, whatever the reason; guessing gets slow."""
     limit = server.settings.public_requests_per_minute
     server.take(Rate("public", per_second=limit / 60, burst=limit), _address(request))
-    return page("nothing", language_of(request, None, server.settings.language), 404)
+    with server.engine.db.read() as session:
+        look = brand(session)
+    return page("nothing", language_of(request, None, server.settings.language), look, 404)
 
 
 def _fetch(request: Request) -> Fetch:

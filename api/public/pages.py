@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from api.public.brand import Brand
 from locales import SUPPORTED, translator
 
 PAGES = Path(__file__).parent / "pages"
@@ -29,17 +30,24 @@ VIEW_POLICY = (
 
 @lru_cache(maxsize=1)
 def style() -> tuple[Markup, str]:
-    """The style sheet, and the hash under which the policy allows it."""
-    text = (PAGES / "style.css").read_text()
+    """The style sheet of all pages."""
+    return _sheet((PAGES / "style.css").read_text())
+
+
+def _sheet(text: str) -> tuple[Markup, str]:
+    """A style sheet of ours, and the hash under which the policy allows it."""
     return Markup(text), b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def page(name: str, language: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page from `pages/<name>.html`; `_` translates inside it."""
-    sheet, digest = style()
+def page(name: str, language: str, brand: Brand, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page from `pages/<name>.html`; `_` translates inside it. Of pictures only the brand's own can be shown."""
+    sheets = [style(), *([_sheet(brand.colours)] if brand.colours else [])]
     translate: Callable[[str], str] = translator(language)
-    body = _environment.get_template(f"{name}.html").render(_=translate, language=language, style=sheet, **values)
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    texts = [text for text, _ in sheets]
+    body = _environment.get_template(f"{name}.html").render(_=translate, language=language, styles=texts, brand=brand, **values)
+    allowed = " ".join(f"'sha256-{digest}'" for _, digest in sheets)
+    pictures = " img-src data:;" if brand.logo else ""
+    policy = f"default-src 'none'; style-src {allowed};{pictures} form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     return HTMLResponse(body, status, headers(policy))
 
 

@@ -23,6 +23,7 @@ from builder_ui.pages import (
     journey,
     journeys,
     keys,
+    logo,
     message,
     messages,
     migrate,
@@ -128,7 +129,7 @@ def router(
     )
     serving = host.Host(house, PAGES, tour.shown)
     routes = host.routes(serving)
-    rooms = (mail, account, audit, gallery, import_forms, makers, frames, find, tour, exports)
+    rooms = (mail, account, audit, logo, gallery, import_forms, makers, frames, find, tour, exports)
     # As they are: `include_router` would hide them from a walk over the routes.
     for router in (*(room.routes(house) for room in rooms), host.shells(serving)):
         routes.routes += router.routes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.controls import controls
+from builder_ui.pages import logo
 from builder_ui.people import member_names, places
 from builder_ui.sections import SECTIONS, framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
@@ -17,6 +18,7 @@ from models import WorkspaceSetting
 
 LEADS = {
     "sender": "Who writes the messages.",
+    "appearance": "How the pages look that contacts come to from a message, where they unsubscribe or choose.",
     "quiet_hours": "When contacts are left in peace. Messages wait; they are not lost.",
     "frequency_caps": "How many messages one contact gets at most. What is too much waits.",
     "calendar": "Deadlines of tasks count these hours only.",
@@ -29,6 +31,8 @@ LEADS = {
 
 
 ANYWAY = "anyway"
+AT_ONCE = frozenset({"access", "appearance", "notices"})
+"""What says nothing about messages to contacts, and so does not wait for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def load_named(visit: Visit, name: str) -> Data:
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
-    return framed(visit, title, LEADS[data.name], form(visit, data, acts), others(visit, data, acts))
+    return framed(visit, title, LEADS[data.name], form(visit, data, acts), others(visit, data, acts), logo.panel_of(visit, data.setting))
 
 
 def form(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -63,7 +67,7 @@ def form(visit: Visit, data: Data, acts: Acts) -> Element:
     if question := acts.drafts.get(f"ask.{data.name}"):
         fields.append(forms.Field(ANYWAY, speech("Take it away all the same"), "checkbox", hint=question))
     generation = row.updated_at.isoformat() if row else ""
-    done = "Saved." if data.name in ("access", "notices") else "Saved. It holds from the next message on."
+    done = "Saved." if data.name in AT_ONCE else "Saved. It holds from the next message on."
     act = "access.change" if data.name == "access" else "setting.change"  # who logs in how weighs more
     made = forms.form(visit, acts, data.name, fields, speech("Save"), act, saving(data, acts), done, generation)
     return html.section({"className": "panel"}, made, changed(visit, data))
@@ -111,7 +115,8 @@ def saving(data: Data, acts: Acts) -> forms.Change:
     """Reads the values with the controls that drew the form; what journeys use is taken away only by whoever was told where, and said so."""
 
     def do(visit: Visit, values: forms.Values) -> None:
-        value = {key: one.read(values) for key, one in controls(visit.speech, data.name, data.setting).items()}
+        kept = data.setting.model_dump(mode="json")  # what has no field here stays
+        value = kept | {key: one.read(values) for key, one in controls(visit.speech, data.name, data.setting).items()}
         asked = acts.drafts.pop(f"ask.{data.name}", "")
         with visit.engine.db.write() as session:
             before = settings.get(session, data.name)

@@ -137,6 +137,7 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}-stuck": lambda town: "/ui/journeys/birthday?tab=stuck",
     "/ui/contacts-filters": lambda town: "/ui/contacts?stage=lead",
     "/ui/settings/workspace/sender": lambda town: "/ui/settings/workspace/sender",
+    "/ui/settings/workspace/appearance": lambda town: "/ui/settings/workspace/appearance",
     "/ui/nowhere": lambda town: "/ui/nowhere",
 }
 """Name -> an address; other looks of the same pages."""

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import select
 
 from activities import account_mail
-from builder_ui.controls import controls
+from builder_ui.controls import ELSEWHERE, controls
 from builder_ui.forms import Field, place, read
 from builder_ui.pages.account import PROBLEMS
 from builder_ui.pages.audit import rows_of
@@ -22,6 +22,12 @@ from crm.keys import add_key
 from models import ApiKey, Audit, Member, OutboxItem
 
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(name="origin")
+def fixture_origin(settings: Any) -> dict[str, str]:
+    """What a browser says of a form of ours."""
+    return {"origin": settings.public_url}
 
 
 def say(opened: Any, client: Any, path: str) -> str:
@@ -146,8 +152,34 @@ def test_a_form_gives_back_the_setting_it_was_drawn_from(name: str) -> None:
     usual = settings.SETTINGS[name]()
     made = controls(speech_for("en"), name, usual)
     values = {field.name: field.value for one in made.values() for field in one.fields}
-    assert set(made) == set(settings.SETTINGS[name].model_fields)
+    files = {one.rpartition(".")[2] for one in ELSEWHERE if one.startswith(f"{name}.")}
+    assert set(made) == set(settings.SETTINGS[name].model_fields) - files
     assert settings.SETTINGS[name].model_validate({key: one.read(values) for key, one in made.items()}) == usual
+
+
+def test_a_logo_is_taken_kept_when_the_form_is_saved_and_taken_away(log_in: Any, opened: Any, town: Any, origin: dict[str, str]) -> None:
+    admin = log_in("admin")
+    png = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+    def logo() -> str:
+        with town.db.read() as session:
+            return settings.load(session, settings.Appearance).logo
+
+    def send(content: bytes = b"", **fields: str) -> str:
+        files = {"file": ("logo.png", content)} if content else None
+        return str(admin.post("/ui/settings/logo", data=fields, files=files, headers=origin).headers["location"])
+
+    assert "problem" not in send(png)
+    assert logo() == settings.picture(png)
+    with opened(admin, "/ui/settings/workspace/appearance") as page:
+        submit(page, "Shop", "#123456", "", "", "")
+        assert "Saved." in page.text
+    assert logo() == settings.picture(png)
+    for wrong in (b"<svg/>", png + bytes(70_000)):
+        assert "problem=logo" in send(wrong)
+    assert logo() == settings.picture(png)
+    send(remove="yes")
+    assert logo() == ""
 
 
 @pytest.mark.parametrize(("locale", "shown"), [("de", "24.12.2026"), ("en", "24/12/2026"), ("en-US", "12/24/2026")])

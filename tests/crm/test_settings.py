@@ -47,6 +47,13 @@ def test_a_change_is_stored_and_audited(session: Session, now: datetime) -> None
         ("calendar", {"days_off": ["someday"]}, "days_off.0"),
         ("tracking", "full", ""),
         ("sender", {"email": "no address"}, "email"),
+        ("appearance", {"colour": "red;}body{"}, "colour"),
+        ("appearance", {"imprint": "javascript:alert(1)"}, "imprint"),
+        ("appearance", {"website": "http://shop.example"}, "website"),
+        ("appearance", {"privacy": "https://"}, "privacy"),
+        ("appearance", {"logo": "https://shop.example/logo.png"}, "logo"),
+        ("appearance", {"logo": 'data:image/png;base64,AAAA" onerror="'}, "logo"),
+        ("appearance", {"logo": "data:image/svg+xml;base64,PHN2Zz4="}, "logo"),
         ("sender", {"reply_to": "a@example.org\nBcc: b@example.org"}, "reply_to"),
         ("sender", {"name": "Shop\r\nBcc: b@example.org"}, "name"),
     ],
@@ -58,6 +65,17 @@ def test_what_is_wrong_is_named_and_nothing_is_written(session: Session, now: da
     assert session.scalars(select(WorkspaceSetting)).all() == []
     with pytest.raises(NotFound):
         settings.get(session, "colour")
+
+
+def test_a_logo_is_stored_as_what_it_is_and_its_content_stays_out_of_the_audit_trail(session: Session, now: datetime) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    said = settings.picture(png).replace("image/png", "text/html")
+    settings.put(session, "appearance", {"logo": said}, "m1", now)
+    assert settings.load(session, settings.Appearance).logo == settings.picture(png)
+    [line] = session.scalars(select(Audit)).all()
+    assert len(line.detail["after"]["logo"]) == 64
+    with pytest.raises(ValueError, match="too large"):
+        settings.picture(png + bytes(settings.LOGO_BYTES))
 
 
 def test_a_value_of_another_version_loses_only_what_no_longer_fits(session: Session, now: datetime) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import Tracking
+from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
 from crm import consent, mailbox, profile, settings
+from crm.consent import Evidence, record_consent
 from engine.live import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP
@@ -189,25 +194,46 @@ def test_any_other_post_does_nothing(client: TestClient, engine: Engine, trackin
 
 
 def boxes(page: str) -> dict[str, bool]:
-    return {name: bool(checked) for name, checked in re.findall(r'name="(c\.[^"]+)"( checked)?', page)}
+    return {name: bool(checked) for name, checked in re.findall(r'name="([co]\.[^"]+)"( checked)?', page)}
 
 
 def test_preferences_show_what_holds_and_record_what_changes(
     client: TestClient, engine: Engine, tracking: Tracking, message: Message
 ) -> None:
     url = tracking.preferences_url(message.id)
-    assert boxes(client.get(url).text) == {"c.email.marketing": True, "c.tracking.marketing": True}
-    client.post(url, data={"c.email.marketing": "on", "c.tracking.marketing": "on", "save": "yes"})
+    assert boxes(client.get(url).text) == {"c.email.marketing": True, "o.tracking.marketing": False}
+    client.post(url, data={"c.email.marketing": "on", "save": "yes"})
     with engine.db.read() as session:
         assert len(session.scalars(select(Consent)).all()) == 1
-    page = client.post(url, data={"c.tracking.marketing": "on", "save": "yes"})
-    assert boxes(page.text) == {"c.email.marketing": False, "c.tracking.marketing": True}
-    assert state(engine, message) == "withdrawn"
-    client.post(url, data={"c.email.marketing": "on", "save": "yes"})
+    page = client.post(url, data={"save": "yes"})
+    assert boxes(page.text) == {"c.email.marketing": False, "o.tracking.marketing": False}
+    assert (state(engine, message), state(engine, message, "tracking")) == ("withdrawn", None)
+    page = client.post(url, data={"c.email.marketing": "on", "o.tracking.marketing": "on", "save": "yes"})
     assert (state(engine, message), state(engine, message, "tracking")) == ("granted", "withdrawn")
+    assert boxes(page.text) == {"c.email.marketing": True, "c.tracking.marketing": False}
+    client.post(url, data={"c.email.marketing": "on", "c.tracking.marketing": "on", "save": "yes"})
+    assert state(engine, message, "tracking") == "granted"
     with engine.db.read() as session:
-        last = session.scalars(select(Consent).where(Consent.source == "preferences", Consent.state == "granted")).one()
+        last = session.scalars(
+            select(Consent).where(Consent.source == "preferences", Consent.state == "granted", Consent.channel == "email")
+        ).one()
     assert last.wording == "News and offers – By e-mail"
+
+
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("said", [None, "withdrawn", "pending", "granted"])
+def test_no_box_is_ticked_before_somebody_said_yes(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, asks: bool, said: str | None
+) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        settings.put(session, "tracking", {"opens_need_consent": asks}, "test", now)
+        for channel in ("sms", "tracking"):
+            if said:
+                record_consent(session, message.contact_id, channel, "marketing", said, now, evidence=Evidence.DATED, source="test")
+    ticked = boxes(client.get(tracking.preferences_url(message.id)).text)
+    ticked.pop("c.email.marketing")
+    assert set(ticked.values()) == {said == "granted"}
 
 
 def test_nothing_at_all_is_an_objection_on_every_channel(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
@@ -312,3 +338,62 @@ def test_a_purpose_is_called_as_the_workspace_calls_it_and_so_is_the_proof(
     with engine.db.read() as session:
         wordings = session.scalars(select(Consent.wording).where(Consent.source == "preferences", Consent.channel == "email")).all()
     assert wordings == [f"{label} – By e-mail"]
+
+
+PIXEL_PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
+LOOK = {
+    "name": "Käfer & Söhne",
+    "colour": "#ffd400",
+    "website": "https://shop.example/",
+    "imprint": "https://shop.example/imprint",
+    "privacy": "https://shop.example/privacy?a=1&b=2",
+    "logo": settings.picture(PIXEL_PNG),
+}
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_the_pages_carry_the_senders_name_logo_and_colour(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, language: str
+) -> None:
+    with engine.db.write() as session:
+        settings.put(session, "appearance", LOOK, "test", engine.clock.now())
+        settings.put(session, "sender", {"name": "x", "postal_address": "Weg 1\n3000 Bern"}, "test", engine.clock.now())
+    said = {"accept-language": language}
+    for url in (tracking.unsubscribe_url(message.id), tracking.preferences_url(message.id), "/u/x", "/p/preview"):
+        answer = client.get(url, headers=said)
+        assert f'<img src="{LOOK["logo"]}" alt="Käfer &amp; Söhne">' in answer.text
+        assert 'href="https://shop.example/privacy?a=1&amp;b=2"' in answer.text
+        assert "Weg 1\n3000 Bern" in answer.text
+        policy = answer.headers["content-security-policy"]
+        assert "img-src data:;" in policy
+        sheets = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+        assert len(sheets) == 2
+        assert all(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" in policy for one in sheets)
+
+
+def test_a_workspace_that_set_nothing_shows_the_senders_name_and_no_picture(client: TestClient, engine: Engine) -> None:
+    with engine.db.write() as session:
+        settings.put(session, "sender", {"name": "<b>Shop</b>"}, "test", engine.clock.now())
+    answer = client.get("/p/preview")
+    assert "&lt;b&gt;Shop&lt;/b&gt;" in answer.text
+    assert "<img" not in answer.text
+    assert "img-src" not in answer.headers["content-security-policy"]
+
+
+def test_the_preview_takes_nothing(client: TestClient) -> None:
+    assert client.post("/p/preview", data={"nothing": "yes"}).status_code in (404, 405)
+
+
+@given(st.text("0123456789abcdef", min_size=6, max_size=6))
+def test_text_in_any_colour_can_be_read(digits: str) -> None:
+    colour = f"#{digits}"
+    for paper in (LIGHT, DARK):
+        assert contrast(readable(colour, paper), paper) >= LEAST_CONTRAST
+    ink = re.search(r"--deed-ink: (#[0-9a-f]{6})", colours(colour))
+    assert ink is not None
+    assert contrast(ink[1], colour) >= LEAST_CONTRAST
+
+
+def test_contrast_is_as_published() -> None:
+    assert round(contrast("#000000", "#ffffff"), 2) == 21.0
+    assert round(contrast("#777777", "#ffffff"), 2) == 4.48
