@@ -166,7 +166,7 @@ def _staging_performers(house: House, settings: Settings, engine: Engine, custom
 
     outbox = Outbox(engine.db, engine.clock.now)
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
-    performers["team"] = TeamPerformer(house, outbox, pretend_slack)
+    performers["team"] = TeamPerformer(house, outbox, pretend_slack, remembers=outbox.remembers)
     performers["webhook"] = PretendWebhook()
     return performers | custom_performers(customs, fake=True)
 

@@ -42,7 +42,8 @@ from models.message import (
     TemplateVersion,
 )
 from models.notice import Notice, NoticeDelivery
-from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
+from models.run import Inbox, MigratedRun, Migration, Refusal, Run, STUCK_RUN, Subscription, Tally, TallyDelta, Trail, UNMET
+from models.restore import Restore, RestoredMessage, RestoredRun
 from models.session import Database, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -91,6 +92,9 @@ __all__ = [
     "Process",
     "RecoveryCode",
     "Refusal",
+    "Restore",
+    "RestoredMessage",
+    "RestoredRun",
     "Rotation",
     "Run",
     "Score",
