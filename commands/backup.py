@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,10 +28,11 @@ from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from commands import lock
+from crm import audit
 from engine.restored import Assume, mark
 from journeys.errors import PfadwerkError
-from models import Database, migrate
-from settings import Settings
+from models import PATIENT, Database, migrate
+from settings import Settings, parse_keys
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -139,7 +140,8 @@ def restore(
     with lock.alone(settings.home), _folder_beside(settings.home / SECRET) as folder:
         manifest = _unpack(source, folder)
         _refuse_unfit(manifest, settings, _dialect(url), knows or is_known_revision)
-        lost = _Lost(manifest.created_at, now() if until is None else until, assume)
+        keys = parse_keys((folder / SECRET).read_text()) if SECRET in manifest.parts else settings.signing_keys()
+        lost = _Lost(manifest.created_at, now() if until is None else until, assume, tuple(keys.values()))
         if lost.until < lost.since:
             raise WrongBackup("This backup was made at {made}, later than the end that --until names.", made=lost.since)
         if _dialect(url) == "sqlite":
@@ -157,11 +159,14 @@ class _Lost:
     since: datetime
     until: datetime
     assume: Assume
+    keys: tuple[bytes, ...] = field(repr=False)
+    """They seal the line of the audit trail: those of the backup."""
 
     def mark(self, url: str) -> None:
         """Brings the restored database up to date and writes into it what may have left. In one transaction, with what `finish` does."""
         migrate.upgrade(url, unfinished=True)
-        database = Database(url, pool_size=1)
+        database = Database(url, pool_size=1, limits=PATIENT)
+        audit.bind(database, self.keys)
         try:
             with database.write() as session:
                 mark(session, backup_at=self.since, until=self.until, assume=self.assume)

@@ -44,12 +44,14 @@ from models.message import (
 from models.notice import Notice, NoticeDelivery
 from models.run import Inbox, MigratedRun, Migration, Refusal, Run, STUCK_RUN, Subscription, Tally, TallyDelta, Trail, UNMET
 from models.restore import Restore, RestoredMessage, RestoredRun
-from models.session import Database, lock
+from models.session import Database, Limits, PATIENT, lock
+from models.run import STUCK_RUN, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [
     "LEFT",
     "OPEN_MESSAGE",
+    "PATIENT",
     "STUCK_RUN",
     "UNMET",
     "UNUSUAL_MESSAGE",
@@ -75,6 +77,7 @@ __all__ = [
     "Journey",
     "KnownNetwork",
     "Lease",
+    "Limits",
     "Link",
     "LoginFailure",
     "LoginSession",

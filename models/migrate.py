@@ -18,7 +18,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from journeys.errors import Misconfigured
-from models.session import Database
+from models.session import PATIENT, Database
 
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
 LOCK_NUMBER = 7_263_401
@@ -156,7 +156,7 @@ def _scripts(folder: Path) -> ScriptDirectory:
 
 @contextmanager
 def _opened(url: str) -> Iterator[Database]:
-    database = Database(url, pool_size=1)
+    database = Database(url, pool_size=1, limits=PATIENT)
     try:
         yield database
     finally:
