@@ -42,10 +42,9 @@ from models.message import (
     TemplateVersion,
 )
 from models.notice import Notice, NoticeDelivery
-from models.run import Inbox, MigratedRun, Migration, Refusal, Run, STUCK_RUN, Subscription, Tally, TallyDelta, Trail, UNMET
 from models.restore import Restore, RestoredMessage, RestoredRun
-from models.session import Database, Limits, PATIENT, lock
-from models.run import STUCK_RUN, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
+from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
+from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [

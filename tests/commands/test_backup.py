@@ -307,7 +307,7 @@ def test_the_lost_time_is_from_before_the_copy_to_when_all_stood_still(settings:
 def test_an_older_backup_is_brought_up_to_date_and_marked(settings: Settings, tmp_path: Path) -> None:
     old = Settings.load(home=tmp_path / "old")
     old.home.mkdir()
-    migrate.upgrade(old.database_url, "0019")
+    migrate.upgrade(old.database_url, "0020")
     backup(old, tmp_path / "backup.tar.gz")
     restore(settings, tmp_path / "backup.tar.gz")
     migrate.check(settings.database_url)
