@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -318,16 +319,45 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)]
 
 
 @app.command(rich_help_panel=_WORKSPACE, help=_("Put a backup in the place of what is there, which is moved aside."))
-def restore(file: Annotated[Path, File], as_json: Json = False) -> int:
+def restore(
+    file: Annotated[Path, File],
+    assume: Annotated[
+        str, typer.Option(metavar="sent|unsent|ask", help=_("What is made of what may have left since the backup was made."))
+    ] = "ask",
+    until: Annotated[
+        datetime | None, typer.Option(help=_("When the last worker and web server stood still (UTC); now, if not given."))
+    ] = None,
+    as_json: Json = False,
+) -> int:
     from commands.backup import restore as put_back
+    from commands.restores import assumption
 
-    done = put_back(_settings(), file)
+    done = put_back(_settings(), file, assume=assumption(assume), until=until.replace(tzinfo=UTC) if until else None)
     if as_json:
         return _print(done.model_dump_json(indent=2))
     for kept in done.kept:
         _print(_("Moved aside: {file}").format(file=kept))
-    made = f"{done.manifest.created_at:%Y-%m-%d %H:%M} UTC"
+    made, end = (f"{at:%Y-%m-%d %H:%M} UTC" for at in (done.manifest.created_at, done.until))
+    said = {
+        "sent": _("What may have left between {made} and {end} counts as sent."),
+        "unsent": _("What may have left between {made} and {end} leaves, perhaps a second time; `pfadwerk restores` counts it."),
+        "ask": _("What may have left between {made} and {end} waits for a decision: `pfadwerk restores`, or the page of messages."),
+    }
+    _print(said[done.assume].format(made=made, end=end))
     return _print(_("The backup of {made} is restored. Start Pfadwerk, then run `pfadwerk recover`.").format(made=made))
+
+
+@app.command(rich_help_panel=_WORKSPACE, help=_("List what may have left before a backup was restored, or decide about all of it."))
+def restores(
+    assume: Annotated[str | None, typer.Option(metavar="sent|unsent|ask", help=_("Decide about the newest restore."))] = None,
+    as_json: Json = False,
+) -> int:
+    from commands import restores as listing
+
+    settings = _settings()
+    if assume is not None:
+        listing.decide(settings, listing.assumption(assume))
+    return listing.tell(settings, out=sys.stdout, translate=_, as_json=as_json)
 
 
 # --- Running a command -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
@@ -27,6 +27,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from journeys.channels import SENDABLE
 from journeys.errors import Issue, Misconfigured, Unfit
+
+if TYPE_CHECKING:
+    from models.session import Limits
 
 PREFIX = "PFADWERK_"
 TEST_PREFIX = "PFADWERK_TEST_"
@@ -60,6 +63,23 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "",
         description="SQLAlchemy address of the database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. Empty: a SQLite file in `home`.",
+    )
+    database_idle_in_transaction: timedelta = Field(
+        timedelta(seconds=15),
+        ge=timedelta(seconds=1),
+        description="PostgreSQL: a transaction of ours in which nothing happens for so long is ended, so that a process that is frozen or cut off holds "
+        "nobody's row. Its work is done again.",
+    )
+    database_lock_timeout: timedelta = Field(
+        timedelta(seconds=20),
+        ge=timedelta(seconds=1),
+        description="PostgreSQL: how long to wait for a row that somebody else works on, before it is tried again or answered 503. Longer than "
+        "`PFADWERK_DATABASE_IDLE_IN_TRANSACTION`.",
+    )
+    database_statement_timeout: timedelta = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        description="PostgreSQL: how long one statement may take. Migrations and restores take the time they need.",
     )
     temporal_address: str = Field(
         "", description="`HOST:PORT` of a Temporal server. Empty: the server that `pfadwerk dev` starts, with its state in `home`."
@@ -246,6 +266,12 @@ class Settings(BaseSettings):
         self._default("public_url", f"http://{'127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host}:{self.port}")
         self._put("public_url", self.public_url.rstrip("/"))
         return self
+
+    def database_limits(self) -> Limits:
+        """What a connection to PostgreSQL may do."""
+        from models.session import Limits  # only where there is a database: it loads SQLAlchemy
+
+        return Limits(self.database_idle_in_transaction, self.database_lock_timeout, self.database_statement_timeout)
 
     def _default(self, name: str, value: str) -> None:
         if not getattr(self, name):

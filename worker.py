@@ -63,7 +63,7 @@ async def run(
 
     Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code.
     """
-    db = Database(settings.database_url, pool_size=settings.step_concurrency + settings.send_concurrency)
+    db = Database(settings.database_url, pool_size=settings.step_concurrency + settings.send_concurrency, limits=settings.database_limits())
     customs = load_custom(settings.activity_folders)
     engine = build_engine(settings, db, customs)
     refuse_unknown_behaviours(engine)
@@ -166,7 +166,7 @@ def _staging_performers(house: House, settings: Settings, engine: Engine, custom
 
     outbox = Outbox(engine.db, engine.clock.now)
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
-    performers["team"] = TeamPerformer(house, outbox, pretend_slack)
+    performers["team"] = TeamPerformer(house, outbox, pretend_slack, remembers=outbox.remembers)
     performers["webhook"] = PretendWebhook()
     return performers | custom_performers(customs, fake=True)
 

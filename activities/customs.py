@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,10 @@ class CustomPerformer:
     @property
     def name(self) -> str:
         return self.activity.channel
+
+    @property
+    def remembers(self) -> timedelta:
+        return timedelta.max if self.fake else self.activity.remembers
 
     @property
     def timeout_seconds(self) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from activities import ledger, merged
+from activities import ledger, merged, restored
 from activities.breakers import Breakers, Stopped, Turn
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
@@ -30,6 +30,7 @@ from crm.sql import on, table
 from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
+from engine.restored import ASSUMED_SENT, PERHAPS_SENT
 from engine.state import Instruction, State
 from engine.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
 from engine.wakeups import Wakeups
@@ -225,6 +226,8 @@ def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft | Cannot
         raise come_back(outcome.kind, outcome.code, real)
     if isinstance(outcome, ledger.Doubtful):
         return _look_up(engine, performer, job, draft, began, outcome.attempts)
+    if isinstance(outcome, restored.Perhaps):
+        return _look_up_lost(engine, performer, job, draft, began, outcome)
     return outcome
 
 
@@ -249,8 +252,8 @@ class _Later:
 
 def _enter_ledger(
     engine: Engine, session: Session, row: Row[Any], performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
-) -> Moved | _Claimed | _Later | ledger.Doubtful:
-    """`Doubtful`: the provider must be asked what became of the last call, outside of the transaction."""
+) -> Moved | _Claimed | _Later | ledger.Doubtful | restored.Perhaps:
+    """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction."""
     stands = ledger.look(session, job.once_key, job.as_of)
     match stands:
         case ledger.Done(outlet=outlet, data=data):
@@ -300,7 +303,7 @@ def _through_gate(
     stands: ledger.Fresh | ledger.Doubtful,
     began: float,
     contact: Row[Any] | None,
-) -> Moved | _Claimed | _Later:
+) -> Moved | _Claimed | _Later | restored.Perhaps:
     """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain."""
     dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
     if isinstance(draft, CannotPrepare):
@@ -319,11 +322,42 @@ def _through_gate(
             on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
             return Moved(_wait_in_line(engine, job, until), Wakeups()) if behind else _Later(HELD, reason, until)
         case Pass(address=address):
+            new = isinstance(stands, ledger.Fresh) and stands.is_new
+            perhaps = restored.look(engine, session, row, performer, job)
+            if perhaps is not None:
+                return _perhaps_left(engine, session, row, performer, job, draft, stands, perhaps, address)
             stored = performer.record(session, job, draft, address)
             lease_until, begin_by = _lease(engine, performer, job, began)
-            new = isinstance(stands, ledger.Fresh) and stands.is_new
             ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
             return _Claimed(address, stands.attempts + 1, begin_by)
+
+
+def _perhaps_left(
+    engine: Engine,
+    session: Session,
+    row: Row[Any],
+    performer: Performer,
+    job: Job,
+    draft: Draft,
+    stands: ledger.Fresh | ledger.Doubtful,
+    perhaps: restored.Perhaps,
+    address: str,
+) -> Moved | restored.Perhaps:
+    """Before a backup was restored. A message is kept as it would leave, and its run goes on; a call with an answer that the run needs leaves
+    the run to a person, who has it made or leads the run past it."""
+    fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
+    new = isinstance(stands, ledger.Fresh) and stands.is_new
+    if perhaps.what == "look_up":
+        if new:
+            ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=PERHAPS_SENT)
+        return perhaps
+    if job.call.channel not in CARRIED and (perhaps.what == "ask" or "sent" not in performer.outlets):
+        return _stick(session, row, job, performer, PERHAPS_SENT)
+    kept = performer.record(session, job, draft, address)
+    ledger.claim(session, job.once_key, {**fixed, **kept}, job.as_of, job.as_of, stands.attempts, is_new=new)
+    if perhaps.what == "ask":
+        return _answer_in(session, engine, row, performer, job, "uncertain", PERHAPS_SENT)
+    return _answer_in(session, engine, row, performer, job, "sent", ASSUMED_SENT)
 
 
 def _wait_in_line(engine: Engine, job: Job, until: datetime) -> Instruction:
@@ -412,6 +446,22 @@ def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | Cann
     with engine.db.write() as session:
         lock_run(session, job.row.id)
         ledger.release(session, job.once_key, "looked_up_absent", attempts)
+    return _claim(engine, performer, job, draft, began)
+
+
+def _look_up_lost(
+    engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, perhaps: restored.Perhaps
+) -> Moved | _Claimed:
+    """The same for a call that may have left before a backup was restored. The note that it has not comes before the claim."""
+    try:
+        known = performer.lookup(job.once_key)
+    except RetryLater as failure:
+        raise come_back(RETRY_LATER, failure.code, failure.after) from None
+    if known is not None:
+        return _answer(engine, performer, job, known.status, known.kind, known)
+    with engine.db.write() as session:
+        lock_run(session, job.row.id)
+        restored.note(session, job, perhaps.lost, "absent")
     return _claim(engine, performer, job, draft, began)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Row, bindparam, insert, select
@@ -73,6 +74,10 @@ class MessagePerformer:
     @property
     def doubt(self) -> Doubt:
         return self.provider.doubt
+
+    @property
+    def remembers(self) -> timedelta:
+        return self.provider.remembers
 
     @property
     def timeout_seconds(self) -> float:

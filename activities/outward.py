@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -56,6 +56,8 @@ class TeamPerformer(Outward):
     house: House
     provider: Provider
     post_to_slack: PostToSlack
+    remembers: timedelta = timedelta(0)
+    """One notice is several calls, and Slack knows no keys."""
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})
 
     @property

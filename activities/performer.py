@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Row
@@ -77,6 +77,10 @@ class Performer(Protocol):
 
     @property
     def timeout_seconds(self) -> float: ...
+
+    @property
+    def remembers(self) -> timedelta:
+        """How long whoever is called knows a key, so that a call repeated with it does nothing more; zero where nobody can say."""
 
     @property
     def outlets(self) -> Mapping[str, str]: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -30,6 +30,7 @@ class PretendWebhook:
 
     name: str = "pretend"
     doubt: Doubt = "idempotent"
+    remembers: timedelta = timedelta.max
     timeout_seconds: float = 5.0
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "ok", "skipped": "failed", "failed": "failed"})
 

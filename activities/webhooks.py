@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,8 @@ class WebhookPerformer(Outward):
     guard: Guard
     name: str = "webhook"
     doubt: Doubt = "idempotent"
+    remembers: timedelta = timedelta(0)
+    """How long a receiver knows an id is its own matter."""
     timeout_seconds: float = 10.0
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "ok", "skipped": "failed", "failed": "failed"})
 

@@ -193,15 +193,20 @@ def is_out_of_space(error: BaseException) -> bool:
     origin = getattr(error, "orig", error)
     if isinstance(origin, sqlite3.Error):
         return getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
-    return str(getattr(origin, "sqlstate", "") or "").startswith(("53", "58", "57", "08"))
+    return str(getattr(origin, "sqlstate", "") or "").startswith(("53", "58", "57P", "08"))
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether the same transaction may succeed when repeated: locks, deadlocks, lost connections."""
+    """Whether the same transaction may succeed when repeated: locks, deadlocks, lost connections, and what a limit of time has ended.
+
+    Source: PostgreSQL, error codes 25P03 (idle_in_transaction_session_timeout), 55P03 (lock_not_available), 57014 (query_canceled).
+    """
     origin = getattr(error, "orig", error)
     if isinstance(origin, sqlite3.Error):
         return getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-    return str(getattr(origin, "sqlstate", "") or "").startswith(("40", "55", "08")) or isinstance(error, OperationalError)
+    return str(getattr(origin, "sqlstate", "") or "").startswith(("40", "55", "08", "25P03", "57014")) or isinstance(
+        error, OperationalError
+    )
 
 
 def takes_nothing(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from api.errors import is_busy, is_out_of_space
 from crm import uploads
 from crm.contacts import wanted_of
 from crm.jobs import RULE, WANTED, add_job, cancel_job, end, end_early, get_job, locked
-from engine import by_hand, migrate, runs
+from engine import by_hand, migrate, perhaps, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
@@ -52,7 +52,8 @@ class Page:
 
 def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
     occasion = f"job:{job.id}"
-    wakeups, after, counts = by_hand.enrol_page(engine, session, job.input["journey_id"], _whom(job), job.cursor, now, occasion)
+    journey_id, whom = job.input["journey_id"], _whom(job)
+    wakeups, after, counts = by_hand.enrol_page(engine, session, journey_id, whom, job.cursor, now, occasion, job.created_at)
     return Page(wakeups, after or job.cursor, counts, finished=after is None)
 
 
@@ -106,6 +107,12 @@ def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
     return Page(wakeups, page[-1] if page else job.cursor, {"resumed": resumed}, finished=len(page) < RESUME_PAGE)
 
 
+def _restored_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    restore_id, assume = job.input["restore_id"], job.input["assume"]
+    wakeups, after, counts = perhaps.decide_page(engine, session, restore_id, assume, job.cursor, job.created_by, now)
+    return Page(wakeups, after or job.cursor, counts, finished=after is None)
+
+
 def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
     done = uploads.page(session, job.input["import_id"], now)
     return Page(Wakeups(), str(done.cursor), done.counts, done.finished)
@@ -118,6 +125,7 @@ KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "migrate_back": _migrate_back_page,
     "resume_stuck": _resume_page,
     "import": _import_page,
+    perhaps.JOB: _restored_page,
 }
 BEFORE: dict[str, Callable[[Engine, Job, datetime], None]] = {
     "import": lambda engine, job, now: uploads.prepare(engine.db, job.input["import_id"], now, engine.address_keys),

@@ -341,6 +341,8 @@ class Stored:
     received_at: datetime
     hops: int = 0
     backfill: bool = False
+    source: str = ""
+    """Empty: it came from outside."""
 
 
 @dataclass(slots=True)

@@ -123,6 +123,8 @@ REASONS = {
     "confirmed": "a person says that it arrived",
     "left": "left as it is by a person",
     "no_answer": "no answer came back",
+    "perhaps_sent": "may have left before a backup was restored",
+    "assumed_sent": "counts as sent since a backup was restored",
     "no_body": "its text is not kept any more",
     "run_ended": "the run had ended",
     "run_moved_on": "the run had moved on",

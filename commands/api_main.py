@@ -59,7 +59,9 @@ def build_server(settings: Settings) -> Server:
     from worker import build_engine, mail_provider
 
     check(settings.database_url)
-    engine = build_engine(settings, Database(settings.database_url), load_custom(settings.activity_folders))
+    engine = build_engine(
+        settings, Database(settings.database_url, limits=settings.database_limits()), load_custom(settings.activity_folders)
+    )
     with engine.db.read() as session:
         audit.Watch().look(session)
     config = uvicorn.Config(

@@ -1,7 +1,8 @@
 """`pfadwerk backup` and `pfadwerk restore`: one file that holds what cannot be made again.
 
 That is the database and the secret that signs links. Temporal's and Redis' state are left out on purpose: after a restore the open
-runs are rebuilt from their rows (`pfadwerk recover`), and what Redis holds may be lost at any time. The file is a tar.gz with a
+runs are rebuilt from their rows (`pfadwerk recover`), and what Redis holds may be lost at any time. What left between the backup and the
+restore stands nowhere: a restore marks what may have (`engine.restored`), in the same instant as it puts the database in its place. The file is a tar.gz with a
 manifest that names the schema, the size and the digest of everything in it. It holds personal data and keys: keep it like a database.
 """
 
@@ -15,7 +16,8 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,8 +28,11 @@ from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from commands import lock
+from crm import audit
+from engine.restored import Assume, mark
 from journeys.errors import PfadwerkError
-from settings import Settings
+from models import PATIENT, Database, migrate
+from settings import Settings, parse_keys
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -78,6 +83,9 @@ class Restored(BaseModel):
     manifest: Manifest
     kept: list[Path]
     """What was there before and has been moved aside."""
+    until: datetime
+    assume: Assume
+    """What is made of calls that may have left between the backup and `until`."""
 
 
 def backup(settings: Settings, target: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Manifest:
@@ -85,15 +93,19 @@ def backup(settings: Settings, target: Path, *, now: Callable[[], datetime] = la
 
     Raises:
         BackupFailed: there is no database yet, the disk is full, or a PostgreSQL program is missing or fails.
+        Misconfigured: a restore into the database was broken off.
     """
     url = make_url(settings.database_url)
+    created_at = now()  # before the copy: what is not in it happened later
     with _folder_beside(target) as folder:
         database = folder / DATABASES[_dialect(url)]
         _copy_sqlite(url, database) if _dialect(url) == "sqlite" else _dump_postgresql(url, database)
+        if _dialect(url) == "postgresql":
+            migrate.refuse_unfinished(settings.database_url)
         parts = [database, *_write_secret(settings, folder)]
         manifest = Manifest(
             format=FORMAT,
-            created_at=now(),
+            created_at=created_at,
             version=_version(),
             workspace=settings.workspace,
             dialect=_dialect(url),
@@ -106,25 +118,63 @@ def backup(settings: Settings, target: Path, *, now: Callable[[], datetime] = la
     return manifest
 
 
-def restore(settings: Settings, source: Path, *, knows: Callable[[str], bool] | None = None) -> Restored:
+def restore(
+    settings: Settings,
+    source: Path,
+    *,
+    assume: Assume = "ask",
+    until: datetime | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    knows: Callable[[str], bool] | None = None,
+) -> Restored:
     """Put a backup in the place of what is there; that is moved aside, not deleted. Run `pfadwerk recover` afterwards.
 
-    `knows` tells whether this version has a schema revision (default: looks into `migrations/`).
+    `until`: when the last worker and web server stood still (None: now); `assume`: what is made of calls that may have left between the
+    backup and then. `knows` tells whether this version has a schema revision (default: looks into `migrations/`).
 
     Raises:
         InUse: a server runs on the folder, or somebody is connected to the PostgreSQL database.
-        WrongBackup: damaged, from a newer version, of the other workspace, or of the other kind of database.
+        WrongBackup: damaged, from a newer version, of the other workspace, of the other kind of database, or made later than `until`.
     """
     url = make_url(settings.database_url)
     with lock.alone(settings.home), _folder_beside(settings.home / SECRET) as folder:
         manifest = _unpack(source, folder)
         _refuse_unfit(manifest, settings, _dialect(url), knows or is_known_revision)
+        keys = parse_keys((folder / SECRET).read_text()) if SECRET in manifest.parts else settings.signing_keys()
+        lost = _Lost(manifest.created_at, now() if until is None else until, assume, tuple(keys.values()))
+        if lost.until < lost.since:
+            raise WrongBackup("This backup was made at {made}, later than the end that --until names.", made=lost.since)
         if _dialect(url) == "sqlite":
-            kept = _replace_sqlite(url, folder / DATABASES["sqlite"], settings.home)
+            kept = _replace_sqlite(url, folder / DATABASES["sqlite"], settings.home, lost)
         else:
-            kept = _replace_postgresql(url, folder / DATABASES["postgresql"], settings.home)
+            kept = _replace_postgresql(url, folder / DATABASES["postgresql"], settings.home, lost)
         kept += _replace(settings.home / SECRET, folder / SECRET) if SECRET in manifest.parts else []
-    return Restored(manifest=manifest, kept=kept)
+    return Restored(manifest=manifest, kept=kept, until=lost.until, assume=assume)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """The time that the backup knows nothing of, and what is made of calls that may have left in it."""
+
+    since: datetime
+    until: datetime
+    assume: Assume
+    keys: tuple[bytes, ...] = field(repr=False)
+    """They seal the line of the audit trail: those of the backup."""
+
+    def mark(self, url: str) -> None:
+        """Brings the restored database up to date and writes into it what may have left. In one transaction, with what `finish` does."""
+        migrate.upgrade(url, unfinished=True)
+        database = Database(url, pool_size=1, limits=PATIENT)
+        audit.bind(database, self.keys)
+        try:
+            with database.write() as session:
+                mark(session, backup_at=self.since, until=self.until, assume=self.assume)
+                if not database.is_sqlite:
+                    session.execute(text(f"DROP TABLE {migrate.UNFINISHED}"))
+            database.scrub()
+        finally:
+            database.close()
 
 
 def is_known_revision(revision: str) -> bool:
@@ -311,11 +361,21 @@ def _copy_sqlite(url: URL, target: Path) -> None:
         )
 
 
-def _replace_sqlite(url: URL, copy: Path, home: Path) -> list[Path]:
+def _replace_sqlite(url: URL, copy: Path, home: Path, lost: _Lost) -> list[Path]:
+    """Whoever dies here leaves the old database or the marked one, each of them whole."""
+    lost.mark(f"sqlite:///{copy}")
+    with copy.open("rb") as stream:
+        os.fsync(stream.fileno())
     database = Path(url.database or "")
-    with closing(sqlite3.connect(copy)) as restored:
-        restored.execute("PRAGMA journal_mode=WAL")
+    _empty_log(database)
     return _replace(database, copy) + _set_engine_state_aside(home)
+
+
+def _empty_log(database: Path) -> None:
+    """Takes what lies in the log beside the old database into it, so that one rename replaces both. One that is damaged is moved as it is."""
+    if database.is_file():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 # --- PostgreSQL ---
@@ -325,14 +385,36 @@ def _dump_postgresql(url: URL, target: Path) -> None:
     _run_postgresql(["pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target}"], url)
 
 
-def _replace_postgresql(url: URL, copy: Path, home: Path) -> list[Path]:
+def _replace_postgresql(url: URL, copy: Path, home: Path, lost: _Lost) -> list[Path]:
+    """From the first word to the last nobody starts on this database: it says that a restore is not finished, which `mark` takes away."""
     _refuse_if_connected(url)
     before = home / f"before-restore-{_stamp()}.dump"
     _dump_postgresql(url, before)
     os.chmod(before, 0o600)
+    _fence(url)
     command = ["pg_restore", "--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
     _run_postgresql([*command, f"--dbname={url.database}", str(copy)], url)
+    lost.mark(url.render_as_string(hide_password=False))
     return [before, *_set_engine_state_aside(home)]
+
+
+def _fence(url: URL) -> None:
+    """Says that a restore is not finished. Whoever has started just before that keeps the database, and nothing is said."""
+    _execute(url, f"CREATE TABLE IF NOT EXISTS {migrate.UNFINISHED} ()")
+    try:
+        _refuse_if_connected(url)
+    except lock.InUse:
+        _execute(url, f"DROP TABLE {migrate.UNFINISHED}")
+        raise
+
+
+def _execute(url: URL, statement: str) -> None:
+    engine = create_engine(_with_driver(url))
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+    finally:
+        engine.dispose()
 
 
 def _refuse_if_connected(url: URL) -> None:
@@ -379,7 +461,8 @@ def _libpq(url: URL) -> Mapping[str, str]:
 
 
 def _replace(target: Path, source: Path) -> list[Path]:
-    kept = _move_aside(target)
+    """Both names are there at every instant: the old file gets a second one before the new file takes its first."""
+    kept = _move_aside(target, keep_name=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     source.replace(target)
     return kept
@@ -390,11 +473,17 @@ def _set_engine_state_aside(home: Path) -> list[Path]:
     return _move_aside(home / "temporal.db")
 
 
-def _move_aside(file: Path) -> list[Path]:
+def _move_aside(file: Path, *, keep_name: bool = False) -> list[Path]:
     """Rename a file, and with it the log that SQLite keeps beside a database, so that they still belong together."""
     aside = file.with_name(f"{file.name}.before-restore-{_stamp()}")
-    present = [suffix for suffix in ("-wal", "-shm", "") if Path(f"{file}{suffix}").exists()]
-    return [Path(f"{file}{suffix}").replace(f"{aside}{suffix}") for suffix in present]
+    present = [suffix for suffix in ("-wal", "-shm") if Path(f"{file}{suffix}").exists()]
+    moved = [Path(f"{file}{suffix}").replace(f"{aside}{suffix}") for suffix in present]
+    if not file.exists():
+        return moved
+    if not keep_name:
+        return [*moved, file.replace(aside)]
+    aside.hardlink_to(file)
+    return [*moved, aside]
 
 
 def _stamp() -> str:

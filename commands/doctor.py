@@ -173,7 +173,7 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
         check(settings.database_url)
     except PfadwerkError:
         return  # said above
-    db = Database(settings.database_url)
+    db = Database(settings.database_url, limits=settings.database_limits())
     try:
         with db.read() as session:
             clock = stamp.check(session, settings.workspace, settings.temporal_namespace)

@@ -50,7 +50,7 @@ def database(settings: Settings) -> Iterator[Database]:
     from models.migrate import check
 
     check(settings.database_url)
-    db = Database(settings.database_url, pool_size=POOL_SIZE)
+    db = Database(settings.database_url, pool_size=POOL_SIZE, limits=settings.database_limits())
     try:
         yield db
     finally:

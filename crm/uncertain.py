@@ -19,9 +19,10 @@ from crm.locks import lock_contact
 from crm.sql import on, table
 from journeys.channels import SENDABLE
 from journeys.errors import Conflict, NotFound
-from models import LEFT, Message
+from models import LEFT, Message, RestoredMessage
 
 messages = table(Message)
+restored = table(RestoredMessage)
 
 Decision = Literal["sent", "again", "leave"]
 BY_HAND = "confirmed"
@@ -38,9 +39,12 @@ def decide(session: Session, message_id: str, decision: Decision, attempts: int,
         raise Conflict("Nothing is to be decided any more: the message stands at “{status}”. Look at it again.", status=row.status)
     changes = _again(session, row, now) if decision == "again" else _SAID[decision]
     on(session).execute(update(messages).where(messages.c.id == message_id).values(**changes))
+    on(session).execute(update(restored).where(restored.c.message_id == message_id).values(assumed=_ASSUMED[decision]))
     record(session, by, "message.decide", f"message:{message_id}", {"decision": decision, "was": row.reason, "attempts": attempts}, now)
 
 
+_ASSUMED: dict[Decision, str] = {"sent": "sent", "again": "unsent", "leave": "left"}
+"""Decision -> what was made of a message that may have left before a backup was restored."""
 _SAID: dict[str, dict[str, Any]] = {"sent": {"status": "sent", "reason": BY_HAND}, "leave": {"reason": LEFT}}
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from crm import profile, scores, tasks, team
 from crm.sql import table
 from engine.live import Engine
+from engine.restored import cause_by_run
 from engine.wakeups import Wakeups
 from journeys.values import (
     AddTag,
@@ -76,7 +77,15 @@ def _other_journey(engine: Engine, session: Session, run: Row[Any], change: Star
         return Wakeups()
     if isinstance(change, StartJourney):
         entered = enrol(
-            engine, session, live, run.contact_id, now, data={**run.trigger, **change.data}, hops=run.hops + 1, occasion=run.occasion
+            engine,
+            session,
+            live,
+            run.contact_id,
+            now,
+            data={**run.trigger, **change.data},
+            hops=run.hops + 1,
+            occasion=run.occasion,
+            caused_at=cause_by_run(engine, session, run, now),
         )
         return entered.wakeups if isinstance(entered, Entered) else Wakeups()
     wakeups = Wakeups()

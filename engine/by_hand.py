@@ -97,9 +97,17 @@ def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids:
 
 
 def enrol_page(
-    engine: Engine, session: Session, journey_id: str, whom: Whom, after_id: str, now: datetime, occasion: str = ""
+    engine: Engine,
+    session: Session,
+    journey_id: str,
+    whom: Whom,
+    after_id: str,
+    now: datetime,
+    occasion: str = "",
+    asked_at: datetime | None = None,
 ) -> tuple[Wakeups, str | None, dict[str, int]]:
-    """Enrols the next contacts after `after_id` who fit now. `occasion` names the whole of it (see `enrol`).
+    """Enrols the next contacts after `after_id` who fit now. `occasion` names the whole of it, `asked_at` is when it was asked for (see
+    `enrol`).
 
     Returns what to wake, the id to go on after (None: this was the last page), and counts: `entered`, `held_out`, and one per refusal.
 
@@ -110,7 +118,7 @@ def enrol_page(
     lock_contacts(session, page)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact_id in page:
-        answer = enrol(engine, session, live, contact_id, now, occasion=occasion)
+        answer = enrol(engine, session, live, contact_id, now, occasion=occasion, caused_at=asked_at)
         counts[_outcome(answer)] += 1
         if isinstance(answer, Entered):
             wakeups.add(answer.wakeups)

@@ -273,7 +273,7 @@ def _enrol_all(
         data = {"scheduled_at": at.isoformat(), **(_says(pulled.trigger, day) if day is not None else {})}
         if day is not None and (contact_id, _said(data)) in before:
             continue
-        entered = enrol(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at))
+        entered = enrol(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at), caused_at=at)
         if isinstance(entered, Entered):
             wakeups.add(entered.wakeups)
     return wakeups

@@ -20,6 +20,7 @@ from crm.runs import deliver, milestone
 from crm.sql import on, table
 from engine.delivery import is_heard
 from engine.live import Engine, LiveJourney
+from engine.restored import cause_of, mark_start
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
 from engine.wakeups import Wakeups
 from journeys.draws import draw
@@ -97,12 +98,14 @@ def enrol(
     hops: int = 0,
     dry: bool = False,
     occasion: str = "",
+    caused_at: datetime | None = None,
 ) -> Entered | Refused:
     """Decides, and if the contact may enter writes the run with its first instruction. The caller holds the contact's lock.
 
     `data` stands in for the properties of an event when a person, the API or another journey starts the run.
     With `dry` nothing is written; the answer is what would happen (its run id is empty).
     `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 014).
+    `caused_at`: when what starts the run may have happened first; None is the event's time, or now.
     """
     properties = event.properties if event is not None else data or {}
     key = run_key(live.program.entry.reentry.key, properties)
@@ -116,7 +119,9 @@ def enrol(
         return Entered("", Wakeups(), held_out)
     hops = max(hops, event.hops if event is not None else 0)
     occasion = occasion or _day_of_event(session, live, contact_id, now, event)
-    return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion)
+    if caused_at is None:
+        caused_at = cause_of(engine, session, event) if event is not None else now
+    return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at)
 
 
 def _day_of_event(session: Session, live: LiveJourney, contact_id: str, now: datetime, event: Event | None) -> str:
@@ -250,6 +255,7 @@ def _begin(
     hops: int,
     held_out: bool,
     occasion: str,
+    caused_at: datetime,
 ) -> Entered:
     run_id = new_id()
     on(session).execute(
@@ -278,6 +284,7 @@ def _begin(
             "ended_at": now if held_out else None,
         },
     )
+    mark_start(engine, session, run_id, live.version_id, caused_at)
     _subscribe(session, live, run_id, contact_id, now, held_out)
     if event is not None and (live.exit_topics or live.program.goal):
         deliver(session, contact_id, contact_id, now, only_run=run_id)  # what happened after a trigger may have reached us before it

@@ -28,7 +28,7 @@ from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
 from journeys.nodes import Palette
 from journeys.upgrade import upgrade
-from models import Database, Journey, Version
+from models import Database, Journey, Restore, Version
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +155,7 @@ class Engine:
     new_journey: NewJourney = NewJourney()
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
+    _restored: bool | None = None
 
     def __post_init__(self) -> None:
         audit.bind(self.db, self.address_keys)
@@ -178,6 +179,12 @@ class Engine:
         if number != self._index.number:
             self._index = self._load(session, number)
         return self._index
+
+    def was_restored(self, session: Session) -> bool:
+        """Whether a backup was ever restored into this database. Asked once a process, since none lives through a restore."""
+        if self._restored is None:
+            self._restored = session.execute(select(table(Restore).c.id).limit(1)).first() is not None
+        return self._restored
 
     def timeout_seconds(self, channel: str) -> float:
         return self.effect_timeouts.get(channel, self.effect_timeout_seconds)

@@ -19,6 +19,7 @@ from crm.tasks import meant_for
 from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
+from engine.restored import PERHAPS_SENT, may_go_again
 from engine.state import State
 from engine.step import lock_run
 from engine.wakeups import Wakeups
@@ -75,6 +76,8 @@ def resume_stuck(engine: Engine, session: Session, run_id: str, by: str, now: da
     if row.status == "quarantined" and asked is not None:
         values |= {"step": asked, "instruction": {**row.instruction, "step": asked}}
     session.execute(update(runs).where(runs.c.id == run_id).values(values))
+    if row.reason == PERHAPS_SENT:
+        may_go_again(session, run_id)
     note_beside(session, row, "resumed", now, {"by": by})
     record(session, by, "run.resume", f"run:{run_id}", {"was": row.status, "reason": row.reason}, now)
     return Wakeups(bells={run_id})

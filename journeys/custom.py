@@ -129,6 +129,7 @@ class CustomActivity:
     input_model: type[BaseModel]
     node: type[Node]
     fake: Callable[[Any], Answered] | None = None
+    remembers: timedelta = timedelta(0)
 
     @property
     def channel(self) -> str:
@@ -207,6 +208,7 @@ def activity(
     icon: str = "plug",
     fake: Callable[[Any], Answered] | None = None,
     results: type[BaseModel] | None = None,
+    remembers: timedelta = timedelta(0),
 ) -> Callable[[Function], CustomActivity]:
     """Makes a custom activity of a function `(ctx, input)`.
 
@@ -215,6 +217,8 @@ def activity(
     one. `timeout`: of one attempt. `retry`: how often and after which pauses it is tried again before the run is stuck; `retries` alone says
     the number of attempts after the first.
     `fake`: (input) -> answer, used in staging. `results`: the fields that `data` may hold, so that the check knows their names and types.
+    `remembers`: how long the other system knows a `once_key`, so that the same call again does nothing more (24 hours with many payment
+    services). After a backup was restored, calls that may have been made already are made again within that time, and asked about else.
 
     Raises:
         TypeError, ValueError: when it is applied, with what was expected.
@@ -227,7 +231,7 @@ def activity(
         help_text = inspect.getdoc(function) or title
         node = _node_class(name, title, help_text, version, outlets, icon, model)
         node.declared = None if results is None else results_of(results.model_json_schema())
-        return CustomActivity(name, title, version, outlets, timeout, policy, function, model, node, fake)
+        return CustomActivity(name, title, version, outlets, timeout, policy, function, model, node, fake, remembers)
 
     return decorate
 

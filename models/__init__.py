@@ -42,13 +42,15 @@ from models.message import (
     TemplateVersion,
 )
 from models.notice import Notice, NoticeDelivery
+from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
-from models.session import Database, lock
+from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [
     "LEFT",
     "OPEN_MESSAGE",
+    "PATIENT",
     "STUCK_RUN",
     "UNMET",
     "UNUSUAL_MESSAGE",
@@ -74,6 +76,7 @@ __all__ = [
     "Journey",
     "KnownNetwork",
     "Lease",
+    "Limits",
     "Link",
     "LoginFailure",
     "LoginSession",
@@ -91,6 +94,9 @@ __all__ = [
     "Process",
     "RecoveryCode",
     "Refusal",
+    "Restore",
+    "RestoredMessage",
+    "RestoredRun",
     "Rotation",
     "Run",
     "Score",

@@ -18,18 +18,21 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from journeys.errors import Misconfigured
-from models.session import Database
+from models.session import PATIENT, Database
 
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
 LOCK_NUMBER = 7_263_401
 """PostgreSQL advisory lock, so that two processes that start together do not both upgrade."""
+UNFINISHED = "unfinished_restore"
+"""The table that says, while it is there, that a restore is under way or was broken off: nothing starts on such a database."""
 
 
-def upgrade(url: str, revision: str = "head", folder: Path = FOLDER) -> None:
-    """Brings the database at `url` to `revision` in one transaction; creates it where it is empty. Idempotent.
+def upgrade(url: str, revision: str = "head", folder: Path = FOLDER, *, unfinished: bool = False) -> None:
+    """Brings the database at `url` to `revision` in one transaction; creates it where it is empty. Idempotent. `unfinished`: also while it is
+    being restored.
 
     Raises:
-        Misconfigured: the database cannot be reached, is newer than this program, or holds tables that are not ours.
+        Misconfigured: the database cannot be reached, is newer than this program, holds tables that are not ours, or half of a restore.
     """
     with _opened(url) as database, _reached(database, write=True) as connection:
         if database.is_sqlite:
@@ -41,6 +44,8 @@ def upgrade(url: str, revision: str = "head", folder: Path = FOLDER) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK_NUMBER})
             _refuse_newer(_revision(connection), folder)
             _refuse_foreign(connection)
+            if not unfinished:
+                _refuse_unfinished(connection)
             _run(connection, revision, folder)
             if database.is_sqlite:
                 _refuse_broken_references(connection)
@@ -68,9 +73,11 @@ def check(url: str, folder: Path = FOLDER) -> None:
     """Makes sure that the database at `url` has the schema this program was written for.
 
     Raises:
-        Misconfigured: it was never set up, is older or is newer; the message says what to do.
+        Misconfigured: it was never set up, is older, newer or half restored; the message says what to do.
     """
-    found = current(url)
+    with _opened(url) as database, _reached(database) as connection:
+        _refuse_unfinished(connection)
+        found = _revision(connection)
     if found is None:
         raise Misconfigured("The database has not been set up yet. Run `pfadwerk setup`.")
     _refuse_newer(found, folder)
@@ -80,6 +87,12 @@ def check(url: str, folder: Path = FOLDER) -> None:
             found=found,
             newest=newest(folder),
         )
+
+
+def refuse_unfinished(url: str) -> None:
+    """Raises: Misconfigured, if a restore into the database at `url` is under way or was broken off."""
+    with _opened(url) as database, _reached(database) as connection:
+        _refuse_unfinished(connection)
 
 
 def _refuse_newer(found: str | None, folder: Path) -> None:
@@ -93,11 +106,16 @@ def _refuse_newer(found: str | None, folder: Path) -> None:
 
 
 def _refuse_foreign(connection: Connection) -> None:
-    tables = set(inspect(connection).get_table_names())
+    tables = set(inspect(connection).get_table_names()) - {UNFINISHED}
     if tables and "alembic_version" not in tables:
         raise Misconfigured(
             "The database holds tables but no schema number, so it is not one of Pfadwerk's. Name an empty database in PFADWERK_DATABASE_URL."
         )
+
+
+def _refuse_unfinished(connection: Connection) -> None:
+    if inspect(connection).has_table(UNFINISHED):
+        raise Misconfigured("A backup was being restored into this database, and that was broken off. Run `pfadwerk restore` once more.")
 
 
 def _refuse_broken_references(connection: Connection) -> None:
@@ -138,7 +156,7 @@ def _scripts(folder: Path) -> ScriptDirectory:
 
 @contextmanager
 def _opened(url: str) -> Iterator[Database]:
-    database = Database(url, pool_size=1)
+    database = Database(url, pool_size=1, limits=PATIENT)
     try:
         yield database
     finally:

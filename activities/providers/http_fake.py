@@ -36,6 +36,7 @@ class HttpFake:
     name = "http_fake"
     channels = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard", "team"})
     doubt: Doubt = "lookup"
+    remembers = timedelta(0)
 
     def __init__(self, host: str, port: int, timeout_seconds: float = 5.0) -> None:
         self.timeout_seconds = timeout_seconds

@@ -6,7 +6,7 @@ The default of `pfadwerk dev` and of staging, for every channel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError
@@ -27,6 +27,8 @@ class Outbox:
     name = "outbox"
     channels = CHANNELS
     doubt: Doubt = "idempotent"
+    remembers = timedelta.max
+    """What it took lies in the database, and is restored or lost with it."""
     timeout_seconds = 10.0
 
     def __init__(self, db: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

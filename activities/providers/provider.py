@@ -116,12 +116,14 @@ class InDoubt(ProviderFailure):
 class Provider(Protocol):
     """One account at one provider.
 
-    `timeout_seconds` bounds one `send`, connection included: the ledger's lease and the graceful shutdown are longer.
+    `timeout_seconds` bounds one `send`, connection included: the ledger's lease and the graceful shutdown are longer. `remembers` says how
+    long it knows a once key, so that the same message sent again goes nowhere; zero unless `doubt` is `idempotent`.
     """
 
     name: str
     channels: frozenset[str]
     doubt: Doubt
+    remembers: timedelta
     timeout_seconds: float
 
     def send(self, message: Outgoing) -> Answer:

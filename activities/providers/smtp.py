@@ -110,6 +110,7 @@ class Smtp:
     name = "smtp"
     channels = frozenset({"email", "team"})
     doubt: Doubt = "blind"
+    remembers = timedelta(0)
 
     def __init__(
         self,

@@ -12,9 +12,13 @@ from sqlmodel import select
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
-from builder_ui.visit import Acts, Page, Visit
+from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, MESSAGE_STATES, REASONS, coded
 from crm.locks import person_of
+from engine import perhaps
+from engine.perhaps import Listed
+from engine.restored import Assume
+from engine.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from journeys.errors import Invalid
 from models import Journey, Message
@@ -33,6 +37,7 @@ class Data:
     names: Mapping[str, str]
     journeys: Mapping[str, tuple[str, str]]
     undecided: int
+    restored: list[Listed]
     next_before: str | None
 
 
@@ -43,7 +48,8 @@ def load(visit: Visit) -> Data:
             rows, before = messages.page(session, asked(session, visit.query))
         except Invalid:
             rows, before = messages.page(session, asked(session, {**visit.query, "before": ""}))
-        return Data(rows, contact_names(session, [row.contact_id for row in rows]), journeys, messages.undecided(session), before)
+        restored = [one for one in perhaps.listed(session) if one.counts.get("ask")] if visit.engine.was_restored(session) else []
+        return Data(rows, contact_names(session, [row.contact_id for row in rows]), journeys, messages.undecided(session), restored, before)
 
 
 def asked(session: Session, query: Mapping[str, str]) -> Wanted:
@@ -77,7 +83,7 @@ def stamp(visit: Visit) -> object:
     if visit.query.get("before"):
         return None
     data = load(visit)
-    return data.undecided, [(row.id, row.status, row.opened_at, row.clicked_at) for row in data.rows]
+    return data.undecided, [one.counts for one in data.restored], [(row.id, row.status, row.opened_at, row.clicked_at) for row in data.rows]
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -89,9 +95,56 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             speech("Messages"), speech("Whatever provider carried them. What nobody knows the end of waits for a person to decide.")
         ),
         html.div({"className": "bar"}, parts.tabs(visit, "state", tabs(visit, data.undecided), speech("States"))),
+        *(restored_notice(visit, one, acts) for one in data.restored),
         parts.table(speech("Messages"), columns, rows, "mails") if rows else parts.empty("mail", speech("No message fits."), None),
         parts.pager(visit, data.next_before),
     )
+
+
+def restored_notice(visit: Visit, one: Listed, acts: Acts) -> Element:
+    """What may have left before a restore, and deciding about all of it."""
+    speech, id = visit.speech, one.restore.id
+    text = speech(
+        "{count} may have left between {since} and {until}, before a backup was restored. Nobody knows, so they wait here; runs that are stuck "
+        "for the same reason are among them.",
+        count=speech.number(one.counts["ask"]),
+        since=speech.moment(one.restore.since),
+        until=speech.moment(one.restore.until),
+    )
+    return html.section(
+        {"className": "panel side-panel", "key": id, "aria-label": speech("Before the restore")},
+        html.p(parts.icon("alert"), " ", text),
+        html.div({"className": "actions"}, *decisions(visit, id, acts)) if visit.may("message.decide") else None,
+    )
+
+
+def decisions(visit: Visit, restore_id: str, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    return [
+        parts.ask(
+            speech("All were sent"),
+            speech("They count as sent, and so does what comes up later. Whoever did not get one will not get it."),
+            speech("All were sent"),
+            acts.act("message.decide", deciding(restore_id, "sent"), "They count as sent, a page at a time."),
+            "check",
+        ),
+        parts.ask(
+            speech("Send all"),
+            speech("Whoever did get one gets it twice. Consent, blocked addresses and quiet hours are looked at again."),
+            speech("Send all"),
+            acts.act("message.decide", deciding(restore_id, "unsent"), "They leave within seconds, if the rules allow it."),
+            "mail",
+        ),
+    ]
+
+
+def deciding(restore_id: str, assume: Assume) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            perhaps.decide_all(session, restore_id, assume, visit.by, visit.house.now())
+        visit.house.wake(Wakeups())
+
+    return do
 
 
 def tabs(visit: Visit, undecided: int) -> list[tuple[str, str, int | None]]:

@@ -26,6 +26,7 @@ KINDS = {
     "migrate_back": "Put contacts of “{journey}” back",
     "resume_stuck": "Try the stuck runs of “{journey}” again",
     "import": "Import contacts from a file",
+    "decide_restored": "Decide about what may have left before a restore",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {
@@ -45,6 +46,8 @@ COUNTS = {
     "put_back": "put back",
     "stayed": "stayed",
     "resumed": "try again",
+    "decided": "decided",
+    "kept": "left to decide one by one",
     "ok": "without errors",
     "failed": "with errors",
 }

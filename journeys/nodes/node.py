@@ -75,6 +75,10 @@ class Node(BaseModel):
         """The least time spent here by a contact that leaves through `outlet`."""
         return self.minimum_wait()
 
+    def minimum_return(self) -> timedelta:
+        """The least time between two leavings of the same contact, for a step that lets people go at certain times."""
+        return self.minimum_wait()
+
     def fallback(self, outlet: str) -> str | None:
         """The outlet whose edge serves `outlet` too when none is drawn from it; None: an edge must be drawn."""
         return None

@@ -113,6 +113,14 @@ class WaitUntil(Node):
         # Whoever comes back to a time of day has passed it and waits for the next one; only the first wait can be short.
         return timedelta(minutes=1) if isinstance(self.until, ClockTime) else timedelta(0)
 
+    def minimum_return(self) -> timedelta:
+        # From one of the weekdays to the next, less four hours for the change of the clocks, of the zone and for the spread.
+        if not isinstance(self.until, ClockTime):
+            return self.minimum_wait()
+        days = sorted(set(self.until.weekdays))
+        apart = [(later - day) % 7 or 7 for day, later in zip(days, [*days[1:], days[0]], strict=True)]
+        return timedelta(days=min(apart)) - timedelta(hours=4)
+
     def references(self) -> Iterable[tuple[str, str, str]]:
         if isinstance(self.until, DateField):
             yield "until.field", "field", self.until.field

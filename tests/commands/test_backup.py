@@ -2,10 +2,13 @@
 
 import io
 import json
+import os
+import shutil
 import sqlite3
 import tarfile
 import threading
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,23 +16,24 @@ import pytest
 
 from commands import lock
 from commands.backup import BackupFailed, WrongBackup, backup, is_known_revision, restore
+from journeys.errors import Misconfigured
+from models import migrate
 from settings import Settings
 
-REVISION = "0001"
-
-
-def known(revision: str) -> bool:
-    return revision == REVISION
+REVISION = migrate.newest()
+known = is_known_revision
+PAIR = "CREATE TABLE pair (a INTEGER, b INTEGER)"
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, sqlite_base: Path) -> Settings:
     settings = Settings.load(home=tmp_path / "home")
     settings.home.mkdir()
+    shutil.copy(sqlite_base, database_of(settings))
     with closing(sqlite3.connect(database_of(settings))) as database:
         database.executescript(
             f"PRAGMA journal_mode=WAL; CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('{REVISION}');"
-            "CREATE TABLE pair (a INTEGER, b INTEGER); INSERT INTO pair VALUES (0, 0);"
+            f"{PAIR}; INSERT INTO pair VALUES (0, 0);"
         )
     return settings
 
@@ -235,10 +239,9 @@ def test_postgresql_comes_back_and_is_not_replaced_under_a_connection(postgres_u
         server.execute("DROP DATABASE IF EXISTS backed_up")
         server.execute("CREATE DATABASE backed_up")
     settings = Settings.load(home=tmp_path / "home", database_url=f"{postgres_url}/backed_up")
+    migrate.upgrade(settings.database_url)
     with psycopg.connect(settings.database_url, autocommit=True) as database:
-        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        database.execute("INSERT INTO alembic_version VALUES ('0001')")
-        database.execute("CREATE TABLE pair (a INTEGER, b INTEGER)")
+        database.execute(PAIR)
         database.execute("INSERT INTO pair VALUES (0, 0)")
         assert backup(settings, tmp_path / "backup.tar.gz").revision == REVISION
         database.execute("UPDATE pair SET a = 5, b = 5")
@@ -247,7 +250,69 @@ def test_postgresql_comes_back_and_is_not_replaced_under_a_connection(postgres_u
     restored = restore(settings, tmp_path / "backup.tar.gz", knows=known)
     with psycopg.connect(settings.database_url) as database:
         assert database.execute("SELECT a, b FROM pair").fetchall() == [(0, 0)]
+        assert database.execute("SELECT assume FROM restore").fetchall() == [("ask",)]
     assert any(path.suffix == ".dump" for path in restored.kept)
+    migrate.check(settings.database_url)
+
+
+@pytest.mark.parametrize("program", ["pg_restore", "upgrade"])
+def test_postgresql_half_restored_lets_nobody_start(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """Killed between two lines: whatever stands in the database then, nothing runs on it until the restore is done."""
+    with psycopg.connect(f"{postgres_url}/postgres", autocommit=True) as server:
+        server.execute("DROP DATABASE IF EXISTS half_restored")
+        server.execute("CREATE DATABASE half_restored")
+    settings = Settings.load(home=tmp_path / "home", database_url=f"{postgres_url}/half_restored")
+    migrate.upgrade(settings.database_url)
+    backup(settings, tmp_path / "backup.tar.gz")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        if program == "upgrade":
+            dying.setattr("commands.backup.migrate.upgrade", killed)
+        else:
+            folder = tmp_path / "programs"
+            folder.mkdir()
+            (folder / "pg_restore").write_text("#!/bin/sh\nkill -9 $$\n")
+            (folder / "pg_restore").chmod(0o755)
+            dying.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        with pytest.raises((KeyboardInterrupt, BackupFailed)):
+            restore(settings, tmp_path / "backup.tar.gz")
+    for start in (migrate.check, migrate.upgrade):
+        with pytest.raises(Misconfigured, match="Run `pfadwerk restore` once more"):
+            start(settings.database_url)
+    with pytest.raises(Misconfigured, match="once more"):
+        backup(settings, tmp_path / "other.tar.gz")
+    restore(settings, tmp_path / "backup.tar.gz", assume="sent")
+    migrate.check(settings.database_url)
+    with psycopg.connect(settings.database_url) as database:
+        assert database.execute("SELECT assume FROM restore").fetchall() == [("sent",)]
+
+
+def test_the_lost_time_is_from_before_the_copy_to_when_all_stood_still(settings: Settings, tmp_path: Path) -> None:
+    made = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    backup(settings, tmp_path / "backup.tar.gz", now=lambda: made)
+    with pytest.raises(WrongBackup, match="later than the end"):
+        restore(settings, tmp_path / "backup.tar.gz", until=made - timedelta(seconds=1))
+    restored = restore(settings, tmp_path / "backup.tar.gz", assume="unsent", until=made + timedelta(hours=2))
+    assert (restored.until, restored.assume) == (made + timedelta(hours=2), "unsent")
+    with closing(sqlite3.connect(database_of(settings))) as database:
+        lost = database.execute("SELECT since, until, assume FROM restore").fetchone()
+    assert lost == ("2026-03-02 09:00:00.000000", "2026-03-02 11:00:00.000000", "unsent")
+
+
+def test_an_older_backup_is_brought_up_to_date_and_marked(settings: Settings, tmp_path: Path) -> None:
+    old = Settings.load(home=tmp_path / "old")
+    old.home.mkdir()
+    migrate.upgrade(old.database_url, "0020")
+    backup(old, tmp_path / "backup.tar.gz")
+    restore(settings, tmp_path / "backup.tar.gz")
+    migrate.check(settings.database_url)
+    with closing(sqlite3.connect(database_of(settings))) as database:
+        assert database.execute("SELECT assume FROM restore").fetchall() == [("ask",)]
 
 
 def test_a_postgresql_that_does_not_answer_is_told_without_the_password(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ TABLES = {
     "job": "whom a job is about is forgotten at its end",
     "unrouted": "places in the code and ids",
     "inbox": "ids",
+    **dict.fromkeys(("restore", "restored_run", "restored_message"), "instants, ids and places in journeys"),
     "duplicate": "ids; its rows go",
     "import_job": "the name of a file and of its columns",
     "upload": "the name of a file",

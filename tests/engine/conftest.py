@@ -70,6 +70,7 @@ class Counting:
 
     name: str = "counting"
     doubt: Doubt = "idempotent"
+    remembers: timedelta = timedelta(0)
     timeout_seconds: float = 5.0
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})
     received: list[str] = field(default_factory=list)

@@ -140,6 +140,19 @@ class House:
         self._start("temporal")
         self._await_ready("temporal")
 
+    def stop_mortals(self, *names: str) -> None:
+        """SIGKILL; they stay down until `start_again`."""
+        for name in names:
+            self._processes[name].kill()
+            self._due[name] = float("inf")
+
+    def start_again(self, *names: str) -> None:
+        for name in names:
+            del self._due[name]
+            self._start(name)
+        for name in names:
+            self._await_ready(name)
+
     def stop(self) -> None:
         for name in ("web", "worker", "temporal", "redis", "smtp", "http"):
             if name in self._processes:

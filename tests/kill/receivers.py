@@ -3,7 +3,8 @@
     python receivers.py smtp|http PORT FILE SEED
 
 One line a message in FILE: `got KEY` as soon as the message is complete, before it is answered; `silent KEY` when the connection was
-then (or instead) closed without an answer. Standard library only; knows nothing of Pfadwerk but the form of a key.
+then (or instead) closed without an answer; `person ADDRESS NODE` beside each mail that was got. Standard library only; knows nothing of Pfadwerk
+but the form of a key.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ class Book:
         self.random = random.Random(seed)
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    async def take(self, key: str) -> bool:
+    async def take(self, key: str, person: str = "") -> bool:
         """Whether the sender is to be answered."""
         silent = self.random.random() < SILENT
         if not silent or self.random.random() < 0.5:
             self._write("got", key)
+            if person:
+                self._write("person", f"{person} {key.split('.')[1]}")
             self.known.add(key)
         if silent:
             self._write("silent", key)
@@ -48,14 +51,17 @@ class Book:
 async def smtp(book: Book, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Just enough of RFC 5321."""
     writer.write(b"220 receiver\r\n")
+    person = ""
     while line := await reader.readline():
         verb = line[:4].upper().strip()
+        if verb == b"RCPT":
+            person = line.decode("ascii").partition("<")[2].partition(">")[0]
         if verb == b"DATA":
             writer.write(b"354 go on\r\n")
             mail = (await reader.readuntil(b"\r\n.\r\n")).decode("ascii", "replace")
             found = re.search(r"^Message-ID: <([^@>]+)@", mail, re.MULTILINE | re.IGNORECASE)
             assert found is not None
-            if not await book.take(found[1]):
+            if not await book.take(found[1], person):
                 return
         writer.write({b"QUIT": b"221 bye\r\n", b"EHLO": b"250-receiver\r\n250 8BITMIME\r\n"}.get(verb, b"250 fine\r\n"))
         await writer.drain()

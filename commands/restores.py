@@ -1,0 +1,59 @@
+"""`pfadwerk restores`: what may have left before a backup was restored, and deciding about all of it at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TextIO
+
+from commands.workspace import ACTOR, engine
+from engine import perhaps
+from engine.restored import ASSUMPTIONS, Assume
+from journeys.errors import Invalid, NotFound
+from settings import Settings
+
+
+def assumption(text: str) -> Assume:
+    """Raises: Invalid."""
+    for known in ASSUMPTIONS:
+        if text == known:
+            return known
+    raise Invalid("Expected one of {known}, got: {given}.", known=list(ASSUMPTIONS), given=text[:32])
+
+
+def decide(settings: Settings, assume: Assume) -> None:
+    """About the newest restore: of all that is listed, and of what comes up later. Broken off, it goes on where it stood: run it again, or leave
+    it to the web server, whose job it is, too.
+
+    Raises: NotFound, if no backup was restored.
+    """
+    with engine(settings) as live:
+        with live.db.write() as session:
+            newest = perhaps.listed(session, 1)
+            if not newest:
+                raise NotFound("No backup was ever restored into this database.")
+            restore_id = newest[0].restore.id
+            perhaps.decide_all(session, restore_id, assume, ACTOR, live.clock.now())
+        after: str | None = "" if assume != "ask" else None
+        while after is not None:
+            with live.db.write() as session:
+                after = perhaps.decide_page(live, session, restore_id, assume, after, ACTOR, live.clock.now())[1]
+
+
+def tell(settings: Settings, *, out: TextIO, translate: Callable[[str], str], as_json: bool) -> int:
+    with engine(settings) as live, live.db.read() as session:
+        found = perhaps.listed(session)
+    if as_json:
+        items = [{**one.restore.model_dump(mode="json"), "counts": one.counts} for one in found]
+        out.write(json.dumps(items, indent=2) + "\n")
+        return 0
+    if not found:
+        out.write(translate("No backup was ever restored into this database.") + "\n")
+    line = translate(
+        "Between {since} and {until} ({assume}): {ask} to decide, {sent} count as sent, {unsent} went (perhaps again), {absent} never got there."
+    )
+    for one in found:
+        counts = {name: one.counts.get(name, 0) for name in ("ask", "sent", "unsent", "absent")}
+        since, until = (f"{at:%Y-%m-%d %H:%M} UTC" for at in (one.restore.since, one.restore.until))
+        out.write(line.format(since=since, until=until, assume=one.restore.assume, **counts) + "\n")
+    return 0

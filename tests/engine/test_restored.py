@@ -1,0 +1,274 @@
+"""After a backup was restored: what may have left since then is held, and nothing else. The clock is a value."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from temporalio.exceptions import ApplicationError
+
+from activities.providers.provider import RetryLater
+from crm import held, uncertain
+from crm.sql import table
+from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, mark
+from engine.runs import resume_stuck, skip_stuck
+from journeys.calls import activity_of
+from models import Message, RestoredMessage
+
+DAY = timedelta(days=1)
+WAITS: dict[str, Any] = {
+    "spec": 1,
+    "key": "waits",
+    "name": "Waits",
+    "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]},
+    "settings": {"message_class": "transactional"},
+    "start": "day",
+    "nodes": {
+        "day": {"kind": "wait", "duration": "P1D"},
+        "first": {"kind": "send_email", "template": "a"},
+        "hour": {"kind": "wait", "duration": "PT1H"},
+        "second": {"kind": "send_email", "template": "a"},
+        "week": {"kind": "wait", "duration": "P7D"},
+        "third": {"kind": "send_email", "template": "a"},
+        "end": {"kind": "exit"},
+    },
+    "edges": [
+        {"from": "day", "to": "first"},
+        {"from": "first", "outlet": "sent", "to": "hour"},
+        {"from": "hour", "to": "second"},
+        {"from": "second", "outlet": "sent", "to": "week"},
+        {"from": "week", "to": "third"},
+        {"from": "third", "outlet": "sent", "to": "end"},
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A claimed call must begin within two seconds; how long a machine takes for that is not what is tested here."""
+    from types import SimpleNamespace
+
+    monkeypatch.setattr("activities.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
+
+
+def restore(world, lost: timedelta, assume: str = "ask") -> None:
+    """The database is what it was at this instant, and `lost` has passed."""
+    backup_at = world.now
+    world.now += lost
+    with world.db.write() as session:
+        mark(session, backup_at=backup_at, until=world.now, assume=assume)
+    world.engine._restored = None  # nobody lives through a restore: a process that starts anew asks
+
+
+def fates(world, run: str) -> list[tuple[str, str, str]]:
+    return [(one.node, one.status, one.reason) for one in world.messages(run)]
+
+
+def listed(world) -> dict[str, str]:
+    with world.db.read() as session:
+        marked = table(RestoredMessage)
+        rows = session.execute(select(Message.node, marked.c.assumed).join(marked, marked.c.message_id == Message.id))
+        return dict(rows.all())
+
+
+@pytest.fixture
+def run(world):
+    world.publish(WAITS)
+    world.performer.doubt = "blind"
+    return world.run(world.happens(world.contact(), "Signed Up"))
+
+
+@pytest.mark.parametrize(
+    ("assume", "sent", "held"),
+    [
+        ("ask", ["third"], [("first", "uncertain", PERHAPS_SENT), ("second", "uncertain", PERHAPS_SENT)]),
+        ("sent", ["third"], [("first", "sent", ASSUMED_SENT), ("second", "sent", ASSUMED_SENT)]),
+        ("unsent", ["first", "second", "third"], []),
+    ],
+)
+def test_what_may_have_left_is_held_and_the_rest_of_the_run_goes_on(world, run, assume, sent, held):
+    """Due after a day; two days are lost: the first mail and the one an hour later may have left, the one after a week has not."""
+    restore(world, 2 * DAY, assume)
+    assert world.walk(run)["op"] == "end"
+    assert [key.split(":")[1] for key in world.performer.received] == sent
+    assert [fate for fate in fates(world, run) if fate[0] not in sent] == held
+    assert listed(world) == dict.fromkeys(("first", "second"), assume), "what may be doubled is named, too"
+
+
+def test_what_was_not_due_by_then_leaves_as_ever(world, run):
+    restore(world, DAY / 2)
+    world.walk(run)
+    assert len(world.performer.received) == 3
+    assert listed(world) == {}
+
+
+def test_a_held_message_stays_held_however_often_it_is_asked_for(world, run):
+    """Whoever dies at the claim, and whoever runs `recover` again, changes nothing."""
+    restore(world, 2 * DAY)
+    world.step(run)
+    number = world.row(run).step
+    for _ in range(3):
+        world.perform(run, number)
+    assert world.performer.received == []
+    assert fates(world, run)[0] == ("first", "uncertain", PERHAPS_SENT)
+
+
+def test_a_workflow_that_lived_through_the_disaster_is_given_the_restored_instruction(world, run):
+    """It asks with the number of a step that the database has forgotten; the run is not quarantined."""
+    before = world.row(run).step
+    restore(world, DAY / 2)
+    assert world.step(run, before + 5).instruction["step"] == before + STEPS_AHEAD
+    assert world.row(run).status == "active"
+    assert world.perform(run, before + 5).instruction["step"] == before + STEPS_AHEAD
+
+
+def test_a_decision_of_a_person_is_what_counts(world, run):
+    restore(world, 2 * DAY)
+    world.step(run)
+    world.perform(run)
+    [message] = world.messages(run)
+    with world.db.write() as session:
+        uncertain.decide(session, message.id, "leave", message.attempts, "test", world.now)
+    assert listed(world) == {"first": "left"}
+
+
+def test_a_provider_that_can_be_asked_is_asked(world, run):
+    world.performer.doubt = "lookup"
+    restore(world, 2 * DAY)
+    world.performer.known = {f"{run}:first:1"}
+    world.walk(run)
+    assert [key.split(":")[1] for key in world.performer.received] == ["second", "third"]
+    assert [fate[:2] for fate in fates(world, run)] == [("first", "sent"), ("second", "sent"), ("third", "sent")]
+    assert listed(world) == {"second": "absent"}
+
+
+def test_a_provider_that_cannot_be_asked_now_is_asked_later(world, run, monkeypatch):
+    world.performer.doubt = "lookup"
+    restore(world, 2 * DAY)
+    with monkeypatch.context() as broken:
+
+        def away(*_):
+            raise RetryLater("away")
+
+        broken.setattr(world.performer, "lookup", away)
+        world.step(run)
+        with pytest.raises(ApplicationError, match="away"):
+            world.perform(run)
+    assert world.performer.received == []
+    world.walk(run)
+    assert len(world.performer.received) == 3
+
+
+@pytest.mark.parametrize(("remembers", "sent"), [(3 * DAY, 3), (DAY, 1)])
+def test_a_provider_that_still_knows_the_key_is_called_again(world, run, remembers, sent):
+    world.performer.doubt, world.performer.remembers = "idempotent", remembers
+    restore(world, 2 * DAY)
+    world.walk(run)
+    assert len(world.performer.received) == sent
+
+
+def test_an_event_may_have_led_there_before_its_wait_was_over(world):
+    """The event is lost with the backup; the run waits on, and its time-out leads to the same mail, which may have left."""
+    nodes = {
+        "order": {"kind": "wait_for", "branches": [{"name": "ordered", "event": "Order Completed"}], "timeout": "P30D"},
+        "thanks": {"kind": "send_email", "template": "a"},
+        "end": {"kind": "exit"},
+    }
+    edges = [
+        {"from": "order", "outlet": "ordered", "to": "thanks"},
+        {"from": "order", "outlet": "timed_out", "to": "thanks"},
+        {"from": "thanks", "outlet": "sent", "to": "end"},
+    ]
+    world.performer.doubt = "blind"
+    world.publish({**WAITS, "key": "orders", "start": "order", "nodes": nodes, "edges": edges})
+    run = world.run(world.happens(world.contact(), "Signed Up"))
+    restore(world, DAY)
+    world.walk(run)
+    assert fates(world, run) == [("thanks", "uncertain", PERHAPS_SENT)]
+
+
+def test_a_weekly_mail_is_held_once_and_not_for_ever(world):
+    nodes = {
+        "monday": {"kind": "wait_until", "until": {"type": "clock", "at": "09:00", "weekdays": [0]}},
+        "news": {"kind": "send_email", "template": "a"},
+    }
+    edges = [{"from": "monday", "to": "news"}, {"from": "news", "outlet": "sent", "to": "monday"}]
+    world.performer.doubt = "blind"
+    world.publish({**WAITS, "key": "weekly", "start": "monday", "nodes": nodes, "edges": edges})
+    run = world.run(world.happens(world.contact(), "Signed Up"))
+    restore(world, 8 * DAY)
+    world.walk(run, until=world.now + 28 * DAY)
+    assert [fate[1] for fate in fates(world, run)] == ["uncertain", "sent", "sent", "sent", "sent"]
+
+
+@pytest.mark.parametrize(("ago", "status"), [(DAY, "uncertain"), (-timedelta(minutes=1), "sent")])
+def test_a_run_of_an_event_of_that_time_may_have_run_before(world, reference, ago, status):
+    """A client repeats what it told; the run begins anew, under another id. An event from after the restore is new."""
+    world.performer.doubt = "lookup"  # it cannot know the new key, so asking is no use
+    world.publish(reference)
+    restore(world, 2 * DAY)
+    happened = world.now - ago
+    world.now = max(world.now, happened)
+    run = world.run(world.happens(world.contact(), "Signed Up", occurred_at=happened))
+    world.perform(run)
+    assert [fate[1] for fate in fates(world, run)] == [status]
+
+
+def test_what_a_restored_run_starts_may_have_been_started_before(world, reference):
+    """Another journey, begun by a step or by the event of a mail."""
+    world.publish({**reference, "key": "child", "entry": {"triggers": [{"type": "event", "event": "Never"}]}})
+    nodes = {"go": {"kind": "start_journey", "journey": "child"}, "day": {"kind": "wait", "duration": "P1D"}, "end": {"kind": "exit"}}
+    edges = [{"from": "day", "to": "go"}, {"from": "go", "to": "end"}]
+    world.performer.doubt = "blind"
+    world.publish({**WAITS, "key": "parent", "start": "day", "nodes": nodes, "edges": edges})
+    run = world.run(world.happens(world.contact(), "Signed Up"))
+    restore(world, 2 * DAY)
+    [child] = world.step(run).wakeups.starts
+    world.perform(child)
+    assert [fate[1:] for fate in fates(world, child)] == [("uncertain", PERHAPS_SENT)]
+
+
+def test_a_call_whose_answer_the_run_needs_leaves_it_to_a_person(world):
+    """A webhook: its run stands still until somebody has it made, or leads the run past it; a bell alone changes nothing."""
+    nodes = {
+        "day": {"kind": "wait", "duration": "P1D"},
+        "call": {"kind": "call_webhook", "url": "https://shop.example/hook"},
+        "end": {"kind": "exit"},
+    }
+    edges = [{"from": "day", "to": "call"}, *({"from": "call", "outlet": one, "to": "end"} for one in ("ok", "failed"))]
+    world.effects.performers["webhook"] = world.performer  # type: ignore[index]
+    world.publish({**WAITS, "key": "hooks", "start": "day", "nodes": nodes, "edges": edges})
+    run, other = (world.run(world.happens(world.contact(), "Signed Up")) for _ in range(2))
+    restore(world, 2 * DAY)
+    for one in (run, other):
+        world.step(one)
+        for _ in range(2):
+            world.perform(one, activity=activity_of("webhook"))
+            assert (world.row(one).status, world.row(one).reason) == ("stuck", PERHAPS_SENT)
+    assert world.performer.received == []
+    with world.db.write() as session:
+        resume_stuck(world.engine, session, run, "test", world.now)
+        skip_stuck(world.engine, session, other, "ok", "test", world.now)
+    world.perform(run, activity=activity_of("webhook"))
+    assert world.performer.received == [f"{run}:call:1"]
+    assert world.step(other).instruction["op"] == "end"
+
+
+@pytest.mark.parametrize(
+    ("assume", "status", "reason"),
+    [("ask", "uncertain", PERHAPS_SENT), ("sent", "sent", ASSUMED_SENT), ("unsent", "held", held.AGAIN)],
+)
+def test_what_somebody_had_asked_for_again_just_before_may_have_left_once_more(world, run, assume, status, reason):
+    restore(world, 2 * DAY)
+    world.step(run)
+    world.perform(run)
+    [message] = world.messages(run)
+    with world.db.write() as session:
+        session.execute(
+            table(Message).update().where(table(Message).c.id == message.id).values(body_id="b" * 32)
+        )  # the counting performer keeps none
+        uncertain.decide(session, message.id, "again", message.attempts, "test", world.now)
+    restore(world, DAY, assume)
+    assert fates(world, run)[0][1:] == (status, reason)

@@ -1,0 +1,131 @@
+"""A backup is restored after a disaster: what left in between is not sent again, and restore and `recover` may be killed at any instant.
+
+The same house as in `test_kill`. Its mail server and its receiver of texts outlive the disaster, and so does Temporal, whose workflows know
+steps that the restored rows do not. Clients repeat what they told in the lost time, with their own timestamps and message ids.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from activities.ledger import messages
+from commands.backup import backup
+from commands.process import python
+from crm.sql import table
+from models import RestoredMessage
+from tests.kill.house import House, Shop
+from tests.kill.test_kill import JOURNEYS, await_true, furnish, rows
+
+marked = table(RestoredMessage)
+
+
+@pytest.fixture
+def house(tmp_path: Path, database_url: str) -> Iterator[House]:
+    seed = int(os.environ.get("PFADWERK_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
+    print(f"seed {seed}")
+    house = House(tmp_path / "home", database_url, seed)
+    try:
+        furnish(house)
+        house.start()
+        yield house
+    finally:
+        house.stop()
+
+
+def sign_ups(first: int, count: int, keys: tuple[int, ...]) -> list[list[dict[str, Any]]]:
+    """Batches with the client's own timestamps; who and in which journey follows from the number."""
+    batches = []
+    for number in range(first, first + count):
+        user, journey = f"u{number}", JOURNEYS[keys[number % len(keys)]]["key"]
+        traits = {"email": f"{user}@example.org", "phone": f"+4179{number:07}"}
+        at = datetime.now(UTC).isoformat()
+        batches.append(
+            [
+                {"type": "identify", "userId": user, "traits": traits, "messageId": f"{user}-identify", "timestamp": at},
+                {"type": "track", "userId": user, "event": f"Signed Up {journey}", "messageId": f"{user}-sign-up", "timestamp": at},
+            ]
+        )
+    return batches
+
+
+def told(house: House, batches: list[list[dict[str, Any]]]) -> None:
+    shop = Shop(house.ports["web"], house.write_key)
+    for batch in batches:
+        shop.plan(time.monotonic(), batch)
+    await_true(house, "all is acknowledged", lambda: shop.is_done)
+    shop.give_up()
+
+
+def command(house: House, *arguments: str, kill_after: float | None = None) -> str:
+    """Runs `pfadwerk …` to its end, or kills it after so many seconds."""
+    environment = {**os.environ, **house.settings.environment()}
+    running = subprocess.Popen(
+        python("-m", "cli", *arguments), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        out, err = running.communicate(timeout=kill_after or 120)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        return ""
+    assert running.returncode == 0, err
+    return out
+
+
+@pytest.mark.parametrize(
+    ("assume", "database_url"), [("ask", "sqlite"), ("sent", "postgres"), ("unsent", "sqlite")], indirect=["database_url"]
+)
+def test_a_restored_backup_sends_nothing_again_but_what_it_names(house: House, assume: str, tmp_path: Path) -> None:
+    told(house, sign_ups(0, 24, (0, 1)))
+    await_true(house, "the first messages have left", lambda: house.received().total() >= 24)
+    backup(house.settings, tmp_path / "backup.tar.gz")
+    before = house.received()
+    lost = sign_ups(100, 8, (0,))
+    told(house, lost)
+    await_true(house, "much has left since", lambda: house.received().total() >= before.total() + 24)
+
+    house.stop_mortals("worker", "web")
+    at_disaster = house.received()
+    file = str(tmp_path / "backup.tar.gz")
+    for seconds in (house.random.uniform(0.8, 3.0) for _ in range(3)):
+        command(house, "restore", "--assume", assume, file, kill_after=seconds)
+    house.db.close()
+    command(house, "restore", "--assume", assume, file)
+    house.start_again("worker", "web")
+    command(house, "recover", kill_after=1.5)
+    command(house, "recover")
+    told(house, lost)
+    await_true(house, "all runs have ended", lambda: house.count_runs() >= 32 and house.count_runs(only_open=True) == 0)
+
+    since = at_disaster - before
+    received, people = house.received(), house.received("person")
+    doubled = {key for key, times in received.items() if times > 1}
+    twice = {person for person, times in people.items() if times > 1}
+    named = {row.once_key for row in rows(house, select(messages.c.once_key).join(marked, marked.c.message_id == messages.c.id))}
+    [restore] = json.loads(command(house, "restores", "--json"))
+    states = Counter(row.status for row in rows(house, select(messages.c.status)))
+    print({"assume": assume, "lost": since.total(), "doubled": len(doubled), "people": len(twice), "counts": restore["counts"], **states})
+    assert since.total() >= 24
+    if assume == "unsent":
+        assert doubled, "what left in the lost time leaves again"
+        assert doubled <= named, "and is named"
+        return
+    assert doubled == set()
+    assert twice == set(), "nor under another key, for those whose sign-up was told again"
+    held = {key for key in since if key in {row.once_key for row in rows(house, select(messages.c.once_key))}}
+    mails = {row.once_key for row in rows(house, select(messages.c.once_key).where(messages.c.channel == "email"))}
+    assert held & mails <= named, "what left and cannot be asked for is listed"
+    assert restore["counts"][assume] >= len(held & mails) + 8
