@@ -30,6 +30,7 @@ CANVAS = (
     "Find",
     "Find in the journey",
     "Fit everything in",
+    "From “{step}”, {outlet}, to “{next}”",
     "Go from step to step",
     "Go into the form of the step",
     "Green",
@@ -78,6 +79,7 @@ CANVAS = (
     "sent",
     "waiting here now",
     "{count} problems",
+    "“{outlet}” leads to “{step}”",
 )
 
 

@@ -333,7 +333,7 @@ def test_days_stand_on_messages_and_can_be_hidden(page: Page, town: Any) -> None
     page.goto("/ui/journeys/welcome/edit")
     expect(step(page, "Welcome 1").locator(".pfb-hint")).to_contain_text("Day 1")
     expect(step(page, "Welcome 2: tips").locator(".pfb-hint")).to_contain_text(re.compile(r"Day [2-9]"))
-    page.get_by_role("button", name="Days").click()
+    page.get_by_role("button", name="Days", exact=True).click()
     expect(page.locator(".pfb-hint")).to_have_count(0)
     page.reload()
     expect(step(page, "Welcome 1")).to_be_visible()

@@ -3,13 +3,14 @@ import {
   Background, ControlButton, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow,
 } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { ENTRY, edgeId, isNote, loosened, movedTo, outletsOf } from "./graph.js";
+import { traced } from "./courses.js";
+import { ENTRY, edgeId, isNote, movedTo, outletsOf } from "./graph.js";
 import { keeping } from "./keeping.js";
 import { MAX_NOTES, Model } from "./model.js";
 import { AddMenu, Find, Palette, Shortcuts, Toolbar } from "./parts.jsx";
 import { download } from "./picture.js";
-import { Entry, Note, Step, Way } from "./shapes.jsx";
-import { CanvasContext, channel, pinboard, shelf, useModel } from "./store.js";
+import { Entry, Note, Step, Way, naming } from "./shapes.jsx";
+import { CanvasContext, channel, lights, pinboard, shelf, useModel } from "./store.js";
 import { post } from "./wire.js";
 
 export const NODE_TYPES = { step: Step, entry: Entry, note: Note };
@@ -18,7 +19,9 @@ const MINIMAP_FROM = 15;
 const MANY_KEYS = ["Shift", "Control", "Meta"];
 const MANY = 80;
 export const READABLE = 0.72;
+const TOP = 76; // beneath the toolbar
 export const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
+export const FIT_AT_ONCE = { maxZoom: 1, padding: 0.12 };
 
 export function Canvas(props) {
   return (
@@ -179,6 +182,16 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     };
   }, [model]);
 
+  /** The first time the main column as large as it can be read, from the chosen step or the start on; once more everything, however small. */
+  const fit = useCallback(() => {
+    const box = host.current.querySelector(".pfb-flow").getBoundingClientRect();
+    const readable = column(model, box);
+    const { x, y, zoom } = flow.getViewport();
+    const there = readable && Math.abs(readable.x - x) < 2 && Math.abs(readable.y - y) < 2 && Math.abs(readable.zoom - zoom) < 0.01;
+    if (readable && !there) flow.setViewport(readable, { duration: FIT.duration });
+    else flow.fitView(FIT);
+  }, [flow, model]);
+
   const focus = useCallback((ids, animate = true) => {
     model.select(ids);
     tellSelection();
@@ -231,7 +244,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       if (patch.graph) {
         model.load(patch.graph);
         board.set("hints", patch.graph.hints);
-        setTimeout(() => flow.fitView(FIT));
+        setTimeout(fit);
       }
       if (patch.nodes || patch.edges || patch.cut || patch.gone || patch.notes || patch.torn) model.apply(patch);
       if (patch.counts !== undefined) {
@@ -246,16 +259,19 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
     if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
-  }), [id, model, flow, focus, follow, board]);
+  }), [id, model, fit, focus, follow, board]);
 
   const act = useMemo(() => ({
     undo: () => { if (!model.undo()) setSaid(t("There is nothing to undo.")); tellSelection(); },
     redo: () => { if (!model.redo()) setSaid(t("There is nothing to redo.")); tellSelection(); },
-    tidy: () => { model.tidy(); setTimeout(() => flow.fitView(FIT)); },
+    tidy: () => { model.tidy(); setTimeout(fit); },
     find: () => setOverlay("find"),
     keys: () => setOverlay("keys"),
-    fit: () => flow.fitView(FIT),
-    duplicate: () => { if (model.paste(model.copied())) { tellSelection(); focus(model.selected); } },
+    fit,
+    duplicate: () => { if (model.paste(model.copied(), beside(model))) { tellSelection(); focus(model.selected); } },
+    /** Lights up what hangs on a step, or on one of its outlets; nothing without a step. */
+    light: (one, outlet) => { if (!model.held) board.set("lit", one ? lights(model, one, outlet) : {}); },
+    go: (one) => lead(one),
     all: () => { model.select(model.nodes.filter((node) => node.id !== ENTRY).map((node) => node.id)); tellSelection(); },
     remove: () => {
       const edges = model.edges.filter((edge) => edge.selected).map((edge) => edge.id);
@@ -302,7 +318,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       start: () => { model.remember(); model.held = true; },
       stop: () => { model.held = false; model.tell(); },
     },
-  }), [model, flow, t, tellSelection, focus]);
+  }), [model, board, flow, t, tellSelection, focus, fit, lead]);
 
   useEffect(() => {
     // Whoever looks at somebody's way does not draw.
@@ -359,7 +375,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     }
     function paste(event) {
       if (away() || inText(event.target) || !editable) return;
-      const count = model.paste(event.clipboardData.getData("text/plain"));
+      const count = model.paste(event.clipboardData.getData("text/plain"), middle(flow, host.current), model.open);
       event.preventDefault();
       setSaid(count ? t("Pasted: {count}", { count }) : t("The clipboard holds no steps."));
       if (count) focus(model.selected);
@@ -382,7 +398,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       window.removeEventListener("beforeunload", leaving);
       window.removeEventListener("pagehide", model.flush);
     };
-  }, [act, model, editable, t, focus, lead, journey, name, palette, days, board]);
+  }, [act, model, editable, t, flow, focus, lead, journey, name, palette, days, board]);
 
   const dragging = useMemo(() => {
     let before = null;
@@ -396,7 +412,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         model.future = [];
         model.laid = false;
         const settled = model.nodes.map((node) => movedTo(node, { x: Math.round(node.position.x), y: Math.round(node.position.y) }));
-        model.show(settled, loosened(model.edges, before.nodes, settled));
+        model.show(settled, traced(settled, model.edges));
         model.tell();
       },
     };
@@ -412,7 +428,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       model.laid = false;
     }
     const nodes = applyNodeChanges(kept, model.nodes).map(rounded);
-    model.show(nodes, byKey ? loosened(model.edges, model.nodes, nodes) : model.edges);
+    model.show(nodes, byKey ? traced(nodes, model.edges) : model.edges);
     if (byKey && editable) model.tell();
     if (kept.some((change) => change.type === "select")) tellSelection();
   }, [model, tellSelection, editable]);
@@ -431,12 +447,9 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
 
   /** Everything, if it can be read then; else the beginning. */
   const begin = useCallback((drawn) => {
-    drawn.fitView({ maxZoom: 1, padding: 0.12 }).then(() => {
-      const entry = model.node(ENTRY);
-      const box = host.current?.querySelector(".pfb-flow").getBoundingClientRect();
-      if (!entry || !box || drawn.getZoom() >= READABLE) return;
-      drawn.setViewport({ x: box.width / 2 - (entry.position.x + entry.width / 2) * READABLE, y: 76 - entry.position.y * READABLE, zoom: READABLE });
-    });
+    const readable = column(model, host.current.querySelector(".pfb-flow").getBoundingClientRect());
+    if (readable) drawn.setViewport(readable);
+    else drawn.fitView(FIT_AT_ONCE);
   }, [model]);
 
   const context = useMemo(() => {
@@ -446,7 +459,15 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     };
     return { model, board, t, act, editable, days, people, said: number, icons: palette.icons };
   }, [model, board, t, act, editable, days, number, palette, journey]);
-  const shown = over ? model.edges.map((edge) => (edge.id === over ? { ...edge, className: "pfb-over" } : edge)) : model.edges;
+  const named = useMemo(() => naming(t), [t]);
+  const edges = named(model.nodes, model.edges);
+  const shown = over ? edges.map((edge) => (edge.id === over ? { ...edge, className: "pfb-over" } : edge)) : edges;
+  const lit = useMemo(() => ({
+    onNodeMouseEnter: (_, node) => act.light(node.id),
+    onNodeMouseLeave: () => act.light(null),
+    onFocus: ({ target }) => act.light(target instanceof Element ? target.closest(".react-flow__node")?.dataset.id : null),
+    onBlur: () => act.light(null),
+  }), [act]);
 
   return (
     <CanvasContext.Provider value={context}>
@@ -461,6 +482,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
             onNodesChange={onNodesChange}
             onEdgesChange={onEdgesChange}
             {...connect}
+            {...lit}
             onNodeDragStart={dragging.start}
             onNodeDragStop={dragging.stop}
             onSelectionDragStart={dragging.start}
@@ -481,7 +503,8 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
             ariaLabelConfig={spoken}
           >
             <Background gap={22} size={1.2} />
-            <Controls showInteractive={false} fitViewOptions={FIT}>
+            <Controls showInteractive={false} showFitView={false}>
+              <Fit onFit={act.fit} t={t} />
               {editable && <ControlButton onClick={act.tidy} title={t("Tidy up")} aria-label={t("Tidy up")}>≡</ControlButton>}
             </Controls>
             {model.nodes.length >= MINIMAP_FROM && <MiniMap pannable zoomable ariaLabel={t("Map of the journey")} />}
@@ -495,6 +518,24 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       </div>
     </CanvasContext.Provider>
   );
+}
+
+export function Fit({ onFit, t }) {
+  return <ControlButton className="react-flow__controls-fitview" onClick={onFit} title={t("Fit everything in")} aria-label={t("Fit everything in")}><svg viewBox="0 0 24 24" className="pfb-corners"><path d="M3 9V3h6M15 3h6v6M21 15v6h-6M9 21H3v-6" /></svg></ControlButton>;
+}
+
+/** The view in which the column of the chosen step, else of the start, can be read; null if everything can. */
+export function column(model, box) {
+  const all = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+  for (const { position: { x, y }, width, height } of model.nodes) {
+    Object.assign(all, { left: Math.min(all.left, x), top: Math.min(all.top, y), right: Math.max(all.right, x + width), bottom: Math.max(all.bottom, y + height) });
+  }
+  const wide = (box.width * 0.9) / (all.right - all.left);
+  if (Math.min(wide, (box.height * 0.85) / (all.bottom - all.top)) >= READABLE) return null;
+  const first = model.node(model.selected[0] ?? ENTRY) ?? model.nodes[0];
+  const zoom = Math.min(1, Math.max(READABLE, wide));
+  const middle = wide >= READABLE ? (all.left + all.right) / 2 : first.position.x + first.width / 2;
+  return { x: box.width / 2 - middle * zoom, y: TOP - first.position.y * zoom, zoom };
 }
 
 /** Keys are the canvas's own on it, and where nothing else has the focus: the page around it takes it after a click. */
@@ -527,6 +568,13 @@ function unfinished(model) {
 function middle(flow, host) {
   const box = host.querySelector(".pfb-flow").getBoundingClientRect();
   return flow.screenToFlowPosition({ x: box.left + box.width / 2, y: box.top + box.height / 2 });
+}
+
+/** Where a copy of what is chosen has place: right of it. */
+function beside(model) {
+  const chosen = model.nodes.filter((node) => node.selected);
+  const right = Math.max(...chosen.map((node) => node.position.x + node.width));
+  return { x: right + 200, y: Math.min(...chosen.map((node) => node.position.y)) + 20 };
 }
 
 /** The place itself, or the next to the right of it where a note covers nothing. */

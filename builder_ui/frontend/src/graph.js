@@ -1,5 +1,4 @@
-// The graph as values: edges, ids, sizes, the layout, what changed since it was last sent. Knows neither React nor the server.
-import dagre from "@dagrejs/dagre";
+// The graph as values: edges, ids, sizes, what changed since it was last sent. Knows neither React nor the server.
 
 export const ENTRY = "$entry";
 const WIDTH = 252;
@@ -18,6 +17,14 @@ export const isNote = (node) => node.type === "note";
 export const outletsOf = (node) => node.data.view?.outlets ?? [];
 export const labelled = (node) => outletsOf(node).length > 1;
 
+/** How far from its left edge a step has an outlet. */
+export function portOf(node, outlet) {
+  const outlets = outletsOf(node);
+  const place = Math.max(0, outlets.findIndex(([name]) => name === outlet));
+  const exact = BORDER + ((node.width - 2 * BORDER) * (place + 0.5)) / Math.max(1, outlets.length);
+  return Math.round(2 * exact) / 2; // halves add up exactly: what is meant to be upright is
+}
+
 /** Sizes are decided here, not measured: the layout is right before anything is painted. */
 export function sized(node) {
   const many = outletsOf(node).length;
@@ -30,7 +37,7 @@ export function sized(node) {
 function handles(node, { width, height }) {
   const outlets = outletsOf(node);
   const at = (type, id, position, x, y) => ({ type, id, position, x: x - HANDLE / 2, y: y - HANDLE / 2, width: HANDLE, height: HANDLE });
-  const out = ([outlet], place) => at("source", outlet, "bottom", BORDER + ((width - 2 * BORDER) * (place + 0.5)) / outlets.length, height - BORDER);
+  const out = ([outlet]) => at("source", outlet, "bottom", portOf({ ...node, width }, outlet), height - BORDER);
   return [...(node.type === "entry" ? [] : [at("target", null, "top", width / 2, BORDER)]), ...outlets.map(out)];
 }
 
@@ -45,83 +52,10 @@ export function noteOf(id, { text, color, x, y, width, height }) {
   return { id: NOTE + id, type: "note", position: { x, y }, data: { text, color }, ...size, style: size, zIndex: -1, connectable: false, ariaLabel: text };
 }
 
-/** {nodes, edges}: positions from top to bottom, outlets from left to right; long edges get points that lead them past the cards between.
- * What stays where it is keeps its identity: React Flow draws anew whatever has another. */
-export function layout(nodes, edges) {
-  const steps = nodes.filter((node) => !isNote(node));
-  const graph = arranged(steps.map(({ id, width, height }) => [id, width, height]), inOrder(nodes, edges).map(({ id, source, target }) => [id, source, target]));
-  const placed = nodes.map((node) => {
-    if (isNote(node)) return node;
-    const { x, y } = graph.node(node.id);
-    return movedTo(node, { x: Math.round(x - node.width / 2), y: Math.round(y - node.height / 2) });
-  });
-  return { nodes: placed, edges: edges.map((edge) => led(edge, graph.edge(edge.source, edge.target, edge.id)?.points)) };
-}
-
-let last = { shape: "", graph: null };
-
-/** The graph with its places. Most changes touch no shape, and placing 200 steps takes longer than anything else: the last one is kept. */
-function arranged(boxes, ways) {
-  const shape = JSON.stringify([boxes, ways]);
-  if (shape !== last.shape) {
-    const graph = new dagre.graphlib.Graph({ multigraph: true });
-    // The ranks of dagre's usual "network-simplex" are hardly ever better for a graph that grows from one start, and take half of all the time.
-    graph.setGraph({ rankdir: "TB", ranker: "tight-tree", nodesep: 48, edgesep: 28, ranksep: 64, marginx: 0, marginy: 0 });
-    graph.setDefaultEdgeLabel(() => ({}));
-    for (const [id, width, height] of boxes) graph.setNode(id, { width, height });
-    for (const [id, source, target] of ways) if (graph.hasNode(source) && graph.hasNode(target)) graph.setEdge(source, target, {}, id);
-    dagre.layout(graph);
-    last = { shape, graph };
-  }
-  return last.graph;
-}
-
 /** The node at a place: itself if it stands there. */
 export function movedTo(node, position) {
   const { x, y } = node.position;
   return x === position.x && y === position.y ? node : { ...node, position };
-}
-
-/** An edge to the next row needs no points of its own. */
-function led(edge, points) {
-  const via = points && points.length > 3 ? points.slice(1, -1).map(({ x, y }) => [Math.round(x), Math.round(y)]) : null;
-  if (String(via) === String(edge.data?.via ?? null)) return edge;
-  return { ...edge, data: via ? { via } : undefined };
-}
-
-/** The edges without points of their own where one of their ends has moved: the points would lead past a place it left. */
-export function loosened(edges, before, after) {
-  const from = new Map(before.map((node) => [node.id, node.position]));
-  const moved = new Set(after.filter(({ id, position }) => from.get(id)?.x !== position.x || from.get(id)?.y !== position.y).map((node) => node.id));
-  return edges.map((edge) => (edge.data && (moved.has(edge.source) || moved.has(edge.target)) ? { ...edge, data: undefined } : edge));
-}
-
-/** A path of upright and level pieces with round corners, through all `points`. */
-export function through(points) {
-  const corners = [points[0]];
-  for (let i = 1; i < points.length; i += 1) {
-    const [[x, y], [toX, toY]] = [points[i - 1], points[i]];
-    if (Math.abs(x - toX) > 1) corners.push([x, (y + toY) / 2], [toX, (y + toY) / 2]);
-    corners.push([toX, toY]);
-  }
-  let path = `M${corners[0].join(",")}`;
-  for (let i = 1; i < corners.length - 1; i += 1) {
-    const [[fromX, fromY], [x, y], [toX, toY]] = [corners[i - 1], corners[i], corners[i + 1]];
-    const round = Math.min(8, Math.hypot(x - fromX, y - fromY) / 2, Math.hypot(toX - x, toY - y) / 2);
-    const [before, after] = [toward(x, y, fromX, fromY, round), toward(x, y, toX, toY, round)];
-    path += `L${before.join(",")}Q${x},${y} ${after.join(",")}`;
-  }
-  return `${path}L${corners.at(-1).join(",")}`;
-}
-
-function toward(x, y, toX, toY, by) {
-  const length = Math.hypot(toX - x, toY - y) || 1;
-  return [x + ((toX - x) * by) / length, y + ((toY - y) * by) / length];
-}
-
-function inOrder(nodes, edges) {
-  const byOutlet = Map.groupBy(edges, (edge) => edgeId(edge.source, edge.sourceHandle));
-  return nodes.flatMap((node) => outletsOf(node).flatMap(([outlet]) => byOutlet.get(edgeId(node.id, outlet)) ?? []));
 }
 
 /** Steps from the start, depth first, each outlet in its order; then those that nothing leads to. */

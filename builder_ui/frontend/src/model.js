@@ -1,7 +1,6 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
-import {
-  difference, edgeId, edgeOf, ENTRY, freshId, isNote, layout, loosened, NOTE, nodeOf, noteOf, outletsOf, overlaps, sized, told, without, written,
-} from "./graph.js";
+import { layout, traced } from "./courses.js";
+import { difference, edgeId, edgeOf, ENTRY, freshId, isNote, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
 
 const HISTORY = 100;
 const SEND_AFTER_MS = 250;
@@ -17,6 +16,7 @@ export class Model {
     this.send = send;
     this.nodes = [];
     this.edges = [];
+    this.nodesById = null; // made when somebody asks
     this.byId = new Map(); // the edges; every step asks for its own whenever anything changes
     this.past = [];
     this.future = [];
@@ -43,11 +43,15 @@ export class Model {
     if (this.edges !== edges) this.byId = new Map(edges.map((edge) => [edge.id, edge]));
     this.nodes = nodes;
     this.edges = edges;
+    this.nodesById = null;
     this.version += 1;
     for (const listener of this.listeners) listener();
   }
 
-  node = (id) => this.nodes.find((node) => node.id === id);
+  node = (id) => {
+    this.nodesById ??= new Map(this.nodes.map((node) => [node.id, node]));
+    return this.nodesById.get(id);
+  };
   edge = (id) => this.byId.get(id);
   get dirty() {
     return this.number > this.saved.op || this.timer !== 0;
@@ -75,7 +79,7 @@ export class Model {
     if (!placed || overlaps(made)) {
       this.laid = true;
     }
-    const shown = this.laid ? layout(made, drawn) : { nodes: made, edges: drawn };
+    const shown = this.laid ? layout(made, drawn) : { nodes: made, edges: traced(made, drawn) };
     // Positions found here are no edit: they are told along with the first one.
     this.said = told(shown.nodes, shown.edges);
     this.past = [];
@@ -144,7 +148,7 @@ export class Model {
 
   tidy = () => {
     this.laid = true;
-    const tidied = layout(this.nodes, this.edges);
+    const tidied = layout(this.nodes, this.edges, true);
     this.change(tidied.nodes, tidied.edges);
   };
 
@@ -167,22 +171,21 @@ export class Model {
       if (!this.laid && next) nodes = moved(nodes, edges, next, made);
     } else {
       made = { ...made, position: { x: Math.round(at.position.x - made.width / 2), y: Math.round(at.position.y - 20) } };
-      this.laid = false;
     }
     nodes = [...nodes.map((node) => (node.selected ? { ...node, selected: false } : node)), { ...made, selected: true }];
     this.arrange(nodes, edges);
     return id;
   }
 
-  /** The place itself for a new step, else the nearest beside or beneath it where no card is in its way. */
-  free({ x, y }) {
+  /** The place itself for something new of this size, else the nearest beside or beneath it where no card is in its way: the middle of its upper part. */
+  free({ x, y }, size = STEP) {
     const taken = this.nodes.filter((node) => !isNote(node));
     const clear = (left, top) => !taken.some(({ position, width, height }) =>
-      left < position.x + width + MARGIN && position.x < left + STEP.width + MARGIN && top < position.y + height + MARGIN && position.y < top + STEP.height + MARGIN);
+      left < position.x + width + MARGIN && position.x < left + size.width + MARGIN && top < position.y + height + MARGIN && position.y < top + size.height + MARGIN);
     for (let ring = 0; ring < 200; ring += 1) {
       for (const [right, down] of around(ring)) {
         const place = { x: x + right * STRIDE, y: y + down * STRIDE };
-        if (clear(place.x - STEP.width / 2, place.y - 20)) return place;
+        if (clear(place.x - size.width / 2, place.y - 20)) return place;
       }
     }
     return { x, y: Math.max(...taken.map((node) => node.position.y + node.height)) + GAP };
@@ -210,19 +213,19 @@ export class Model {
 
   /** A change after which the layout stays tidy if it was. */
   arrange(nodes, edges) {
-    const shown = this.laid ? layout(nodes, edges) : { nodes, edges: loosened(edges, this.nodes, nodes) };
+    const shown = this.laid ? layout(nodes, edges) : { nodes, edges: traced(nodes, edges) };
     this.change(shown.nodes, shown.edges);
   }
 
   connect(from, outlet, to) {
-    if (from === to || to === ENTRY || this.edge(edgeId(from, outlet))?.target === to) return;
-    this.change(this.nodes, [...this.edges.filter((edge) => edge.id !== edgeId(from, outlet)), edgeOf(from, outlet, to)]);
+    if (this.edge(edgeId(from, outlet))?.target === to) return;
+    this.reconnect(edgeId(from, outlet), from, outlet, to);
   }
 
   reconnect(old, from, outlet, to) {
     if (from === to || to === ENTRY) return;
     const kept = this.edges.filter((edge) => edge.id !== old && edge.id !== edgeId(from, outlet));
-    this.change(this.nodes, [...kept, edgeOf(from, outlet, to)]);
+    this.arrange(this.nodes, [...kept, edgeOf(from, outlet, to)]);
   }
 
   remove(nodeIds, edgeIds) {
@@ -245,8 +248,9 @@ export class Model {
     return JSON.stringify({ pfadwerk: "steps", steps, notes, ways: ways.map((edge) => [edge.source, edge.sourceHandle, edge.target]) });
   }
 
-  /** Sets copied steps beneath the others, under new ids; answers how many, 0 if the text holds none. */
-  paste(text) {
+  /** Sets copied steps near a place (what they hang on has none in its way), or after an open outlet {from, outlet} where they have one beginning.
+   * They get new ids; answers how many, 0 if the text holds none. */
+  paste(text, at, after = null) {
     const found = read(text);
     if (!found) return 0;
     const taken = new Set(this.nodes.map((node) => node.id));
@@ -256,26 +260,51 @@ export class Model {
       taken.add(id);
       renamed.set(one.id, id);
     }
-    const things = [...found.steps, ...found.notes];
-    const top = Math.min(...things.map((one) => one.y));
-    const left = Math.min(...things.map((one) => one.x));
-    const bottom = Math.max(...this.nodes.map((node) => node.position.y + node.height), 0) + GAP;
-    const start = Math.min(...this.nodes.map((node) => node.position.x), 0);
-    const made = found.steps.map((one) => {
-      const position = { x: one.x - left + start, y: one.y - top + bottom };
-      return { ...nodeOf(renamed.get(one.id), one.raw, one.view, position), selected: true };
-    });
     const ways = found.ways.filter(([from, , to]) => renamed.has(from) && renamed.has(to));
-    const edges = ways.map(([from, outlet, to]) => edgeOf(renamed.get(from), outlet, renamed.get(to)));
+    let edges = ways.map(([from, outlet, to]) => edgeOf(renamed.get(from), outlet, renamed.get(to)));
+    let made = found.steps.map((one) => nodeOf(renamed.get(one.id), one.raw, one.view, { x: one.x, y: one.y }));
+    made.push(...this.freshNotes(found.notes));
+    if (!made.length) return 0;
+    const led = new Set(edges.map((edge) => edge.target));
+    const heads = made.filter((node) => !isNote(node) && !led.has(node.id));
+    const source = heads.length === 1 && after ? this.node(after.from) : null;
+    if (source) edges = [...edges, edgeOf(after.from, after.outlet, heads[0].id)];
+    made = this.standing(made, source ? beneath(source, after.outlet, heads[0]) : null, heads[0], at);
+    this.arrange([...this.nodes.map((node) => ({ ...node, selected: false })), ...made], [...this.edges, ...edges]);
+    return made.length;
+  }
+
+  freshNotes(notes) {
     const papers = new Set(this.nodes.filter(isNote).map((node) => node.id.slice(NOTE.length)));
-    for (const note of found.notes.slice(0, MAX_NOTES - papers.size)) {
+    return notes.slice(0, MAX_NOTES - papers.size).map((note) => {
       const id = freshId("note", papers);
       papers.add(id);
-      made.push({ ...noteOf(id, { ...note, x: note.x - left + start, y: note.y - top + bottom }), selected: true });
+      return noteOf(id, note);
+    });
+  }
+
+  /** What was pasted, as it was to each other, chosen: with its head at a place if nothing is there, else near `at`. */
+  standing(made, wanted, head, at) {
+    const [left, top] = ["x", "y"].map((side) => Math.min(...made.map((node) => node.position[side])));
+    const size = {
+      width: Math.max(...made.map((node) => node.position.x + node.width)) - left,
+      height: Math.max(...made.map((node) => node.position.y + node.height)) - top,
+    };
+    const shifted = (x, y) => made.map((node) => ({ ...node, position: { x: Math.round(node.position.x + x), y: Math.round(node.position.y + y) }, selected: true }));
+    if (wanted) {
+      const there = shifted(wanted.x - head.position.x, wanted.y - head.position.y);
+      if (this.laid || !overlaps([...this.nodes, ...there])) return there;
     }
-    if (!made.length) return 0;
-    this.change([...this.nodes.map((node) => ({ ...node, selected: false })), ...made], [...this.edges, ...edges]);
-    return made.length;
+    const place = this.free(at, size);
+    return shifted(place.x - size.width / 2 - left, place.y - 20 - top);
+  }
+
+  /** Where something can be hung on: the open outlet of the one chosen step, if it has one. */
+  get open() {
+    const [id, ...more] = this.selectedSteps;
+    const node = more.length ? null : this.node(id);
+    const outlet = node && outletsOf(node).find(([name]) => !this.edge(edgeId(id, name)));
+    return outlet ? { from: id, outlet: outlet[0] } : null;
   }
 
   select(ids) {
@@ -322,7 +351,8 @@ export class Model {
     const know = told(nodes, edges);
     for (const [id] of fresh) know.nodes.set(id, { ...know.nodes.get(id), x: null });
     const pending = this.timer !== 0;
-    const shown = this.laid && real ? layout(nodes, edges) : { nodes, edges };
+    const same = edges === this.edges && nodes.length === this.nodes.length && Object.keys(news).every((id) => shapeOf(nodes.find((node) => node.id === id)) === shapeOf(this.node(id)));
+    const shown = same ? { nodes, edges } : this.laid ? layout(nodes, edges) : { nodes, edges: traced(nodes, edges) };
     this.show(shown.nodes, shown.edges);
     if (pending) this.merge(know, { news, drawn, cut, gone, papers, torn });
     else this.said = know;
@@ -341,11 +371,12 @@ export class Model {
   }
 }
 
+/** What of a step the lines depend on. */
+const shapeOf = (node) => node && JSON.stringify([node.width, node.height, outletsOf(node)]);
+
 /** Under the outlet it hangs on. */
 function beneath(source, outlet, node) {
-  const outlets = outletsOf(source);
-  const place = Math.max(0, outlets.findIndex(([name]) => name === outlet));
-  const x = source.position.x + (source.width * (place + 0.5)) / Math.max(1, outlets.length) - node.width / 2;
+  const x = source.position.x + portOf(source, outlet) - node.width / 2;
   return { x: Math.round(x), y: Math.round(source.position.y + source.height + GAP) };
 }
 

@@ -123,20 +123,31 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
   );
 }
 
+function matching(nodes, text) {
+  const wanted = text.trim().toLowerCase();
+  if (!wanted) return [];
+  const said = (node) => isNote(node) ? node.data.text : `${node.id} ${node.data.view.name} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
+  return nodes.filter((node) => said(node).toLowerCase().includes(wanted));
+}
+
 export function Find({ onGo, onLead, onClose }) {
   const { t, model } = useCanvas();
   const back = useRef(document.activeElement);
   const [text, setText] = useState("");
   const [place, setPlace] = useState(-1);
-  const found = useMemo(() => {
-    const wanted = text.trim().toLowerCase();
-    if (!wanted) return [];
-    const said = (node) => isNote(node) ? node.data.text : `${node.id} ${node.data.view.name} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
-    return model.nodes.filter((node) => said(node).toLowerCase().includes(wanted));
-  }, [text, model.nodes]);
+  const typed = useRef(false); // what was found by typing is shown already: Enter stays there
+  const found = useMemo(() => matching(model.nodes, text), [text, model.nodes]);
+  function type(event) {
+    const first = matching(model.nodes, event.target.value)[0];
+    setText(event.target.value);
+    setPlace(first ? 0 : -1);
+    typed.current = !!first;
+    if (first) onGo(first.id);
+  }
   function go(step) {
     if (!found.length) return;
-    const next = (place + step + found.length) % found.length;
+    const next = (place + (typed.current ? 0 : step) + found.length) % found.length;
+    typed.current = false;
     setPlace(next);
     onGo(found[next].id);
   }
@@ -150,14 +161,14 @@ export function Find({ onGo, onLead, onClose }) {
     <div className="pfb-find" role="search">
       <input
         type="search" autoFocus value={text} placeholder={t("Find in the journey")} aria-label={t("Find in the journey")}
-        onChange={(event) => { setText(event.target.value); setPlace(-1); }}
+        onChange={type}
         onKeyDown={(event) => {
           if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
           if (event.key === "Escape") close();
         }}
       />
       <span className="quiet" role="status">{text.trim() && (found.length ? `${Math.max(0, place) + 1} / ${found.length}` : t("Nothing found"))}</span>
-      <button type="button" onClick={() => go(1)} aria-label={t("Next match")}>↓</button>
+      <button type="button" onClick={() => { typed.current = false; go(1); }} aria-label={t("Next match")}>↓</button>
       <button type="button" onClick={close} aria-label={t("Close")}>×</button>
     </div>
   );

@@ -1,6 +1,7 @@
 // The whole journey as a picture: an SVG written from the graph itself, and a PNG drawn from that. Always light, whatever the screen is.
 import { Position, getSmoothStepPath } from "@xyflow/react";
-import { ENTRY, isNote, labelled, outletsOf, through } from "./graph.js";
+import { through } from "./courses.js";
+import { ENTRY, isNote, labelled, outletsOf } from "./graph.js";
 
 const MARGIN = 40;
 const TITLE = 44;
@@ -52,10 +53,11 @@ function cut(text, width, measure) {
   return `${shown.trimEnd()}…`;
 }
 
-function box(nodes) {
-  const left = Math.min(...nodes.map((node) => node.position.x));
+function box(nodes, edges) {
+  const bends = edges.flatMap((edge) => edge.data?.corners ?? []).map(([x]) => x);
+  const left = Math.min(...nodes.map((node) => node.position.x), ...bends);
   const top = Math.min(...nodes.map((node) => node.position.y));
-  const right = Math.max(...nodes.map((node) => node.position.x + node.width));
+  const right = Math.max(...nodes.map((node) => node.position.x + node.width), ...bends);
   const bottom = Math.max(...nodes.map((node) => node.position.y + node.height));
   return { x: left - MARGIN, y: top - MARGIN - TITLE, width: right - left + 2 * MARGIN, height: bottom - top + 2 * MARGIN + TITLE };
 }
@@ -66,9 +68,9 @@ const word = (x, y, text, { size = 12, fill = INK, weight = 400, anchor = "start
 /** The journey as the text of an SVG file, with its size. */
 export function drawn(model, { name, icons, hint, days }) {
   const measure = ruler();
-  const { x, y, width, height } = box(model.nodes);
+  const { x, y, width, height } = box(model.nodes, model.edges);
   const notes = model.nodes.filter(isNote).map((node) => paper(node, measure));
-  const ways = model.edges.map((edge) => way(edge, model)).filter(Boolean);
+  const ways = model.edges.map((edge) => way(edge, measure)).filter(Boolean);
   const cards = model.nodes.filter((node) => !isNote(node)).map((node) => card(node, { icons, measure, hint: days ? hint(node.id) : null }));
   const svg = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${x} ${y} ${width} ${height}" font-family='${FONT}' role="img">`,
@@ -93,18 +95,23 @@ function paper(node, measure) {
   return `<g><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4" fill="${fill}" stroke="${stroke}"/>${text}</g>`;
 }
 
-function way(edge, model) {
-  const [source, target] = [model.node(edge.source), model.node(edge.target)];
-  if (!source || !target) return "";
-  const outlets = outletsOf(source);
-  const place = Math.max(0, outlets.findIndex(([outlet]) => outlet === edge.sourceHandle));
-  const from = [source.position.x + (source.width * (place + 0.5)) / Math.max(1, outlets.length), source.position.y + source.height];
-  const to = [target.position.x + target.width / 2, target.position.y];
-  const via = edge.data?.via;
-  const [straight] = getSmoothStepPath({
+const TONES = [LINE, "#2f6fb3", "#8a4fb0", "#1f7f78"];
+
+function way({ id, data }, measure) {
+  if (!data) return "";
+  const { ends: [from, to], corners, tone, name } = data;
+  const [around] = getSmoothStepPath({
     sourceX: from[0], sourceY: from[1], targetX: to[0], targetY: to[1], sourcePosition: Position.Bottom, targetPosition: Position.Top, borderRadius: 10,
   });
-  return `<path d="${via ? through([from, ...via, to]) : straight}" fill="none" stroke="${LINE}" stroke-width="1.8" marker-end="url(#end)"/>`;
+  const line = `<path data-way="${escaped(id)}" d="${corners ? through([from, ...corners, to]) : around}" fill="none" stroke="${TONES[tone]}" stroke-width="1.8" marker-end="url(#end)"/>`;
+  return name ? line + plate(name, TONES[tone], measure) : line;
+}
+
+/** The name of an outlet on its line. */
+function plate({ text, x, y }, stroke, measure) {
+  const shown = cut(text, 110, (one) => measure(one, 10.5));
+  const width = measure(shown, 10.5) + 12;
+  return `<rect x="${x - width / 2}" y="${y - 8}" width="${width}" height="16" rx="8" fill="#ffffff" stroke="${stroke}"/>${word(x, y + 3.5, shown, { size: 10.5, anchor: "middle" })}`;
 }
 
 function card(node, { icons, measure, hint }) {

@@ -1,8 +1,9 @@
 // What stands on the canvas: a step, the entry, a note, and the way from one step to the next.
 import { BaseEdge, EdgeLabelRenderer, Handle, NodeResizer, Position, getSmoothStepPath } from "@xyflow/react";
 import { memo, useEffect, useRef, useState } from "react";
-import { ENTRY, labelled, outletsOf, through } from "./graph.js";
-import { useCanvas, useCounts, useOpen, usePinned } from "./store.js";
+import { through } from "./courses.js";
+import { ENTRY, edgeId, labelled, outletsOf } from "./graph.js";
+import { useCanvas, useCounts, useNext, usePinned } from "./store.js";
 
 export function Icon({ name }) {
   const { icons } = useCanvas();
@@ -13,15 +14,16 @@ export function Icon({ name }) {
   );
 }
 
-function Card({ node, className, children }) {
+function Card({ node, selected, className, children }) {
   const { t, quiet } = useCanvas();
   const { view } = node.data;
   const problems = usePinned("problems", node.id);
   const mark = usePinned("marks", node.id);
+  const lit = usePinned("lit", node.id);
   const counts = useCounts(node.id);
   const tone = mark ? `pfb-marked pfb-t-${mark.tone}` : quiet ? "pfb-dim" : "";
   return (
-    <div className={`pfb-card ${className} ${tone} ${counts ? "pfb-counted" : ""} ${labelled(node) ? "pfb-many" : ""} ${problems ? `pfb-${problems.severity}` : ""}`}>
+    <div className={`pfb-card ${className} ${tone} ${counts ? "pfb-counted" : ""} ${labelled(node) ? "pfb-many" : ""} ${lit ? "pfb-lit" : ""} ${problems ? `pfb-${problems.severity}` : ""}`}>
       {children}
       <div className="pfb-card-body">
         <span className={`pfb-card-icon pfb-g-${view.group}`}><Icon name={view.icon} /></span>
@@ -39,7 +41,7 @@ function Card({ node, className, children }) {
       {mark?.sign && <span className="pfb-sign" title={mark.said}><span aria-hidden="true">{mark.sign}</span><i className="hidden">{mark.said}</i></span>}
       {mark?.lines.length > 0 && <Lines lines={mark.lines} />}
       {counts && <Figures node={node} counts={counts} />}
-      <Outlets node={node} counts={counts} />
+      <Outlets node={node} counts={counts} selected={selected} />
     </div>
   );
 }
@@ -99,21 +101,24 @@ function Figure({ node, what, icon, count, shown, text, tone = "", outlet = "" }
   );
 }
 
-function Outlets({ node, counts }) {
+function Outlets({ node, counts, selected }) {
   const { t, act, editable, said } = useCanvas();
-  const loose = useOpen(node);
+  const next = useNext(node);
   const outlets = outletsOf(node);
   const many = labelled(node);
   const all = Object.values(counts?.left ?? {}).reduce((sum, one) => sum + one, 0);
   return outlets.map(([outlet, label, spare], place) => {
     const x = `${((place + 0.5) * 100) / outlets.length}%`;
-    const open = loose[place] === "+";
+    const open = next[place] === null;
     const left = counts?.left[outlet] ?? 0;
     return (
       <span key={outlet}>
         {many && (
-          <span className="pfb-outlet nodrag nopan" style={{ left: x, maxWidth: `${100 / outlets.length}%` }} title={label}>
-            {label}
+          <span
+            className="pfb-outlet" style={{ left: x, maxWidth: `${100 / outlets.length}%` }} title={label}
+            onMouseEnter={() => act.light?.(node.id, outlet)} onMouseLeave={() => act.light?.(node.id)}
+          >
+            <Outlet node={node} outlet={outlet} label={label} next={next[place]} selected={selected} />
             {counts && node.id !== ENTRY && (
               <b> <Figure node={node} what="left" outlet={outlet} count={left} shown={left ? `${said(left, "short")} · ${said(left / all, "percent")}` : "0"} text={`${label}: ${said(left)}`} /></b>
             )}
@@ -135,17 +140,30 @@ function Outlets({ node, counts }) {
   });
 }
 
+/** The name of a way out; where one leads on, pressing it leads to the step there. Tab stops at those of the chosen step: at all it would take for ever. */
+function Outlet({ node, outlet, label, next, selected }) {
+  const { t, model, act } = useCanvas();
+  if (next === null || !act.go) return <bdi>{label}</bdi>;
+  const to = () => model.edge(edgeId(node.id, outlet))?.target;
+  return (
+    <button
+      type="button" className="pfb-outlet-name" tabIndex={selected ? 0 : -1} aria-label={t("“{outlet}” leads to “{step}”", { outlet: label, step: next })} onFocus={(event) => { event.stopPropagation(); act.light(node.id, outlet); }}
+      onKeyDown={(event) => event.key === "Enter" && event.stopPropagation()} onClick={(event) => { event.stopPropagation(); act.go(to()); }}
+    ><bdi>{label}</bdi></button>
+  );
+}
+
 export const Step = memo(function Step({ id, data, selected }) {
   const { editable } = useCanvas();
   return (
-    <Card node={{ id, data }} className={selected ? "pfb-selected" : ""}>
+    <Card node={{ id, data }} selected={selected} className={selected ? "pfb-selected" : ""}>
       <Handle type="target" position={Position.Top} isConnectable={editable} />
     </Card>
   );
 });
 
 export const Entry = memo(function Entry({ id, data, selected }) {
-  return <Card node={{ id, data }} className={`pfb-entry ${selected ? "pfb-selected" : ""}`} />;
+  return <Card node={{ id, data }} selected={selected} className={`pfb-entry ${selected ? "pfb-selected" : ""}`} />;
 });
 
 const COLOR_NAMES = [["yellow", "Yellow"], ["green", "Green"], ["blue", "Blue"]];
@@ -198,17 +216,32 @@ export const Note = memo(function Note({ id, data, selected, width, height }) {
   );
 });
 
+const CROSSING = ["", "pfb-c1", "pfb-c2", "pfb-c3"];
+
+/** Whether a reckoned course still fits: while a card is dragged it does not. */
+const fits = (data, x, y, toX, toY) =>
+  data?.corners && Math.abs(data.ends[0][0] - x) < 2 && Math.abs(data.ends[0][1] - y) < 9 && Math.abs(data.ends[1][0] - toX) < 2 && Math.abs(data.ends[1][1] - toY) < 9;
+
 export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, markerEnd, selected, data }) {
   const { t, act, editable } = useCanvas();
   const mark = usePinned("marks", id);
-  const via = data?.via;
+  const lit = usePinned("lit", id);
+  const reckoned = fits(data, sourceX, sourceY, targetX, targetY);
   const [straight, middleX, middleY] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
-  const path = via ? through([[sourceX, sourceY], ...via, [targetX, targetY]]) : straight;
-  const [x, y] = via ? via[0] : [middleX, middleY];
+  const [x0, x1] = reckoned ? [data.ends[0][0], data.ends[1][0]] : [];
+  const path = reckoned ? through([[x0, sourceY], ...data.corners, [x1, targetY]]) : straight;
+  const [x, y] = reckoned ? data.plus : [middleX, middleY];
   const place = { transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` };
+  const name = reckoned ? data.name : null;
+  const tone = mark ? `pfb-t-${mark.tone}` : reckoned ? CROSSING[data.tone] : "";
   return (
     <>
-      <BaseEdge id={id} path={path} markerEnd={markerEnd} interactionWidth={24} className={mark ? `pfb-way pfb-t-${mark.tone}` : "pfb-way"} />
+      <BaseEdge id={id} path={path} markerEnd={markerEnd} interactionWidth={24} className={`pfb-way ${tone} ${lit ? "pfb-lit" : ""}`} />
+      {name && (
+        <EdgeLabelRenderer>
+          <span className={`pfb-way-name ${tone} ${lit ? "pfb-lit" : ""}`} style={{ transform: `translate(-50%, -50%) translate(${name.x}px, ${name.y}px)` }} aria-hidden="true"><bdi>{name.text}</bdi></span>
+        </EdgeLabelRenderer>
+      )}
       {mark?.sign && (
         <EdgeLabelRenderer>
           <span className={`pfb-way-sign pfb-t-${mark.tone}`} style={place} title={mark.said}>{mark.sign}</span>
@@ -230,3 +263,23 @@ export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, s
     </>
   );
 });
+
+const called = (data) => data?.view.name || data?.view.label || "";
+
+/** Edges with names in the reader's language; what is as before keeps its identity. */
+export function naming(t) {
+  const known = new Map();
+  return (nodes, edges) => {
+    const byId = new Map(nodes.map((node) => [node.id, node.data]));
+    return edges.map((edge) => {
+      const [from, to] = [byId.get(edge.source), byId.get(edge.target)];
+      const before = known.get(edge.id);
+      if (before && before.edge === edge && before.from === from && before.to === to) return before.named;
+      const outlet = from?.view.outlets?.find(([name]) => name === edge.sourceHandle)?.[1] ?? "";
+      const ariaLabel = t("From “{step}”, {outlet}, to “{next}”", { step: called(from), outlet, next: called(to) });
+      const named = { ...edge, ariaLabel };
+      known.set(edge.id, { edge, from, to, named });
+      return named;
+    });
+  };
+}

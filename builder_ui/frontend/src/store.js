@@ -9,10 +9,17 @@ export function useModel(model) {
   return useSyncExternalStore(model.subscribe, model.look);
 }
 
-/** One character for each outlet of a step, "+" where no way leads on yet; only a change of that draws the step anew. */
-export function useOpen(node) {
+/** For each outlet of a step the name of the step it leads to, null where no way leads on yet; only a change of that draws the step anew. */
+export function useNext(node) {
   const { model } = useCanvas();
-  return useSyncExternalStore(model.subscribe, () => outletsOf(node).map(([outlet]) => (model.edge(edgeId(node.id, outlet)) ? "-" : "+")).join(""));
+  const text = useSyncExternalStore(model.subscribe, () => JSON.stringify(outletsOf(node).map(([outlet]) => nameOf(model, edgeId(node.id, outlet)))));
+  return JSON.parse(text);
+}
+
+function nameOf(model, edge) {
+  const way = model.edge(edge);
+  const view = way && model.node(way.target)?.data.view;
+  return way ? view?.name || view?.label || "" : null;
 }
 
 const channels = new Map();
@@ -40,9 +47,9 @@ export const shelf = new Map();
 
 const EMPTY = { waiting: 0, entered: 0, left: {} };
 
-/** Problems, numbers, hints and marks by step or edge; a change redraws those it concerns and no others. */
+/** Problems, numbers, hints, marks and what is lit up by step or edge; a change redraws those it concerns and no others. */
 export function pinboard() {
-  const kinds = { problems: {}, counts: null, hints: {}, marks: {} };
+  const kinds = { problems: {}, counts: null, hints: {}, marks: {}, lit: {} };
   let version = null; // whose numbers
   const listeners = new Map();
   const ring = (ids) => {
@@ -80,6 +87,12 @@ export function pinboard() {
     get: (kind, id) => (kinds[kind] === null ? null : kinds[kind][id]),
     counts: (id) => (kinds.counts === null ? null : kinds.counts[id] ?? EMPTY),
   };
+}
+
+/** What lights up with a step, or with one of its outlets: the ways out or in, and the steps at their other ends. */
+export function lights(model, id, outlet = null) {
+  const ways = model.edges.filter((edge) => (edge.source === id && (outlet === null || edge.sourceHandle === outlet)) || (edge.target === id && outlet === null));
+  return Object.fromEntries(ways.flatMap((edge) => [[edge.id, true], [edge.source, true], [edge.target, true]]));
 }
 
 export function usePinned(kind, id) {

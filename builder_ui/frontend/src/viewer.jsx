@@ -1,13 +1,13 @@
 // A drawing to look at: any version, two compared, or somebody's way. Chooses and moves the view, changes nothing.
 import { Background, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { EDGE_TYPES, FIT, NODE_TYPES, READABLE, aria, speaker, translator } from "./canvas.jsx";
-import { ENTRY, isNote } from "./graph.js";
+import { EDGE_TYPES, FIT, FIT_AT_ONCE, Fit, NODE_TYPES, aria, column, speaker, translator } from "./canvas.jsx";
+import { isNote } from "./graph.js";
 import { Model } from "./model.js";
-import { CanvasContext, pinboard, useModel } from "./store.js";
+import { naming } from "./shapes.jsx";
+import { CanvasContext, lights, pinboard, useModel } from "./store.js";
 import { post } from "./wire.js";
 
-const NOTHING = {};
 const MINIMAP_FROM = 15;
 
 export function Viewer(props) {
@@ -56,30 +56,30 @@ function Sheet({ graph, marks, focus, icons: iconsText, texts, quiet, onEvent })
     model.show(model.nodes, applyEdgeChanges(changes.filter((change) => change.type === "select"), model.edges));
   }, [model]);
   const begin = useCallback((drawn) => {
-    drawn.fitView({ maxZoom: 1, padding: 0.12 }).then(() => {
-      const first = model.node(ENTRY);
-      const box = host.current?.getBoundingClientRect();
-      if (!first || !box || drawn.getZoom() >= READABLE) return;
-      drawn.setViewport({ x: box.width / 2 - (first.position.x + first.width / 2) * READABLE, y: 40 - first.position.y * READABLE, zoom: READABLE });
-    });
+    const readable = column(model, host.current.getBoundingClientRect());
+    if (readable) drawn.setViewport(readable);
+    else drawn.fitView(FIT_AT_ONCE);
   }, [model]);
 
   const spoken = useMemo(() => aria(t), [t]);
+  const named = useMemo(() => naming(t), [t]);
+  const act = useMemo(() => ({ light: (one, outlet) => board.set("lit", one ? lights(model, one, outlet) : {}) }), [model, board]);
   const context = useMemo(
-    () => ({ model, board, t, icons, quiet, act: NOTHING, editable: false, days: false, said: speaker(), people: () => "" }),
-    [model, board, t, icons, quiet],
+    () => ({ model, board, t, icons, quiet, act, editable: false, days: false, said: speaker(), people: () => "" }),
+    [model, board, t, icons, quiet, act],
   );
   return (
     <CanvasContext.Provider value={context}>
       <div className="pfb-flow" ref={host}>
         <ReactFlow
-          nodes={model.nodes} edges={model.edges} nodeTypes={NODE_TYPES} edgeTypes={EDGE_TYPES}
+          nodes={model.nodes} edges={named(model.nodes, model.edges)} nodeTypes={NODE_TYPES} edgeTypes={EDGE_TYPES}
           onNodesChange={onNodesChange} onEdgesChange={onEdgesChange} onInit={begin}
+          onNodeMouseEnter={(_, node) => act.light(node.id)} onNodeMouseLeave={() => act.light(null)}
           nodesDraggable={false} nodesConnectable={false} edgesReconnectable={false} deleteKeyCode={null}
           colorMode="system" minZoom={0.1} maxZoom={1.6} ariaLabelConfig={spoken}
         >
           <Background gap={22} size={1.2} />
-          <Controls showInteractive={false} fitViewOptions={FIT} />
+          <Controls showInteractive={false} showFitView={false}><Fit onFit={() => flow.fitView(FIT)} t={t} /></Controls>
           {model.nodes.filter((node) => !isNote(node)).length >= MINIMAP_FROM && <MiniMap pannable zoomable ariaLabel={t("Map of the journey")} />}
         </ReactFlow>
       </div>
