@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder_ui import words
+from builder_ui import parts, words
 from builder_ui.speech import Speech
 from journeys.diff import Difference, diff
 from journeys.document import Journey
@@ -50,7 +50,7 @@ def _told(both: _Both) -> Iterator[Change]:
         text = _sentence(both, one, names)
         if text not in said:
             said.add(text)
-            yield Change(one, text.replace("*", ""))
+            yield Change(one, parts.plain(text))
 
 
 def _sentence(both: _Both, one: Difference, names: Mapping[str, str]) -> str:

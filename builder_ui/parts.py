@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -258,12 +259,24 @@ def relative(visit: Visit, at: datetime) -> Element:
     return html.time(attributes, visit.speech.ago(at, now))
 
 
+_MARKED = re.compile(r"`([^`]+)`|\*(\S(?:[^*]*[^*\s])?)\*")
+"""What stands between back quotes is code, with all its asterisks; what stands between two asterisks that touch it is a name."""
+
+
 def marked(text: str) -> list[Element]:
-    """A sentence in which names stand between asterisks, as elements: `opened *Welcome*` -> opened <b>Welcome</b>."""
-    pieces = text.split("*")
-    if len(pieces) % 2 == 0:
-        return [text]
-    return [html.b({"key": str(n)}, piece) if n % 2 else piece for n, piece in enumerate(pieces) if piece]
+    """A sentence with its names and code as elements: `opened *Welcome*` -> opened <b>Welcome</b>. Other asterisks stay."""
+    elements: list[Element] = []
+    end = 0
+    for n, found in enumerate(_MARKED.finditer(text)):
+        elements += [text[end : found.start()]] if found.start() > end else []
+        elements.append(html.code({"key": str(n)}, found[1]) if found[1] else html.b({"key": str(n)}, found[2]))
+        end = found.end()
+    return [*elements, text[end:]] if end < len(text) or not elements else elements
+
+
+def plain(text: str) -> str:
+    """The same sentence without its marks, for where there are no elements."""
+    return _MARKED.sub(lambda found: found[1] or found[2], text)
 
 
 def facts(pairs: Iterable[tuple[str, Element]]) -> Element:

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from babel.dates import format_date
 from pydantic import BaseModel, ValidationError
 
+from builder_ui import times
 from builder_ui.speech import Speech
+from journeys.cron import OPEN
 from journeys.document import (
     AttributeTrigger,
     DateTrigger,
@@ -168,6 +171,9 @@ OUTLETS = {
     "sent": "sent",
     "skipped": "not sent",
     "failed": "failed",
+    "happened": "it happened",
+    "opened": "opened",
+    "clicked": "clicked",
     "timed_out": "time is up",
     "otherwise": "otherwise",
     "overdue": "overdue",
@@ -196,13 +202,39 @@ def trigger(speech: Speech, one: Trigger) -> str:
         case DateTrigger():
             return _date(speech, one)
         case ScheduleTrigger(cron=cron, rule=where):
-            return speech("By timetable ({cron}), everybody for whom this holds: {rule}", cron=cron, rule=rule(speech, where))
+            return speech(
+                "On a schedule, {times}: everyone for whom this holds: {rule}", times=schedule(speech, cron), rule=rule(speech, where)
+            )
         case ManualTrigger():
             return speech("Whom a person or a program puts in")
         case ScoreTrigger(group=group, at_least=least):
             return speech("Whose score *{group}* rises to {least}", group=group, least=speech.number(least))
         case JourneyTrigger():
             return speech("Whom another journey sends")
+
+
+def schedule(speech: Speech, line: str) -> str:
+    """`every Monday and Thursday at 09:00`; a line that nobody has words for as it is."""
+    found = times.read(line)
+    if found is None or OPEN in line:
+        return line
+    at = found.at.strftime("%H:%M")
+    match found.repeat:
+        case "day":
+            return speech("every day at {at}", at=at)
+        case "week" if len(found.weekdays) == 1:
+            return speech("every {weekday} at {at}", weekday=speech(WEEKDAYS[found.weekdays[0]]), at=at)
+        case "week":
+            return speech("{weekdays} at {at}", weekdays=days(speech, found.weekdays), at=at)
+        case "month":
+            return speech("on day {day} of each month at {at}", day=found.day, at=at)
+        case _:
+            return speech("every year on {date} at {at}", date=_yearly(speech, found), at=at)
+
+
+def _yearly(speech: Speech, found: times.Times) -> str:
+    pattern = "d. MMMM" if speech.language == "de" else "d MMMM"
+    return format_date(date(2024, found.month or 1, min(found.day or 1, 29 if found.month == 2 else 30)), pattern, locale=speech.locale)
 
 
 def _date(speech: Speech, one: DateTrigger) -> str:
@@ -297,7 +329,7 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
         case _ if isinstance(value, RULES):
             return rule(speech, value, names)
         case Window():
-            return f"{value.start}–{value.end}, {_days(speech, value.weekdays)}"
+            return f"{value.start}–{value.end}, {days(speech, value.weekdays)}"
         case BaseModel():
             return _part(speech, value, names)
         case Mapping():
@@ -323,14 +355,14 @@ def _member(speech: Speech, value: BaseModel, name: str, names: Names) -> str:
     if one in (None, "", (), {}, False):
         return ""
     if name == "weekdays":
-        return _days(speech, one)
+        return days(speech, one)
     said = value_in_words(speech, one, names)
     if name == "where":
         return speech("where {rule}", rule=said)
     return said if name in ("rule", "event") else f"{speech(type(value).model_fields[name].title or name)} {said}"
 
 
-def _days(speech: Speech, weekdays: Sequence[int]) -> str:
+def days(speech: Speech, weekdays: Sequence[int]) -> str:
     """Days of the week; three and more in a row by the first and the last of them."""
     days = sorted(weekdays)
     if len(days) == len(WEEKDAYS):

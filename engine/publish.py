@@ -27,6 +27,7 @@ from journeys.document import digest
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.known import Known, KnownTemplate
 from journeys.reading import read
+from journeys.unfinished import parts_of
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
 
 runs = table(Run)
@@ -194,9 +195,9 @@ def newest_version(session: Session, journey_id: str) -> Version | None:
 
 
 def has_unpublished_edits(journey: Journey, newest: Version | None) -> bool:
-    """Whether the draft behaves otherwise than the newest version; positions on the canvas do not count."""
+    """Whether the draft behaves otherwise than the newest version, or will once it is finished; positions on the canvas do not count."""
     try:
-        return newest is None or digest(read(journey.draft)) != newest.digest
+        return newest is None or bool(parts_of(journey.draft.get("ui") or {})) or digest(read(journey.draft)) != newest.digest
     except Invalid:
         return True
 

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from journeys import unfinished
 from journeys.catalogue import Catalogue, closest
 from journeys.compile import document_rules
-from journeys.cron import CronError
+from journeys.cron import OPEN, CronError
 from journeys.cron import parse as parse_cron
 from journeys.document import Exit, Journey, Trigger
-from journeys.errors import Issue
+from journeys.errors import Issue, Label
 from journeys.graph import Graph, build
 from journeys.known import Known
+from journeys.labels import EMPTY, FieldLabel
 from journeys.names import names_of, names_of_document
 from journeys.nodes import Palette
 from journeys.nodes.notify_team import OWNER
@@ -27,6 +29,7 @@ from journeys.rules import MessageTerm, Rule, check_rule, terms
 from journeys.rules.check import Scope, leads_nowhere
 
 LONG_WAIT = timedelta(days=366)
+ORDER_KEY = "order_id"
 NOTHING_KNOWN = Known()
 
 
@@ -42,6 +45,8 @@ def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known
         *_rules(journey, graph, catalogue),
         *_nodes(journey, graph, catalogue, known),
     ]
+    held = unfinished.parts_of(journey.ui)
+    found = [*unfinished.issues(journey), *(issue for issue in found if not unfinished.replaced(issue, held))]
     places = {node_id: place for place, node_id in enumerate(journey.nodes)}
     return sorted(found, key=lambda issue: places.get(issue.node_id, -1) if issue.node_id is not None else -1)
 
@@ -55,6 +60,7 @@ def _entry(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
         yield Issue(code="no_trigger", text="Nobody can enter: the journey needs a trigger.", field="entry.triggers")
     for i, trigger in enumerate(entry.triggers):
         yield from _trigger(trigger, f"entry.triggers.{i}", catalogue)
+    yield from _once_only(journey, catalogue)
     if entry.reentry.policy == "per_key" and not entry.reentry.key:
         text = "One run per key needs the name of the key, such as cart_id."
         yield Issue(code="no_key", text=text, field="entry.reentry.key")
@@ -64,16 +70,37 @@ def _entry(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
         yield Issue(code="no_window", text="An entry cap needs a length of time.", field="entry.cap.per")
 
 
+def _once_only(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
+    """A hint where each contact enters once and no more, though what lets in happens again and again: every order has a number of its own."""
+    if journey.entry.reentry.policy != "never":
+        return
+    for trigger in journey.entry.triggers:
+        event = catalogue.event(trigger.event) if trigger.type == "event" else None
+        if event is not None and ORDER_KEY in event.properties:
+            text = (
+                "Each contact enters only once: a second “{event}” of the same person starts nothing. If every one of them should, "
+                "choose “Once for each value of a property” with {key}."
+            )
+            values = {"event": event.name, "key": ORDER_KEY}
+            yield Issue(code="once_only", text=text, values=values, field="entry.reentry.policy", severity="warning")
+            return
+
+
 def _trigger(trigger: Trigger, path: str, catalogue: Catalogue) -> Iterator[Issue]:
     if trigger.type == "event":
         yield from _event(trigger.event, trigger.where, path, catalogue)
     elif trigger.type in ("attribute", "date"):
+        if trigger.type == "attribute" and not trigger.any_value and trigger.to in (None, ""):
+            yield FieldLabel("To the value").empty(None, f"{path}.to")
         yield from _field(trigger.field, None, f"{path}.field", catalogue)
     elif trigger.type == "schedule":
         yield from _cron(trigger.cron, f"{path}.cron")
 
 
 def _cron(line: str, path: str) -> Iterator[Issue]:
+    if OPEN in line:
+        yield FieldLabel("Days", chosen=True).empty(None, path)
+        return
     try:
         parse_cron(line)
     except CronError as error:
@@ -83,7 +110,10 @@ def _cron(line: str, path: str) -> Iterator[Issue]:
 def _exits(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
     for i, leaving in enumerate(journey.exit_when):
         path = f"exit_when.{i}"
-        if (leaving.event is None) == (leaving.rule is None):
+        if leaving.event is None and leaving.rule is None:
+            text = "“{field}” is still empty: name an event, or write a rule instead."
+            yield Issue(code=EMPTY, text=text, values={"field": Label("Event")}, field=f"{path}.event")
+        if leaving.event is not None and leaving.rule is not None:
             yield Issue(code="bad_exit", text="An exit is either an event or a rule.", field=path)
         if leaving.event is not None:
             yield from _event(leaving.event, leaving.where, path, catalogue)
@@ -162,6 +192,9 @@ def _own_messages(rule: Rule, node_id: str | None, path: str, graph: Graph) -> I
     """A term on a message of this run must name a step that sends one."""
     for place, term in terms(rule):
         if not isinstance(term, MessageTerm) or term.node is None or term.journey is not None or term.node in graph.unread:
+            continue
+        if not term.node:
+            yield FieldLabel("Message of the step", chosen=True).empty(node_id, ".".join((path, *place, "node")))
             continue
         node = graph.nodes.get(term.node)
         if not isinstance(node, Send):

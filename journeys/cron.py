@@ -32,6 +32,8 @@ _PARTS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 7, _DAYS),
 )
+OPEN = "?"
+"""Stands in a line of a draft for a part that nobody has chosen yet; no line that can be read has it."""
 LONGEST_SEARCH_DAYS = 366 * 9
 """29 February can be eight years away (1896 to 1904, 2096 to 2104)."""
 

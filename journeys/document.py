@@ -50,7 +50,7 @@ class EventTrigger(Part):
     """Enters when the event happens; `where` is a rule on the event's properties."""
 
     type: Literal["event"] = "event"
-    event: EventName
+    event: EventName = Field(title="Event")
     where: Rule | None = None
 
 
@@ -58,7 +58,7 @@ class AttributeTrigger(Part):
     """Enters when a contact field changes, optionally only from/to given values."""
 
     type: Literal["attribute"] = "attribute"
-    field: str = Field(min_length=1, max_length=120)
+    field: str = Field(title="Field", min_length=1, max_length=120)
     to: Any = None
     any_value: bool = True
 
@@ -67,7 +67,7 @@ class DateTrigger(Part):
     """Enters `offset` after (negative: before) the date in a contact field, at `at` o'clock in the contact's zone; `yearly` for birthdays."""
 
     type: Literal["date"] = "date"
-    field: str = Field(min_length=1, max_length=120)
+    field: str = Field(title="Field", min_length=1, max_length=120)
     offset_days: int = Field(0, ge=-366, le=366)
     at: str = Field("09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     yearly: bool = False
@@ -77,8 +77,8 @@ class ScheduleTrigger(Part):
     """Enters, at each time of a cron line in the journey's zone, everyone for whom `rule` holds, page by page."""
 
     type: Literal["schedule"] = "schedule"
-    cron: str = Field(max_length=100)
-    rule: Rule
+    cron: str = Field(title="At these times", min_length=1, max_length=100)
+    rule: Rule = Field(title="Who")
 
 
 class ManualTrigger(Part):
@@ -91,8 +91,8 @@ class ScoreTrigger(Part):
     """Enters when a score group rises to `at_least` from below."""
 
     type: Literal["score"] = "score"
-    group: Key = Field(json_schema_extra={"widget": "score_group", "names": "score"})
-    at_least: float
+    group: Key = Field(title="Score", json_schema_extra={"widget": "score_group", "names": "score"})
+    at_least: float = Field(title="At least")
 
 
 class JourneyTrigger(Part):
@@ -116,7 +116,7 @@ class Reentry(Part):
     value of `key`, a path into the trigger's properties such as `cart_id`; any number in parallel). `key` may be a list of paths: the first that
     the trigger holds counts, and a trigger that holds none enters once the former run ended."""
 
-    policy: Literal["never", "after_exit", "after_window", "per_key"] = "never"
+    policy: Literal["never", "after_exit", "after_window", "per_key"] = Field("never", title="How often a contact may enter")
     window: Span | None = None
     key: RunKey | None = None
 
@@ -153,7 +153,7 @@ class Goal(Part):
     """What the journey is for. Counted once a run when `event` occurs between the run's start and `window` later; `value` is a path
     into the event's properties (`total`)."""
 
-    event: EventName
+    event: EventName = Field(title="Event")
     where: Rule | None = None
     window: Span = timedelta(days=30)
     value: str | None = Field(None, max_length=120)
@@ -173,7 +173,7 @@ class Settings(Part):
     timezone: str = "Europe/Zurich"
     quiet_hours: QuietHours | None = None
     message_class: Literal["marketing", "transactional"] = "marketing"
-    purpose: Key = Field("marketing", json_schema_extra={"widget": "purpose", "names": "purpose"})
+    purpose: Key = Field("marketing", title="Consent purpose", json_schema_extra={"widget": "purpose", "names": "purpose"})
     cap_class: Key = Field("default", json_schema_extra={"widget": "cap_class", "names": "cap_class"})
     priority: int = Field(3, ge=1, le=5)
     hold_at_most: Span = timedelta(days=3)

@@ -43,6 +43,10 @@ class Issue(BaseModel):
         return translate(self.text).format(**{name: _spoken(value, translate) for name, value in self.values.items()})
 
 
+class Label(str):
+    """A word of the catalogues inside a sentence, such as the title of a field: it is said in the language of the sentence."""
+
+
 class Unfit(ValueError):
     """What a validator of ours raises when its sentence has values: `text` and `values` as in an `Issue`."""
 
@@ -50,6 +54,15 @@ class Unfit(ValueError):
         super().__init__(_filled(text, values, str))
         self.text = text
         self.values = values
+
+
+class Unfilled(Unfit):
+    """A part in which none of several fields is filled in, although one must be. The sentence calls the first of them by its title, `field`,
+    and is shown at it, `place`."""
+
+    def __init__(self, text: str, place: str, field: str) -> None:
+        super().__init__(text, field=Label(field))
+        self.place = place
 
 
 class PfadwerkError(Exception):
@@ -151,6 +164,8 @@ def _filled(text: str, values: Mapping[str, Any], translate: Callable[[str], str
 
 def _spoken(value: Any, translate: Callable[[str], str]) -> Any:
     """What stands in the sentence for `value`."""
+    if isinstance(value, Label):
+        return translate(value)
     if isinstance(value, Issue | PfadwerkError | Sentence):
         return value.say(translate)
     if isinstance(value, list | tuple) and value and all(isinstance(one, Issue) for one in value):

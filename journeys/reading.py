@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
 
+from journeys import labels
 from journeys.document import MAX_DOCUMENT_BYTES, Journey
-from journeys.errors import Invalid, Issue, TooLarge, Unfit
+from journeys.errors import Invalid, Issue, TooLarge, Unfilled, Unfit
+from journeys.labels import EMPTY, at
 from journeys.upgrade import upgrade
 
 MAX_JSON_DEPTH = 60
@@ -36,7 +39,7 @@ def read(source: str | bytes | Mapping[str, Any]) -> Journey:
     try:
         return Journey.model_validate(upgraded)
     except ValidationError as error:
-        issues = issues_of(error, upgraded)
+        issues = issues_of(error, upgraded, schema=_schema())
         raise Invalid("This is not a valid journey document: {problem}", issues, problem=issues[0]) from error
 
 
@@ -87,9 +90,17 @@ def _children(item: Any) -> Iterable[Any]:
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def issues_of(error: ValidationError, data: Any, node_id: str | None = None) -> list[Issue]:
-    """A validation error on `data` as issues with the dotted path of the field; never repeats what was typed in."""
-    issues = [_issue(problem, data, node_id) for problem in error.errors(include_url=False, include_input=False)]
+@cache
+def _schema() -> Mapping[str, Any]:
+    return Journey.model_json_schema(by_alias=True)
+
+
+def issues_of(error: ValidationError, data: Any, node_id: str | None = None, schema: Mapping[str, Any] | None = None) -> list[Issue]:
+    """A validation error on `data` as issues with the dotted path of the field; never repeats what was typed in.
+
+    With the JSON Schema of what `data` should be, an empty field is called by its title.
+    """
+    issues = [_issue(problem, data, node_id, schema or {}) for problem in error.errors(include_url=False, include_input=False)]
     return [issue for issue in issues if not _only_follows(issue, issues)]
 
 
@@ -98,9 +109,22 @@ def _only_follows(issue: Issue, issues: list[Issue]) -> bool:
     return issue.code == "too_short" and any((other.field or "").startswith(f"{issue.field}.") for other in issues)
 
 
-def _issue(problem: Mapping[str, Any], data: Any, node_id: str | None) -> Issue:
+def _issue(problem: Mapping[str, Any], data: Any, node_id: str | None, schema: Mapping[str, Any]) -> Issue:
+    path = _path(problem["loc"], data)
+    if isinstance(error := problem.get("ctx", {}).get("error"), Unfilled):
+        field = f"{path}.{error.place}" if path else error.place
+        return Issue(code=EMPTY, text=error.text, values=error.values, node_id=node_id, field=field)
+    if _is_empty(problem["type"], at(data, path)):
+        named = labels.of(schema, path)
+        if named is not None:
+            return named.empty(node_id, path)
     text, values = _said(problem)
-    return Issue(code=problem["type"], text=text, values=values, node_id=node_id, field=_path(problem["loc"], data) or None)
+    return Issue(code=problem["type"], text=text, values=values, node_id=node_id, field=path or None)
+
+
+def _is_empty(problem: str, value: Any) -> bool:
+    """Whether a problem is only that nothing was filled in."""
+    return problem == "missing" or (problem not in ("extra_forbidden", "value_error") and value in (None, "", [], (), {}))
 
 
 def _said(problem: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from builder_ui import words
+from pydantic import TypeAdapter, ValidationError
+
+from builder_ui import parts, words
 from builder_ui.builder.draft import Draft
-from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.parts import ICONS
 from builder_ui.speech import Speech
-from journeys.document import Entry
+from journeys.document import Entry, Trigger
 from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
 from journeys.graph import build
 from journeys.nodes import Node, Palette
+from journeys.nodes.node import Ready
+from journeys.nodes.send_email import Send
 from journeys.timing import earliest
 from journeys.upgrade import upgrade
 
@@ -32,13 +35,13 @@ DAY = timedelta(days=1)
 
 
 def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: words.Names, before: View | None = None) -> View:
-    """The card of a step. A step that cannot be read keeps the ways out of the card `before`."""
+    """The card of a step. A step that cannot be read has the outlets that it names, else those of the card `before`."""
     node = palette.parse(node_id, raw)
     name = raw.get("name") if isinstance(raw.get("name"), str) else ""
     if isinstance(node, Node):
         return _card(speech, node, name, _summary(speech, node, names), _outlets(speech, node))
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
-    outlets = before["outlets"] if before else _outlets_of_kind(speech, kind)
+    outlets = _outlets_named(speech, kind, raw) or (before["outlets"] if before else _outlets_of_kind(speech, kind))
     return {
         "label": speech(kind.label) if kind else str(raw.get("kind"))[:60],
         "name": str(name)[:120],
@@ -58,6 +61,27 @@ def _outlets(speech: Speech, node: Node) -> list[list[Any]]:
     return [[name, words.coded(speech, words.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
 
 
+def _outlets_named(speech: Speech, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
+    """The outlets of a step that is not complete, asked of its fields as they are; none where these do not say."""
+    if kind is None:
+        return []
+    given = {name: None if field.is_required() else field.get_default() for name, field in kind.model_fields.items()}
+    sketch: Any = _sketch({**given, **raw}, kind)
+    try:
+        names = [name for name in dict.fromkeys(kind.outlets(sketch)) if isinstance(name, str) and name]
+    except (AttributeError, TypeError):
+        return []
+    return [[name, words.coded(speech, words.OUTLETS, name), kind.fallback(sketch, name) is not None] for name in names]
+
+
+def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
+    """JSON as an object with attributes, lists as tuples; that of a step has its kind's too."""
+    if isinstance(value, Mapping):
+        own = {name: getattr(kind, name) for name in ("ways_out",) if kind is not None and hasattr(kind, name)}
+        return SimpleNamespace(**own, **{str(name): _sketch(one) for name, one in value.items()})
+    return tuple(_sketch(one) for one in value) if isinstance(value, list | tuple) else value
+
+
 def _outlets_of_kind(speech: Speech, kind: type[Node] | None) -> list[list[Any]]:
     node = Palette([kind]).parse("x", {"kind": kind.kind, **kind.example}) if kind else None
     return _outlets(speech, node) if isinstance(node, Node) else [["next", words.coded(speech, words.OUTLETS, "next"), False]]
@@ -71,12 +95,7 @@ def _summary(speech: Speech, node: Node, names: words.Names) -> str:
 
 def entry_view(speech: Speech, draft: Draft) -> View:
     """The card of the journey itself."""
-    try:
-        entry = Entry.model_validate(draft.parts.get("entry") or {})
-        said = words.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
-    except ValueError:
-        said = [speech("Not complete yet")]
-    summary = _joined(said)
+    summary = _joined(_entry_in_words(speech, draft.parts.get("entry") or {}))
     outlets = [["next", speech("Start"), False]]
     return {
         "label": speech("Start"),
@@ -88,9 +107,30 @@ def entry_view(speech: Speech, draft: Draft) -> View:
     }
 
 
+def _entry_in_words(speech: Speech, raw: Any) -> list[str]:
+    """What is right of the journey's entry, and that there is more to fill in."""
+    try:
+        entry = Entry.model_validate(raw)
+    except ValueError:
+        triggers = raw.get("triggers") if isinstance(raw, Mapping) else None
+        whole = [one for each in triggers or () if (one := _trigger(each)) is not None] if isinstance(triggers, list | tuple) else []
+        return [*(words.trigger(speech, one) for one in whole), speech("Not complete yet")]
+    return words.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
+
+
+_triggers: TypeAdapter[Trigger] = TypeAdapter(Trigger)
+
+
+def _trigger(raw: Any) -> Trigger | None:
+    try:
+        return _triggers.validate_python(raw)
+    except ValidationError:
+        return None
+
+
 def _joined(said: Iterable[str]) -> str:
     """Some sentences on one card; what is too long ends in dots."""
-    text = " · ".join(said).replace("*", "")
+    text = parts.plain(" · ".join(said))
     return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1].rstrip()}…"
 
 
@@ -106,34 +146,48 @@ def _called(speech: Speech, palette: Palette, id: str, raw: Mapping[str, Any]) -
     return f"{speech(palette[kind].label)} · {id}" if isinstance(kind, str) and kind in palette else id
 
 
-def palette_of(speech: Speech, palette: Palette, knowledge: Knowledge) -> dict[str, Any]:
-    """The palette for the canvas: groups in order, kinds with the step they begin as, and the icons."""
-    kinds = [_offer(speech, palette, kind, knowledge) for kind in palette]
-    return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(ICONS)}
+def palette_of(speech: Speech, palette: Palette) -> dict[str, Any]:
+    """The palette for the canvas: groups in order, kinds with the step they begin as, each followed by its ready steps, and the icons."""
+    kinds = [
+        offer for kind in palette for offer in (_offer(speech, palette, kind), *(_ready(speech, palette, kind, one) for one in kind.ready))
+    ]
+    return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(parts.ICONS)}
 
 
-def _offer(speech: Speech, palette: Palette, kind: type[Node], knowledge: Knowledge) -> dict[str, Any]:
-    raw = beginning(kind, knowledge)
+def _offer(speech: Speech, palette: Palette, kind: type[Node]) -> dict[str, Any]:
+    words = _words(speech, kind.label, kind.keywords, *kind.help())
+    return {"id": kind.kind, **_begun(speech, palette, kind, kind.label, kind.help()[0], beginning(kind)), "words": words}
+
+
+def _ready(speech: Speech, palette: Palette, kind: type[Node], ready: Ready) -> dict[str, Any]:
+    words = _words(speech, ready.label, ready.help, ready.keywords, kind.label, kind.keywords)
+    return {
+        "id": f"{kind.kind}.{ready.key}",
+        **_begun(speech, palette, kind, ready.label, ready.help, _copied(kind, ready.fields)),
+        "words": words,
+    }
+
+
+def _begun(speech: Speech, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
     view = view_of(speech, palette, kind.kind, raw, {})
-    text = " ".join(speech(paragraph) for paragraph in kind.help()[:1]).replace("*", "").replace("`", "")
-    return {"kind": kind.kind, "label": speech(kind.label), "group": kind.group, "text": text, "raw": raw, "view": view}
+    text = parts.plain(speech(help))
+    return {
+        "kind": kind.kind, "label": speech(label), "group": kind.group, "text": text, "raw": raw, "view": view, "sends": issubclass(kind, Send),
+    }  # fmt: skip
 
 
-def beginning(kind: type[Node], knowledge: Knowledge) -> dict[str, Any]:
-    """The kind's example, with the names of things that exist here in place of those that do not."""
-    raw: dict[str, Any] = {"kind": kind.kind, **copy.deepcopy(dict(kind.example))}
-    form = kind.form()
-    for name, field in form.get("properties", {}).items():
-        widget = field.get("widget")
-        if name not in raw or widget not in knowledge.choices:
-            continue
-        fitting = knowledge.offered(widget, field)
-        if not any(key == raw[name] for key, _ in fitting):
-            if name in form.get("required", ()):
-                raw[name] = fitting[0][0] if fitting else raw[name]
-            else:
-                del raw[name]
-    return raw
+def _words(speech: Speech, *texts: str) -> str:
+    """What a step is found by: its texts in the reader's language and in English, in which many know the field's words."""
+    return " ".join(dict.fromkeys((*(speech(text) for text in texts if text), *texts))).lower()
+
+
+def beginning(kind: type[Node], ready: str = "") -> dict[str, Any]:
+    """A new step: the shape of its kind and nothing in it, or one of its ready steps. What it needs is said by the problems it has."""
+    return _copied(kind, next((one.fields for one in kind.ready if one.key == ready), kind.fresh))
+
+
+def _copied(kind: type[Node], fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": kind.kind, **copy.deepcopy(dict(fields))}
 
 
 def in_order(draft: Draft, views: Mapping[str, View]) -> list[str]:

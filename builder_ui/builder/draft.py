@@ -1,6 +1,6 @@
 """A draft in the shape in which it is edited: nodes and edges by id, and the journey's own parts as they were typed, right or wrong.
 
-Pure. A part that is wrong (a trigger without an event) is kept as typed and left out of what is stored until it is right.
+Pure. A part that is wrong (a trigger without an event) is kept as typed beside what is right (`journeys.unfinished`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Note
+from journeys import unfinished
 from journeys.document import MAX_EDGES, MAX_NODES
-from journeys.errors import Invalid, Issue, TooLarge
+from journeys.errors import Invalid, TooLarge
 from journeys.reading import read
+from journeys.unfinished import PARTS
 
-PARTS = ("name", "description", "entry", "exit_when", "goal", "settings")
 START = (ENTRY, "next")
 
 Edges = dict[tuple[str, str], str]
@@ -30,13 +31,13 @@ class Draft:
     def __init__(self, document: Mapping[str, Any]) -> None:
         data = copy.deepcopy(dict(document))
         self.key: str = data["key"]
-        self.parts: dict[str, Any] = {name: data[name] for name in PARTS if name in data}
-        self.good: dict[str, Any] = dict(self.parts)
+        self.good: dict[str, Any] = {name: data[name] for name in PARTS if name in data}
         self.nodes: dict[str, dict[str, Any]] = data.get("nodes") or {}
         self.edges: Edges = {(edge["from"], edge.get("outlet", "next")): edge["to"] for edge in data.get("edges") or ()}
         if data.get("start"):
             self.edges = {START: data["start"], **self.edges}
         self.ui: dict[str, Any] = data.get("ui") or {}
+        self.parts: dict[str, Any] = {**self.good, **unfinished.parts_of(self.ui)}
         self.places: dict[str, tuple[float, float]] = _places(self.ui)
         self.notes: dict[str, Note] = _notes(self.ui)
 
@@ -47,6 +48,10 @@ class Draft:
         places = {id: {"x": x, "y": y} for id, (x, y) in self.places.items() if id in nodes or id == ENTRY}
         ui = {**self.ui, "positions": places}
         ui.pop("notes", None)
+        ui.pop(unfinished.PLACE, None)
+        held = {name: typed for name, typed in self.parts.items() if unfinished.wrong(name, typed)}
+        if held:
+            ui[unfinished.PLACE] = held
         if self.notes:
             ui["notes"] = [{"id": id, **note.model_dump(mode="json")} for id, note in self.notes.items()]
         document = {"spec": 1, "key": self.key, **self.good, "nodes": nodes, "edges": edges, "ui": ui}
@@ -84,7 +89,7 @@ class Draft:
         notes = {id: note for id, note in self.notes.items() if id not in set(changes.torn)} | changes.notes
         if len(notes) > MAX_NOTES:
             raise TooLarge("A journey has at most {limit} notes.", limit=MAX_NOTES)
-        _readable({"spec": 1, "key": self.key, "name": "x", "nodes": {id: nodes[id] for id in touched if id in nodes}})
+        read({"spec": 1, "key": self.key, "name": "x", "nodes": {id: nodes[id] for id in touched if id in nodes}})
         self.nodes, self.edges, self.places, self.notes = nodes, edges, places, notes
         self.ui = {**self.ui, "laid_out": changes.laid}
         if parts is not None:
@@ -98,25 +103,8 @@ class Draft:
             if name not in parts:
                 if name != "name":
                     self.good.pop(name, None)
-            elif not self._wrong(name):
+            elif not unfinished.wrong(name, parts[name]):
                 self.good[name] = parts[name]
-
-    def issues(self) -> list[Issue]:
-        """What is wrong with the parts that are kept as typed."""
-        return [issue for name in self.parts for issue in self._wrong(name)]
-
-    def _wrong(self, name: str) -> list[Issue]:
-        try:
-            _readable({"spec": 1, "key": self.key, "name": "x", name: self.parts[name]})
-        except Invalid as error:
-            return error.issues or [Issue(code="unreadable", text=error.text, values=error.values, field=name)]
-        except TooLarge as error:
-            return [Issue(code="too_large", text=error.text, values=error.values, field=name)]
-        return []
-
-
-def _readable(document: Mapping[str, Any]) -> None:
-    read(document)
 
 
 def _places(ui: Mapping[str, Any]) -> dict[str, tuple[float, float]]:

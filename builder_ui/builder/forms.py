@@ -30,6 +30,8 @@ Schema = Mapping[str, Any]
 UNITS = (("W", "weeks", 604_800), ("D", "days", 86_400), ("H", "hours", 3_600), ("M", "minutes", 60), ("S", "seconds", 1))
 PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_group", "cap_class")
 MOST_OFFERED = 400
+LISTED = {"tags": "pfb-tags", "field_names": "pfb-fields"}
+"""Widget of a list of names -> the suggestions for each of them."""
 MAKER_WORDS = {"pool": "To the rotations", "purpose": "To the purposes", "score_group": "To the scores"}
 
 _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -54,6 +56,8 @@ class Form:
     """Dotted path -> what is wrong there."""
     keep_secret: Callable[[str, str], None] | None = None
     """Stores a new secret under a name; None for those who may not."""
+    last_message: str | None = None
+    """The step that sends the last message before this one."""
 
     def value(self, path: Path) -> Any:
         return at(self.raw, path)
@@ -112,7 +116,7 @@ def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
 
 
 def _small(speech: Speech, text: str) -> Element:
-    return html.small(*parts.marked(speech(text).replace("`", ""))) if text else None
+    return html.small(*parts.marked(speech(text))) if text else None
 
 
 def _wrong(form: Form, issue: Issue) -> Element:
@@ -131,8 +135,10 @@ def _inner(form: Form, schema: Schema) -> tuple[bool, Schema]:
 
 
 def _present(form: Form, path: Path, schema: Schema) -> Any:
-    value = form.value(path)
-    return schema.get("default") if value is None else value
+    """The value, else the default; but what is left open on purpose has none."""
+    value, around = form.value(path), form.value(path[:-1])
+    left_open = isinstance(around, Mapping) and path[-1] in around
+    return schema.get("default") if value is None and not left_open else value
 
 
 def _is_rule(schema: Schema) -> bool:
@@ -141,6 +147,7 @@ def _is_rule(schema: Schema) -> bool:
 
 
 def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) -> Element:
+    from builder_ui.builder import schedule
     from builder_ui.builder.rulebook import rule_field
 
     hint = schema.get("widget") or labels.widget(form.target, path)
@@ -163,12 +170,19 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
         return text(form, path, offered="pfb-fields")
     if hint == "paths":
         return paths(form, path)
+    if hint == "property":
+        id, listed = properties(form, path, [form.value((*path[:-1], "event"))])
+        return html._(text(form, path, offered=id), listed)
+    if hint in LISTED:
+        return names_list(form, path, LISTED[hint])
     if hint == "fields":
         return pairs(form, path, copies=True)
     if hint == "headers":
         return headers(form, path)
+    if hint == "cron":
+        return schedule.field(form, path)
     if hint == "text":
-        return area(form, path, schema.get("maxLength"))
+        return area(form, path, schema.get("maxLength"), _example(form, schema))
     if schema.get("format") == "duration":
         return duration(form, path, _present(form, path, schema), signed=path[-1] == "offset", label=title)
     if "enum" in schema:
@@ -186,6 +200,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
             kind="time" if hint == "time" or labels.is_clock(schema) else "text",
             most=schema.get("maxLength"),
             default=schema.get("default"),
+            example=_example(form, schema),
         )
     if kind == "object" and schema.get("properties"):
         return html.div({"className": "pfb-item"}, *_fields(form, schema, path))
@@ -208,7 +223,15 @@ def _said(event: Mapping[str, Any]) -> str:
 
 
 def text(
-    form: Form, path: Path, *, kind: str = "text", offered: str = "", most: int | None = None, label: str = "", default: Any = None
+    form: Form,
+    path: Path,
+    *,
+    kind: str = "text",
+    offered: str = "",
+    most: int | None = None,
+    label: str = "",
+    default: Any = None,
+    example: str = "",
 ) -> Element:
     """One line of text, committed when it is left; `offered` names a list of suggestions."""
     value = form.value(path)
@@ -222,19 +245,25 @@ def text(
     attributes = {
         "key": form.key(path), "id": form.id(path), "type": kind, "defaultValue": "" if value is None else str(value), "onBlur": left,
         "disabled": not form.editable, "maxLength": most or 2_000, "autoComplete": "off",
-        "placeholder": str(default or ""),
+        "placeholder": str(default or example),
     }  # fmt: skip
     return html.input({**attributes, **({"list": offered} if offered else {}), **({"aria-label": label} if label else {})})
 
 
-def area(form: Form, path: Path, most: int | None = None) -> Element:
+def _example(form: Form, schema: Schema) -> str:
+    """What may be written there, for an empty field to show."""
+    examples = schema.get("examples") or ()
+    return form.speech("for example: {example}", example=form.speech(examples[0])) if examples else ""
+
+
+def area(form: Form, path: Path, most: int | None = None, example: str = "") -> Element:
     value = form.value(path)
 
     def left(event: Mapping[str, Any]) -> None:
         form.edit(path, _said(event) or None, False)
 
     attributes = {"key": form.key(path), "id": form.id(path), "defaultValue": value or "", "rows": 4, "onBlur": left}
-    return html.textarea({**attributes, "disabled": not form.editable, "maxLength": most or 20_000})
+    return html.textarea({**attributes, "disabled": not form.editable, "maxLength": most or 20_000, "placeholder": example})
 
 
 def instant(form: Form, path: Path, label: str) -> Element:
@@ -255,7 +284,10 @@ def instant(form: Form, path: Path, label: str) -> Element:
 
 
 def paths(form: Form, path: Path) -> Element:
-    """A property, or several in order, separated by commas."""
+    """A property, or several in order, separated by commas; what lets in and what ends has them."""
+    triggers = form.value(("entry", "triggers"))
+    events = [one.get("event") for one in triggers if isinstance(one, Mapping)] if isinstance(triggers, list | tuple) else []
+    id, listed = properties(form, path, [*events, form.value((*path[:-1], "event"))])
     shown = ", ".join(paths_of(form.value(path)))
 
     def left(event: Mapping[str, Any]) -> None:
@@ -263,7 +295,41 @@ def paths(form: Form, path: Path) -> Element:
             form.edit(path, read_paths(_said(event)), False)
 
     attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 1_000}
-    return html.input({**attributes, "autoComplete": "off", "spellCheck": False, "disabled": not form.editable})
+    return html._(html.input({**attributes, "list": id, "autoComplete": "off", "spellCheck": False, "disabled": not form.editable}), listed)
+
+
+def properties(form: Form, path: Path, events: Sequence[Any]) -> tuple[str, Element]:
+    """The suggestions for properties of some events, those that are known: (id of the list, the list)."""
+    known = [form.knowledge.catalogue.event(name) for name in events if isinstance(name, str)]
+    names = list(dict.fromkeys(name for event in known if event for name in event.properties))[:MOST_OFFERED]
+    id = f"{form.id(path)}-properties"
+    return id, datalist({"id": id}, [html.option({"key": name, "value": name}) for name in names])
+
+
+def names_list(form: Form, path: Path, offered: str) -> Element:
+    """Names, each in a field of its own with suggestions, and an empty one that adds another; emptied, one goes."""
+    speech, value = form.speech, form.value(path)
+    present = [str(one) for one in value] if isinstance(value, list | tuple) else []
+
+    def keep(place: int) -> Callable[[Any], None]:
+        def left(event: Mapping[str, Any]) -> None:
+            said = _said(event).strip()
+            if said != (present[place] if place < len(present) else ""):
+                form.edit(path, list(dict.fromkeys([*present[:place], *([said] if said else []), *present[place + 1 :]])), True)
+
+        return left
+
+    def field(place: int, name: str) -> Element:
+        attributes = {"key": f"{form.key(path)}/{place}/{name}", "id": form.id((*path, place)) if name else form.id(path), "type": "text"}
+        label = speech("Entry {number}", number=place + 1) if name else speech("Add another") if present else speech("Add")
+        return html.input({
+            **attributes, "defaultValue": name, "list": offered, "onBlur": keep(place), "aria-label": None if not present else label,
+            "placeholder": "" if name else speech("Add another") if present else "", "maxLength": 120, "autoComplete": "off",
+            "disabled": not form.editable,
+        })  # fmt: skip
+
+    fields = [field(place, name) for place, name in enumerate(present)]
+    return html.div({"className": "pfb-item pfb-names"}, *fields, field(len(present), "") if form.editable or not present else None)
 
 
 def read_paths(typed: str) -> str | list[str] | None:
@@ -868,13 +934,21 @@ def small(label: str, handler: Callable[[Any], None], title: str = "", tone: str
     return html.button({**attributes, "aria-label": title, "title": title} if title else attributes, label)
 
 
-def offers(speech: Speech, knowledge: Knowledge, results: Sequence[str] = ()) -> Element:
-    """The lists of suggestions that fields name: contact fields, `results` of other steps, and events."""
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """What only the journey itself offers: `fields` are names beside the contact's (`steps.…`, `trigger.…`)."""
+
+    fields: tuple[str, ...] = ()
+
+
+def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
+    """The lists of suggestions that fields name: contact fields with those of the journey, events, and tags."""
     catalogue = knowledge.catalogue
     fields = [
         html.option({"key": name, "value": name}, speech(spec.title) if spec.title else name)
         for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
     ]
-    fields += [html.option({"key": name, "value": name}, name) for name in results[:MOST_OFFERED]]
+    fields += [html.option({"key": name, "value": name}, name) for name in own.fields[:MOST_OFFERED]]
     events = [html.option({"key": name, "value": name}, spec.title or name) for name, spec in list(catalogue.events.items())[:MOST_OFFERED]]
-    return html.div(datalist({"id": "pfb-fields"}, fields), datalist({"id": "pfb-events"}, events))
+    tags = [html.option({"key": name, "value": name}) for name, _ in knowledge.offered("tag", {})]
+    return html.div(datalist({"id": "pfb-fields"}, fields), datalist({"id": "pfb-events"}, events), datalist({"id": "pfb-tags"}, tags))

@@ -24,6 +24,8 @@ from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
 from crm.catalogue import declare_missing
 from engine import publish
+from engine.live import NewJourney
+from journeys import unfinished
 from journeys.document import MAX_DOCUMENT_BYTES
 from journeys.errors import Conflict, NotFound, PfadwerkError, TooLarge
 from journeys.reading import read
@@ -213,7 +215,7 @@ class _Makers:
             self._mails(entry, member)
             with self.house.engine.db.write() as session:
                 declare_missing(session, entry.fields, entry.events, self.house.now())
-        document = self.house.engine.new_journey.fill(entry.document if entry else _BLANK)
+        document = self.house.engine.new_journey.fill(entry.document) if entry else _blank_document(self.house.engine.new_journey)
         return self._store(member, {**document, "key": key, "name": name.strip()[:120] or key})
 
     def _mails(self, entry: TemplateEntry, member: Member) -> None:
@@ -247,7 +249,11 @@ class _Makers:
             return publish.create_journey(session, document, f"member:{member.id}", self.house.now()).key
 
 
-_BLANK: dict[str, Any] = {"spec": 1, "start": "exit", "nodes": {"exit": {"kind": "exit"}}, "edges": []}
+def _blank_document(new: NewJourney) -> dict[str, Any]:
+    """A start and an exit. How often somebody may enter, and for which purpose messages go out, is nobody's guess: both are to be chosen."""
+    document = new.fill({"spec": 1, "start": "exit", "nodes": {"exit": {"kind": "exit"}}, "edges": []})
+    open_parts = {"entry": {"reentry": {"policy": None}}, "settings": {**document["settings"], "purpose": None}}
+    return {**document, "ui": {unfinished.PLACE: open_parts}}
 
 
 def _back(problem: str) -> Response:

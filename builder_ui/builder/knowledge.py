@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from activities import shelf
 from builder_ui.speech import Speech
 from builder_ui.templates.frames import address
-from crm import listed, secrets, settings
+from crm import listed, secrets, settings, tags
 from crm.catalogue import load_catalogue
 from journeys.catalogue import Catalogue
 from models import Journey, Member, Rotation, Template
@@ -73,6 +73,7 @@ def load(session: Session, speech: Speech) -> Knowledge:
         "user": [(id, name) for id, name in members],
         "purpose": _listed(session, speech, "purposes"),
         "score_group": _listed(session, speech, "score_groups"),
+        "tag": [(name, name) for name in tags.known(session)],
         "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
     kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}

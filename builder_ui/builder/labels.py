@@ -1,4 +1,4 @@
-"""Words for the parts of the journey's own form, whose models carry no titles, and what a new entry of a list begins as."""
+"""Words for the parts of the journey's own form, and what a new entry of a list begins as."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Path = tuple[str | int, ...]
 _TITLES = {
     "triggers": "Triggers",
     "filter": "Only if",
-    "reentry": "Again?",
-    "policy": "How often",
-    "key": "Properties that tell them apart",
-    "holdout_percent": "Control group in per cent",
+    "reentry": "Re-entry",
+    "policy": "How often a contact may enter",
+    "key": "Unique key",
+    "holdout_percent": "Control group in percent",
     "cap": "Limit of entries",
     "count": "At most",
     "per": "In any",
@@ -29,7 +29,7 @@ _TITLES = {
     "offset_days": "Days after (negative: before)",
     "at": "Time of day",
     "yearly": "Every year",
-    "cron": "Timetable (cron)",
+    "cron": "At these times",
     "group": "Score",
     "at_least": "At least",
     "window": "Within",
@@ -51,11 +51,10 @@ _TITLES = {
 }
 _DESCRIPTIONS = {
     "triggers": "One is enough: whichever happens first lets the contact in.",
-    "filter": "Is asked of the contact at the door.",
+    "filter": "Checked when a contact enters.",
     "key": "A property of the event, such as `cart_id`: one run for each of its values. Of several, separated by commas, the first that the event has counts.",
-    "holdout_percent": "So many are kept out by chance and counted, to see what the journey brings.",
+    "holdout_percent": "This share is kept out at random and counted, so that reports show what the journey brings.",
     "match_key": "Only if this property of the event equals the key of the run. Of several, separated by commas, the first that both events have decides; if they share none, the run ends.",
-    "cron": "Minute, hour, day of the month, month, weekday: `0 9 * * 1` is Mondays at nine.",
     "value": "A property of the event, such as `total`: what the goal is worth.",
     "timezone": "For contacts whose own time zone is unknown.",
     "priority": "1 goes first where a frequency cap lets only one through.",
@@ -71,13 +70,15 @@ _WIDGETS = {
     "description": "text",
     "key": "paths",
     "match_key": "paths",
+    "value": "property",
+    "cron": "cron",
 }
 _CHOICES = {
     "event": "Event happens",
     "attribute": "Field changes",
     "date": "Date in a field",
-    "schedule": "By timetable",
-    "manual": "By hand or by program",
+    "schedule": "On a schedule",
+    "manual": "Manually or via API",
     "score": "Score rises",
     "journey": "Sent by another journey",
     "clock": "Time of day",
@@ -94,13 +95,12 @@ _CHOICES = {
 }
 _FRESH_TYPES: Mapping[str, dict[str, Any]] = {
     "event": {"event": ""},
-    "attribute": {"field": "lifecycle_stage"},
-    "date": {"field": "created_at", "at": "09:00"},
-    "schedule": {"cron": "0 9 * * 1", "rule": {"field": "lifecycle_stage", "operator": "=", "value": "customer"}},
-    "score": {"group": "engagement", "at_least": 50},
-    "clock": {"at": "09:00"},
-    "window": {"start": "09:00", "end": "17:00"},
+    "attribute": {"field": ""},
+    "date": {"field": ""},
+    "schedule": {"cron": ""},
+    "score": {"group": ""},
 }
+"""What a new entry begins as: nothing is filled in, and what is missing is told as a problem."""
 
 
 def title(target: str, path: Path, schema: Mapping[str, Any]) -> str:
@@ -158,8 +158,4 @@ def fresh(path: Path, item: Mapping[str, Any], present: list[Any]) -> dict[str, 
         made["name"] = next(name for n in range(len(present), 1_000) if (name := chr(97 + n) if n < 26 else f"way_{n}") not in taken)
     if "percent" in properties:
         made["percent"] = 0
-    if "event" in properties:
-        made["event"] = "Order Completed"
-    elif "rule" in properties:
-        made["rule"] = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "customer"}]}
     return made

@@ -6,14 +6,17 @@ The component around them has no state, so that a click never sends the whole dr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from builder_ui import forms as plain_forms
 from builder_ui import parts, state_line
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
+from builder_ui.builder.before import last_message
+from builder_ui.builder.draft import at
 from builder_ui.builder.journey_form import JOURNEY_FORM
+from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Stored, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
@@ -101,7 +104,7 @@ def canvas(editor: Editor) -> Element:
             "initial": _text(editor.graph()),
             "journey": editor.journey.key,
             "name": editor.journey.name,
-            "palette": _text(cards.palette_of(speech, palette, editor.knowledge)),
+            "palette": _text(cards.palette_of(speech, palette)),
             "texts": _text(texts.for_canvas(speech)),
             "editable": editor.editable,
             "onEvent": editor.hear,
@@ -138,8 +141,6 @@ def head(editor: Editor) -> Element:
     speech, key = editor.speech, editor.journey.key
     state = JOURNEY_STATES[editor.state]
     text, tone, symbol = _STATUS[editor.status]
-    if editor.status == "saved" and editor.draft.issues():
-        text, tone, symbol = "Saved, but for what is not complete", "warn", "alert"
     if not editor.visit.may("journey.change"):
         text, tone, symbol = "You can look, not change", "", "ban"
     actions = [*_views(editor), _more(editor)]
@@ -333,15 +334,20 @@ def side(editor: Editor) -> Element:
 
 @component
 def suggestions(editor: Editor) -> Element:
-    """What fields offer; drawn anew only when steps leave something else."""
-    return forms.offers(editor.speech, editor.knowledge, use_reading(editor, partial(_results, editor), "panel"))
+    """What fields offer; drawn anew only when there is something else to offer."""
+    own, knowledge = use_reading(editor, partial(_suggested, editor), "panel")
+    return forms.offers(editor.speech, knowledge, own)
 
 
-def _results(editor: Editor) -> Sequence[str]:
-    """The names of what steps leave behind for the steps after them."""
-    palette = editor.visit.engine.palette
+def _suggested(editor: Editor) -> tuple[forms.Suggestions, Knowledge]:
+    """The names of what steps leave behind for later ones, and of the properties of what lets contacts in."""
+    palette, knowledge = editor.visit.engine.palette, editor.knowledge
     read = {id: palette.parse(id, raw) for id, raw in editor.draft.nodes.items()}
-    return results.names_of({id: node.results() for id, node in read.items() if isinstance(node, Node)})
+    left = results.names_of({id: node.results() for id, node in read.items() if isinstance(node, Node)})
+    triggers = at(editor.draft.parts, ("entry", "triggers"))
+    events = [knowledge.catalogue.event(str(one.get("event"))) for one in triggers or () if isinstance(one, dict)]
+    properties = dict.fromkeys(f"trigger.{name}" for event in events if event for name in event.properties)
+    return forms.Suggestions((*properties, *left)), knowledge
 
 
 @component
@@ -464,6 +470,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
         kinds=kinds,
         issues=issues,
         keep_secret=editor.keep_secret if editor.visit.may("secret.change") else None,
+        last_message=last_message(editor.draft, editor.visit.engine.palette, target),
     )
 
 
@@ -496,7 +503,7 @@ def general(editor: Editor, id: str) -> list[Element]:
 
 
 def help_of(speech: Any, kind: Any) -> Element:
-    first, *more = [parts.marked(speech(paragraph).replace("`", "")) for paragraph in kind.help()]
+    first, *more = [parts.marked(speech(paragraph)) for paragraph in kind.help()]
     if not more:
         return html.p({"className": "pfb-help"}, *first)
     return html.details({"className": "pfb-help"}, html.summary(*first), [html.p({"key": str(n)}, *one) for n, one in enumerate(more)])
@@ -523,7 +530,8 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
             editor.connect(id, outlet, wish)
 
     value = editor.wishes.get((id, outlet), target)
-    kind = editor.visit.engine.palette[value[1:]] if value.startswith("+") and value[1:] in editor.visit.engine.palette else None
+    fresh = value[1:] if value.startswith("+") else ""
+    kind = next((one for one in editor.visit.engine.palette if one.kind == fresh), None)
     attributes = {
         "canvas": CANVAS_ID,
         "field": field,
@@ -588,7 +596,7 @@ def _chapter(form: forms.Form, name: str, schema: Any) -> Element:
     if name != "goal":
         return forms.part(form, schema, () if name == "about" else (name,))
     if not isinstance(form.raw.get("goal"), dict):
-        begin: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": "Order Completed"}, True)  # noqa: E731
+        begin: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": ""}, True)  # noqa: E731
         return forms.small(speech("Set a goal"), begin) if form.editable else html.p(speech("No goal"))
     drop = forms.small(speech("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
     return html._(forms.part(form, schema, (name,)), drop)
@@ -728,7 +736,7 @@ def problem(editor: Editor, issue: Issue) -> Element:
     """One problem; pressing it leads to where it is."""
     place = issue.node_id or ENTRY
     name = editor.names.get(place, editor.speech("Journey"))
-    jump: Callable[[Any], None] = lambda _event: editor.select([place], show=True)  # noqa: E731
+    jump: Callable[[Any], None] = lambda _event: editor.go_to(issue)  # noqa: E731
     attributes = {"type": "button", "className": f"pfb-problem {issue.severity}", "onClick": jump}
     return html.button(attributes, parts.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.speech.translate)))
 

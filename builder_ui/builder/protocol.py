@@ -101,6 +101,12 @@ class Ping(Message):
     n: int = Field(ge=0, le=2**31)
 
 
+class Back(Message):
+    """Somebody comes back to the page from another one, where they may have made something that this one should offer."""
+
+    type: Literal["back"]
+
+
 class Piece(Message):
     type: Literal["piece"]
     id: int
@@ -109,7 +115,7 @@ class Piece(Message):
     text: str = Field(max_length=60_000)
 
 
-Spoken = Ops | Resync | Select | Seen | Save | Ping
+Spoken = Ops | Resync | Select | Seen | Save | Ping | Back
 _messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Spoken | Piece, Field(discriminator="type")])
 
 

@@ -15,7 +15,7 @@ from builder_ui import parts, words
 from builder_ui.builder import forms
 from builder_ui.builder.draft import at, replaced
 from builder_ui.builder.forms import Form, Path, small
-from builder_ui.compat import Element, datalist, html
+from builder_ui.compat import Element, html
 from journeys.catalogue import FieldSpec
 from journeys.channels import ASKED
 from journeys.rules import parse_rule
@@ -30,14 +30,18 @@ KINDS = {
     "rules": "Group of conditions",
 }
 FRESH: Mapping[str, dict[str, Any]] = {
-    "field": {"field": "lifecycle_stage", "operator": "=", "value": "customer"},
-    "event": {"event": "Order Completed"},
-    "message": {"message": "opened"},
-    "consent": {"consent": "email"},
-    "score": {"score": "engagement", "operator": ">=", "value": 50},
-    "tag": {"tag": "vip"},
+    # Nothing is filled in: what is missing is told as a problem.
+    "field": {"field": "", "operator": "=", "value": ""},
+    "event": {"event": ""},
+    "message": {"message": ""},
+    "consent": {"consent": ""},
+    "score": {"score": "", "operator": ">=", "value": None},
+    "tag": {"tag": ""},
     "rules": {"combinator": "or", "rules": []},
 }
+ANY = "*"
+"""Stands in the list of messages for any of them."""
+ASKED_OF_LAST = {"opened": "“{name}” was opened", "clicked": "“{name}” was clicked"}
 OPERATORS = {
     "=": "is",
     "!=": "is not",
@@ -80,8 +84,7 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
     """A rule in a form. A single condition is edited as a group of one."""
     speech, rule = form.speech, form.value(path)
     if not isinstance(rule, Mapping):
-        start = lambda _event: form.edit(path, {"combinator": "and", "rules": [_first(form, path)]}, True)  # noqa: E731
-        return small(speech("Add a condition"), start) if form.editable else html.p({"className": "quiet"}, speech("No condition"))
+        return _none_yet(form, path, optional)
     root = dict(rule) if "rules" in rule or "combinator" in rule else {"combinator": "and", "rules": [dict(rule)]}
 
     def change(inner: Path, value: Any, redraw: bool) -> None:
@@ -98,6 +101,44 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
         _group(inner_form, (), scope, 0),
         drop,
     )
+
+
+def _none_yet(form: Form, path: Path, optional: bool) -> Element:
+    """Where there is no rule: what it may begin with; where there need not be one, only once somebody asks for it."""
+    speech = form.speech
+
+    def begin(fresh: Mapping[str, Any]) -> None:
+        form.edit(path, {"combinator": "and", "rules": [dict(fresh)]}, True)
+
+    if not form.editable:
+        return html.p({"className": "quiet"}, speech("No condition"))
+    if _scope(form, path) is not None:
+        return small(speech("Add a condition"), lambda _event: begin(FRESH["field"]))
+    buttons = html.div({"className": "pfb-row pfb-adding", "id": form.id(path)}, *_adding(form, None, 0, begin))
+    if not optional:
+        return buttons
+    return html.details({"className": "pfb-begin"}, html.summary({"className": "pfb-small"}, speech("Add a condition")), buttons)
+
+
+def _adding(form: Form, scope: str | None, depth: int, add: Callable[[Mapping[str, Any]], None]) -> list[Element]:
+    """The buttons that add a condition; in front what was done with the last message before, ready to be asked."""
+    speech, last = form.speech, form.last_message
+
+    def button(text: str, fresh: Mapping[str, Any]) -> Element:
+        return small("+ " + text, lambda _event: add(fresh), speech("Add a condition: {kind}", kind=text))
+
+    if scope is not None:
+        ready, offered = {}, ["field", "rules"]
+    else:
+        named = form.names.get(last or "", "")
+        ready = {speech(text, name=named): {"message": what, "node": last} for what, text in ASKED_OF_LAST.items()} if last else {}
+        offered = list(KINDS)
+    if depth >= DEEPEST:
+        offered.remove("rules")
+    return [
+        *(button(text, fresh) for text, fresh in ready.items()),
+        *(button(speech(KINDS[name]), {**FRESH[name], **({"node": last} if name == "message" and last else {})}) for name in offered),
+    ]
 
 
 class _Inner:
@@ -124,37 +165,19 @@ def _scope(form: Form, path: Path) -> str | None:
     return event if isinstance(event, str) else ""
 
 
-def _first(form: Form, path: Path) -> dict[str, Any]:
-    scope = _scope(form, path)
-    return dict(FRESH["field"]) if scope is None else _property(form, scope)
-
-
-def _property(form: Form, event: str) -> dict[str, Any]:
-    spec = form.knowledge.catalogue.event(event)
-    name = next(iter(spec.properties), "value") if spec else "value"
-    return {"field": name, "operator": "=", "value": ""}
-
-
 def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
     """All or any of some conditions."""
     speech, group = inner.speech, at(inner.root, path) or {}
     rules = group.get("rules") or []
     form = inner.form
 
-    def add(kind: str) -> Callable[[Any], None]:
-        fresh = dict(FRESH[kind])
-        if kind == "field" and scope is not None:
-            fresh = _property(form, scope)
-        if kind == "rules":
-            fresh["rules"] = [dict(FRESH["field"]) if scope is None else _property(form, scope)]
-        return lambda _event: inner.change((*path, "rules"), [*rules, fresh], True)
+    def add(fresh: Mapping[str, Any]) -> None:
+        inner.change((*path, "rules"), [*rules, dict(fresh)], True)
 
     def remove(place: int) -> Callable[[Any], None]:
         return lambda _event: inner.change((*path, "rules"), [*rules[:place], *rules[place + 1 :]], True)
 
-    offered = [name for name in KINDS if scope is None or name in ("field", "rules")]
-    offered = [name for name in offered if name != "rules" or depth < DEEPEST]
-    adding = [small("+ " + speech(KINDS[name]), add(name), speech("Add a condition: {kind}", kind=speech(KINDS[name]))) for name in offered]
+    adding = _adding(form, scope, depth, add)
     links = [("and", "all of these hold"), ("or", "any of these holds")]
     terms = [
         html.div(
@@ -195,7 +218,7 @@ def _field(inner: _Inner, path: Path, term: Mapping[str, Any], scope: str | None
     fitting = _FITTING.get(spec.type if spec else "any", tuple(OPERATORS))
     operator = str(term.get("operator") or "=")
     choices = [(one, OPERATORS[one]) for one in OPERATORS if one in fitting or one == operator]
-    offered, listed = ("pfb-fields", None) if scope is None else _properties(form, path, scope)
+    offered, listed = ("pfb-fields", None) if scope is None else forms.properties(form, path, [scope])
 
     def chosen(one_path: Path, value: Any, _redraw: bool) -> None:
         # Another kind of question needs another kind of answer.
@@ -266,13 +289,6 @@ def _spec(form: Form, name: str, scope: str | None) -> FieldSpec | None:
     return event.property(name) if event else None
 
 
-def _properties(form: Form, path: Path, scope: str) -> tuple[str, Element]:
-    """The suggestions for an event's properties: (id of the list, the list)."""
-    event, id = form.knowledge.catalogue.event(scope), form.id((*path, "properties"))
-    names = list(event.properties)[:200] if event else []
-    return id, datalist({"id": id}, [html.option({"key": name, "value": name}) for name in names])
-
-
 def _event(inner: _Inner, path: Path, term: Mapping[str, Any], depth: int) -> Element:
     form, speech = inner.form, inner.speech
     given = term.get("count")
@@ -280,8 +296,7 @@ def _event(inner: _Inner, path: Path, term: Mapping[str, Any], depth: int) -> El
     where = term.get("where")
 
     def start(_event: Any) -> None:
-        scope = str(term.get("event") or "")
-        inner.change((*path, "where"), {"combinator": "and", "rules": [_property(form, scope)]}, True)
+        inner.change((*path, "where"), {"combinator": "and", "rules": [dict(FRESH["field"])]}, True)
 
     body = (
         html._(
@@ -327,13 +342,18 @@ def with_present(offered: Sequence[str], present: str | None) -> list[str]:
 
 def _message(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) -> Element:
     form, speech = inner.form, inner.speech
-    steps = [(id, form.names.get(id, id)) for id, kind in form.kinds.items() if kind.startswith("send_")]
+    steps = [(ANY, speech("any message")), *((id, form.names.get(id, id)) for id, kind in form.kinds.items() if kind.startswith("send_"))]
+    node = ANY if term.get("node") is None else term["node"]
+
+    def chosen(one_path: Path, value: Any, redraw: bool) -> None:
+        inner.change(one_path, None if value == ANY else value, redraw)
+
     did = [(True, "yes"), (False, "no")]
     return html.div(
         {"className": "pfb-list"},
         html.div(
             {"className": "pfb-row"},
-            forms.select(form, (*path, "node"), steps, term.get("node"), optional=True, label=speech("Message of the step"), own=True),
+            forms.select(replace(form, edit=chosen), (*path, "node"), steps, node, label=speech("Message of the step"), own=True),
             forms.select(
                 form,
                 (*path, "message"),
@@ -390,5 +410,5 @@ def _tag(inner: _Inner, path: Path, term: Mapping[str, Any], _depth: int) -> Ele
             term.get("has", True),
             label=speech("Has or has not"),
         ),
-        forms.text(form, (*path, "tag"), label=speech("Tag")),
+        forms.text(form, (*path, "tag"), offered="pfb-tags", label=speech("Tag")),
     )

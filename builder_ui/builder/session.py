@@ -14,11 +14,25 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from builder_ui.builder import cards, knowledge, numbers
+from builder_ui.builder import before, cards, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.pathway import Pathway
-from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Ear, Note, Ops, Ping, Resync, Save, Seen, Select
+from builder_ui.builder.protocol import (
+    ENTRY,
+    MAX_NOTE_CHARACTERS,
+    MAX_NOTES,
+    Back,
+    Changes,
+    Ear,
+    Note,
+    Ops,
+    Ping,
+    Resync,
+    Save,
+    Seen,
+    Select,
+)
 from builder_ui.changes import changes as told
 from builder_ui.screen import allowed
 from builder_ui.topics import Teller
@@ -28,6 +42,7 @@ from crm.roles import NotAllowed
 from engine import publish
 from engine.step import where
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
+from journeys.unfinished import parts_of
 from models import Journey, Member, Version, new_id
 
 log = logging.getLogger("pfadwerk.pages")
@@ -204,6 +219,8 @@ class Editor(Teller):
             case Ping(n=n):
                 self._pong = n
                 self.tell("feed")
+            case Back():
+                self.spawn(self.look_again)
             case Resync():
                 self._resync(message)
             case Ops():
@@ -264,6 +281,14 @@ class Editor(Teller):
             self.selection = tuple(ids)
             self.tell("panel", "outline")
 
+    def go_to(self, issue: Issue) -> None:
+        """To the step that a problem is about, and into the chapter of the journey's form in which it is mended."""
+        if issue.node_id is None:
+            part = (issue.field or "").partition(".")[0]
+            self.chapter = "about" if part in ("name", "description") else part or self.chapter
+            self.tell("panel")
+        self.select([issue.node_id or ENTRY], show=True)
+
     def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
         """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
         before = self.raw(id)
@@ -314,13 +339,15 @@ class Editor(Teller):
             self.send(cut=[[source, outlet]])
         self._after_change()
 
-    def add(self, kind: str, source: str, outlet: str) -> None:
-        """A new step of `kind` behind an outlet, before whatever followed."""
+    def add(self, offer: str, source: str, outlet: str) -> None:
+        """A new step of a kind, or one of its ready steps (`kind.ready`), behind an outlet, before whatever followed."""
         palette = self.visit.engine.palette
+        kind, ready = (offer, "") if offer in palette else offer.rsplit(".", 1) if "." in offer else ("", "")
         if not self.editable or kind not in palette:
             return
         id = _fresh_id(kind, self.draft.nodes)
-        raw = cards.beginning(palette[kind], self.knowledge)
+        sender = source if before.sends(palette, self.draft.nodes.get(source, {})) else before.last_message(self.draft, palette, source)
+        raw = before.asking(cards.beginning(palette[kind], ready), sender)
         self.draft.nodes[id] = raw
         self._look([id])
         edges = [[source, outlet, id]]
@@ -432,7 +459,7 @@ class Editor(Teller):
                 self.save_soon(5.0)
             else:
                 self.revision, self._saved_op, self._stored_change = revision, op, change
-                self.issues = [*self.draft.issues(), *issues]
+                self.issues = issues
                 self.status = "saved" if self._changed == change else "unsaved"
                 self._hint(hints)
         self.tell("head", "feed", "panel", "outline")
@@ -503,6 +530,23 @@ class Editor(Teller):
         except PfadwerkError as error:
             log.warning("a draft was not saved when its page closed (%s)", error.code)
 
+    # What is offered
+
+    async def look_again(self) -> None:
+        """Offers what was made elsewhere meanwhile: a template, a member, a secret, a field."""
+        document = self.draft.document()
+        found, issues = await asyncio.to_thread(self._known, document)
+        if found == self.knowledge:
+            return
+        self.knowledge, self.issues = found, issues
+        self._answers += 1
+        self.tell("feed", "panel", "outline")
+
+    def _known(self, document: dict[str, Any]) -> tuple[Knowledge, list[Issue]]:
+        visit = self.visit
+        with visit.engine.db.read() as session:
+            return knowledge.load(session, self.speech), publish.check_draft(visit.engine, session, document)
+
     # Publishing
 
     async def look_over(self) -> None:
@@ -517,7 +561,7 @@ class Editor(Teller):
         visit = self.visit
         with visit.engine.db.read() as session:
             journey = publish.get_journey(session, self.journey.id)
-            issues = [*self.draft.issues(), *publish.check_draft(visit.engine, session, journey.draft)]
+            issues = publish.check_draft(visit.engine, session, journey.draft)
             changes = []
             if journey.live_version:
                 live = publish.get_version(session, journey.id, journey.live_version)
@@ -548,8 +592,6 @@ class Editor(Teller):
     def _publish(self, note: str) -> int:
         visit = self.visit
         allowed(visit, "journey.change")
-        if self.draft.issues():
-            raise Conflict("something on the page is not stored yet")
         with visit.engine.db.write() as session:
             journey = publish.get_journey(session, self.journey.id, locked=True)
             if journey.revision != self.revision:
@@ -673,4 +715,5 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _bare(document: Mapping[str, Any]) -> Any:
     edges = sorted((edge["from"], edge["outlet"], edge["to"]) for edge in document["edges"])
     notes = sorted(document["ui"].get("notes", ()), key=lambda note: str(note["id"]))
-    return {**{name: value for name, value in document.items() if name != "ui"}, "edges": edges, "notes": notes}
+    kept = {"edges": edges, "notes": notes, "unfinished": parts_of(document["ui"])}
+    return {**{name: value for name, value in document.items() if name != "ui"}, **kept}

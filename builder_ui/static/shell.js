@@ -73,6 +73,31 @@ document.addEventListener("click", (event) => {
   if (inside && event.target.closest(".question button")) inside.open = false;
 });
 
+// What a question opens stays inside the window, however wide that is: moved sideways, opened upwards where there is more room, else scrolled.
+const MARGIN_PX = 8;
+function fit(ask) {
+  const box = ask.querySelector(".question");
+  if (!box) return;
+  box.style.translate = box.style.maxHeight = box.style.overflowY = "";
+  if (!ask.open) return;
+  const { left, right, top, bottom, height } = box.getBoundingClientRect();
+  const width = document.documentElement.clientWidth, high = window.innerHeight;
+  const across = Math.max(MARGIN_PX - left, Math.min(0, width - MARGIN_PX - right));
+  const above = ask.getBoundingClientRect().top;
+  let down = Math.max(0, MARGIN_PX - top);
+  if (bottom > high - MARGIN_PX) {
+    if (above - height > MARGIN_PX) down = above - MARGIN_PX - bottom;
+    else {
+      box.style.maxHeight = `${Math.max(120, high - 2 * MARGIN_PX)}px`;
+      box.style.overflowY = "auto";
+      down = Math.min(0, high - MARGIN_PX - top - box.getBoundingClientRect().height);
+    }
+  }
+  box.style.translate = `${across}px ${down}px`;
+}
+document.addEventListener("toggle", ({ target }) => { if (target.matches?.("details.ask")) fit(target); }, true);
+window.addEventListener("resize", () => { for (const open of document.querySelectorAll("details.ask[open]")) fit(open); });
+
 // A button with data-copy copies the field of that id.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");

@@ -20,6 +20,7 @@ class AssignOwner(Node):
     label = "Assign owner"
     group = "contact"
     icon = "user-plus"
+    keywords = "sales rep rotation round robin hand over lead"
     example = {"pool": "sales"}
 
     pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool", "names": "pool"})

@@ -72,10 +72,11 @@ class CallWebhook(Node):
     label = "Call webhook"
     group = "code"
     icon = "webhook"
+    keywords = "http api integration request zapier crm send data url"
     effect_channel = "webhook"
     example = {"url": "https://erp.example.com/orders", "body": {"order": "{{ trigger.order_id }}"}, "secret": "erp"}
 
-    url: str = Field(title="Address", max_length=2_000, pattern=r"^https?://\S")
+    url: str = Field(title="Address", examples=["https://erp.example.com/orders"], max_length=2_000, pattern=r"^https?://\S")
     method: Literal["POST", "PUT", "PATCH", "GET", "DELETE"] = Field("POST", title="Method")
     headers: dict[HeaderName, HeaderField] = Field(
         {},

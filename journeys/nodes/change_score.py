@@ -17,6 +17,7 @@ class ChangeScore(Node):
     label = "Change score"
     group = "contact"
     icon = "gauge"
+    keywords = "lead scoring points rating"
     example = {"group": "engagement", "points": 10}
 
     group_key: Key = Field("engagement", alias="group", title="Score", json_schema_extra={"widget": "score_group", "names": "score"})

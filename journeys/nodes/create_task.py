@@ -32,9 +32,16 @@ class CreateTask(Node):
     label = "Create task"
     group = "contact"
     icon = "clipboard-check"
+    keywords = "to-do call sales reminder follow up activity"
     example = {"title": "Call {{ contact.first_name }}", "sla": "PT2H", "outcomes": ["won", "lost"], "escalate_to": "sales-lead"}
 
-    title: str = Field(title="Title", description="May name values: {{ contact.company }}.", min_length=1, max_length=200)
+    title: str = Field(
+        title="Title",
+        description="May name values: {{ contact.company }}.",
+        examples=["Call {{ contact.first_name }}"],
+        min_length=1,
+        max_length=200,
+    )
     description: str = Field("", title="Description", max_length=4_000, json_schema_extra={"widget": "text"})
     owner: str | None = Field(
         None,

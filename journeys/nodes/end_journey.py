@@ -17,6 +17,7 @@ class EndJourney(Node):
     label = "End journey"
     group = "paths"
     icon = "square"
+    keywords = "stop cancel remove from flow unenrol"
     example = {"journey": "cart_abandonment"}
 
     journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey", "names": "journey"})

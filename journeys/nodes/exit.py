@@ -14,6 +14,7 @@ class Exit(Node):
     label = "Exit"
     group = "paths"
     icon = "flag"
+    keywords = "end stop finish goal leave"
     example = {"reason": "completed"}
 
     reason: Key = Field("completed", title="Reason", description="Shown in reports; lower-case letters, digits, - and _.")

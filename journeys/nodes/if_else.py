@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from journeys.nodes.node import Node
+from journeys.nodes.node import LAST_MESSAGE, Node, Ready
 from journeys.rules import Rule, explain, holds
 from journeys.values import Answer, Context, Leave
 
@@ -20,7 +20,24 @@ class IfElse(Node):
     label = "If / else"
     group = "paths"
     icon = "split"
+    keywords = "condition branch decision yes no filter check segment question"
     example = {"rule": {"field": "lifecycle_stage", "operator": "=", "value": "customer"}}
+    ready = (
+        Ready(
+            "opened",
+            "Did they open it?",
+            "Asks whether the last message before it was opened.",
+            {"rule": {"combinator": "and", "rules": [{"message": "opened", "node": LAST_MESSAGE}]}},
+            "engagement reaction read email",
+        ),
+        Ready(
+            "clicked",
+            "Did they click it?",
+            "Asks whether a link in the last message before it was clicked.",
+            {"rule": {"combinator": "and", "rules": [{"message": "clicked", "node": LAST_MESSAGE}]}},
+            "engagement reaction link email",
+        ),
+    )
 
     rule: Rule = Field(title="If", json_schema_extra={"widget": "rule"})
 

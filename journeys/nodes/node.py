@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +34,21 @@ def unread_places(node_id: str, texts: Mapping[str, Any]) -> Iterable[Issue]:
             yield Issue(code="bad_placeholder", text=text, values={"place": place[:80]}, node_id=node_id, field=path, severity="warning")
 
 
+LAST_MESSAGE = "$last_message"
+"""Stands in a ready step for the id of the step that sends the last message before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A step that is often wanted, with its question asked already; offered beside its kind. `keywords`: as those of `Node`."""
+
+    key: str
+    label: str
+    help: str
+    fields: Mapping[str, Any]
+    keywords: str = ""
+
+
 class Node(BaseModel):
     """A step of a journey."""
 
@@ -44,7 +60,12 @@ class Node(BaseModel):
     """What the palette calls it, in English (a message id of the catalogues)."""
     icon: ClassVar[str] = "circle"
     example: ClassVar[Mapping[str, Any]] = {}
-    """Fields of a sensible step of this kind (all but `kind`): for the help page, and to begin with on the canvas."""
+    """Fields of a sensible step of this kind (all but `kind`): for the help page. No step begins as its example."""
+    fresh: ClassVar[Mapping[str, Any]] = {}
+    """Fields of a new step: its shape where it needs one to be drawn, such as the names of its outlets, and no content."""
+    keywords: ClassVar[str] = ""
+    """Other words for it and for what it is good for, which people search by (a message id of the catalogues)."""
+    ready: ClassVar[tuple[Ready, ...]] = ()
     behaviour: ClassVar[int] = 1
     """Raised when a released kind starts to behave differently; the old behaviour stays while open runs use it."""
     effect_channel: ClassVar[str | None] = None

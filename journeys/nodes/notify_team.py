@@ -28,6 +28,7 @@ class NotifyTeam(Node):
     label = "Notify team"
     group = "messages"
     icon = "megaphone"
+    keywords = "alert slack internal message colleague sales inform"
     effect_channel = "team"
     example = {"to": ["owner"], "subject": "New lead", "text": "{{ contact.email }} asked for a call."}
 
@@ -45,8 +46,14 @@ class NotifyTeam(Node):
         max_length=64,
         json_schema_extra={"widget": "secret", "names": "secret"},
     )
-    subject: str = Field("", title="Subject", description="Of the e-mail.", max_length=200)
-    text: str = Field(title="Text", min_length=1, max_length=4_000, json_schema_extra={"widget": "text"})
+    subject: str = Field("", title="Subject", description="Of the e-mail.", examples=["New lead: {{ contact.company }}"], max_length=200)
+    text: str = Field(
+        title="Text",
+        examples=["{{ contact.email }} asked for a call."],
+        min_length=1,
+        max_length=4_000,
+        json_schema_extra={"widget": "text"},
+    )
 
     def enter(self, ctx: Context) -> Answer:
         said: dict[str, Any] = {"text": fill(self.text, ctx.facts), "subject": fill(self.subject, ctx.facts), "to": list(self.to)}

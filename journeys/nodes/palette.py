@@ -12,6 +12,12 @@ from pydantic import ValidationError
 from journeys.errors import Issue
 from journeys.nodes.node import Node
 from journeys.reading import issues_of
+from journeys.rules.unfilled import unfilled
+
+
+@cache
+def _form(kind: type[Node]) -> Mapping[str, Any]:
+    return kind.form()
 
 
 class Palette:
@@ -68,7 +74,7 @@ class Palette:
         try:
             return kind.model_validate(fields)
         except ValidationError as error:
-            return issues_of(error, fields, node_id)
+            return [*issues_of(error, fields, node_id, _form(kind)), *unfilled(fields, node_id)]
 
     def _kind(self, name: str, pinned: Mapping[str, int]) -> type[Node] | None:
         return self._behaviours.get((name, pinned[name])) if name in pinned else self._newest.get(name)

@@ -61,6 +61,7 @@ class SendEmail(Send):
     kind = "send_email"
     label = "Send e-mail"
     icon = "mail"
+    keywords = "mail newsletter message campaign template"
     effect_channel = "email"
     example = {"template": "welcome-1-hello"}
 

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from journeys.document import Key
+from journeys.errors import Unfilled
 from journeys.nodes.send_email import Send
 from journeys.values import Answer, Context
 
@@ -20,15 +21,25 @@ class SendSms(Send):
     kind = "send_sms"
     label = "Send SMS"
     icon = "message-square"
+    keywords = "text message mobile phone short message"
     effect_channel = "sms"
     example = {"text": "Your parcel arrives today, {{ contact.first_name }}."}
 
     template: Key | None = Field(None, title="Template", json_schema_extra={"widget": "template", "channel": "sms", "names": "template"})
-    text: str | None = Field(None, title="Text", min_length=1, max_length=1_600, json_schema_extra={"widget": "text"})
+    text: str | None = Field(
+        None,
+        title="Text",
+        examples=["Your parcel arrives today, {{ contact.first_name }}."],
+        min_length=1,
+        max_length=1_600,
+        json_schema_extra={"widget": "text"},
+    )
 
     @model_validator(mode="after")
     def _template_or_text(self) -> Self:
-        if (self.template is None) == (self.text is None):
+        if self.template is None and self.text is None:
+            raise Unfilled("“{field}” is still empty: write a text, or choose a template instead.", "text", field="Text")
+        if self.template is not None and self.text is not None:
             raise ValueError("A text message has either a template or a text.")
         return self
 

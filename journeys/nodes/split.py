@@ -31,7 +31,9 @@ class Split(Node):
     label = "Split"
     group = "paths"
     icon = "shuffle"
+    keywords = "a/b test ab test experiment random share percent variant winner"
     example = {"arms": [{"name": "a", "percent": 50}, {"name": "b", "percent": 50}]}
+    fresh = example
 
     arms: tuple[Arm, ...] = Field(title="Arms", description="Shares add up to 100 per cent.", min_length=2, max_length=20)
     salt: str = Field("", title="Salt", description="Change it to draw anew for everybody.", max_length=40)

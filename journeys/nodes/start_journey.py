@@ -22,6 +22,7 @@ class StartJourney(Node):
     label = "Start journey"
     group = "paths"
     icon = "play"
+    keywords = "hand over continue subscribe add to flow enrol"
     example = {"journey": "welcome", "data": {"source": "webinar", "plan": {"from": "trigger.plan"}}}
 
     journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey", "names": "journey"})

@@ -26,7 +26,9 @@ class Switch(Node):
     label = "Switch"
     group = "paths"
     icon = "list-tree"
+    keywords = "condition branch paths several cases segment language country"
     example = {"cases": [{"name": "vip", "rule": {"tag": "vip"}}, {"name": "fits", "rule": {"score": "fit", "value": 50}}]}
+    fresh = {"cases": [{"name": "a"}]}
 
     cases: tuple[Case, ...] = Field(title="Cases", min_length=1, max_length=20)
 

@@ -34,12 +34,13 @@ class UpdateContact(Node):
     label = "Update contact"
     group = "contact"
     icon = "user-pen"
+    keywords = "field property attribute tag label list lifecycle stage set"
     example = {"set": {"lifecycle_stage": "customer", "plan": {"from": "trigger.plan"}}, "add_tags": ["new"]}
 
     set: dict[FieldName, Scalar | Copy] = Field({}, title="Set fields", max_length=50, json_schema_extra={"widget": "fields"})
-    clear: tuple[FieldName, ...] = Field((), title="Clear fields", max_length=50)
-    add_tags: tuple[TagName, ...] = Field((), title="Add tags", max_length=50)
-    remove_tags: tuple[TagName, ...] = Field((), title="Remove tags", max_length=50)
+    clear: tuple[FieldName, ...] = Field((), title="Clear fields", max_length=50, json_schema_extra={"widget": "field_names"})
+    add_tags: tuple[TagName, ...] = Field((), title="Add tags", max_length=50, json_schema_extra={"widget": "tags"})
+    remove_tags: tuple[TagName, ...] = Field((), title="Remove tags", max_length=50, json_schema_extra={"widget": "tags"})
 
     def enter(self, ctx: Context) -> Answer:
         fields = self._fields(ctx)
@@ -70,7 +71,9 @@ class UpdateContact(Node):
 
     def problems(self, node_id: str) -> Iterable[Issue]:
         if not (self.set or self.clear or self.add_tags or self.remove_tags):
-            yield Issue(code="nothing_to_do", text="This step changes nothing.", node_id=node_id, severity="warning")
+            yield Issue(
+                code="nothing_to_do", text="This step changes nothing yet: set a field, or name a tag.", node_id=node_id, field="set"
+            )
         for name in sorted(self.set.keys() & {*self.clear}):
             yield self._contradiction(node_id, "clear", "The field “{name}” is both set and cleared.", name)
         for name in sorted({*self.add_tags} & {*self.remove_tags}):

@@ -22,6 +22,7 @@ class Wait(Node):
     label = "Wait"
     group = "time"
     icon = "clock"
+    keywords = "delay pause sleep later days hours after"
     leaves_wait_through = "next"
     example = {"duration": "P1D"}
 

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from journeys import values
 from journeys.document import EventName, Part, Span
-from journeys.errors import Issue
-from journeys.nodes.node import Node
+from journeys.errors import Issue, Unfilled
+from journeys.nodes.node import LAST_MESSAGE, Node, Ready
 from journeys.results import Results
 from journeys.rules import Rule, explain, holds
 from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome
@@ -28,7 +28,9 @@ class WaitBranch(Part):
 
     @model_validator(mode="after")
     def _event_or_rule(self) -> Self:
-        if (self.event is None) == (self.rule is None):
+        if self.event is None and self.rule is None:
+            raise Unfilled("“{field}” is still empty: name an event, or write a rule instead.", "event", field="Event")
+        if self.event is not None and self.rule is not None:
             raise ValueError("A branch waits either for an event or for a rule.")
         if self.where is not None and self.event is None:
             raise ValueError("Only an event has properties to ask about.")
@@ -46,7 +48,28 @@ class WaitFor(Node):
     label = "Wait for event"
     group = "time"
     icon = "hourglass"
+    keywords = "delay until event reaction reply purchase opened clicked trigger timeout"
     example = {"branches": [{"name": "bought", "event": "Order Completed"}], "timeout": "P3D"}
+    fresh = {"branches": [{"name": "happened"}]}
+    ready = (
+        Ready(
+            "opened",
+            "Wait until opened or clicked",
+            "Waits until the last message before it is opened or clicked, or until time is up.",
+            {
+                "branches": [
+                    {
+                        "name": "opened",
+                        "rule": {
+                            "combinator": "or",
+                            "rules": [{"message": "opened", "node": LAST_MESSAGE}, {"message": "clicked", "node": LAST_MESSAGE}],
+                        },
+                    }
+                ]
+            },
+            "delay engagement reaction read email",
+        ),
+    )
 
     branches: tuple[WaitBranch, ...] = Field(title="Wait for", min_length=1, max_length=20)
     timeout: Annotated[Span, Field(gt=timedelta(0), title="At most", description="After this time the contact leaves through *timed_out*.")]

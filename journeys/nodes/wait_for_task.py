@@ -33,6 +33,7 @@ class WaitForTask(Node):
     label = "Wait for task"
     group = "time"
     icon = "user-check"
+    keywords = "delay until task done sales call outcome result"
     example = {"task": "call", "outcomes": ["won", "lost"], "timeout": "P2D"}
 
     task: NodeId = Field(

@@ -89,13 +89,14 @@ class WaitUntil(Node):
     label = "Wait until"
     group = "time"
     icon = "calendar-clock"
+    keywords = "delay until time of day business hours weekday date birthday reminder before"
     leaves_wait_through = "next"
     example = {"until": {"type": "date", "field": "renewal_on", "offset": "-P3D", "at": "09:00"}}
 
     until: ClockTime | Window | DateField = Field(title="Until", discriminator="type")
 
     def outlets(self) -> tuple[str, ...]:
-        return ("next", "passed") if isinstance(self.until, DateField) else ("next",)
+        return ("next", "passed") if getattr(self.until, "type", "") == "date" else ("next",)
 
     def enter(self, ctx: Context) -> Answer:
         at, spread_seconds = self.until.instant(ctx)

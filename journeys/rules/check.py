@@ -14,6 +14,7 @@ from journeys.rules.fields import TRIGGER
 from journeys.rules.messages import desugar
 from journeys.rules.model import EventTerm, FieldTerm, Group, MessageTerm, Rule
 from journeys.rules.predicates import NEVER, Not, predicate
+from journeys.rules.unfilled import VALUE, wants_value
 
 Scope = Literal["run", "contact", "event"]
 
@@ -50,6 +51,8 @@ class _Checker:
 
     def check(self, rule: Rule, path: str) -> Iterator[Issue]:
         if isinstance(rule, Group):
+            if not rule.rules:
+                yield self._issue("rule.empty", "There is no condition here yet: add one, or remove the group.", path)
             for index, inner in enumerate(rule.rules):
                 yield from self.check(inner, f"{path}.rules.{index}")
             yield from self._contradictions(rule, path)
@@ -70,7 +73,9 @@ class _Checker:
             spec = self.catalogue.field(term.field)
             issues = [] if spec else [self._unknown_field(term.field, path)]
         yield from issues
-        if predicate(term) in (NEVER, Not(NEVER)) or _unfit(term):
+        if wants_value(term.operator, term.value):
+            yield VALUE.empty(self.node_id, f"{path}.value")
+        elif predicate(term) in (NEVER, Not(NEVER)) or _unfit(term):
             yield self._issue("rule.operand", _EXPECTED[term.operator], f"{path}.value", operator=term.operator, value=_shown(term.value))
         elif spec is not None:
             yield from self._types(term, spec, path)

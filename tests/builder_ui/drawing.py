@@ -21,6 +21,16 @@ def begin(page: Page, key: str) -> None:
     expect(step(page, "Exit")).to_be_visible()
 
 
+def settle(page: Page) -> None:
+    """What a new journey leaves to its author: how often somebody may enter, and the purpose of its messages."""
+    pick(page, "Who enters")
+    page.get_by_label("How often a contact may enter").select_option(label="Each contact only once")
+    page.locator(".pfb-panel").get_by_role("button", name="Settings").click()
+    page.get_by_label("Consent purpose").select_option("marketing")
+    page.locator(".pfb-panel").get_by_role("button", name="Who enters").click()
+    expect(page.get_by_label("How often a contact may enter")).to_have_value("never")
+
+
 def step(page: Page, name: str) -> Locator:
     """A card by its name, as it is written on it."""
     return page.locator(".react-flow__node").filter(has=page.locator(".pfb-card-name", has_text=re.compile(f"^{re.escape(name)}$")))

@@ -35,6 +35,7 @@ from tests.builder_ui.drawing import (
     pick,
     press,
     saved,
+    settle,
     skip,
     step,
     stored,
@@ -106,6 +107,7 @@ def draw_by_mouse(page: Page, site: Any) -> None:
     pick(page, "Send e-mail")
     write(page, "Name", "Reminder")
     expect(step(page, "Reminder")).to_be_visible()
+    page.locator("#pfb-send_email-template").select_option("welcome-1-hello")
 
     # Half of the others get points: a split, one arm of which is led round by its handles.
     page.get_by_role("button", name="Add a step after “no”").click()
@@ -123,6 +125,9 @@ def draw_by_mouse(page: Page, site: Any) -> None:
     connect(page, "Split", "a", "Change score")
     connect(page, "Change score", "next", "Exit")
     connect(page, "Split", "b", "Exit")
+    pick(page, "Change score")
+    write(page, "Points", "10")
+    settle(page)
     saved(page)
     drawn = edges(stored(site.town, "carts"))
     assert {("wait", "next", "if_else"), ("if_else", "yes", "send_email"), ("if_else", "no", "split")} <= drawn
@@ -397,6 +402,9 @@ def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     keys.type("Cart Left")
     keys.press("Enter")
     expect(step(page, "Who enters")).to_contain_text("Cart Left")
+    choose_by_keyboard(page, "How often a contact may enter", "Each contact only once")
+    press(page, "Settings")
+    choose_by_keyboard(page, "Consent purpose", "News and offers")
     follow(page, "Start", "Wait")
     expect(step(page, "Wait")).to_be_focused()
     into_form(page, "wait")
@@ -413,6 +421,8 @@ def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")
     follow(page, "yes", "Send e-mail")
     expect(step(page, "Send e-mail")).to_be_focused()
+    into_form(page, "send_email")
+    choose_by_keyboard(page, "Template", "Welcome 1")
     into_form(page, "if_else")
     follow(page, "no", "Split")
     expect(step(page, "Split")).to_be_focused()
@@ -420,6 +430,8 @@ def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     follow(page, "a", "Change score")
     expect(step(page, "Change score")).to_be_focused()
     into_form(page, "change_score")
+    fill_in(page, page.get_by_label("Points"), "10")
+    keys.press("Enter")
     follow(page, "on", "Exit · exit")
     find(page, "Split")
     into_form(page, "split")
@@ -434,6 +446,14 @@ def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     press(page, "Publish now")
     expect(page.get_by_text("Version 1 is live.")).to_be_visible()
     assert site.town.journey("carts_by_keyboard").live_version == 1
+
+
+def choose_by_keyboard(page: Page, label: str, text: str) -> None:
+    """One of a list in the form, by typing what it is called."""
+    field = page.locator(".pfb-panel").get_by_label(re.compile(f"^{label}"))
+    tab_to(page, field)
+    page.keyboard.type(text)
+    expect(field.locator("option:checked")).to_contain_text(text)
 
 
 COVERED = """() => {

@@ -419,16 +419,6 @@ def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
     assert raw["headers"] == {"X-Key": "abc"}
 
 
-def test_a_step_begins_with_what_exists_here(town: Any) -> None:
-    from builder_ui.builder import cards
-
-    with town.db.read() as session:
-        known = knowledge.load(session, speech_for("en"))
-    raw = cards.beginning(town.engine.palette["call_webhook"], known)
-    assert "secret" not in raw
-    assert cards.beginning(town.engine.palette["send_email"], known)["template"] == "welcome-1-hello"
-
-
 @pytest.mark.parametrize(
     ("text", "count", "unit", "back"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.builder_ui.drawing import (
     pick,
     press,
     saved,
+    settle,
     step,
     stored,
     write,
@@ -67,8 +69,8 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
     saved(page)
     assert stored(town, "by_mouse").nodes["wait"]["duration"] == "P3D"
     page.get_by_role("button", name="Undo").click()
-    expect(step(page, "Wait")).to_contain_text("1 day")
-    expect(page.get_by_label("How long")).to_have_value("1")
+    expect(step(page, "Wait")).to_contain_text("Not complete yet")
+    expect(page.get_by_label("How long")).to_have_value("")
     page.get_by_role("button", name="Redo").click()
     expect(step(page, "Wait")).to_contain_text("3 days")
 
@@ -78,6 +80,23 @@ def test_a_journey_is_drawn_by_mouse_published_and_taken_back(page: Page, town: 
     page.locator("#pfb-entry-entry-triggers-0-event").fill("Signed Up")
     page.locator("#pfb-entry-entry-triggers-0-event").press("Enter")
     expect(step(page, "Who enters")).to_contain_text("Signed Up")
+    saved(page)
+
+    # Nothing of the new steps was filled in by itself, so each says what it needs, and none of it goes out.
+    page.get_by_role("button", name="Publish").click()
+    review = page.get_by_role("region", name="Before publishing")
+    expect(review.get_by_role("heading")).to_have_text("This cannot go live yet")
+    for name, field in (("Send e-mail", "Template"), ("Notify team", "Text"), ("Journey", "Consent purpose")):
+        expect(review).to_contain_text(re.compile(f"{name}[^:]*: “{field}” is"))
+    review.get_by_role("button", name="Not now").click()
+    settle(page)
+    pick(page, "Send e-mail")
+    page.locator("#pfb-send_email-template").select_option("welcome-1-hello")
+    pick(page, "Notify team")
+    expect(page.get_by_label("Text")).to_have_attribute("placeholder", "for example: {{ contact.email }} asked for a call.")
+    page.get_by_label("Text").fill("Somebody came in.")
+    page.get_by_label("Text").press("Tab")
+    page.get_by_label("Recipient 1").select_option("owner")
     saved(page)
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_role("heading", name="This will change")).to_be_visible()
@@ -119,17 +138,20 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     # The rule reads as a sentence.
     into_form(page, "if_else")
     press(page, "Add a condition: Tag")
-    expect(page.locator(".pfb-sentence")).to_contain_text("has the tag vip")
+    expect(page.locator(".pfb-sentence")).to_contain_text("Not complete yet")
     expect(page.locator(".pfb-term :focus")).to_have_count(1)
     fill_in(page, page.get_by_label("Tag", exact=True), "gold")
     page.keyboard.press("Tab")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")
     page.get_by_label("All or any").select_option("or")
-    expect(page.locator(".pfb-sentence")).to_contain_text("or has the tag gold")
+    press(page, "Add a condition: Tag")
+    fill_in(page, page.get_by_label("Tag", exact=True).last, "vip")
+    page.keyboard.press("Tab")
+    expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold or has the tag vip")
 
     # Find, the list of keys, the outline.
     page.keyboard.press("Control+f")
-    page.get_by_role("searchbox", name="Find in the journey").fill("points")
+    page.get_by_role("searchbox", name="Find in the journey").fill("Change score")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Points")).to_be_visible()
     page.keyboard.press("Escape")
@@ -151,7 +173,7 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     saved(page)
     drawn = stored(town, "by_keyboard")
     assert {("if_else", "yes", "exit"), ("if_else", "no", "change_score"), ("change_score", "next", "exit")} == edges(drawn)
-    assert drawn.nodes["if_else"]["rule"]["rules"][1] == {"tag": "gold"}
+    assert drawn.nodes["if_else"]["rule"]["rules"] == [{"tag": "gold"}, {"tag": "vip"}]
     assert heard == []
 
 

@@ -114,7 +114,7 @@ def test_a_field_that_its_own_answer_draws_anew_keeps_the_focus(page: Page, town
 
     offer(page, "Update contact").click()
     pick(page, "Update contact")
-    names = page.get_by_label("Field", exact=True)
+    names = page.locator(".pfb-panel").get_by_label("Field", exact=True)
     before = names.count()
     page.get_by_role("button", name="Add", exact=True).first.click()
     expect(names).to_have_count(before + 1)

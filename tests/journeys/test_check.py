@@ -99,7 +99,7 @@ DOCUMENTS: dict[str, tuple[dict[str, Any], tuple[str | None, str]]] = {
         {"entry": {"triggers": [{"type": "manual"}], "filter": {"field": "plann", "operator": "=", "value": "gold"}}},
         ("entry.filter.field", "rule.unknown_field"),
     ),
-    "an exit of nothing": ({"exit_when": [{}]}, ("exit_when.0", "bad_exit")),
+    "an exit of nothing": ({"exit_when": [{}]}, ("exit_when.0.event", "missing")),
     "an exit of two things": ({"exit_when": [{"event": "Order Completed", "rule": {"tag": "vip"}}]}, ("exit_when.0", "bad_exit")),
     "an exit by a key that runs do not have": (
         {"exit_when": [{"event": "Order Completed", "match_key": "cart_id"}]},

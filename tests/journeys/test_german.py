@@ -16,7 +16,7 @@ from journeys.templates import AIMS, gallery
 
 ROOT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
-PAGES = ("check", "graph", "reading", "cron", "diff", "nodes/palette")
+PAGES = ("check", "graph", "reading", "cron", "diff", "labels", "unfinished", "rules/check", "nodes/palette")
 SENTENCES = {"text", "_SENTENCES", "_UNKNOWN", "_EXPECTED"}
 """Names under which these files keep message ids."""
 
@@ -37,9 +37,13 @@ def missing(german: dict[str, str], texts: Iterator[str | None]) -> list[str]:
 def of_kind(kind: type[Node]) -> Iterator[str | None]:
     yield kind.label
     yield from kind.help()
+    yield kind.keywords
+    for ready in kind.ready:
+        yield from (ready.label, ready.help, ready.keywords)
     for field in kind.form()["properties"].values():
         yield field.get("title")
         yield field.get("description")
+        yield from field.get("examples", ())
 
 
 def of_gallery() -> Iterator[str | None]:

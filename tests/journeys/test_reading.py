@@ -78,11 +78,11 @@ def test_every_problem_is_named_with_its_place() -> None:
         )
     assert {(issue.field, issue.message) for issue in refused.value.issues} == {
         ("key", "Not in the expected form (^[a-z0-9][a-z0-9_-]{0,63}$)."),
-        ("name", "Too short: at least 1 characters."),
-        ("entry.triggers.0.event", "This is needed."),
+        ("name", "“Name” is still empty."),
+        ("entry.triggers.0.event", "“Event” is still empty."),
         ("entry.triggers.0.where", "Must be an object."),
         ("entry.triggers.1", refused.value.issues[4].message),
-        ("edges.0.from", "This is needed."),
+        ("edges.0.from", "“From” is still empty."),
         ("surprise", "There is no such field."),
     }
 

@@ -88,7 +88,8 @@ function tend({ target }) {
   const known = new Set(fields().map((field) => field.id));
   lookUntil(() => {
     if (![document.body, pressed].includes(document.activeElement)) return true;
-    const fresh = fields().find((field) => !known.has(field.id));
+    const added = fields().filter((field) => !known.has(field.id));
+    const fresh = added.find((field) => field.closest(".pfb-term")) ?? added[0]; // what is asked comes before how questions are joined
     if (fresh) fresh.focus();
     else if (!pressed.isConnected) partsOf(id).flatMap((part) => [...part.querySelectorAll("button")]).find((one) => called(one) === called(pressed))?.focus();
     return !!fresh || !pressed.isConnected;
@@ -146,7 +147,10 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   useEffect(() => {
     model.send = (message) => editable && post(handler.current, message);
   }, [model, editable]);
-  useEffect(() => { shelf.set(id, { model, kinds: palette.kinds }); }, [id, model, palette]);
+  useEffect(() => {
+    model.sends = new Set(palette.kinds.filter((one) => one.sends).map((one) => one.kind));
+    shelf.set(id, { model, kinds: palette.kinds });
+  }, [id, model, palette]);
   const flow = useReactFlow();
   const host = useRef(null);
   const [menu, setMenu] = useState(null);
@@ -166,6 +170,14 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     model.onSaved = mark;
     return model.subscribe(mark);
   }, [model, id]);
+
+  // Whoever comes back from another page may have made a template or a field there.
+  useEffect(() => {
+    const back = () => { if (!document.hidden) post(handler.current, { type: "back" }); };
+    window.addEventListener("focus", back);
+    document.addEventListener("visibilitychange", back);
+    return () => { window.removeEventListener("focus", back); document.removeEventListener("visibilitychange", back); };
+  }, []);
 
   const tellSelection = useMemo(() => {
     let last = "";

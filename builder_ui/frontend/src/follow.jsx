@@ -31,7 +31,7 @@ function offered(canvas, step) {
   const drawn = shelf.get(canvas);
   if (!drawn) return CLOSED;
   const steps = fromStart(drawn.model.nodes, drawn.model.edges).filter((node) => node.id !== step);
-  return { kinds: drawn.kinds.map(({ kind, label }) => [`+${kind}`, label]), steps: steps.map((node) => [node.id, called(node)]) };
+  return { kinds: drawn.kinds.map(({ id, label }) => [`+${id}`, label]), steps: steps.map((node) => [node.id, called(node)]) };
 }
 
 /** As the server calls it. */

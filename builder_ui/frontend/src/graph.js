@@ -12,6 +12,27 @@ export function edgeOf(from, outlet, to) {
   return { id: edgeId(from, outlet), source: from, sourceHandle: outlet, target: to, type: "way" };
 }
 
+/** The nearest step that sends a message, from a step on backwards; null where none does. `sends`: the kinds that do. */
+export function lastMessage(nodes, edges, from, sends) {
+  const kinds = new Map(nodes.filter((node) => !isNote(node)).map((node) => [node.id, node.data.raw.kind]));
+  const seen = new Set();
+  for (let level = from ? [from] : []; level.length; level = edges.filter((edge) => level.includes(edge.target)).map((edge) => edge.source)) {
+    level = level.filter((id) => !seen.has(id));
+    for (const id of level) {
+      if (sends.has(kinds.get(id))) return id;
+      seen.add(id);
+    }
+  }
+  return null;
+}
+
+const LAST_MESSAGE = "$last_message";
+
+/** A ready step asks about the last message before it; where there is none, which one is still to be chosen. */
+export function asking(raw, message) {
+  return JSON.parse(JSON.stringify(raw), (_, value) => (value === LAST_MESSAGE ? message ?? "" : value));
+}
+
 export const NOTE = "note:";
 export const isNote = (node) => node.type === "note";
 export const outletsOf = (node) => node.data.view?.outlets ?? [];

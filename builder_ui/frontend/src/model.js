@@ -1,6 +1,6 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
 import { layout, traced } from "./courses.js";
-import { difference, edgeId, edgeOf, ENTRY, freshId, isNote, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
+import { asking, difference, edgeId, edgeOf, ENTRY, freshId, isNote, lastMessage, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
 
 const HISTORY = 100;
 const SEND_AFTER_MS = 250;
@@ -27,6 +27,7 @@ export class Model {
     this.held = false; // while something is dragged
     this.seen = 0;
     this.timer = 0;
+    this.sends = new Set(); // kinds of step that send a message
     this.onSaved = null; // called when `dirty` may have changed
     this.listeners = new Set();
     this.version = 0;
@@ -155,11 +156,11 @@ export class Model {
   /** Sets one step of the palette; `at` is {position}, {from, outlet} or {edge}. Answers its id. */
   add(kind, at) {
     const id = freshId(kind.kind, new Set(this.nodes.map((node) => node.id)));
-    let made = nodeOf(id, kind.raw, kind.view, { x: 0, y: 0 });
     let edges = this.edges;
     let nodes = this.nodes;
     const edge = at.edge && this.edge(at.edge);
     const from = edge ? edge.source : at.from;
+    let made = nodeOf(id, asking(kind.raw, lastMessage(nodes, edges, from, this.sends)), kind.view, { x: 0, y: 0 });
     if (from) {
       const source = this.node(from);
       const outlet = edge ? edge.sourceHandle : at.outlet;

@@ -8,7 +8,7 @@ const DRAG_FROM_PX = 5;
 
 function fitting(kinds, text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return kinds.filter((kind) => words.every((word) => `${kind.label} ${kind.kind} ${kind.text}`.toLowerCase().includes(word)));
+  return kinds.filter((kind) => words.every((word) => kind.words.includes(word)));
 }
 
 export function Palette({ kinds, groups }) {
@@ -23,7 +23,7 @@ export function Palette({ kinds, groups }) {
         return inside.length > 0 && (
           <section key={group}>
             <h3>{title}</h3>
-            {inside.map((kind) => <Offer key={kind.kind} kind={kind} />)}
+            {inside.map((kind) => <Offer key={kind.id} kind={kind} />)}
           </section>
         );
       })}
@@ -110,7 +110,7 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
       <div className="pfb-options" role="listbox" id={listId} ref={list} aria-label={t("Steps to add")}>
         {found.map((kind, place) => (
           <div
-            key={kind.kind} id={`${listId}-${place}`} role="option" aria-selected={place === chosen} className="pfb-option"
+            key={kind.id} id={`${listId}-${place}`} role="option" aria-selected={place === chosen} className="pfb-option"
             onPointerEnter={() => setChosen(place)} onMouseDown={(event) => event.preventDefault()} onClick={() => act.add(kind, at)}
           >
             <span className={`pfb-card-icon pfb-g-${kind.group}`}><Icon name={kind.view.icon} /></span>

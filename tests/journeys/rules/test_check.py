@@ -51,7 +51,6 @@ def found(rule: dict[str, Any], **options: Any) -> list[tuple[str, str | None]]:
         {"event": "Order Completed", "where": {"rules": [{"field": "total", "operator": ">", "value": 50}]}},
         {"event": "Order Completed", "where": {"rules": [{"field": "products", "operator": "contains", "value": "x"}]}},
         {"message": "clicked", "node": "w1"},
-        {"combinator": "and", "rules": []},
         {"rules": [{"field": "age", "operator": ">", "value": 5}, {"field": "age", "operator": "<", "value": 50}]},
         {"combinator": "or", "rules": [{"field": "age", "operator": ">", "value": 50}, {"field": "age", "operator": "<", "value": 5}]},
         {"rules": [{"field": "plan", "operator": "null"}, {"field": "plan", "operator": "!=", "value": "pro"}]},
@@ -75,14 +74,14 @@ def test_fine(rule: dict[str, Any]) -> None:
         ({"field": "age", "operator": "=", "value": "36"}, "rule.operand_type", "rule.value"),
         ({"field": "plan", "operator": "in", "value": ["pro", 3]}, "rule.operand_type", "rule.value"),
         ({"field": "vip", "operator": "=", "value": 1}, "rule.operand_type", "rule.value"),
-        ({"field": "plan", "operator": "=", "value": None}, "rule.operand", "rule.value"),
-        ({"field": "plan", "operator": "!=", "value": None}, "rule.operand", "rule.value"),
+        ({"field": "plan", "operator": "=", "value": None}, "missing", "rule.value"),
+        ({"field": "plan", "operator": "!=", "value": None}, "missing", "rule.value"),
         ({"field": "plan", "operator": "=", "value": ["a"]}, "rule.operand", "rule.value"),
-        ({"field": "plan", "operator": "in", "value": []}, "rule.operand", "rule.value"),
+        ({"field": "plan", "operator": "in", "value": []}, "missing", "rule.value"),
         ({"field": "plan", "operator": "in", "value": "a,b"}, "rule.operand", "rule.value"),
-        ({"field": "plan", "operator": "contains", "value": ""}, "rule.operand", "rule.value"),
+        ({"field": "plan", "operator": "contains", "value": ""}, "missing", "rule.value"),
         ({"field": "age", "operator": "between", "value": [25, 18]}, "rule.operand", "rule.value"),
-        ({"field": "age", "operator": "between", "value": [25]}, "rule.operand", "rule.value"),
+        ({"field": "age", "operator": "between", "value": [25]}, "missing", "rule.value"),
         ({"field": "age", "operator": ">", "value": "tall"}, "rule.operand", "rule.value"),
         ({"field": "renews_at", "operator": "before", "value": "2026-02-30"}, "rule.operand", "rule.value"),
         ({"field": "renews_at", "operator": "withinLast", "value": "3 days"}, "rule.operand", "rule.value"),
@@ -92,6 +91,8 @@ def test_fine(rule: dict[str, Any]) -> None:
         ({"event": "Plan Chosen", "where": {"rules": [{"field": "name", "operator": "null"}]}}, "rule.unknown_property", "rule.where.rules.0.field"),
         ({"event": "Plan Chosen", "where": {"rules": [{"tag": "vip"}]}}, "rule.only_properties", "rule.where.rules.0"),
         ({"message": "opened", "node": "w1"}, "rule.opens_uncertain", "rule"),
+        ({"combinator": "and", "rules": []}, "rule.empty", "rule"),
+        ({"rules": [{"tag": "a"}, {"rules": []}]}, "rule.empty", "rule.rules.1"),
         ({"rules": [{"tag": "a"}, {"rules": [{"field": "x", "operator": "null"}]}]}, "rule.unknown_field", "rule.rules.1.rules.0.field"),
         ({"rules": [{"field": "age", "operator": ">", "value": 50}, {"field": "age", "operator": "<", "value": 5}]}, "rule.contradiction", "rule.rules.1"),
         ({"rules": [{"field": "age", "operator": ">", "value": 5}, {"field": "age", "operator": "=", "value": 5}]}, "rule.contradiction", "rule.rules.1"),
@@ -110,7 +111,7 @@ def test_problems(rule: dict[str, Any], code: str, field: str) -> None:
 
 def test_all_problems_at_once_with_the_node() -> None:
     rule = {"rules": [{"field": "x", "operator": "=", "value": None}, {"event": "y"}]}
-    assert [issue.code for issue in issues(rule)] == ["rule.unknown_field", "rule.operand", "rule.unknown_event"]
+    assert [issue.code for issue in issues(rule)] == ["rule.unknown_field", "missing", "rule.unknown_event"]
     assert {issue.node_id for issue in issues(rule)} == {"node1"}
     assert [issue.severity for issue in issues(rule)] == ["error", "error", "warning"]
 

@@ -1,0 +1,130 @@
+"""Wherever a tag, a field, an event or a property is typed, those that there are are offered: every form of every kind of step, and of the journey."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from builder_ui.builder import forms
+from builder_ui.builder.journey_form import JOURNEY_FORM
+from builder_ui.builder.knowledge import load
+from builder_ui.builder.labels import _FRESH_TYPES, fresh_of_type
+from builder_ui.builder.page import suggestions
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.builder.rulebook import FRESH, rule_field
+from builder_ui.builder.session import Editor
+from builder_ui.compat import serve
+from builder_ui.speech import speech_for
+from crm import tags
+from crm.profile import add_tag
+from engine.publish import get_journey
+from journeys.nodes import BUILT_IN, Node
+from models import Template
+from tests.builder_ui.test_builder import edited
+
+TYPED_FREELY = {"name", "text", "title", "description", "subject", "salt", "url", "reason", "timezone", "value", "cron", "outcomes", "to"}
+"""What no list knows: names that an author gives, texts, addresses, values. `value` of a condition is chosen where the field has values."""
+
+
+@pytest.fixture
+def form(town: Any) -> Any:
+    with town.db.write() as session:
+        add_tag(session, town.people["Anna"], "vip", town.now, "test")
+    with town.db.read() as session:
+        known = load(session, speech_for("en"))
+    return lambda target, raw: forms.Form(speech_for("en"), known, target, raw, lambda *_: None, 0)
+
+
+def inputs(model: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(model, dict):
+        if model.get("tagName") == "input" and model["attributes"].get("type") == "text":
+            yield model["attributes"]
+        for child in model.get("children", ()):
+            yield from inputs(child)
+    elif isinstance(model, list | tuple):
+        for child in model:
+            yield from inputs(child)
+
+
+def unaided(model: Any) -> list[str]:
+    """The fields in which something is typed, nothing is offered, and which no list of ours excuses."""
+    found = [one for one in inputs(model) if not one.get("list")]
+    names = [[part for part in str(one.get("id", "")).split("-") if not part.isdecimal()] for one in found]
+    return [str(one) for one, parts in zip(found, names, strict=True) if not parts or not {*parts[-2:]} & TYPED_FREELY]
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.kind)
+def test_a_step_offers_what_there_is(kind: type[Node], form: Any) -> None:
+    for raw in ({"kind": kind.kind, **kind.example}, {"kind": kind.kind, "until": {"type": "date"}, "clear": ["a"], "remove_tags": ["b"]}):
+        assert unaided(forms.form(form("step", raw), kind.form())) == []
+
+
+def test_the_journey_offers_what_there_is(form: Any) -> None:
+    triggers = [fresh_of_type(name) for name in _FRESH_TYPES]
+    entry = {"triggers": triggers, "reentry": {"policy": "per_key"}}
+    raw = {"entry": entry, "exit_when": [{"event": "Order Completed"}], "goal": {"event": "Order Completed"}}
+    drawn = [forms.part(form(ENTRY, raw), schema, (name,)) for name, _, schema in JOURNEY_FORM if name != "about"]
+    assert unaided(drawn) == []
+    offered = str(drawn)
+    assert offered.count("'value': 'order_id'") == 2, "the goal's value and the exit's key are properties of its event"
+
+
+@pytest.mark.parametrize("name", FRESH)
+def test_a_condition_offers_what_there_is(name: str, form: Any) -> None:
+    rule = {"combinator": "and", "rules": [FRESH[name], {"event": "Order Completed", "where": {"rules": [FRESH["field"]]}}]}
+    assert unaided(rule_field(form("step", {"rule": rule}), ("rule",), False)) == []
+
+
+def test_the_lists_hold_tags_and_what_the_trigger_brings(town: Any) -> None:
+    with town.db.write() as session:
+        add_tag(session, town.people["Anna"], "vip", town.now, "test")
+    drawn: list[Any] = []
+
+    async def story(editor: Editor) -> None:
+        editor.edit(ENTRY, ("entry", "triggers"), [{"type": "event", "event": "Order Completed"}])
+        news: asyncio.Queue[Any] = asyncio.Queue()
+        page = asyncio.create_task(serve(suggestions(editor), news.put, asyncio.Event().wait))
+        drawn.append(await asyncio.wait_for(news.get(), 20))
+        page.cancel()
+
+    edited(town, story)
+    said = json.dumps(drawn)
+    assert '"vip"' in said
+    assert '"trigger.order_id"' in said
+
+
+def test_tags_are_told_once_each_and_not_too_many(town: Any) -> None:
+    with town.db.write() as session:
+        for first in ("Anna", "Ben"):
+            for tag in ("b", "a", "c"):
+                add_tag(session, town.people[first], tag, town.now, "test")
+    with town.db.read() as session:
+        known = tags.known(session)
+        assert known == sorted({*known})
+        assert {"a", "b", "c"} <= {*known}
+        assert tags.known(session, 2) == known[:2]
+
+
+def test_what_is_made_elsewhere_is_offered_when_somebody_comes_back(town: Any) -> None:
+    """And a step that named it already has one problem less."""
+
+    async def story(editor: Editor) -> None:
+        editor.hear(json.dumps({"type": "ops", "n": 1, "nodes": {"mail": {"raw": {"kind": "send_email", "template": "thanks"}}}}))
+        await editor.save()
+        assert "unknown_template" in [issue.code for issue in editor.issues]
+        with town.db.write() as session:
+            made = session.get_one(Template, "welcome-1-hello").model_dump()
+            session.add(Template(**{**made, "key": "thanks", "name": "Thanks"}))
+        revision = editor.revision
+        await editor.look_again()
+        assert ("thanks", "Thanks") in editor.knowledge.offered("template", {"channel": "email"})
+        assert "unknown_template" not in [issue.code for issue in editor.issues]
+        assert editor.revision == revision, "looking is no change"
+        with town.db.read() as session:
+            assert get_journey(session, "survey").revision == revision
+
+    edited(town, story)
