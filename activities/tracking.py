@@ -20,7 +20,8 @@ from sqlalchemy import bindparam, func
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from activities.rendering import UNTRACKED, Marks
+from activities.rendering import UNTRACKED, Marks, link_digest
+from activities.rendering.allowed import has_host, scheme
 from crm import consent, settings, tally
 from crm.events import append_event
 from crm.locks import lock_contact
@@ -181,8 +182,12 @@ def store_links(session: Session, links: Mapping[str, str], now: datetime, conta
 
 
 def target(session: Session, digest: str) -> Link | None:
-    """The stored link of a digest."""
-    return session.scalar(select(Link).where(Link.digest == digest))
+    """The stored link of a digest, if it still is what was sent: a web address that the digest is of. The signed token carries the digest, so
+    whoever changes the address in the database, or signs for one that no message held, leads nobody anywhere."""
+    link = session.scalar(select(Link).where(Link.digest == digest))
+    if link is None or link_digest(link.url) != digest or scheme(link.url) not in ("http", "https") or not has_host(link.url):
+        return None
+    return link
 
 
 @dataclass(frozen=True, slots=True)

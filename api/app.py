@@ -23,6 +23,7 @@ from api.doors import Doors
 from api.keys import KeyRing
 from api.limits import Limits
 from api.metrics import Metrics
+from api.origin import Origin
 from api.public import public_router
 from api.server import Server
 from api.temporal import Bells, Connect
@@ -80,6 +81,7 @@ def create_app(
         redirect_slashes=False,
     )
     errors.install(app)
+    app.add_middleware(Origin, public_url=settings.public_url)
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
     app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"))
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
@@ -91,23 +93,23 @@ def create_app(
 
 def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> APIRouter:
     def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
-        found = login.member_of(engine.db, token, engine.clock.now(), used=used)
+        found = login.member_of(engine.db, token, engine.clock.real_now(), used=used)
         if found is None or owing:
             return found
         with engine.db.read() as session:
             return None if factor.is_owed(session, found) else found
 
     def close(token: str) -> None:
-        login.close_session(engine.db, token, engine.clock.now())
+        login.close_session(engine.db, token, engine.clock.real_now())
 
     def prove(token: str) -> None:
-        require_proof(engine.db, token, engine.clock.now())
+        require_proof(engine.db, token, engine.clock.real_now())
 
     def hand_over(answer: Response, cookie: str) -> None:
         login.set_cookie(answer, settings.public_url, cookie)
 
     def refused(member: Member, act: str) -> None:
-        app.state.server.refusals.note(engine.db, f"member:{member.id}", f"act:{act}", engine.clock.now())
+        app.state.server.refusals.note(engine.db, f"member:{member.id}", f"act:{act}", engine.clock.real_now())
 
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
@@ -120,7 +122,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
         return carrier
 
     def mail_link(member: Member, purpose: Purpose, path: str) -> bool:
-        return login.send_link(app.state.server, member, purpose, settings.public_url + path, engine.clock.now())
+        return login.send_link(app.state.server, member, purpose, settings.public_url + path, engine.clock.real_now())
 
     def forget_keys() -> None:
         app.state.server.keys.forget()
@@ -158,7 +160,7 @@ async def _server(
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
     writer = Writer(engine, waker, loop, settings.max_backlog)
-    keys = KeyRing(engine.db, engine.clock.now)
+    keys = KeyRing(engine.db, engine.clock.real_now)
     provider = provider or Outbox(engine.db, engine.clock.now)
     server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider)
     metrics.watch(engine, writer)

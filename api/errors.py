@@ -149,7 +149,7 @@ def _note_refusal(request: Request) -> None:
     route: Any = request.scope.get("route")
     what = f"{request.method} {getattr(route, 'path', '')}"
     try:
-        server.refusals.note(server.engine.db, request.state.actor, what, server.engine.clock.now())
+        server.refusals.note(server.engine.db, request.state.actor, what, server.engine.clock.real_now())
     except DBAPIError as error:
         log.error("a refusal could not be written down: %s", type(error.orig).__name__)
 

@@ -21,7 +21,6 @@ from sqlmodel import col, select
 from activities import account_mail
 from api.errors import Unauthorized, answers
 from api.limits import Rate
-from api.origin import check_origin
 from api.server import Server, TheServer
 from builder_ui import door
 from builder_ui.host import is_page
@@ -175,7 +174,7 @@ def _ask_code(server: Server, ticket: str, to: str) -> Response:
 
 def _close_present(server: Server, request: Request) -> None:
     if old := cookie_of(server, request):
-        close_session(server.engine.db, old, server.engine.clock.now())
+        close_session(server.engine.db, old, server.engine.clock.real_now())
 
 
 def network_of(request: Request) -> str:
@@ -210,7 +209,6 @@ def ask(request: Request, server: TheServer, back: From = "") -> HTMLResponse:
 )  # fmt: skip
 def log_in(given: Annotated[Credentials, Form()], request: Request, server: TheServer, back: From = "") -> Response:
     """Takes the form of our own log-in page only; leads to the page that was wanted."""
-    check_origin(server, request)
     _limit(server, request)
     engine, language = server.engine, _language(request, server)
     try:
@@ -219,7 +217,7 @@ def log_in(given: Annotated[Credentials, Form()], request: Request, server: TheS
             engine.address_keys,
             given.email,
             given.password.get_secret_value(),
-            engine.clock.now(),
+            engine.clock.real_now(),
             _agent(request),
             network_of(request),
         )
@@ -252,7 +250,7 @@ def _code_form(server: Server, request: Request, back: str, problem: str = "", s
     language = _language(request, server)
     try:
         with server.engine.db.read() as session:
-            sessions.owner(session, cookie_of(server, request, TICKET), "code", server.engine.clock.now())
+            sessions.owner(session, cookie_of(server, request, TICKET), "code", server.engine.clock.real_now())
     except Unauthorized:
         return door.drawn(language, door.too_late(language), 401)
     return door.drawn(language, door.code(language, back, problem), status, wait)
@@ -271,12 +269,13 @@ def _code_form(server: Server, request: Request, back: str, problem: str = "", s
 )  # fmt: skip
 def log_in_by_code(given: Annotated[Code, Form()], request: Request, server: TheServer, back: From = "") -> Response:
     """Takes a code of the app, or a recovery code. Each is good once."""
-    check_origin(server, request)
     _limit(server, request)
     engine, language = server.engine, _language(request, server)
     ticket, code = cookie_of(server, request, TICKET), given.code.get_secret_value()
     try:
-        cookie, _ = login.by_code(engine.db, engine.address_keys, ticket, code, engine.clock.now(), _agent(request), network_of(request))
+        cookie, _ = login.by_code(
+            engine.db, engine.address_keys, ticket, code, engine.clock.real_now(), _agent(request), network_of(request)
+        )
     except Unauthorized:
         return _code_form(server, request, back)
     except Invalid:
@@ -303,7 +302,7 @@ def ask_proof(request: Request, server: TheServer, back: From = "") -> HTMLRespo
 
 def _proof_form(server: Server, request: Request, back: str, problem: str = "", status: int = 200, wait: float = 0.0) -> HTMLResponse:
     language, engine = _language(request, server), server.engine
-    member = member_of(engine.db, cookie_of(server, request), engine.clock.now())
+    member = member_of(engine.db, cookie_of(server, request), engine.clock.real_now())
     if member is None:
         return door.drawn(language, door.logged_out(language), 401)
     with engine.db.read() as session:
@@ -324,15 +323,14 @@ def _proof_form(server: Server, request: Request, back: str, problem: str = "", 
 )  # fmt: skip
 def prove(given: Annotated[Proof, Form()], request: Request, server: TheServer, back: From = "") -> Response:
     """Acts that answer 403 with the code `proof_needed` go through afterwards, with the same session."""
-    check_origin(server, request)
     _limit(server, request)
     engine, language, cookie = server.engine, _language(request, server), cookie_of(server, request)
-    member = member_of(engine.db, cookie, engine.clock.now())
+    member = member_of(engine.db, cookie, engine.clock.real_now())
     if member is None:
         return _proof_form(server, request, back)
     proof = given.proof.get_secret_value()
     try:
-        login.prove(engine.db, engine.address_keys, member, cookie, proof, engine.clock.now(), network_of(request))
+        login.prove(engine.db, engine.address_keys, member, cookie, proof, engine.clock.real_now(), network_of(request))
     except Invalid as error:
         return _proof_form(server, request, back, door.said(language, error), 422)
     except TooMany as error:
@@ -363,7 +361,7 @@ def log_in_by_link(token: str, request: Request, server: TheServer) -> Response:
     _limit(server, request)
     engine = server.engine
     try:
-        cookie, _ = exchange(engine.db, engine.address_keys, token, engine.clock.now(), _agent(request), network_of(request))
+        cookie, _ = exchange(engine.db, engine.address_keys, token, engine.clock.real_now(), _agent(request), network_of(request))
     except CodeNeeded as needed:
         return _ask_code(server, needed.ticket, "")
     except Unauthorized:
@@ -391,7 +389,6 @@ def forgotten(request: Request, server: TheServer) -> HTMLResponse:
 )
 def remind(given: Annotated[Address, Form()], request: Request, server: TheServer, later: BackgroundTasks) -> HTMLResponse:
     """The mail goes out after the answer, so that not even the time it takes tells whether the address exists."""
-    check_origin(server, request)
     _limit(server, request)
     language = _language(request, server)
     later.add_task(_send_reset, server, given.email[:320])
@@ -408,7 +405,7 @@ def _send_reset(server: Server, email: str) -> None:
         server.take(RESETS, member.id)
     except TooMany:
         return  # whoever asks often gets no more mails, and hears nothing of it
-    now = engine.clock.now()
+    now = engine.clock.real_now()
     with engine.db.write() as session:
         url = server.settings.public_url + sessions.mint(session, member.id, "reset", now)
     send_link(server, member, "reset", url, now)
@@ -438,7 +435,7 @@ def _form(server: Server, request: Request, token: str, **more: Any) -> HTMLResp
     language = _language(request, server)
     try:
         with server.engine.db.read() as session:
-            member = sessions.owner(session, token, "password", server.engine.clock.now())
+            member = sessions.owner(session, token, "password", server.engine.clock.real_now())
     except Unauthorized:
         return door.drawn(language, door.spent(language), 401)
     return door.drawn(language, door.choose(language, member.email, **more), 422 if more else 200)
@@ -456,13 +453,14 @@ def _form(server: Server, request: Request, token: str, **more: Any) -> HTMLResp
 )  # fmt: skip
 def choose(token: str, given: Annotated[Chosen, Form()], request: Request, server: TheServer) -> Response:
     """Sets it, ends the member's sessions, uses the link up and logs in."""
-    check_origin(server, request)
     _limit(server, request)
     password, engine = given.password.get_secret_value(), server.engine
     if password != given.again.get_secret_value():
         return _form(server, request, token, problem=door.differ(_language(request, server)))
     try:
-        cookie, _ = login.choose(engine.db, engine.address_keys, token, password, engine.clock.now(), _agent(request), network_of(request))
+        cookie, _ = login.choose(
+            engine.db, engine.address_keys, token, password, engine.clock.real_now(), _agent(request), network_of(request)
+        )
     except CodeNeeded as needed:
         return _ask_code(server, needed.ticket, "")
     except Invalid as error:

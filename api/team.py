@@ -179,7 +179,7 @@ def change_member(member_id: Id, change: MemberChange, server: TheServer, actor:
 def login_link(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> LoginLink:
     """Hand it over yourself; it is shown once and works once."""
     engine = server.engine
-    now = engine.clock.now()
+    now = engine.clock.real_now()
     with engine.db.write() as session:
         member = team.get_member(session, member_id)
         if not member.active:
@@ -192,7 +192,7 @@ def login_link(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("
 def password_link(member_id: Id, wanted: WantedLink, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> PasswordLink:
     """An invitation (good for three days) for whoever has no password yet, else a reset (one hour). Works once, is shown once; with `send` it
     goes out by e-mail, too. The link before stays good until it expires or one of them was used."""
-    now = server.engine.clock.now()
+    now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         member, purpose, path = team.password_link(session, member_id, actor.id, now)
     url = server.settings.public_url + path
@@ -205,14 +205,14 @@ def list_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, need
     """Browsers, the last used first."""
     with server.engine.db.read() as session:
         team.get_member(session, member_id)
-        return [_session_row(row) for row in sessions.list_sessions(session, member_id, server.engine.clock.now())]
+        return [_session_row(row) for row in sessions.list_sessions(session, member_id, server.engine.clock.real_now())]
 
 
 @router.delete("/members/{member_id}/sessions", summary="Log a member out everywhere", status_code=204, responses=CHANGE)
 def end_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
     """Their password stays as it is."""
     with server.engine.db.write() as session:
-        team.log_out(session, member_id, actor.id, server.engine.clock.now())
+        team.log_out(session, member_id, actor.id, server.engine.clock.real_now())
     return Response(status_code=204)
 
 
@@ -220,7 +220,7 @@ def end_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, needs
 def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
     """The others stay."""
     with server.engine.db.write() as session:
-        team.log_out(session, member_id, actor.id, server.engine.clock.now(), session_id)
+        team.log_out(session, member_id, actor.id, server.engine.clock.real_now(), session_id)
     return Response(status_code=204)
 
 
@@ -230,7 +230,7 @@ def reset_second_factor(member_id: Id, server: TheServer, actor: Annotated[Actor
     engine = server.engine
     with engine.db.write() as session:
         team.get_member(session, member_id)
-        login.reset_factor(session, engine.address_keys, member_id, actor.id, engine.clock.now())
+        login.reset_factor(session, engine.address_keys, member_id, actor.id, engine.clock.real_now())
     return Response(status_code=204)
 
 

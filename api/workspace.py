@@ -177,7 +177,7 @@ def list_keys(server: TheServer, actor: Annotated[Actor, needs("key.manage")], l
 @router.post("/keys", summary="Make a key", status_code=201, responses=CHANGE)
 def add_key(new: NewKey, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> ShownKey:
     """The answer is the only place where the key is ever shown."""
-    now = server.engine.clock.now()
+    now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         row, key = keys.add_key(session, new.kind, new.name, now, role=new.role)
         audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
@@ -187,7 +187,7 @@ def add_key(new: NewKey, server: TheServer, actor: Annotated[Actor, needs("key.m
 @router.post("/keys/{key_id}/rotate", summary="Rotate a key", status_code=201, responses=CHANGE)
 def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> ShownKey:
     """A new key of the same kind, role and name; the old one stays valid for `grace`."""
-    now = server.engine.clock.now()
+    now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         row, key = keys.rotate_key(session, key_id, now, rotate.grace)
         audit.record(session, actor.id, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
@@ -199,7 +199,7 @@ def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Annotated[A
 @router.delete("/keys/{key_id}", summary="Revoke a key", responses=CHANGE)
 def revoke_key(key_id: Id, server: TheServer, actor: Annotated[Actor, needs("key.manage")]) -> KeyRow:
     """At once in this process, within seconds in others."""
-    now = server.engine.clock.now()
+    now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         row = KeyRow.model_validate(keys.revoke_key(session, key_id, now))
         audit.record(session, actor.id, "key.revoke", f"key:{key_id}", {}, now)

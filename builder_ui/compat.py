@@ -96,6 +96,11 @@ class _Whole(Layout):
         self._drawing: asyncio.Task[Any] | None = None
         return await super().__aenter__()
 
+    async def deliver(self, event: Any) -> None:
+        """An event for a handler that is gone, or never was, is ignored without a line in the log, in which it would stand as long as it likes."""
+        if event["target"] in self._event_handlers:
+            await super().deliver(event)
+
     async def _create_layout_update(self, old_state: Any) -> Any:
         self._drawing = asyncio.create_task(super()._create_layout_update(old_state))
         return await asyncio.shield(self._drawing)

@@ -1,8 +1,8 @@
 """Serves the pages: an HTML shell per page, the socket behind it, and static files.
 
 A shell holds what every page has (menu, language, log-out), so it paints before any socket is open; the page itself comes over the
-socket. Who is not logged in, or comes from another site, is refused before the socket is accepted. Pages are looked up by path and
-bring their own content; nothing here knows one of them.
+socket. Who is not logged in is refused before the socket is accepted (who comes from another site, earlier: `api.origin`). Pages are looked up
+by path and bring their own content; nothing here knows one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Request, WebSocket
@@ -104,11 +104,6 @@ class Host:
         member = await asyncio.to_thread(self.house.login.member, token, owing=owing) if token else None
         return (token, member) if member else None
 
-    def is_ours(self, headers: Mapping[str, str]) -> bool:
-        """Whether a browser came from one of our own pages. Source: RFC 6455 §10.2."""
-        scheme, _, host = headers.get("origin", "").partition("://")
-        return scheme in ("http", "https") and bool(host) and host in (headers.get("host"), urlsplit(self.house.public_url).netloc)
-
     def speech(self, member: Member, headers: Mapping[str, str]) -> Speech:
         return speech_of(member, headers.get("accept-language", ""), self.house.language)
 
@@ -173,7 +168,7 @@ class Host:
     async def speak(self, request: Request, language: str) -> Response:
         """Changes the language of the member's own pages."""
         known = await self.member(request.cookies, owing=True)
-        if known is None or not self.is_ours(request.headers) or language not in SUPPORTED:
+        if known is None or language not in SUPPORTED:
             return Response(status_code=403)
         await asyncio.to_thread(self._set_language, known[1].id, language)
         return RedirectResponse(back_to(request), 303)
@@ -185,8 +180,6 @@ class Host:
     async def leave(self, request: Request) -> Response:
         """Logs out."""
         token = request.cookies.get(self.house.login.cookie, "")
-        if not self.is_ours(request.headers):
-            return Response(status_code=403)
         await asyncio.to_thread(self.house.login.close, token)
         answer = RedirectResponse("/ui", 303)
         self.house.login.hand_over(answer, "")
@@ -197,7 +190,7 @@ class Host:
     async def stream(self, socket: WebSocket) -> None:
         """One open page, until the browser leaves or the session ends."""
         owing = "/" + socket.path_params["path"] == ACCOUNT
-        known = await self.member(socket.cookies, owing=owing) if self.is_ours(socket.headers) else None
+        known = await self.member(socket.cookies, owing=owing)
         found = self.find("/" + socket.path_params["path"])
         if known is None or found is None:
             await socket.close(LOGGED_OUT)  # before accept: the handshake is answered with 403
@@ -254,13 +247,34 @@ def _sender(socket: WebSocket) -> Callable[[Any], Awaitable[None]]:
 
 
 def _receiver(socket: WebSocket) -> Callable[[], Awaitable[Any]]:
+    """Reads as fast as a person can type and point; what comes faster waits in the browser."""
+    pace = Pace(asyncio.get_running_loop().time)
+
     async def receive() -> Any:
         while True:
+            await asyncio.sleep(pace.wait())
             event = _read(await _next_text(socket))
             if event is not None:
                 return event
 
     return receive
+
+
+class Pace:
+    """A bucket of messages: `BURST` at once, refilled at `PER_SECOND`."""
+
+    BURST, PER_SECOND = 300.0, 60.0
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left, self._at = self.BURST, clock()
+
+    def wait(self) -> float:
+        """Takes one; how many seconds until it may be read."""
+        now = self._clock()
+        self._left = min(self.BURST, self._left + (now - self._at) * self.PER_SECOND) - 1
+        self._at = now
+        return max(0.0, -self._left / self.PER_SECOND)
 
 
 async def _next_text(socket: WebSocket) -> str:

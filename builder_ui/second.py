@@ -31,7 +31,7 @@ def read(visit: Visit, session: Session, member: Member) -> Second:
         on,
         factor.is_owed(session, member),
         factor.codes_left(session, member.id) if on else 0,
-        None if on else factor.setup(session, visit.engine.address_keys, member, visit.house.now()),
+        None if on else factor.setup(session, visit.engine.address_keys, member, visit.house.real_now()),
     )
 
 
@@ -123,13 +123,13 @@ def _codes(visit: Visit, acts: Acts) -> Element:
 
 def _begin(visit: Visit) -> None:
     with visit.engine.db.write() as session:
-        factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.now())
+        factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
 
 
 def _confirming(acts: Acts) -> forms.Change:
     def do(visit: Visit, values: forms.Values) -> None:
         with visit.engine.db.write() as session:
-            codes = factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.now())
+            codes = factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.real_now())
             sessions.end_sessions(session, visit.member.id, keep=visit.token)
         _keep(acts, codes)
 
@@ -139,7 +139,7 @@ def _confirming(acts: Acts) -> forms.Change:
 def _renewing(acts: Acts) -> Callable[[Visit], None]:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            codes = factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.now())
+            codes = factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
         _keep(acts, codes)
 
     return do
@@ -152,4 +152,4 @@ def _keep(acts: Acts, codes: list[str]) -> None:
 
 def _off_with_it(visit: Visit) -> None:
     with visit.engine.db.write() as session:
-        login.reset_factor(session, visit.engine.address_keys, visit.member.id, visit.by, visit.house.now())
+        login.reset_factor(session, visit.engine.address_keys, visit.member.id, visit.by, visit.house.real_now())

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STOP_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+MAX_SOCKET_BYTES = 262_144
+"""Of one message of a page; a larger one ends its socket before it is read."""
 
 
 def api_main(settings: Settings) -> int:
@@ -76,5 +78,6 @@ def build_server(settings: Settings) -> Server:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=BACKLOG,
+        ws_max_size=MAX_SOCKET_BYTES,
     )
     return uvicorn.Server(config)

@@ -1,10 +1,12 @@
-"""What worker and web server write: one line a record, to standard error; supervisors and containers keep it."""
+"""What worker and web server write: one line a record, to standard error; supervisors and containers keep it. Floods are cut off
+(`commands.log_limit`)."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
+from commands.log_limit import LimitedHandler
 from settings import Settings
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -17,7 +19,7 @@ ALWAYS = "pfadwerk.audit"
 
 def configure(settings: Settings) -> None:
     """Sets up logging for this process at the level of the settings."""
-    logging.basicConfig(level=settings.log_level.upper(), format=FORMAT, stream=sys.stderr, force=True)
+    logging.basicConfig(level=settings.log_level.upper(), format=FORMAT, handlers=[LimitedHandler(sys.stderr)], force=True)
     logging.captureWarnings(True)
     logging.getLogger(ALWAYS).setLevel(logging.INFO)
     for name in QUIET:

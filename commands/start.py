@@ -30,7 +30,7 @@ def login_link(settings: Settings) -> str:
     from commands.workspace import engine
 
     with engine(settings) as live:
-        return mint_link(live.db, live.clock.now(), settings.public_url)
+        return mint_link(live.db, live.clock.real_now(), settings.public_url)
 
 
 def welcome(translate: Translate) -> Callable[[Settings], str]:

@@ -1,7 +1,7 @@
 """The one clock of a workspace. Live it is the wall clock; staging may run it faster, from an anchor stored in the database's stamp.
 
 Everything inside the product is virtual time; only what is handed to Temporal (`to_real`) and what comes from it (`to_virtual`)
-is real.
+is real, and what keeps strangers out (`real_now`): sessions, links, codes, locks after wrong tries and the life of keys.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ class Clock:
     def now(self) -> datetime:
         """Aware UTC, virtual."""
         return self.to_virtual(datetime.now(UTC))
+
+    def real_now(self) -> datetime:
+        """Aware UTC, whatever day it is in the workspace: for sessions, one-time links and codes, locks, and keys. An authenticator app goes by
+        it, and winding staging forward must neither log everybody out nor let an expired link in."""
+        return datetime.now(UTC)
 
     def to_virtual(self, real: datetime) -> datetime:
         return self.virtual_anchor + (real - self.real_anchor) * self.factor if self._moves else real

@@ -82,7 +82,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             speech("New key"),
             forms.form(visit, acts, "key", fields, speech("Make it"), "key.manage", making(acts), "The key is there.", newest),
         ),
-        rights(visit, any(key.kind == "server" and keys.is_valid(key, visit.house.now()) for key in data.keys)),
+        rights(visit, any(key.kind == "server" and keys.is_valid(key, visit.house.real_now()) for key in data.keys)),
         wide=True,
     )
 
@@ -148,7 +148,7 @@ def snippet(visit: Visit, key: str) -> Element:
 
 
 def state(visit: Visit, key: ApiKey) -> Element:
-    speech, now = visit.speech, visit.house.now()
+    speech, now = visit.speech, visit.house.real_now()
     if key.revoked_at is not None:
         return parts.badge(speech("revoked"), "bad", "ban")
     if not keys.is_valid(key, now):
@@ -163,7 +163,7 @@ def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
     refused = (
         html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("What was refused")) if key.kind != "admin" else None
     )
-    if not keys.is_valid(key, visit.house.now()):
+    if not keys.is_valid(key, visit.house.real_now()):
         return refused
     ways = [
         (
@@ -184,7 +184,7 @@ def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
 
 def making(acts: Acts) -> forms.Change:
     def do(visit: Visit, values: forms.Values) -> None:
-        now = visit.house.now()
+        now = visit.house.real_now()
         kind, _, role = values["kind"].partition(":")
         if values["kind"] not in dict(kinds(visit)) or not values["name"]:
             raise Invalid("Expected a name.", [Issue(code="key", text="Expected a name.", field="name")])
@@ -198,7 +198,7 @@ def making(acts: Acts) -> forms.Change:
 
 def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
     def do(visit: Visit) -> None:
-        now = visit.house.now()
+        now = visit.house.real_now()
         with visit.engine.db.write() as session:
             row, secret = keys.rotate_key(session, key_id, now, grace)
             record(session, visit.by, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
@@ -210,7 +210,7 @@ def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
 
 def revoking(key_id: str) -> Do:
     def do(visit: Visit) -> None:
-        now = visit.house.now()
+        now = visit.house.real_now()
         with visit.engine.db.write() as session:
             keys.revoke_key(session, key_id, now)
             record(session, visit.by, "key.revoke", f"key:{key_id}", {}, now)

@@ -31,7 +31,7 @@ class Data:
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         member = team.get_member(session, visit.arguments["id"])
-        found = sessions.list_sessions(session, member.id, visit.house.now())
+        found = sessions.list_sessions(session, member.id, visit.house.real_now())
         return Data(member, found, uses_of_member(visit.engine, session, member.id), factor.is_on(session, member.id))
 
 
@@ -118,7 +118,7 @@ def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
 def logging_out(member_id: str, id: str | None = None) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            team.log_out(session, member_id, visit.by, visit.house.now(), id)
+            team.log_out(session, member_id, visit.by, visit.house.real_now(), id)
 
     return do
 
@@ -136,7 +136,7 @@ def second_factor(visit: Visit, data: Data, acts: Acts) -> list[Element]:
 def resetting(member_id: str) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            login.reset_factor(session, visit.engine.address_keys, member_id, visit.by, visit.house.now())
+            login.reset_factor(session, visit.engine.address_keys, member_id, visit.by, visit.house.real_now())
 
     return do
 

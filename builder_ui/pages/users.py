@@ -94,7 +94,7 @@ def inviting(acts: Acts) -> forms.Change:
     def do(visit: Visit, values: forms.Values) -> None:
         with visit.engine.db.write() as session, forms.plainly("email"):
             member, path = team.invite(
-                session, values["name"], values["email"], values["role"], visit.by, visit.house.now(), locale=values["locale"]
+                session, values["name"], values["email"], values["role"], visit.by, visit.house.real_now(), locale=values["locale"]
             )
         show_link(visit, acts, member, "invitation", path, send=True)
 
@@ -106,7 +106,7 @@ def linking(acts: Acts, member_id: str, send: bool) -> Callable[[Visit], None]:
 
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session, forms.plainly():
-            member, purpose, path = team.password_link(session, member_id, visit.by, visit.house.now())
+            member, purpose, path = team.password_link(session, member_id, visit.by, visit.house.real_now())
         show_link(visit, acts, member, purpose, path, send)
 
     return do
@@ -116,7 +116,7 @@ def show_link(visit: Visit, acts: Acts, member: Member, purpose: sessions.Purpos
     """Keeps the link for the next drawing of this page, and mails it."""
     mailed = send and visit.house.mail_link(member, purpose, path)
     acts.drafts["link"] = visit.house.public_url + path
-    acts.drafts["link.until"] = (visit.house.now() + sessions.LINK_LIFE[purpose]).isoformat()
+    acts.drafts["link.until"] = (visit.house.real_now() + sessions.LINK_LIFE[purpose]).isoformat()
     acts.drafts["link.mailed"] = member.email if mailed else ""
 
 

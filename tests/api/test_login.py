@@ -48,20 +48,20 @@ def link(engine: Engine, role: str | None = None) -> str:
 
 
 def log_in(client: TestClient, engine: Engine, role: str | None = None) -> None:
-    answer = client.post(link(engine, role))
+    answer = client.post(link(engine, role), headers=OURS)
     assert answer.status_code == 303
 
 
 def test_a_link_logs_in_once(client: TestClient, engine: Engine) -> None:
     path = link(engine)
-    answer = client.post(path)
+    answer = client.post(path, headers=OURS)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert client.get("/api/v1/journeys").status_code == 200
     client.cookies.clear()
-    assert client.post(path).status_code == 401
+    assert client.post(path, headers=OURS).status_code == 401
     assert client.get("/api/v1/journeys").status_code == 401
 
 
@@ -71,7 +71,7 @@ def test_looking_at_a_link_does_not_use_it_up(client: TestClient, engine: Engine
         page = client.get(path, headers={"accept-language": "de-CH"})
         assert ">Anmelden</button>" in page.text
         assert "script-src 'none'" in page.headers["content-security-policy"]
-    assert client.post(path).status_code == 303
+    assert client.post(path, headers=OURS).status_code == 303
 
 
 def test_links_and_sessions_end(engine: Engine) -> None:
@@ -89,7 +89,7 @@ def test_links_and_sessions_end(engine: Engine) -> None:
 
 def test_neither_link_nor_cookie_is_stored(client: TestClient, engine: Engine) -> None:
     token = link(engine).rpartition("/")[2]
-    client.post(f"/login/{token}")
+    client.post(f"/login/{token}", headers=OURS)
     with engine.db.read() as session:
         rows = [*session.scalars(select(LoginToken)), *session.scalars(select(LoginSession))]
     stored = "".join(row.model_dump_json() for row in rows)
@@ -101,7 +101,7 @@ def test_neither_link_nor_cookie_is_stored(client: TestClient, engine: Engine) -
 def test_logging_out_ends_the_session_itself(client: TestClient, engine: Engine) -> None:
     log_in(client, engine)
     cookie = client.cookies[COOKIE]
-    assert client.post("/logout").status_code == 204
+    assert client.post("/logout", headers=OURS).status_code == 204
     assert member_of(engine.db, cookie, engine.clock.now()) is None
 
 
@@ -319,7 +319,7 @@ def test_over_https_the_cookie_belongs_to_this_very_host(settings: Settings, eng
     """Source: RFC 6265bis §4.1.3.2: `__Host-` asks for Secure, Path=/ and no Domain."""
     secure = create_app(settings.model_copy(update={"public_url": "https://testserver"}), engine)
     with TestClient(secure, "https://testserver", follow_redirects=False) as client:
-        answer = client.post(link(engine))
+        answer = client.post(link(engine), headers={"origin": "https://testserver"})
         name, _, rest = answer.headers["set-cookie"].partition("=")
         assert name == "__Host-pfadwerk_session"
         assert {"Secure", "Path=/", "HttpOnly"} <= {part.strip() for part in rest.split(";")}
@@ -371,7 +371,7 @@ def test_a_second_factor_is_asked_for_after_the_password(client: TestClient, eng
 def test_a_link_asks_for_the_second_factor_too(client: TestClient, engine: Engine) -> None:
     id = member(engine)
     app = app_of(engine, id)
-    asked = client.post(mint_link(engine.db, engine.clock.now(), "", id))
+    asked = client.post(mint_link(engine.db, engine.clock.now(), "", id), headers=OURS)
     assert (asked.status_code, asked.headers["location"]) == (303, "/login/code")
     assert client.get("/api/v1/journeys").status_code == 401
     assert client.post("/login/code", data={"code": app.now()}, headers=OURS).status_code == 303

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import warnings
@@ -12,7 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import update
 from starlette.websockets import WebSocketDisconnect
 
-from builder_ui import compat, pages
+from builder_ui import compat, host, pages
 from models import Member, OutboxItem
 from settings import Settings
 
@@ -45,11 +46,11 @@ def test_a_socket_without_a_session_is_refused(client: Any, town: Any, ours: dic
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://127.0.0.1:1", "//", "http://[", "file://"])
 def test_a_socket_from_another_site_is_refused(log_in: Any, ours: dict[str, str], origin: str) -> None:
-    assert refused(log_in("admin"), "/ui/journeys", **{**ours, "origin": origin}) == 4401
+    assert refused(log_in("admin"), "/ui/journeys", **{**ours, "origin": origin}) == 1008
 
 
 def test_a_socket_without_an_origin_is_refused(log_in: Any, ours: dict[str, str]) -> None:
-    assert refused(log_in("admin"), "/ui/journeys", host=ours["host"]) == 4401
+    assert refused(log_in("admin"), "/ui/journeys", host=ours["host"]) == 1008
 
 
 def test_a_socket_for_no_page_is_refused(log_in: Any, ours: dict[str, str]) -> None:
@@ -226,3 +227,29 @@ def test_a_mail_is_shown_where_it_can_do_nothing(log_in: Any, client: Any, town:
     assert answer.headers["x-frame-options"] == "SAMEORIGIN"
     assert '<head><base target="_blank"></head>' in answer.text
     assert log_in("sales").get("/ui/outbox/999999/mail").status_code == 404
+
+
+def test_a_page_is_read_no_faster_than_a_person_points() -> None:
+    at = [0.0]
+    pace = host.Pace(lambda: at[0])
+    assert [pace.wait() for _ in range(300)] == [0.0] * 300
+    waits = [pace.wait() for _ in range(60)]
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(1.0), "sixty more take a second"
+    at[0] += 10
+    assert pace.wait() == 0.0
+
+
+def test_a_socket_waits_at_that_pace() -> None:
+    class Socket:
+        async def receive(self) -> dict[str, str]:
+            return {"type": "websocket.receive", "text": '{"type": "layout-event", "target": "x", "data": []}'}
+
+    async def read() -> float:
+        receive, loop = host._receiver(Socket()), asyncio.get_running_loop()  # type: ignore[arg-type]
+        before = loop.time()
+        for _ in range(318):
+            await receive()
+        return loop.time() - before
+
+    assert asyncio.run(read()) > 0.25, "eighteen more than at once, at sixty a second"

@@ -265,10 +265,11 @@ def test_a_broken_chain_is_named(log_in: Any, opened: Any, town: Any) -> None:
 
 
 def test_a_chain_that_was_cut_is_seen_with_a_head_from_the_log(log_in: Any, opened: Any, town: Any) -> None:
+    client = log_in("admin")
     with town.db.write() as session:
         line = audit.record(session, "m1", "x.y", "s", {}, town.now)
         logged = f"INFO pfadwerk.audit: audit head {audit.head(session)}"
-    with opened(log_in("admin"), "/ui/settings/audit") as page:
+    with opened(client, "/ui/settings/audit") as page:
         submit(page, logged)
         page.see_until("The head from the log is in it.")
         with town.db.write() as session:

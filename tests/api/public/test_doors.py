@@ -7,6 +7,7 @@ import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from activities.rendering import link_digest
-from activities.tracking import Tracking
+from activities.tracking import Tracking, store_links
 from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
 from crm import consent, mailbox, profile, settings
 from crm.consent import Evidence, record_consent
@@ -58,6 +59,73 @@ def test_a_click_goes_to_the_stored_target(client: TestClient, engine: Engine, t
 def test_there_is_no_open_redirect(client: TestClient, tracking: Tracking, message: Message) -> None:
     unknown = tracking.click_url(message.id, link_digest("https://evil.example/"))
     assert client.get(unknown, params={"url": "https://evil.example/"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "//evil.example", "data:text/html,x", "https:evil", "file:///etc/passwd", "/ui/", "", "ftp://evil.example/"],
+)
+def test_what_is_no_web_address_leads_nowhere_though_it_was_stored(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, url: str
+) -> None:
+    with engine.db.write() as session:
+        store_links(session, {link_digest(url): url}, engine.clock.now())
+    answer = client.get(tracking.click_url(message.id, link_digest(url)))
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+def test_an_address_that_was_exchanged_in_the_database_leads_nowhere(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message
+) -> None:
+    with engine.db.write() as session:
+        session.execute(text("UPDATE link SET url = 'https://evil.example/'"))
+    answer = client.get(tracking.click_url(message.id, link_digest(SHOP)))
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+    assert "go to the sender" in answer.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:password@shop.example/",
+        "https://shop.example/\\evil",
+        "https://bücher.example/ß?q=ä",
+        "https://shop.example/?next=https://evil.example",
+    ],
+)
+def test_what_we_sent_is_led_to_as_it_was_sent_without_a_second_header(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message, url: str
+) -> None:
+    with engine.db.write() as session:
+        store_links(session, {link_digest(url): url}, engine.clock.now())
+    answer = client.get(tracking.click_url(message.id, link_digest(url)))
+    assert answer.status_code == 302
+    assert urlsplit(answer.headers["location"]).netloc.endswith(
+        urlsplit(url).netloc.encode("idna").decode() if url.isascii() else "example"
+    )
+
+
+def test_a_line_break_in_a_stored_address_makes_no_header(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
+    url = "https://shop.example/\r\nSet-Cookie: a=b"
+    with engine.db.write() as session:
+        store_links(session, {link_digest(url): url}, engine.clock.now())
+    answer = client.get(tracking.click_url(message.id, link_digest(url)))
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("change", ["first", "last", "longer", "other message", "query"])
+def test_a_tampered_link_leads_nowhere(client: TestClient, tracking: Tracking, message: Message, change: str) -> None:
+    path = tracking.click_url(message.id, link_digest(SHOP))
+    head, token = path.rsplit("/", 1)
+    unsubscribe = tracking.unsubscribe_url(message.id).rsplit("/", 1)[1]
+    other = {
+        "first": ("B" if token[0] != "B" else "C") + token[1:],
+        "last": token[:-2] + ("AA" if token[-2:] != "AA" else "BB"),
+        "longer": token + "A",
+        "other message": unsubscribe,
+        "query": f"{token[:-4]}?url={SHOP}",
+    }[change]
+    assert client.get(f"{head}/{other}").status_code == 404
 
 
 def test_a_head_request_is_a_scanner(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
