@@ -46,10 +46,12 @@ _whole = union_all(_sums.where(tallies.c.node == ""), _fresh)
 
 @dataclass(slots=True)
 class AtNode:
-    """What happened at one step. `left`: outlet -> how often; `skipped`: reason -> how many messages were not sent."""
+    """What happened at one step. `placed`: those who had entered it on a version that they were moved from, and are no second time in `entered`;
+    `left`: outlet -> how often; `skipped`: reason -> how many messages were not sent."""
 
     waiting: int = 0
     entered: int = 0
+    placed: int = 0
     left: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     opened: int = 0

@@ -139,13 +139,15 @@ class _Walk:
     def _begin(self) -> Advanced:
         go_to = self.state.go_to
         since = self.state.entered_at if go_to == self.state.node else None
-        return self._follow(self._arrive(go_to or self.program.start, since))
+        moved = since is not None and go_to in self.state.visits
+        return self._follow(self._arrive(go_to or self.program.start, since, moved=moved))
 
-    def _arrive(self, node_id: str, since: datetime | None = None) -> Any:
+    def _arrive(self, node_id: str, since: datetime | None = None, *, moved: bool = False) -> Any:
+        """`moved`: another version took the run over where it stood, so that nobody enters the step a second time."""
         self.state = self.state.at(node_id, since or self.as_of)
         if self.state.visit > MAX_VISITS:
             raise RunawayError(f"expected at most {MAX_VISITS} visits of node {node_id}")
-        self._note("entered")
+        self._note("placed" if moved else "entered")
         return self.program.nodes[node_id].enter(self._context())
 
     def _follow(self, answer: Any) -> Advanced:

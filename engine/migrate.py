@@ -39,7 +39,7 @@ CHUNK = 100
 STAY = ""
 """The target of a node whose runs shall stay on the old version."""
 AT_WORK = ("running", "rolling_back")
-LOOKED_ABOUT = ("entered", "waiting", "held", "stuck", "resumed")
+LOOKED_ABOUT = ("entered", "placed", "waiting", "held", "stuck", "resumed")
 """What the bell after a move leaves in a trail, without the run having gone anywhere."""
 
 

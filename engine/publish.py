@@ -196,8 +196,13 @@ def newest_version(session: Session, journey_id: str) -> Version | None:
 
 def has_unpublished_edits(journey: Journey, newest: Version | None) -> bool:
     """Whether the draft behaves otherwise than the newest version, or will once it is finished; positions on the canvas do not count."""
+    return newest is None or differs(journey.draft, newest.digest)
+
+
+def differs(draft: Mapping[str, Any], published: str) -> bool:
+    """Whether a draft behaves otherwise than the version of this digest, or will once it is finished; one that cannot be read does."""
     try:
-        return newest is None or bool(parts_of(journey.draft.get("ui") or {})) or digest(read(journey.draft)) != newest.digest
+        return bool(parts_of(draft.get("ui") or {})) or digest(read(draft)) != published
     except Invalid:
         return True
 

@@ -17,9 +17,9 @@ from crm.audit import record
 from crm.jsonsql import has_text
 from crm.payload import clean_text
 from crm.sql import table
-from engine.publish import get_journey
+from engine.publish import differs, get_journey
 from journeys.errors import Invalid, Issue
-from models import Journey, Run
+from models import Journey, Run, Version
 
 runs = table(Run)
 MOST_TAGS = 20
@@ -144,6 +144,34 @@ def numbers(session: Session, journey_ids: Sequence[str]) -> dict[str, Numbers]:
     for id, status, count in session.execute(statement):
         halted[id][status] = count
     return {id: Numbers(whole, dict(halted[id])) for id, whole in tally.read_all(session, journey_ids).items()}
+
+
+_differing: dict[tuple[str, int, int], bool] = {}
+"""(journey, revision of its draft, live version) -> whether they differ, as far as this process has compared them."""
+MOST_COMPARED = 5_000
+
+
+def unpublished(session: Session, journeys: Sequence[Journey]) -> set[str]:
+    """The ids of those whose draft behaves otherwise than what is live; none of them was asked for its draft before."""
+    keys = {(one.id, one.revision, one.live_version) for one in journeys if one.live_version is not None}
+    fresh = [key for key in keys if key not in _differing]
+    if fresh:
+        if len(_differing) > MOST_COMPARED:
+            _differing.clear()
+        statement = (
+            select(Journey.id, Journey.revision, Journey.live_version, Journey.draft, Version.digest)  # type: ignore[call-overload]
+            .join(Version, and_(col(Version.journey_id) == Journey.id, col(Version.number) == Journey.live_version))
+            .where(col(Journey.id).in_([id for id, *_ in fresh]))
+        )
+        for id, revision, number, draft, live in session.execute(statement):
+            _differing[id, revision, number] = differs(draft, live)
+    return {key[0] for key in keys if _differing.get(key)}
+
+
+def published_since(session: Session, journey_ids: Sequence[str]) -> dict[str, datetime]:
+    """Journey id -> when its first version was published, which is when its numbers begin."""
+    firsts = select(Version.journey_id, func.min(Version.published_at)).where(col(Version.journey_id).in_(journey_ids))  # type: ignore[call-overload]
+    return dict(session.execute(firsts.group_by(Version.journey_id)).all())
 
 
 def put_away(session: Session, journey_id: str, folder: str, tags: Sequence[str], by: str, now: datetime) -> Journey:

@@ -274,7 +274,7 @@ def tallied(notes: Sequence[Note], before: str, after: str, ended: bool) -> Coun
     """What notes of a trail add to the tally of a run that stood `before` and stands `after` them (empty: nowhere)."""
     changes: Counter[tally.Key] = Counter()
     for note in notes:
-        if note.node and note.what in ("entered", "left"):
+        if note.node and note.what in ("entered", "placed", "left"):
             changes[note.node, note.what, note.outlet if note.what == "left" else ""] += 1
     changes[before, "waiting", ""] -= bool(before)
     changes[after, "waiting", ""] += bool(after)

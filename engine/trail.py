@@ -7,6 +7,7 @@ from typing import Final
 
 KINDS: Final[Mapping[str, str]] = {
     "entered": "It came to a step.",
+    "placed": "A move to another version left it at the step where it stood.",
     "waiting": "The step waits: for an instant, or for something to happen.",
     "heard": "Something it waited for happened.",
     "calling": "The step calls a provider, a webhook or an activity.",

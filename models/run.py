@@ -155,7 +155,7 @@ class Refusal(SQLModel, table=True):
 class Tally(SQLModel, table=True):
     """How often something happened at a step of a journey, as far as it is folded. `node` is empty for the journey as a whole.
 
-    `what`: entered, left (`outlet`), waiting (there now), sent, opened, clicked, bounced, failed, skipped (`outlet` is the reason); and for
+    `what`: entered, placed (there when a move to this version came), left (`outlet`), waiting (there now), sent, opened, clicked, bounced, failed, skipped (`outlet` is the reason); and for
     the whole: runs, ended, goal, refused (`outlet` is the reason).
     """
 

@@ -158,6 +158,7 @@ _WHOLE = {"entered": _went("started_at"), "waiting": _went("started_at"), "ended
 _OF_NODE: Mapping[str, Callable[[Session, Asked], Page]] = {
     "waiting": _waiting,
     "entered": _passed,
+    "placed": _passed,
     "left": _passed,
     **dict.fromkeys(_FATES, _message),
 }

@@ -22,7 +22,7 @@ def recounted(session: Session, journey_id: str) -> tally.Counts:
             found.add("", "ended", "", 1)
         elif run.node:
             found.add(run.node, "waiting", "", 1)
-        for note in session.scalars(select(Trail).where(Trail.run_id == run.id, Trail.what.in_(("entered", "left")))):
+        for note in session.scalars(select(Trail).where(Trail.run_id == run.id, Trail.what.in_(("entered", "placed", "left")))):
             found.add(note.node, note.what, note.outlet if note.what == "left" else "", 1)
     for reason in session.scalars(select(Refusal.reason).where(Refusal.journey_id == journey_id)):
         found.add("", "refused", reason, 1)

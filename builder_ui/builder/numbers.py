@@ -16,6 +16,7 @@ FATES = ("sent", "opened", "clicked", "bounced", "failed")
 NAMES = {
     "waiting": "waiting here now",
     "entered": "entered so far",
+    "placed": "moved here from another version",
     "sent": "sent",
     "opened": "opened",
     "clicked": "clicked",
@@ -30,15 +31,25 @@ NAMES = {
 Figures = dict[str, Any]
 
 
-def figures(speech: Speech, counts: Counts) -> dict[str, Figures]:
-    """Node id, or `$entry` -> what its card shows. Reasons come as [[code, words, how many], …], the most frequent first."""
-    return {ENTRY: _whole(speech, counts), **{id: _at(speech, place) for id, place in counts.nodes.items()}}
+def figures(speech: Speech, counts: Counts, has_goal: bool = True) -> dict[str, Figures]:
+    """Node id, or `$entry` -> what its card shows. Reasons come as [[code, words, how many], …], the most frequent first; a journey without a
+    goal has None for it."""
+    whole = _whole(speech, counts)
+    return {ENTRY: whole if has_goal else {**whole, "goal": None}, **{id: _at(speech, place) for id, place in counts.nodes.items()}}
 
 
 def _at(speech: Speech, place: AtNode) -> Figures:
     fates = {name: count for name in FATES if (count := getattr(place, name))}
     left = {outlet: count for outlet, count in sorted(place.left.items()) if count > 0}
-    return {"waiting": place.waiting, "entered": place.entered, "left": left, **fates, "skipped": _reasons(speech, REASONS, place.skipped)}
+    moved = {"placed": place.placed} if place.placed else {}
+    return {
+        "waiting": place.waiting,
+        "entered": place.entered,
+        **moved,
+        "left": left,
+        **fates,
+        "skipped": _reasons(speech, REASONS, place.skipped),
+    }
 
 
 def _whole(speech: Speech, counts: Counts) -> Figures:

@@ -18,7 +18,7 @@ from builder_ui.builder.draft import at
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
-from builder_ui.builder.session import Editor, Stored, fetch
+from builder_ui.builder.session import Editor, Stored, counted, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
 from builder_ui.topics import use_reading, use_topics
 from builder_ui.visit import Acts, Page, Visit
@@ -156,6 +156,7 @@ def head(editor: Editor) -> Element:
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         parts.badge(speech(state[0]), *state[1:]),
+        parts.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else None,
         bundle.status()(state_line.props(CANVAS_ID, speech, (text, tone, symbol), _lasts(editor), editor.hear)),
         html.div({"className": "actions"}, *actions),
         _conflict(editor),
@@ -360,14 +361,26 @@ def figures(editor: Editor) -> Element:
     found = editor.figures.get(id, {})
     return html.section(
         {"className": "pfb-figures", "aria-label": editor.speech("Numbers")},
-        html.dl([_figure(editor, id, what, found[what]) for what in numbers.NAMES if isinstance(found.get(what), int)]),
+        html.p({"className": "quiet"}, _period(editor)),
+        html.dl([_figure(editor, id, what, found[what]) for what in numbers.NAMES if what in found and what not in ("skipped", "refused")]),
         [_reasons(editor, id, what, found[what]) for what in ("skipped", "refused") if found.get(what)],
     )
 
 
-def _figure(editor: Editor, id: str, what: str, count: int) -> Element:
+def _period(editor: Editor) -> str:
+    """Of which time and which versions the numbers are."""
+    speech = editor.speech
+    day = speech.written(editor.since.astimezone(speech.zone).date()) if editor.since else "–"
+    if editor.counted_version is None:
+        return str(speech("All versions, since {day}", day=day))
+    return str(speech("Version {number}", number=editor.counted_version))
+
+
+def _figure(editor: Editor, id: str, what: str, count: int | None) -> Element:
     speech = editor.speech
     name = "inside" if id == ENTRY and what == "waiting" else what
+    if count is None:
+        return html.div({"key": what}, html.dt(speech(numbers.NAMES[name])), html.dd("–"))
     whole = (editor.figures or {}).get(id, {}).get("entered" if what in ("ended", "goal") else "sent", 0)
     share = f" ({speech.share(count, whole)})" if what in ("opened", "clicked", "bounced", "goal", "ended") and whole else ""
     text, link = speech(numbers.NAMES[name]), numbers.address(editor.journey.key, id, what, version=editor.counted_version)
@@ -718,11 +731,7 @@ def problems(editor: Editor) -> Element:
     use_topics(editor, "panel", "feed")
     speech = editor.speech
     errors = sum(issue.severity == "error" for issue in editor.issues)
-    title = (
-        speech("No problems")
-        if not editor.issues
-        else speech("Problems: {errors}, hints: {warnings}", errors=errors, warnings=len(editor.issues) - errors)
-    )
+    title = counted(speech, errors, len(editor.issues) - errors) or speech("No problems")
     ordered = sorted(editor.issues, key=lambda issue: issue.severity != "error")[:MOST_SHOWN]
     lines = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(ordered)]
     return html.details(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -35,11 +36,12 @@ from builder_ui.builder.protocol import (
 )
 from builder_ui.changes import changes as told
 from builder_ui.screen import allowed
+from builder_ui.speech import Speech
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import secrets, tally
 from crm.roles import NotAllowed
-from engine import publish
+from engine import publish, shelf
 from engine.step import where
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
 from journeys.unfinished import parts_of
@@ -68,6 +70,12 @@ class Stored:
     knowledge: Knowledge
     hints: cards.Hints
     versions: tuple[int, ...] = ()
+    unpublished: bool = False
+    """The stored draft is not what is live."""
+    live_goal: bool = True
+    """What is live has a goal."""
+    since: datetime | None = None
+    """When the journey was first published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,10 @@ class Editor(Teller):
         self.chapter = "entry"
         """The open chapter of the journey's form."""
         self.hints = stored.hints
+        self.differs = stored.unpublished
+        """What is stored, and not what waits to be, behaves otherwise than what is live."""
         self.versions = stored.versions
+        self.live_goal, self.since = stored.live_goal, stored.since
         self.figures: dict[str, numbers.Figures] | None = None
         """What the cards show; None: numbers are hidden."""
         self.counted_version: int | None = None
@@ -151,17 +162,24 @@ class Editor(Teller):
         return self.draft.parts if id == ENTRY else self.draft.nodes.get(id)
 
     def problems(self) -> dict[str, dict[str, Any]]:
-        """Node id -> what its badge says."""
-        found: dict[str, dict[str, Any]] = {}
-        for issue in self.issues:
+        """Node id -> what its badge says: how many problems and how many hints, and the first of the worse ones."""
+        by_place: dict[str, list[Issue]] = {}
+        for issue in sorted(self.issues, key=lambda issue: issue.severity != "error"):
             place = issue.node_id or ENTRY
-            if len(found) >= MOST_BADGES and place not in found:
-                continue
-            badge = found.setdefault(place, {"count": 0, "severity": "warning", "text": issue.say(self.speech.translate)[:200]})
-            badge["count"] += 1
-            if issue.severity == "error":
-                badge["severity"] = "error"
-        return found
+            if len(by_place) < MOST_BADGES or place in by_place:
+                by_place.setdefault(place, []).append(issue)
+        return {place: self._badge(issues) for place, issues in by_place.items()}
+
+    def _badge(self, issues: Sequence[Issue]) -> dict[str, Any]:
+        """`issues` has problems first."""
+        errors = sum(issue.severity == "error" for issue in issues)
+        text = issues[0].say(self.speech.translate)[:200]
+        return {"said": counted(self.speech, errors, len(issues) - errors), "severity": "error" if errors else "warning", "text": text}
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether what is on this page is not what contacts go through."""
+        return self.live_version is not None and (self.differs or self._changed != self._stored_change)
 
     def feed(self) -> dict[str, Any]:
         """The small news for the canvas; what it has carried out is left out. `all`: nothing waits to be stored, from the panel neither."""
@@ -446,7 +464,7 @@ class Editor(Teller):
             if change == self._stored_change or self.status in ("conflict", "denied"):
                 return
             try:
-                revision, issues, hints = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
+                revision, issues, hints, self.differs = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
             except Conflict as error:
                 await self._overtaken(error)
             except NotAllowed:
@@ -478,7 +496,7 @@ class Editor(Teller):
         else:
             self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
 
-    def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints]:
+    def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints, bool]:
         """One transaction; the checks come after it, outside the lock."""
         visit = self.visit
         allowed(visit, "journey.change")
@@ -488,7 +506,8 @@ class Editor(Teller):
             saved = journey.revision
         with visit.engine.db.read() as session:
             issues = publish.check_draft(visit.engine, session, document)
-        return saved, issues, cards.hints(self.speech, visit.engine.palette, document)
+            differs = bool(shelf.unpublished(session, [publish.get_journey(session, self.journey.id)]))
+        return saved, issues, cards.hints(self.speech, visit.engine.palette, document), differs
 
     def _name_of(self, actor: str) -> str:
         with self.visit.engine.db.read() as session:
@@ -505,7 +524,7 @@ class Editor(Teller):
     async def take_theirs(self) -> None:
         """After a conflict: what somebody else saved replaces what is on this page."""
         stored = await asyncio.to_thread(fetch, self.visit)
-        self.revision, self.issues, self.hints = stored.revision, stored.issues, stored.hints
+        self.revision, self.issues, self.hints, self.differs = stored.revision, stored.issues, stored.hints, stored.unpublished
         self.draft = Draft(stored.document)
         self.selection, self.status = (), "saved"
         self.generation += 1
@@ -585,6 +604,8 @@ class Editor(Teller):
         else:
             self.state, self.live_version = "paused" if self.state == "paused" else "live", number
             self.versions = (number, *(one for one in self.versions if one != number))
+            self.differs, self.since = False, self.since or self.visit.house.now()
+            self.live_goal = bool(self.draft.parts.get("goal"))
             self.notice = (self.speech("Version {number} is live.", number=number), True)
         self.review = None
         self.tell("head")
@@ -642,7 +663,7 @@ class Editor(Teller):
 
     def _counted(self, version: int | None) -> dict[str, numbers.Figures]:
         with self.visit.engine.db.read() as session:
-            return numbers.figures(self.speech, tally.read(session, self.journey.id, version))
+            return numbers.figures(self.speech, tally.read(session, self.journey.id, version), self.live_goal)
 
     # Secrets
 
@@ -699,7 +720,25 @@ def fetch(visit: Visit) -> Stored:
         versions = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(200)
         hints = cards.hints(visit.speech, visit.engine.palette, journey.draft)
         parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
-        return Stored(*parts, issues, known, hints, tuple(session.scalars(versions)))
+        live = visit.engine.index(session).by_id.get(journey.id)
+        return Stored(
+            *parts,
+            issues,
+            known,
+            hints,
+            tuple(session.scalars(versions)),
+            bool(shelf.unpublished(session, [journey])),
+            live is not None and live.program.goal is not None,
+            shelf.published_since(session, [journey.id]).get(journey.id),
+        )
+
+
+def counted(speech: Speech, errors: int, hints: int) -> str:
+    """`1 problem, 2 hints`; what there is none of is not said."""
+    problems = "1 problem" if errors == 1 else "{count} problems"
+    more = "1 hint" if hints == 1 else "{count} hints"
+    said = [speech(text, count=speech.number(count)) for text, count in ((problems, errors), (more, hints)) if count]
+    return ", ".join(said)
 
 
 def _fresh_id(kind: str, taken: Mapping[str, Any]) -> str:

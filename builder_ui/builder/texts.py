@@ -5,7 +5,6 @@ from __future__ import annotations
 from builder_ui.speech import Speech
 
 CANVAS = (
-    "1 problem",
     "Add a note",
     "Add a step",
     "Add a step after “{outlet}”",
@@ -78,7 +77,6 @@ CANVAS = (
     "opened",
     "sent",
     "waiting here now",
-    "{count} problems",
     "“{outlet}” leads to “{step}”",
 )
 

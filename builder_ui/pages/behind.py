@@ -17,6 +17,7 @@ from reports.behind import Asked, One, people
 TITLES = {
     "waiting": "Waiting at {place}",
     "entered": "Entered {place}",
+    "placed": "Moved to this version at {place}",
     "left": "Left {place}",
     "sent": "Got the message of {place}",
     "opened": "Opened the message of {place}",

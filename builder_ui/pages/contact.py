@@ -324,7 +324,7 @@ def item(visit: Visit, data: Data, one: Item) -> Element:
 def is_noise(one: Item) -> bool:
     """What another line says better: the comings and goings of steps, and the event that repeats a message."""
     if one.kind == "run":
-        return one.data["what"] in ("entered", "calling", "performed") or one.data["outlet"] in ("next", "sent")
+        return one.data["what"] in ("entered", "placed", "calling", "performed") or one.data["outlet"] in ("next", "sent")
     return one.kind == "event" and one.data["name"] == "Message Sent"
 
 

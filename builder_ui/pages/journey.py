@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
@@ -12,6 +13,7 @@ from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts, shelve, stuck_notice, switches
 from builder_ui.pages import versions
+from builder_ui.pages.journeys import not_published, period
 from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
@@ -41,6 +43,10 @@ class Data:
     document: Document
     graph: Graph
     numbers: shelf.Numbers
+    unpublished: bool = False
+    """The draft is not what is live."""
+    since: datetime | None = None
+    """When the journey was first published."""
     number: int | None = None
     waiting: dict[str, int] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -65,7 +71,8 @@ def load(visit: Visit) -> Data:
         pinned = behaviours_of(version.pins.get("behaviours", ())) if version else None
         document = Document.model_validate(upgrade(raw))
         numbers = shelf.numbers(session, [journey.id])[journey.id]
-        common = (journey, document, build(document, visit.engine.palette, pinned), numbers, number)
+        differs, since = journey.id in shelf.unpublished(session, [journey]), shelf.published_since(session, [journey.id]).get(journey.id)
+        common = (journey, document, build(document, visit.engine.palette, pinned), numbers, differs, since, number)
         match visit.query.get("tab", ""):
             case "runs":
                 found, more = _runs(session, journey.id, visit)
@@ -160,12 +167,16 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             data.document.description,
             html.span({"className": "quiet"}, version, " · ", journey.key),
             back=("/ui/journeys", speech("Journeys")),
-            state=parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+            state=html._(
+                parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+                not_published(speech, data.unpublished),
+            ),
             actions=[shelve(visit, acts, journey)]
             if journey.archived_at
             else [edit(visit, journey), *switches(visit, acts, journey), shelve(visit, acts, journey)],
         ),
         archived(visit, journey),
+        what_differs(visit, data),
         stuck_notice(visit, journey.key, journey.name, data.numbers.stuck)
         if data.numbers.stuck and visit.query.get("tab") != "stuck"
         else None,
@@ -176,6 +187,16 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 def versions_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     return versions.view(visit, data.journey, data.versions, acts) if data.versions else None
+
+
+def what_differs(visit: Visit, data: Data) -> Element:
+    """That contacts go through the live version and not through what was drawn since."""
+    if not data.unpublished:
+        return None
+    speech, journey = visit.speech, data.journey
+    text = speech("The draft holds changes that nobody goes through yet: contacts enter version {number}.", number=journey.live_version)
+    compare = {"className": "button plain", "href": f"/ui/journeys/{journey.key}/diff?from={journey.live_version}&to=draft"}
+    return html.p({"className": "notice"}, parts.icon("pencil"), html.span(text), html.a(compare, speech("Compare versions")))
 
 
 def archived(visit: Visit, journey: Journey) -> Element:
@@ -206,13 +227,12 @@ def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     rules = [(speech("Who enters"), sentences(words.entry(speech, document.entry)))]
     if ways_out:
         rules.append((speech("Who leaves early"), sentences(ways_out)))
-    if document.goal:
-        rules.append((speech("Goal"), sentences([words.goal(speech, document.goal)])))
+    rules.append((speech("Goal"), sentences([words.goal(speech, document.goal)]) if document.goal else "–"))
     return html._(
         not_the_live_one(visit, data),
         html.div(
             {"className": "columns"},
-            html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data)),
+            html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data), period(visit, data.since)),
             html.section({"className": "panel side-panel"}, parts.facts(rules)),
         ),
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from builder_ui import parts
 from builder_ui.compat import Element, datalist, html
 from builder_ui.operate import shelve, stuck_notice, switches
+from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from crm import notices
@@ -25,10 +29,13 @@ ORDERS = {"name": "By name", "changed": "Changed last", "created": "Newest first
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A journey and its numbers."""
+    """A journey and its numbers. `unpublished`: its draft is not what is live; `since`: when it was first published."""
 
     journey: Journey
     numbers: shelf.Numbers
+    has_goal: bool = False
+    unpublished: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +71,37 @@ def load(visit: Visit) -> Data:
     asked = wanted(visit)
     with visit.engine.db.read() as session:
         found = shelf.page(session, asked, after=visit.query.get("before"), limit=PAGE_SIZE)
-        numbers = shelf.numbers(session, [journey.id for journey in found.journeys])
-        cards = [Card(journey, numbers[journey.id]) for journey in found.journeys]
+        cards = _cards(visit, session, found.journeys)
         archived = sum(shelf.by_state(session, shelf.Wanted(archived=True)).values())
         not_loaded = {one.id: one.why for one in visit.engine.index(session).broken}
         labels = shelf.labels(session)
         return Data(cards, shelf.by_state(session, asked), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
 
 
+def _cards(visit: Visit, session: Session, journeys: Sequence[Journey]) -> list[Card]:
+    ids = [journey.id for journey in journeys]
+    numbers, since, live = shelf.numbers(session, ids), shelf.published_since(session, ids), visit.engine.index(session).by_id
+    differing = shelf.unpublished(session, journeys)
+    with_goal = {id for id in ids if id in live and live[id].program.goal is not None}
+    return [
+        Card(journey, numbers[journey.id], journey.id in with_goal, journey.id in differing, since.get(journey.id)) for journey in journeys
+    ]
+
+
 def stamp(visit: Visit) -> object:
     """What the cards say, as plain values: a handful of statements, whatever went through the journeys."""
     data = load(visit)
     cards = [
-        (one.journey.id, one.journey.state, one.journey.live_version, one.journey.name, one.journey.folder, one.journey.tags, one.numbers)
+        (
+            one.journey.id,
+            one.journey.state,
+            one.journey.live_version,
+            one.journey.name,
+            one.journey.folder,
+            one.journey.tags,
+            one.numbers,
+            one.unpublished,
+        )
         for one in data.cards
     ]
     return cards, data.by_state, data.archived, [tuple(row) for row in data.stuck]
@@ -160,7 +185,10 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
         {"className": "card", "key": journey.id},
         html.header(
             html.h2(html.a({"href": f"/ui/journeys/{journey.key}"}, journey.name)),
-            parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+            html.span(
+                parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+                not_published(speech, one.unpublished),
+            ),
         ),
         html.p({"className": "quiet"}, version, " · ", journey.key),
         cannot_run(visit, data.not_loaded.get(journey.id)),
@@ -174,6 +202,11 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
             html.a({"className": "button plain", "href": f"/ui/journeys/{journey.key}?tab=runs"}, speech("Runs"), parts.icon("arrow")),
         ),
     )
+
+
+def not_published(speech: Speech, differs: bool) -> Element:
+    """That the draft is not what contacts go through."""
+    return parts.badge(speech("Unpublished changes"), "warn", "pencil") if differs else None
 
 
 def cannot_run(visit: Visit, why: NotLoaded | None) -> Element:
@@ -205,12 +238,21 @@ def numbers(visit: Visit, one: Card) -> Element:
         number(visit, speech("Stuck"), found.stuck, f"/ui/journeys/{journey.key}?tab=stuck", tone="bad" if found.stuck else ""),
         number(visit, speech("Finished"), found.whole.ended, f"{runs}&status=ended"),
     ]
+    reached = speech("{count} reached the goal", count=found.whole.goal) if one.has_goal else speech("This journey has no goal.")
     rate = html.div(
-        {"className": "number", "title": speech("{count} reached the goal", count=found.whole.goal)},
-        html.b(speech.share(found.whole.goal, found.whole.runs)),
+        {"className": "number", "title": reached},
+        html.b(speech.share(found.whole.goal, found.whole.runs) if one.has_goal else "–"),
         html.span(speech("Goal")),
     )
-    return html.div({"className": "numbers"}, *shown, rate)
+    return html._(html.div({"className": "numbers"}, *shown, rate), period(visit, one.since))
+
+
+def period(visit: Visit, since: datetime | None) -> Element:
+    """Of which time the numbers are."""
+    if since is None:
+        return None
+    day = visit.speech.written(since.astimezone(visit.speech.zone).date())
+    return html.p({"className": "quiet period"}, visit.speech("All versions, since {day}", day=day))
 
 
 def number(visit: Visit, text: str, value: int, address: str, tone: str = "") -> Element:

@@ -149,7 +149,7 @@ def chapters(story: dict[str, Any]) -> list[Chapter]:
     """The trail cut into visits of steps. A message or an event belongs to the last visit that began before it."""
     told: list[Chapter] = []
     for line in story["trail"]:
-        if line["what"] == "entered" or not told:
+        if line["what"] in ("entered", "placed") or not told:
             told.append(Chapter(line["node"], line["at"]))
         told[-1].lines.append(line)
     for message in story["messages"]:
@@ -212,7 +212,7 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
     speech, detail = visit.speech, line["detail"]
     key = f"{line['step']}.{line['seq']}"
     match line["what"]:
-        case "entered":
+        case "entered" | "placed":
             return None
         case "calling" | "performed" if chapter.messages:
             return None  # the message says it better

@@ -125,6 +125,39 @@ def test_a_question_is_answered_once_all_before_it_is_heard_and_before_it_is_sto
     edited(town, story)
 
 
+def test_a_badge_counts_problems_and_hints_apart_and_says_the_worse_first(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        hint = Issue(code="hint", node_id="voucher", text="A hint.", severity="warning")
+        wrong = Issue(code="wrong", node_id="voucher", text="Wrong.")
+        for issues, said in (([hint, wrong, hint], "1 problem, 2 hints"), ([hint], "1 hint"), ([wrong, wrong], "2 problems")):
+            editor.issues = issues
+            assert editor.problems()["voucher"]["said"] == said
+        editor.issues = [hint, wrong]
+        assert editor.problems()["voucher"] == {"said": "1 problem, 1 hint", "severity": "error", "text": "Wrong."}
+
+    edited(town, story)
+
+
+def test_the_builder_knows_whether_what_it_shows_is_live(town: Any) -> None:
+    async def story(editor: Editor) -> None:
+        assert not editor.unpublished
+        editor.edit(ENTRY, ("description",), "Other")
+        assert editor.unpublished
+        await editor.save()
+        assert editor.unpublished
+        await editor.publish("")
+        assert not editor.unpublished
+        editor.close()
+
+    edited(town, story, key="welcome")
+    edited(town, _is_never_published)
+
+
+async def _is_never_published(editor: Editor) -> None:
+    editor.edit(ENTRY, ("description",), "Other")
+    assert not editor.unpublished
+
+
 def test_whoever_may_only_read_changes_nothing(town: Any) -> None:
     async def story(editor: Editor) -> None:
         editor.hear(ops(gone=["voucher"]))

@@ -10,6 +10,7 @@ import pytest
 from builder_ui import pages as all_pages
 from crm import tasks, uploads
 from crm.keys import add_key
+from engine import publish
 from models import Member, Message, Run
 
 
@@ -50,6 +51,25 @@ def test_cards_show_state_and_numbers(log_in: Any, opened: Any) -> None:
     assert "Cart abandonment Live Version 1" in text
     assert "3 Entered 1 Inside 0 Held 0 Stuck 2 Finished 33% Goal" in text
     assert "Welcome" not in text
+
+
+def test_a_draft_that_nobody_goes_through_is_told_in_the_list_and_on_the_page(log_in: Any, opened: Any, town: Any) -> None:
+    client = log_in("viewer")
+    for path in ("/ui/journeys?q=welcome", "/ui/journeys/welcome"):
+        assert "Unpublished changes" not in say(opened, client, path)
+    with town.db.write() as session:
+        journey = publish.get_journey(session, "welcome")
+        publish.save_draft(session, journey.id, {**journey.draft, "description": "Other"}, journey.revision, "test", town.now)
+    for path in ("/ui/journeys?q=welcome", "/ui/journeys/welcome"):
+        assert "Unpublished changes" in say(opened, client, path)
+    assert "contacts enter version 1" in say(opened, client, "/ui/journeys/welcome")
+
+
+def test_where_there_is_no_goal_no_share_of_it_is_said_and_numbers_say_since_when(log_in: Any, opened: Any) -> None:
+    client = log_in("viewer")
+    text = say(opened, client, "/ui/journeys?q=birthday")
+    assert "– Goal All versions, since" in text
+    assert "Goal –" in say(opened, client, "/ui/journeys/birthday")
 
 
 def test_cards_are_filtered_by_state(log_in: Any, opened: Any) -> None:

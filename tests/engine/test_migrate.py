@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from crm import tally
 from engine import migrate
 from journeys.errors import Conflict, Invalid
 from models import Migration
+from reports.behind import Asked, people
 
 OLD = {
     "spec": 1,
@@ -80,6 +82,31 @@ def test_time_served_is_kept(world, moving):
     assert (row.version_number, row.node) == (2, "two_days")
     assert row.due_at - row.started_at == timedelta(days=2)
     assert world.row(ahead).version_number == 1
+
+
+def test_a_move_counts_nobody_twice(world):
+    """Whoever stands where a new version takes over has entered the step once; whoever is put elsewhere enters there."""
+    journey = world.publish(OLD)
+    stays = world.run(world.happens(world.contact(), "Signed Up"))
+    world.publish({**OLD, "nodes": {**OLD["nodes"], "three_days": {"kind": "wait", "duration": "P2D"}}})
+    move(world, start(world, journey, {}))
+    world.step(stays)
+    with world.db.read() as session:
+        whole, moved = tally.read(session, journey), tally.read(session, journey, 2)
+        listed = {what: people(session, Asked(journey, what, "three_days"))[0] for what in ("entered", "placed")}
+    assert (whole.runs, whole.nodes["three_days"].entered, whole.nodes["three_days"].waiting) == (1, 1, 1)
+    assert (moved.nodes["three_days"].entered, moved.nodes["three_days"].placed) == (0, 1)
+    assert [[one.run_id for one in found] for found in listed.values()] == [[stays], [stays]]
+
+
+def test_whoever_is_put_to_another_step_entered_it(world, moving):
+    journey, waiting, _ = moving
+    move(world, start(world, journey, MAP))
+    for run in waiting:
+        world.step(run)
+    with world.db.read() as session:
+        nodes = tally.read(session, journey).nodes
+    assert (nodes["three_days"].entered, nodes["two_days"].entered, nodes["two_days"].placed) == (4, 3, 0)
 
 
 def test_it_goes_on_after_a_crash_in_chunks(world, moving):

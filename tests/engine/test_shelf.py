@@ -103,3 +103,26 @@ def test_numbers_of_a_page_agree_with_the_rows(world):
         assert {id: found[id].by_status() for id in found} == {id: counts(session, id) for id in (key, other)}
         assert (found[key].whole.runs, found[key].whole.inside, found[key].stuck) == (4, 1, 1)
         assert shelf.numbers(session, []) == {}
+
+
+def test_a_draft_that_is_not_live_is_told_and_positions_do_not_count(world):
+    document = {**DOCUMENT, "key": "a", "name": "A"}
+    id = world.publish(document)
+
+    def saved(**changes):
+        with world.db.write() as session:
+            journey = publish.get_journey(session, id)
+            publish.save_draft(session, id, {**document, **changes}, journey.revision, "test", world.now)
+            return shelf.unpublished(session, [publish.get_journey(session, id)])
+
+    assert saved(ui={"positions": {"pause": [1, 2]}}) == set()
+    assert saved(description="Other") == {id}
+    assert saved() == set()
+    with world.db.read() as session:
+        assert shelf.published_since(session, [id]) == {id: world.now}
+        assert shelf.unpublished(session, []) == set()
+
+
+def test_a_journey_that_was_never_published_has_nothing_unpublished(stocked):
+    with stocked.db.read() as session:
+        assert shelf.unpublished(session, [publish.get_journey(session, "j0")]) == set()

@@ -128,6 +128,15 @@ def moved_there_and_back(story: Story) -> None:
         migrate.carry_on(story.world.engine, session, id, story.world.now)
 
 
+def moved_where_it_stood(story: Story) -> None:
+    story.until_the_wait()
+    story.world.publish({**DOCUMENT, "name": "Reply, again"})
+    with story.world.db.write() as session:
+        id = migrate.start(story.world.engine, session, story.journey_id, 1, 2, {}, BY, story.world.now).id
+        migrate.carry_on(story.world.engine, session, id, story.world.now)
+    story.world.step(story.run)
+
+
 SCENES: dict[str, tuple[Callable[[Story], None], tuple[str, ...]]] = {
     "replied": (replied, ("entered", "calling", "performed", "left", "waiting", "heard", "ended")),
     "left us": (left_us, ("exited",)),
@@ -137,6 +146,7 @@ SCENES: dict[str, tuple[Callable[[Story], None], tuple[str, ...]]] = {
     "quarantined": (quarantined_and_let_go_on, ("quarantined", "resumed")),
     "skipped": (skipped, ("skipped",)),
     "taken out": (taken_out, ("taken_out", "ended")),
+    "moved where it stood": (moved_where_it_stood, ("migrated", "placed")),
     "moved there and back": (moved_there_and_back, ("migrated", "migrated_back")),
 }
 """What happens -> the kinds of lines it leaves, in order."""

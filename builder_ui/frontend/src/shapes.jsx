@@ -15,7 +15,7 @@ export function Icon({ name }) {
 }
 
 function Card({ node, selected, className, children }) {
-  const { t, quiet } = useCanvas();
+  const { quiet } = useCanvas();
   const { view } = node.data;
   const problems = usePinned("problems", node.id);
   const mark = usePinned("marks", node.id);
@@ -35,7 +35,7 @@ function Card({ node, selected, className, children }) {
       </div>
       {problems && (
         <span className="pfb-badge" title={problems.text}>
-          <Icon name="alert" />{problems.count === 1 ? t("1 problem") : t("{count} problems", { count: problems.count })}
+          <Icon name="alert" />{problems.said}
         </span>
       )}
       {mark?.sign && <span className="pfb-sign" title={mark.said}><span aria-hidden="true">{mark.sign}</span><i className="hidden">{mark.said}</i></span>}
