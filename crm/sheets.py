@@ -11,10 +11,14 @@ from typing import Any
 
 START = "\ufeff"
 """The byte order mark: without it Excel reads UTF-8 as Windows-1252."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_INSIDE = re.compile(r"([;,|\t\r\n]['\"]*)([=+@-])")
-"""A spreadsheet whose separator is another (German Excel: `;`) cuts a cell there, and what follows begins a cell of its own."""
-_MARKED_INSIDE = re.compile(r"([;,|\t\r\n]['\"]*)'([=+@-])")
+_SIGNS = "=+@\uff1d\uff0b\uff20\uff0d-"
+"""What begins a formula, also in the wide letters of East Asian spreadsheets."""
+_FORMULA = re.compile(rf"[\t\r\n]|\s*[{_SIGNS}]")
+_CUT = r"[;,|\t\r\n]"
+_INSIDE = re.compile(rf"({_CUT}(?:['\"]*|[\s'\"]*(?=[=\uff1d])))([{_SIGNS}])")
+"""A spreadsheet whose separator is another (German Excel: `;`) cuts a cell there, and what follows begins a cell of its own. Behind a blank only
+"=" counts: "Street 1, +41 44 …" is how people write."""
+_MARKED_INSIDE = re.compile(rf"({_CUT}(?:['\"]*|[\s'\"]*(?='[=\uff1d])))'([{_SIGNS}])")
 
 
 def line_of(cells: Iterable[Any]) -> str:
@@ -39,10 +43,10 @@ def cell_of(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     text = _INSIDE.sub(r"\1'\2", str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def plain_of(text: str) -> str:
     """The text that `cell_of` wrote: a table that came from here can be read again."""
-    plain = text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    plain = text[1:] if text.startswith("'") and _FORMULA.match(text, 1) else text
     return _MARKED_INSIDE.sub(r"\1\2", plain)

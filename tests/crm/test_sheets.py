@@ -37,9 +37,21 @@ def test_no_text_gets_through(text: str) -> None:
     assert not [piece for piece in (cell, *pieces) if piece.startswith(FORMULAS)]
 
 
-@given(st.text(alphabet="ax;,|=+-@1", max_size=12))
+@given(st.text(alphabet="ax ;,|=+-@1\uff1d", max_size=12))
 def test_what_went_out_comes_in_as_it_was(text: str) -> None:
     assert plain_of(cell_of(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        (" =1+1", "' =1+1"), ("\u00a0@x", "'\u00a0@x"), ("\uff1d1+1", "'\uff1d1+1"), ("a; =1", "a; '=1"), ("a;\uff1d1", "a;'\uff1d1"),
+        ("a;\uff20x", "a;'\uff20x"), ("Street 1, +41 44 1", "Street 1, +41 44 1"), ("a; '=1", "a; ''=1"), ("a, '+1", "a, '+1"),
+    ],
+)  # fmt: skip
+def test_blanks_and_wide_letters_hide_no_formula(text: str, cell: str) -> None:
+    assert cell_of(text) == cell
+    assert plain_of(cell) == text
 
 
 def test_numbers_and_plain_texts_stay() -> None:
