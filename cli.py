@@ -447,8 +447,18 @@ def _usage(error: Any) -> str:
 def _complain(text: str, code: int) -> int:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
-        sys.stderr.write(f"pfadwerk: {text}\n")
+        sys.stderr.write(_as_line(text) + "\n")
     return code
+
+
+def _as_line(text: str) -> str:
+    """A sentence for people; from a process whose lines are collected as JSON a line of that kind."""
+    command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
+    if command not in ("worker", "api") or os.environ.get("PFADWERK_LOG_FORMAT") != "json":
+        return f"pfadwerk: {text}"
+    from commands.logs import sentence
+
+    return sentence(text, command)
 
 
 def _forget_output() -> None:

@@ -122,6 +122,11 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the processes write to their logs.")
 
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="`text`: lines for people. `json`: one JSON object a line, for whoever collects logs ([fields](operating.md#logs)).",
+    )
+
     # What goes out
     channels: dict[str, Account] = Field(
         {},

@@ -30,6 +30,7 @@ from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import effect_activity, step_activity
 from activities.tracking import Tracking
 from activities.watch import watch
+from commands.logs import core_logging
 from crm import audit, secrets
 from engine import stamp
 from engine.client import Temporal
@@ -295,7 +296,7 @@ def _effect_worker(
     )
 
 
-def _runtime(settings: Settings) -> Runtime | None:
-    if not settings.metrics_port:
-        return None
-    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=f"{settings.host}:{settings.metrics_port}")))
+def _runtime(settings: Settings) -> Runtime:
+    port = settings.metrics_port
+    metrics = PrometheusConfig(bind_address=f"{settings.host}:{port}") if port else None
+    return Runtime(telemetry=TelemetryConfig(logging=core_logging(settings), metrics=metrics))

@@ -153,7 +153,7 @@ def give_up(engine: Engine, run_id: str, number: int, as_of: datetime, error: Ex
         row = lock_run(session, run_id)
         if row.step != number or row.ended_at is not None:
             return Moved(fenced(session, row, number, as_of), Wakeups())
-        log.warning("run %s is stuck at node %s: %s", row.id, row.node, where(error))
+        log.warning("run %s is stuck at node %s: %s", row.id, row.node, where(error), extra={"run_id": row.id, "node": row.node})
         return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error)), Wakeups())
 
 

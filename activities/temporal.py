@@ -14,6 +14,7 @@ from activities.effect import Effects, NotServed, give_up, perform
 from activities.failures import unforeseen
 from engine.client import Temporal
 from engine.live import Engine
+from engine.log_fields import log_fields
 from engine.state import Instruction
 from engine.step import step
 from journeys.calls import STEP, activity_of
@@ -29,7 +30,7 @@ def step_activity(engine: Engine, temporal: Temporal) -> Activity:
 
     @activity.defn(name=STEP, no_thread_cancel_exception=True)
     def step_once(run_id: str, number: int, real: str) -> Instruction:
-        with _without_text():
+        with _without_text(), log_fields(run_id=run_id):
             moved = step(engine, run_id, number, engine.clock.to_virtual(datetime.fromisoformat(real)))
         temporal.wake_soon(moved.wakeups)
         return moved.instruction
@@ -45,7 +46,7 @@ def effect_activity(effects: Effects, temporal: Temporal, channel: str) -> Activ
     def effect(run_id: str, number: int) -> Instruction:
         info = activity.info()
         as_of = effects.engine.clock.to_virtual(info.started_time)
-        with _without_text():
+        with _without_text(), log_fields(run_id=run_id):
             try:
                 moved = perform(effects, name, run_id, number, as_of)
             except (ApplicationError, DBAPIError, NotServed):

@@ -21,6 +21,7 @@ from api.limits import Rate
 from api.odd_json import read_odd_json
 from api.server import Server, TheServer
 from api.tracking import SHORT, Bad, Envelope, Tracked, read_event, read_time
+from api.tracking_schema import call_name, ref
 from api.trust import is_trusted
 from crm.intake import code_of
 from journeys.errors import NotFound, PfadwerkError, TooLarge
@@ -44,41 +45,6 @@ class BadEvents(PfadwerkError):
     status = 400
 
 
-_EVENT = {
-    "type": "object",
-    "description": "One call of the Segment specification. `userId` or `anonymousId` is required; other fields are kept in `properties` or `traits`.",
-    "properties": {
-        "type": {
-            "type": "string",
-            "enum": ["track", "identify", "page", "screen", "group", "alias"],
-            "description": "Needed inside a batch.",
-        },
-        "userId": {"type": "string", "maxLength": 320},
-        "anonymousId": {"type": "string", "maxLength": 320},
-        "event": {
-            "type": "string",
-            "maxLength": 200,
-            "description": "Name of the event, for `track`; not one that the server writes itself.",
-        },
-        "name": {"type": "string", "description": "Name of the page or screen."},
-        "properties": {"type": "object"},
-        "traits": {
-            "type": "object",
-            "description": "What an `identify` call says about the contact. `consents` takes statements: "
-            "`[{channel, purpose, state, wording, source, said_at}]`. A `granted` without `said_at` takes back no withdrawal.",
-        },
-        "groupId": {"type": "string", "maxLength": 320},
-        "previousId": {"type": "string", "maxLength": 320},
-        "context": {
-            "type": "object",
-            "description": "`traits` count in an `identify` call like its own, which win; `externalIds`, `timezone` and `locale` are read.",
-        },
-        "messageId": {"type": "string", "maxLength": 100, "description": "Makes a repeated call harmless."},
-        "timestamp": {"type": "string", "format": "date-time"},
-        "sentAt": {"type": "string", "format": "date-time"},
-        "writeKey": {"type": "string", "description": "Instead of Basic authentication."},
-    },
-}
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "track": {"userId": "u1", "event": "Order Completed", "properties": {"order_id": "o-17", "total": 59.9, "currency": "EUR"}},
     "identify": {
@@ -94,22 +60,12 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "group": {"userId": "u1", "groupId": "acme", "traits": {"name": "Acme AG"}},
     "alias": {"previousId": "a1", "userId": "u1"},
 }
-_BATCH = {
-    "type": "object",
-    "required": ["batch"],
-    "properties": {
-        "batch": {"type": "array", "items": _EVENT, "description": "Calls in their order, each with `type`."},
-        "sentAt": {"type": "string", "format": "date-time", "description": "The sender's clock; corrects the stamps of the events."},
-        "writeKey": {"type": "string"},
-        "context": {"type": "object", "description": "Holds for every call; what a call says in its own `context` wins."},
-    },
-}
 _BATCH_EXAMPLE = {"batch": [{"type": kind, **call} for kind, call in list(_EXAMPLES.items())[:2]], "sentAt": "2026-11-22T10:00:00Z"}
 _DONE = {
     "description": "Stored.",
     "content": {
         "application/json": {
-            "schema": {"type": "object", "required": ["success"], "properties": {"success": {"type": "boolean"}}},
+            "schema": ref("Stored"),
             "example": {"success": True},
         }
     },
@@ -118,9 +74,8 @@ _DONE = {
 
 
 def _openapi(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    content = {kind: {"schema": schema, "example": example} for kind in ("application/json", "text/plain")}
     return {
-        "requestBody": {"required": True, "content": content},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}},
         "security": [{"writeKey": []}, {}],
         "parameters": [
             {
@@ -148,13 +103,13 @@ def _add(path: str, kind: str) -> None:
         endpoint,
         methods=["POST"],
         name=f"{kind}_{path}",
-        operation_id=f"tracking_{path}",
+        operation_id=path if path == kind else f"{kind}_short",
         summary=kind.capitalize() if path == kind else f"{kind.capitalize()} (short path)",
         description=f"{text} Any content type is read as JSON; `Content-Encoding: gzip` is understood. "
         "Answered after the events are stored. What a browser key may not do is left out and stands at the stored event as `refused`.",
         response_class=Response,
         responses={200: _DONE, **answers(400, 401, 408, 413, 415, 429, 503)},
-        openapi_extra=_openapi(_BATCH, _BATCH_EXAMPLE) if batch else _openapi(_EVENT, _EXAMPLES[kind]),
+        openapi_extra=_openapi(ref("CallBatch"), _BATCH_EXAMPLE) if batch else _openapi(ref(call_name(kind)), _EXAMPLES[kind]),
     )
 
 

@@ -113,7 +113,7 @@ class Proof(BaseModel):
     proof: SecretStr = Field(SecretStr(""), max_length=4_000)
 
 
-class Address(BaseModel):
+class Forgotten(BaseModel):
     """What the form for a forgotten password sends."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"email": "grace@example.org"}})
@@ -387,7 +387,7 @@ def forgotten(request: Request, server: TheServer) -> HTMLResponse:
     responses=_declared(400, 403, 413, 422, 429, 503, on_200="The same page whether or not anybody has the address."),
     response_class=HTMLResponse,
 )
-def remind(given: Annotated[Address, Form()], request: Request, server: TheServer, later: BackgroundTasks) -> HTMLResponse:
+def remind(given: Annotated[Forgotten, Form()], request: Request, server: TheServer, later: BackgroundTasks) -> HTMLResponse:
     """The mail goes out after the answer, so that not even the time it takes tells whether the address exists."""
     _limit(server, request)
     language = _language(request, server)

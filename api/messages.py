@@ -88,7 +88,7 @@ class MessageDetail(MessageRow):
     hits: list[Fetched]
 
 
-class Decided(BaseModel):
+class MessageDecision(BaseModel):
     """What a person says became of an uncertain message. `sent`: it arrived. `again`: send it once more, through the gate and under the same
     key. `leave`: nobody will find out. `attempts` is what the message showed: a newer attempt wants another look."""
 
@@ -147,7 +147,9 @@ def one_message(message_id: Id, server: TheServer, actor: Annotated[Actor, needs
 
 
 @router.post("/messages/{message_id}/decision", summary="Decide what became of an uncertain message", responses=CHANGE)
-def decide_message(message_id: Id, said: Decided, server: TheServer, actor: Annotated[Actor, needs("message.decide")]) -> MessageRow:
+def decide_message(
+    message_id: Id, said: MessageDecision, server: TheServer, actor: Annotated[Actor, needs("message.decide")]
+) -> MessageRow:
     """Under the contact's lock, written into the audit trail. What is to be sent again leaves within seconds, if the gate lets it."""
     engine = server.engine
     with engine.db.write() as session:

@@ -61,7 +61,7 @@ def list_notices(server: TheServer, actor: Annotated[Actor, needs("setting.read"
         return Notices(items=[Notice.model_validate(one) for one in notices.listed(session, 50)])
 
 
-@router.post("/test", summary="Send a test notice", status_code=202, responses=ADMIN)
+@router.post("/test", summary="Send a test notice", status_code=204, responses=ADMIN)
 def test_notices(server: TheServer, actor: Annotated[Actor, needs("notice.test")]) -> None:
     """To the webhook, and by mail to the member who asks (a key: to the webhook only). It goes within seconds; the list says what became of it."""
     with server.engine.db.write() as session:

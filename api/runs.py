@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -13,6 +12,7 @@ from api.errors import CHANGE, ONE
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Page
+from api.run_story import RunRow, RunStory
 from api.server import TheServer
 from crm.locks import person_of
 from engine import by_hand, runs
@@ -24,46 +24,6 @@ from journeys.rules import Rule
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=JsonRoute)
 
 _RULE: dict[str, Any] = {"combinator": "and", "rules": [{"field": "plan", "operator": "=", "value": "pro"}]}
-
-
-class RunRow(BaseModel):
-    """A run as lists show it. `due_at`: when it goes on by itself; null: only when something happens."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: str
-    journey_id: str
-    version_number: int
-    contact_id: str
-    run_key: str
-    status: str
-    node: str
-    node_entered_at: datetime | None
-    due_at: datetime | None
-    reason: str
-    error: str
-    started_at: datetime
-    ended_at: datetime | None
-    goal_at: datetime | None
-    goal_value: float | None
-    goal_event_id: int | None
-    step: int
-
-
-class RunStory(BaseModel):
-    """One run with every step it took: decisions with their inputs and reasons, waits, messages, what it heard, what comes next."""
-
-    run: dict[str, Any]
-    journey: dict[str, Any]
-    nodes: dict[str, Any] = Field(description="Node id -> kind and name, of the run's version.")
-    contact: dict[str, Any]
-    trail: list[dict[str, Any]]
-    messages: list[dict[str, Any]] = Field(description="`instead_of` of a notice to the team is the member it was meant for, who is gone.")
-    tasks: list[dict[str, Any]] = Field(
-        description="What the run gave people to do; `instead_of` is the member it was meant for, who is gone."
-    )
-    heard: list[dict[str, Any]]
-    next: dict[str, Any] | None
 
 
 class Skip(BaseModel):
@@ -142,7 +102,7 @@ def list_runs(
         return Page(items=[RunRow.model_validate(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None)
 
 
-@router.get("/runs/{run_id}", summary="One run's timeline", responses=ONE)
+@router.get("/runs/{run_id}", summary="One run's timeline", responses=ONE, response_model_exclude_unset=True)
 def one_run(run_id: Id, server: TheServer, actor: Annotated[Actor, needs("run.read")]) -> RunStory:
     """Answers "why did she get this, and what comes next?"."""
     with server.engine.db.read() as session:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from commands import lifeline, lock, memory
 from commands.dev import PortInUse
-from commands.logs import configure
+from commands.logs import configure, core_logging
 from commands.servers import is_free
 from settings import Settings
 
 if TYPE_CHECKING:
     from uvicorn import Server
+
+    from api.temporal import Connect
 
 STOP_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
@@ -29,7 +31,7 @@ def api_main(settings: Settings) -> int:
         PortInUse: somebody else listens there.
     """
     lifeline.watch_parent()
-    configure(settings)
+    configure(settings, "api")
     with lock.use(settings.home):
         _refuse_used_port(settings)
         server = build_server(settings)
@@ -67,7 +69,7 @@ def build_server(settings: Settings) -> Server:
     with engine.db.read() as session:
         audit.Watch().look(session)
     config = uvicorn.Config(
-        create_app(settings, engine, provider=mail_provider(settings, engine)),
+        create_app(settings, engine, connect=_connect(settings), provider=mail_provider(settings, engine)),
         host=settings.host,
         port=settings.port,
         log_config=None,  # commands.logs has configured it
@@ -81,3 +83,15 @@ def build_server(settings: Settings) -> Server:
         ws_max_size=MAX_SOCKET_BYTES,
     )
     return uvicorn.Server(config)
+
+
+def _connect(settings: Settings) -> Connect | None:
+    """How the server reaches Temporal, where an address is known; the SDK's own core writes its lines as we do."""
+    if not settings.temporal_address:
+        return None
+    from temporalio.runtime import Runtime, TelemetryConfig
+
+    from engine.client import Temporal
+
+    runtime = Runtime(telemetry=TelemetryConfig(logging=core_logging(settings)))
+    return lambda: Temporal.connect(**settings.temporal(), runtime=runtime)

@@ -178,7 +178,8 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
         with db.read() as session:
             clock = stamp.check(session, settings.workspace, settings.temporal_namespace)
         kinds = (custom.node for custom in load_custom(settings.activity_folders))
-        refuse_unknown_behaviours(Engine(db, clock, Palette.built_in().with_kinds(*kinds), ()))
+        keys = tuple(settings.signing_keys().values())  # there is a database, so there are keys
+        refuse_unknown_behaviours(Engine(db, clock, Palette.built_in().with_kinds(*kinds), keys))
     finally:
         db.close()
     yield _good("workspace", "The database belongs to this workspace, and every open run is understood")

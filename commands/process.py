@@ -147,6 +147,8 @@ class Process:
         self._lifeline.close()
         if self._pump.is_alive():
             self._pump.join(_LAST_WORDS_SECONDS)  # a grandchild may hold the pipe open
+        if self.popen.stdout is not None and not self._pump.is_alive():
+            self.popen.stdout.close()
         return code
 
     def __enter__(self) -> Process:

@@ -18,7 +18,7 @@ def worker_main(settings: Settings) -> int:
         NoTemporal: no server answers.
     """
     lifeline.watch_parent()
-    configure(settings)
+    configure(settings, "worker")
     with lock.use(settings.home):
         asyncio.run(_work(settings))
     return 0

@@ -155,7 +155,8 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
     except DBAPIError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a node or a custom kind raises must not take the run down with it
-        log.warning("run %s is stuck at node %s: %s", row.id, row.node, type(error).__name__)
+        about = {"run_id": row.id, "node": row.node, "journey": index.key(row.journey_id) or ""}
+        log.warning("run %s is stuck at node %s: %s", row.id, row.node, type(error).__name__, extra=about)
         return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error), performed=performed), Wakeups())
     return _written(engine, session, row, advanced, as_of, wakeups)
 

@@ -36,8 +36,8 @@ def test_stuck_runs_are_a_metric_by_journey(admin: TestClient, engine: Any) -> N
 
 def test_a_test_is_listed_with_its_ways(admin: TestClient, engine: Any) -> None:
     assert admin.get("/api/v1/notices").json() == {"items": []}
-    assert admin.post("/api/v1/notices/test", json={}).status_code == 202
-    assert admin.post("/api/v1/notices/test", json={}).status_code == 202
+    assert admin.post("/api/v1/notices/test", json={}).status_code == 204
+    assert admin.post("/api/v1/notices/test", json={}).status_code == 204
     with engine.db.write() as session:
         [notice] = notices.due(session, engine.clock.now())
         notices.settle(session, notice, [("webhook", "")], engine.clock.now())

@@ -86,7 +86,7 @@ def test_the_processes_write_so_and_heads_at_every_level(tmp_path, monkeypatch):
     root.handlers.clear()  # those of the test run must not be closed
     monkeypatch.setattr(sys, "stderr", stream)
     try:
-        configure(Settings(home=tmp_path, log_level="error"))
+        configure(Settings(home=tmp_path, log_level="error"), "worker")
         for number in range(200):
             logging.getLogger("pfadwerk.test").error("again %d", number)
         logging.getLogger("pfadwerk.audit").info("audit head 1:2")
