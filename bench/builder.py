@@ -257,11 +257,10 @@ def _drag(visitor: Visitor, size: int, seconds: float, everything: bool) -> list
 
 
 def _fit(page: Any) -> None:
-    """Brings every step into view; the first time only as much as can be read comes."""
-    for _ in range(2):
-        page.keyboard.press("f")
-        page.wait_for_timeout(100)
-        until_still(page)
+    """Brings every step into view: what the builder opened with, what can be read, is there already."""
+    page.keyboard.press("f")
+    page.wait_for_timeout(100)
+    until_still(page)
 
 
 NEAREST = """() => {

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select
 from activities import templates
 from activities.rendering import CompiledTemplate
 from api.keys import add_key
+from crm import audit
 from crm import settings as workspace
 from crm.sql import table
 from engine import publish as publishing
@@ -66,6 +67,7 @@ def fresh_database(file: Path) -> Database:
     upgrade(f"sqlite:///{file}")
     db = Database(f"sqlite:///{file}")
     now = datetime.now(UTC)
+    audit.bind(db, (b"bench" * 8,))
     with db.write() as session:
         workspace.put(session, "quiet_hours", {"enabled": False}, "bench", now)
         workspace.put(session, "frequency_caps", {"caps": []}, "bench", now)

@@ -134,11 +134,22 @@ def draw_by_mouse(page: Page, site: Any) -> None:
     assert {("split", "a", "change_score"), ("split", "b", "exit"), ("change_score", "next", "exit")} <= drawn
 
 
+ALL_IN_VIEW = """() => {
+  const pane = document.querySelector('.react-flow').getBoundingClientRect();
+  return [...document.querySelectorAll('.react-flow__node')].every((node) => {
+    const { top, bottom, left, right } = node.getBoundingClientRect();
+    return top >= pane.top && bottom <= pane.bottom && left >= pane.left && right <= pane.right;
+  });
+}"""
+
+
 def see_everything(page: Page) -> None:
-    for _ in range(2):  # the first time only as much as can be read
+    for _ in range(2):  # everything, or only what can be read of it: then once more
         at_rest(page)
         page.locator(".react-flow__controls-fitview").click()
-    at_rest(page)
+        at_rest(page)
+        if page.evaluate(ALL_IN_VIEW):
+            return
 
 
 def people_enter(page: Page, site: Any) -> None:

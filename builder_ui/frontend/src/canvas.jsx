@@ -19,7 +19,7 @@ const MINIMAP_FROM = 15;
 const MANY_KEYS = ["Shift", "Control", "Meta"];
 const MANY = 80;
 export const READABLE = 0.72;
-const TOP = 76; // beneath the toolbar
+const TOP = 84; // beneath the toolbar, which has two rows on a phone
 export const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
 export const FIT_AT_ONCE = { maxZoom: 1, padding: 0.12 };
 
