@@ -38,6 +38,7 @@ from engine.keeper import Keeper
 from engine.live import Engine, NewJourney
 from engine.presence import Presence
 from engine.runs import OPEN
+from engine.takeover import Takeover
 from engine.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, queue_of, unversioned
 from journeys.channels import SENDABLE
@@ -78,7 +79,11 @@ async def run(
         for worker in build_workers(settings, temporal, effects, stack):
             await stack.enter_async_context(worker)
         presence = Presence(engine, "worker")
-        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(presence.run())]
+        tasks = [
+            asyncio.create_task(keeper.run()),
+            asyncio.create_task(presence.run()),
+            asyncio.create_task(Takeover(engine, temporal).run()),
+        ]
         resending = asyncio.create_task(again.run(effects, stop))
         ready()
         await stop.wait()

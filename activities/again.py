@@ -24,7 +24,17 @@ from activities.gate import Hold, Pass, Refuse
 from activities.ledger import messages
 from activities.messages import stored
 from activities.performer import Draft, Job, Performer
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, ProviderFailure, RetryLater, SenderStopped, Unreachable
+from activities.providers.provider import (
+    AddressDead,
+    Answer,
+    InDoubt,
+    MessageDead,
+    PolicyRefused,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+    Unreachable,
+)
 from crm import held
 from crm.held import AGAIN
 from crm.sql import on, table
@@ -189,6 +199,12 @@ def _call(effects: Effects, performer: Performer, message_id: str, claimed: _Cla
     except InDoubt as failure:
         if performer.doubt != "lookup":  # else the claim stays, and the provider is asked when it is over
             _close(engine, performer, message_id, claimed, "uncertain", failure.code)
+    except PolicyRefused as failure:
+        suspicion = effects.breakers.suspects(turn, failure.code, claimed.address, attempt)
+        if suspicion is not None:
+            _later(engine, message_id, attempt, failure.code, suspicion)
+        else:
+            _refused(engine, performer, message_id, claimed, failure)
     except ProviderFailure as failure:
         effects.breakers.works(turn)
         _refused(engine, performer, message_id, claimed, failure)

@@ -24,7 +24,15 @@ IN_A_ROW = 3
 """So many calls that found nobody, without one that found somebody, and the account counts as stopped; a refusal counts at once."""
 GRACE = timedelta(seconds=5)
 """How much longer than a call a probe is held, should its process die."""
+MOST_KNOWN = 1_000
+"""Refused recipients that a process remembers."""
 KNOWN_FOR = timedelta(seconds=1)
+
+
+RECIPIENTS = 5
+"""So many different recipients refused by policy, without one that was not, and it is the account that is refused."""
+WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+"""After its first, second … refusal by policy a message comes back, unless others have gone meanwhile: then it is refused alone, and fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,9 @@ class _Account:
     looked_at: datetime | None = None
     row: Any = None
     failed: int = 0
+    worked: int = 0
+    refused: dict[int, int] = field(default_factory=dict)
+    """Hash of a recipient that was refused by policy -> how often the account had worked by then."""
     last_slot: datetime | None = None
 
 
@@ -82,6 +93,7 @@ class Breakers:
             return
         one = self._account(turn.account)
         one.failed = 0
+        one.worked += 1
         if turn.held is None and one.row is None:
             return
         with self.db.write() as session:
@@ -105,6 +117,29 @@ class Breakers:
         if news:
             log.error("the account %s takes nothing (%s): its messages wait, and one at a time tries again", turn.account, code)
         return stopped.PAUSE if news else self._slot(turn.account)
+
+    def suspects(self, turn: Turn, code: str, recipient: str, attempt: int) -> timedelta | None:
+        """A recipient was refused by policy, in the message's `attempt`-th call; returns after how long it shall come back, None: it fails alone.
+
+        Nothing is lost of those that were refused before the account counts as stopped: they have come back, or will.
+        """
+        if turn.account is None:
+            return None
+        if turn.held is not None:
+            self.gives_back(turn, code)
+            return stopped.PAUSE
+        with self._lock:
+            one = self._accounts.setdefault(turn.account, _Account())
+            worked_before = one.refused.setdefault(hash(recipient), one.worked)
+            in_a_row = sum(worked == one.worked for worked in one.refused.values())
+            if worked_before < one.worked:
+                del one.refused[hash(recipient)]
+                return None
+            if len(one.refused) > MOST_KNOWN:
+                one.refused.clear()
+        if in_a_row >= RECIPIENTS:
+            return self.fails(turn, code, refused=True)
+        return WAITS[attempt - 1] if attempt <= len(WAITS) else None
 
     def gives_back(self, turn: Turn, code: str = "") -> None:
         """The probe was not made, or has failed with `code`: another one may."""

@@ -22,7 +22,17 @@ from activities.breakers import Breakers, Stopped, Turn
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, ProviderFailure, RetryLater, SenderStopped, Unreachable
+from activities.providers.provider import (
+    AddressDead,
+    Answer,
+    InDoubt,
+    MessageDead,
+    PolicyRefused,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+    Unreachable,
+)
 from activities.rendering import RenderBusy
 from crm import held
 from crm.events import event_row, insert_events
@@ -394,6 +404,11 @@ def _call(effects: Effects, performer: Performer, job: Job, draft: Draft, claime
         if performer.doubt == "blind":
             return _answer(engine, performer, job, "uncertain", failure.code)
         raise come_back(BUSY, failure.code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
+    except PolicyRefused as failure:
+        suspicion = effects.breakers.suspects(turn, failure.code, claimed.address, claimed.attempt)
+        if suspicion is not None:
+            return _later(engine, performer, job, claimed, RetryLater(failure.code, suspicion))
+        return _refused(engine, performer, job, claimed, failure)
     except ProviderFailure as failure:
         effects.breakers.works(turn)
         return _refused(engine, performer, job, claimed, failure)

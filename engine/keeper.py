@@ -310,18 +310,24 @@ class Keeper:
         return list(session.scalars(recent.limit(PAGE)))
 
     async def _ring_or_start(self, run_id: str) -> None:
-        """A run that nobody works on gets its workflow back, from its row. Where the server does not answer it is looked at again soon."""
-        told = await self.temporal.ring(run_id)
-        if told is False:
-            start = await asyncio.to_thread(self._start_of, run_id)
-            told = True if start is None else await self.temporal.start(run_id, *start) or None
-        if told is None:
+        """Where the server does not answer it is looked at again soon."""
+        if not await ring_or_start(self.engine, self.temporal, run_id):
             self._rung.pop(run_id, None)
 
-    def _start_of(self, run_id: str) -> tuple[str, Instruction] | None:
-        with self.engine.db.read() as session:
-            row = session.execute(_startable.where(runs.c.id == run_id)).first()
-        return (row.key, instruction_of(row)) if row is not None else None
+
+async def ring_or_start(engine: Engine, temporal: Temporal, run_id: str) -> bool:
+    """A run that nobody works on gets its workflow back, from its row. False: the server did not answer."""
+    told = await temporal.ring(run_id)
+    if told is not False:
+        return told is True
+    start = await asyncio.to_thread(_start_of, engine, run_id)
+    return True if start is None else await temporal.start(run_id, *start)
+
+
+def _start_of(engine: Engine, run_id: str) -> tuple[str, Instruction] | None:
+    with engine.db.read() as session:
+        row = session.execute(_startable.where(runs.c.id == run_id)).first()
+    return (row.key, instruction_of(row)) if row is not None else None
 
 
 _startable = (

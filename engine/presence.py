@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -24,9 +25,36 @@ log = logging.getLogger(__name__)
 
 processes = table(Process)
 
-BEAT_SECONDS = 15.0
+BEAT_SECONDS = 3.0
+SILENT_AFTER = timedelta(seconds=8)
+"""So long without a beat, and others do what the process may have left undone; harmless if it lives (`engine.takeover`)."""
 GONE_AFTER = timedelta(seconds=60)
-"""Four beats missed: the process is taken to be dead."""
+"""So long without a beat, and the process is taken to be dead: it has no say in what may be published."""
+FORGOTTEN_AFTER = timedelta(days=1)
+"""A process that nobody has taken over for so long, because no worker runs, is forgotten; the keeper finds what it left."""
+
+
+_taken_over = processes.c.taken_over_at.is_not(None) & (processes.c.taken_over_at >= processes.c.seen_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A process that does not say any more that it is alive."""
+
+    id: str
+    kind: str
+    seen_at: datetime
+
+
+def silent(session: Session, now: datetime) -> list[Silent]:
+    """Those that nobody has taken over since they fell silent."""
+    wanted = select(processes.c.id, processes.c.kind, processes.c.seen_at).where(processes.c.seen_at < now - SILENT_AFTER, ~_taken_over)
+    return [Silent(*row) for row in session.execute(wanted.order_by(processes.c.seen_at))]
+
+
+def note_taken_over(session: Session, process_id: str, seen_at: datetime) -> None:
+    """What it left undone until then is done."""
+    session.execute(update(processes).where(processes.c.id == process_id).values(taken_over_at=seen_at))
 
 
 class Presence:
@@ -36,12 +64,14 @@ class Presence:
         self._engine = engine
         self._row = {"id": new_id(), "kind": kind, "started_at": datetime.now(UTC)}
 
-    def beat(self) -> None:
-        """Says that the process is alive, and forgets those that no longer say so."""
-        now = datetime.now(UTC)
+    def beat(self, now: datetime | None = None) -> None:
+        """Says that the process is alive, and forgets those that no longer say so and were taken over. `now` is real time."""
+        now = now or datetime.now(UTC)
         row = {**self._row, "behaviours": sorted(self._engine.palette.behaviours), "seen_at": now}
         with self._engine.db.write() as session:
-            session.execute(delete(processes).where(processes.c.seen_at < now - GONE_AFTER))
+            session.execute(
+                delete(processes).where(processes.c.seen_at < now - GONE_AFTER, _taken_over | (processes.c.seen_at < now - FORGOTTEN_AFTER))
+            )
             statement = upsert(session, Process).values(row)
             session.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
 

@@ -21,7 +21,7 @@ from models.admin import (
     UploadPart,
     WorkspaceSetting,
 )
-from models.columns import new_id
+from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.event import Event, Unrouted
@@ -121,6 +121,7 @@ __all__ = [
     "UploadPart",
     "Version",
     "WorkspaceSetting",
+    "id_at",
     "lock",
     "new_id",
 ]

@@ -195,6 +195,8 @@ class Process(SQLModel, table=True):
     behaviours: list[str] = json_field(list)
     started_at: datetime
     seen_at: datetime
+    taken_over_at: datetime | None = None
+    """The `seen_at` after which what it left undone has been done by another (`engine.takeover`)."""
 
 
 class StoppedAccount(SQLModel, table=True):

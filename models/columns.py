@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer
@@ -27,6 +28,11 @@ BigId = BigInteger().with_variant(Integer(), "sqlite")
 def new_id() -> str:
     """32 hex digits, opaque, growing with time (48 bits of milliseconds, 80 random bits), so that indexes stay compact."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def id_at(moment: datetime) -> str:
+    """No id that is made at `moment` (real time) or later is smaller, and none made before is larger."""
+    return f"{int(moment.timestamp() * 1_000):012x}{'0' * 20}"
 
 
 def json_field(default: Any = dict, *, nullable: bool = False) -> Any:

@@ -95,6 +95,13 @@ class MessageDead(ProviderFailure):
     sort = "message_dead"
 
 
+class PolicyRefused(MessageDead):
+    """Certainly not sent, refused by somebody's policy. Whether this recipient, this message or the whole account is meant does not show in one
+    answer: many different recipients refused in a row mean the account."""
+
+    sort = "policy_refused"
+
+
 class AddressDead(ProviderFailure):
     """Certainly not sent: the address does not exist. A hard bounce."""
 

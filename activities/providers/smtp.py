@@ -25,6 +25,7 @@ from activities.providers.provider import (
     InDoubt,
     MessageDead,
     Outgoing,
+    PolicyRefused,
     ProviderFailure,
     RetryLater,
     SenderStopped,
@@ -42,6 +43,13 @@ MAX_MAILS = 100
 _QUEUED = re.compile(r"\b(?:queued as|id=|ok id=|ok:? queued as)\s*([A-Za-z0-9_.-]{4,64})", re.IGNORECASE)
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
+_RELAY = re.compile(
+    rb"relay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:allowed|permitted))|not (?:allowed|permitted) to relay|unable to relay",
+    re.IGNORECASE,
+)
+"""How servers say that they carry nothing of ours to anybody, whatever code they give it: Postfix "Relay access denied" (554 5.7.1), sendmail
+"Relaying denied" (550 5.7.1), Exim "relay not permitted" (550), Exchange "Unable to relay" (550 5.7.54)."""
+
 ANYWHERE, ENVELOPE, CONTENT = "connect login sender recipient data end", "recipient", "recipient data end"
 TABLE: tuple[tuple[str, str, type[ProviderFailure], timedelta | None], ...] = (
     # stages, "code enhanced", what it means, and when to try again
@@ -57,11 +65,14 @@ TABLE: tuple[tuple[str, str, type[ProviderFailure], timedelta | None], ...] = (
     ("sender", r"552 .*|5\d\d 5\.3\.4", MessageDead, None),
     ("sender", r"5.*", SenderStopped, None),
     (CONTENT, r"5\d\d 5\.1\.(?:[1-6]|10)|5\d\d 5\.2\.1", AddressDead, None),
-    (CONTENT, r"5\d\d 5\.7\..*|5\d\d 5\.[23456]\..*", MessageDead, None),  # policy, size, routing: the address may be fine
+    (CONTENT, r"5\d\d 5\.7\.(?:3|8|9|1[0-4]|57|60|64)", SenderStopped, None),  # log-in, encryption, rights: it is us who are refused
+    (CONTENT, r"5\d\d 5\.7\..*", PolicyRefused, None),
+    (CONTENT, r"5\d\d 5\.[23456]\..*", MessageDead, None),  # size, routing: the address may be fine
     (ENVELOPE, r"550 .*|551 .*|553 .*", AddressDead, None),
     (CONTENT, r"5.*", MessageDead, None),
 )
-"""First match counts. Sources: RFC 5321 §4.2 (codes), RFC 3463 (enhanced codes), RFC 4954 (login)."""
+"""First match counts. Sources: RFC 5321 §4.2 (codes), RFC 3463 (enhanced codes), RFC 4954 (login),
+IANA "SMTP Enhanced Status Codes" (5.7.x), Microsoft "Non-delivery reports in Exchange Online" (5.7.57, 5.7.60, 5.7.64)."""
 
 
 def sort(stage: Stage, code: int, text: bytes) -> ProviderFailure:
@@ -69,6 +80,8 @@ def sort(stage: Stage, code: int, text: bytes) -> ProviderFailure:
     enhanced = _ENHANCED.search(text.decode("ascii", "replace"))
     said = f"{code} {enhanced[1] if enhanced else ''}"
     name = "smtp_" + said.strip().replace(" ", "_")
+    if stage in ("recipient", "data") and 500 <= code <= 599 and _RELAY.search(text):
+        return SenderStopped(name)
     for stages, pattern, failure, after in TABLE:
         if stage in stages.split() and re.fullmatch(pattern, said):
             return _later(stage, name, after) if after is not None else failure(name)

@@ -13,11 +13,21 @@ from temporalio.exceptions import ApplicationError
 from activities import breakers as rules
 from activities.breakers import Breakers
 from activities.effect import Effects
-from activities.gate import Refuse
+from activities.gate import Pass, Refuse
 from activities.messages import House, MessagePerformer
 from activities.notices import Notifier, tell
 from activities.outward import TeamPerformer
-from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, ProviderFailure, RetryLater, SenderStopped, Unreachable
+from activities.providers.provider import (
+    Answer,
+    Doubt,
+    MessageDead,
+    Outgoing,
+    PolicyRefused,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+    Unreachable,
+)
 from activities.tracking import Tracking
 from activities.watch import watch
 from crm import settings, stopped
@@ -50,6 +60,10 @@ class Refusing:
             return answer
 
         self.world.performer.send = send_or_refuse
+        verdicts = self.world.performer.verdicts
+        self.world.performer.ask = lambda _session, _contact, job: (
+            verdicts.pop(0) if verdicts else Pass(f"{job.row.contact_id}@example.org")
+        )
         self.world.engine.clock = StoryClock(self.world)
 
 
@@ -113,6 +127,52 @@ def test_of_many_that_wait_one_tries_and_all_go_soon_after_the_mend(world, accou
     assert queue.due == {}
     assert len(world.performer.received) == len(set(world.performer.received)) == 20
     assert row_of(world) is None
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_recipients_refused_by_policy_are_the_account_and_none_of_them_fails(world, account, workers):
+    """550 5.7.1 for everybody. Those that were refused before it showed come back with the others."""
+    account.failure = PolicyRefused(REFUSED)
+    queue, began = Queue.of(world, 20, workers), world.now
+    runs = list(queue.due)
+    queue.until(began + timedelta(minutes=2))
+    assert row_of(world).code == REFUSED
+    assert len(account.attempts) <= workers * rules.RECIPIENTS + 120 / stopped.PAUSE.total_seconds() + 1
+    assert {message.status for run in runs for message in world.messages(run)} == {"planned"}
+    account.mended, mended_at = True, world.now
+    queue.until(mended_at + SOON)
+    assert len(world.performer.received) == len(set(world.performer.received)) == 20
+    assert row_of(world) is None
+
+
+def test_one_recipient_refused_by_policy_fails_alone(world, account):
+    """Others go meanwhile, so the account is fine."""
+    account.failure = PolicyRefused(REFUSED)
+    queue = Queue.of(world, 1)
+    [refused] = queue.due
+    queue.until(world.now + timedelta(seconds=5))
+    assert world.messages(refused)[0].status == "planned", "nobody knows yet"
+    account.mended = True
+    workers = queue.workers
+    others = Queue.of(world, 3)
+    others.workers = workers
+    others.until(world.now + timedelta(seconds=5))
+    account.mended = False
+    queue.until(world.now + timedelta(minutes=1))
+    assert (world.messages(refused)[0].status, world.messages(refused)[0].reason) == ("failed", REFUSED)
+    assert row_of(world) is None
+
+
+def test_a_lone_recipient_refused_by_policy_fails_in_the_end(world, account):
+    """Where nobody else is written to, nothing shows whether it is the account: it is tried for twenty minutes."""
+    account.failure = PolicyRefused(REFUSED)
+    queue = Queue.of(world, 1)
+    [run] = queue.due
+    queue.until(world.now + timedelta(minutes=20))
+    assert world.messages(run)[0].status == "planned"
+    queue.until(world.now + timedelta(minutes=5))
+    assert world.messages(run)[0].status == "failed"
+    assert len(account.attempts) == len(rules.WAITS) + 1
 
 
 def test_a_message_that_waits_is_listed_and_fails_after_as_long_as_any_may_wait(world, account):

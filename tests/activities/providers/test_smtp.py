@@ -21,12 +21,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from activities.providers import AddressDead, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped, Unreachable
+from activities.providers import (
+    AddressDead,
+    InDoubt,
+    MessageDead,
+    PolicyRefused,
+    Provider,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+    Unreachable,
+)
 from activities.providers.smtp import Smtp, SmtpServer, sort
 from tests.activities.providers.conformance import SPOKEN, Arrived, Conformance, outgoing
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-LINES = {RetryLater: "451 4.7.1", AddressDead: "550 5.1.1", SenderStopped: "530 5.7.0", MessageDead: "554 5.7.1"}
+LINES = {RetryLater: "451 4.7.1", AddressDead: "550 5.1.1", SenderStopped: "530 5.7.0", MessageDead: "552 5.3.4"}
 
 
 class Handler:
@@ -326,14 +336,21 @@ def test_a_connection_that_died_while_idle_is_replaced() -> None:
         ("recipient", "550 5.2.1 disabled", AddressDead),
         ("recipient", "551 not here", AddressDead),
         ("recipient", "553 5.1.3 syntax", AddressDead),
-        ("recipient", "550 5.7.1 blocked", MessageDead),
+        ("recipient", "550 5.7.1 blocked", PolicyRefused),
+        ("recipient", "550 5.7.1 Relaying denied", SenderStopped),
+        ("recipient", "554 5.7.1 <a@example.org>: Relay access denied", SenderStopped),
+        ("recipient", "550 relay not permitted", SenderStopped),
+        ("recipient", "550 5.7.8 log in first", SenderStopped),
+        ("recipient", "550 5.7.60 client may not send as this sender", SenderStopped),
+        ("recipient", "550 5.7.26 neither SPF nor DKIM", PolicyRefused),
+        ("data", "554 5.7.1 not you", PolicyRefused),
         ("recipient", "552 5.2.2 full", MessageDead),
         ("end", "451 4.3.0 later", RetryLater),
         ("end", "421 closing", RetryLater),
         ("end", "550 5.1.1 after all", AddressDead),
         ("end", "550 looks like spam", MessageDead),
         ("end", "552 too large", MessageDead),
-        ("end", "554 5.7.1 spam", MessageDead),
+        ("end", "554 5.7.1 spam", PolicyRefused),
         ("end", "-1 garbage", InDoubt),
         ("data", "-1 garbage", RetryLater),
     ],
