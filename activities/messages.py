@@ -15,7 +15,7 @@ from activities.ledger import message_id_of
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
-from activities.tracking import Level, Tracking, level, store_links
+from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm import settings, suppression
 from crm.sql import on, table
 from engine.gate import message_class, wanted
@@ -178,7 +178,8 @@ class MessagePerformer:
     def _render(
         self, session: Session, job: Job, contact: Person, template: CompiledTemplate, values: Mapping[str, Any], zone: str
     ) -> Rendered:
-        marks = self.house.tracking.marks(message_id_of(job.once_key), level(session, contact.id, self.house.tracking_level))
+        tracked = level(session, contact.id, self.house.tracking_level)
+        marks = self.house.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.house.mail_from))
         languages = [name for name in (contact.locale, self.house.language) if name]
         kind = message_class(job.call.input, job.program.settings)
         return self.house.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)

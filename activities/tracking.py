@@ -13,8 +13,10 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parseaddr
 from hashlib import sha256
 from typing import Literal
+from urllib.parse import urlsplit
 
 from sqlalchemy import bindparam, func
 from sqlalchemy.orm import Session
@@ -118,11 +120,12 @@ class Tracking:
             "view_url": self.view_url(message_id),
         }
 
-    def marks(self, message_id: str, level: Level) -> Marks:
-        """What `render` puts into the message: nothing, signed links, or signed links and the pixel."""
+    def marks(self, message_id: str, level: Level, domains: frozenset[str] = frozenset()) -> Marks:
+        """What `render` puts into the message: nothing, signed links, or signed links and the pixel. `domains`: the workspace's own (`own_domains`)."""
         if level == "none":
             return UNTRACKED
-        return Marks(lambda digest: self.click_url(message_id, digest), self.pixel_url(message_id) if level == "full" else "")
+        pixel = self.pixel_url(message_id) if level == "full" else ""
+        return Marks(lambda digest: self.click_url(message_id, digest), pixel, domains)
 
     def bounce_address(self, address: str, message_id: str) -> str:
         """`bounces@example.org` -> `bounces+TOKEN@example.org` (VERP): a bounce mail then names its message, whatever it says inside.
@@ -153,6 +156,14 @@ class Tracking:
 
     def _signed(self, purpose: Purpose, ids: str) -> str:
         return self._signer.sign(purpose, bytes.fromhex(ids))
+
+
+def own_domains(session: Session, mail_from: str) -> frozenset[str]:
+    """Where the workspace is at home: the hosts of its website and of the addresses it sends from (`mail_from`: the operator's)."""
+    site = urlsplit(settings.load(session, settings.Appearance).website).hostname or ""
+    senders = (settings.load(session, settings.Sender).email, parseaddr(mail_from)[1])
+    found = {site.removeprefix("www."), *(address.rpartition("@")[2] for address in senders)}
+    return frozenset(host.lower() for host in found if host)
 
 
 def level(session: Session, contact_id: str, most: Level) -> Level:

@@ -44,6 +44,8 @@ class State:
     printed: int = MAX_PRINTED
     click: Any = None
     own: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
     links: dict[str, str] = field(default_factory=dict)
 
     def spend(self, turns: int) -> None:

@@ -97,7 +97,7 @@ class Work:
 
     def _fill(self, given: Mapping[str, Any]) -> list[Any]:
         mark = given["mark"]
-        marks = Marks((lambda digest: mark + digest) if mark else None, given["pixel_url"])
+        marks = Marks((lambda digest: mark + digest) if mark else None, given["pixel_url"], frozenset(given["domains"]))
         filled = fill(self._variant, given["values"], given["language"], marks, given["zone"])
         return [filled.subject, filled.html, filled.text, dict(filled.links)]
 

@@ -27,7 +27,7 @@ from markupsafe import Markup, escape
 from activities.rendering.allowed import SCHEMES, has_host, scheme
 from activities.rendering.budget import MAX_TEXT, state
 from activities.rendering.faults import RenderFailed
-from activities.rendering.links import link_digest
+from activities.rendering.links import is_ours, link_digest
 from activities.rendering.sandbox import MAX_NUMBER, plain_text
 
 _KEPT = [
@@ -176,7 +176,7 @@ def link(_context: Context, value: Any) -> Any:
 
 def _tracked(address: str) -> str:
     now = state.get()
-    if now.click is None or address in now.own or not address.startswith(("https://", "http://")):
+    if now.click is None or address in now.own or not is_ours(address, now.hosts, now.domains):
         return address
     digest = link_digest(address)
     now.links[digest] = address

@@ -223,7 +223,14 @@ class RenderPool:
         """As `render.render`. Raises: RenderFailed; RenderBusy."""
         language, variant = chosen(compiled, locales)
         mark = f"jx{token_hex(12)}" if marks.click else ""
-        given = {"values": dict(values), "language": language, "zone": zone, "mark": mark, "pixel_url": marks.pixel_url}
+        given = {
+            "values": dict(values),
+            "language": language,
+            "zone": zone,
+            "mark": mark,
+            "pixel_url": marks.pixel_url,
+            "domains": sorted(marks.domains),
+        }
         about = hash((variant.subject, variant.html, variant.text))
         subject, html, text, links = self._done(_Job("fill", given, about, variant))
         filled = Filled(subject, html, text, links)

@@ -21,6 +21,7 @@ from activities.rendering.budget import State, state
 from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
 from activities.rendering.languages import serving
+from activities.rendering.links import hosts_in
 from activities.rendering.plain import tidy
 from activities.rendering.sandbox import generate
 
@@ -30,10 +31,12 @@ MAX_SUBJECT = 900
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is tracked about one message. `click`: link digest -> signed address, None to leave links alone; `pixel_url` empty for none."""
+    """What is tracked about one message. `click`: link digest -> signed address, None to leave links alone; `pixel_url` empty for none.
+    `domains`: besides the hosts that the template writes out, links to these and to hosts below them are tracked (`links.is_ours`)."""
 
     click: Callable[[str], str] | None = None
     pixel_url: str = ""
+    domains: frozenset[str] = frozenset()
 
 
 UNTRACKED = Marks()
@@ -103,7 +106,8 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
     Raises:
         RenderFailed: as `render`.
     """
-    current = State(language, zone, click=marks.click, own=_own_addresses(values))
+    hosts = hosts_in(variant.subject) | hosts_in(variant.html) | hosts_in(variant.text)
+    current = State(language, zone, click=marks.click, own=_own_addresses(values), hosts=hosts, domains=marks.domains)
     with _rendering(current):
         subject = one_line(_filled(variant.subject, values, language))
         html = _html(variant, values, language, subject, marks.pixel_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
@@ -105,6 +106,57 @@ def test_links_are_replaced_and_their_targets_handed_over() -> None:
         assert untouched in out.html
     assert out.html.count("https://m.example/o/1") == 1
     assert out.html.index("https://m.example/o/1") > out.html.index("Buy")
+
+
+BODY = '<mj-text><a href="{{ trigger.url|default("https://shop.example/cart") }}">x</a></mj-text>'
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://shop.example/c/1",
+        "https://SHOP.example/c/1",
+        "http://shop.example:8080/?a=1",
+        "https://shop.example?x",
+        "https://www.brand.example/a",
+        "https://brand.example/",
+    ],
+)
+def test_a_link_to_a_host_of_ours_is_tracked_wherever_its_address_comes_from(url: str) -> None:
+    out = mail(BODY, {"trigger": {"url": url}}, marks=replace(MARKS, domains=frozenset({"brand.example"})))
+    assert list(out.links.values()) == [url]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/",
+        "https://shop.example.evil.example/",
+        "https://notbrand.example/",
+        "https://shop.example@evil.example/",
+        "https://evil.example\\@shop.example/",
+        "https://evil.example/?https://shop.example/",
+        "https://evil.example#@shop.example/",
+        "https://xn--shop-example.example/",
+    ],
+)
+def test_nobody_has_us_sign_a_way_to_a_host_of_theirs(url: str) -> None:
+    """CWE-601: a browser's key may write events and fields, and a mail to oneself shows what they led to."""
+    out = mail(BODY, {"trigger": {"url": url}}, marks=replace(MARKS, domains=frozenset({"brand.example"})))
+    assert out.links == {}
+    assert "m.example/c/" not in out.html + out.text
+
+
+@pytest.mark.parametrize(
+    "body", ["https://shop.example{{ trigger.x }}", "https://{{ trigger.x }}", "https://{{ trigger.x }}.shop.example/"]
+)
+def test_a_host_that_is_half_written_is_none_of_ours(body: str) -> None:
+    out = mail(
+        f'<mj-text><a href="{body}">x</a></mj-text>',
+        {"trigger": {"x": ".evil.example" if "example{" in body else "evil.example"}},
+        marks=MARKS,
+    )
+    assert out.links == {}
 
 
 def test_without_marks_links_are_themselves_and_there_is_no_pixel() -> None:
