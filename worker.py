@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from sqlmodel import col, exists, select
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -31,23 +30,23 @@ from activities.temporal import effect_activity, step_activity
 from activities.tracking import Tracking
 from activities.watch import watch
 from commands.logs import core_logging
+from commands.providers import provider_named
 from crm import audit, secrets
 from engine import stamp
+from engine.behaviours import refuse_unknown_behaviours
 from engine.client import Temporal
 from engine.keeper import Keeper
 from engine.live import Engine, NewJourney
 from engine.presence import Presence
-from engine.runs import OPEN
 from engine.takeover import Takeover
 from engine.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, queue_of, unversioned
 from journeys.channels import SENDABLE
 from journeys.custom import CustomActivity
-from journeys.errors import Misconfigured
 from journeys.nodes import Palette
 from journeys.secret import Reveal
 from locales import translator
-from models import Database, Run, Version
+from models import Database
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -117,23 +116,6 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
     return engine
 
 
-def refuse_unknown_behaviours(engine: Engine) -> None:
-    """A worker that lacks a behaviour which open runs were published with must not touch them.
-
-    Raises: Misconfigured, naming what is missing.
-    """
-    with engine.db.read() as session:
-        of_it = (col(Run.journey_id) == col(Version.journey_id), col(Run.version_number) == col(Version.number))
-        is_open = exists().where(*of_it, col(Run.status).in_(OPEN))
-        pins = session.scalars(select(col(Version.pins)).where(is_open)).all()
-    missing = sorted({name for pin in pins for name in pin.get("behaviours", ())} - engine.palette.behaviours)
-    if missing:
-        raise Misconfigured(
-            "Open runs need {behaviours}, which this installation does not have: install the package or set PFADWERK_ACTIVITY_FOLDERS.",
-            behaviours=missing,
-        )
-
-
 Composition = Callable[[House, Settings, Engine, list[CustomActivity]], dict[str, Performer]]
 
 
@@ -158,7 +140,7 @@ def _live_performers(
 
     guard = Guard.allowing(settings.webhook_allow)
     providers = {
-        channel: more[account.provider]() if account.provider in more else _provider(settings, engine, account.provider)
+        channel: more[account.provider]() if account.provider in more else provider_named(settings, engine, account.provider)
         for channel, account in settings.channels.items()
     }
     performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in SENDABLE}
@@ -215,48 +197,6 @@ def _house(settings: Settings, renderer: Renderer) -> House:
         zone=settings.time_zone,
         renderer=renderer,
     )
-
-
-def _provider(settings: Settings, engine: Engine, name: str) -> Provider:
-    return _maker(settings, name)(engine)
-
-
-def refuse_unknown_providers(settings: Settings) -> None:
-    """Raises: Misconfigured, if a channel names a provider that there is not, or one whose settings are missing."""
-    for account in settings.channels.values():
-        _maker(settings, account.provider)
-
-
-def _maker(settings: Settings, name: str) -> Callable[[Engine], Provider]:
-    if name == "outbox":
-        return lambda engine: Outbox(engine.db, engine.clock.now)
-    if name == "smtp":
-        smtp = _smtp(settings)
-        return lambda _: smtp
-    raise Misconfigured("There is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp.", name=name)
-
-
-def mail_provider(settings: Settings, engine: Engine) -> Provider:
-    """Who carries what the web server itself mails: tests of templates, invitations, links to choose a password. Staging reaches nobody, and
-    what only a worker of its own knows (`providers` of `run`) is not at hand here."""
-    reaches_people = settings.workspace == "live" and settings.channels["email"].provider == "smtp"
-    return _smtp(settings) if reaches_people else Outbox(engine.db, engine.clock.now)
-
-
-def _smtp(settings: Settings) -> Provider:
-    from activities.providers.smtp import Smtp, SmtpServer
-
-    if not settings.smtp_host:
-        raise Misconfigured("The provider smtp needs a server: set PFADWERK_SMTP_HOST.")
-    server = SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        user=settings.smtp_user,
-        password=settings.smtp_password.get_secret_value(),
-        tls=settings.smtp_tls,
-        timeout_seconds=settings.smtp_timeout_seconds,
-    )
-    return Smtp(server)
 
 
 def build_workers(settings: Settings, temporal: Temporal, effects: Effects, stack: AsyncExitStack) -> list[Worker]:

@@ -57,10 +57,11 @@ def build_server(settings: Settings) -> Server:
 
     from activities.custom import load_custom
     from api.app import create_app
+    from commands.providers import mail_provider
     from crm import audit
     from models import Database
     from models.migrate import check
-    from worker import build_engine, mail_provider
+    from worker import build_engine
 
     check(settings.database_url)
     engine = build_engine(

@@ -141,12 +141,12 @@ def _sqlite(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    from models.migrate import check
-
     file = settings.database_url.removeprefix("sqlite:///")
     if _has_no_file(settings):
         yield _hint("database", "There is no database at {file} yet; the first start makes it", file=file)
         return
+    from models.migrate import check
+
     check(settings.database_url)
     yield _good("database", "The database answers and has the schema of this version")
 
@@ -159,16 +159,16 @@ def _activities(settings: Settings) -> Iterator[Finding]:
 
 def _workspace(settings: Settings) -> Iterator[Finding]:
     """What a worker and a web server ask of the database before they start; nothing where there is none yet, or another schema."""
+    if _has_no_file(settings):
+        return
     from activities.custom import load_custom
     from engine import stamp
+    from engine.behaviours import refuse_unknown_behaviours
     from engine.live import Engine
     from journeys.nodes import Palette
     from models import Database
     from models.migrate import check
-    from worker import refuse_unknown_behaviours
 
-    if _has_no_file(settings):
-        return
     try:
         check(settings.database_url)
     except PfadwerkError:
@@ -187,7 +187,7 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
 
 def _providers(settings: Settings) -> Iterator[Finding]:
     """Every provider that a channel names, made as a worker makes it."""
-    from worker import refuse_unknown_providers
+    from commands.providers import refuse_unknown_providers
 
     if settings.workspace == "staging":
         return  # it loads none

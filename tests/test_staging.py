@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import providers
 from engine import stamp
 from journeys.errors import Misconfigured
 from models import Database
@@ -130,5 +131,5 @@ def test_the_web_server_of_staging_mails_nobody_either(tmp_path: Path) -> None:
         settings = Settings(home=home, workspace=workspace, channels=channels, smtp_host="127.0.0.1")  # type: ignore[arg-type]
         upgrade(settings.database_url)
         db = Database(settings.database_url)
-        assert worker.mail_provider(settings, worker.build_engine(settings, db, [])).name == name
+        assert providers.mail_provider(settings, worker.build_engine(settings, db, [])).name == name
         db.close()
