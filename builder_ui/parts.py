@@ -99,6 +99,17 @@ def button(text: str, handler: Handler, symbol: str | None = None, tone: str = "
     return html.button(attributes, icon(symbol) if symbol else None, text)
 
 
+def close(speech: Speech, handler: Handler) -> Element:
+    """Takes a notice away."""
+    return html.button({"type": "button", "className": "close", "aria-label": speech("Close the notice"), "onClick": handler}, "×")
+
+
+def own_key(speech: Speech, name: str, pattern: str) -> Element:
+    """A key of one's own, for engineers: without one it is made from the name."""
+    field = {"name": name, "pattern": pattern, "maxLength": 64, "autoComplete": "off", "placeholder": speech("made from the name")}
+    return html.details({"className": "own-key"}, html.summary(speech("For engineers")), html.label(speech("Key"), html.input(field)))
+
+
 def ask(text: str, question: str, yes: str, handler: Handler, symbol: str, tone: str = "") -> Element:
     """A button that asks before it acts. The question opens without the server, by mouse and by keyboard."""
     return html.details(

@@ -57,6 +57,8 @@ class Shown:
     notice: Notice | None = None
 
 
+NOTICE_SECONDS = 12.0
+"""How long a word that all went well stays."""
 BARRED = "barred"
 """The stamp of a page for somebody who may not look at it."""
 
@@ -92,8 +94,25 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
 
         return handler
 
+    def close(notice: Notice | None) -> None:
+        set_shown(partial(_without, notice))
+
+    async def go() -> None:
+        """A word that all went well goes by itself; one with something to press, or a refusal, stays until it is closed."""
+        notice = shown.notice
+        if notice and notice.good and not notice.undo and not notice.way:
+            await asyncio.sleep(NOTICE_SECONDS)
+            close(notice)
+
     use_effect(watch, [])
-    return html.div({"className": "screen"}, _notice(visit, shown.notice), draw(page, shown.loaded, Acts(act, drafts.current)))
+    use_effect(go, [id(shown.notice)])
+    closing = _notice(visit, shown.notice, lambda _event: close(shown.notice))
+    return html.div({"className": "screen"}, closing, draw(page, shown.loaded, Acts(act, drafts.current)))
+
+
+def _without(notice: Notice | None, shown: Shown) -> Shown:
+    """The screen without that notice; another one stays."""
+    return replace(shown, notice=None) if shown.notice is notice else shown
 
 
 def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
@@ -198,7 +217,7 @@ def say(visit: Visit, error: Exception) -> Notice:
     return Notice(speech("Something went wrong here. Number {number} helps to find it in the log.", number=number), good=False)
 
 
-def _notice(visit: Visit, notice: Notice | None) -> Element:
+def _notice(visit: Visit, notice: Notice | None, close: Callable[[Any], None]) -> Element:
     if notice is None:
         return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
     tone = "good" if notice.good else "bad"
@@ -207,5 +226,11 @@ def _notice(visit: Visit, notice: Notice | None) -> Element:
         more = html.a({"className": "button main", "href": notice.way[0]}, notice.way[1])
     return html.div(
         {"className": "notice-place", "role": "status", "aria-live": "polite"},
-        html.p({"className": f"notice {tone}"}, parts.icon("check" if notice.good else "alert"), notice.text, more),
+        html.p(
+            {"className": f"notice {tone}"},
+            parts.icon("check" if notice.good else "alert"),
+            notice.text,
+            more,
+            parts.close(visit.speech, close),
+        ),
     )

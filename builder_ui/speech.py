@@ -91,6 +91,13 @@ class Speech:
     def number(self, value: float) -> str:
         return format_decimal(value, locale=self.locale)
 
+    def language_of(self, code: str) -> str:
+        """`de` -> German, `de-CH` -> German (Switzerland); what names no language as it is."""
+        try:
+            return Locale.parse(code.replace("-", "_")).get_display_name(self.locale) or code
+        except (ValueError, LookupError):
+            return code
+
     def share(self, part: int, whole: int) -> str:
         """`part` of `whole` in per cent; a dash where there is no whole."""
         return format_percent(part / whole, "#,##0 %" if self.language == "de" else "#,##0%", locale=self.locale) if whole else "–"

@@ -903,7 +903,7 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
         form.edit(path, {**value, name: {"from": said} if copied else as_scalar(said) if copies else said}, False)
 
     def turn(event: Mapping[str, Any]) -> None:
-        form.edit(path, {**value, name: {"from": "trigger.value"} if _said(event) == "copy" else ""}, True)
+        form.edit(path, {**value, name: {"from": ""} if _said(event) == "copy" else ""}, True)
 
     def remove(_event: Any) -> None:
         form.edit(path, {one: kept for one, kept in value.items() if one != name} or None, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -28,8 +27,10 @@ from engine.live import NewJourney
 from journeys import unfinished
 from journeys.document import MAX_DOCUMENT_BYTES
 from journeys.errors import Conflict, NotFound, PfadwerkError, TooLarge
+from journeys.keys import copy_of, key_of
 from journeys.reading import read
 from journeys.templates import AIMS, Aim, TemplateEntry, gallery
+from locales import translator
 from models import Journey, Member, Template
 
 KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
@@ -43,25 +44,11 @@ PROBLEMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Free keys for what may be made here, by gallery key; the empty key stands for a blank journey."""
-
-    free: Mapping[str, str]
+def load(_visit: Visit) -> None:
+    return None
 
 
-def load(visit: Visit) -> Data:
-    with visit.engine.db.read() as session:
-        taken = set(session.scalars(select(Journey.key)).all())
-    wanted = {"": "journey", **{entry.key: entry.key for entry in gallery()}}
-    return Data({key: _free(wish, taken) for key, wish in wanted.items()})
-
-
-def _free(wish: str, taken: set[str]) -> str:
-    return wish if wish not in taken else next(key for n in range(2, 100_000) if (key := f"{wish}_{n}") not in taken)
-
-
-def view(visit: Visit, data: Data, _acts: Acts) -> Element:
+def view(visit: Visit, _data: None, _acts: Acts) -> Element:
     speech = visit.speech
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     if not visit.may("journey.change"):
@@ -77,41 +64,41 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
                     html.h2({"id": "aim-own"}, speech("One of your own")),
                     html.p({"className": "quiet"}, speech("Drawn by yourself, or taken from somewhere else.")),
                 ),
-                html.div(_blank(visit, data), _file(visit)),
+                html.div(_blank(visit), _file(visit)),
             ),
-            [_aimed(visit, data, aim) for aim in AIMS],
+            [_aimed(visit, aim) for aim in AIMS],
         ),
     )
 
 
-def _aimed(visit: Visit, data: Data, aim: Aim) -> Element:
+def _aimed(visit: Visit, aim: Aim) -> Element:
     """The journeys that reach one thing, under what they reach."""
     speech, id = visit.speech, f"aim-{aim.key}"
     return html.section(
         {"className": "aim", "key": aim.key, "aria-labelledby": id},
         html.header(html.h2({"id": id}, speech(aim.title)), html.p({"className": "quiet"}, speech(aim.about))),
-        html.div([_offer(visit, data, entry) for entry in gallery() if entry.aim == aim]),
+        html.div([_offer(visit, entry) for entry in gallery() if entry.aim == aim]),
     )
 
 
-def _blank(visit: Visit, data: Data) -> Element:
+def _blank(visit: Visit) -> Element:
     speech = visit.speech
     return html.article(
         {"className": "card", "key": "blank"},
         html.h3(speech("From nothing")),
         html.p({"className": "quiet"}, speech("An empty canvas with a start and an exit.")),
-        _naming(visit, "", speech("New journey"), data.free[""]),
+        _naming(visit, "", speech("New journey")),
     )
 
 
-def _naming(visit: Visit, template: str, name: str, key: str) -> Element:
+def _naming(visit: Visit, template: str, name: str) -> Element:
     speech = visit.speech
     return html.form(
         {"className": "pfb-new", "method": "post", "action": "/ui/gallery"},
         html.input({"type": "hidden", "name": "template", "value": template}),
         html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
-        html.label(speech("Key"), html.input({"name": "key", "required": True, "pattern": KEY_PATTERN, "defaultValue": key})),
         html.button({"className": "button main"}, speech("Create and draw")),
+        parts.own_key(speech, "key", KEY_PATTERN),
     )
 
 
@@ -131,7 +118,7 @@ def _file(visit: Visit) -> Element:
     )
 
 
-def _offer(visit: Visit, data: Data, entry: TemplateEntry) -> Element:
+def _offer(visit: Visit, entry: TemplateEntry) -> Element:
     speech = visit.speech
     name = speech(entry.name)
     return html.article(
@@ -139,7 +126,7 @@ def _offer(visit: Visit, data: Data, entry: TemplateEntry) -> Element:
         html.h3(name),
         html.p({"className": "quiet"}, speech(entry.description)),
         html.details(html.summary(speech("Look at the steps")), _steps(visit, entry.document)),
-        _naming(visit, entry.key, name, data.free[entry.key]),
+        _naming(visit, entry.key, name),
     )
 
 
@@ -182,8 +169,8 @@ class _Makers:
     async def create(
         self,
         request: Request,
-        key: Annotated[str, Form(max_length=200)],
         name: Annotated[str, Form(max_length=400)],
+        key: Annotated[str, Form(max_length=200)] = "",
         template: Annotated[str, Form(max_length=64)] = "",
     ) -> Response:
         return await self._led(request, self._create, key, name, template)
@@ -192,7 +179,7 @@ class _Makers:
         content = await file.read(MAX_DOCUMENT_BYTES + 1)
         return await self._led(request, self._import, key, content)
 
-    async def duplicate(self, request: Request, key: str, new_key: Annotated[str, Form(alias="key", max_length=200)]) -> Response:
+    async def duplicate(self, request: Request, key: str, new_key: Annotated[str, Form(alias="key", max_length=200)] = "") -> Response:
         return await self._led(request, self._duplicate, new_key, key)
 
     async def _led(self, request: Request, make: Any, key: str, *arguments: Any) -> Response:
@@ -201,7 +188,7 @@ class _Makers:
             return Response(status_code=403)
         if not may(known[1], "journey.change"):
             return _back("role")
-        if (key and not is_key(key)) or (not key and make != self._import):
+        if key and not is_key(key):
             return _back("key")
         try:
             made = await run_in_threadpool(make, known[1], key, *arguments)
@@ -216,7 +203,10 @@ class _Makers:
             with self.house.engine.db.write() as session:
                 declare_missing(session, entry.fields, entry.events, self.house.now())
         document = self.house.engine.new_journey.fill(entry.document) if entry else _blank_document(self.house.engine.new_journey)
-        return self._store(member, {**document, "key": key, "name": name.strip()[:120] or key})
+        name = name.strip()[:120] or key or template or "journey"
+        with self.house.engine.db.read() as session:
+            key = key or key_of(name, set(session.scalars(select(Journey.key)).all()), template or "journey")
+        return self._store(member, {**document, "key": key, "name": name})
 
     def _mails(self, entry: TemplateEntry, member: Member) -> None:
         """The message templates of a gallery journey; those that are there already stay as they are."""
@@ -242,7 +232,9 @@ class _Makers:
     def _duplicate(self, member: Member, key: str, original: str) -> str:
         with self.house.engine.db.read() as session:
             draft = dict(publish.get_journey(session, original).draft)
-        return self._store(member, {**draft, "key": key, "name": str(draft.get("name", key))[:118] + " 2"})
+            present = dict(session.execute(select(Journey.key, Journey.name)).all())
+        name = copy_of(str(draft.get("name", original)), translator(member.locale[:2])("copy"), set(present.values()))
+        return self._store(member, {**draft, "key": key or key_of(name, present, original), "name": name})
 
     def _store(self, member: Member, document: Mapping[str, Any]) -> str:
         with self.house.engine.db.write() as session:

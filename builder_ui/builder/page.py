@@ -15,6 +15,7 @@ from builder_ui import parts, state_line
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.before import last_message
 from builder_ui.builder.draft import at
+from builder_ui.builder.gallery import KEY_PATTERN
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
@@ -222,11 +223,8 @@ def _more(editor: Editor) -> Element:
     speech, key = editor.speech, editor.journey.key
     duplicate = html.form(
         {"className": "pfb-new", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
-        html.label(
-            speech("Key of the copy"),
-            html.input({"name": "key", "required": True, "pattern": "[a-z0-9][a-z0-9_\\-]{0,63}", "defaultValue": f"{key[:58]}_copy"}),
-        ),
         html.button({"className": "button"}, speech("Duplicate")),
+        parts.own_key(speech, "key", KEY_PATTERN),
     )
     return html.details(
         {"className": "ask", "name": "ask"},
@@ -264,7 +262,10 @@ def _notice(editor: Editor) -> Element:
         return None
     text, good = editor.notice
     return html.div(
-        {"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"}, parts.icon("check" if good else "alert"), html.p(text)
+        {"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"},
+        parts.icon("check" if good else "alert"),
+        html.p(text),
+        parts.close(editor.speech, lambda _event: editor.notify(None)),
     )
 
 

@@ -275,7 +275,8 @@ def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
     if kind == "datetime":
         return forms.instant(form, path, label)
     if spec and spec.values:
-        return forms.select(form, path, [(one, str(one)) for one in spec.values], form.value(path), label=label)
+        names = [(one, form.speech.language_of(str(one)) if spec.name == "locale" else str(one)) for one in spec.values]
+        return forms.select(form, path, names, form.value(path), label=label)
     if kind == "string":
         return forms.text(form, path, label=label)
     return forms.scalar(form, path, label=label)

@@ -35,7 +35,7 @@ from builder_ui.builder.protocol import (
     Select,
 )
 from builder_ui.changes import changes as told
-from builder_ui.screen import allowed
+from builder_ui.screen import NOTICE_SECONDS, allowed
 from builder_ui.speech import Speech
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
@@ -482,6 +482,13 @@ class Editor(Teller):
                 self._hint(hints)
         self.tell("head", "feed", "panel", "outline")
 
+    def notify(self, notice: tuple[str, bool] | None) -> None:
+        """Says something, until it is closed; that all went well goes by itself."""
+        self.notice = notice
+        if notice and notice[1]:
+            asyncio.get_running_loop().call_later(NOTICE_SECONDS, lambda: self.notify(None) if self.notice is notice else None)
+        self.tell("head")
+
     def _hint(self, hints: cards.Hints) -> None:
         if hints != self.hints:
             self.hints = hints
@@ -600,13 +607,13 @@ class Editor(Teller):
         except Conflict:
             self.status = "conflict"
         except PfadwerkError as error:
-            self.notice = (error.say(self.speech.translate), False)
+            self.notify((error.say(self.speech.translate), False))
         else:
             self.state, self.live_version = "paused" if self.state == "paused" else "live", number
             self.versions = (number, *(one for one in self.versions if one != number))
             self.differs, self.since = False, self.since or self.visit.house.now()
             self.live_goal = bool(self.draft.parts.get("goal"))
-            self.notice = (self.speech("Version {number} is live.", number=number), True)
+            self.notify((self.speech("Version {number} is live.", number=number), True))
         self.review = None
         self.tell("head")
 
@@ -675,11 +682,11 @@ class Editor(Teller):
         try:
             names = await asyncio.to_thread(self._put_secret, name, value)
         except PfadwerkError as error:
-            self.notice = (error.say(self.speech.translate), False)
+            self.notify((error.say(self.speech.translate), False))
         else:
             self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
             self.generation += 1
-            self.notice = (self.speech("The secret is stored."), True)
+            self.notify((self.speech("The secret is stored."), True))
         self.tell("head", "panel")
 
     def _put_secret(self, name: str, value: str) -> list[str]:

@@ -262,7 +262,14 @@ def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     pairs += [(speech("Score {group}", group=group), speech.number(value)) for group, value in data.scores.items()]
     if contact.owner:
         pairs.append((speech("Owner"), data.members.get(contact.owner, contact.owner)))
-    pairs += [(title, value) for title, value in ((speech("Language"), contact.locale), (speech("Time zone"), contact.timezone)) if value]
+    pairs += [
+        (title, value)
+        for title, value in (
+            (speech("Language"), speech.language_of(contact.locale) if contact.locale else ""),
+            (speech("Time zone"), contact.timezone),
+        )
+        if value
+    ]
     pairs += [(name, short(words.attribute(speech, value))) for name, value in sorted(contact.attributes.items())[:40]]
     pairs.append((speech("Known since"), parts.moment(speech, contact.created_at)))
     return pairs

@@ -314,11 +314,10 @@ def putting_away(journey: Journey, acts: Acts) -> Do:
 
 def duplicate(visit: Visit, journey: Journey) -> Element:
     speech, key = visit.speech, journey.key
-    text = {"name": "key", "required": True, "pattern": "[a-z0-9][a-z0-9_\\-]{0,63}", "defaultValue": f"{key[:58]}_copy"}
     return html.form(
         {"className": "labels", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
-        html.label(speech("Key of the copy"), html.input(text)),
         html.button({"className": "button"}, parts.icon("copy"), speech("Duplicate")),
+        parts.own_key(speech, "key", "[a-z0-9][a-z0-9_\\-]{0,63}"),
     )
 
 

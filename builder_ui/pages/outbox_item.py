@@ -94,7 +94,12 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
         (speech("Clicked"), parts.moment(speech, message.clicked_at)),
     ]
     if message.template:
-        pairs.append((speech("Template"), f"{message.template} · {message.template_version or '–'} · {message.locale or '–'}"))
+        pairs.append(
+            (
+                speech("Template"),
+                f"{message.template} · {message.template_version or '–'} · {speech.language_of(message.locale) if message.locale else '–'}",
+            )
+        )
     if message.run_id:
         pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("What led to it"))))
     return pairs

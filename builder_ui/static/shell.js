@@ -78,8 +78,9 @@ const MARGIN_PX = 8;
 function fit(ask) {
   const box = ask.querySelector(".question");
   if (!box) return;
-  box.style.translate = box.style.maxHeight = box.style.overflowY = "";
+  box.style.translate = box.style.maxWidth = box.style.maxHeight = box.style.overflowY = "";
   if (!ask.open) return;
+  box.style.maxWidth = `${document.documentElement.clientWidth - 2 * MARGIN_PX}px`;
   const { left, right, top, bottom, height } = box.getBoundingClientRect();
   const width = document.documentElement.clientWidth, high = window.innerHeight;
   const across = Math.max(MARGIN_PX - left, Math.min(0, width - MARGIN_PX - right));

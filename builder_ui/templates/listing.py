@@ -248,13 +248,8 @@ def duplicating(visit: Visit, one: Template) -> Element:
         html.summary({"className": "button"}, speech("Duplicate")),
         html.form(
             {"className": "question", "method": "post", "action": f"/ui/templates/{one.key}/duplicate"},
-            html.label(
-                speech("Key of the copy"),
-                html.input(
-                    {"name": "new_key", "required": True, "pattern": KEY_PATTERN, "maxLength": 64, "defaultValue": f"{one.key[:58]}_copy"}
-                ),
-            ),
             html.button({"className": "button main"}, speech("Duplicate")),
+            parts.own_key(speech, "new_key", KEY_PATTERN),
         ),
     )
 

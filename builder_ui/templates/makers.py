@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -19,6 +17,8 @@ from builder_ui.host import Host
 from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
 from journeys.errors import Conflict, NotFound, PfadwerkError
+from journeys.keys import copy_of, key_of
+from locales import translator
 from models import Member, Template
 
 KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
@@ -31,25 +31,11 @@ PROBLEMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """`free`: wish -> a key nobody has."""
-
-    free: Mapping[str, str]
+def load(_visit: Visit) -> None:
+    return None
 
 
-def load(visit: Visit) -> Data:
-    with visit.engine.db.read() as session:
-        taken = set(session.scalars(select(Template.key)).all())
-    wishes = [*(one.key for one in layouts()), "email", "sms", "text", "partial"]
-    return Data({wish: _free(wish, taken) for wish in wishes})
-
-
-def _free(wish: str, taken: set[str]) -> str:
-    return wish if wish not in taken else next(key for n in range(2, 100_000) if (key := f"{wish}-{n}") not in taken)
-
-
-def view(visit: Visit, data: Data, _acts: Acts) -> Element:
+def view(visit: Visit, _data: None, _acts: Acts) -> Element:
     speech = visit.speech
     back = ("/ui/templates", speech("Templates"))
     if not visit.may("template.change"):
@@ -67,15 +53,15 @@ def view(visit: Visit, data: Data, _acts: Acts) -> Element:
         html.div(
             {"className": "cards"},
             [
-                _card(visit, one.key, "email", data.free[one.key], speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
+                _card(visit, one.key, "email", speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
                 for one in layouts()
             ],
-            [_card(visit, "", kind, data.free[kind], name, text, parts.icon(icon)) for kind, name, text, icon in plain],
+            [_card(visit, "", kind, name, text, parts.icon(icon)) for kind, name, text, icon in plain],
         ),
     )  # fmt: skip
 
 
-def _card(visit: Visit, layout: str, kind: str, key: str, name: str, text: str, shown: Element) -> Element:
+def _card(visit: Visit, layout: str, kind: str, name: str, text: str, shown: Element) -> Element:
     speech = visit.speech
     return html.article(
         {"className": "card tpl-card", "key": layout or kind},
@@ -89,8 +75,8 @@ def _card(visit: Visit, layout: str, kind: str, key: str, name: str, text: str, 
                 html.input({"type": "hidden", "name": "layout", "value": layout}),
                 html.input({"type": "hidden", "name": "kind", "value": kind}),
                 html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
-                html.label(speech("Key"), html.input({"name": "key", "required": True, "pattern": KEY_PATTERN, "maxLength": 64, "defaultValue": key})),
                 html.button({"className": "button main"}, speech("Create and write")),
+                parts.own_key(speech, "key", KEY_PATTERN),
             ),
         ),
     )  # fmt: skip
@@ -120,14 +106,14 @@ class _Makers:
     async def create(
         self,
         request: Request,
-        key: Annotated[str, Form(max_length=200)],
         name: Annotated[str, Form(max_length=400)],
+        key: Annotated[str, Form(max_length=200)] = "",
         kind: Annotated[str, Form(max_length=16)] = "email",
         layout: Annotated[str, Form(max_length=64)] = "",
     ) -> Response:
         return await self._led(request, "/ui/new-template", self._create, key, name, kind, layout)
 
-    async def duplicate(self, request: Request, key: str, new_key: Annotated[str, Form(max_length=200)]) -> Response:
+    async def duplicate(self, request: Request, key: str, new_key: Annotated[str, Form(max_length=200)] = "") -> Response:
         return await self._led(request, "/ui/templates", self._duplicate, new_key, key)
 
     async def _led(self, request: Request, back: str, make: Any, key: str, *arguments: Any) -> Response:
@@ -136,18 +122,21 @@ class _Makers:
             return Response(status_code=403)
         if not may(known[1], "template.change"):
             return RedirectResponse(f"{back}?problem=role", 303)
-        if not templates.KEY.fullmatch(key):
+        if key and not templates.KEY.fullmatch(key):
             return RedirectResponse(f"{back}?problem=key", 303)
         try:
-            await run_in_threadpool(make, known[1], key, *arguments)
+            key = await run_in_threadpool(make, known[1], key, *arguments)
         except PfadwerkError as error:
             problem = {Conflict: "taken", NotFound: "gone"}.get(type(error), "invalid")
             return RedirectResponse(f"{back}?problem={problem}", 303)
         return RedirectResponse(f"/ui/templates/{key}", 303)
 
-    def _create(self, member: Member, key: str, name: str, kind: str, layout: str) -> None:
+    def _create(self, member: Member, key: str, name: str, kind: str, layout: str) -> str:
+        name = name.strip()
+        with self.house.engine.db.read() as session:
+            key = key or key_of(name, set(session.scalars(select(Template.key)).all()), kind, "-")
         variants, message_class = beginning(layout, kind)
-        about: Any = {"name": name.strip(), "kind": kind, "message_class": message_class or "marketing"}
+        about: Any = {"name": name, "kind": kind, "message_class": message_class or "marketing"}
         templates.save(
             self.house.engine.db,
             key,
@@ -158,8 +147,12 @@ class _Makers:
             renderer=self.house.renderer,
             **about,
         )
+        return key
 
-    def _duplicate(self, member: Member, key: str, original: str) -> None:
+    def _duplicate(self, member: Member, key: str, original: str) -> str:
         with self.house.engine.db.write() as session:
-            name = f"{templates.get(session, original).name[:117]} 2"
+            present = dict(session.execute(select(Template.key, Template.name)).all())
+            name = copy_of(templates.get(session, original).name, translator(member.locale[:2])("copy"), set(present.values()))
+            key = key or key_of(name, present, original, "-")
             shelf.duplicate(session, original, key, name, f"member:{member.id}", self.house.now())
+        return key

@@ -209,10 +209,7 @@ def _outdated(writing: Writing) -> Element:
 
 def locale_name(speech: Any, locale: str) -> str:
     """`de` -> German; `default` in words."""
-    if locale == "default":
-        return str(speech("Default"))
-    name = speech.locale.languages.get(locale.partition("-")[0], "")
-    return f"{name} ({locale})" if name else locale
+    return str(speech("Default") if locale == "default" else speech.language_of(locale))
 
 
 @component

@@ -16,6 +16,7 @@ def begin(page: Page, key: str) -> None:
     page.get_by_role("link", name="New journey").click()
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="From nothing"))
     card.get_by_label("Name").fill(f"Journey {key}")
+    card.get_by_text("For engineers").click()
     card.get_by_label("Key").fill(key)
     card.get_by_role("button", name="Create and draw").click()
     expect(step(page, "Exit")).to_be_visible()

@@ -145,6 +145,8 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold")
     page.get_by_label("All or any").select_option("or")
     press(page, "Add a condition: Tag")
+    expect(page.get_by_label("Tag", exact=True)).to_have_count(2)
+    expect(page.get_by_label("Tag", exact=True).last).to_be_focused()
     fill_in(page, page.get_by_label("Tag", exact=True).last, "vip")
     page.keyboard.press("Tab")
     expect(page.locator(".pfb-sentence")).to_contain_text("has the tag gold or has the tag vip")

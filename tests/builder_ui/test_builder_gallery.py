@@ -12,6 +12,7 @@ from sqlmodel import select
 from engine import publish
 from engine.live import NewJourney
 from journeys.errors import NotFound
+from journeys.templates import AIMS, gallery
 from models import Template
 from settings import Settings
 
@@ -108,13 +109,9 @@ def test_the_gallery_shows_every_journey_and_free_keys(log_in: Any, opened: Any)
     with opened(log_in("marketer"), "/ui/gallery") as page:
         for name in ("Welcome", "Cart abandonment", "MQL to SQL", "Re-engagement", "From nothing", "From a file"):
             assert name in page.text
-        assert sections(page) == [
-            ("One of your own", ["From nothing", "From a file"]),
-            ("Win new customers", ["Welcome"]),
-            ("Bring back a sale", ["Cart abandonment"]),
-            ("Hand leads to sales", ["MQL to SQL"]),
-            ("Wake the inactive", ["Re-engagement"]),
-        ]
+        own, *aimed = sections(page)
+        assert own == ("One of your own", ["From nothing", "From a file"])
+        assert aimed == [(aim.title, [entry.name for entry in gallery() if entry.aim == aim]) for aim in AIMS]
     with opened(log_in("viewer"), "/ui/gallery") as page:
         assert "Your role does not allow this." in page.text
 
@@ -126,3 +123,12 @@ def test_a_journey_begun_on_the_pages_gets_the_zone_and_the_patience_of_the_inst
     log_in("marketer").post("/ui/gallery", data={"key": "fresh", "name": "Fresh"}, headers=ours)
     settings = draft(town, "fresh")["settings"]
     assert (settings["timezone"], settings["hold_at_most"]) == ("Asia/Tokyo", "P1DT12H")
+
+
+def test_without_a_key_it_is_made_from_the_name_and_copies_can_be_told_apart(log_in: Any, town: Any, ours: dict[str, str]) -> None:
+    client = log_in("marketer")
+    made = [client.post("/ui/gallery", data={"name": "Nach dem Kauf", "key": ""}, headers=ours).headers["location"] for _ in range(2)]
+    assert made == ["/ui/journeys/nach_dem_kauf/edit", "/ui/journeys/nach_dem_kauf_2/edit"]
+    copies = [client.post("/ui/journeys/welcome/duplicate", headers=ours).headers["location"] for _ in range(2)]
+    assert copies == ["/ui/journeys/welcome_copy/edit", "/ui/journeys/welcome_copy_2/edit"]
+    assert [draft(town, key)["name"] for key in ("welcome_copy", "welcome_copy_2")] == ["Welcome (copy)", "Welcome (copy 2)"]

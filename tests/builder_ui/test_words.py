@@ -75,6 +75,8 @@ SAME = {
     "Score",
     "Version",
     "Administration",
+    "Logo",
+    "Website",
     "System",
 }
 """Words that are the same in both languages."""

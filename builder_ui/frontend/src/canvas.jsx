@@ -89,7 +89,7 @@ function tend({ target }) {
   lookUntil(() => {
     if (![document.body, pressed].includes(document.activeElement)) return true;
     const added = fields().filter((field) => !known.has(field.id));
-    const fresh = added.find((field) => field.closest(".pfb-term")) ?? added[0]; // what is asked comes before how questions are joined
+    const fresh = added.find((field) => field.matches(".pfb-term input")) ?? added.find((field) => field.closest(".pfb-term")) ?? added[0]; // what is asked comes before how
     if (fresh) fresh.focus();
     else if (!pressed.isConnected) partsOf(id).flatMap((part) => [...part.querySelectorAll("button")]).find((one) => called(one) === called(pressed))?.focus();
     return !!fresh || !pressed.isConnected;

@@ -6,9 +6,13 @@ import { useCanvas } from "./store.js";
 
 const DRAG_FROM_PX = 5;
 
+/** The kinds in which every word is found; those first whose own name has what was typed. */
 function fitting(kinds, text) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return kinds.filter((kind) => words.every((word) => kind.words.includes(word)));
+  const wanted = text.trim().toLowerCase();
+  const words = wanted.split(/\s+/).filter(Boolean);
+  const named = (kind) => kind.label.toLowerCase().includes(wanted);
+  const found = kinds.filter((kind) => words.every((word) => kind.words.includes(word)));
+  return [...found.filter(named), ...found.filter((kind) => !named(kind))];
 }
 
 export function Palette({ kinds, groups }) {
@@ -85,7 +89,7 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
   const listId = useId();
   const list = useRef(null);
   const back = useRef(document.activeElement);
-  const found = useMemo(() => groups.flatMap(([group]) => fitting(kinds, text).filter((kind) => kind.group === group)), [kinds, groups, text]);
+  const found = useMemo(() => fitting(groups.flatMap(([group]) => kinds.filter((kind) => kind.group === group)), text), [kinds, groups, text]);
   useEffect(() => {
     list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }, [chosen]);

@@ -1,0 +1,29 @@
+"""Keys made from names, for whoever does not want to think of one; and names of copies that one can tell apart. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+
+MOST = 64
+_SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
+
+
+def key_of(name: str, taken: Collection[str], otherwise: str, between: str = "_") -> str:
+    """A free key that reads like the name: `Nach dem Kauf` -> `nach_dem_kauf`. `otherwise`: for names without a letter that keys may have."""
+    spelt = unicodedata.normalize("NFKD", name.lower().translate(_SPELT))
+    plain = "".join(one for one in spelt if not unicodedata.combining(one))
+    return free(re.sub(r"[^a-z0-9]+", between, plain).strip(between)[: MOST - 4].strip(between) or otherwise, taken, between)
+
+
+def free(wish: str, taken: Collection[str], between: str = "_") -> str:
+    """The wish, or the first of `wish_2`, `wish_3` … that nothing has."""
+    return wish if wish not in taken else next(key for n in range(2, 100_000) if (key := f"{wish[: MOST - 6]}{between}{n}") not in taken)
+
+
+def copy_of(name: str, copied: str, taken: Collection[str], most: int = 120) -> str:
+    """`Welcome` -> `Welcome (copy)`, then `Welcome (copy 2)`; `copied` is the word for copy."""
+    base = re.sub(rf" \({re.escape(copied)}(?: \d+)?\)$", "", name)[: most - len(copied) - 10].rstrip()
+    numbered = (f"{base} ({copied})" if n == 1 else f"{base} ({copied} {n})" for n in range(1, 100_000))
+    return next(one for one in numbered if one not in taken)
