@@ -1,7 +1,9 @@
 # One image for worker, web server and the one-off set-up; which of them it is, the command says.
 # In it: the locked packages, checked by hash, and Pfadwerk; no compiler, no root, no state.
 
-FROM python:3.12-slim-trixie AS build
+ARG PFADWERK_PYTHON_IMAGE=python:3.12-slim-trixie
+
+FROM ${PFADWERK_PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/pfadwerk
 WORKDIR /src
@@ -13,7 +15,7 @@ COPY . .
 RUN /opt/pfadwerk/bin/pip install --no-deps --no-build-isolation . \
     && /opt/pfadwerk/bin/pip uninstall --yes hatchling editables
 
-FROM python:3.12-slim-trixie
+FROM ${PFADWERK_PYTHON_IMAGE}
 # `pfadwerk backup` and `restore` need pg_dump and pg_restore, no older than the server; Debian trixie has 17.
 RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client-17 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/pfadwerk pfadwerk

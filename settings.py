@@ -334,7 +334,7 @@ class Settings(BaseSettings):
     def signing_keys(self) -> dict[str, bytes]:
         """Key id -> key for signing; the first signs, all verify. Makes `home/secret` once when no key is set."""
         given = self.secret_key.get_secret_value()
-        return parse_keys(given or _kept_secret(self.home / "secret"))
+        return parse_keys(given) if given else _kept_keys(self.home / "secret")
 
 
 def _as_variable(value: object) -> str:
@@ -367,6 +367,18 @@ def parse_keys(text: str) -> dict[str, bytes]:
             raise Unfit("expected different key ids, got {name} twice", name=name)
         keys[name] = key.encode()
     return keys
+
+
+def _kept_keys(file: Path) -> dict[str, bytes]:
+    """Raises: Misconfigured, if the file holds no keys; says what is wrong without repeating one."""
+    try:
+        return parse_keys(_kept_secret(file))
+    except Unfit as error:
+        raise Misconfigured(
+            "The file {file} cannot be read: {problem}. Restore it from a backup, or delete it to get a new key (old links then stop working).",
+            file=str(file),
+            problem=Issue(code="secret", text=error.text, values=error.values),
+        ) from None
 
 
 def _kept_secret(file: Path) -> str:

@@ -193,10 +193,11 @@ class StoryItem(BaseModel):
 
 
 class Erased(BaseModel):
-    """The contact is forgotten; its open runs have ended."""
+    """The contact is forgotten; its open runs have ended. `job_id`: the job that looks through files and notes; null if it was erased before."""
 
     id: str
     runs_ended: int
+    job_id: str | None = None
 
 
 class Removed(BaseModel):
@@ -331,11 +332,14 @@ def _apply(session: Session, contact_id: str, change: ContactChange, now: dateti
 
 @router.delete("/contacts/{contact_id}", summary="Erase a contact", responses=CHANGE)
 def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.erase")]) -> Erased:
-    """Forgets the person for good (GDPR Art. 17): profile, names, what was sent; open runs end. What was withdrawn stays withdrawn."""
+    """Forgets the person for good (GDPR Art. 17): profile, names, what was sent; open runs end. What was withdrawn stays withdrawn.
+
+    Files that wait to be imported, and what else names the person, are looked through by a job: its progress is at `/api/v1/jobs/{job_id}`."""
     engine = server.engine
     done = contacts.erase_person(engine.db, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
     server.wake(Wakeups(bells=set(done.rung)))
-    return Erased(id=done.contact_id, runs_ended=len(done.rung))
+    server.jobs.look()
+    return Erased(id=done.contact_id, runs_ended=len(done.rung), job_id=done.job_id)
 
 
 @router.get("/contacts/{contact_id}/export", summary="Everything known about a contact", responses=ONE)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
-from crm import uploads
+from crm import erasure_rest, uploads
 from crm.contacts import wanted_of
 from crm.jobs import RULE, WANTED, add_job, cancel_job, end, end_early, get_job, locked
 from engine import by_hand, migrate, perhaps, runs
@@ -114,8 +114,15 @@ def _restored_page(engine: Engine, session: Session, job: Job, now: datetime) ->
 
 
 def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    if erasure_rest.is_under_way(session):  # the file may name who is being erased
+        return Page(Wakeups(), job.cursor, {}, finished=False)
     done = uploads.page(session, job.input["import_id"], now)
     return Page(Wakeups(), str(done.cursor), done.counts, done.finished)
+
+
+def _erase_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    done = erasure_rest.page(session, job, now, engine.address_keys)
+    return Page(Wakeups(), done.cursor, done.counts, done.finished)
 
 
 KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
@@ -126,9 +133,11 @@ KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     "resume_stuck": _resume_page,
     "import": _import_page,
     perhaps.JOB: _restored_page,
+    "erase_rest": _erase_page,
 }
 BEFORE: dict[str, Callable[[Engine, Job, datetime], None]] = {
     "import": lambda engine, job, now: uploads.prepare(engine.db, job.input["import_id"], now, engine.address_keys),
+    "erase_rest": lambda engine, job, now: erasure_rest.prepare(engine.db, job, engine.address_keys),
 }
 """Kind -> what is costly and needs no lock: done before the transaction of each page."""
 

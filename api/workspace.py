@@ -83,7 +83,8 @@ class ProblemRow(BaseModel):
 
 
 class AuditRow(BaseModel):
-    """Who did what. `digest` is the seal: it covers the row and the seal before it. `key_id` names its key; rows from before have none."""
+    """Who did what. `digest` is the seal: it covers the row and the seal before it; of a reason that a person typed (`detail.why`, empty after an
+    erasure) it covers a digest. `key_id` names its key; rows from before have none."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -263,7 +264,9 @@ def list_audit(
     """Newest first."""
     with server.engine.db.read() as session:
         rows = audit.list_lines(session, subject=subject, actor=who, action=action, before=int(cursor) if cursor else None, limit=limit)
-        return Page(items=[AuditRow.model_validate(row) for row in rows], next=str(rows[-1].id) if len(rows) == limit else None)
+        told = audit.details(session, rows)
+        items = [AuditRow.model_validate(row).model_copy(update={"detail": told[row.id or 0]}) for row in rows]
+        return Page(items=items, next=str(rows[-1].id) if len(rows) == limit else None)
 
 
 @router.get("/audit/verify", summary="Does the audit trail hold?", responses=ADMIN)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import socket
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from commands import lifeline, lock, memory
-from commands.dev import PortInUse
+from commands.dev import NO_ADDRESS, PortInUse
 from commands.logs import configure, core_logging
 from commands.servers import is_free
+from journeys.errors import Misconfigured
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ def api_main(settings: Settings) -> int:
     """
     lifeline.watch_parent()
     configure(settings, "api")
+    refuse_unnamed_proxy(settings)
     with lock.use(settings.home):
         _refuse_used_port(settings)
         server = build_server(settings)
@@ -42,8 +46,26 @@ def api_main(settings: Settings) -> int:
     return 0
 
 
+def refuse_unnamed_proxy(settings: Settings) -> None:
+    """The web server speaks http only: behind https stands a proxy, and whom it speaks for is believed only if it is named.
+
+    Raises:
+        Misconfigured: it is not.
+    """
+    if urlsplit(settings.public_url).scheme == "https" and not settings.trusted_proxies:
+        raise Misconfigured(
+            "PFADWERK_PUBLIC_URL is https, so a proxy stands before this web server, and none is named: everybody would count as one visitor. "
+            "Name the proxy's address in PFADWERK_TRUSTED_PROXIES, such as {example}.",
+            example='["127.0.0.1"]',
+        )
+
+
 def _refuse_used_port(settings: Settings) -> None:
-    if not is_free(settings.port, settings.host):
+    try:
+        free = is_free(settings.port, settings.host)
+    except socket.gaierror as error:
+        raise PortInUse(NO_ADDRESS, host=settings.host, error=error.strerror) from None
+    if not free:
         raise PortInUse(
             "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.",
             port=settings.port,

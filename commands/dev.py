@@ -43,6 +43,9 @@ _STEADY_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 
 
+NO_ADDRESS = "Nobody can listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1."
+
+
 class PortInUse(PfadwerkError):
     """A port that was asked for belongs to another program."""
 
@@ -73,11 +76,15 @@ def dev(
     `translate` is a gettext function for what is said on the terminal.
 
     Raises:
+        Misconfigured: a proxy stands before the web server, and none is named.
         InUse: another supervisor runs on the folder.
         PortInUse: a port that was set is taken.
         MissingBinary: there is no Temporal or no Redis for this platform.
         ServerFailed: something did not start; the message holds the end of its log.
     """
+    from commands.api_main import refuse_unnamed_proxy
+
+    refuse_unnamed_proxy(settings)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock.supervise(settings.home):
         return _Supervisor(settings, children, Console(out, translate)).run(prepare, on_ready)
@@ -264,11 +271,7 @@ def _web_port(settings: Settings, remembered: int | None, deadline: float) -> in
             return _exactly(settings.host, settings.port, deadline)
         return _some_port(settings.host, remembered, DEFAULT_PORTS["web"], (), deadline)
     except socket.gaierror as error:
-        raise PortInUse(
-            "Nobody can listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1.",
-            host=settings.host,
-            error=error.strerror,
-        ) from None
+        raise PortInUse(NO_ADDRESS, host=settings.host, error=error.strerror) from None
 
 
 def _exactly(host: str, port: int, deadline: float) -> int:

@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import smtplib
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from commands import servers
-from journeys.errors import PfadwerkError, Sentence
+from commands.api_main import refuse_unnamed_proxy
+from commands.dev import NO_ADDRESS
+from journeys.errors import Misconfigured, PfadwerkError, Sentence
 from settings import Settings
 
 _LITTLE_SPACE_MB = 1_000
@@ -105,7 +108,9 @@ def _python(_: Settings) -> Iterator[Finding]:
 def _folder(settings: Settings) -> Iterator[Finding]:
     place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
     free = shutil.disk_usage(place).free // 1_000_000
-    if not os.access(place, os.W_OK):
+    if not place.is_dir():
+        yield _bad("folder", "{folder} is a file. Set PFADWERK_HOME to a folder.", folder=str(place))
+    elif not os.access(place, os.W_OK):
         yield _bad("folder", "{folder} cannot be written. Change its owner, or set PFADWERK_HOME to another folder.", folder=str(place))
     elif free < _LITTLE_SPACE_MB:
         yield _bad(
@@ -254,10 +259,23 @@ def _web(settings: Settings) -> Iterator[Finding]:
         yield _bad("web", "PFADWERK_PUBLIC_URL is {url}; expected an address such as https://journeys.example.org", **values)
     elif url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
         yield _hint("web", "{url} is not encrypted; links in messages and one-click unsubscribe want https", **values)
-    elif settings.was_set("port") and not _is_running(settings) and not servers.is_free(settings.port, settings.host):
-        yield _bad("web", "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.", **values)
     else:
         yield _good("web", "{url}", **values)
+    refuse_unnamed_proxy(settings)
+    if _is_running(settings) or _can_listen(settings):
+        return
+    if settings.was_set("port") or settings.was_set("temporal_address"):
+        yield _bad("web", "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_PORT to another port.", **values)
+    else:
+        yield _hint("web", "Port {port} on {host} is in use: `pfadwerk dev` takes another one, `pfadwerk api` does not start.", **values)
+
+
+def _can_listen(settings: Settings) -> bool:
+    """Raises: Misconfigured, if the host is no address of this machine."""
+    try:
+        return servers.is_free(settings.port, settings.host)
+    except socket.gaierror as error:
+        raise Misconfigured(NO_ADDRESS, host=settings.host, error=error.strerror) from None
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ Every line is sealed with an HMAC over its content and the seal before it. The k
 database: whoever can write there cannot compute the chain anew. Lines from before there was a key carry a plain digest; the first sealed line
 covers them. Lines cut off at the end leave a valid, shorter chain: the end of the chain (`Head`) is therefore logged, and `check` takes a
 logged one to compare with. Personal data does not belong in `detail`: ids and names of settings do, so that the trail can outlive an erasure.
+What a person typed as a reason stands beside the chain (`AuditNote`) and can go.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from sqlmodel import col, select
 
 from crm.payload import clean_object, clean_text
 from journeys.errors import Invalid
-from models import Audit, Database
+from models import Audit, AuditNote, Database
 
 log = logging.getLogger("pfadwerk.audit")
 """Written at every log level (`commands.logs`)."""
 
 MAX_DETAIL_BYTES = 16_384
+MAX_NOTE = 500
+NOTE = "note"
+"""Under this name the detail of a line holds the keyed digest of its note."""
 FIRST = "0" * 64
 """The seal before the first line."""
 LOG_LINES, LOG_SECONDS = 100, 300.0
@@ -101,20 +105,37 @@ def bind(db: Database, signing: Sequence[bytes]) -> None:
     db.info[_INFO] = Keys(signing)
 
 
-def record(session: Session, actor: str, action: str, subject: str, detail: Mapping[str, object], now: datetime) -> Audit:
+def record(session: Session, actor: str, action: str, subject: str, detail: Mapping[str, object], now: datetime, *, why: str = "") -> Audit:
     """Appends a line. `actor`: member id or API key name; `action` such as `journey.publish`; `subject` such as `journey:<id>`.
+
+    `why` is what a person typed and may name somebody: it is kept beside the line, at most 500 characters (`AuditNote`).
 
     Raises:
         TooLarge: the detail is larger than 16 kB of JSON.
     """
-    kept = clean_object(detail, MAX_DETAIL_BYTES)
-    keys = _keys(session)
+    keys, note = _keys(session), clean_text(why)[:MAX_NOTE]
+    kept = clean_object({**detail, NOTE: _note_seal(keys.by_id[keys.current], note)} if note else detail, MAX_DETAIL_BYTES)
     _one_at_a_time(session)
     before = _mark_change(session, keys, _last(session), now)
     line = Audit(
         at=now, actor=clean_text(actor)[:120], action=clean_text(action)[:64], subject=clean_text(subject)[:160], detail=kept, digest=""
     )
-    return _append(session, keys, before, line)
+    line = _append(session, keys, before, line)
+    if note:
+        session.add(AuditNote(audit_id=line.id or 0, text=note))
+        session.flush()
+    return line
+
+
+def details(session: Session, lines: Sequence[Audit]) -> dict[int, dict[str, Any]]:
+    """Id -> detail, with the reason that was typed (`why`) in place of its digest; empty if it was erased."""
+    ids = [line.id for line in lines if NOTE in line.detail]
+    notes = dict(session.execute(select(AuditNote.audit_id, AuditNote.text).where(col(AuditNote.audit_id).in_(ids))).all()) if ids else {}
+    return {line.id or 0: _told(line.detail, notes.get(line.id or 0)) for line in lines}
+
+
+def _told(detail: Mapping[str, Any], note: str | None) -> dict[str, Any]:
+    return dict(detail) if note is None else {name: value for name, value in detail.items() if name != NOTE} | {"why": note}
 
 
 def take_over(session: Session, now: datetime) -> None:
@@ -228,8 +249,17 @@ def _append(session: Session, keys: Keys, before: Audit | None, line: Audit) -> 
 def _walk(session: Session, keys: Keys, logged: Head | None) -> Check:
     end, keyed_from = Head(0, FIRST), None
     while page := list(session.scalars(select(Audit).where(col(Audit.id) > end.number).order_by(col(Audit.id)).limit(_PAGE))):
+        notes = dict(
+            session.execute(
+                select(AuditNote.audit_id, AuditNote.text).where(col(AuditNote.audit_id).between(page[0].id, page[-1].id))
+            ).all()
+        )
         for line in page:
-            problem = _problem(keys, end.seal, line, keyed_from is not None) or _compared(line, logged)
+            problem = (
+                _problem(keys, end.seal, line, keyed_from is not None)
+                or _noted(keys, line, notes.get(line.id or 0, ""))
+                or _compared(line, logged)
+            )
             if problem:
                 unknown = line.key_id if problem == "unknown_key" else ""
                 return Check(head(session), line.id, problem, keyed_from, unknown)
@@ -250,6 +280,17 @@ def _problem(keys: Keys, before: str, line: Audit, keyed: bool) -> Problem:
     if key is None:
         return "unknown_key"
     return "" if hmac.compare_digest(line.digest, _seal(key, before, line)) else "changed"
+
+
+def _noted(keys: Keys, line: Audit, note: str) -> Problem:
+    """A note that was erased is as good as one that is there unchanged."""
+    if not note:
+        return ""
+    return "" if hmac.compare_digest(str(line.detail.get(NOTE, "")), _note_seal(keys.by_id[line.key_id], note)) else "changed"
+
+
+def _note_seal(key: bytes, note: str) -> str:
+    return hmac.new(key, b"note:" + note.encode(), "sha256").hexdigest()[:32]
 
 
 def _compared(line: Audit, logged: Head | None) -> Problem:

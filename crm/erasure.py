@@ -2,8 +2,8 @@
 
 The row stays as an empty shell so that events, runs and messages keep their place in reports. Suppressions are keyed hashes and
 stay, and what was said of the person's addresses becomes one (`crm.mailbox`), so that a later import cannot bring them back into marketing. The consent log stays
-without its proofs (Art. 17(3)(e)). Workflow histories hold ids only. Links that only this person got, and files with the person's
-addresses that still wait to be imported, go as a whole (`crm.traces`).
+without its proofs (Art. 17(3)(e)). Workflow histories hold ids only. Links that only this person got go as a whole
+(`crm.traces`), and so do files that name the person and still wait to be imported (`crm.erasure_rest`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, delete, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm import duplicates, mailbox, traces, uploads
+from crm import duplicates, erasure_rest, mailbox, traces
 from crm.audit import record
 from crm.locks import lock_contact
 from crm.merge import FIELDS
@@ -64,28 +64,29 @@ DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, Consen
 
 @dataclass(slots=True)
 class Erased:
-    """`rung`: runs that ended; ring their bells. `files`: how many files went because the person stood in them."""
+    """`rung`: runs that ended; ring their bells. `changed`: false if it was erased before. `job_id`: what looks through the rest."""
 
     contact_id: str
     rung: list[str] = field(default_factory=list)
-    files: int = 0
+    changed: bool = False
+    job_id: str | None = None
 
 
 def erase_person(db: Database, contact_id: str, now: datetime, *, by: str, keys: Sequence[bytes] = ()) -> Erased:
     """Erases a person from the whole database, its free pages and SQLite's log included. See `erase`.
 
-    Files are looked through before the transaction, since that takes a while and locks nobody out.
+    The contact's rows are emptied at once. Files that wait, and what others typed elsewhere, are looked through by a job (`crm.erasure_rest`) that
+    the same transaction queues.
 
     Raises:
         NotFound: no such contact.
     """
-    with db.read() as session:
-        values = traces.values_of(session, traces.ids_of(session, contact_id))
-    holding = traces.uploads_with(db, values)
     with db.write() as session:
+        ids = traces.ids_of(session, contact_id)
+        values = traces.values_of(session, ids)
         done = erase(session, contact_id, now, by=by, keys=keys)
-        for upload_id in holding:
-            done.files += uploads.withdraw(session, upload_id, now)
+        if done.changed:
+            done.job_id = erasure_rest.queue(session, done.contact_id, values, by, now, keys).id
     if not db.scrub():
         log.warning("an erased person may stand in the database's log for a while: readers kept it open")
     return done
@@ -103,6 +104,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     done = Erased(contact.id)
     if contact.erased_at is not None:
         return done
+    done.changed = True
     session.flush()
     ids = traces.ids_of(session, contact.id)
     values = traces.values_of(session, ids)

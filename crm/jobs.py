@@ -18,12 +18,18 @@ STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import"
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
 WANTED = "wanted"
 """Where the input of a job holds the filters of a list (`crm.contacts.Wanted`)."""
+SEALED = "sealed"
+"""Where it holds, sealed, what names a person that was erased."""
 RULE = "rule"
 """Where it holds a rule for contacts instead."""
 _WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
 MAX_ERROR = 300
 """Characters that the column holds."""
-UNSTOPPABLE: Mapping[str, str] = {"migrate": _WHOLE, "migrate_back": _WHOLE}
+UNSTOPPABLE: Mapping[str, str] = {
+    "migrate": _WHOLE,
+    "migrate_back": _WHOLE,
+    "erase_rest": "An erasure cannot be stopped half way: what names the person would stay.",
+}
 
 
 def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any], by: str, now: datetime, total: int | None = None) -> Job:
@@ -86,7 +92,7 @@ def end_early(session: Session, job: Job, state: str, now: datetime, error: Pfad
 
 def end(job: Job, state: str, now: datetime) -> None:
     """Whom it was about is forgotten: filters and rules hold what somebody typed, names and addresses among it."""
-    job.input = {name: value for name, value in job.input.items() if name not in (WANTED, RULE)}
+    job.input = {name: value for name, value in job.input.items() if name not in (WANTED, RULE, SEALED)}
     job.state, job.updated_at, job.finished_at = state, now, now
 
 

@@ -173,7 +173,7 @@ def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by
         return lifted
     if not lifted:
         entry = f"suppression:{hashed(keys[0], channel, address)[:16]}"
-        record(session, by, "suppression.lift", entry, {"channel": channel, "reason": reason, "why": why}, now)
+        record(session, by, "suppression.lift", entry, {"channel": channel, "reason": reason}, now, why=why)
     write(session, [Word(channel, spelling(channel, address), EVERYTHING, WORKSPACE, "granted", now, proven=True)])
     return True
 

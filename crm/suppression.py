@@ -86,7 +86,7 @@ def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by
     if row is None:
         return False
     record(
-        session, by, "suppression.lift", f"suppression:{row.address_hash[:16]}", {"channel": channel, "reason": row.reason, "why": why}, now
+        session, by, "suppression.lift", f"suppression:{row.address_hash[:16]}", {"channel": channel, "reason": row.reason}, now, why=why
     )
     session.delete(row)
     session.flush()

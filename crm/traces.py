@@ -1,44 +1,116 @@
-"""Where a person can be found beyond the rows that carry the contact's id: in links, in files that wait, in what somebody typed about a consent.
+"""Where a person can be found beyond the rows that carry the contact's id: in links, in files that wait, in what somebody typed.
 
-What is looked for are the person's names and addresses as they stand now. Reads only, but for `forget_links` and `forget_words`.
+What is looked for are the person's names and addresses as they stand now. Reads only, but for `forget_links` and `forget_words`. Files and
+what stands elsewhere are looked through later, by the job of `crm.erasure_rest`.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from base64 import urlsafe_b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
+import phonenumbers
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.locks import person_of
-from models import Body, Consent, Contact, Database, Identity, Link, Message, OutboxItem, Upload, UploadPart
+from models import Body, Consent, Contact, Identity, Link, Message, OutboxItem
 
 LEAST_CHARACTERS = 3
 """A shorter name stands in too many words to be looked for."""
+LEAST_DIGITS = 6
+"""A shorter telephone number stands in too many others."""
+OVERLAP = 4_096
+"""Bytes of a part of a file that are looked at again with the next: a line lies over the edge."""
+_WORDS = re.compile(r"\w+")
+_BETWEEN_DIGITS = b" -/.()" + bytes(range(0x80, 0x100))
+"""What people put into a number, dashes and blanks beyond ASCII among it."""
 _CLICK = re.compile(r"/c/([A-Za-z0-9_-]{50,80})")
 _ERASED = "–"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Values:
-    """`addresses` name one person (e-mail, phone, ids); `names` are what the person is called. Lower case."""
+    """What a person is known by. `addresses`: e-mail addresses, numbers and ids, each of which names one person; `people`: (first, last) name, which
+    together nearly do; `names`: single names, which many have. Lower case, composed (NFC)."""
 
     addresses: frozenset[str]
     names: frozenset[str]
+    people: frozenset[tuple[str, str]] = frozenset()
+
+    def name_one(self, text: str) -> bool:
+        """Whether a text names this person and hardly anybody else: an address, or both names as words of one line."""
+        return self._names_one(_folded(text))
 
     def are_in(self, text: str) -> bool:
-        """Whether one of them stands in a text, a name as a word of its own."""
-        low = text.lower()
-        words = set(re.findall(r"\w+", low))
-        return any(one in low for one in self.addresses) or any(
-            name in words or (not name.isalnum() and name in low) for name in self.names
-        )
+        """Whether a text that is about this person anyway says who it is: a single name is enough."""
+        low = _folded(text)
+        words = set(_WORDS.findall(low))
+        return self._names_one(low) or any(name in words or (not name.isalnum() and name in low) for name in self.names)
+
+    def _names_one(self, low: str) -> bool:
+        if any(one in low and ("@" in one or _stands_alone(one, low)) for one in self.addresses):
+            return True
+        numbers = self.numbers
+        squeezed = low.encode("utf-8", "ignore").translate(None, _BETWEEN_DIGITS) if numbers else b""
+        if any(number in squeezed for number in numbers):
+            return True
+        return any(first in low and last in low and _on_one_line(first, last, low) for first, last in self.people)
+
+    @property
+    def numbers(self) -> frozenset[bytes]:
+        """The digits of the telephone numbers as they are dialled, `0446681800` and `41446681800` of +41 44 668 18 00."""
+        return frozenset(number.encode() for one in self.addresses if one.startswith("+") for number in _dialled(one))
+
+    def write(self) -> str:
+        """As text, for a job that goes on later. Personal data: seal it."""
+        return json.dumps([sorted(self.addresses), sorted(self.names), sorted(self.people)])
+
+    @classmethod
+    def read(cls, text: str) -> Values:
+        addresses, names, people = json.loads(text)
+        return cls(frozenset(addresses), frozenset(names), frozenset((first, last) for first, last in people))
+
+
+def _folded(text: str) -> str:
+    """Lower case and composed; what an address in a link looks like, too."""
+    plain = unquote(text) if "%" in text else text
+    return unicodedata.normalize("NFC", plain).lower()
+
+
+def _stands_alone(value: str, text: str) -> bool:
+    """Whether it is no part of a longer word or number."""
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def _on_one_line(first: str, last: str, text: str) -> bool:
+    at = text.find(last)
+    while at >= 0:
+        end = text.find("\n", at)
+        line = text[text.rfind("\n", 0, at) + 1 : end if end >= 0 else None]
+        if first in line and _stands_alone(first, line) and _stands_alone(last, line):
+            return True
+        at = text.find(last, at + len(last))
+    return False
+
+
+def _dialled(number: str) -> tuple[str, ...]:
+    """Two needles that every usual spelling holds once blanks, points, dashes and brackets are gone. A country without a trunk digit (+1) is
+    dialled without one."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return ()
+    national = phonenumbers.national_significant_number(parsed)
+    inside = national if parsed.country_code == 1 else f"0{national}"
+    return (f"{parsed.country_code}{national}", inside) if len(national) >= LEAST_DIGITS else ()
 
 
 def ids_of(session: Session, contact_id: str) -> list[str]:
@@ -51,43 +123,33 @@ def values_of(session: Session, ids: Sequence[str]) -> Values:
     """What the person is called and known by, before it is erased."""
     rows = session.scalars(select(Contact).where(col(Contact.id).in_(ids))).all()
     known = session.scalars(select(Identity.value).where(col(Identity.contact_id).in_(ids)))
-    addresses = {one for row in rows for one in (row.email, row.phone) if one} | set(known)
+    addresses = {one for row in rows for one in (row.email, row.phone) if one} | set(known) | set(ids)
     names = {one for row in rows for one in (row.first_name, row.last_name) if one}
-    return Values(_low(addresses), _low(names))
+    people = {(row.first_name, row.last_name) for row in rows if row.first_name and row.last_name}
+    pairs = frozenset((_folded(first.strip()), _folded(last.strip())) for first, last in people if min(len(first), len(last)) > 1)
+    return Values(_low(addresses), _low(names), pairs)
 
 
 def _low(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(value.strip().lower() for value in values if len(value.strip()) >= LEAST_CHARACTERS)
+    return frozenset(_folded(value.strip()) for value in values if len(value.strip()) >= LEAST_CHARACTERS)
 
 
-def uploads_with(db: Database, values: Values) -> list[str]:
-    """Ids of the files that hold one of the person's addresses. Reads every file that waits, a part at a time, and locks nothing."""
-    wanted = [one.encode(code) for one in values.addresses for code in ("utf-8", "utf-16-le")]
-    with db.read() as session:
-        uploads = session.scalars(select(Upload.id).order_by(col(Upload.id))).all()
-    return [id for id in uploads if wanted and _holds(_parts(db, id), wanted)]
+def part_names(values: Values, part: bytes, before: bytes = b"") -> bool:
+    """Whether a part of a file names the person; `before` is the end of the part before it (`OVERLAP` bytes), for what lies over the edge."""
+    return any(values.name_one(text) for text in _read_as_text(before + part))
 
 
-def _parts(db: Database, upload_id: str) -> Iterator[bytes]:
-    number = 0
-    while True:
-        with db.read() as session:
-            content = session.scalar(select(UploadPart.content).where(UploadPart.upload_id == upload_id, UploadPart.number == number))
-        if content is None:
-            return
-        yield content
-        number += 1
-
-
-def _holds(parts: Iterable[bytes], wanted: Sequence[bytes]) -> bool:
-    """Whether one of the texts stands in the parts, also where it lies over the edge of one."""
-    overlap, before = max(map(len, wanted)), b""
-    for part in parts:
-        low = (before + part).lower()
-        if any(one in low for one in wanted):
-            return True
-        before = low[-overlap:]
-    return False
+def _read_as_text(content: bytes) -> Iterator[str]:
+    """What the bytes may mean; a part of a UTF-16 file may begin in the middle of a character."""
+    if content.count(0) > len(content) / 10:
+        for code in ("utf-16-le", "utf-16-be"):
+            yield from (content[start:].decode(code, "ignore") for start in (0, 1))
+        return
+    try:
+        yield content.decode("utf-8")
+    except UnicodeDecodeError:  # another encoding, or a character over the edge
+        yield content.decode("utf-8", "ignore")
+        yield content.decode("cp1252", "ignore")
 
 
 def forget_links(session: Session, ids: Sequence[str], values: Values) -> None:

@@ -3,6 +3,7 @@
 from models.admin import (
     ApiKey,
     Audit,
+    AuditNote,
     CatalogueEvent,
     CatalogueField,
     Import,
@@ -57,6 +58,7 @@ __all__ = [
     "UNUSUAL_STATUSES",
     "ApiKey",
     "Audit",
+    "AuditNote",
     "Body",
     "CatalogueEvent",
     "CatalogueField",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, LargeBinary
+from sqlalchemy import Column, ForeignKey, LargeBinary
 from sqlmodel import Field, Index, SQLModel
 
-from models.columns import big_id, json_field, new_id
+from models.columns import BigId, big_id, json_field, new_id
 
 
 class ApiKey(SQLModel, table=True):
@@ -172,6 +172,16 @@ class Audit(SQLModel, table=True):
     detail: dict[str, Any] = json_field()
     digest: str = Field(max_length=64)
     key_id: str = Field(default="", max_length=16, sa_column_kwargs={"server_default": ""})
+
+
+class AuditNote(SQLModel, table=True):
+    """What a person typed as the reason of an act. It stands outside the chain, whose line holds its keyed digest, so that it can go with the
+    person it is about (`text` is empty then)."""
+
+    __tablename__ = "audit_note"
+
+    audit_id: int = Field(sa_column=Column(BigId, ForeignKey("audit.id"), primary_key=True, autoincrement=False))
+    text: str = Field(default="", max_length=500)
 
 
 class Lease(SQLModel, table=True):

@@ -74,10 +74,10 @@ def newest(folder: Path = FOLDER) -> str:
 
 
 def check(url: str, folder: Path = FOLDER) -> None:
-    """Makes sure that the database at `url` has the schema this program was written for.
+    """Makes sure that the database at `url` has the schema this program was written for, and that we may write its rows.
 
     Raises:
-        Misconfigured: it was never set up, is older, newer or half restored; the message says what to do.
+        Misconfigured: it was never set up, is older, newer or half restored, or the role lacks rights; the message says what to do.
     """
     with _opened(url) as database, _reached(database) as connection:
         _refuse_unfinished(connection)
@@ -91,6 +91,27 @@ def check(url: str, folder: Path = FOLDER) -> None:
             found=found,
             newest=newest(folder),
         )
+    _refuse_lacking_rights(url)
+
+
+def _refuse_lacking_rights(url: str) -> None:
+    """A role that may not write would fail at the first event, not at the start."""
+    with _opened(url) as database, _reached(database) as connection:
+        lacking = [] if database.is_sqlite else list(connection.execute(_LACKING).scalars())
+        if lacking:
+            raise Misconfigured(
+                "The database role {role} may not write all tables ({tables}). Use the role that deploy/roles.sql makes for web servers and workers, "
+                "or grant it SELECT, INSERT, UPDATE and DELETE.",
+                role=str(connection.scalar(text("SELECT current_user"))),
+                tables=lacking[:3],
+            )
+
+
+_LACKING = text(
+    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND relname <> 'alembic_version' "
+    "AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE') "
+    "AND has_table_privilege(oid, 'DELETE')) ORDER BY relname"
+)
 
 
 def refuse_unfinished(url: str) -> None:

@@ -391,11 +391,18 @@ def test_the_image_is_locked_and_not_root() -> None:
         assert all((ROOT / name).exists() for name in source.split())
 
 
+def image_of(name: str) -> str:
+    """The image of a service where its variable is not set."""
+    found = re.fullmatch(r"\$\{PFADWERK_\w*IMAGE:-(.+)\}", SERVICES[name]["image"])
+    assert found, "images are named by a variable, so that they can be pinned by digest"
+    return found[1]
+
+
 def test_the_image_can_back_up_the_database_of_the_compose_file() -> None:
     """pg_dump refuses a server that is newer than itself."""
     last_stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     [client] = re.findall(r"postgresql-client-(\d+)", last_stage)
-    assert re.fullmatch(rf"postgres:{client}(\..+)?", SERVICES["postgres"]["image"].partition("@")[0])
+    assert re.fullmatch(rf"postgres:{client}(\..+)?", image_of("postgres"))
     assert last_stage.index("postgresql-client") < last_stage.index("USER pfadwerk")
 
 
@@ -423,6 +430,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SERVICE_KEYS: dict[str, tuple[type, ...]] = {
     "build": (str, dict),
     "cap_drop": (list,),
+    "init": (bool,),
+    "user": (str,),
     "command": (str, list),
     "configs": (list,),
     "depends_on": (list, dict),
@@ -471,9 +480,10 @@ def test_compose_sets_only_settings_that_exist_and_they_can_be_read(monkeypatch:
         monkeypatch.delenv(name)
     for name, value in SERVICES["worker"]["environment"].items():
         filled = re.sub(r"\$\{PFADWERK_SECRET_KEY:\?[^}]*\}", "k1:" + "x" * 32, value)
+        filled = re.sub(r"\$\{PFADWERK_TRUSTED_PROXIES:\?[^}]*\}", '["172.30.7.1"]', filled)
         monkeypatch.setenv(name, re.sub(r"\$\{(\w+):\?[^}]*\}", "something", filled))
     settings = Settings.load(home=tmp_path)
-    assert settings.database_url == "postgresql://pfadwerk:something@postgres:5432/pfadwerk"
+    assert settings.database_url == "postgresql://pfadwerk_app:something@postgres:5432/pfadwerk"
     assert settings.smtp_host == "mailpit"
 
 
@@ -482,9 +492,7 @@ def test_compose_has_no_default_password_and_opens_nothing_to_the_world() -> Non
     for secret in re.findall(r"^ +\w*(?:PASSWORD|PWD|SECRET_KEY)\w*: *(\S.*)$", text, re.MULTILINE):
         assert re.match(r"\$\{\w+:\?.+\}", secret), secret
     assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
-    assert all(re.search(r":v?\d", service["image"]) or service["image"] == "pfadwerk:local" for service in SERVICES.values()), (
-        "images have versions"
-    )
+    assert all(re.search(r":v?\d", image) or image == "pfadwerk:local" for image in map(image_of, SERVICES)), "images have versions"
 
 
 # --- Documents ---

@@ -34,6 +34,7 @@ class Data:
     names: dict[str, str]
     journeys: dict[str, tuple[str, str]]
     actions: Sequence[str]
+    details: Mapping[int, dict[str, Any]]
 
 
 def wanted(query: Any) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def load(visit: Visit) -> Data:
             member_names(session),
             journeys_of(session, (line.subject for line in found)),
             audit.actions(session),
+            audit.details(session, found),
         )
 
 
@@ -79,7 +81,7 @@ def row(visit: Visit, data: Data, line: Audit) -> list[Element]:
         html.span({"title": line.actor}, called(data, line.actor)),
         html.code(line.action),
         html.a({"href": visit.link(subject=line.subject), "title": line.subject}, called(data, line.subject)) if line.subject else "–",
-        html.code(orjson.dumps(line.detail).decode()[:400]) if line.detail else "–",
+        html.code(orjson.dumps(detail).decode()[:400]) if (detail := data.details[line.id or 0]) else "–",
     ]
 
 
@@ -202,8 +204,9 @@ def rows_of(house: House, filters: dict[str, Any]) -> Iterator[str]:
     while True:
         with house.engine.db.read() as session:
             page = audit.list_lines(session, **filters, limit=CSV_PAGE)
+            details = audit.details(session, page)
         for line in page:
-            detail = orjson.dumps(line.detail).decode()
+            detail = orjson.dumps(details[line.id or 0]).decode()
             yield line_of([str(line.id), line.at.isoformat(), line.actor, line.action, line.subject, detail, line.digest, line.key_id])
         if len(page) < CSV_PAGE:
             return

@@ -344,7 +344,11 @@ def unmerging(merge_id: int) -> Do:
 def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
     word = speech("ERASE")
-    forget = acts.act("contact.erase", forgetting(contact.id, acts), "The contact is forgotten.")
+    forget = acts.act(
+        "contact.erase",
+        forgetting(contact.id, acts),
+        "The contact is forgotten. Files and notes that name it are looked through under “Long work”.",
+    )
     fields = [
         html.p(
             speech(
@@ -362,6 +366,7 @@ def forgetting(contact_id: str, acts: Acts) -> Do:
             raise Invalid("The word was not typed; nothing was erased.")
         engine = visit.engine
         done = contacts.erase_person(engine.db, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
+        visit.house.look()
         acts.drafts.clear()
         return Wakeups(bells=set(done.rung))
 

@@ -27,6 +27,7 @@ KINDS = {
     "resume_stuck": "Try the stuck runs of “{journey}” again",
     "import": "Import contacts from a file",
     "decide_restored": "Decide about what may have left before a restore",
+    "erase_rest": "Look through files and notes for an erased contact",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {
@@ -50,6 +51,8 @@ COUNTS = {
     "kept": "left to decide one by one",
     "ok": "without errors",
     "failed": "with errors",
+    "looked_through": "parts of files looked through",
+    "emptied": "deleted or emptied",
 }
 """What a job counted, beside the reasons why somebody did not enter."""
 

@@ -118,7 +118,9 @@ def test_a_change_reaches_the_person(ask: Any, merged: Any, engine: Any) -> None
 
 def test_erasing_by_an_old_id_erases_the_person(ask: Any, merged: Any, engine: Any) -> None:
     person, _, old = merged
-    assert ask("DELETE", f"/api/v1/contacts/{old}")["id"] == person
+    erased = ask("DELETE", f"/api/v1/contacts/{old}")
+    assert erased["id"] == person
+    assert {"kind": "erase_rest", "subject": f"contact:{person}"}.items() <= ask("GET", f"/api/v1/jobs/{erased['job_id']}").items()
     with engine.db.read() as session:
         rows = session.scalars(select(Contact).where(Contact.id.in_(merged))).all()  # type: ignore[attr-defined]
         assert all(row.erased_at is not None and row.email is None and row.first_name is None for row in rows)

@@ -282,6 +282,8 @@ def test_erasing_asks_for_the_word(log_in: Any, opened: Any, town: Any) -> None:
         contact = session.get_one(Contact, anna)
         assert contact.erased_at is not None
         assert contact.email is None
+        assert [job.subject for job in session.scalars(select(Job).where(Job.kind == "erase_rest"))] == [f"contact:{anna}"]
+    assert "Look through files and notes for an erased contact" in say(opened, log_in("admin"), "/ui/settings/work")
 
 
 def test_a_new_contact_by_hand(log_in: Any, opened: Any, town: Any) -> None:

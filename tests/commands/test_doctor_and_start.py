@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from commands.process import python
 from models import Contact, Database, Journey, Run, Version, new_id
@@ -80,6 +81,49 @@ def no_temporal(home: Path) -> dict[str, str]:
     return {}
 
 
+def a_home_that_is_a_file(home: Path) -> dict[str, str]:
+    (home / "file").touch()
+    return {"PFADWERK_HOME": str(home / "file")}
+
+
+def a_key_file_that_is_empty(home: Path) -> dict[str, str]:
+    (home / "secret").write_text("")
+    return {}
+
+
+def a_key_file_that_holds_no_key(home: Path) -> dict[str, str]:
+    (home / "secret").write_text("not a key")
+    return {}
+
+
+def of_schema(home: Path, revision: str) -> dict[str, str]:
+    db = Database(Settings(home=home).database_url)
+    with db.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    db.close()
+    return {}
+
+
+def an_older_schema(home: Path) -> dict[str, str]:
+    return of_schema(home, "0001")
+
+
+def a_newer_schema(home: Path) -> dict[str, str]:
+    return of_schema(home, "9999")
+
+
+def no_postgresql(home: Path) -> dict[str, str]:
+    return {"PFADWERK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+
+
+def https_and_no_proxy(home: Path) -> dict[str, str]:
+    return {"PFADWERK_PUBLIC_URL": "https://journeys.example.org"}
+
+
+def a_host_that_there_is_not(home: Path) -> dict[str, str]:
+    return {"PFADWERK_HOST": "999.1.1.1"}
+
+
 BROKEN: list[tuple[Break, str]] = [
     (an_unknown_setting, "api"),
     (a_value_that_does_not_fit, "api"),
@@ -92,7 +136,29 @@ BROKEN: list[tuple[Break, str]] = [
     (a_run_that_nobody_understands, "worker"),
     (no_schema, "worker"),
     (no_temporal, "worker"),
+    (a_home_that_is_a_file, "api"),
+    (a_key_file_that_is_empty, "worker"),
+    (a_key_file_that_holds_no_key, "api"),
+    (an_older_schema, "api"),
+    (a_newer_schema, "worker"),
+    (no_postgresql, "worker"),
+    (https_and_no_proxy, "api"),
+    (a_host_that_there_is_not, "api"),
 ]
+
+
+def test_the_doctor_sees_that_the_usual_port_is_taken(demo: Path, run: Any, monkeypatch: Any) -> None:
+    """The port that nobody has set: a web server by itself does not start there, the supervisor takes another one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        (demo / "ports.json").write_text(json.dumps({"web": taken.getsockname()[1]}))
+        monkeypatch.setenv("PFADWERK_TEMPORAL_ADDRESS", "127.0.0.1:1")
+        started = subprocess.run(python("-m", "cli", "api"), env=dict(os.environ), capture_output=True, text=True, check=False)
+        assert started.returncode not in (0, 70), started.stderr
+        said = started.stderr.splitlines()[-1].removeprefix("pfadwerk: ").strip()
+        seen = run("doctor")
+        assert said[:60] in seen.out + seen.err
+        monkeypatch.delenv("PFADWERK_TEMPORAL_ADDRESS")
+        assert "`pfadwerk dev` takes another one" in run("doctor").out
 
 
 @pytest.mark.parametrize(("broken", "process"), BROKEN, ids=lambda value: getattr(value, "__name__", value))

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 
 from crm import audit
 from journeys.errors import Invalid, TooLarge
-from models import Audit, Database
+from models import Audit, AuditNote, Database
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -249,3 +249,15 @@ def test_lines_are_listed_newest_first_in_pages(session: Session, chain: list[Au
 def test_details_are_small(session: Session, now: datetime) -> None:
     with pytest.raises(TooLarge):
         audit.record(session, "m1", "x", "y", {"a": "b" * 20_000}, now)
+
+
+def test_a_reason_can_go_and_cannot_be_changed(session: Session, now: datetime) -> None:
+    line = audit.record(session, "m1", "suppression.lift", "suppression:1", {"channel": "email"}, now, why="Ada called")
+    add(session, now)
+    assert audit.details(session, [line]) == {line.id: {"channel": "email", "why": "Ada called"}}
+    assert found(session) == (None, "")
+    session.execute(update(AuditNote).values(text="Bob called"))
+    assert found(session) == (line.id, "changed")
+    session.execute(update(AuditNote).values(text=""))
+    assert found(session) == (None, "")
+    assert audit.details(session, [line]) == {line.id: {"channel": "email", "why": ""}}

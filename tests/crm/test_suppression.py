@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import suppression
+from crm import audit, suppression
 from journeys.errors import Invalid
 from models import Audit, Suppression
 
@@ -48,7 +48,9 @@ def test_lifting_is_audited_without_the_address(session: Session, now: datetime)
     assert not suppression.lift(session, [NEW], "email", "anna@example.org", "m1", "", now)
     assert suppression.is_suppressed(session, [NEW], "email", "anna@example.org") is None
     line = session.scalars(select(Audit)).one()
-    assert (line.action, line.detail) == ("suppression.lift", {"channel": "email", "reason": "hard_bounce", "why": "mailbox repaired"})
+    said = {"channel": "email", "reason": "hard_bounce", "why": "mailbox repaired"}
+    assert (line.action, audit.details(session, [line])) == ("suppression.lift", {line.id: said})
+    assert "repaired" not in repr(line)
     assert "anna" not in repr(line)
 
 
