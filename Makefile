@@ -7,7 +7,7 @@ PYTHON ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint docs bench screens soak lock migrations-check bundle bundle-check mjml-expected clean
+.PHONY: help run test check lint docs bench screens soak clocks lock migrations-check bundle bundle-check mjml-expected clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ run: $(VENV)/run.stamp ## start everything on this machine and print the link (C
 
 test: $(VENV)/dev.stamp ## run the test suite (real Temporal, Redis, SQLite and PostgreSQL)
 	@sh tests/prepare.sh
-	@$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint test ## everything a change must pass
 
@@ -39,9 +39,14 @@ screens: $(VENV)/dev.stamp ## take the pictures in docs/screens anew, of every p
 	@sh tests/prepare.sh
 	$(BIN)/pytest tests/builder_ui/test_accessibility.py -q --screens docs/screens
 
-soak: $(VENV)/dev.stamp ## run the long kill tests
+soak: $(VENV)/dev.stamp ## run the long kill tests, and a random third of the suite on other days
 	@sh tests/prepare.sh
 	$(BIN)/pytest -m soak $(ARGS)
+	@$(MAKE) --no-print-directory clocks
+
+clocks: $(VENV)/dev.stamp ## run a random third of the suite on other days and in other zones; SEED=... repeats one (Linux, needs cc)
+	@sh tests/prepare.sh
+	@$(BIN)/python tests/clocks $(SEED)
 
 migrations-check: $(VENV)/dev.stamp ## fail if the tables in models/ differ from what the migrations make
 	$(BIN)/pytest tests/models -k migrat $(ARGS)

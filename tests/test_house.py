@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import yaml
 
 from locales import translator
 from settings import PREFIX, Settings
+from tests.clocks.__main__ import CLOCKS, OWN_CLOCKS
 
+NIGHT = timedelta(hours=3)
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
@@ -337,8 +340,20 @@ def test_a_du_is_seen(german: str, is_du: bool) -> None:
 
 def test_make_alone_lists_every_target() -> None:
     listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "check", "bench", "soak", "lock", "migrations-check", "help"):
+    for target in ("run", "test", "check", "bench", "soak", "clocks", "lock", "migrations-check", "help"):
         assert re.search(rf"make {target} +\w", listed), target
+
+
+def test_the_files_that_keep_the_clock_of_the_machine_exist_and_every_day_is_dealt_to() -> None:
+    assert [name for names in OWN_CLOCKS.values() for name in names if not list((ROOT / "tests").glob(name))] == []
+    assert {begins.weekday() for begins, _ in CLOCKS.values()} == set(range(7))
+    changed = [
+        name
+        for name, (begins, _) in CLOCKS.items()
+        if begins.utcoffset() != (begins.astimezone(UTC) + NIGHT).astimezone(begins.tzinfo).utcoffset()
+    ]
+    assert changed == ["a night of 23 hours", "a night of 25 hours"]
+    assert any((begins.month, begins.day) == (2, 29) for begins, _ in CLOCKS.values())
 
 
 def test_a_python_that_does_not_fit_is_named(tmp_path: Path) -> None:

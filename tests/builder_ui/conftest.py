@@ -435,7 +435,7 @@ class Open:
 
     def see(self) -> None:
         """Waits for the next drawing; a page that says nothing any more fails the test instead of holding it up."""
-        self.model = _within(20, self.socket.receive_json)["model"]
+        self.model = _within(120, self.socket.receive_json)["model"]
 
     def see_until(self, text: str) -> None:
         while text not in self.text:
@@ -492,7 +492,7 @@ def opened(settings: Settings) -> Opener:
 
 # --- real browsers ------------------------------------------------------------------------------------------------------------
 
-expect.set_options(timeout=25_000)  # how long a page is given to show something: machines that test are busy
+expect.set_options(timeout=60_000)  # how long a page is given to show something: machines that test are busy
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 """Headless Chromium says that it is a machine, and opens by machines do not count."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -555,7 +555,7 @@ def served(serve: Serve) -> Iterator[None]:
 def context(chrome: Browser, settings: Settings) -> Iterator[BrowserContext]:
     """A browser of its own, of somebody who reads English at a desk."""
     context = chrome.new_context(base_url=settings.public_url, user_agent=PERSON, locale="en-GB", viewport={"width": 1400, "height": 860})
-    context.set_default_timeout(25_000)
+    context.set_default_timeout(60_000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield context
     context.close()
@@ -604,7 +604,7 @@ class Site:
     def context(self, browser: Browser, base_url: str = "", **options: Any) -> BrowserContext:
         chosen = {"locale": "en-GB", "viewport": {"width": 1400, "height": 860}, **options}
         context = browser.new_context(base_url=base_url or self.settings.public_url, **chosen)
-        context.set_default_timeout(25_000)
+        context.set_default_timeout(60_000)
         return context
 
 

@@ -26,7 +26,7 @@ def visitor(chrome: Browser, settings: Settings, served: None) -> Iterator[Visit
 
     def visitor(**options: Any) -> BrowserContext:
         context = chrome.new_context(base_url=settings.public_url, **{"locale": "en-GB", **options})
-        context.set_default_timeout(25_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         return context
 
