@@ -27,7 +27,7 @@ from journeys.errors import Invalid
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 PATIENT = RenderLimits(processes=2, cpu_seconds=600, deadline_seconds=600, wait_seconds=600)
-MARKS = Marks(lambda digest: f"https://m.example/c/{digest}?a=1&b=2", "https://m.example/o/1")
+MARKS = Marks(lambda digest: f"https://m.example/c/{digest}?a=1&b=2", "https://m.example/o/1", domains=frozenset({"e.org"}))
 LONG = "{{ contact.a }}" * 15_000
 """Takes a second or more to read, the first time."""
 LARGE = "".join(f"{{% set a{n} = contact.v.split('a') %}}" for n in range(35))
