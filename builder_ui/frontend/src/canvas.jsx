@@ -1,6 +1,6 @@
 // The canvas: React Flow over the model, with palette, menu, search, shortcuts and toolbar. The server hears of changes, never of clicks.
 import {
-  Background, ControlButton, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow,
+  Background, ControlButton, Controls, MiniMap, ReactFlow, ReactFlowProvider, applyEdgeChanges, applyNodeChanges, useReactFlow, useStore,
 } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { traced } from "./courses.js";
@@ -18,6 +18,8 @@ export const EDGE_TYPES = { way: Way };
 const MINIMAP_FROM = 15;
 const MANY_KEYS = ["Shift", "Control", "Meta"];
 const MANY = 80;
+const FAR = 0.25; // from so far nothing small can be read or hit: it is not painted
+const isFar = (flow) => flow.transform[2] < FAR;
 export const READABLE = 0.72;
 const TOP = 84; // beneath the toolbar, which has two rows on a phone
 export const FIT = { maxZoom: 1, padding: 0.15, duration: 200 };
@@ -152,6 +154,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     shelf.set(id, { model, kinds: palette.kinds });
   }, [id, model, palette]);
   const flow = useReactFlow();
+  const far = useStore(isFar);
   const host = useRef(null);
   const [menu, setMenu] = useState(null);
   const [overlay, setOverlay] = useState(""); // "find" | "keys"
@@ -485,7 +488,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     <CanvasContext.Provider value={context}>
       <div className="pfb-board" ref={host}>
         {editable && <Palette kinds={palette.kinds} groups={palette.groups} />}
-        <div className="pfb-flow">
+        <div className={far ? "pfb-flow pfb-far" : "pfb-flow"}>
           <ReactFlow
             nodes={model.nodes}
             edges={shown}

@@ -269,9 +269,10 @@ const called = (data) => data?.view.name || data?.view.label || "";
 /** Edges with names in the reader's language; what is as before keeps its identity. */
 export function naming(t) {
   const known = new Map();
+  let last = [];
   return (nodes, edges) => {
     const byId = new Map(nodes.map((node) => [node.id, node.data]));
-    return edges.map((edge) => {
+    const all = edges.map((edge) => {
       const [from, to] = [byId.get(edge.source), byId.get(edge.target)];
       const before = known.get(edge.id);
       if (before && before.edge === edge && before.from === from && before.to === to) return before.named;
@@ -281,5 +282,8 @@ export function naming(t) {
       known.set(edge.id, { edge, from, to, named });
       return named;
     });
+    // The same list while a card is dragged: React Flow takes every line in anew when it is another.
+    if (all.length !== last.length || all.some((edge, at) => edge !== last[at])) last = all;
+    return last;
   };
 }

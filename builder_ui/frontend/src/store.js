@@ -1,5 +1,5 @@
 // Where the parts of the canvas find each other: the model, the news from the server, and what hangs on single steps.
-import { createContext, useContext, useSyncExternalStore } from "react";
+import { createContext, useContext, useRef, useSyncExternalStore } from "react";
 import { edgeId, outletsOf } from "./graph.js";
 
 export const CanvasContext = createContext(null);
@@ -12,8 +12,12 @@ export function useModel(model) {
 /** For each outlet of a step the name of the step it leads to, null where no way leads on yet; only a change of that draws the step anew. */
 export function useNext(node) {
   const { model } = useCanvas();
-  const text = useSyncExternalStore(model.subscribe, () => JSON.stringify(outletsOf(node).map(([outlet]) => nameOf(model, edgeId(node.id, outlet)))));
-  return JSON.parse(text);
+  const last = useRef([]);
+  return useSyncExternalStore(model.subscribe, () => {
+    const names = outletsOf(node).map(([outlet]) => nameOf(model, edgeId(node.id, outlet)));
+    if (names.length !== last.current.length || names.some((name, at) => name !== last.current[at])) last.current = names;
+    return last.current;
+  });
 }
 
 function nameOf(model, edge) {
