@@ -297,7 +297,7 @@ def goal(speech: Speech, one: Goal) -> str:
 
 
 def rule(speech: Speech, one: Rule, names: Names | None = None) -> str:
-    return sentence(one, speech.translate, names, speech.written)
+    return sentence(one, speech.translate, {**(names or {}), "": "…"}, speech.written)  # a step that is still to be chosen has no id
 
 
 def name_of(node_id: str, node: Node | None, speech: Speech) -> str:

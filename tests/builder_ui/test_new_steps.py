@@ -108,6 +108,7 @@ def test_a_ready_step_asks_about_the_message_before_it_and_about_none_if_there_i
     assert set(held({name: value for name, value in raw.items() if name != "kind"})) <= STRUCTURE
     complete = before.asking({**cards.beginning(kind, ready.key), **({"timeout": "P3D"} if kind.kind == "wait_for" else {})}, None)
     assert {issue.code for issue in errors_of_step(complete)} == {"missing"}
+    assert "…" in cards.view_of(languages()[0], PALETTE, "x", complete, {})["summary"]
 
 
 @pytest.mark.parametrize("name", [one.model_fields["type"].default for one in get_args(get_args(Trigger)[0])])
@@ -234,3 +235,25 @@ def test_an_order_that_lets_everybody_in_only_once_is_hinted_at(town: Any) -> No
 
     assert hints("never", "Order Completed") == ["warning"]
     assert hints("per_key", "Order Completed") == hints("after_exit", "Order Completed") == hints("never", "Signed Up") == []
+
+
+# --- The menu of steps
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("delay", {"wait", "wait_until", "wait_for", "wait_for.opened", "wait_for_task"}),
+        ("verzögern", {"wait", "wait_until", "wait_for", "wait_for.opened", "wait_for_task"}),
+        ("a/b", {"split"}),
+        ("newsletter", {"send_email"}),
+        ("zapier", {"call_webhook"}),
+        ("reihum", {"assign_owner"}),
+    ],
+)
+def test_a_step_is_found_by_its_purpose_in_english_and_by_a_german_in_both(word: str, found: set[str]) -> None:
+    english, german = languages()
+    offered = {one["id"]: one["words"] for one in cards.palette_of(german, PALETTE)["kinds"]}
+    assert found == {id for id, words in offered.items() if word in words}
+    if word.isascii() and word != "reihum":
+        assert found == {one["id"] for one in cards.palette_of(english, PALETTE)["kinds"] if word in one["words"]}
