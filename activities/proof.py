@@ -65,6 +65,19 @@ class Proof:
     segments: Segments | None = None
     trigger: Trigger | None = None
     """None: the template reads nothing of it."""
+    invented: list[str] = field(default_factory=list)
+    """The values that were made up for this look, by the names under which the template reads them."""
+
+
+def invented(fields: Iterable[str], contact_id: str | None, trigger: Trigger) -> list[str]:
+    """What a look fills in with made-up values: the contact's without a contact, the trigger's that no event of theirs holds, and what steps leave."""
+    known = trigger.values if trigger.event else {}
+
+    def is_made_up(root: str, name: str) -> bool:
+        return root == "steps" or (root == "contact" and contact_id is None) or (root == "trigger" and name not in known)
+
+    parts = {name: [*name.split("."), ""] for name in fields}
+    return sorted(name for name, (root, first, *_) in parts.items() if is_made_up(root, first))
 
 
 def proof(
@@ -111,6 +124,7 @@ def proof(
         links(str(variants.get(locale, {}).get("mjml") or "")),
         segments(rendered.text) if rendered and kind == "sms" else None,
         trigger if any(name.startswith("trigger.") for name in fields) else None,
+        invented(fields, contact_id, trigger),
     )
 
 

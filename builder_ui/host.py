@@ -58,6 +58,8 @@ MENU = (
     ("settings", "/ui/settings", "Settings", "sliders"),
 )
 LANGUAGES = {"en": "English", "de": "Deutsch"}
+FIRST_OF_SALES = ("tasks", "contacts")
+"""What a sales member comes for, in front of the rest."""
 THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
 Extra = Callable[[Member, str], dict[str, Any] | None]
 """What a page's shell shows besides, by member and the page's path."""
@@ -86,6 +88,17 @@ def _statics() -> dict[str, Static]:
 STATICS = _statics()
 
 
+def home_of(member: Member) -> str:
+    """Where a member's day begins."""
+    return "/ui/tasks" if member.role == "sales" else "/ui/journeys"
+
+
+def menu_of(member: Member) -> list[tuple[str, str, str, str]]:
+    """The menu, with what the role comes for in front."""
+    first = FIRST_OF_SALES if member.role == "sales" else ()
+    return sorted(MENU, key=lambda entry: first.index(entry[0]) if entry[0] in first else len(first))
+
+
 class Host:
     """The pages of one web server process."""
 
@@ -106,6 +119,11 @@ class Host:
 
     def speech(self, member: Member, headers: Mapping[str, str]) -> Speech:
         return speech_of(member, headers.get("accept-language", ""), self.house.language)
+
+    async def begin(self, request: Request) -> Response:
+        """From the bare address to where the day begins; who is not logged in is told so there."""
+        known = await self.member(request.cookies, owing=True)
+        return RedirectResponse(home_of(known[1]) if known else "/ui/journeys", 303)
 
     # Shells
 
@@ -138,7 +156,8 @@ class Host:
             tour=self.tour(member, page.path) if page else None,
             wanted=request.query_params.get("q", "")[:100] if page and page.path == "/ui/search" else "",
             section=page.section if page else "",
-            menu=MENU,
+            menu=menu_of(member),
+            home=home_of(member),
             icons=ICONS,
             member=member,
             languages={code: LANGUAGES[code] for code in SUPPORTED},
@@ -320,8 +339,8 @@ def guard(nonce: str) -> dict[str, str]:
 def routes(host: Host) -> APIRouter:
     """Everything the host answers but the pages. The browser side of ReactPy insists on `/_reactpy/…`."""
     router = APIRouter(include_in_schema=False)
-    router.add_api_route("/", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
-    router.add_api_route("/ui", lambda: RedirectResponse("/ui/journeys", 303), methods=["GET"])
+    router.add_api_route("/", host.begin, methods=["GET"])
+    router.add_api_route("/ui", host.begin, methods=["GET"])
     router.add_api_route("/favicon.ico", _favicon, methods=["GET"])
     router.add_api_route("/ui/static/{digest}/{name}", _static, methods=["GET"])
     router.add_api_route("/_reactpy/assets/{name}", _client, methods=["GET"])

@@ -45,6 +45,7 @@ ICONS: Mapping[str, str] = {
     "megaphone": "M4 10v4h3l8 4V6l-8 4zM18 9a4 4 0 0 1 0 6M8 14l1 5h2",
     "menu": "M4 6h16M4 12h16M4 18h16",
     "message-square": "M4 5h16v11H10l-4 4v-4H4z",
+    "phone": "M7 3 10 8l-2 2a12 12 0 0 0 6 6l2-2 5 3c0 3-2 4-4 4A16 16 0 0 1 3 7c0-2 1-4 4-4",
     "pause": "M8 5v14M16 5v14",
     "pencil": "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
     "people": "M9 5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7M2.5 20a6.5 6.5 0 0 1 13 0M16 5.5a3.5 3.5 0 0 1 0 6.5M18 14.5a6.5 6.5 0 0 1 3.5 5.5",

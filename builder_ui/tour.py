@@ -54,10 +54,30 @@ STEPS = (
 )
 
 
+SALES = (
+    Step(
+        "/ui/tasks",
+        "Welcome to Pfadwerk",
+        "These are your tasks, the most urgent first. Take one, call, write a note and say how it ended; the journey goes on by itself.",
+    ),
+    Step(
+        "/ui/contacts",
+        "The people",
+        "A contact's page says what they allowed, opened, clicked and bought, and holds the notes of all finished tasks.",
+    ),
+)
+"""The tour of those who sell."""
+
+
+def steps_of(member: Member) -> tuple[Step, ...]:
+    return SALES if member.role == "sales" else STEPS
+
+
 def step_of(member: Member, page: str) -> int | None:
     """The number of the step to show on a page (by its path), from 1; None for nothing. Whoever was never here begins with the first."""
     state = str(member.preferences.get("tour", "1"))
-    return int(state) if state.isdecimal() and 1 <= int(state) <= len(STEPS) and STEPS[int(state) - 1].page == page else None
+    steps = steps_of(member)
+    return int(state) if state.isdecimal() and 1 <= int(state) <= len(steps) and steps[int(state) - 1].page == page else None
 
 
 def shown(member: Member, page: str) -> dict[str, Any] | None:
@@ -65,21 +85,22 @@ def shown(member: Member, page: str) -> dict[str, Any] | None:
     number = step_of(member, page)
     if number is None:
         return None
-    step = STEPS[number - 1]
-    return {"number": number, "total": len(STEPS), "title": step.title, "text": step.text, "last": number == len(STEPS)}
+    steps = steps_of(member)
+    step = steps[number - 1]
+    return {"number": number, "total": len(steps), "title": step.title, "text": step.text, "last": number == len(steps)}
 
 
-def address(session: Session, number: int) -> tuple[str, str]:
+def address(session: Session, number: int, steps: tuple[Step, ...] = STEPS) -> tuple[str, str]:
     """(the state to remember, where it leads) of step `number`, or of the next one for which there is something to look at."""
     run = session.execute(select(Run.id, Run.journey_id).order_by(col(Run.id).desc()).limit(1)).first()
     present = select(Journey.key).where(col(Journey.archived_at).is_(None)).order_by(col(Journey.updated_at).desc()).limit(1)
     key = (session.scalar(present.where(Journey.id == run.journey_id)) if run else None) or session.scalar(present)
     values = {"key": key, "id": run.id if run else None}
-    for n in range(number, len(STEPS) + 1):
-        page = STEPS[n - 1].page
+    for n in range(number, len(steps) + 1):
+        page = steps[n - 1].page
         if all(value or f"{{{name}}}" not in page for name, value in values.items()):
             return str(n), page.format(**values)
-    return DONE, "/ui/journeys"
+    return DONE, "/ui"
 
 
 def routes(house: House) -> APIRouter:
@@ -91,7 +112,7 @@ def routes(house: House) -> APIRouter:
         wrong = step != DONE and step not in {str(n) for n in range(1, len(STEPS) + 1)}
         if known is None or wrong:
             return Response(status_code=403)
-        led = await run_in_threadpool(_go, house, known[1].id, step)
+        led = await run_in_threadpool(_go, house, known[1], step)
         return RedirectResponse(back_to(request) if step == DONE else led, 303)
 
     async def theme(request: Request, theme: str) -> Response:
@@ -106,10 +127,10 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _go(house: House, member_id: str, step: str) -> str:
+def _go(house: House, member: Member, step: str) -> str:
     with house.engine.db.read() as session:
-        state, led = (DONE, "") if step == DONE else address(session, int(step))
-    _remember(house, member_id, {"tour": state})
+        state, led = (DONE, "") if step == DONE else address(session, int(step), steps_of(member))
+    _remember(house, member.id, {"tour": state})
     return led
 
 

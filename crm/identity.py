@@ -380,7 +380,7 @@ def _contact_row(plan: Plan, contact_id: str, now: datetime) -> dict[str, Any]:
         "attributes": {},
         "created_at": now,
         "updated_at": now,
-        "last_seen_at": now,
+        "last_seen_at": None,
         "demo": False,
         "vouched": contact_id in plan.vouched,
     }

@@ -161,6 +161,26 @@ def refusal(session: Session, keys: Sequence[bytes], channel: str, address: str)
     return reason or ("unsubscribe" if says_no(session, keys, channel, "marketing", address) else None)
 
 
+class Refused(NamedTuple):
+    """Why an address gets no marketing (`refusal`), and since when."""
+
+    reason: str
+    since: datetime | None
+
+
+def refused(session: Session, keys: Sequence[bytes], channel: str, address: str) -> Refused | None:
+    """`refusal` with the instant from which it holds."""
+    reason = refusal(session, keys, channel, address)
+    if reason is None:
+        return None
+    entry = suppression.find(session, keys, channel, address, reason)
+    if entry is not None:
+        return Refused(reason, entry.created_at)
+    spelled = spelling(channel, address)
+    spellings = [spelled, *(hashed(key, channel, spelled) for key in keys)]
+    return Refused(reason, on(session).execute(_word, {"on": channel, "for": "marketing", "spellings": spellings}).one().no)
+
+
 def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by: str, why: str, now: datetime) -> bool:
     """Takes away the reason that `refusal` names, audited; False if there is none. `why` is the evidence: what changed since.
 
@@ -221,6 +241,6 @@ def of_contact(session: Session, keys: Sequence[bytes], contact: Contact) -> lis
 
 
 __all__ = [
-    "EVERYTHING", "FIELDS", "WORKSPACE", "Word", "address_of", "carry", "hide", "lift", "move", "of_contact", "refusal", "says_no",
-    "spelling", "words", "write",
+    "EVERYTHING", "FIELDS", "WORKSPACE", "Refused", "Word", "address_of", "carry", "hide", "lift", "move", "of_contact", "refusal", "refused",
+    "says_no", "spelling", "words", "write",
 ]  # fmt: skip

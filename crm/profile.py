@@ -44,6 +44,8 @@ MAX_KEY_CHARACTERS = 120
 MAX_TAG_CHARACTERS = 120
 MAX_TAGS = 500
 MAX_CHANGED = 200
+MAX_TOLD, MAX_TOLD_CHARACTERS = 30, 200
+"""Of how many fields an event says from what to what, and how long a value may be for it."""
 """Names of changed fields in one event."""
 
 ALIASES = {"firstName": "first_name", "lastName": "last_name", "timeZone": "timezone", "lifecycleStage": "lifecycle_stage"}
@@ -103,7 +105,8 @@ def update_fields(
 
     Into `told` goes field -> why it was left out, or which type was expected of it.
 
-    Returns the event `Contact Changed` {fields: [paths, see `changed_paths`], refused?: {name: reason}}, None if nothing changed.
+    Returns the event `Contact Changed` {fields: [paths, see `changed_paths`], changes?: {path: [before, after]} of short values, refused?:
+    {name: reason}}, None if nothing changed.
 
     Raises:
         NotFound: no such contact.
@@ -141,11 +144,15 @@ def write_fields(contact: Contact, checked: CheckedFields) -> FieldChange | None
     paths = changed_paths(contact.attributes, attributes)
     if not changed and not paths:
         return None
+    changes = {name: [getattr(contact, name), columns[name]] for name in changed}
+    changes |= {path: [at(contact.attributes, path), at(attributes, path)] for path in paths}
     for name in changed:
         setattr(contact, name, columns[name])
     if paths:
         contact.attributes = attributes
     properties: dict[str, Any] = {"fields": changed + paths}
+    if told := {name: pair for name, pair in list(changes.items())[:MAX_TOLD] if all(map(_is_short, pair))}:
+        properties["changes"] = told
     if refused := {**checked.refused, **too_much}:
         properties["refused"] = dict(list(refused.items())[:20])
     return FieldChange(properties, [(kind, columns[kind]) for kind in ("email", "phone") if kind in changed and columns[kind] is not None])
@@ -337,6 +344,18 @@ def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any], prefix: s
         if isinstance(one, Mapping) or isinstance(two, Mapping):
             paths += changed_paths(one if isinstance(one, Mapping) else {}, two if isinstance(two, Mapping) else {}, f"{prefix}{key}.")
     return paths[:MAX_CHANGED]
+
+
+def at(data: Any, path: str) -> Any:
+    """The value at a dotted path; None where there is none."""
+    for key in path.split("."):
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+def _is_short(value: Any) -> bool:
+    """Whether a value is told along with the change; objects, lists and long texts are only named."""
+    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= MAX_TOLD_CHARACTERS)
 
 
 def _touch(session: Session, contact: Contact, now: datetime) -> None:

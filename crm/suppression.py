@@ -68,10 +68,11 @@ def reasons(session: Session, keys: Sequence[bytes], channel: str, address: str)
     return list(on(session).execute(_reasons, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalars())
 
 
-def find(session: Session, keys: Sequence[bytes], channel: str, address: str) -> Suppression | None:
-    """The entry for an address, whatever key wrote it."""
+def find(session: Session, keys: Sequence[bytes], channel: str, address: str, reason: str | None = None) -> Suppression | None:
+    """The entry for an address, whatever key wrote it; one of this `reason` if it is given."""
     hashes = _hashes(keys, channel, address)
-    return session.scalar(select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(hashes)).limit(1))
+    statement = select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(hashes))
+    return session.scalar((statement.where(Suppression.reason == reason) if reason else statement).limit(1))
 
 
 def _hashes(keys: Sequence[bytes], channel: str, address: str) -> list[str]:

@@ -92,7 +92,7 @@ _SOURCES = (
     _Source(
         "task",
         lambda id: (
-            select(changes, tasks.c.title, tasks.c.run_id, tasks.c.node)
+            select(changes, tasks.c.title, tasks.c.run_id, tasks.c.node, tasks.c.note)
             .join(tasks, tasks.c.id == changes.c.task_id)
             .where(tasks.c.contact_id == id)
         ),

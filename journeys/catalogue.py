@@ -180,7 +180,7 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Message Clicked": _MESSAGE,
     "Message Bounced": _MESSAGE,
     "Message Skipped": _MESSAGE,
-    "Contact Changed": {"fields": "list", "tags_added": "list", "tags_removed": "list"},
+    "Contact Changed": {"fields": "list", "changes": "object", "tags_added": "list", "tags_removed": "list"},
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
     "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
     "Task Finished": _TASK,

@@ -70,7 +70,7 @@ def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.channels is not None:
         filters.append(func.coalesce(Message.channel, "").in_(wanted.channels))
     if wanted.open_only:
-        filters.append(col(Message.reason) != LEFT)
+        filters += [col(Message.reason) != LEFT, ~col(Message.test)]
     if wanted.since is not None:
         filters.append(col(Message.planned_at) >= wanted.since)
     return [*filters, *_after(wanted.before)]

@@ -66,8 +66,12 @@ class Data:
     """The merge that can be undone."""
     purposes: dict[str, str]
     """Consent purpose -> what people call it; message ids."""
-    suppressed: dict[str, str]
-    """Channel -> why the contact's address gets nothing there."""
+    suppressed: dict[str, mailbox.Refused]
+    """Channel -> why the contact's address gets nothing there, and since when."""
+    ended: list[dict[str, Any]]
+    """Runs that are over, newest first."""
+    messages: dict[str, str]
+    """Message id -> its subject, of the messages that events on this page are about."""
 
 
 def load(visit: Visit) -> Data:
@@ -91,14 +95,22 @@ def load(visit: Visit) -> Data:
             newest_merge(session, contact.id),
             listed.labels(session, "purposes", visit.speech.language),
             suppressions(visit, session, contact),
+            list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
+            subjects(session, page),
         )
 
 
-def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, str]:
+def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
     keys = visit.engine.address_keys
     pairs = [(channel, mailbox.address_of(contact, channel)) for channel in mailbox.FIELDS]
-    found = {channel: mailbox.refusal(session, keys, channel, address) for channel, address in pairs if address}
-    return {channel: reason for channel, reason in found.items() if reason}
+    found = {channel: mailbox.refused(session, keys, channel, address) for channel, address in pairs if address}
+    return {channel: one for channel, one in found.items() if one}
+
+
+def subjects(session: Any, page: TimelinePage) -> dict[str, str]:
+    events = [one.data["properties"] for one in page.items if one.kind == "event" and one.data["type"] == "system"]
+    ids = {id for properties in events if isinstance(id := properties.get("message_id"), str)}
+    return dict(session.execute(select(Message.id, Message.subject).where(col(Message.id).in_(ids))).all()) if ids else {}
 
 
 def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
@@ -117,7 +129,10 @@ def stamp(visit: Visit) -> object:
         id = get(session, visit.arguments["id"]).id
         newest = session.scalar(select(func.max(Event.id)).where(Event.contact_id == id))
         fates = session.execute(
-            select(Message.status, Message.opened_at).where(Message.contact_id == id).order_by(col(Message.id).desc()).limit(20)
+            select(Message.status, Message.opened_at, Message.clicked_at)
+            .where(Message.contact_id == id)
+            .order_by(col(Message.id).desc())
+            .limit(20)
         )
         runs = [(run["id"], run["step"], run["status"]) for run in list_runs(session, RunFilter(contact_id=id, limit=20))]
         return newest, [tuple(fate) for fate in fates], runs
@@ -138,6 +153,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             actions=heading_actions(visit, data),
         ),
         html.p({"className": "notice bad"}, parts.icon("ban"), speech("This contact was erased.")) if contact.erased_at else None,
+        [blocked(visit, channel, why) for channel, why in data.suppressed.items()],
         html.div({"className": "bar"}, parts.tabs(visit, "view", views, speech("Views"))),
         html.div(
             {"className": "columns"},
@@ -162,7 +178,7 @@ def story(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
     everything = not visit.query.get("kind")
-    items = [item(visit, data, one) for one in data.page.items if not (is_noise(one) or (everything and is_unmet(one)))]
+    items = [item(visit, data, one) for one in data.page.items if not (everything and (is_noise(one) or is_unmet(one)))]
     return html._(
         html.div(
             {"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search in the story"))
@@ -189,27 +205,35 @@ def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
         ]
         for one in sorted(data.consents, key=lambda one: (one.channel, one.purpose))
     ]
-    blocked = [
-        html.p(
-            {"className": "notice bad", "key": channel},
-            parts.icon("ban"),
-            speech(
-                "Somebody with this address said no: it gets no marketing by {channel}"
-                if reason == "unsubscribe"
-                else "The address gets nothing by {channel}: {reason}",
-                channel=coded(speech, CHANNELS, channel),
-                reason=coded(speech, REASONS, f"suppressed_{reason}"),
-            ),
-        )
-        for channel, reason in data.suppressed.items()
-    ]
     return html._(
-        blocked,
         parts.table(speech("What holds now"), columns, now, "consents")
         if now
         else parts.empty("check-square", speech("nothing was said"), None),
         html.h2({"className": "apart"}, speech("Every statement")) if data.said else None,
         html.ol({"className": "timeline"}, [statement(visit, one) for one in reversed(data.said)]),
+    )
+
+
+LIFTS = {
+    "unsubscribe": "A new yes from this mailbox lifts it, such as a confirmed form or the preference page; an administrator can lift it, too.",
+    "objection": "Only the contact can take this back; an administrator records it under Change, with the evidence.",
+    "complaint": "No yes lifts it: an administrator can, under Change, when the contact asks for it.",
+}
+LIFTS_OTHERS = "Another address is not blocked. An administrator can lift it, under Change, when the address works again."
+
+
+def blocked(visit: Visit, channel: str, why: mailbox.Refused) -> Element:
+    """What is blocked, why, since when, and what lifts it."""
+    speech, marketing = visit.speech, why.reason == "unsubscribe"
+    text = "The address gets no marketing by {channel}: {reason}" if marketing else "The address gets nothing by {channel}: {reason}"
+    said = speech(text, channel=coded(speech, CHANNELS, channel), reason=coded(speech, REASONS, f"suppressed_{why.reason}"))
+    since = html._(" ", speech("Since"), " ", parts.moment(speech, why.since), ".") if why.since else None
+    ordered = html._(" ", speech("What was ordered still arrives.")) if marketing else None
+    lifts = speech(LIFTS.get(why.reason, LIFTS_OTHERS))
+    return html.div(
+        {"className": "notice bad", "key": channel},
+        parts.icon("ban"),
+        html.div(html.p(said, ".", since, ordered), html.p({"className": "quiet"}, lifts)),
     )
 
 
@@ -245,7 +269,9 @@ def statement(visit: Visit, one: Consent) -> Element:
 def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     speech, contact = visit.speech, data.contact
     pairs: list[tuple[str, Element]] = [(speech("In journeys"), open_runs(visit, data))]
-    pairs += [(coded(speech, IDENTITIES, kind), value) for kind, value in data.identities]
+    if data.ended:
+        pairs.append((speech("Finished journeys"), html.ul([ended_run(visit, data, run) for run in data.ended])))
+    pairs += [(coded(speech, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
     pairs.append(
         (speech("Allowed"), html.ul([consent(visit, one) for one in data.consents]) if data.consents else speech("nothing was said"))
     )
@@ -271,8 +297,31 @@ def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
         if value
     ]
     pairs += [(name, short(words.attribute(speech, value))) for name, value in sorted(contact.attributes.items())[:40]]
-    pairs.append((speech("Known since"), parts.moment(speech, contact.created_at)))
+    pairs.append((speech("Created"), parts.moment(speech, contact.created_at)))
+    seen = contact.last_seen_at
+    pairs.append((speech("Last seen"), parts.relative(visit, seen) if seen else speech("never, as far as is tracked")))
     return pairs
+
+
+def identifiers(data: Data) -> list[tuple[str, str]]:
+    """(kind, value) of everything the contact is known and reached by, each once."""
+    phone = [("phone", data.contact.phone)] if data.contact.phone else []
+    return list(dict.fromkeys([*data.identities, *phone]))
+
+
+def named(kind: str, value: str) -> Element:
+    """An identifier; a phone calls, a mail program writes."""
+    scheme = {"phone": "tel", "email": "mailto"}.get(kind)
+    return html.a({"href": f"{scheme}:{value}"}, value) if scheme else value
+
+
+def ended_run(visit: Visit, data: Data, run: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    return html.li(
+        {"key": run["id"]},
+        html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
+        html.span({"className": "quiet"}, " ", parts.moment(speech, run["ended_at"]), " · ", coded(speech, REASONS, run["reason"])),
+    )
 
 
 def open_runs(visit: Visit, data: Data) -> Element:
@@ -332,7 +381,13 @@ def is_noise(one: Item) -> bool:
     """What another line says better: the comings and goings of steps, and the event that repeats a message."""
     if one.kind == "run":
         return one.data["what"] in ("entered", "placed", "calling", "performed") or one.data["outlet"] in ("next", "sent")
-    return one.kind == "event" and one.data["name"] == "Message Sent"
+    return one.kind == "event" and one.data["type"] == "system" and one.data["name"] in TOLD_ELSEWHERE
+
+
+TOLD_ELSEWHERE = frozenset(
+    {"Message Sent", "Message Skipped", "Message Failed", "Task Finished", "Task Overdue", "Consent Changed", "Score Changed"}
+)
+"""Events of ours beside which there is a message, a task, a consent or a score that says the same."""
 
 
 def is_unmet(one: Item) -> bool:
@@ -342,12 +397,62 @@ def is_unmet(one: Item) -> bool:
 
 def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     """The event's name and its first few values; ids say nothing to people."""
+    if row["type"] == "system" and row["name"] in OURS:
+        return OURS[row["name"]](visit, data, row)
     said = [
         f"{name}: {short(words.found(visit.speech, value), 60)}"
         for name, value in row["properties"].items()
         if not (isinstance(value, dict | list) or value in (None, "") or name.endswith("_id") or name in INNER.get(row["type"], ()))
     ]
     return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None, left_out(visit, row))
+
+
+def tell_read(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """An open or a click: of which message, by whom or what, and where the click led."""
+    speech, properties = visit.speech, row["properties"]
+    clicked, machine = row["name"] == "Message Clicked", bool(properties.get("machine"))
+    text = "Clicked" if clicked else "Opened"
+    if machine:
+        text = "Clicked (probably by a machine)" if clicked else "Opened (probably by a machine)"
+    link = str(properties.get("link") or "")
+    id = str(properties.get("message_id") or "")
+    return html._(
+        html.b(speech(text)),
+        ": ",
+        html.a({"href": f"/ui/messages/{id}"}, data.messages.get(id) or speech("a message")) if id else None,
+        html.p({"className": "quiet"}, speech("led to {address}", address=short(link))) if link else None,
+    )
+
+
+def tell_change(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """Which fields and tags, and from what to what where it is known."""
+    speech, properties = visit.speech, row["properties"]
+    changes = properties.get("changes") if isinstance(properties.get("changes"), Mapping) else {}
+    lines = [changed_line(visit, name, changes.get(name)) for name in list(properties.get("fields", ()))[:20]]
+    for text, key in (("Tag added: {tags}", "tags_added"), ("Tag removed: {tags}", "tags_removed")):
+        if tags := properties.get(key):
+            lines.append(speech(text, tags=", ".join(map(str, tags))))
+    return html._(
+        html.b(speech("Contact changed")),
+        html.ul({"className": "quiet"}, [html.li({"key": str(n)}, short(line, 300)) for n, line in enumerate(lines)]) if lines else None,
+        left_out(visit, row),
+    )
+
+
+def changed_line(visit: Visit, name: str, pair: Any) -> str:
+    speech = visit.speech
+    if not (isinstance(pair, list) and len(pair) == 2):
+        return str(name)
+    before, after = ("–" if value is None else words.attribute(speech, value) for value in pair)
+    return f"{name}: {short(before)} → {short(after)}"
+
+
+OURS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
+    "Message Opened": tell_read,
+    "Message Clicked": tell_read,
+    "Contact Changed": tell_change,
+}
+"""Events of ours that say more in words than as names and values."""
 
 
 def left_out(visit: Visit, row: Mapping[str, Any]) -> Element:
@@ -368,6 +473,15 @@ INNER = {"system": ("journey", "node", "channel", "machine")}
 def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     subject = row["subject"] or coded(speech, CHANNELS, row["channel"])
+    if row["test"]:
+        return html._(
+            parts.badge(speech("Test"), "quiet", "mail"),
+            " ",
+            html.a({"href": f"/ui/messages/{row['id']}"}, subject),
+            html.p(
+                {"className": "quiet"}, speech("A test for the team, filled in with this contact's values. The contact did not get it.")
+            ),
+        )
     return html._(
         html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] and visit.may("message.read_body") else html.b(subject),
         " ",
@@ -430,10 +544,12 @@ def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     who = data.members.get(row["by"].removeprefix("member:"), "")
     outcome = coded(speech, {}, row["detail"].get("outcome", ""))
     gone = meant_for(speech, data.members, row["detail"].get("instead_of"))
+    note = row["note"] if row["what"] == "finished" else ""
     return html._(
         html.b(coded(speech, TASK_CHANGES, row["what"])),
         f": {row['title']}",
         html.p({"className": "quiet"}, " · ".join(part for part in (who, outcome, gone) if part)) if who or outcome or gone else None,
+        html.p({"className": "note"}, note) if note else None,
     )
 
 

@@ -228,13 +228,14 @@ def stating(contact_id: str, acts: Acts) -> Do:
 
 def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
+    reasons = {channel: one.reason for channel, one in data.suppressed.items()}
     lines = [
         html.div(
             {"className": "actions", "key": channel},
             html.b(f"{coded(speech, CHANNELS, channel)} · {address}"),
-            receives(visit, data.suppressed.get(channel)),
-            block(visit, contact.id, channel, acts) if data.suppressed.get(channel, "unsubscribe") == "unsubscribe" else None,
-            unblock(visit, contact.id, channel, acts) if channel in data.suppressed and visit.may("suppression.lift") else None,
+            receives(visit, reasons.get(channel)),
+            block(visit, contact.id, channel, acts) if reasons.get(channel, "unsubscribe") == "unsubscribe" else None,
+            unblock(visit, contact.id, channel, acts) if channel in reasons and visit.may("suppression.lift") else None,
         )
         for channel, address in (("email", contact.email), ("sms", contact.phone))
         if address

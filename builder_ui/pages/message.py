@@ -48,8 +48,12 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.head(
             message.subject or coded(speech, CHANNELS, message.channel),
             speech("Nobody knows whether this arrived. Look where the provider lists what it sent, then decide.") if uncertain else None,
+            speech("A test for the team, filled in with this contact's values. The contact did not get it.") if message.test else None,
             back=("/ui/messages", speech("Messages")),
-            state=parts.badge(speech(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:]),
+            state=html._(
+                parts.badge(speech("Test"), "quiet", "mail") if message.test else None,
+                parts.badge(speech(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:]),
+            ),
             actions=decisions(visit, acts, message) if uncertain else [],
         ),
         html.section({"className": "panel side-panel"}, parts.facts(facts(visit, data))),
@@ -95,7 +99,7 @@ def deciding(message: Message, decision: Decision) -> Do:
 def facts(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     speech, message = visit.speech, data.message
     pairs = [
-        (speech("Contact"), contact_link(speech, message.contact_id, data.name)),
+        (speech("Filled in for") if message.test else speech("Contact"), contact_link(speech, message.contact_id, data.name)),
         (speech("Channel"), coded(speech, CHANNELS, message.channel)),
         (speech("Why"), coded(speech, REASONS, message.reason) if message.reason else "–"),
         (speech("Provider"), message.provider or "–"),

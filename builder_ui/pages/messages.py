@@ -156,10 +156,12 @@ def tabs(visit: Visit, undecided: int) -> list[tuple[str, str, int | None]]:
 def row(visit: Visit, data: Data, one: Message) -> list[Element]:
     speech = visit.speech
     key, name = data.journeys.get(one.journey_id or "", ("", ""))
+    whose = contact_link(speech, one.contact_id, data.names.get(one.contact_id))
     return [
-        contact_link(speech, one.contact_id, data.names.get(one.contact_id)),
+        speech("the team") if one.test else whose,
         html.a({"href": f"/ui/messages/{one.id}"}, one.subject or coded(speech, CHANNELS, one.channel)),
         html.span(
+            parts.badge(speech("Test"), "quiet", "mail") if one.test else None,
             parts.badge(speech(MESSAGE_STATES[one.status][0]), *MESSAGE_STATES[one.status][1:]),
             " ",
             html.small(coded(speech, REASONS, one.reason)) if one.reason else None,

@@ -21,7 +21,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Rows of (number, recipient, subject, channel, accepted_at, opened_at, clicked_at)."""
+    """Rows of (number, recipient, subject, channel, accepted_at, opened_at, clicked_at, test)."""
 
     rows: list[Any]
     next_before: str | None
@@ -39,6 +39,7 @@ def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: 
             col(OutboxItem.accepted_at),
             col(Message.opened_at),
             col(Message.clicked_at),
+            col(Message.test),
         )
         .outerjoin(Message, col(Message.id) == col(OutboxItem.message_id))
         .where(is_readable(reader))
@@ -102,7 +103,10 @@ def row(visit: Visit, one: Any) -> list[Element]:
     subject = one.subject or speech("(no subject)")
     return [
         one.recipient,
-        html.a({"href": f"/ui/outbox/{one.id}"}, subject) if visit.may("message.read_body") else subject,
+        html.span(
+            parts.badge(speech("Test"), "quiet", "mail") if one.test else None,
+            html.a({"href": f"/ui/outbox/{one.id}"}, subject) if visit.may("message.read_body") else subject,
+        ),
         coded(speech, CHANNELS, one.channel),
         parts.moment(speech, one.accepted_at),
         opened(visit, one),

@@ -47,7 +47,11 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
                 " · ",
                 parts.moment(speech, letter.at),
             ),
+            speech("A test for the team, filled in with this contact's values. The contact did not get it.")
+            if letter.message and letter.message.test
+            else None,
             back=("/ui/outbox", speech("Outbox")),
+            state=parts.badge(speech("Test"), "quiet", "mail") if letter.message and letter.message.test else None,
         ),
         html.div(
             {"className": "columns"},
@@ -87,7 +91,10 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     if message is None:
         return [(speech("State"), speech("A message outside of all journeys."))]
     pairs = [
-        (speech("Contact"), contact_link(speech, message.contact_id, data.names.get(message.contact_id))),
+        (
+            speech("Filled in for") if message.test else speech("Contact"),
+            contact_link(speech, message.contact_id, data.names.get(message.contact_id)),
+        ),
         (speech("State"), parts.badge(speech(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:])),
         (speech("Sent"), parts.moment(speech, message.sent_at)),
         (speech("Opened"), parts.moment(speech, message.opened_at)),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
+from sqlmodel import col, select
 
 from builder_ui import parts
 from builder_ui.compat import Element, html
@@ -39,6 +40,9 @@ class Data:
     """Member id -> name, of those who have left, too."""
     about: Contact | None
     """Whom a new task is about, if the address says so."""
+    phones: dict[str, str]
+    """Contact id -> the number to call."""
+    unassigned: int
 
 
 def wanted(session: Session, visit: Visit, after: str | None, limit: int = 50) -> tasks.TaskPage:
@@ -72,17 +76,24 @@ def load(visit: Visit) -> Data:
             tasks.meant_for(session, [task.id for task in page.tasks]),
             member_names(session),
             session.get(Contact, query["contact"]) if query.get("contact") else None,
+            _phones(session, [task.contact_id for task in page.tasks]),
+            len(tasks.list_tasks(session, now, owner="", only_open=True, limit=200).tasks),
         )
+
+
+def _phones(session: Session, contact_ids: list[str]) -> dict[str, str]:
+    found = session.execute(select(Contact.id, Contact.phone).where(col(Contact.id).in_(set(contact_ids)), col(Contact.phone).is_not(None)))
+    return dict(found.all())
 
 
 def stamp(visit: Visit) -> object:
     data = load(visit)
-    return [(task.id, task.state, task.owner) for task in data.page.tasks], data.overdue
+    return [(task.id, task.state, task.owner) for task in data.page.tasks], data.overdue, data.unassigned
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
-    owners = [("mine", speech("Mine"), None), ("nobody", speech("Nobody's"), None), ("all", speech("Everybody's"), None)]
+    owners = [("mine", speech("Mine"), None), ("nobody", speech("Unassigned"), data.unassigned), ("all", speech("Everybody's"), None)]
     only = [("", speech("Open"), None), ("overdue", speech("Overdue"), data.overdue), ("done", speech("Done"), None)]
     return html._(
         parts.head(speech("Tasks"), actions=[parts.export(visit, "tasks"), new_task(visit, data, acts)]),
@@ -194,8 +205,43 @@ def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
         )
         if task.outcome
         else None,
+        html._(call(visit, data, task), finish_at_once(visit, task, acts)) if is_mine(visit, task) else None,
         html.footer({"className": "actions"}, *choices(visit, data, task, acts)),
     )
+
+
+def is_mine(visit: Visit, task: Task) -> bool:
+    """Whether the visitor is at work on it."""
+    return task.state == "taken" and task.owner == visit.member.id and visit.may("task.work")
+
+
+def finish_at_once(visit: Visit, task: Task, acts: Acts) -> Element:
+    """The note and the outcomes of a task that one is at work on, without another tap."""
+    speech = visit.speech
+    ways = [
+        html.button({"type": "button", "className": "button", "key": text, "onClick": handler}, text)
+        for text, handler in outcomes(visit, task, acts)
+    ]
+    return html.fieldset(
+        {"className": "finish"}, html.legend(speech("Finish")), note_field(visit, task, acts), html.div({"className": "actions"}, ways)
+    )
+
+
+def outcomes(visit: Visit, task: Task, acts: Acts) -> list[tuple[str, Callable[..., Any]]]:
+    return [
+        (coded(visit.speech, {}, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
+        for outcome in task.outcomes
+    ]
+
+
+def call(visit: Visit, data: Data, task: Task) -> Element:
+    """A phone calls at once; nothing where no number is known."""
+    phone = data.phones.get(task.contact_id)
+    if phone is None:
+        return None
+    tone = "main" if is_mine(visit, task) else ""
+    attributes = {"className": f"button {tone}", "href": f"tel:{phone}"}
+    return html.a(attributes, parts.icon("phone"), visit.speech("Call {phone}", phone=phone))
 
 
 def high(visit: Visit, task: Task) -> Element:
@@ -224,10 +270,6 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
     if not visit.may("task.work") or task.state not in tasks.OPEN:
         return []
     speech = visit.speech
-    ways = [
-        (coded(speech, {}, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
-        for outcome in task.outcomes
-    ]
     others = [
         (member.name, acts.act("task.work", handing(task.id, member.id), "The task was handed on."))
         for member in data.members
@@ -238,7 +280,10 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
     take = parts.button(speech("Take"), acts.act("task.work", taking(task.id), "The task is yours."), "hand", "main")
     return [
         take if task.state == "open" else None,
-        parts.choose(speech("Finish"), speech("How did it end?"), ways, "check", note_field(visit, task, acts)),
+        None if is_mine(visit, task) else call(visit, data, task),
+        None
+        if is_mine(visit, task)
+        else parts.choose(speech("Finish"), speech("How did it end?"), outcomes(visit, task, acts), "check", note_field(visit, task, acts)),
         parts.choose(speech("Hand on"), speech("Who shall do it?"), others, "user"),
         parts.ask(
             speech("Drop"),

@@ -461,16 +461,20 @@ def preview(writing: Writing) -> Element:
 
 
 def _trigger(writing: Writing) -> Element:
-    """Where the values of the trigger come from, for templates that read some."""
-    speech, trigger = writing.speech, writing.proof.trigger if writing.proof else None
-    if trigger is None:
+    """Whose event gives the values of the trigger, and what of all that is shown is made up."""
+    speech, proof = writing.speech, writing.proof
+    if proof is None:
         return None
-    said = (
-        speech("Values of the trigger: “{event}”, {at}", event=trigger.event, at=speech.moment(trigger.at))
-        if trigger.event
-        else speech("Values of the trigger: made up")
+    trigger, made_up = proof.trigger, ", ".join(proof.invented[:MOST_SHOWN])
+    return html._(
+        html.p(
+            {"className": "tpl-trigger"},
+            speech("Values of the trigger: “{event}”, {at}", event=trigger.event, at=speech.moment(trigger.at)),
+        )
+        if trigger is not None and trigger.event
+        else None,
+        html.p({"className": "tpl-trigger"}, parts.icon("shuffle"), speech("Made up for this preview:"), " ", made_up) if made_up else None,
     )
-    return html.p({"className": "tpl-trigger"}, said)
 
 
 def _inbox(writing: Writing) -> Element:

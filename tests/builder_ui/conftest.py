@@ -53,7 +53,7 @@ from engine.state import Instruction
 from engine.step import step
 from engine.wakeups import Wakeups
 from journeys.nodes import Palette
-from models import Database, Journey, Message, Run
+from models import Contact, Database, Journey, Message, Run
 from settings import Settings
 from tests.builder_ui.browsing import Enter, Serve
 from tests.plans import no_table_is_read_whole
@@ -100,6 +100,7 @@ class Town:
             record_consent(
                 session, id, "email", "marketing", "granted", self.now, evidence=Evidence.DATED, source="test", wording="Ja, gern."
             )
+            session.get_one(Contact, id).last_seen_at = self.now
             self.people[first] = id
             return id
 

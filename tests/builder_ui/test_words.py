@@ -46,6 +46,7 @@ from models import Member
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
+    "Test",
     "Name",
     "Builder",
     "Journey",

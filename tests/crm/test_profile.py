@@ -23,7 +23,7 @@ def test_columns_and_attributes_are_written_and_named(session: Session, contact:
     assert (row.first_name, row.email, row.attributes) == ("Anna", "anna@example.org", {"plan": "pro", "address": {"city": "Bern"}})
     assert event is not None
     assert event.name == "Contact Changed"
-    assert event.properties == {"fields": ["first_name", "email", "address", "address.city", "plan"]}
+    assert event.properties["fields"] == ["first_name", "email", "address", "address.city", "plan"]
     assert event.source == "api"
 
 
@@ -46,6 +46,13 @@ def test_none_clears(session: Session, contact: str, now: datetime) -> None:
     assert event.properties["fields"] == ["first_name", "address", "address.city", "plan"]
 
 
+def test_a_change_says_from_what_to_what_where_that_is_short(session: Session, contact: str, now: datetime) -> None:
+    update(session, contact, now, plan="trial", first_name="Anna", address={"city": "Bern"})
+    event = update(session, contact, now, plan="pro", first_name=None, address={"city": "Basel"}, bio="x" * 201, tags_seen=["a"])
+    assert event is not None
+    assert event.properties["changes"] == {"first_name": ["Anna", None], "address.city": ["Bern", "Basel"], "plan": ["trial", "pro"]}
+
+
 def test_a_dot_descends(session: Session, contact: str, now: datetime) -> None:
     update(session, contact, now, address={"city": "Bern", "zip": "3000"}, plan="pro")
     profile.update_fields(session, contact, {"address.city": "Basel", "group.id": "g1"}, now, "api")
@@ -56,7 +63,7 @@ def test_a_dot_descends(session: Session, contact: str, now: datetime) -> None:
     }
     event = profile.update_fields(session, contact, {"plan.name": "x", "a": 1}, now, "api")
     assert event is not None
-    assert event.properties == {"fields": ["a"], "refused": {"plan.name": "not_an_object"}}
+    assert event.properties == {"fields": ["a"], "changes": {"a": [None, 1]}, "refused": {"plan.name": "not_an_object"}}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_what_cannot_be_stored_is_recorded_and_leaves_the_rest(
 ) -> None:
     event = profile.update_fields(session, contact, {name: value, "plan": "pro"}, now, "api")
     assert event is not None
-    assert event.properties == {"fields": ["plan"], "refused": {name[:120]: reason}}
+    assert event.properties == {"fields": ["plan"], "changes": {"plan": [None, "pro"]}, "refused": {name[:120]: reason}}
     assert session.get_one(Contact, contact).attributes == {"plan": "pro"}
 
 
@@ -136,7 +143,7 @@ def test_tags_have_an_end(session: Session, contact: str, now: datetime) -> None
 def test_an_owner_is_a_field(session: Session, contact: str, now: datetime) -> None:
     event = profile.set_owner(session, contact, "m1", now)
     assert event is not None
-    assert event.properties == {"fields": ["owner"]}
+    assert event.properties == {"fields": ["owner"], "changes": {"owner": [None, "m1"]}}
     assert profile.set_owner(session, contact, "m1", now) is None
 
 
