@@ -353,7 +353,7 @@ def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
     "/login/{token}",
     summary="Log in with a link",
     status_code=303,
-    responses=_declared(400, 413, 422, 429, 503, on_303="Logged in.", on_401="Used, expired or unknown: a page that says so."),
+    responses=_declared(400, 403, 413, 422, 429, 503, on_303="Logged in.", on_401="Used, expired or unknown: a page that says so."),
     response_class=Response,
 )
 def log_in_by_link(token: str, request: Request, server: TheServer) -> Response:
@@ -470,7 +470,7 @@ def choose(token: str, given: Annotated[Chosen, Form()], request: Request, serve
     return _let_in(server, request, cookie, "/")
 
 
-@router.post("/logout", summary="Log out", status_code=204, responses=answers(400, 413), response_class=Response)
+@router.post("/logout", summary="Log out", status_code=204, responses=answers(400, 403, 413), response_class=Response)
 def log_out(request: Request, server: TheServer) -> Response:
     """Ends the session of the cookie."""
     _close_present(server, request)

@@ -82,6 +82,11 @@ class Entered(Line):
     detail: Detail
 
 
+class Placed(Line):
+    what: Literal["placed"]
+    detail: Detail
+
+
 class Waiting(Line):
     what: Literal["waiting"]
     detail: Waits
@@ -168,6 +173,7 @@ class MigratedBack(Line):
 
 TrailLine = Annotated[
     Entered
+    | Placed
     | Waiting
     | HeardLine
     | Calling

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlmodel import SQLModel
@@ -23,8 +23,10 @@ from activities.outward import TeamPerformer
 from activities.providers.outbox import Outbox
 from activities.rendering.compile import PARTS
 from activities.webhooks import WebhookPerformer
+from api.run_story import TrailLine
 from builder_ui import words
 from builder_ui.builder import rulebook
+from engine.trail import KINDS
 from journeys.catalogue import EVENTS, SYSTEM_EVENTS
 from journeys.channels import ASKED, CONSENTS, SENDABLE
 from journeys.nodes import BUILT_IN, Palette
@@ -200,3 +202,12 @@ def test_every_column_is_written_and_read() -> None:
     columns = {column.name for table in SQLModel.metadata.sorted_tables for column in table.columns}
     assert unkept(columns) == set()
     assert unkept({*columns, "shoe_size"}) == {"shoe_size"}
+
+
+# Lines of a run's timeline
+
+
+def test_every_kind_of_line_is_described_for_programs() -> None:
+    """A line of a kind that the interface does not know would answer 500 for the whole run."""
+    lines = get_args(get_args(TrailLine)[0])
+    assert {kind for line in lines for kind in line.model_fields["what"].annotation.__args__} == set(KINDS)
