@@ -12,6 +12,7 @@ from typing import Any
 
 from babel.dates import format_date
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from builder_ui import times
 from builder_ui.speech import Speech
@@ -313,8 +314,16 @@ def fields(speech: Speech, node: Node, names: Names) -> list[tuple[str, str]]:
     for name, field in type(node).model_fields.items():
         value = getattr(node, name)
         if name != "name" and name in node.model_fields_set and value not in (None, "", (), {}, False):
-            shown.append((speech(field.title or name), value_in_words(speech, value, names)))
+            shown.append((speech(field.title or name), value_in_words(speech, _by_name(field, value, names), names)))
     return shown
+
+
+def _by_name(field: FieldInfo, value: Any, names: Names) -> Any:
+    """Members by their names where the field names members; `names` has them as `member:<id>`. Whoever is not there stays an id."""
+    extra = field.json_schema_extra
+    if not isinstance(extra, dict) or extra.get("widget") not in ("user", "recipients"):
+        return value
+    return [names.get(f"member:{one}", one) for one in value] if isinstance(value, tuple) else names.get(f"member:{value}", value)
 
 
 def value_in_words(speech: Speech, value: Any, names: Names) -> str:

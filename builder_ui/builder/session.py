@@ -156,7 +156,10 @@ class Editor(Teller):
 
     @property
     def names(self) -> dict[str, str]:
-        return cards.names_of(self.speech, self.visit.engine.palette, self.draft.nodes)
+        """Node id -> what people call the step, and `member:<id>` -> what they call the member."""
+        members = {f"member:{id}": name for id, name in self.knowledge.choices.get("user", [])}
+        owner = {"member:owner": self.speech("the contact's owner")}
+        return {**cards.names_of(self.speech, self.visit.engine.palette, self.draft.nodes), **members, **owner}
 
     def raw(self, id: str) -> dict[str, Any] | None:
         return self.draft.parts if id == ENTRY else self.draft.nodes.get(id)

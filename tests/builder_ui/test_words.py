@@ -36,11 +36,12 @@ from builder_ui.pages import (
     work,
 )
 from builder_ui.sections import SECTIONS
-from builder_ui.speech import Speech, language_for, speech_of
+from builder_ui.speech import Speech, language_for, speech_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
 from crm import audit, imports, reading, recipes, settings, team
 from journeys.nodes import BUILT_IN, Palette
+from journeys.nodes.notify_team import NotifyTeam
 from locales import translator
 from models import Member
 
@@ -283,3 +284,12 @@ def test_a_window_of_time_reads_like_a_sign_on_a_door(until: dict[str, object], 
     [(_, said)] = words.fields(Speech("de", Locale("de"), UTC), node, {})
     assert german in said
     assert "um" not in said.split()
+
+
+def test_members_are_called_by_their_names_where_a_field_names_members() -> None:
+    """Whoever has left the team stays an id, and a text that happens to be an id elsewhere stays as it is."""
+    node = NotifyTeam.model_validate({"to": ["owner", "m1", "gone"], "subject": "m1", "text": "m1"})
+    names = {"member:owner": "der Besitzer", "member:m1": "Kim", "m1": "A step"}
+    said = [value for _, value in words.fields(speech_for("de"), node, names)]
+    assert said[0] == "der Besitzer, Kim, gone"
+    assert said[1:] == ["m1", "m1"]
