@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     database_lock_timeout: timedelta = Field(
         timedelta(seconds=20),
         ge=timedelta(seconds=1),
-        description="PostgreSQL: how long to wait for a row that somebody else works on, before it is tried again or answered 503. Longer than "
-        "`PFADWERK_DATABASE_IDLE_IN_TRANSACTION`.",
+        description="PostgreSQL: how long to wait for a row that somebody else works on, before it is tried again or answered 503. Must be longer "
+        "than `PFADWERK_DATABASE_IDLE_IN_TRANSACTION`.",
     )
     database_statement_timeout: timedelta = Field(
         timedelta(seconds=60),
@@ -223,6 +223,20 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @field_validator("database_lock_timeout")
+    @classmethod
+    def _outlasts_idle(cls, lock: timedelta, info: ValidationInfo) -> timedelta:
+        """Whoever waits for the row of a process that is frozen must still wait when its transaction is ended."""
+        idle = info.data.get("database_idle_in_transaction")
+        if idle is not None and lock <= idle:
+            raise Unfit(
+                "expected more than {idle}, which {other} is, so that whoever waits for a frozen process's row gets it; got {lock}",
+                idle=_iso(idle),
+                other=f"{PREFIX}DATABASE_IDLE_IN_TRANSACTION",
+                lock=_iso(lock),
+            )
+        return lock
 
     @field_validator("time_zone")
     @classmethod
@@ -479,8 +493,13 @@ def _shown_default(field: FieldInfo) -> str:
     if value is PydanticUndefined or value in ("", [], {}):
         return "–"
     if isinstance(value, timedelta):
-        value = TypeAdapter(timedelta).dump_python(value, mode="json")
+        value = _iso(value)
     return f"`{json.dumps(value) if isinstance(value, bool) else value}`"
+
+
+def _iso(duration: timedelta) -> str:
+    """As a variable takes it: `PT15S`."""
+    return str(TypeAdapter(timedelta).dump_python(duration, mode="json"))
 
 
 if __name__ == "__main__":

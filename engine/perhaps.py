@@ -64,6 +64,11 @@ def _count(session: Session, restore_id: str) -> dict[str, int]:
     return {row.assumed: int(row[1]) for row in on(session).execute(_counts, {"of_restore": restore_id})}
 
 
+def subject(restore_id: str) -> str:
+    """How the audit trail and jobs name a restore."""
+    return f"restore:{restore_id}"
+
+
 def decide_all(session: Session, restore_id: str, assume: Assume, by: str, now: datetime) -> Job | None:
     """What is made of all that are listed (a job does it, None if there is nothing to do) and of all that come up later.
 
@@ -72,11 +77,11 @@ def decide_all(session: Session, restore_id: str, assume: Assume, by: str, now: 
     if session.get(Restore, restore_id, with_for_update=True) is None:
         raise NotFound("There is no such restore.")
     assume_from_now_on(session, restore_id, assume)
-    record(session, by, "restore.assume", f"restore:{restore_id}", {"assume": assume}, now)
+    record(session, by, "restore.assume", subject(restore_id), {"assume": assume}, now)
     open_ones = _count(session, restore_id).get("ask", 0)
     if assume == "ask" or not open_ones:
         return None
-    return add_job(session, JOB, f"restore:{restore_id}", {"restore_id": restore_id, "assume": assume}, by, now, open_ones)
+    return add_job(session, JOB, subject(restore_id), {"restore_id": restore_id, "assume": assume}, by, now, open_ones)
 
 
 def decide_page(

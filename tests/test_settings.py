@@ -85,6 +85,21 @@ def test_what_cannot_be_used_is_named_with_what_to_set(monkeypatch: pytest.Monke
         Settings.load()
 
 
+@pytest.mark.parametrize(
+    ("idle", "lock", "told"), [("PT20S", "", "PT20S.*got PT20S"), ("", "PT15S", "PT15S.*got PT15S"), ("PT1M", "PT30S", "")]
+)
+def test_a_wait_for_a_lock_outlasts_a_transaction_that_stands_still(
+    monkeypatch: pytest.MonkeyPatch, idle: str, lock: str, told: str
+) -> None:
+    """Also where only one of the two is set, and the other is as it comes."""
+    monkeypatch.setenv("PFADWERK_DATABASE_IDLE_IN_TRANSACTION", idle)
+    monkeypatch.setenv("PFADWERK_DATABASE_LOCK_TIMEOUT", lock)
+    with pytest.raises(Misconfigured, match=f"PFADWERK_DATABASE_LOCK_TIMEOUT: expected more than {told}"):
+        Settings.load()
+    monkeypatch.setenv("PFADWERK_DATABASE_LOCK_TIMEOUT", "PT1M1S")
+    assert Settings.load().database_limits().lock == timedelta(seconds=61)
+
+
 def test_several_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PFADWERK_PORT", "x")
     monkeypatch.setenv("PFADWERK_LANGUAGE", "fr")

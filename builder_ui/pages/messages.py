@@ -12,21 +12,36 @@ from sqlmodel import select
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
+from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, MESSAGE_STATES, REASONS, coded
+from builder_ui.work import ended_early
+from crm.jobs import newest_job
 from crm.locks import person_of
 from engine import perhaps
+from engine.live import Engine
 from engine.perhaps import Listed
 from engine.restored import Assume
-from engine.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from journeys.errors import Invalid
-from models import Journey, Message
+from models import Job, Journey, Message, Restore
 from reports import messages
 from reports.messages import Wanted
 
 PAGE_SIZE = 50
 UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A restore of which calls wait for a decision; `job` is the newest work on all of them."""
+
+    of: Listed
+    job: Job | None
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.job is not None and self.job.state == "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class Data:
     names: Mapping[str, str]
     journeys: Mapping[str, tuple[str, str]]
     undecided: int
-    restored: list[Listed]
+    restored: list[Undecided]
     next_before: str | None
 
 
@@ -48,8 +63,14 @@ def load(visit: Visit) -> Data:
             rows, before = messages.page(session, asked(session, visit.query))
         except Invalid:
             rows, before = messages.page(session, asked(session, {**visit.query, "before": ""}))
-        restored = [one for one in perhaps.listed(session) if one.counts.get("ask")] if visit.engine.was_restored(session) else []
-        return Data(rows, contact_names(session, [row.contact_id for row in rows]), journeys, messages.undecided(session), restored, before)
+        names = contact_names(session, [row.contact_id for row in rows])
+        return Data(rows, names, journeys, messages.undecided(session), undecided(visit.engine, session), before)
+
+
+def undecided(engine: Engine, session: Session) -> list[Undecided]:
+    """The restores of which something waits for a decision."""
+    found = [one for one in perhaps.listed(session) if one.counts.get("ask")] if engine.was_restored(session) else []
+    return [Undecided(one, newest_job(session, perhaps.subject(one.restore.id), perhaps.JOB)) for one in found]
 
 
 def asked(session: Session, query: Mapping[str, str]) -> Wanted:
@@ -83,7 +104,11 @@ def stamp(visit: Visit) -> object:
     if visit.query.get("before"):
         return None
     data = load(visit)
-    return data.undecided, [one.counts for one in data.restored], [(row.id, row.status, row.opened_at, row.clicked_at) for row in data.rows]
+    return (
+        data.undecided,
+        [(one.of.counts, one.job and one.job.state) for one in data.restored],
+        [(row.id, row.status, row.opened_at, row.clicked_at) for row in data.rows],
+    )
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -101,48 +126,78 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def restored_notice(visit: Visit, one: Listed, acts: Acts) -> Element:
+def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
     """What may have left before a restore, and deciding about all of it."""
-    speech, id = visit.speech, one.restore.id
+    speech, restore = visit.speech, one.of.restore
     text = speech(
-        "{count} may have left between {since} and {until}, before a backup was restored. Nobody knows, so they wait here; runs that are stuck "
-        "for the same reason are among them.",
-        count=speech.number(one.counts["ask"]),
-        since=speech.moment(one.restore.since),
-        until=speech.moment(one.restore.until),
+        "May have left between {since} and {until}, before a backup was restored: {count}. Nobody knows, so they wait for a decision; "
+        "runs that are stuck for the same reason are counted, too.",
+        count=speech.number(one.of.counts["ask"]),
+        since=speech.moment(restore.since),
+        until=speech.moment(restore.until),
     )
     return html.section(
-        {"className": "panel side-panel", "key": id, "aria-label": speech("Before the restore")},
-        html.p(parts.icon("alert"), " ", text),
-        html.div({"className": "actions"}, *decisions(visit, id, acts)) if visit.may("message.decide") else None,
+        {"className": "panel restored", "key": restore.id, "aria-label": speech("Before the restore")},
+        html.p({"className": "held"}, parts.icon("alert"), html.span(text)),
+        ended_early(speech, one.job, "The last work on all of them ended before its end: {reason}"),
+        *left_over(speech, one),
+        html.div({"className": "actions"}, *decisions(visit, restore, acts)) if may_decide(visit, one) else None,
     )
 
 
-def decisions(visit: Visit, restore_id: str, acts: Acts) -> list[Element]:
+def left_over(speech: Speech, one: Undecided) -> list[Element]:
+    """What is to be said about the work on all of them."""
+    if one.is_under_way:
+        return [html.p(parts.icon("hourglass"), " ", speech("They are being decided, a page at a time."))]
+    if one.job is not None and one.job.counts.get("kept"):
+        return [html.p(speech("These are left: they cannot be sent again by themselves. Decide one by one, or let all count as sent."))]
+    return []
+
+
+def may_decide(visit: Visit, one: Undecided) -> bool:
+    return visit.may("message.decide") and not one.is_under_way
+
+
+def decisions(visit: Visit, restore: Restore, acts: Acts) -> list[Element]:
     speech = visit.speech
     return [
         parts.ask(
             speech("All were sent"),
             speech("They count as sent, and so does what comes up later. Whoever did not get one will not get it."),
-            speech("All were sent"),
-            acts.act("message.decide", deciding(restore_id, "sent"), "They count as sent, a page at a time."),
+            speech("Count all as sent"),
+            acts.act("message.decide", deciding(restore.id, "sent"), "They count as sent, a page at a time."),
             "check",
         ),
         parts.ask(
             speech("Send all"),
             speech("Whoever did get one gets it twice. Consent, blocked addresses and quiet hours are looked at again."),
-            speech("Send all"),
-            acts.act("message.decide", deciding(restore_id, "unsent"), "They leave within seconds, if the rules allow it."),
+            speech("Send all now"),
+            acts.act("message.decide", deciding(restore.id, "unsent"), "They leave within seconds, if the rules allow it."),
             "mail",
         ),
+        one_by_one(visit, restore, acts),
     ]
+
+
+def one_by_one(visit: Visit, restore: Restore, acts: Acts) -> Element:
+    """The list of them; where something else was said of what comes up later, that is taken back first."""
+    speech = visit.speech
+    if restore.assume == "ask":
+        return html.a({"href": f"/ui/messages?state={UNDECIDED}", "className": "button"}, parts.icon("user"), speech("One by one"))
+    return parts.ask(
+        speech("One by one"),
+        speech("What comes up later waits under “To decide”, too, and a person decides about each."),
+        speech("Decide one by one"),
+        acts.act("message.decide", deciding(restore.id, "ask"), "Each waits for a decision."),
+        "user",
+    )
 
 
 def deciding(restore_id: str, assume: Assume) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
             perhaps.decide_all(session, restore_id, assume, visit.by, visit.house.now())
-        visit.house.wake(Wakeups())
+        visit.house.look()
 
     return do
 

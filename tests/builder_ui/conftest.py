@@ -48,12 +48,13 @@ from crm.team import add_member, put_rotation
 from engine import publish
 from engine.clock import Clock
 from engine.live import Engine
+from engine.restored import mark
 from engine.router import route
 from engine.state import Instruction
 from engine.step import step
 from engine.wakeups import Wakeups
 from journeys.nodes import Palette
-from models import Contact, Database, Journey, Message, Run
+from models import Contact, Database, Journey, Message, Restore, Run
 from settings import Settings
 from tests.builder_ui.browsing import Enter, Serve
 from tests.plans import no_table_is_read_whole
@@ -74,6 +75,13 @@ class Woken:
 
     async def wake(self, wakeups: Wakeups) -> None:
         self.wakeups.add(wakeups)
+
+
+class Forgetful(Outbox):
+    """A provider such as a mail server: it cannot be asked, and knows no key."""
+
+    doubt = "blind"
+    remembers = timedelta(0)
 
 
 @dataclass
@@ -168,6 +176,26 @@ class Town:
         ]
         self.republish(nodes=nodes, edges=edges)
         return "/ui/journeys/welcome/migrate?from=1&to=2"
+
+    def restored(self, *names: str) -> Restore:
+        """A backup of two days ago is restored. The second mail of those who signed up just before may have left; the provider cannot be asked."""
+        present = self.engine.clock.now()
+        self.now = present - timedelta(days=2)
+        carrier = self.effects.performers["email"]
+        assert isinstance(carrier, MessagePerformer)
+        blind = MessagePerformer(carrier.house, Forgetful(self.db, lambda: self.now), "email")
+        self.effects = replace(self.effects, engine=self.engine, performers={**self.effects.performers, "email": blind})
+        for first in names:
+            self.person(first, "Keller", timezone="Europe/Zurich")
+            [run] = self.happens(first, "Signed Up", {"plan": "trial", "product": "Zelt"})
+            self.walk(run, self.now)
+        with self.db.write() as session:
+            id = mark(session, backup_at=self.now, until=present - timedelta(hours=1), assume="ask")
+        self.engine._restored = None  # a process that lives now was started after the restore
+        for first in names:
+            self.walk(self.run_of(first), present)
+        with self.db.read() as session:
+            return session.get_one(Restore, id)
 
     def message(self) -> str:
         """The id of the first e-mail."""

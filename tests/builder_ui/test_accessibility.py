@@ -22,7 +22,7 @@ from crm.intake import Intake
 from crm.jobs import WANTED, add_job
 from crm.keys import add_key
 from engine.unrouted import entry_of, owe
-from models import ApiKey, Event, Import, Member, OutboxItem
+from models import ApiKey, Event, Import, Member, OutboxItem, Restore
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WORST = ("serious", "critical")
@@ -106,6 +106,15 @@ def told(town: Any) -> str:
     return "/ui/settings/notices"
 
 
+def restored(town: Any) -> str:
+    """The list of messages above which a restore waits for a decision."""
+    with town.db.read() as session:
+        was_restored = session.scalar(select(Restore.id)) is not None
+    if not was_restored:
+        town.restored("Rita", "Samir", "Tom")
+    return "/ui/messages"
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
     "/ui/journeys/{key}/edit": lambda town: "/ui/journeys/cart_abandonment/edit",
@@ -135,6 +144,7 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}-versions": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions",
     "/ui/journeys/{key}-back": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions&back=1",
     "/ui/journeys/{key}-stuck": lambda town: "/ui/journeys/birthday?tab=stuck",
+    "/ui/messages-restored": restored,
     "/ui/contacts-filters": lambda town: "/ui/contacts?stage=lead",
     "/ui/settings/workspace/sender": lambda town: "/ui/settings/workspace/sender",
     "/ui/settings/workspace/appearance": lambda town: "/ui/settings/workspace/appearance",
