@@ -380,14 +380,23 @@ def item(visit: Visit, data: Data, one: Item) -> Element:
 def is_noise(one: Item) -> bool:
     """What another line says better: the comings and goings of steps, and the event that repeats a message."""
     if one.kind == "run":
-        return one.data["what"] in ("entered", "placed", "calling", "performed") or one.data["outlet"] in ("next", "sent")
+        return one.data["what"] in ("entered", "placed", "calling", "performed", "exited") or one.data["outlet"] in ("next", "sent")
     return one.kind == "event" and one.data["type"] == "system" and one.data["name"] in TOLD_ELSEWHERE
 
 
 TOLD_ELSEWHERE = frozenset(
-    {"Message Sent", "Message Skipped", "Message Failed", "Task Finished", "Task Overdue", "Consent Changed", "Score Changed"}
+    {
+        "Message Sent",
+        "Message Skipped",
+        "Message Failed",
+        "Task Finished",
+        "Task Overdue",
+        "Consent Changed",
+        "Score Changed",
+        "Journey Ended",
+    }
 )
-"""Events of ours beside which there is a message, a task, a consent or a score that says the same."""
+"""Events of ours beside which there is a message, a task, a consent, a score or a line of a run that says the same."""
 
 
 def is_unmet(one: Item) -> bool:
@@ -447,10 +456,20 @@ def changed_line(visit: Visit, name: str, pair: Any) -> str:
     return f"{name}: {short(before)} → {short(after)}"
 
 
+def tell_entry(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """Into which journey, and which version of it."""
+    speech, properties = visit.speech, row["properties"]
+    key = str(properties.get("journey") or "")
+    name = next((name for known, name in data.journeys.values() if known == key), key)
+    link = html.a({"href": f"/ui/runs/{properties['run_id']}"}, name) if properties.get("run_id") else html.b(name)
+    return html._(link, " ", speech("entered (version {number})", number=properties.get("version", "–")))
+
+
 OURS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
     "Contact Changed": tell_change,
+    "Journey Entered": tell_entry,
 }
 """Events of ours that say more in words than as names and values."""
 
@@ -495,7 +514,7 @@ RUN_WORDS = {
     "waiting": "waits at the step “{node}”",
     "heard": "heard what the step “{node}” waited for",
     "exited": "leaves early",
-    "ended": "has left the journey: {reason}",
+    "ended": "ended: {reason}",
     "migrated": "moved to another version",
     "migrated_back": "moved back to the earlier version",
 }

@@ -185,11 +185,9 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
         {"className": "card", "key": journey.id},
         html.header(
             html.h2(html.a({"href": f"/ui/journeys/{journey.key}"}, journey.name)),
-            html.span(
-                parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
-                not_published(speech, one.unpublished),
-            ),
+            parts.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
         ),
+        html.p(not_published(speech, True)) if one.unpublished else None,
         html.p({"className": "quiet"}, version, " · ", journey.key),
         cannot_run(visit, data.not_loaded.get(journey.id)),
         place(visit, journey),

@@ -90,6 +90,14 @@ def test_a_test_of_a_template_is_not_the_contact_s(log_in: Any, opened: Any, tow
     assert "the team [Test] Hello Test Sent" in listed
 
 
+def test_a_journey_that_somebody_entered_and_left_is_named_once_each(log_in: Any, opened: Any, town: Any) -> None:
+    text = page_of(log_in, opened, town, "Felix")
+    assert text.count("Cart abandonment   ended: an exit rule came true") == 1
+    assert "Cart abandonment   entered (version 1)" in text
+    assert "Journey Ended" not in text
+    assert "leaves early" not in text
+
+
 def test_finished_journeys_and_ways_to_reach_somebody(log_in: Any, opened: Any, town: Any) -> None:
     with town.db.write() as session:
         update_fields(session, town.people["Felix"], {"phone": "+41441234567"}, town.now, "test")

@@ -17,6 +17,7 @@ from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.messages import House as Sender
 from activities.messages import MessagePerformer
+from activities.proof import MADE_UP, Trigger, invented
 from activities.providers import Outbox
 from activities.tracking import Tracking
 from builder_ui.builder import knowledge
@@ -777,3 +778,11 @@ def test_partials_are_offered_to_no_step(town: Any) -> None:
     put(town, "footer", "partial", piece("x"))
     with town.db.read() as session:
         assert "footer" not in knowledge.load(session, visit_of(town).speech).kinds
+
+
+def test_a_look_names_what_it_made_up() -> None:
+    fields = ["contact.first_name", "trigger.total", "trigger.plan", "steps.voucher.code", "unsubscribe_url"]
+    ordered = Trigger({"total": 12}, "Order Completed")
+    assert invented(fields, "c1", ordered) == ["steps.voucher.code", "trigger.plan"]
+    assert invented(fields, "c1", MADE_UP) == ["steps.voucher.code", "trigger.plan", "trigger.total"]
+    assert "contact.first_name" in invented(fields, None, MADE_UP)
