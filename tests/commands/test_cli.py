@@ -92,7 +92,7 @@ def test_the_page_documents_every_command_with_its_options(name):
 
 
 def test_the_page_documents_nothing_that_is_not_there():
-    assert set(re.findall(r"^## `pfadwerk ((?:import )?[a-z]+)", PAGE, re.MULTILINE)) == set(commands())
+    assert set(re.findall(r"^## `pfadwerk ((?:import |audit )?[a-z]+)", PAGE, re.MULTILINE)) == set(commands())
 
 
 @pytest.mark.parametrize(

@@ -23,5 +23,5 @@ async def work(settings: Settings) -> None:
 if __name__ == "__main__":
     lifeline.watch_parent()
     settings = Settings.load()
-    configure(settings)
+    configure(settings, "worker")
     asyncio.run(work(settings))
