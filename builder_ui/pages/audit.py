@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -81,8 +82,24 @@ def row(visit: Visit, data: Data, line: Audit) -> list[Element]:
         html.span({"title": line.actor}, called(data, line.actor)),
         html.code(line.action),
         html.a({"href": visit.link(subject=line.subject), "title": line.subject}, called(data, line.subject)) if line.subject else "–",
-        html.code(orjson.dumps(detail).decode()[:400]) if (detail := data.details[line.id or 0]) else "–",
+        html.code(orjson.dumps(told(visit.speech, detail)).decode()[:400]) if (detail := data.details[line.id or 0]) else "–",
     ]
+
+
+def told(speech: Speech, value: Any) -> Any:
+    """A detail with its instants as the reader writes them; the file and the API keep what is stored."""
+    if isinstance(value, dict):
+        return {name: told(speech, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [told(speech, one) for one in value]
+    return speech.moment(datetime.fromisoformat(value)) if isinstance(value, str) and _is_instant(value) else value
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return "T" in text and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def called(data: Data, who: str) -> str:
