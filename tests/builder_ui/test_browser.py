@@ -149,11 +149,11 @@ def test_a_lost_connection_is_told_and_the_page_goes_on_afterwards(town: Any, se
     with serve():
         page = enter("admin")
         card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Welcome"))
-        expect(page.get_by_role("alert")).to_be_hidden()
-    expect(page.get_by_role("alert")).to_contain_text("The connection is lost.")
+        expect(page.locator("#offline")).to_be_hidden()
+    expect(page.locator("#offline")).to_contain_text("The connection is lost.")
     expect(card).to_be_visible()
     with serve():
-        expect(page.get_by_role("alert")).to_be_hidden(timeout=20_000)
+        expect(page.locator("#offline")).to_be_hidden(timeout=20_000)
         card.get_by_text("Stop", exact=True).click()
         card.get_by_role("button", name="Stop for good").click()
         expect(card.get_by_text("Stopped", exact=True)).to_be_visible()
