@@ -73,10 +73,12 @@ new MutationObserver(() => {
 
 // What is written into a form while the connection is away would go nowhere: it is kept, and said as soon as the same field is there again.
 let away = false;
-const unsaid = new Map(); // id of a field -> what was written into it
+const unsaid = new Map(); // id of a field -> {text: what was written into it, step: whose form it belongs to, if any}
 
 function keep(field) {
-  if (field.id && field.closest("#app") && !field.closest(".pfb-board, form")) unsaid.set(field.id, field.value);
+  if (field.id && field.closest("#app") && !field.closest(".pfb-board, form")) {
+    unsaid.set(field.id, { text: field.value, step: field.closest("[data-step]")?.dataset.step });
+  }
   count();
 }
 
@@ -94,26 +96,35 @@ function back() {
   if (away && typing) keep(typing);
   away = false;
   setTimeout(() => {
-    for (const [id, text] of away ? [] : unsaid) {
+    for (const [id, { text }] of away ? [] : unsaid) {
       const field = document.getElementById(id);
       if (!field) continue;
       unsaid.delete(id);
+      asked.delete(id);
       if (typing === field || field.value === text) continue; // who still writes says it later
       field.value = text;
       field.dispatchEvent(field.tagName === "SELECT" ? new Event("change", { bubbles: true }) : new FocusEvent("focusout", { bubbles: true }));
     }
+    if (!away) next();
     count();
-    const [waiting] = unsaid.keys();
-    if (waiting && !away && !asked.has(waiting)) show(waiting);
   }, 100);
 }
 
 const asked = new Set();
 
-/** Chooses the step to whose form a field belongs. */
-function show(id) {
-  asked.add(id);
-  [...document.querySelectorAll(".react-flow__node")].find((card) => id.startsWith(`pfb-${card.dataset.id.replace("$", "")}-`))?.click();
+/** Has the canvas choose the step whose form waits for a text, once for each field; a text whose step is gone has no place any more. */
+function next() {
+  for (const [id, { step }] of unsaid) {
+    if (!step) continue;
+    if (asked.has(id)) return;
+    const wanted = { step, gone: false };
+    window.dispatchEvent(new CustomEvent("pfadwerk:wanted", { detail: wanted }));
+    if (!wanted.gone) {
+      asked.add(id);
+      return;
+    }
+    unsaid.delete(id);
+  }
 }
 
 window.addEventListener("pfadwerk:away", () => { away = true; });

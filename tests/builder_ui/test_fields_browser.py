@@ -44,7 +44,8 @@ def test_enter_says_what_is_written_once_and_keeps_the_place(page: Page, town: A
 
     # Who writes on is left alone, whatever is drawn meanwhile.
     page.keyboard.type(" and")
-    saved(page)
+    expect(page.locator(".pfb-board")).to_have_attribute("data-kept", "true", timeout=30_000)
+    expect(page.locator(".pfb-status")).to_have_text("Saving …")  # what stands in the field is stored nowhere yet
     expect(name).to_have_value("First and")
     page.keyboard.type(" last")
     page.keyboard.press("Enter")

@@ -216,6 +216,18 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom, duration: animate ? 200 : 0 });
   }, [flow, model, tellSelection]);
 
+  // What was written into a form while the connection was away waits for that form; with its step gone it has no place any more.
+  useEffect(() => {
+    const want = ({ detail }) => {
+      detail.gone = !model.node(detail.step);
+      if (detail.gone) return;
+      model.select([detail.step]);
+      tellSelection();
+    };
+    window.addEventListener("pfadwerk:wanted", want);
+    return () => window.removeEventListener("pfadwerk:wanted", want);
+  }, [model, tellSelection]);
+
   /** Puts the focus on a card, once it is drawn: Enter leads into its form from there. */
   const lead = useCallback((one, tries = 20) => {
     const card = cardOf(host.current, one);
