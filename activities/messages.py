@@ -30,7 +30,7 @@ _insert_body = insert(bodies)
 
 SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
 HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
-_SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
+SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,5 +231,5 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
 
 def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:
     """A contact as templates see it: attributes, overlaid by the fields with a column of their own."""
-    columns = {name: getattr(contact, name) for name in _SHOWN}
+    columns = {name: getattr(contact, name) for name in SHOWN}
     return {**contact.attributes, **columns}

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.gate import limits_of
+from activities.rehearsal import rehearsal
 from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
 from api.jobs import JobRow, add_job
@@ -309,7 +310,8 @@ def check_document(new: NewJourney, server: TheServer, actor: Annotated[Actor, n
 
 @router.post("/journeys/simulate", summary="Simulate a journey", responses=ONE)
 def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, needs("journey.try")]) -> Tried:
-    """Walks a contact of your making through, on a virtual clock, with the interpreter that runs real contacts. Sends and stores nothing."""
+    """Walks a contact of your making through, on a virtual clock, with the interpreter that runs real contacts. The newest versions of the workspace's
+    templates are filled in: a message that asks for a value the contact lacks is skipped, as a real one. Sends and stores nothing."""
     with server.engine.db.read() as session:
         document = _document_to_try(session, wanted)
         issues = [issue for issue in publish.check_draft(server.engine, session, document) if issue.severity == "error"]
@@ -319,7 +321,10 @@ def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, nee
                 "The journey “{key}” has {count} problems, the first: {problem}", issues, key=key, count=len(issues), problem=issues[0]
             )
         calendar, limits = load_calendar(session, server.engine.clock.now()), limits_of(session)
-    path = simulate.simulate(compile_journey(read(document), server.engine.palette), wanted.script, calendar, limits)
+        program = compile_journey(read(document), server.engine.palette)
+        house = server.house
+        fill = rehearsal(session, program, house.tracking, house.language, house.renderer)
+    path = simulate.simulate(program, wanted.script, calendar, limits, fill)
     return Tried(
         entered=path.entered,
         why=path.why,

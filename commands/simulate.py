@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from commands.workspace import database, is_out_of_reach, palette
 from engine.gate import Limits
-from engine.simulate import Line, Script
+from engine.simulate import Fill, Line, Script
 from engine.simulate import simulate as walk
 from journeys.clock import zone_of
 from journeys.compile import Program, compile_journey
@@ -27,6 +27,7 @@ from journeys.errors import Invalid, NotFound
 from journeys.facts import Calendar
 from journeys.reading import issues_of, read
 from journeys.rules import parse_rule, sentence
+from journeys.values import Call
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def simulate(
     """
     program = _program(settings, journey)
     known = _known_contact(settings, contact) if contact else Known({}, None, None)
-    outcomes = [run(program, scenario, known.calendar, translate, known.limits) for scenario in read_scenarios(script, known.start)]
+    scenarios = read_scenarios(script, known.start)
+    fill = _fill(settings, program) if contact or script else _anything  # a walk of nobody has no values to miss
+    outcomes = [run(program, scenario, known.calendar, translate, known.limits, fill) for scenario in scenarios]
     if as_json:
         answer = {"journey": program.key, "scenarios": [_as_json(outcome) for outcome in outcomes]}
         out.write(json.dumps(answer, ensure_ascii=False, indent=2, default=str) + "\n")
@@ -92,11 +95,36 @@ def simulate(
     return 1 if any(outcome.differences for outcome in outcomes) else 0
 
 
+def _anything(_call: Call, _values: Mapping[str, Any]) -> str:
+    """Every message can be written."""
+    return ""
+
+
+def _fill(settings: Settings, program: Program) -> Fill:
+    """Tries the templates of the workspace, where there is one."""
+    try:
+        with database(settings) as db, db.read() as session:
+            from activities.rehearsal import rehearsal
+            from activities.rendering import INLINE
+            from activities.tracking import Tracking
+
+            return rehearsal(session, program, Tracking(settings.signing_keys(), settings.public_url), settings.language, INLINE)
+    except Exception as error:
+        if not is_out_of_reach(error):
+            raise
+        return _anything
+
+
 def run(
-    program: Program, scenario: Scenario, calendar: Calendar | None = None, translate: Translate = str, limits: Limits | None = None
+    program: Program,
+    scenario: Scenario,
+    calendar: Calendar | None = None,
+    translate: Translate = str,
+    limits: Limits | None = None,
+    fill: Fill = _anything,
 ) -> Outcome:
     """Walks one scenario and compares it with what it expects."""
-    path = walk(program, scenario.script, calendar, limits)
+    path = walk(program, scenario.script, calendar, limits, fill)
     found = path.outlets()
     differences = [*_other_path(scenario.expect, found, translate), *_other_end(scenario.ends, path.ended, translate)]
     return Outcome(

@@ -45,6 +45,11 @@ class Overlay:
                 case _:
                     pass
 
+    @property
+    def changed(self) -> Mapping[str, Any]:
+        """The fields that are set on top."""
+        return self._fields
+
     def value(self, name: str) -> Any:
         if name.startswith(STEPS) and (path := path_of(name))[1] in self.nodes:
             return read(self.memory, path[1:])

@@ -5,7 +5,7 @@ Nothing is sent and nothing is stored; what a call would answer comes from the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.advance import Advanced, Note, advance, exit_topics
 from engine.facts import Overlay
-from engine.gate import Hold, Limits, Refuse
+from engine.gate import Hold, Limits, Refuse, Verdict
 from engine.simulated_gate import SimulatedGate
 from engine.state import State
 from journeys.catalogue import SYSTEM_EVENTS
@@ -26,7 +26,7 @@ from journeys.facts import Calendar
 from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
 from journeys.runkeys import run_key
-from journeys.values import Change, Do, End, Performed, Received, RunInfo
+from journeys.values import Call, Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"
@@ -107,8 +107,15 @@ class Path:
         return [line.node for line in self.lines if line.what == "entered"]
 
 
-def simulate(program: Program, script: Script, calendar: Calendar | None = None, limits: Limits | None = None) -> Path:
-    """The path of the script's contact through the program. `limits` are the workspace's quiet time and frequency caps.
+Fill = Callable[[Call, Mapping[str, Any]], str]
+"""A message's call and what its template may read (`contact`, `trigger`, `run`, `steps`, `now`) -> why it cannot be written, empty if it can."""
+
+
+def simulate(
+    program: Program, script: Script, calendar: Calendar | None = None, limits: Limits | None = None, fill: Fill = lambda _call, _values: ""
+) -> Path:
+    """The path of the script's contact through the program. `limits` are the workspace's quiet time and frequency caps; `fill` tries the
+    templates, which live elsewhere, and without it every message can be written.
 
     Raises:
         Invalid: the script answers for a step that is not there, or through an outlet that the step has not; lists every such place.
@@ -116,7 +123,7 @@ def simulate(program: Program, script: Script, calendar: Calendar | None = None,
     """
     if issues := [*_unfit_answers(program, script)]:
         raise Invalid("The scenario does not fit the journey: {problem}", issues, problem=issues[0])
-    simulation = _Simulation(program, script, calendar, limits or Limits())
+    simulation = _Simulation(program, script, calendar, limits or Limits(), fill)
     return simulation.run()
 
 
@@ -136,8 +143,9 @@ def _unfit_answers(program: Program, script: Script) -> Iterator[Issue]:
 
 
 class _Simulation:
-    def __init__(self, program: Program, script: Script, calendar: Calendar | None, limits: Limits) -> None:
+    def __init__(self, program: Program, script: Script, calendar: Calendar | None, limits: Limits, fill: Fill) -> None:
         self.program = program
+        self.fill = fill
         self.script = script
         self.now = script.start
         self.number = 0
@@ -210,7 +218,7 @@ class _Simulation:
         scripted, reason = self._answer(node_id, visit), ""
         outlet = scripted or self.program.nodes[node_id].outlets()[0]
         if scripted is None and call.channel in SENDABLE:
-            verdict = self.gate.ask(self.overlay, call, f"{node_id}:{visit}", self.now)
+            verdict = self._asked(advanced, call)
             if isinstance(verdict, Hold):
                 return verdict
             if isinstance(verdict, Refuse):
@@ -222,6 +230,21 @@ class _Simulation:
             about = {"node": node_id, "template": call.input.get("template", ""), "channel": call.channel, "machine": False}
             self.facts.add_event(self._own(name, about | ({"reason": reason} if reason else {})))
         return Performed(outlet=outlet, data=self.script.results.get(node_id, {}))
+
+    def _asked(self, advanced: Advanced, call: Call) -> Verdict:
+        """As a real send: first the message is written, then the gate is asked."""
+        if cannot := self.fill(call, self._values(advanced.state)):
+            return Refuse(cannot)
+        return self.gate.ask(self.overlay, call, f"{advanced.state.node}:{advanced.state.visit}", self.now)
+
+    def _values(self, state: State) -> dict[str, Any]:
+        return {
+            "contact": {**self.facts.fields, **self.overlay.changed},
+            "trigger": self.info.trigger,
+            "run": {"id": RUN_ID, "journey": self.program.key, "started_at": self.script.start},
+            "steps": state.memory,
+            "now": self.now,
+        }
 
     def _answer(self, node_id: str, visit: int) -> str | None:
         """The outlet that the script names for this visit."""

@@ -37,6 +37,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 LONGEST = (
     "test_kill.py",
+    "test_restore.py",
     "test_crash_points.py",
     "test_benchmarks.py",
     "test_clock_triggers.py",

@@ -112,7 +112,8 @@ def test_export_and_erasure(admin: Any, track: Send, ada: dict[str, Any]) -> Non
     bundle = admin.get(f"{BASE}/{ada['id']}/export").json()
     assert bundle["contact"]["email"] == "ada@example.org"
     assert any(event["name"] == "Order Completed" for event in bundle["events"])
-    assert admin.delete(f"{BASE}/{ada['id']}").json() == {"id": ada["id"], "runs_ended": 0}
+    answer = admin.delete(f"{BASE}/{ada['id']}").json()
+    assert answer == {"id": ada["id"], "runs_ended": 0, "job_id": answer["job_id"]}
     left = admin.get(f"{BASE}/{ada['id']}/export").text.lower()
     assert "ada@" not in left
     assert "lovelace" not in left

@@ -40,7 +40,7 @@ def test_a_request_keeps_the_id_it_came_with_if_it_is_harmless(client: TestClien
     ("method", "path", "status", "code"), [("GET", "/nowhere", 404, "not_found"), ("DELETE", "/health", 405, "method_not_allowed")]
 )
 def test_addresses_nobody_knows(client: TestClient, method: str, path: str, status: int, code: str) -> None:
-    answer = client.request(method, path)
+    answer = client.request(method, path, headers={"origin": "http://testserver"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 

@@ -143,6 +143,20 @@ def test_a_script_whose_answers_do_not_fit_the_journey_is_refused(admin: Any) ->
     assert (issue["code"], issue["field"]) == ("unknown_outlet", "answers.pause")
 
 
+@pytest.mark.parametrize(("contact", "reason"), [({"plan": "pro"}, ""), ({}, "render_missing_value"), ({"plan": None}, "")])
+def test_a_message_that_a_contact_has_no_values_for_is_skipped(admin: Any, contact: dict[str, Any], reason: str) -> None:
+    """As the worker does it: a template without a default for what a contact lacks cannot be written."""
+    mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>{{ contact.first_name }} {{ contact.plan }}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    template = {"name": "Plan", "kind": "email", "message_class": "transactional", "variants": {"en": {"subject": "Hi", "mjml": mjml}}}
+    assert admin.put("/api/v1/templates/plan", json=template).status_code == 200
+    nodes = {"mail": {"kind": "send_email", "template": "plan"}, "end": {"kind": "exit"}}
+    edges = [{"from": "mail", "outlet": outlet, "to": "end"} for outlet in ("sent", "skipped")]
+    document = changed(key="plan", nodes=nodes, edges=edges, start="mail", settings={"message_class": "transactional"})
+    script = {"contact": {"email": "ada@example.org", **contact}}
+    path = admin.post(f"{BASE}/simulate", json={"document": document, "script": script}).json()
+    assert [(call["outlet"], call["reason"]) for call in path["calls"]] == [("skipped" if reason else "sent", reason)]
+
+
 @pytest.mark.parametrize("start", ["0002-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 def test_a_script_that_would_run_off_the_calendar_is_refused(admin: Any, start: str) -> None:
     script = {"start": start, "history": [{"after": "P1830D", "name": "x"}]}

@@ -137,7 +137,7 @@ def test_what_lies_over_the_page_hides_nothing_else_that_does(served: None, ente
         assert above["y"] + above["height"] <= below["y"]
     assert boxes[0]["y"] >= 0
     assert boxes[-1]["y"] + boxes[-1]["height"] <= size["height"]
-    page.get_by_role("link", name="What to do").click()
+    page.locator(".alarm").get_by_role("link", name="What to do").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Provider accounts")
 
 

@@ -30,10 +30,11 @@ def test_a_readable_key_is_bad(tmp_path: Path) -> None:
     assert finding(settings, "secret").message.endswith(f"Run: chmod 600 {tmp_path / 'secret'}")
 
 
-def test_a_port_in_use_is_bad(tmp_path: Path) -> None:
+def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"Port {port} on 127.0.0.1 is in use" in finding(Settings.load(home=tmp_path, port=port), "web").message
+        found = [one for one in doctor(Settings.load(home=tmp_path, port=port)) if one.subject == "web" and one.state != "good"]
+        assert [f"Port {port} on 127.0.0.1 is in use" in one.message for one in found] == [True]
 
 
 @pytest.mark.parametrize(

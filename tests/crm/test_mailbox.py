@@ -216,7 +216,10 @@ def test_no_message_reaches_a_mailbox_whose_last_word_was_no(sqlite_db: Database
     said: dict[str, list[tuple[str, str]]] = defaultdict(list)
     has = dict.fromkeys(CONTACTS, ADDRESSES[0])
     gone: set[str] = set()
-    with sqlite_db.engine.connect().execution_options(pfadwerk_write=True) as connection, Session(connection) as session:
+    with (
+        sqlite_db.engine.connect().execution_options(pfadwerk_write=True) as connection,
+        Session(connection, info=sqlite_db.info) as session,
+    ):
         for id in CONTACTS:
             session.add(Contact(id=id, email=ADDRESSES[0], created_at=now, updated_at=now))
         session.flush()

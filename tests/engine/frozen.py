@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from activities.breakers import Breakers
 from activities.effect import Effects, perform
 from activities.performer import Draft, Job
 from engine.clock import Clock
@@ -35,7 +36,7 @@ def main(url: str, run_id: str) -> str:
     performer = Freezing()
     engine = Engine(db, Clock(), Palette.built_in(), (b"k" * 32,))
     try:
-        perform(Effects(engine, {"email": performer}), activity_of("email"), run_id, 1, START)
+        perform(Effects(engine, {"email": performer}, Breakers(db)), activity_of("email"), run_id, 1, START)
     except DBAPIError as error:
         return f"lost {getattr(error.orig, 'sqlstate', '')} {len(performer.received)}"
     return f"went on {len(performer.received)}"

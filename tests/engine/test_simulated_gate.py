@@ -88,3 +88,28 @@ def test_what_would_wait_for_too_long_is_skipped() -> None:
 def test_an_exit_acts_while_a_message_is_held() -> None:
     path = walked(Limits(QuietTime(time(8), time(20))), events=[{"after": "PT1H", "name": "Unsubscribed"}])
     assert (path.calls, path.ended_at) == ([], NINE + timedelta(hours=1))
+
+
+def test_a_message_that_cannot_be_written_is_skipped_before_the_gate_is_asked() -> None:
+    """What the template may read is what a real one reads; a refusal uses no cap up."""
+    seen: list[dict[str, Any]] = []
+
+    def fill(call: Any, values: Any) -> str:
+        seen.append(dict(values))
+        return "render_missing_value" if call.input["template"] == "one" else ""
+
+    document = {**JOURNEY, "settings": {"timezone": "UTC"}}
+    script = Script.model_validate({"contact": CONTACT, "consents": GRANTED, "start": NINE, "trigger": {"plan": "pro"}})
+    once_a_day = Limits(caps=(Cap("default", 1, timedelta(days=1)),))
+    path = simulate(compile_journey(read(document), Palette.built_in()), script, limits=once_a_day, fill=fill)
+    assert calls(path) == [("skipped", "render_missing_value"), ("sent", "")]
+    assert [values["contact"] for values in seen] == [CONTACT, CONTACT]
+    assert seen[0]["trigger"] == {"plan": "pro"}
+    assert seen[0]["now"] == NINE
+
+
+def test_what_the_script_answers_is_not_tried() -> None:
+    document = {**JOURNEY, "settings": {"timezone": "UTC"}}
+    script = Script.model_validate({"contact": CONTACT, "start": NINE, "answers": {"one": "sent", "two": "sent"}})
+    path = simulate(compile_journey(read(document), Palette.built_in()), script, fill=lambda _call, _values: "render_missing_value")
+    assert calls(path) == [("sent", ""), ("sent", "")]

@@ -245,7 +245,7 @@ def test_a_secret_is_looked_up_by_its_name_wherever_it_stands() -> None:
 def test_no_contact_chooses_a_secret(name: Any) -> None:
     issues = drawn(Keyed, {"key": name, "points": PLACE})
     assert isinstance(issues, list)
-    assert [(issue.code, issue.field) for issue in issues] == [("secret_name", "input.key")]
+    assert [(issue.code, issue.field) for issue in issues] == [("secret_name" if name else "missing", "input.key")]
 
 
 def test_the_form_offers_the_names_of_secrets() -> None:

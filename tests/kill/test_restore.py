@@ -85,8 +85,22 @@ def command(house: House, *arguments: str, kill_after: float | None = None) -> s
     return out
 
 
+def restored(house: House, assume: str, file: str) -> None:
+    """PostgreSQL takes a moment to notice that a killed process is gone, and nothing is restored beside it."""
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            command(house, "restore", "--assume", assume, file)
+            return
+        except AssertionError as error:
+            if "other connections use the database" not in str(error) or time.monotonic() > give_up:
+                raise
+
+
 @pytest.mark.parametrize(
-    ("assume", "database_url"), [("ask", "sqlite"), ("sent", "postgres"), ("unsent", "sqlite")], indirect=["database_url"]
+    ("assume", "database_url"),
+    [("ask", "sqlite"), pytest.param("sent", "postgres", marks=pytest.mark.soak), pytest.param("unsent", "sqlite", marks=pytest.mark.soak)],
+    indirect=["database_url"],
 )
 def test_a_restored_backup_sends_nothing_again_but_what_it_names(house: House, assume: str, tmp_path: Path) -> None:
     told(house, sign_ups(0, 24, (0, 1)))
@@ -103,7 +117,7 @@ def test_a_restored_backup_sends_nothing_again_but_what_it_names(house: House, a
     for seconds in (house.random.uniform(0.8, 3.0) for _ in range(3)):
         command(house, "restore", "--assume", assume, file, kill_after=seconds)
     house.db.close()
-    command(house, "restore", "--assume", assume, file)
+    restored(house, assume, file)
     house.start_again("worker", "web")
     command(house, "recover", kill_after=1.5)
     command(house, "recover")
