@@ -137,11 +137,14 @@ def _mark(visit: Visit, page: Page) -> Any:
 
 
 def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
-    """The page's stamp now, for the role its visitor has now; `otherwise` where it cannot be read, which then changes nothing."""
+    """The page's stamp now, for the role its visitor has now; `otherwise` where it cannot be read, which then changes nothing. Nor does a session
+    that has ended: nothing new is shown, and what somebody was drawing stays until the socket is closed and they have logged in again."""
     try:
         return _mark(replace(visit, member=allowed(visit, page.reads, reading=True)), page)
-    except (NotAllowed, Unauthorized):
+    except NotAllowed:
         return BARRED
+    except Unauthorized:
+        return otherwise
     except Exception as error:  # noqa: BLE001 - as above
         say(visit, error)
         return otherwise

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from starlette.routing import Route, WebSocketRoute
 
 from api.access import act_of
@@ -294,6 +294,16 @@ def test_a_drawing_is_for_the_role_of_now(visit_as: Any) -> None:
     audit = next(page for page in PAGES if page.path == "/ui/settings/audit")
     assert stamp(old, audit, first.stamp) == BARRED
     assert load(old, audit).data is None
+
+
+def test_a_session_that_has_ended_takes_nothing_off_an_open_page(visit_as: Any, town: Any) -> None:
+    """What somebody was drawing would be lost with the page; it shows nothing new either, and the socket is closed at the next look."""
+    page = next(page for page in PAGES if page.path == "/ui/settings/users")
+    visit = visit_as("admin")
+    first = load(visit, page)
+    with town.db.write() as session:
+        session.execute(delete(LoginSession))
+    assert stamp(visit, page, first.stamp) == first.stamp
 
 
 def test_the_table_knows_every_role() -> None:

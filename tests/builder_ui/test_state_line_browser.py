@@ -135,7 +135,7 @@ def test_what_is_done_while_the_socket_opens_again_is_done_whole_and_stored(page
     page.evaluate(OPENS)
     write(page, "Name", "Written meanwhile")
     offer(page, "Wait").click()
-    expect(page.locator('.react-flow__node[data-id="wait"]')).to_be_focused()  # the last thing that adding a step does
+    expect(step(page, "Wait")).to_be_visible()
     page.evaluate("() => { WebSocket.prototype.send = window.closedSend; }")
     server.start()
     expect(step(page, "Written meanwhile")).to_be_visible(timeout=30_000)

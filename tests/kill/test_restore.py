@@ -85,12 +85,12 @@ def command(house: House, *arguments: str, kill_after: float | None = None) -> s
     return out
 
 
-def restored(house: House, assume: str, file: str) -> None:
+def restored(house: House, assume: str, file: str, kill_after: float | None = None) -> None:
     """PostgreSQL takes a moment to notice that a killed process is gone, and nothing is restored beside it."""
     give_up = time.monotonic() + 60
     while True:
         try:
-            command(house, "restore", "--assume", assume, file)
+            command(house, "restore", "--assume", assume, file, kill_after=kill_after)
             return
         except AssertionError as error:
             if "other connections use the database" not in str(error) or time.monotonic() > give_up:
@@ -115,7 +115,7 @@ def test_a_restored_backup_sends_nothing_again_but_what_it_names(house: House, a
     at_disaster = house.received()
     file = str(tmp_path / "backup.tar.gz")
     for seconds in (house.random.uniform(0.8, 3.0) for _ in range(3)):
-        command(house, "restore", "--assume", assume, file, kill_after=seconds)
+        restored(house, assume, file, seconds)
     house.db.close()
     restored(house, assume, file)
     house.start_again("worker", "web")

@@ -98,8 +98,9 @@ class Keeping {
     clearTimeout(this.timer);
     const waits = this.asked > this.answered;
     const left = this.heardAt + PATIENCE_MS - Date.now();
-    if (!this.away && (this.dirty || waits) && (!waits || left > 0)) {
-      this.timer = setTimeout(() => (waits ? this.look() : this.question()), Math.max(left, 0) + 20);
+    const again = !waits || left <= 0; // a question that nobody answers may have been lost with a connection: it is asked again
+    if (!this.away && (this.dirty || waits)) {
+      this.timer = setTimeout(() => (again ? this.question() : this.look()), waits && again ? PATIENCE_MS : Math.max(left, 0) + 20);
     }
     const state = this.away ? "away" : waits && left <= 0 ? "silent" : "";
     const now = state ? (this.dirty ? `${state}_unsaved` : state) : this.dirty ? "pending" : "";
