@@ -121,30 +121,6 @@ def test_a_killed_server_takes_the_word_back_and_a_new_one_gives_it_again(page: 
     assert "wait" in stored(site.town, "survey").nodes
 
 
-OPENS = """() => {
-  window.closedSend = WebSocket.prototype.send;
-  WebSocket.prototype.send = () => { throw new DOMException("Still in CONNECTING state.", "InvalidStateError"); };
-}"""
-
-
-def test_what_is_done_while_the_socket_opens_again_is_done_whole_and_stored(page: Page, server: Server, site: Any) -> None:
-    """A socket that opens answers `send` by an error. A text of the step before waits for its form, which is asked for although another is chosen."""
-    into(page)
-    server.end()
-    expect(line(page)).to_have_text(AWAY)
-    page.evaluate(OPENS)
-    write(page, "Name", "Written meanwhile")
-    offer(page, "Wait").click()
-    expect(step(page, "Wait")).to_be_visible()
-    page.evaluate("() => { WebSocket.prototype.send = window.closedSend; }")
-    server.start()
-    expect(step(page, "Written meanwhile")).to_be_visible(timeout=30_000)
-    saved(page)
-    document = stored(site.town, "survey")
-    assert document.nodes["voucher"]["name"] == "Written meanwhile"
-    assert "wait" in document.nodes
-
-
 def test_a_text_whose_step_is_gone_is_waited_for_by_nobody(page: Page, server: Server, site: Any) -> None:
     into(page)
     server.end()
