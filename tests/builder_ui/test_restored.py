@@ -58,7 +58,10 @@ def jobs(town: Any) -> list[Job]:
 @pytest.mark.parametrize(
     ("locale", "said"),
     [
-        ("en", "May have been sent between {since} and {until}, before a backup was restored: 3. No one can know, so they wait for a decision"),
+        (
+            "en",
+            "May have been sent between {since} and {until}, before a backup was restored: 3. No one can know, so they wait for a decision",
+        ),
         ("de", "Zwischen {since} und {until} vielleicht schon gesendet, bevor eine Sicherung wiederhergestellt wurde: 3. Niemand"),
     ],
 )
