@@ -288,9 +288,11 @@ def import_contacts(
         return importer.import_contacts(live.db, file, live.clock.now, options, out=sys.stdout, translate=_, as_json=as_json)
 
 
-@auditing.command("check", help=_("Does the audit trail hold? Ends with 1 if a line was changed, put in or taken out."))
+@auditing.command("check", help=_("Verify the audit trail. Exits with 1 if a line was changed, inserted or removed."))
 def check_audit(
-    head: Annotated[str, typer.Option("--head", metavar="NUMBER:SEAL", help=_("A head from a log; shows lines cut off since."))] = "",
+    head: Annotated[
+        str, typer.Option("--head", metavar="NUMBER:SEAL", help=_("A head from a log; shows whether lines have been cut off since."))
+    ] = "",
     as_json: Json = False,
 ) -> int:
     from commands.check_audit import check_audit as look
@@ -322,11 +324,9 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)]
 def restore(
     file: Annotated[Path, File],
     assume: Annotated[
-        str, typer.Option(metavar="sent|unsent|ask", help=_("What is made of what may have left since the backup was made."))
+        str, typer.Option(metavar="sent|unsent|ask", help=_("How to treat messages that may have been sent after the backup was made."))
     ] = "ask",
-    until: Annotated[
-        datetime | None, typer.Option(help=_("When the last worker and web server stood still (UTC); now, if not given."))
-    ] = None,
+    until: Annotated[datetime | None, typer.Option(help=_("When the last worker and web server stopped (UTC); default: now."))] = None,
     as_json: Json = False,
 ) -> int:
     from commands.backup import restore as put_back
@@ -339,17 +339,17 @@ def restore(
         _print(_("Moved aside: {file}").format(file=kept))
     made, end = (f"{at:%Y-%m-%d %H:%M} UTC" for at in (done.manifest.created_at, done.until))
     said = {
-        "sent": _("What may have left between {made} and {end} counts as sent."),
-        "unsent": _("What may have left between {made} and {end} leaves, perhaps a second time; `pfadwerk restores` counts it."),
-        "ask": _("What may have left between {made} and {end} waits for a decision: `pfadwerk restores`, or the page of messages."),
+        "sent": _("What may have been sent between {made} and {end} counts as sent."),
+        "unsent": _("What may have been sent between {made} and {end} is sent, perhaps a second time; `pfadwerk restores` counts it."),
+        "ask": _("What may have been sent between {made} and {end} is waiting for a decision: `pfadwerk restores`, or the Messages page."),
     }
     _print(said[done.assume].format(made=made, end=end))
     return _print(_("The backup of {made} is restored. Start Pfadwerk, then run `pfadwerk recover`.").format(made=made))
 
 
-@app.command(rich_help_panel=_WORKSPACE, help=_("List what may have left before a backup was restored, or decide about all of it."))
+@app.command(rich_help_panel=_WORKSPACE, help=_("List what may have been sent before a backup was restored, or decide on all of it."))
 def restores(
-    assume: Annotated[str | None, typer.Option(metavar="sent|unsent|ask", help=_("Decide about the newest restore."))] = None,
+    assume: Annotated[str | None, typer.Option(metavar="sent|unsent|ask", help=_("Decide on the latest restore."))] = None,
     as_json: Json = False,
 ) -> int:
     from commands import restores as listing

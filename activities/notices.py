@@ -236,14 +236,18 @@ def _journey(session: Session, id: str) -> tuple[str, str]:
 
 ONE_STUCK = "A run is stuck in “{journey}”"
 MANY_STUCK = "{count} runs are stuck in “{journey}”"
-STUCK_TEXT = "Each waits at its step until a person decides: try again after the fix, skip the step, or end the run.\n\n{places}\n\n{url}"
-STOPPED_SUBJECT = "{account} takes no messages ({code})"
-STOPPED_TEXT = (
-    "The provider account {account} takes nothing since {since} UTC; its answer was {code}. Its messages wait and leave by themselves once it is "
-    "set right. What to do:\n\n{url}"
+STUCK_TEXT = (
+    "Each waits at its step until someone decides: try again once the cause is fixed, skip the step, or end the run.\n\n{places}\n\n{url}"
 )
-TEST_SUBJECT = "Notices from Pfadwerk arrive"
-TEST_TEXT = "Somebody asked for this test, so that the day something waits for you it is told.\n\n{url}"
+STOPPED_SUBJECT = "{account} is not accepting messages ({code})"
+STOPPED_TEXT = (
+    "The provider account {account} has not accepted messages since {since} UTC; its answer was {code}. "
+    "Messages are waiting and are sent automatically once the account works again. What to do:\n\n{url}"
+)
+TEST_SUBJECT = "Notices from Pfadwerk work"
+TEST_TEXT = (
+    "This is a test that someone on your team asked for. You will get a mail like this when something needs your attention.\n\n{url}"
+)
 
 
 def _words(session: Session, notice: Row[Any], translate: Translate, public_url: str) -> tuple[str, str]:

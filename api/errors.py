@@ -240,5 +240,5 @@ FULL = (
     "The database cannot store anything: its disk or its size limit is full, or it cannot be reached. Nothing was stored; try again later."
 )
 READ_ONLY = "The database can only be read now, or takes nothing from this server. Nothing was stored; send this again later."
-UNFORESEEN = "Something failed that nobody foresaw; the log says where. Nothing was stored of this event; send it again."
+UNFORESEEN = "An unexpected error occurred; see the log. Nothing of this event was stored; send it again."
 BUSY = "The database is busy. Nothing was stored; try again."

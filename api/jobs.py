@@ -1,4 +1,4 @@
-"""Long work in pages: bulk enrolment and tagging, migrations, imports. One thread takes a page of the oldest running job, again and again.
+"""Background jobs in pages: bulk enrolment and tagging, migrations, imports. One thread takes a page of the oldest running job, again and again.
 
 A page and the cursor move in one transaction under the job's lock, so a crash costs nothing and two web servers may work on
 the same job without doing a page twice. Adding a kind of job is one function in `KINDS`.
@@ -143,7 +143,7 @@ BEFORE: dict[str, Callable[[Engine, Job, datetime], None]] = {
 
 
 class JobRow(BaseModel):
-    """Long work and how far it got. `state`: running, done, failed or cancelled; `total` null: not known beforehand."""
+    """Background jobs and how far it got. `state`: running, done, failed or cancelled; `total` null: not known beforehand."""
 
     model_config = ConfigDict(from_attributes=True)
 

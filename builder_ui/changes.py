@@ -57,7 +57,7 @@ def _sentence(both: _Both, one: Difference, names: Mapping[str, str]) -> str:
     speech = both.speech
     if one.what == "setting_changed" and one.place == "start":
         first, now = (names.get(str(id), "–") for id in (one.before, one.after))
-        return speech("The first step was {before} and is {after}.", before=first, after=now)
+        return speech("The first step changed from {before} to {after}.", before=first, after=now)
     if one.what == "node_changed":
         one = _field(both, one, names)
     elif one.what == "setting_changed":

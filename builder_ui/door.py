@@ -86,7 +86,7 @@ def asked(language: str) -> Door:
     """The same words whether or not anybody has the address."""
     speech = speech_for(language)
     text = speech("If there is an account with this address, a mail is on its way. Its link works once, for an hour.")
-    return Door(speech("Look into your mail"), text, ways=(_back(speech),))
+    return Door(speech("Check your inbox"), text, ways=(_back(speech),))
 
 
 def choose(language: str, email: str, issues: Sequence[Issue] = (), problem: str = "") -> Door:
@@ -109,7 +109,7 @@ def differ(language: str) -> str:
 def spent(language: str) -> Door:
     speech = speech_for(language)
     text = speech("This link was used before or has expired; ask for a new one.")
-    return Door(speech("This link leads nowhere any more"), text, ways=(_back(speech), ("/password", speech("I forgot my password"))))
+    return Door(speech("This link no longer works"), text, ways=(_back(speech), ("/password", speech("I forgot my password"))))
 
 
 def by_link(language: str) -> Door:
@@ -146,7 +146,7 @@ def prove(language: str, back: str, coded: bool, has_password: bool, problem: st
     speech = speech_for(language)
     title = speech("Please confirm that it is you")
     if not coded and not has_password:
-        text = speech("You log in by link. Log in anew with a fresh one, or choose a password; then this goes on.")
+        text = speech("You log in by link. Log in again with a new one, or set a password; then you can continue.")
         return Door(title, text, ways=(("/password", speech("Get a link to choose a password")),))
     field = (
         Field("proof", speech("Code"), "text", "one-time-code", 40, hint=speech("Six digits from the app, or one of your recovery codes."))

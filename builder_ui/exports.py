@@ -134,7 +134,7 @@ LISTS: Mapping[str, List] = {
     "contacts": List(
         (
             "Contact id", "First name", "Last name", "E-mail", "Phone", "Stage", "Owner", "Language", "Time zone", "Tags",
-            "E-mail (marketing)", "SMS (marketing)", "Known since", "Last seen", "Attributes",
+            "E-mail (marketing)", "SMS (marketing)", "Created", "Last seen", "Attributes",
         ),
         _contacts,
     ),

@@ -95,7 +95,7 @@ def attempt(visit: Visit, acts: Acts, name: str, do: Change, values: Values | No
     """
     forget(acts, name)
     if values is None:
-        raise Invalid("The form has changed meanwhile; load the page anew.")
+        raise Invalid("The form has changed in the meantime; reload the page.")
     acts.drafts.update({f"typed.{name}.{field}": values[field] for field in kept})
     try:
         woken = do(visit, values)

@@ -68,7 +68,7 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
         chip(speech(SEEN[query["seen"]]), "seen")
     since = _since(query, speech)
     if since:
-        chip(speech("Known since {day}", day=speech.written(since.astimezone(speech.zone).date())), "since")
+        chip(speech("Created on {day}", day=speech.written(since.astimezone(speech.zone).date())), "since")
     equal, field, value = None, given("field"), given("value")
     if field and value:
         with suppress(Invalid):

@@ -79,7 +79,7 @@ def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
     running = journey.state in ("live", "paused")
     question = (
         speech(
-            "“{name}” is running. Nobody will enter it any more, everybody inside leaves it, and it goes out of the lists.",
+            "“{name}” is live. No one will enter it any more, everyone in it leaves, and it disappears from the lists.",
             name=journey.name,
         )
         if running

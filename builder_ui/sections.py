@@ -11,7 +11,7 @@ from builder_ui.visit import Visit
 SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings", "My account", "me.read"),
     ("/ui/settings/users", "Users", "team.read"),
-    ("/ui/settings/rotations", "Rotations", "team.read"),
+    ("/ui/settings/rotations", "Owner rotations", "team.read"),
     ("/ui/settings/workspace/sender", "Sender", "setting.read"),
     ("/ui/settings/workspace/appearance", "Public pages", "setting.read"),
     ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
@@ -22,7 +22,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
     ("/ui/settings/workspace/access", "Logging in", "setting.read"),
     ("/ui/settings/notices", "Notices", "setting.read"),
-    ("/ui/settings/work", "Long work", "work.read"),
+    ("/ui/settings/work", "Background jobs", "work.read"),
     ("/ui/settings/accounts", "Provider accounts", "account.read"),
     ("/ui/settings/events", "Waiting events", "event.read_unrouted"),
     ("/ui/settings/keys", "Keys", "key.manage"),

@@ -50,7 +50,7 @@ STEPS = (
     Step(
         "/ui/runs/{id}", "One contact's way", "Every step with its time, every decision with what was found, every message with its fate."
     ),
-    Step("/ui/outbox", "The outbox", "Here lies what was sent while no provider is set up. Nobody outside has received anything."),
+    Step("/ui/outbox", "The outbox", "Messages sent while no provider is set up are captured here. No one outside has received anything."),
 )
 
 
@@ -62,7 +62,7 @@ SALES = (
     ),
     Step(
         "/ui/contacts",
-        "The people",
+        "People",
         "A contact's page says what they allowed, opened, clicked and bought, and holds the notes of all finished tasks.",
     ),
 )

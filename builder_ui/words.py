@@ -46,7 +46,7 @@ ROLE_NAMES = {
     "engineer": "Engineering",
     "tester": "Testing",
     "sales": "Sales",
-    "viewer": "Looking on",
+    "viewer": "Viewer",
 }
 JOURNEY_STATES = {
     "draft": ("Draft", "quiet", "pencil"),
@@ -127,8 +127,8 @@ REASONS = {
     "confirmed": "a person says that it arrived",
     "left": "left as it is by a person",
     "no_answer": "no answer came back",
-    "perhaps_sent": "may have left before a backup was restored",
-    "assumed_sent": "counts as sent since a backup was restored",
+    "perhaps_sent": "may have been sent before a backup was restored",
+    "assumed_sent": "counts as sent after a backup was restored",
     "no_body": "its text is not kept any more",
     "run_ended": "the run had ended",
     "run_moved_on": "the run had moved on",
@@ -207,7 +207,7 @@ def trigger(speech: Speech, one: Trigger) -> str:
                 "On a schedule, {times}: everyone for whom this holds: {rule}", times=schedule(speech, cron), rule=rule(speech, where)
             )
         case ManualTrigger():
-            return speech("Whom a person or a program puts in")
+            return speech("Added manually or via API")
         case ScoreTrigger(group=group, at_least=least):
             return speech("Whose score *{group}* rises to {least}", group=group, least=speech.number(least))
         case JourneyTrigger():

@@ -1,4 +1,4 @@
-"""Long work as pages show it: why it ended before its end."""
+"""Background jobs as pages show it: why it ended before its end."""
 
 from __future__ import annotations
 

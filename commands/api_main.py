@@ -54,8 +54,9 @@ def refuse_unnamed_proxy(settings: Settings) -> None:
     """
     if urlsplit(settings.public_url).scheme == "https" and not settings.trusted_proxies:
         raise Misconfigured(
-            "PFADWERK_PUBLIC_URL is https, so a proxy stands before this web server, and none is named: everybody would count as one visitor. "
-            "Name the proxy's address in PFADWERK_TRUSTED_PROXIES, such as {example}.",
+            "PFADWERK_PUBLIC_URL is https, so there is a proxy in front of this web server, but none is "
+            "configured: all visitors would count as one. Set PFADWERK_TRUSTED_PROXIES to the proxy's address, "
+            "such as {example}.",
             example='["127.0.0.1"]',
         )
 

@@ -36,4 +36,4 @@ def _told(found: audit.Check, translate: Callable[[str], str]) -> list[str]:
     if found.problem:
         return [translate(audit.BROKEN[found.problem]).format(id=found.broken_at, key=found.key_id), head]
     since = translate("Sealed from line {id} on.").format(id=found.keyed_from) if found.keyed_from else translate("No line is sealed.")
-    return [f"{translate('The chain holds.')} {since}", head]
+    return [f"{translate('Audit trail verified.')} {since}", head]

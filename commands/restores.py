@@ -50,7 +50,7 @@ def tell(settings: Settings, *, out: TextIO, translate: Callable[[str], str], as
     if not found:
         out.write(translate("No backup was ever restored into this database.") + "\n")
     line = translate(
-        "Between {since} and {until} ({assume}): {ask} to decide, {sent} count as sent, {unsent} went (perhaps again), {absent} never got there."
+        "Between {since} and {until} ({assume}): {ask} to decide, {sent} count as sent, {unsent} sent (perhaps again), {absent} never delivered."
     )
     for one in found:
         counts = {name: one.counts.get(name, 0) for name in ("ask", "sent", "unsent", "absent")}

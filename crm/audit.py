@@ -49,9 +49,9 @@ have; lines are missing at the end; the line of the logged head has another seal
 
 BROKEN: Mapping[str, str] = {
     "changed": "The chain is broken at line {id}.",
-    "not_keyed": "The chain is broken at line {id}: it has no seal, and stands after sealed ones.",
+    "not_keyed": "The chain is broken at line {id}: it has no seal but follows sealed lines.",
     "unknown_key": "Line {id} is sealed with the key {key}, which this server does not have. Put the key back into PFADWERK_SECRET_KEY.",
-    "cut": "The chain is broken at line {id}: from there on lines were cut off.",
+    "cut": "The chain is broken at line {id}: lines were cut off from there on.",
     "other_head": "The chain is broken at line {id}: the log has another seal for it.",
 }
 
@@ -84,7 +84,7 @@ class Head:
         """
         found = re.fullmatch(r"(?:.*audit head )?(\d{1,18}):([0-9a-f]{64})", text.strip(), re.ASCII)
         if found is None:
-            raise Invalid("A logged head reads NUMBER:SEAL, a number and 64 hexadecimal digits; copy it from the log.")
+            raise Invalid("A logged head has the form NUMBER:SEAL, a number and 64 hexadecimal digits; copy it from the log.")
         return cls(int(found[1]), found[2])
 
 

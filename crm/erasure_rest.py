@@ -102,9 +102,7 @@ def prepare(db: Database, job: Job, keys: Sequence[bytes]) -> None:
 def _wanted(job: Job, keys: Sequence[bytes]) -> Values:
     opened = secrets.unseal(keys, job.input.get(jobs.SEALED, ""))
     if opened is None:
-        raise Conflict(
-            "The key is gone that tells whom to look for: what the erased person left in files and notes has to be looked for by hand."
-        )
+        raise Conflict("The key that says whom to search for is gone: search files and notes for the erased person by hand.")
     return Values.read(opened)
 
 

@@ -91,7 +91,7 @@ def confirm(session: Session, keys: Sequence[bytes], member_id: str, code: str, 
     """
     row = _row(session, member_id)
     if row is None or row.confirmed_at is not None or now - row.created_at > SETUP_LIFE:
-        raise Conflict("Nothing was begun; begin anew.")
+        raise Conflict("Nothing has been started; start again.")
     if not _use_app_code(session, keys, row, plain(code), now):
         raise Invalid("{problem}", [WRONG], problem=WRONG)
     row.confirmed_at = now

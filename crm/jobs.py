@@ -28,7 +28,7 @@ MAX_ERROR = 300
 UNSTOPPABLE: Mapping[str, str] = {
     "migrate": _WHOLE,
     "migrate_back": _WHOLE,
-    "erase_rest": "An erasure cannot be stopped half way: what names the person would stay.",
+    "erase_rest": "An erasure cannot be stopped halfway: what mentions the person would remain.",
 }
 
 

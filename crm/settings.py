@@ -257,13 +257,13 @@ def _picture(text: str) -> str:
 def _web(text: str) -> str:
     parts = urlsplit(text)
     if text and (parts.scheme != "https" or not parts.hostname or not text.isascii() or not text.isprintable() or " " in text):
-        raise ValueError("Expected an address that begins with https://.")
+        raise ValueError("Enter an address that begins with https://.")
     return text
 
 
 def _colour(text: str) -> str:
     if text and not re.fullmatch("#[0-9a-fA-F]{6}", text):
-        raise ValueError("Expected a colour such as #1f5fbf.")
+        raise ValueError("Enter a colour such as #1f5fbf.")
     return text.lower()
 
 
@@ -307,7 +307,7 @@ def _web_address(text: str) -> str:
     except ValueError:
         good = False
     if text and not good:
-        raise ValueError("Expected an address that begins with https:// or http://.")
+        raise ValueError("Enter an address that begins with https:// or http://.")
     return _one_line(text)
 
 

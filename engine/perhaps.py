@@ -75,7 +75,7 @@ def decide_all(session: Session, restore_id: str, assume: Assume, by: str, now: 
     Raises: NotFound.
     """
     if session.get(Restore, restore_id, with_for_update=True) is None:
-        raise NotFound("There is no such restore.")
+        raise NotFound("This restore does not exist.")
     assume_from_now_on(session, restore_id, assume)
     record(session, by, "restore.assume", subject(restore_id), {"assume": assume}, now)
     open_ones = _count(session, restore_id).get("ask", 0)

@@ -78,8 +78,8 @@ def _once_only(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
         event = catalogue.event(trigger.event) if trigger.type == "event" else None
         if event is not None and ORDER_KEY in event.properties:
             text = (
-                "Each contact enters only once: a second “{event}” of the same person starts nothing. If every one of them should, "
-                "choose “Once for each value of a property” with {key}."
+                "Each contact enters only once: a second “{event}” of the same contact does nothing. If each one "
+                "should start the journey, choose “Once for each value of a property” with {key}."
             )
             values = {"event": event.name, "key": ORDER_KEY}
             yield Issue(code="once_only", text=text, values=values, field="entry.reentry.policy", severity="warning")

@@ -104,7 +104,7 @@ _SENTENCES: Mapping[What, str] = {
     "node_added": "The step {place} is new.",
     "node_removed": "The step {place} is gone.",
     "node_changed": "In the step {place}, “{field}” changes from {before} to {after}.",
-    "edge_added": "The edge {place} is new.",
-    "edge_removed": "The edge {place} is gone.",
+    "edge_added": "The connection {place} was added.",
+    "edge_removed": "The connection {place} was removed.",
     "setting_changed": "{place} changes from {before} to {after}.",
 }

@@ -78,9 +78,9 @@ def _edge_problem(
     edge: Edge, journey: Journey, outlets: Mapping[str, tuple[str, ...]], drawn: Next
 ) -> tuple[str, str, dict[str, str], str | None] | None:
     if edge.source not in journey.nodes:
-        return "edge_from_nowhere", "An edge starts at “{source}”, but there is no such step.", {"source": edge.source}, None
+        return "edge_from_nowhere", "A connection starts at “{source}”, but there is no such step.", {"source": edge.source}, None
     if edge.to not in journey.nodes:
-        return "edge_to_nowhere", "An edge leads to “{to}”, but there is no such step.", {"to": edge.to}, edge.source
+        return "edge_to_nowhere", "A connection leads to “{to}”, but there is no such step.", {"to": edge.to}, edge.source
     if edge.source in outlets and edge.outlet not in outlets[edge.source]:
         return "unknown_outlet", *unknown_outlet(edge.outlet, outlets[edge.source]), edge.source
     if (edge.source, edge.outlet) in drawn:
@@ -116,7 +116,7 @@ def _open_ends(nodes: Mapping[str, Node], resolved: Next) -> Iterable[Issue]:
     for node_id, node in nodes.items():
         for outlet in dict.fromkeys(node.outlets()):
             if (node_id, outlet) not in resolved and node.fallback(outlet) is None:
-                text = "Nothing follows “{outlet}”. Draw an edge; a path ends in an exit."
+                text = "Nothing follows “{outlet}”. Connect it to a step; every path ends in an exit."
                 yield Issue(code="missing_edge", text=text, values={"outlet": outlet}, node_id=node_id, field=outlet)
 
 

@@ -171,7 +171,7 @@ _SCALARS = {"bool", "int", "float", "str", "none"}
 _INSTANT = 'Must be an instant with its zone, such as "2026-03-02T09:00:00Z".'
 
 _SENTENCES = {
-    "missing": "This is needed.",
+    "missing": "This field is required.",
     "extra_forbidden": "There is no such field.",
     "string_too_short": "Too short: at least {min_length} characters.",
     "string_too_long": "Too long: at most {max_length} characters.",

@@ -47,7 +47,7 @@ def issues(journey: Journey) -> list[Issue]:
 
 def _not_taken(name: str) -> Issue:
     """It has become right by itself, as after a field was added: only a person can say that it is meant."""
-    return Issue(code="unfinished", text="A change here was not finished: look at it in the builder and save.", field=name)
+    return Issue(code="unfinished", text="A change here was not finished: open it in the builder and save.", field=name)
 
 
 def replaced(issue: Issue, held: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Long work that the web server does page by page: one row says what, how far, and how to go on after a crash."""
+"""Background jobs that the web server does page by page: one row says what, how far, and how to go on after a crash."""
 
 from __future__ import annotations
 

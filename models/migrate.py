@@ -140,7 +140,7 @@ def _refuse_foreign(connection: Connection) -> None:
 
 def _refuse_unfinished(connection: Connection) -> None:
     if inspect(connection).has_table(UNFINISHED):
-        raise Misconfigured("A backup was being restored into this database, and that was broken off. Run `pfadwerk restore` once more.")
+        raise Misconfigured("Restoring a backup into this database was interrupted. Run `pfadwerk restore` again.")
 
 
 def _refuse_broken_references(connection: Connection) -> None:

@@ -762,7 +762,7 @@ def _share(form: Form, path: Path, value: list[Any]) -> Element:
         "key": f"{form.key(path)}/{present}", "id": form.id((*path, "percent")), "type": "number", "min": 0, "max": 100, "step": "any",
         "defaultValue": "" if present is None else plain(present), "onBlur": left, "disabled": not form.editable,
     }  # fmt: skip
-    title = form.speech("Share in per cent")
+    title = form.speech("Share in percent")
     return html.div({"className": "pfb-field"}, html.label({"htmlFor": form.id((*path, "percent"))}, title), html.input(attributes))
 
 

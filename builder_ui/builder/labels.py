@@ -53,7 +53,7 @@ _DESCRIPTIONS = {
     "triggers": "One is enough: whichever happens first lets the contact in.",
     "filter": "Checked when a contact enters.",
     "key": "A property of the event, such as `cart_id`: one run for each of its values. Of several, separated by commas, the first that the event has counts.",
-    "holdout_percent": "This share is kept out at random and counted, so that reports show what the journey brings.",
+    "holdout_percent": "This share is held out at random and counted, so that reports show the effect of the journey.",
     "match_key": "Only if this property of the event equals the key of the run. Of several, separated by commas, the first that both events have decides; if they share none, the run ends.",
     "value": "A property of the event, such as `total`: what the goal is worth.",
     "timezone": "For contacts whose own time zone is unknown.",

@@ -146,14 +146,14 @@ def head(editor: Editor) -> Element:
         text, tone, symbol = "You can look, not change", "", "ban"
     actions = [*_views(editor), _more(editor)]
     if editor.path is not None:
-        actions = [parts.button(speech("Back to the drawing"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
+        actions = [parts.button(speech("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
     elif editor.editable:
         look_over = lambda _event: editor.spawn(editor.look_over)  # noqa: E731
         actions.append(parts.button(speech("Publish …"), look_over, "play", "main", id="pfb-publish"))
     return html.header(
         {"className": "pfb-head"},
-        _jump(speech("To the drawing"), "canvas") if editor.path is None and not editor.outlined else None,
-        _jump(speech("To the form"), "form") if editor.path is None else None,
+        _jump(speech("Skip to canvas"), "canvas") if editor.path is None and not editor.outlined else None,
+        _jump(speech("Skip to form"), "form") if editor.path is None else None,
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         parts.badge(speech(state[0]), *state[1:]),
@@ -296,7 +296,7 @@ def review(editor: Editor) -> Element:
             {
                 "type": "text",
                 "aria-label": speech("Note"),
-                "placeholder": speech("What changed, for the others (optional)"),
+                "placeholder": speech("What changed, for your team (optional)"),
                 "maxLength": 500,
                 "onBlur": noted,
             }
@@ -307,7 +307,7 @@ def review(editor: Editor) -> Element:
         {"className": "pfb-review", "aria-label": speech("Before publishing")},
         html.h2(speech("This cannot go live yet") if errors else speech("This will change")),
         html.ul({"className": "pfb-changes"}, errors) if errors else what,
-        html._(html.h3(speech("Worth a look")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
+        html._(html.h3(speech("Warnings")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
         html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
         html.div(
             {"className": "actions"}, go if not errors else None, parts.button(speech("Not now"), lambda _event: editor.cancel_review())
@@ -400,7 +400,7 @@ def _reasons(editor: Editor, id: str, what: str, reasons: list[list[Any]]) -> El
         link = numbers.address(editor.journey.key, id, what, code, editor.counted_version if what != "refused" else None)
         shown = f"{speech.number(count)} {text}" if what == "skipped" else f"{text} ({speech.number(count)})"
         said.append(html.a({"key": code, "href": link}, shown))
-    return html.p({"key": what}, speech("Not sent:") if what == "skipped" else speech("Not let in:"), " ", _joined(said))
+    return html.p({"key": what}, speech("Not sent:") if what == "skipped" else speech("Not enrolled:"), " ", _joined(said))
 
 
 def _joined(elements: list[Element]) -> list[Element]:

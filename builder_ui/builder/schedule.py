@@ -37,8 +37,8 @@ def field(form: forms.Form, path: forms.Path) -> Element:
         _weekdays(form, found, keep) if found and found.repeat == "week" else None,
         html.details(
             {"key": f"{form.key(path)}/line", "className": "pfb-begin", "open": own},
-            html.summary({"className": "pfb-small"}, speech("As a cron line")),
-            forms.text(_line_form(form), path, label=speech("Cron line"), example="0 9 * * 1"),
+            html.summary({"className": "pfb-small"}, speech("As a cron expression")),
+            forms.text(_line_form(form), path, label=speech("Cron expression"), example="0 9 * * 1"),
             html.small(speech("Minute, hour, day of the month, month, weekday, such as 0 9 * * 1.")),
         ),
     )

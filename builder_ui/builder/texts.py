@@ -40,7 +40,7 @@ CANVAS = (
     "Move the chosen steps",
     "Next match",
     "No step fits.",
-    "Not let in:",
+    "Not enrolled:",
     "Not sent:",
     "Note",
     "Nothing found",

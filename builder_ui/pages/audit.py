@@ -67,7 +67,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return framed(
         visit,
         "Audit trail",
-        "Every line carries a seal over itself and the line before it, so that a change shows.",
+        "Every line carries a seal over itself and the line before it, so any change is detected.",
         chain(visit, acts),
         filters(visit, data),
         parts.table(speech("Audit trail"), columns, rows, "audit") if rows else parts.empty("search", speech("No line fits."), None),
@@ -157,11 +157,11 @@ def chain(visit: Visit, acts: Acts) -> Element:
         speech("Head from the log"),
         most=300,
         hint=speech(
-            "A line “audit head NUMBER:SEAL” from the log of a worker or web server. It shows whether lines were cut off since. May be empty."
+            "A line “audit head NUMBER:SEAL” from the log of a worker or web server. It shows whether lines have been cut off since. Optional."
         ),
     )
     button = speech("Does the chain hold?")
-    form = forms.form(visit, acts, "chain", [logged], button, "audit.read", checking(acts), "Every seal was computed anew.")
+    form = forms.form(visit, acts, "chain", [logged], button, "audit.read", checking(acts), "Every seal was recomputed.")
     return panel(speech("The chain"), *verdict(speech, acts.drafts), form)
 
 
@@ -185,9 +185,9 @@ def verdict(speech: Speech, found: Mapping[str, str]) -> list[Element]:
         return [html.p(parts.badge(speech(audit.BROKEN[problem], id=found["chain.at"], key=found["chain.key"]), "bad", "alert"))]
     since = found["chain.from"]
     sealed = speech("Sealed from line {id} on.", id=since) if since else speech("No line is sealed.")
-    compared = speech("The head from the log is in it.") if found["chain.compared"] else ""
+    compared = speech("It contains the head from the log.") if found["chain.compared"] else ""
     return [
-        html.p(parts.badge(speech("The chain holds."), "good", "check"), " ", sealed, " ", compared),
+        html.p(parts.badge(speech("Audit trail verified."), "good", "check"), " ", sealed, " ", compared),
         html.p(speech("Its head is now:"), " ", html.code({"className": "long"}, found["chain.head"])),
     ]
 

@@ -31,7 +31,7 @@ WHOLE = {
     "waiting": "Inside the journey now",
     "ended": "Finished the journey",
     "goal": "Reached the goal",
-    "refused": "Not let in",
+    "refused": "Not enrolled",
 }
 NONE = "–"
 STATES = {**RUN_STATES, **MESSAGE_STATES}

@@ -147,7 +147,7 @@ def begin(visit: Visit, kind: str, subject: str, input: dict[str, Any], count: i
 
 def tag_field(visit: Visit, acts: Acts, tagging: Callable[[bool], Callable[..., Any]], hint: str = "") -> Element:
     speech = visit.speech
-    ways = [(speech("Add tag"), tagging(True)), (speech("Take tag away"), tagging(False))]
+    ways = [(speech("Add tag"), tagging(True)), (speech("Remove tag"), tagging(False))]
     return parts.choose(speech("Tags"), hint, ways, "flag", parts.kept(acts, "tag", speech("Name of the tag"), 120))
 
 

@@ -140,7 +140,7 @@ def stamp(visit: Visit) -> object:
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
-    views = [("", speech("Story"), None), ("consents", speech("Consents"), len(data.consents))]
+    views = [("", speech("Timeline"), None), ("consents", speech("Consents"), len(data.consents))]
     if visit.may("contact.change") and contact.erased_at is None:
         views.append(("edit", speech("Change"), None))
     shown = {"consents": consent_view, "edit": contact_edit.view}.get(visit.query.get("view", ""), story)
@@ -215,11 +215,11 @@ def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 LIFTS = {
-    "unsubscribe": "A new yes from this mailbox lifts it, such as a confirmed form or the preference page; an administrator can lift it, too.",
-    "objection": "Only the contact can take this back; an administrator records it under Change, with the evidence.",
-    "complaint": "No yes lifts it: an administrator can, under Change, when the contact asks for it.",
+    "unsubscribe": "New consent from this mailbox lifts it, such as a confirmed form or the preference page; an administrator can lift it, too.",
+    "objection": "Only the contact can withdraw this; an administrator records it under Change, with the evidence.",
+    "complaint": "New consent does not lift it: an administrator can, under Change, if the contact asks for it.",
 }
-LIFTS_OTHERS = "Another address is not blocked. An administrator can lift it, under Change, when the address works again."
+LIFTS_OTHERS = "Only this address is suppressed. An administrator can unsuppress it under Change once the address works again."
 
 
 def blocked(visit: Visit, channel: str, why: mailbox.Refused) -> Element:
@@ -228,7 +228,7 @@ def blocked(visit: Visit, channel: str, why: mailbox.Refused) -> Element:
     text = "The address gets no marketing by {channel}: {reason}" if marketing else "The address gets nothing by {channel}: {reason}"
     said = speech(text, channel=coded(speech, CHANNELS, channel), reason=coded(speech, REASONS, f"suppressed_{why.reason}"))
     since = html._(" ", speech("Since"), " ", parts.moment(speech, why.since), ".") if why.since else None
-    ordered = html._(" ", speech("What was ordered still arrives.")) if marketing else None
+    ordered = html._(" ", speech("Transactional messages still arrive.")) if marketing else None
     lifts = speech(LIFTS.get(why.reason, LIFTS_OTHERS))
     return html.div(
         {"className": "notice bad", "key": channel},
@@ -299,7 +299,7 @@ def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     pairs += [(name, short(words.attribute(speech, value))) for name, value in sorted(contact.attributes.items())[:40]]
     pairs.append((speech("Created"), parts.moment(speech, contact.created_at)))
     seen = contact.last_seen_at
-    pairs.append((speech("Last seen"), parts.relative(visit, seen) if seen else speech("never, as far as is tracked")))
+    pairs.append((speech("Last seen"), parts.relative(visit, seen) if seen else speech("never, as far as tracking shows")))
     return pairs
 
 
@@ -429,7 +429,7 @@ def tell_read(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
         html.b(speech(text)),
         ": ",
         html.a({"href": f"/ui/messages/{id}"}, data.messages.get(id) or speech("a message")) if id else None,
-        html.p({"className": "quiet"}, speech("led to {address}", address=short(link))) if link else None,
+        html.p({"className": "quiet"}, speech("link to {address}", address=short(link))) if link else None,
     )
 
 

@@ -52,7 +52,7 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
         html.h2({"className": "apart"}, speech("Addresses that get nothing")),
         blocked(visit, data, acts),
         parting(visit, data.merge, acts),
-        html.h2({"className": "apart"}, speech("Forget this person")) if visit.may("contact.erase") else None,
+        html.h2({"className": "apart"}, speech("Delete contact data")) if visit.may("contact.erase") else None,
         erasing(visit, contact, acts) if visit.may("contact.erase") else None,
     )
 
@@ -185,7 +185,7 @@ def consent_form(visit: Visit, contact: Contact, purposes: Mapping[str, str], ac
             parts.kept_choice(acts, "said.channel", speech("Channel"), {code: coded(speech, CHANNELS, code) for code in ASKED}),
             parts.kept_choice(acts, "said.purpose", speech("Purpose"), {key: speech(text) for key, text in purposes.items()}),
             parts.kept_choice(acts, "said.state", speech("What was said"), {code: speech(CONSENT_STATES[code]) for code in STATES}),
-            parts.kept(acts, "said.source", speech("Where it was said"), 200, placeholder=speech("by phone, form at the fair …")),
+            parts.kept(acts, "said.source", speech("Source"), 200, placeholder=speech("by phone, form at the fair …")),
         ),
         html.div({"className": "lines"}, parts.kept_lines(acts, "said.wording", speech("Wording"), 4_000)),
         parts.button(speech("Record it"), say, "check-square", "main"),
@@ -267,7 +267,7 @@ def unblock(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
     speech = visit.speech
     why = parts.kept(acts, f"why.{channel}", speech("What has changed since (stands in the audit trail)"), 500)
     lift = acts.act("suppression.lift", lifting(contact_id, channel, acts), "The address may get messages again.")
-    return parts.form(speech("Lift"), "check", [why], speech("Let it receive again"), lift)
+    return parts.form(speech("Unsuppress"), "check", [why], speech("Unsuppress the address"), lift)
 
 
 def suppressing(contact_id: str, channel: str) -> Do:
@@ -321,8 +321,9 @@ def parting(visit: Visit, merge: Merge | None, acts: Acts) -> Element:
         parts.ask(
             speech("Undo the merge"),
             speech(
-                "Names, fields, tags, scores, consents, runs and messages go back. What happened since stays here; where somebody spoke about "
-                "consent since, the stricter stays for both; runs that the merge ended stay ended."
+                "Identifiers, fields, tags, scores, consents, runs and messages go back. What has happened since "
+                "stays here; where consent has changed since, the stricter state applies to both; runs that the merge"
+                " ended stay ended."
             ),
             speech("Make them two again"),
             acts.act("contact.change", unmerging(merge.id), "They are two contacts again."),
@@ -348,12 +349,12 @@ def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
     forget = acts.act(
         "contact.erase",
         forgetting(contact.id, acts),
-        "The contact is forgotten. Files and notes that name it are looked through under “Long work”.",
+        "The contact's data is deleted. Files and notes that mention the contact are still being searched; see “Background jobs”.",
     )
     fields = [
         html.p(
             speech(
-                "Profile, addresses and everything that was sent are deleted for good; open runs end. What was withdrawn stays withdrawn."
+                "Profile, addresses and everything that was sent are permanently deleted; open runs end. Withdrawn consent stays withdrawn."
             )
         ),
         parts.kept(acts, "erase", speech("Type {word} to go on", word=word), 20, autoComplete="off"),

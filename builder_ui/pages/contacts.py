@@ -119,7 +119,7 @@ def filter_form(visit: Visit, data: Data) -> Element:
                 typed(visit, "group", speech("Score group")),
                 typed(visit, "score", speech("Score at least"), inputMode="decimal"),
                 pick(visit, "seen", speech("Last seen"), {code: speech(text) for code, text in SEEN.items()}),
-                typed(visit, "since", speech("Known since"), type="date"),
+                typed(visit, "since", speech("Created"), type="date"),
                 typed(visit, "field", speech("Field"), placeholder="plan"),
                 typed(visit, "value", speech("has the value"), placeholder="pro"),
             ),
@@ -167,7 +167,7 @@ def chips(visit: Visit, data: Data) -> Element:
                     html.a(
                         {
                             "href": visit.link(**dict.fromkeys(names)),
-                            "aria-label": speech("Take the filter away: {filter}", filter=text),
+                            "aria-label": speech("Remove filter: {filter}", filter=text),
                         },
                         "×",
                     ),
@@ -229,7 +229,7 @@ def People(visit: Visit, data: Data, acts: Acts) -> Element:
             parts.button(all_of(speech, data.count), lambda _event: set_picked(lambda now: now.all(shown, True)), "people")
             if (visit.may("contact.tag_many") or visit.may("run.start_many")) and data.count > len(shown)
             else None,
-            parts.button(speech("Let go"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
+            parts.button(speech("Clear selection"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
         )
         if marks
         else None,

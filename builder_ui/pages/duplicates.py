@@ -66,7 +66,7 @@ def rows(visit: Visit, people: tuple[Contact, Contact]) -> list[list[Element]]:
         found += line(speech(title), [getattr(one, name) for one in people])
     for name in sorted({*people[0].attributes, *people[1].attributes})[:40]:
         found += line(name, [one.attributes.get(name) for one in people])
-    found.append([speech("Known since"), *(parts.moment(speech, one.created_at) for one in people)])
+    found.append([speech("Created"), *(parts.moment(speech, one.created_at) for one in people)])
     return found
 
 

@@ -194,7 +194,7 @@ def what_differs(visit: Visit, data: Data) -> Element:
     if not data.unpublished:
         return None
     speech, journey = visit.speech, data.journey
-    text = speech("The draft holds changes that nobody goes through yet: contacts enter version {number}.", number=journey.live_version)
+    text = speech("The draft has unpublished changes: contacts still enter version {number}.", number=journey.live_version)
     compare = {"className": "button plain", "href": f"/ui/journeys/{journey.key}/diff?from={journey.live_version}&to=draft"}
     return html.p({"className": "notice"}, parts.icon("pencil"), html.span(text), html.a(compare, speech("Compare versions")))
 
@@ -208,7 +208,7 @@ def archived(visit: Visit, journey: Journey) -> Element:
 
 def edit(visit: Visit, journey: Journey) -> Element:
     """The way into the builder; those who may not change anything may look."""
-    text = visit.speech("Edit") if visit.may("journey.change") else visit.speech("Look at the drawing")
+    text = visit.speech("Edit") if visit.may("journey.change") else visit.speech("View canvas")
     return html.a({"className": "button", "href": f"/ui/journeys/{journey.key}/edit"}, parts.icon("pencil"), text)
 
 
@@ -415,7 +415,7 @@ def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, count = visit.speech, data.numbers.halted.get("stuck", 0)
     return parts.ask(
         speech("Try all again"),
-        speech("{count} stuck runs try again from where they are. Do this once what stopped them is mended.", count=speech.number(count)),
+        speech("{count} stuck runs try again from where they are. Do this once the cause is fixed.", count=speech.number(count)),
         speech("Try all again now"),
         acts.act("run.mend", trying_again(data.journey.id, count), "The runs try again, a page at a time."),
         "play",
@@ -459,11 +459,11 @@ def refused_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Contact"), speech("Why not"), speech("When"))
     rows = [refusal_row(visit, data, one) for one in data.refusals]
-    found = parts.table(speech("Not entered"), columns, rows) if rows else parts.empty("check", speech("Nobody was turned away."), None)
+    found = parts.table(speech("Not entered"), columns, rows) if rows else parts.empty("check", speech("No refusals."), None)
     return html._(
         html.div(
             {"className": "bar"},
-            html.p({"className": "lead"}, speech("Why did a contact not enter? Every time that a trigger did not result in an entry.")),
+            html.p({"className": "lead"}, speech("Why did a contact not enter? Every time a trigger did not result in an entry.")),
             parts.search(visit, speech("Search by name or e-mail")),
         ),
         reasons(visit, data),
@@ -481,7 +481,7 @@ def reasons(visit: Visit, data: Data) -> Element:
     choices = [("", speech("All reasons"), sum(-count for count, _ in ranked))]
     choices += [(code, coded(speech, REFUSALS, code).rstrip("."), -count) for count, code in ranked]
     kept = speech(
-        "Each time is counted; of those whom the condition of the trigger kept out, the last {count} are listed.",
+        "Every time is counted; of those the trigger's condition kept out, the last {count} are listed.",
         count=speech.number(unmet.KEPT),
     )
     return html.div(

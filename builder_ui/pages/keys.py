@@ -80,7 +80,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.pager(visit, data.next_before),
         panel(
             speech("New key"),
-            forms.form(visit, acts, "key", fields, speech("Make it"), "key.manage", making(acts), "The key is there.", newest),
+            forms.form(visit, acts, "key", fields, speech("Create"), "key.manage", making(acts), "Key created.", newest),
         ),
         rights(visit, any(key.kind == "server" and keys.is_valid(key, visit.house.real_now()) for key in data.keys)),
         wide=True,

@@ -26,18 +26,18 @@ def panel_of(visit: Visit, setting: settings.Setting) -> Element:
     if not isinstance(setting, settings.Appearance):
         return None
     speech = visit.speech
-    shown = html.img({"className": "logo", "src": setting.logo, "alt": speech("The logo now")}) if setting.logo else None
-    look = html.a({"className": "button", "href": "/p/preview", "target": "_blank", "rel": "noopener"}, speech("Look at the page"))
+    shown = html.img({"className": "logo", "src": setting.logo, "alt": speech("Current logo")}) if setting.logo else None
+    look = html.a({"className": "button", "href": "/p/preview", "target": "_blank", "rel": "noopener"}, speech("View the page"))
     return html._(
         panel(
             speech("Logo"),
             html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(PROBLEM))
             if visit.query.get("problem")
             else None,
-            shown or html.p({"className": "quiet"}, speech("No logo: the name stands there.")),
+            shown or html.p({"className": "quiet"}, speech("No logo: the name is shown instead.")),
             _forms(visit, bool(setting.logo)) if visit.may("setting.change") else None,
         ),
-        panel(speech("How it looks"), html.p(speech("The page as contacts see it, with what is saved here.")), look),
+        panel(speech("Preview"), html.p(speech("The page as contacts see it, with the saved settings.")), look),
     )
 
 
@@ -49,12 +49,12 @@ def _forms(visit: Visit, there: bool) -> Element:
         html.form(
             {**send, "className": "form"},
             html.div({"className": "field"}, html.label({"htmlFor": "logo"}, speech("PNG or JPEG, at most 64 KB")), html.input(taken)),
-            html.button({"className": "button main"}, speech("Take this logo")),
+            html.button({"className": "button main"}, speech("Use this logo")),
         ),
         html.form(
             {**send, "className": "form"},
             html.input({"type": "hidden", "name": "remove", "value": "yes"}),
-            html.button({"className": "button"}, speech("Take the logo away")),
+            html.button({"className": "button"}, speech("Remove logo")),
         )
         if there
         else None,

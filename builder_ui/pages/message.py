@@ -99,7 +99,7 @@ def deciding(message: Message, decision: Decision) -> Do:
 def facts(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     speech, message = visit.speech, data.message
     pairs = [
-        (speech("Filled in for") if message.test else speech("Contact"), contact_link(speech, message.contact_id, data.name)),
+        (speech("Preview for") if message.test else speech("Contact"), contact_link(speech, message.contact_id, data.name)),
         (speech("Channel"), coded(speech, CHANNELS, message.channel)),
         (speech("Why"), coded(speech, REASONS, message.reason) if message.reason else "–"),
         (speech("Provider"), message.provider or "–"),

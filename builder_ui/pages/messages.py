@@ -130,8 +130,8 @@ def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
     """What may have left before a restore, and deciding about all of it."""
     speech, restore = visit.speech, one.of.restore
     text = speech(
-        "May have left between {since} and {until}, before a backup was restored: {count}. Nobody knows, so they wait for a decision; "
-        "runs that are stuck for the same reason are counted, too.",
+        "May have been sent between {since} and {until}, before a backup was restored: {count}. No one can "
+        "know, so they wait for a decision; runs stuck for the same reason are included.",
         count=speech.number(one.of.counts["ask"]),
         since=speech.moment(restore.since),
         until=speech.moment(restore.until),
@@ -148,9 +148,9 @@ def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
 def left_over(speech: Speech, one: Undecided) -> list[Element]:
     """What is to be said about the work on all of them."""
     if one.is_under_way:
-        return [html.p(parts.icon("hourglass"), " ", speech("They are being decided, a page at a time."))]
+        return [html.p(parts.icon("hourglass"), " ", speech("They are being decided, page by page."))]
     if one.job is not None and one.job.counts.get("kept"):
-        return [html.p(speech("These are left: they cannot be sent again by themselves. Decide one by one, or let all count as sent."))]
+        return [html.p(speech("These remain: they cannot be sent again automatically. Decide one by one, or count all as sent."))]
     return []
 
 
@@ -163,16 +163,16 @@ def decisions(visit: Visit, restore: Restore, acts: Acts) -> list[Element]:
     return [
         parts.ask(
             speech("All were sent"),
-            speech("They count as sent, and so does what comes up later. Whoever did not get one will not get it."),
+            speech("They count as sent, and so does anything found later. Contacts who did not get theirs will not get it."),
             speech("Count all as sent"),
-            acts.act("message.decide", deciding(restore.id, "sent"), "They count as sent, a page at a time."),
+            acts.act("message.decide", deciding(restore.id, "sent"), "They are being counted as sent, page by page."),
             "check",
         ),
         parts.ask(
             speech("Send all"),
-            speech("Whoever did get one gets it twice. Consent, blocked addresses and quiet hours are looked at again."),
+            speech("Contacts who did get theirs get it twice. Consent, suppressed addresses and quiet hours are checked again."),
             speech("Send all now"),
-            acts.act("message.decide", deciding(restore.id, "unsent"), "They leave within seconds, if the rules allow it."),
+            acts.act("message.decide", deciding(restore.id, "unsent"), "They are sent within seconds if the rules allow it."),
             "mail",
         ),
         one_by_one(visit, restore, acts),
@@ -186,7 +186,7 @@ def one_by_one(visit: Visit, restore: Restore, acts: Acts) -> Element:
         return html.a({"href": f"/ui/messages?state={UNDECIDED}", "className": "button"}, parts.icon("user"), speech("One by one"))
     return parts.ask(
         speech("One by one"),
-        speech("What comes up later waits under “To decide”, too, and a person decides about each."),
+        speech("Anything found later also waits under “To decide”; each is decided individually."),
         speech("Decide one by one"),
         acts.act("message.decide", deciding(restore.id, "ask"), "Each waits for a decision."),
         "user",

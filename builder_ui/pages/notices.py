@@ -23,7 +23,7 @@ from models import Journey
 
 TITLE = "Notices"
 WAY_STATES: Mapping[str, tuple[str, str, str]] = {
-    "waiting": ("Waits", "quiet", "clock"),
+    "waiting": ("Waiting", "quiet", "clock"),
     "claimed": ("Being sent", "quiet", "hourglass"),
     "sent": ("Sent", "good", "check"),
     "failed": ("Failed", "bad", "alert"),
@@ -70,10 +70,10 @@ def trial(visit: Visit, acts: Acts) -> Element:
     speech = visit.speech
     return panel(
         speech("Try it"),
-        html.p({"className": "quiet"}, speech("A test goes to the webhook, and by mail to you. Save first what you changed.")),
+        html.p({"className": "quiet"}, speech("The test is sent to the webhook and to you by e-mail. Save your changes first.")),
         parts.button(
             speech("Send a test"),
-            acts.act("notice.test", send_test, "The test goes within seconds; below you see what became of it."),
+            acts.act("notice.test", send_test, "The test is sent within seconds; see the result below."),
             "bell",
         ),
     )
@@ -88,9 +88,9 @@ def send_test(visit: Visit) -> Wakeups | None:
 def latest(visit: Visit, data: Data) -> Element:
     speech = visit.speech
     if not data.rows:
-        return panel(speech("The latest"), html.p({"className": "quiet"}, speech("Nobody had to be told of anything in the last 30 days.")))
-    columns = [speech(text) for text in ("When", "What", "Who was told")]
-    return panel(speech("The latest"), parts.table(speech("The latest"), columns, [cells(visit, data, row) for row in data.rows]))
+        return panel(speech("Latest notices"), html.p({"className": "quiet"}, speech("No notices in the last 30 days.")))
+    columns = [speech(text) for text in ("When", "What", "Notified")]
+    return panel(speech("Latest notices"), parts.table(speech("Latest notices"), columns, [cells(visit, data, row) for row in data.rows]))
 
 
 def cells(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
@@ -99,7 +99,7 @@ def cells(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
 
 def what(speech: Speech, data: Data, row: dict[str, Any]) -> Element:
     if row["topic"] == notices.STOPPED:
-        said = speech("{account} takes no messages ({code})", account=row["about"], code=row["detail"]["code"])
+        said = speech("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
         return html.a({"href": "/ui/settings/accounts"}, said)
     if row["topic"] == notices.TEST:
         return speech("A test")
@@ -110,9 +110,9 @@ def what(speech: Speech, data: Data, row: dict[str, Any]) -> Element:
 
 def ways(speech: Speech, data: Data, row: dict[str, Any]) -> list[Element]:
     if row["state"] == "gathering":
-        return [html.span({"key": "-"}, speech("Goes out"), " ", parts.moment(speech, row["due_at"]))]
+        return [html.span({"key": "-"}, speech("Sending"), " ", parts.moment(speech, row["due_at"]))]
     if row["state"] == "withdrawn":
-        return [html.span({"key": "-"}, speech("Nobody: it had settled before."))]
+        return [html.span({"key": "-"}, speech("No one: it was resolved before."))]
     return [way(speech, data, one) for one in row["ways"]] or [html.span({"key": "-"}, speech("Nobody"))]
 
 

@@ -92,7 +92,7 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
         return [(speech("State"), speech("A message outside of all journeys."))]
     pairs = [
         (
-            speech("Filled in for") if message.test else speech("Contact"),
+            speech("Preview for") if message.test else speech("Contact"),
             contact_link(speech, message.contact_id, data.names.get(message.contact_id)),
         ),
         (speech("State"), parts.badge(speech(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:])),

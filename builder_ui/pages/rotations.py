@@ -41,7 +41,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     lead = "Contacts and tasks go to whoever's turn it is; who is absent or deactivated is passed over."
     return framed(
         visit,
-        "Rotations",
+        "Owner rotations",
         lead,
         *(pools or [parts.empty("people", speech("There is no rotation yet."), None)]),
         made(visit, data, acts),
@@ -141,7 +141,7 @@ def made(visit: Visit, data: Data, acts: Acts) -> Element:
     generation = str(len(data.rotations))
     return panel(
         speech("New rotation"),
-        forms.form(visit, acts, "rotation", fields, speech("Make it"), "rotation.change", make, "The rotation is there.", generation),
+        forms.form(visit, acts, "rotation", fields, speech("Create"), "rotation.change", make, "Rotation created.", generation),
     )
 
 
@@ -157,4 +157,4 @@ def make(visit: Visit, values: forms.Values) -> None:
         record(session, visit.by, "rotation.put", f"rotation:{pool}", {"members": []}, visit.house.now())
 
 
-PAGE = Page("/ui/settings/rotations", "Rotations", "settings", "team.read", load, view)
+PAGE = Page("/ui/settings/rotations", "Owner rotations", "settings", "team.read", load, view)

@@ -261,8 +261,8 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
 
 
 BY_ITSELF = {
-    "journey_resumed": "goes on: the journey was resumed",
-    "tried_again": "tried again, and goes on",
+    "journey_resumed": "continues: the journey was resumed",
+    "tried_again": "tried again and continues",
 }
 BY_HAND = {
     "resumed": "{name} let the run try again",

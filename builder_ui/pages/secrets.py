@@ -30,8 +30,8 @@ def view(visit: Visit, uses: dict[str, list[Use]], acts: Acts) -> Element:
     rows = [[html.code(name), places(uses[name]) or "–", removal(visit, name, uses[name], acts)] for name in names]
     table = parts.table(speech("Secrets"), (speech("Name"), speech("Used in"), ""), rows)
     lead = (
-        "Webhooks are signed with them or carry them in a header, custom activities get them, and Slack addresses are kept here. "
-        "A secret is stored encrypted and never shown again."
+        "Used to sign webhooks, in their headers, by custom activities, and for Slack addresses. A secret is "
+        "stored encrypted and never shown again."
     )
     return framed(
         visit, "Secrets", lead, table if names else parts.empty("lock", speech("There is no secret yet."), None), entry(visit, names, acts)
@@ -44,7 +44,7 @@ def removal(visit: Visit, name: str, used: list[Use], acts: Acts) -> Element:
     speech = visit.speech
     question = speech("Steps that name “{name}” fail from now on.", name=name)
     if used:
-        question += " " + speech("Journeys that run name it: {steps}.", steps=places(used))
+        question += " " + speech("Live journeys use it: {steps}.", steps=places(used))
     handler = acts.act("secret.change", removing(name, used), "The secret is gone.")
     return parts.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger")
 

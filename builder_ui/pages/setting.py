@@ -18,7 +18,7 @@ from models import WorkspaceSetting
 
 LEADS = {
     "sender": "Who writes the messages.",
-    "appearance": "How the pages look that contacts come to from a message, where they unsubscribe or choose.",
+    "appearance": "How the pages look that contacts reach from a message, to unsubscribe or to change their preferences.",
     "quiet_hours": "When contacts are left in peace. Messages wait; they are not lost.",
     "frequency_caps": "How many messages one contact gets at most. What is too much waits.",
     "calendar": "Deadlines of tasks count these hours only.",
@@ -26,7 +26,7 @@ LEADS = {
     "score_groups": "What points are collected for. Journeys can only use what stands here.",
     "tracking": "Whether clicks and opens are counted.",
     "access": "How long a log-in holds, and who needs an authenticator app.",
-    "notices": "Who is told, and how, when runs are stuck or a provider account takes no messages.",
+    "notices": "Who is notified, and how, when runs are stuck or a provider account is not accepting messages.",
 }
 
 

@@ -93,7 +93,7 @@ def stamp(visit: Visit) -> object:
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
-    owners = [("mine", speech("Mine"), None), ("nobody", speech("Unassigned"), data.unassigned), ("all", speech("Everybody's"), None)]
+    owners = [("mine", speech("Mine"), None), ("nobody", speech("Unassigned"), data.unassigned), ("all", speech("All members"), None)]
     only = [("", speech("Open"), None), ("overdue", speech("Overdue"), data.overdue), ("done", speech("Done"), None)]
     return html._(
         parts.head(speech("Tasks"), actions=[parts.export(visit, "tasks"), new_task(visit, data, acts)]),
@@ -125,7 +125,7 @@ def new_task(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.kept(acts, "new.outcomes", speech("Outcomes (with commas; empty: done)"), 600),
     ]
     made = acts.act("task.work", creating(acts), "The task is there.")
-    return parts.form(speech("New task"), "check-square", fields, speech("Make the task"), made, open=about is not None)
+    return parts.form(speech("New task"), "check-square", fields, speech("Create task"), made, open=about is not None)
 
 
 def creating(acts: Acts) -> Do:
@@ -284,10 +284,10 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
         None
         if is_mine(visit, task)
         else parts.choose(speech("Finish"), speech("How did it end?"), outcomes(visit, task, acts), "check", note_field(visit, task, acts)),
-        parts.choose(speech("Hand on"), speech("Who shall do it?"), others, "user"),
+        parts.choose(speech("Reassign"), speech("Who shall do it?"), others, "user"),
         parts.ask(
             speech("Drop"),
-            speech("The task goes off the list without an outcome. A journey that waits for it goes on when its time is over."),
+            speech("The task is cancelled without an outcome. A journey that waits for it continues when its time is up."),
             speech("Drop it"),
             acts.act("task.work", dropping(task.id), "The task is off the list."),
             "ban",

@@ -98,7 +98,7 @@ def waits(speech: Speech, data: Data, part: str) -> Element:
     return speech(PARTS.get(name, name))
 
 
-PARTS = {"all": "Everything", "inbox": "Telling the runs that wait for it", "entry": "Entering a journey that is gone"}
+PARTS = {"all": "Everything", "inbox": "Notifying runs that wait for it", "entry": "Entering a journey that is gone"}
 
 
 def why(speech: Speech, reason: str) -> Element:

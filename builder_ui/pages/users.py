@@ -20,7 +20,7 @@ ROLE_WORDS = {
     "admin": "may do everything",
     "marketer": "journeys, templates, contacts, tasks",
     "engineer": "journeys, templates, runs",
-    "tester": "tries journeys out and looks after runs",
+    "tester": "tests journeys and looks after runs",
     "sales": "tasks and contacts",
     "viewer": "looks, and changes nothing",
 }

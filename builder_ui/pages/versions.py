@@ -187,7 +187,10 @@ def way_back(visit: Visit, journey: Journey, way: Way, acts: Acts) -> Element:
     words = {"number": number, "next": way.newest + 1, "count": speech.number(way.inside)}
     said = [
         speech("Version {number} is published once more, as version {next}. Message templates are taken as they are today.", **words),
-        speech("New contacts enter version {next}. The {count} inside stay on their versions; they can be moved afterwards.", **words),
+        speech(
+            "New contacts enter version {next}. The {count} contacts in progress stay on their versions; they can be moved afterwards.",
+            **words,
+        ),
     ]
     if journey.state == "stopped":
         said.append(speech("The journey is stopped; this makes it live again."))

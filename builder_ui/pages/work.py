@@ -1,4 +1,4 @@
-"""Long work: what runs now and what ran, how far it is, and what came of it. Whoever may change things can stop it."""
+"""Background jobs: what runs now and what ran, how far it is, and what came of it. Whoever may change things can stop it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ KINDS = {
     "migrate_back": "Put contacts of “{journey}” back",
     "resume_stuck": "Try the stuck runs of “{journey}” again",
     "import": "Import contacts from a file",
-    "decide_restored": "Decide about what may have left before a restore",
-    "erase_rest": "Look through files and notes for an erased contact",
+    "decide_restored": "Decide on what may have been sent before a restore",
+    "erase_rest": "Search files and notes for an erased contact",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {
@@ -48,10 +48,10 @@ COUNTS = {
     "stayed": "stayed",
     "resumed": "try again",
     "decided": "decided",
-    "kept": "left to decide one by one",
+    "kept": "left to be decided one by one",
     "ok": "without errors",
     "failed": "with errors",
-    "looked_through": "parts of files looked through",
+    "looked_through": "file parts searched",
     "emptied": "deleted or emptied",
 }
 """What a job counted, beside the reasons why somebody did not enter."""
@@ -84,7 +84,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     cards = [card(visit, data, job, acts) for job in data.jobs]
     return framed(
         visit,
-        "Long work",
+        "Background jobs",
         "What takes longer than a page is open. It goes on by itself, also after a restart of the server.",
         *(cards or [parts.empty("clock", speech("There was no long work yet."), None)]),
         parts.pager(visit, data.next_before),
@@ -163,4 +163,4 @@ def ending(job_id: str) -> Do:
     return do
 
 
-PAGE = Page("/ui/settings/work", "Long work", "settings", "work.read", load, view, stamp)
+PAGE = Page("/ui/settings/work", "Background jobs", "settings", "work.read", load, view, stamp)

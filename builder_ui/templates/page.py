@@ -190,9 +190,9 @@ def _outdated(writing: Writing) -> Element:
     if not behind:
         return None
     said = (
-        speech("1 live journey uses version {version}; publish it anew to use the new text.", version=behind[0].template_version)
+        speech("1 live journey uses version {version}; publish it again to use the new text.", version=behind[0].template_version)
         if len(behind) == 1
-        else speech("{count} live journeys use an older version; publish them anew to use the new text.", count=len(behind))
+        else speech("{count} live journeys use an older version; publish them again to use the new text.", count=len(behind))
     )
     return html.div(
         {"className": "tpl-notice"},
@@ -377,7 +377,7 @@ def inserting(writing: Writing) -> Element:
             html.option({"key": "", "value": ""}, speech("Field, link, block or partial …")),
             options,
         ),
-        html.button({"type": "button", "className": "button", "onClick": put}, speech("Put in")),
+        html.button({"type": "button", "className": "button", "onClick": put}, speech("Insert")),
     )
 
 
@@ -473,7 +473,9 @@ def _trigger(writing: Writing) -> Element:
         )
         if trigger is not None and trigger.event
         else None,
-        html.p({"className": "tpl-trigger"}, parts.icon("shuffle"), speech("Made up for this preview:"), " ", made_up) if made_up else None,
+        html.p({"className": "tpl-trigger"}, parts.icon("shuffle"), speech("Sample values in this preview:"), " ", made_up)
+        if made_up
+        else None,
     )
 
 
@@ -557,7 +559,7 @@ def person(writing: Writing) -> Element:
     return html.details(
         {"className": "ask tpl-person", "name": "ask"},
         html.summary(
-            {"className": "button"}, parts.icon("user" if writing.person else "shuffle"), speech("Filled in for: {name}", name=name)
+            {"className": "button"}, parts.icon("user" if writing.person else "shuffle"), speech("Preview for: {name}", name=name)
         ),
         html.div(
             {"className": "question"},

@@ -51,7 +51,7 @@ class SecretHeader(BaseModel):
         max_length=64,
         json_schema_extra={"widget": "secret", "names": "secret"},
     )
-    prefix: HeaderValue = Field("", title="Prefix", description="Stands before the value, such as `Bearer ` with the blank.")
+    prefix: HeaderValue = Field("", title="Prefix", description="Put before the value, such as `Bearer ` with its space.")
 
 
 HeaderField = Annotated[
@@ -81,7 +81,7 @@ class CallWebhook(Node):
     headers: dict[HeaderName, HeaderField] = Field(
         {},
         title="Headers",
-        description="A text, or a secret by its name.",
+        description="A text, or the name of a secret.",
         max_length=20,
         json_schema_extra={"widget": "headers"},
     )
@@ -137,11 +137,11 @@ class CallWebhook(Node):
         for name, value in self.headers.items():
             code, text = "", ""
             if name.lower() in OWN_HEADERS:
-                code, text = "own_header", "The header “{header}” is set by the sender or by a proxy; take it out."
+                code, text = "own_header", "The header “{header}” is set by the client or a proxy; remove it."
             elif name.lower() in seen:
-                code, text = "twice_a_header", "The header “{header}” is there twice."
+                code, text = "twice_a_header", "The header “{header}” appears twice."
             elif name.lower() in SECRET_HEADERS and isinstance(value, str):
-                text = "The header “{header}” is a secret and does not belong in a journey: store it in the settings and name it here."
+                text = "The header “{header}” is a secret and does not belong in a journey: store it under Secrets and refer to it by name here."
                 code = "secret_in_document"
             seen.add(name.lower())
             if code:

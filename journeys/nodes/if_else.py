@@ -26,14 +26,14 @@ class IfElse(Node):
         Ready(
             "opened",
             "Did they open it?",
-            "Asks whether the last message before it was opened.",
+            "Checks whether the previous message was opened.",
             {"rule": {"combinator": "and", "rules": [{"message": "opened", "node": LAST_MESSAGE}]}},
             "engagement reaction read email",
         ),
         Ready(
             "clicked",
             "Did they click it?",
-            "Asks whether a link in the last message before it was clicked.",
+            "Checks whether a link in the previous message was clicked.",
             {"rule": {"combinator": "and", "rules": [{"message": "clicked", "node": LAST_MESSAGE}]}},
             "engagement reaction link email",
         ),

@@ -18,13 +18,13 @@ TOLERANCE = 0.01
 
 class Arm(Part):
     name: OutletName = Field(title="Outlet")
-    percent: float = Field(title="Share", description="In per cent.", ge=0, le=100)
+    percent: float = Field(title="Share", description="In percent.", ge=0, le=100)
 
 
 class Split(Node):
-    """Divides contacts by share, for tests of one way against another.
+    """Divides contacts by share, to test one path against another.
 
-    A contact always takes the same arm of the same split, however often it comes by. Another *salt* shuffles anew.
+    A contact always takes the same variant of the same split, however often it passes. Another *seed* reshuffles everyone.
     """
 
     kind = "split"
@@ -35,8 +35,8 @@ class Split(Node):
     example = {"arms": [{"name": "a", "percent": 50}, {"name": "b", "percent": 50}]}
     fresh = example
 
-    arms: tuple[Arm, ...] = Field(title="Arms", description="Shares add up to 100 per cent.", min_length=2, max_length=20)
-    salt: str = Field("", title="Salt", description="Change it to draw anew for everybody.", max_length=40)
+    arms: tuple[Arm, ...] = Field(title="Variants", description="Shares add up to 100 percent.", min_length=2, max_length=20)
+    salt: str = Field("", title="Seed", description="Change it to reshuffle everyone.", max_length=40)
 
     def outlets(self) -> tuple[str, ...]:
         return tuple(arm.name for arm in self.arms)

@@ -55,7 +55,7 @@ class WaitFor(Node):
         Ready(
             "opened",
             "Wait until opened or clicked",
-            "Waits until the last message before it is opened or clicked, or until time is up.",
+            "Waits until the previous message is opened or clicked, or until time is up.",
             {
                 "branches": [
                     {

@@ -96,7 +96,7 @@ class _Checker:
         if self.scope == "contact" and desugar(term).own_run:
             yield self._issue("rule.needs_run", "There is no run here yet: this can only be asked inside a journey.", path)
         if term.message == "opened":
-            text = "Opens are uncertain: many mail programs load images by themselves, others never. Clicks are surer."
+            text = "Opens are unreliable: many mail programs load images by themselves, others never do. Clicks are more reliable."
             yield self._issue("rule.opens_uncertain", text, path, "warning")
 
         if term.message == "delivered":

@@ -34,9 +34,9 @@ class Aim:
 AIMS = (
     Aim("win", "Win new customers", "Those who have just met you get to know you, and buy for the first time."),
     Aim("sell", "Bring back a sale", "Somebody was about to buy and stopped half way."),
-    Aim("keep", "Keep customers", "Those who have bought are looked after, and buy again."),
+    Aim("keep", "Keep customers", "Look after customers so that they buy again."),
     Aim("hand_over", "Hand leads to sales", "Whoever is ready to talk gets a call from a person, in time."),
-    Aim("wake", "Wake the inactive", "Those who have not been heard of for long come back, or are left in peace."),
+    Aim("wake", "Re-engage inactive customers", "Those who have not been heard of for long come back, or are left in peace."),
 )
 """In the order in which the gallery shows them."""
 KEYS = (

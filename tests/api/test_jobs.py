@@ -1,4 +1,4 @@
-"""Long work: previewed, done in pages, gone on with after a crash, cancelled; and enrolment by hand."""
+"""Background jobs: previewed, done in pages, gone on with after a crash, cancelled; and enrolment by hand."""
 
 from __future__ import annotations
 

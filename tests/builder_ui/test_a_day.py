@@ -308,7 +308,7 @@ def the_way_of_one(page: Page) -> None:
     expect(story).to_contain_text("has the tag gold")
     page.get_by_role("button", name="Show visit 2 on the canvas").click()
     expect(here.locator(".pfb-selected")).to_be_visible()
-    page.get_by_role("button", name="Back to the drawing").click()
+    page.get_by_role("button", name="Back to canvas").click()
     expect(page.locator(".pfb-sheet")).to_have_count(0)
 
 
@@ -404,7 +404,7 @@ def test_a_day_without_a_mouse(page: Page, site: Any) -> None:
     expect(step(page, "Exit")).to_be_visible()
 
     skip(page)
-    press(page, "To the drawing")
+    press(page, "Skip to canvas")
     expect(step(page, "Who enters")).to_be_focused()
     into_form(page, "$entry")
     press(page, "Add: Event happens")

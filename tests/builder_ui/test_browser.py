@@ -29,7 +29,7 @@ def test_a_first_look_around(page: Page, town: Any) -> None:
     page.get_by_role("link", name="Anna Meier").click()
     expect(page.get_by_text("did not enter")).to_be_visible()
     page.get_by_role("link", name="Tasks", exact=True).first.click()
-    page.get_by_role("link", name="Everybody's").click()
+    page.get_by_role("link", name="All members").click()
     expect(page.get_by_role("heading", name="Call Julia Frei")).to_be_visible()
     page.get_by_role("link", name="Contacts").click()
     page.get_by_role("searchbox").fill("carl")

@@ -156,7 +156,7 @@ def test_one_contact_is_followed_on_the_canvas(page: Page, town: Any) -> None:
     expect(story).to_contain_text("Opened")
 
     # The way back leaves the drawing as it was, with its undo.
-    page.get_by_role("button", name="Back to the drawing").click()
+    page.get_by_role("button", name="Back to canvas").click()
     expect(page.locator(".pfb-sheet")).to_have_count(0)
     expect(step(page, "Hello")).to_be_visible()
     page.locator(".react-flow__pane").click(position={"x": 30, "y": 300})
@@ -172,7 +172,7 @@ def test_a_run_has_a_link_to_its_path(page: Page, town: Any) -> None:
     expect(look.locator(".pfb-t-waiting")).to_have_count(1)
     expect(look.locator(".pfb-t-waiting")).to_contain_text("Here now")
     expect(page.get_by_role("region", name="What happened")).to_contain_text("Carla Rossi")
-    page.get_by_role("button", name="Back to the drawing").click()
+    page.get_by_role("button", name="Back to canvas").click()
     expect(look).to_have_count(0)
     expect(page).to_have_url(re.compile("/ui/journeys/welcome/edit$"))
     expect(step(page, "Welcome 1")).to_be_visible()

@@ -45,8 +45,8 @@ def test_opens_and_clicks_name_their_message_and_link_and_machines_are_told_apar
         record_click(session, message.id, link, PERSON, message.sent_at + timedelta(hours=1))
         record_click(session, message.id, link, MACHINE, message.sent_at + timedelta(hours=2))
     text = page_of(log_in, opened, town, "Carla")
-    assert f"Clicked :  {subject} led to {SHOP}" in text
-    assert f"Clicked (probably by a machine) :  {subject} led to {SHOP}" in text
+    assert f"Clicked :  {subject} link to {SHOP}" in text
+    assert f"Clicked (probably by a machine) :  {subject} link to {SHOP}" in text
 
 
 def test_a_change_says_from_what_to_what(log_in: Any, opened: Any, town: Any) -> None:
@@ -110,7 +110,7 @@ def test_who_was_only_imported_or_made_by_hand_was_never_seen(log_in: Any, opene
     with town.db.write() as session:
         id = resolve(session, [("email", "list@example.org")], town.now).contact_id
         assert session.get_one(Contact, id).last_seen_at is None
-    assert "Last seen never, as far as is tracked" in say(opened, log_in("admin"), f"/ui/contacts/{id}")
+    assert "Last seen never, as far as tracking shows" in say(opened, log_in("admin"), f"/ui/contacts/{id}")
 
 
 def test_a_blocked_address_says_channel_reason_since_when_and_what_lifts_it(log_in: Any, opened: Any, town: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_blocked_address_says_channel_reason_since_when_and_what_lifts_it(log_
     bounced, unsubscribed = (page_of(log_in, opened, town, first) for first in ("Ben", "Carla"))
     assert "The address gets nothing by E-mail: the address is blocked after a bounce" in bounced
     assert "Since" in bounced
-    assert "An administrator can lift it, under Change, when the address works again." in bounced
+    assert "An administrator can unsuppress it under Change once the address works again." in bounced
     assert "The address gets no marketing by E-mail: the address has unsubscribed" in unsubscribed
-    assert "What was ordered still arrives." in unsubscribed
-    assert "A new yes from this mailbox lifts it" in unsubscribed
+    assert "Transactional messages still arrive." in unsubscribed
+    assert "New consent from this mailbox lifts it" in unsubscribed

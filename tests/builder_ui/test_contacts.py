@@ -35,7 +35,7 @@ def say(opened: Any, client: Any, path: str) -> str:
         ("journey=welcome", "Ben Huber", "Felix Baumann", "In the journey “Welcome” ×"),
         ("field=first_name&value=Grace", "Grace Hill", "Anna Meier", "first_name = Grace ×"),
         ("seen=-30", "No contact fits", "Anna Meier", "Not seen for 30 days ×"),
-        ("since=2030-01-01", "No contact fits", "Anna Meier", "Known since 1 Jan 2030 ×"),
+        ("since=2030-01-01", "No contact fits", "Anna Meier", "Created on 1 Jan 2030 ×"),
         ("score=much&group=x&consent=maybe&seen=9&since=yesterday&journey=nothing&field=&value=x", "Anna Meier", "×", "12 contacts"),
     ],
 )
@@ -239,7 +239,7 @@ def test_a_consent_by_hand_needs_a_source_and_is_audited(log_in: Any, opened: An
         page.press("Record it")
         page.see_until("without a source a consent proves nothing")
         fill(page, "What was said", "withdrawn")
-        fill(page, "Where it was said", "by phone")
+        fill(page, "Source", "by phone")
         fill(page, "Wording", "Please stop.")
         page.press("Record it")
         page.see_until("The consent is recorded.")
@@ -260,10 +260,10 @@ def test_an_address_is_suppressed_by_many_and_lifted_by_admins(log_in: Any, open
         page.see_until("Die Adresse ist gesperrt.")
         assert "Sperre aufheben" not in page.text
     with opened(log_in("admin"), f"/ui/contacts/{anna}?view=edit") as page:
-        page.press("Let it receive again")
+        page.press("Unsuppress")
         page.see_until("Say what has changed since")
         fill(page, "What has changed since (stands in the audit trail)", "asked for it by letter")
-        page.press("Let it receive again")
+        page.press("Unsuppress the address")
         page.see_until("The address may get messages again.")
     with town.db.read() as session:
         assert suppression.is_suppressed(session, town.engine.address_keys, "email", "anna@mail.example.org") is None
@@ -277,13 +277,13 @@ def test_erasing_asks_for_the_word(log_in: Any, opened: Any, town: Any) -> None:
         page.see_until("The word was not typed; nothing was erased.")
         fill(page, "Type ERASE to go on", "ERASE")
         page.press("Erase for good")
-        page.see_until("The contact is forgotten.")
+        page.see_until("The contact's data is deleted.")
     with town.db.read() as session:
         contact = session.get_one(Contact, anna)
         assert contact.erased_at is not None
         assert contact.email is None
         assert [job.subject for job in session.scalars(select(Job).where(Job.kind == "erase_rest"))] == [f"contact:{anna}"]
-    assert "Look through files and notes for an erased contact" in say(opened, log_in("admin"), "/ui/settings/work")
+    assert "Search files and notes for an erased contact" in say(opened, log_in("admin"), "/ui/settings/work")
 
 
 def test_a_new_contact_by_hand(log_in: Any, opened: Any, town: Any) -> None:
@@ -384,12 +384,12 @@ def test_no_cell_is_a_formula_and_every_cell_comes_back(text: str) -> None:
 
 def test_a_task_by_hand(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), f"/ui/tasks?owner=all&contact={town.people['Anna']}") as page:
-        page.press("Make the task")
+        page.press("Create task")
         page.see_until("Say what is to be done.")
         fill(page, "What is to be done", "Call Anna back")
         fill(page, "Due", "2020-01-01T09:00")
         fill(page, "Outcomes (with commas; empty: done)", "reached, not reached")
-        page.press("Make the task")
+        page.press("Create task")
         page.see_until("The task is there.")
         assert page.text.index("Call Anna back") < page.text.index("Call Julia Frei"), "the most pressing first"
         assert "Overdue since" in page.text

@@ -110,6 +110,6 @@ def test_many_are_chosen_tagged_and_untagged(page: Page, context: BrowserContext
     page.get_by_label("In the journey").select_option(label="Welcome")
     page.get_by_role("button", name="Apply filters").click()
     expect(page.get_by_text("In the journey “Welcome”")).to_be_visible()
-    page.get_by_role("link", name="Take the filter away: In the journey “Welcome”").click()
+    page.get_by_role("link", name="Remove filter: In the journey “Welcome”").click()
     expect(page.get_by_text("12 contacts")).to_be_visible()
     assert heard == []

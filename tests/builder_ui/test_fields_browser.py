@@ -107,10 +107,10 @@ def test_a_field_that_its_own_answer_draws_anew_keeps_the_focus(page: Page, town
     begin(page, "redrawn")
     offer(page, "Split").click()
     pick(page, "Split")
-    share = page.get_by_label("Share in per cent").first
+    share = page.get_by_label("Share in percent").first
     share.fill("30")
     share.press("Enter")
-    expect(page.get_by_label("Share in per cent").last).to_have_value("70")
+    expect(page.get_by_label("Share in percent").last).to_have_value("70")
     expect(share).to_be_focused()
 
     offer(page, "Update contact").click()

@@ -53,7 +53,7 @@ def test_an_archived_journey_can_be_taken_back_at_once_and_later(log_in: Any, op
 
 def test_a_running_journey_is_stopped_before_it_is_archived(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/journeys/cart_abandonment") as page:
-        assert "is running. Nobody will enter it any more" in page.text
+        assert "is live. No one will enter it any more" in page.text
         page.press("Stop and archive")
         page.see_until("The journey is archived.")
     row = town.journey("cart_abandonment")
@@ -126,7 +126,7 @@ def test_the_way_back_says_what_changes_and_whom_it_concerns(log_in: Any, opened
     town.republish(name="Welcome, patiently")
     with opened(log_in("marketer"), f"{WELCOME}?tab=versions&back=1") as page:
         assert "Back to version 1?" in page.text
-        assert "The 5 inside stay on their versions" in page.text
+        assert "The 5 contacts in progress stay on their versions" in page.text
         assert "name changes from Welcome, patiently to Welcome." in page.text
         page.press("Roll back now")
         page.see_until("The earlier version is live again, as a new version.")

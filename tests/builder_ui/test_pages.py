@@ -62,7 +62,7 @@ def test_a_draft_that_nobody_goes_through_is_told_in_the_list_and_on_the_page(lo
         publish.save_draft(session, journey.id, {**journey.draft, "description": "Other"}, journey.revision, "test", town.now)
     for path in ("/ui/journeys?q=welcome", "/ui/journeys/welcome"):
         assert "Unpublished changes" in say(opened, client, path)
-    assert "contacts enter version 1" in say(opened, client, "/ui/journeys/welcome")
+    assert "contacts still enter version 1" in say(opened, client, "/ui/journeys/welcome")
 
 
 def test_where_there_is_no_goal_no_share_of_it_is_said_and_numbers_say_since_when(log_in: Any, opened: Any) -> None:
@@ -104,7 +104,7 @@ def test_refusals_say_why(log_in: Any, opened: Any) -> None:
     client = log_in("viewer")
     text = say(opened, client, "/ui/journeys/welcome?tab=refused&q=anna")
     assert "The contact had been in this journey before, and it may be entered only once." in text
-    assert "Nobody was turned away." in say(opened, client, "/ui/journeys/welcome?tab=refused&q=ben")
+    assert "No refusals." in say(opened, client, "/ui/journeys/welcome?tab=refused&q=ben")
 
 
 def test_the_condition_of_a_trigger_says_what_it_saw(log_in: Any, opened: Any, town: Any) -> None:

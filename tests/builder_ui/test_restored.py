@@ -58,7 +58,10 @@ def jobs(town: Any) -> list[Job]:
 @pytest.mark.parametrize(
     ("locale", "said"),
     [
-        ("en", "May have left between {since} and {until}, before a backup was restored: 3. Nobody knows, so they wait for a decision"),
+        (
+            "en",
+            "May have been sent between {since} and {until}, before a backup was restored: 3. No one can know, so they wait for a decision",
+        ),
         ("de", "Zwischen {since} und {until} vielleicht schon gesendet, bevor eine Sicherung wiederhergestellt wurde: 3. Niemand"),
     ],
 )
@@ -124,7 +127,7 @@ def test_the_work_begins_at_once_and_not_when_the_thread_looks_again(
     monkeypatch.setattr(app.state.server.jobs, "look", lambda: looked.append(len(jobs(town))))
     with opened(client, "/ui/messages") as page:
         page.press("Count all as sent")
-        page.see_until("They count as sent, a page at a time.")
+        page.see_until("They are being counted as sent, page by page.")
     assert looked == [1]
 
 
@@ -137,8 +140,8 @@ def test_one_by_one_takes_back_what_was_said_of_what_comes_later(log_in: Any, op
         page.see_until("They are being decided")
         with town.db.write() as session:
             job = session.scalars(select(Job)).one()
-            end_early(session, job, "failed", town.now, NotFound("There is no such restore."))
-        page.see_until("ended before its end: There is no such restore.")
+            end_early(session, job, "failed", town.now, NotFound("This restore does not exist."))
+        page.see_until("ended before its end: This restore does not exist.")
         page.press("Decide one by one")
         page.see_until("Each waits for a decision.")
     with town.db.read() as session:
@@ -157,7 +160,7 @@ def test_it_is_asked_before_anything_is_done(served: None, enter: Enter, town: A
     expect(notice).to_contain_text("before a backup was restored: 3.")
     notice.get_by_role("link", name="One by one").click()
     expect(page).to_have_url("/ui/messages?state=undecided")
-    expect(page.get_by_role("row").filter(has_text="may have left before a backup was restored")).to_have_count(3)
+    expect(page.get_by_role("row").filter(has_text="may have been sent before a backup was restored")).to_have_count(3)
     yes = notice.get_by_role("button", name="Count all as sent")
     expect(yes).to_be_hidden()
     notice.get_by_text("All were sent", exact=True).click()
@@ -165,7 +168,7 @@ def test_it_is_asked_before_anything_is_done(served: None, enter: Enter, town: A
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert jobs(town) == []
     yes.click()
-    expect(page.get_by_role("status")).to_contain_text("They count as sent")
+    expect(page.get_by_role("status")).to_contain_text("They are being counted as sent")
     expect(notice).to_have_count(0)
     assert fates(town) == [("sent", "confirmed")] * 3
     assert heard == []

@@ -112,10 +112,10 @@ ACTS = [
     Act("deactivate", "member.manage", "PATCH", "/api/v1/members/{sales}", {"active": False}, SVEN, "Deactivate", again=put(Member, {"role": "sales"}, active=True)),
     Act("password link", "member.manage", "POST", "/api/v1/members/{sales}/password-link", {}, SVEN, "Only show it"),
     Act(
-        "put a rotation", "rotation.change", "PUT", "/api/v1/rotations/new", {"members": []}, "/ui/settings/rotations", "Make it", ("New", "brand_new"),
+        "put a rotation", "rotation.change", "PUT", "/api/v1/rotations/new", {"members": []}, "/ui/settings/rotations", "Create", ("New", "brand_new"),
     ),
     Act("empty a rotation", "rotation.change", "PUT", "/api/v1/rotations/spare", {"members": []}, "/ui/settings/rotations", "×", again=full_rotation),
-    Act("make a key", "key.manage", "POST", "/api/v1/keys", {"kind": "server", "name": "Shop"}, "/ui/settings/keys", "Make it", ("Shop", "server")),
+    Act("make a key", "key.manage", "POST", "/api/v1/keys", {"kind": "server", "name": "Shop"}, "/ui/settings/keys", "Create", ("Shop", "server")),
     Act("rotate a key", "key.manage", "POST", "/api/v1/keys/none/rotate", {"grace": "PT1H"}, "/ui/settings/keys", "1 hour", again=new_key),
     Act("revoke a key", "key.manage", "DELETE", "/api/v1/keys/none", None, "/ui/settings/keys", "Revoke", again=new_key),
     Act(

@@ -50,7 +50,7 @@ def test_a_key_made_on_a_page_asks_once_more_who_one_is(log_in: Any, opened: Any
             assert session.scalar(select(ApiKey.id)) is None
             session.execute(update(LoginSession).values(proved_at=town.engine.clock.now()))
         submit(page, "Shop", "server")
-        assert "The key is there." in page.text
+        assert "Key created." in page.text
 
 
 def visit_of(town: Any, role: str, **of_login: Any) -> Visit:

@@ -150,7 +150,7 @@ def test_a_key_is_shown_once_rotated_and_revoked(visitor: Visitor, town: Any, se
     page = enter(visitor(permissions=["clipboard-read", "clipboard-write"]), town, settings)
     page.goto("/ui/settings/keys")
     page.get_by_label("Name", exact=True).fill("Shop")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     key = page.get_by_label("The new key").input_value()
     assert key.startswith("pfb_")
     page.get_by_role("button", name="Copy").first.click()
@@ -169,7 +169,7 @@ def test_a_key_is_shown_once_rotated_and_revoked(visitor: Visitor, town: Any, se
     page.goto("/ui/settings/audit?action=key.revoke")
     expect(page.get_by_role("row")).to_have_count(2)
     page.get_by_role("button", name="Does the chain hold?").click()
-    expect(page.get_by_text("The chain holds.")).to_be_visible()
+    expect(page.get_by_text("Audit trail verified.")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="As CSV").click()
     lines = download.value.path().read_text().splitlines()

@@ -105,11 +105,11 @@ def submit(page: Any, *values: str, form: int = 0, extra: int = 0) -> None:
 def test_a_form_that_was_tampered_with_changes_nothing(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("admin"), "/ui/settings/keys") as page:
         submit(page, "Shop", "server", extra=1)
-        assert "The form has changed meanwhile" in page.text
+        assert "The form has changed in the meantime" in page.text
         submit(page, "Shop", "root")
         assert "Please look at the marked fields." in page.text
         submit(page, "x" * 5_000, "server")
-        assert "The key is there." in page.text
+        assert "Key created." in page.text
     with town.db.read() as session:
         assert [len(key.name) for key in session.scalars(select(ApiKey))] == [64]
 
@@ -271,11 +271,11 @@ def test_a_chain_that_was_cut_is_seen_with_a_head_from_the_log(log_in: Any, open
         logged = f"INFO pfadwerk.audit: audit head {audit.head(session)}"
     with opened(client, "/ui/settings/audit") as page:
         submit(page, logged)
-        page.see_until("The head from the log is in it.")
+        page.see_until("It contains the head from the log.")
         with town.db.write() as session:
             session.delete(session.get_one(Audit, line.id))
         submit(page, logged)
-        page.see_until(f"The chain is broken at line {line.id}: from there on lines were cut off.")
+        page.see_until(f"The chain is broken at line {line.id}: lines were cut off from there on.")
         submit(page, "something else")
         page.see_until("A logged head reads NUMBER:SEAL")
 

@@ -78,7 +78,7 @@ def test_from_nothing_to_a_saved_mail(page: Page, town: Any) -> None:
     write(page, BODY)
     expect(mail(page).get_by_text("Dear Anna,")).to_be_visible()
 
-    page.get_by_text("Filled in for: Made-up values").click()
+    page.get_by_text("Preview for: Made-up values").click()
     page.get_by_label("Search by name or e-mail").press_sequentially("carl")
     page.get_by_role("button", name=re.compile("Carla Rossi")).click()
     expect(mail(page).get_by_text("Dear Carla,")).to_be_visible()
@@ -188,7 +188,7 @@ def test_languages_undo_and_the_insert_menu(page: Page, town: Any) -> None:
     page.get_by_label("Subject").fill("Hallo ")
     page.get_by_label("Insert").select_option(label="first name (first_name)")
     page.get_by_label("Subject").click()
-    page.get_by_role("button", name="Put in").click()
+    page.get_by_role("button", name="Insert").click()
     expect(page.get_by_label("Subject")).to_have_value('Hallo {{ contact.first_name|default("") }}')
     kept(page)
 
@@ -212,7 +212,7 @@ def test_a_footer_is_written_once_and_corrected_everywhere(page: Page, town: Any
     for _ in range(len("<mjml><mj-body>")):
         page.keyboard.press("ArrowRight")
     page.get_by_label("Insert").select_option(label="Template our-footer (our-footer)")
-    page.get_by_role("button", name="Put in").click()
+    page.get_by_role("button", name="Insert").click()
     expect(mail(page).get_by_text("Old street")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved as version 2.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Long work that ended before its end says why, in the language of whoever looks, whoever began it."""
+"""Background jobs that ended before its end says why, in the language of whoever looks, whoever began it."""
 
 from __future__ import annotations
 

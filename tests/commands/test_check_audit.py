@@ -27,7 +27,7 @@ def change(home, statement):
 def test_a_whole_trail_is_0_and_says_its_head(run, home):
     ran = run("audit", "check")
     assert ran.code == 0
-    assert "The chain holds. Sealed from line 1 on." in ran.out
+    assert "Audit trail verified. Sealed from line 1 on." in ran.out
     state = json.loads(run("audit", "check", "--json").out)
     assert state["head"] in ran.out
     assert run("audit", "check", "--head", state["head"]).code == 0
@@ -39,7 +39,7 @@ def test_a_broken_one_is_1_and_names_the_line(run, home):
     assert run("audit", "check").code == 0
     ran = run("audit", "check", "--head", head)
     assert ran.code == 1
-    assert "from there on lines were cut off" in ran.out
+    assert "lines were cut off from there on" in ran.out
     change(home, "UPDATE audit SET actor = 'nobody' WHERE id = 1")
     assert "The chain is broken at line 1." in run("audit", "check").out
     assert run("audit", "check", "--head", "7").code == 1

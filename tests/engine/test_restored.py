@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 WAITS: dict[str, Any] = {
     "spec": 1,
     "key": "waits",
-    "name": "Waits",
+    "name": "Waiting",
     "entry": {"triggers": [{"type": "event", "event": "Signed Up"}]},
     "settings": {"message_class": "transactional"},
     "start": "day",

@@ -35,9 +35,9 @@ def test_every_difference_is_said() -> None:
         "In the step a, “duration” changes from P3D to P2D.",
         "The step b is gone.",
         "The step d is new.",
-        "The edge a --next--> b is gone.",
-        "The edge b --sent--> c is gone.",
-        "The edge a --next--> c is new.",
+        "The connection a --next--> b was removed.",
+        "The connection b --sent--> c was removed.",
+        "The connection a --next--> c was added.",
     ]
 
 

@@ -11,7 +11,7 @@ from journeys.errors import Invalid, Issue, Misconfigured, NotFound, PfadwerkErr
 from locales import translator
 
 GERMAN = translator("de")
-FIELD = Issue(code="missing", text="This is needed.", field="name")
+FIELD = Issue(code="missing", text="This field is required.", field="name")
 
 
 SAID = pytest.mark.parametrize(
@@ -34,12 +34,12 @@ SAID = pytest.mark.parametrize(
                 file="a.json",
                 problem=Invalid("This is not a valid journey document: {problem}", problem=FIELD),
             ),
-            "a.json: This is not a valid journey document: This is needed.",
+            "a.json: This is not a valid journey document: This field is required.",
             "a.json: Das ist kein gültiges Journey-Dokument: Diese Angabe fehlt.",
         ),
         (
             Misconfigured("Some settings cannot be used:\n{problems}", problems=[FIELD, FIELD]),
-            "Some settings cannot be used:\n  name: This is needed.\n  name: This is needed.",
+            "Some settings cannot be used:\n  name: This field is required.\n  name: This field is required.",
             "Einige Einstellungen sind nicht verwendbar:\n  name: Diese Angabe fehlt.\n  name: Diese Angabe fehlt.",
         ),
     ],

@@ -86,7 +86,7 @@ function Figures({ node, counts }) {
       {skipped > 0 && <Figure node={node} what="skipped" icon="ban" count={skipped} tone="warn" text={`${t("Not sent:")} ${inWords(counts.skipped)}`} />}
       {counts.failed > 0 && <Figure node={node} what="failed" icon="alert" count={counts.failed} tone="bad" text={t("failed")} />}
       {counts.bounced > 0 && <Figure node={node} what="bounced" icon="alert" count={counts.bounced} tone="bad" text={t("bounced")} />}
-      {refused > 0 && <Figure node={node} what="refused" icon="ban" count={refused} tone="warn" text={`${t("Not let in:")} ${sentences(counts.refused)}`} />}
+      {refused > 0 && <Figure node={node} what="refused" icon="ban" count={refused} tone="warn" text={`${t("Not enrolled:")} ${sentences(counts.refused)}`} />}
     </span>
   );
 }

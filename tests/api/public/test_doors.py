@@ -81,7 +81,7 @@ def test_an_address_that_was_exchanged_in_the_database_leads_nowhere(
         session.execute(text("UPDATE link SET url = 'https://evil.example/'"))
     answer = client.get(tracking.click_url(message.id, link_digest(SHOP)))
     assert (answer.status_code, "location" in answer.headers) == (404, False)
-    assert "go to the sender" in answer.text
+    assert "type the address of the sender" in answer.text
 
 
 @pytest.mark.parametrize(
