@@ -18,6 +18,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo, field_validator, model_validator
@@ -200,7 +201,28 @@ class Settings(BaseSettings):
         gt=timedelta(0),
         description="How long a journey begun on the pages lets a held message (quiet hours, frequency cap) wait before it is skipped; each journey may say otherwise.",
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port for the worker's Prometheus metrics, on `host`. 0: none.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of the worker's own: `/health`, `/ready` and `/metrics`, on `host`; `PFADWERK_METRICS_TOKEN` guards the numbers. 0: none.",
+    )
+
+    # Traces
+    otlp_endpoint: str = Field(
+        "",
+        description="Collector that takes traces over OTLP/HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is put behind it. Empty: no traces.",
+    )
+    otlp_headers: SecretStr = Field(
+        SecretStr(""),
+        description="Headers for the collector: `NAME=VALUE`, several joined by commas. Not read in staging, which holds no credentials.",
+    )
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of traces that are recorded; a trace is recorded whole or not at all.")
+    trace_callers: Literal["ignore", "link", "parent"] = Field(
+        "link",
+        description="What the `traceparent` of a request counts for. `parent`: the sender's trace goes on, and the sender decides what is recorded; "
+        "only where all senders are yours.",
+    )
 
     # The doors
     max_event_bytes: int = Field(32_768, ge=1024, le=1_048_576, description="Largest single event that is accepted.")
@@ -254,6 +276,20 @@ class Settings(BaseSettings):
                 hint = _did_you_mean(name, CHANNELS)
                 raise Unfit("expected channels out of {channels}, got {name}{hint}", channels=CHANNELS, name=name, hint=hint)
         return {name: channels.get(name, Account()) for name in CHANNELS}
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_web_address(cls, address: str) -> str:
+        parts = urlsplit(address)
+        if address and not (parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.username):
+            raise Unfit("expected http://HOST:PORT or https://HOST, without a name or password in it")
+        return address
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _are_headers(cls, headers: SecretStr) -> SecretStr:
+        parse_headers(headers.get_secret_value())
+        return headers
 
     @field_validator("temporal_address")
     @classmethod
@@ -345,6 +381,10 @@ class Settings(BaseSettings):
             "memory_bytes": self.render_memory_mb * 2**20,
         }
 
+    def collector_headers(self) -> dict[str, str]:
+        """What the collector of traces asks for."""
+        return {} if self.workspace == "staging" else parse_headers(self.otlp_headers.get_secret_value())
+
     def signing_keys(self) -> dict[str, bytes]:
         """Key id -> key for signing; the first signs, all verify. Makes `home/secret` once when no key is set."""
         given = self.secret_key.get_secret_value()
@@ -356,6 +396,21 @@ def _as_variable(value: object) -> str:
         return value.get_secret_value()
     plain = TypeAdapter(Any).dump_python(value, mode="json")
     return plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """`NAME=VALUE` entries, separated by commas.
+
+    Raises:
+        Unfit: says what is wrong without repeating a value.
+    """
+    headers: dict[str, str] = {}
+    for entry in filter(None, (entry.strip() for entry in text.split(","))):
+        name, _, value = (part.strip() for part in entry.partition("="))
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[ -~]+", value):
+            raise Unfit("expected NAME=VALUE, for example authorization=Bearer …")
+        headers[name] = value
+    return headers
 
 
 def parse_keys(text: str) -> dict[str, bytes]:

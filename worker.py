@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -19,6 +21,7 @@ from activities.custom import load_custom
 from activities.customs import CustomPerformer
 from activities.doubts import settle
 from activities.effect import Effects
+from activities.measures import Measures
 from activities.messages import House, MessagePerformer
 from activities.notices import Notifier, tell
 from activities.outward import TeamPerformer
@@ -26,11 +29,14 @@ from activities.performer import Performer
 from activities.pretend import pretend_post
 from activities.providers import Outbox, Provider
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
-from activities.temporal import effect_activity, step_activity
+from activities.temporal import UNMEASURED, effect_activity, step_activity
 from activities.tracking import Tracking
 from activities.watch import watch
+from commands.dev import NO_ADDRESS, PortInUse
 from commands.logs import core_logging
 from commands.providers import provider_named
+from commands.servers import free_port
+from commands.tracing import tracing_of
 from crm import audit, secrets
 from engine import stamp
 from engine.behaviours import refuse_unknown_behaviours
@@ -43,11 +49,15 @@ from engine.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, queue_of, unversioned
 from journeys.channels import SENDABLE
 from journeys.custom import CustomActivity
+from journeys.errors import Misconfigured
 from journeys.nodes import Palette
 from journeys.secret import Reveal
 from locales import translator
 from models import Database
 from settings import Settings
+
+if TYPE_CHECKING:
+    from api.worker_port import WorkerPort
 
 log = logging.getLogger(__name__)
 
@@ -62,20 +72,23 @@ async def run(
 
     `providers` are further ones that the channels of the live workspace may name.
 
-    Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code.
+    Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code; PortInUse.
     """
     db = Database(settings.database_url, pool_size=settings.step_concurrency + settings.send_concurrency, limits=settings.database_limits())
     customs = load_custom(settings.activity_folders)
     engine = build_engine(settings, db, customs)
     refuse_unknown_behaviours(engine)
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
+    engine.tracing = tracing_of(settings, "worker")
     effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer), Breakers(engine.db))
     engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
-    temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings))
+    core_port = free_port() if settings.metrics_port else 0
+    temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings, core_port))
     duties = [partial(settle, effects), partial(watch, effects), partial(tell, build_notifier(settings, effects))]
     keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=duties)
     async with AsyncExitStack() as stack:
-        for worker in build_workers(settings, temporal, effects, stack):
+        port = await _own_port(settings, engine, temporal, core_port, stack) if settings.metrics_port else None
+        for worker in build_workers(settings, temporal, effects, stack, port.metrics if port else UNMEASURED):
             await stack.enter_async_context(worker)
         presence = Presence(engine, "worker")
         tasks = [
@@ -85,13 +98,44 @@ async def run(
         ]
         resending = asyncio.create_task(again.run(effects, stop))
         ready()
+        if port:
+            port.working = True
         await stop.wait()
+        if port:
+            port.working = False
         await resending
         for task in tasks:
             task.cancel()
     presence.leave()
     renderer.close()
+    engine.tracing.close()
     db.close()
+
+
+async def _own_port(settings: Settings, engine: Engine, temporal: Temporal, core_port: int, stack: AsyncExitStack) -> WorkerPort:
+    """The port for probes and Prometheus. It is opened first and closed last, so that it answers while sends in flight finish.
+
+    Raises: PortInUse.
+    """
+    from api.worker_port import WorkerMetrics, WorkerPort, served  # only where it is wanted: it loads a web server
+
+    port = WorkerPort(engine, WorkerMetrics(engine), temporal.is_up, settings.metrics_token.get_secret_value(), core_port)
+    await stack.enter_async_context(served(port, _listening(settings.host, settings.metrics_port)))
+    return port
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except socket.gaierror as error:
+        raise Misconfigured(NO_ADDRESS, host=host, error=error.strerror) from None
+    except OSError:
+        raise PortInUse(
+            "Port {port} on {host} is in use. Stop the program that uses it, or set PFADWERK_METRICS_PORT to another port.",
+            port=port,
+            host=host,
+        ) from None
 
 
 def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]) -> Engine:
@@ -199,22 +243,24 @@ def _house(settings: Settings, renderer: Renderer) -> House:
     )
 
 
-def build_workers(settings: Settings, temporal: Temporal, effects: Effects, stack: AsyncExitStack) -> list[Worker]:
+def build_workers(
+    settings: Settings, temporal: Temporal, effects: Effects, stack: AsyncExitStack, measures: Measures = UNMEASURED
+) -> list[Worker]:
     """One worker for runs, one per queue of effects; each with threads of its own, so that slow sends never hold up a step."""
-    workers = [_run_worker(settings, temporal, effects.engine, stack)]
+    workers = [_run_worker(settings, temporal, effects.engine, stack, measures)]
     queues: dict[str, list[str]] = {}
     for channel in effects.performers:
         queues.setdefault(queue_of(channel, effects.engine.accounts.get(channel, "default")), []).append(channel)
-    return workers + [_effect_worker(settings, temporal, effects, queue, channels, stack) for queue, channels in queues.items()]
+    return workers + [_effect_worker(settings, temporal, effects, queue, channels, stack, measures) for queue, channels in queues.items()]
 
 
-def _run_worker(settings: Settings, temporal: Temporal, engine: Engine, stack: AsyncExitStack) -> Worker:
+def _run_worker(settings: Settings, temporal: Temporal, engine: Engine, stack: AsyncExitStack, measures: Measures) -> Worker:
     threads = stack.enter_context(ThreadPoolExecutor(settings.step_concurrency, thread_name_prefix="step"))
     return Worker(
         temporal.client,
         task_queue=RUN_QUEUE,
         workflows=[RunWorkflow],
-        activities=[step_activity(engine, temporal)],
+        activities=[step_activity(engine, temporal, measures)],
         activity_executor=threads,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=settings.max_cached_workflows,
@@ -228,20 +274,20 @@ def _run_worker(settings: Settings, temporal: Temporal, engine: Engine, stack: A
 
 
 def _effect_worker(
-    settings: Settings, temporal: Temporal, effects: Effects, queue: str, channels: list[str], stack: AsyncExitStack
+    settings: Settings, temporal: Temporal, effects: Effects, queue: str, channels: list[str], stack: AsyncExitStack, measures: Measures
 ) -> Worker:
     threads = stack.enter_context(ThreadPoolExecutor(settings.send_concurrency, thread_name_prefix=queue))
     return Worker(
         temporal.client,
         task_queue=queue,
-        activities=[effect_activity(effects, temporal, channel) for channel in channels],
+        activities=[effect_activity(effects, temporal, channel, measures) for channel in channels],
         activity_executor=threads,
         max_concurrent_activities=settings.send_concurrency,
         graceful_shutdown_timeout=settings.graceful_shutdown,
     )
 
 
-def _runtime(settings: Settings) -> Runtime:
-    port = settings.metrics_port
-    metrics = PrometheusConfig(bind_address=f"{settings.host}:{port}") if port else None
+def _runtime(settings: Settings, core_port: int) -> Runtime:
+    """`core_port`: where the SDK's core tells its numbers, on this machine for the worker's own port alone; 0: nowhere."""
+    metrics = PrometheusConfig(bind_address=f"127.0.0.1:{core_port}") if core_port else None
     return Runtime(telemetry=TelemetryConfig(logging=core_logging(settings), metrics=metrics))

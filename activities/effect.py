@@ -297,7 +297,7 @@ def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Pe
     answer = {"outlet": made.outlet, "data": made.data}
     values: dict[str, Any] = {"status": "skipped", "reason": "sent_by_other_run", "held_until": None, "answer": answer}
     ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
-    moved = move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data))
+    moved = replace(move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data)), outcome="skipped")
     for run_id in held.call_up(session, row.contact_id, job.as_of):
         moved.wakeups.ring(run_id)
     return moved
@@ -431,7 +431,11 @@ def _refused(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, 
 def _timed(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> tuple[Answer, Job]:
     """The answer, and the job at the instant of the answer, to the second: what follows must see what happened during a long call."""
     began = time.monotonic()
-    answer = performer.send(job, draft, claimed.address, claimed.attempt)
+    channel, message_id = job.call.channel, ledger.message_id_of(job.once_key)
+    with engine.tracing.span("call provider", kind="client", channel=channel, message_id=message_id) as span:
+        span.note(provider=performer.name, attempt=claimed.attempt)
+        answer = performer.send(job, draft, claimed.address, claimed.attempt)
+        span.note(outcome=answer.status)
     took = timedelta(seconds=int(time.monotonic() - began))
     return answer, replace(job, as_of=engine.clock.to_virtual(engine.clock.to_real(job.as_of) + took))
 
@@ -525,7 +529,7 @@ def _answer_in(
     template = str(job.call.input.get("template", ""))
     about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
     append_fate(session, engine, about, status, job.as_of, reason)
-    moved = _go_on(session, engine, row, job, Performed(outlet=given, data=data))
+    moved = replace(_go_on(session, engine, row, job, Performed(outlet=given, data=data)), outcome=status)
     if fate != "sent" and job.call.channel in SENDABLE:
         for run_id in held.call_up(session, row.contact_id, job.as_of):
             moved.wakeups.ring(run_id)
@@ -574,8 +578,11 @@ def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: 
     name = FATES.get(status)
     if name is None or fate.channel not in SENDABLE:
         return
+    message_id = ledger.message_id_of(fate.once_key)
+    with engine.tracing.span("message", message_id=message_id, channel=fate.channel, node=fate.node, outcome=status):
+        trace = engine.tracing.here()
     properties = {
-        "message_id": ledger.message_id_of(fate.once_key),
+        "message_id": message_id,
         "run_id": fate.run.id,
         "journey": fate.journey,
         "node": fate.node,
@@ -585,9 +592,17 @@ def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: 
         **({"reason": reason} if reason and status in ("skipped", "bounced") else {}),
     }
     heard = is_heard(engine, session, fate.run.contact_id, name)
-    key = f"{name}:{properties['message_id']}"
+    key = f"{name}:{message_id}"
     event = event_row(
-        "system", name, properties, received_at=now, source="system", message_id=key, hops=fate.run.hops + 1, routed=not heard
+        "system",
+        name,
+        properties,
+        received_at=now,
+        source="system",
+        message_id=key,
+        hops=fate.run.hops + 1,
+        routed=not heard,
+        trace=trace,
     )
     insert_events(session, [{**event, "contact_id": fate.run.contact_id}])
 

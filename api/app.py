@@ -68,6 +68,7 @@ def create_app(
             app.state.server = server
             yield
         await run_in_threadpool(renderer.close)
+        await run_in_threadpool(engine.tracing.close)
 
     app = FastAPI(
         title="Pfadwerk",
@@ -83,7 +84,7 @@ def create_app(
     errors.install(app)
     app.add_middleware(Origin, public_url=settings.public_url)
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"))
+    app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"), tracing=engine.tracing)
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
     for router in (ingest.router, *admin_routers(), login.router, health.router, public_router, _pages(app, settings, engine, house)):
         app.router.routes += router.routes

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import refuse
+from engine.tracing import Tracing
 from models import new_id
 
 access_log = logging.getLogger("pfadwerk.access")
@@ -23,6 +24,9 @@ log = logging.getLogger("pfadwerk.api")
 Measure = Callable[[str, str, int, float], None]
 """(method, route pattern, status, seconds)"""
 
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+PROBES = frozenset({"/health", "/ready", "/metrics"})
+"""Asked every few seconds by machines; no traces."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _TRACKING_METHODS = "POST, GET, OPTIONS"
 _TRACKING_HEADERS = "authorization, content-type, content-encoding, x-retry-count, x-strict-mode, x-request-id"
@@ -31,15 +35,25 @@ _TRACKING_HEADERS = "authorization, content-type, content-encoding, x-retry-coun
 class Doors:
     """ASGI middleware, the outermost: nothing leaves without passing it, and nothing unforeseen leaves with a traceback."""
 
-    def __init__(self, app: ASGIApp, measure: Measure, https: bool) -> None:
+    def __init__(self, app: ASGIApp, measure: Measure, https: bool, tracing: Tracing) -> None:
         self.app = app
         self.measure = measure
         self.https = https
+        self.tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
+        elif scope["path"] in PROBES:
+            await self._answer(scope, receive, send)
+        else:
+            with self.tracing.request(Headers(scope=scope).get("traceparent", "") if self.tracing.on else "") as span:
+                method, route, status = await self._answer(scope, receive, send)
+                span.rename(f"{method} {route}")
+                span.note(method=method, route=route, status=status)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> tuple[str, str, int]:
+        """Returns method, route and status: what log, metrics and traces may know of a request."""
         started = time.perf_counter()
         scope["request_id"] = request_id = _request_id(scope)
         status = 0
@@ -62,6 +76,7 @@ class Doors:
         route = pattern(scope)
         self.measure(scope["method"], route, status, seconds)
         access_log.info("%s %s %d %.1f ms %s", scope["method"], route, status, seconds * 1000, request_id)
+        return known(scope["method"]), route, status
 
     def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
         headers["x-request-id"] = scope["request_id"]
@@ -80,6 +95,11 @@ class Doors:
                 headers["access-control-allow-methods"] = _TRACKING_METHODS
                 headers["access-control-allow-headers"] = _TRACKING_HEADERS
                 headers["access-control-max-age"] = "86400"
+
+
+def known(method: str) -> str:
+    """Unknown methods share a word, so that nobody can fill metrics and traces with words of their own."""
+    return method if method in METHODS else "OTHER"
 
 
 def pattern(scope: Scope) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +12,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from api.errors import Forbidden, answers, takes_nothing
+from api.measured import may_measure
 from api.server import Server, TheServer
 from api.temporal import Bells
 from crm import stopped
@@ -86,26 +85,9 @@ async def ready(server: TheServer, response: Response) -> Readiness:
 def metrics(server: TheServer, request: Request) -> Response:
     """Text format 0.0.4. Holds counts and times, no personal data. For whoever sends the token of the settings (`PFADWERK_METRICS_TOKEN`); while there is
     none, for this machine alone."""
-    if not _may_measure(server.settings.metrics_token.get_secret_value(), request):
+    if not may_measure(server.settings.metrics_token.get_secret_value(), request):
         raise Forbidden("Set PFADWERK_METRICS_TOKEN and send it: Authorization: Bearer …")
     return Response(server.metrics.page(), media_type="text/plain; version=0.0.4")
-
-
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
-"""What proxies add: a request with one of them came from elsewhere, whatever address it has now."""
-
-
-def _may_measure(token: str, request: Request) -> bool:
-    if token:
-        return hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode())
-    return _is_here(request.client.host if request.client else "") and not any(name in request.headers for name in FORWARDED)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _database(server: Server) -> tuple[DatabaseState, list[str], int, list[str]]:

@@ -24,6 +24,7 @@ from api.tracking import SHORT, Bad, Envelope, Tracked, read_event, read_time
 from api.tracking_schema import call_name, ref
 from api.trust import is_trusted
 from crm.intake import code_of
+from engine.tracing import Tracing
 from journeys.errors import NotFound, PfadwerkError, TooLarge
 
 router = APIRouter(tags=["tracking"])
@@ -182,6 +183,7 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     if not server.writer.has_room(len(calls)):
         raise TooMany("More events are waiting than can be stored soon; send these again later.", 2)
     server.metrics.refused.inc(len(bad))
+    _note_traces(server.engine.tracing, calls)
     written = await server.writer.submit(calls)
     dropped = len(bad) + written.refused
     if written.refused and not bad:
@@ -189,6 +191,19 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     if bad and request.headers.get("x-strict-mode") == "1":
         raise BadEvents(_sentence(bad), accepted=len(calls) - written.refused, errors=bad[:MAX_LISTED])
     return Response(DONE, headers={"x-dropped-events": str(dropped)} if dropped else None, media_type="application/json")
+
+
+def _note_traces(tracing: Tracing, calls: list[Tracked]) -> None:
+    """The event of a request goes on in the request's trace; of many each has a trace of its own, since they are about many people."""
+    here = tracing.here()
+    if here is None:
+        return
+    for call in calls:
+        if len(calls) == 1:
+            call.row["trace"] = here
+        elif not call.row["backfill"]:
+            with tracing.apart("accept"):
+                call.row["trace"] = tracing.here()
 
 
 def read_body(body: bytes) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from engine.wakeups import Wakeups
 log = logging.getLogger("pfadwerk.api")
 
 RETRY_SECONDS = 2.0
-CHECK_SECONDS = 2.0
 
 Connect = Callable[[], Awaitable[Temporal]]
 
@@ -44,10 +43,4 @@ class Bells:
 
     async def is_up(self) -> bool:
         """Whether Temporal answers now."""
-        if self.temporal is None:
-            return False
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                return await self.temporal.client.service_client.check_health()
-        except (RPCError, TimeoutError):
-            return False
+        return self.temporal is not None and await self.temporal.is_up()

@@ -343,6 +343,7 @@ class Stored:
     backfill: bool = False
     source: str = ""
     """Empty: it came from outside."""
+    trace: str | None = None
 
 
 @dataclass(slots=True)
@@ -480,6 +481,7 @@ def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:
                         call["properties"],
                         call["occurred_at"],
                         call["received_at"],
+                        trace=call["trace"],
                     ),
                 )
             )

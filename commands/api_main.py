@@ -81,6 +81,7 @@ def build_server(settings: Settings) -> Server:
     from activities.custom import load_custom
     from api.app import create_app
     from commands.providers import mail_provider
+    from commands.tracing import tracing_of
     from crm import audit
     from models import Database
     from models.migrate import check
@@ -90,6 +91,7 @@ def build_server(settings: Settings) -> Server:
     engine = build_engine(
         settings, Database(settings.database_url, limits=settings.database_limits()), load_custom(settings.activity_folders)
     )
+    engine.tracing = tracing_of(settings, "api")
     with engine.db.read() as session:
         audit.Watch().look(session)
     config = uvicorn.Config(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from temporalio.runtime import LoggingConfig
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-QUIET = ("httpx", "httpcore", "alembic", "temporalio", "uvicorn", "websockets")
+QUIET = ("httpx", "httpcore", "alembic", "temporalio", "uvicorn", "websockets", "opentelemetry")
 """Foreign loggers that would fill the log or write addresses of people into it; only their warnings are kept."""
 
 ALWAYS = "pfadwerk.audit"

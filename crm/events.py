@@ -43,6 +43,7 @@ def append_event(
     hops: int = 0,
     routed: bool = False,
     backfill: bool = False,
+    trace: str | None = None,
 ) -> Event:
     """Stores one event of a contact (whose row the caller holds) and returns it with its id.
 
@@ -68,6 +69,7 @@ def append_event(
         hops=hops,
         routed=routed,
         backfill=backfill,
+        trace=trace,
     )
     event = Event(contact_id=contact_id, **row)
     session.add(event)
@@ -88,10 +90,11 @@ def event_row(
     hops: int = 0,
     routed: bool = True,
     backfill: bool = False,
+    trace: str | None = None,
 ) -> Row:
     """The checked and cleaned row for `insert_events`, all but its `contact_id`; made outside the transaction because it is the costly part.
 
-    `occurred_at` is clamped to `received_at`: nothing has happened in the future.
+    `occurred_at` is clamped to `received_at`: nothing has happened in the future. `trace`: see `models.Event`.
 
     Raises:
         Invalid: no name, no message id, or an unknown type.
@@ -109,6 +112,7 @@ def event_row(
         "hops": hops,
         "routed": routed,
         "backfill": backfill,
+        "trace": trace,
     }
 
 

@@ -42,11 +42,20 @@ def milestone(
     reason: str = "",
     hops: int = 0,
     heard: bool = False,
+    trace: str | None = None,
 ) -> dict[str, Any]:
     """The row of *Journey Entered* or *Journey Ended*, once a run. If somebody hears it the keeper routes it."""
     properties = {"journey": journey, "version": version, "run_id": run_id, **({"reason": reason} if reason else {})}
     row = event_row(
-        "system", name, properties, received_at=now, source="system", message_id=f"{name}:{run_id}", hops=hops + 1, routed=not heard
+        "system",
+        name,
+        properties,
+        received_at=now,
+        source="system",
+        message_id=f"{name}:{run_id}",
+        hops=hops + 1,
+        routed=not heard,
+        trace=trace,
     )
     return {**row, "contact_id": contact_id}
 

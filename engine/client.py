@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 JOURNEY = SearchAttributeKey.for_keyword(JOURNEY_ATTRIBUTE)
 AT_ONCE = 50
 """Calls to the server in flight."""
+CHECK_SECONDS = 2.0
 RPC_TIMEOUT = timedelta(seconds=10)
 
 
@@ -89,6 +90,14 @@ class Temporal:
         except RPCError as error:
             return False if error.status == RPCStatusCode.NOT_FOUND else None
         return True
+
+    async def is_up(self) -> bool:
+        """Whether the server answers now."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await self.client.service_client.check_health()
+        except (RPCError, TimeoutError):
+            return False
 
     async def _ring(self, run_id: str) -> bool:
         rung = await self.ring(run_id)

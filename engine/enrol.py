@@ -22,6 +22,7 @@ from engine.delivery import is_heard
 from engine.live import Engine, LiveJourney
 from engine.restored import cause_of, mark_start
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
+from engine.tracing import NOTHING
 from engine.wakeups import Wakeups
 from journeys.draws import draw
 from journeys.rules import explain, holds
@@ -107,6 +108,25 @@ def enrol(
     `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 014).
     `caused_at`: when what starts the run may have happened first; None is the event's time, or now.
     """
+    with NOTHING if dry else engine.tracing.span("enrol", journey=live.key) as span:
+        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, dry, occasion, caused_at)
+        span.note(outcome=outcome.reason if isinstance(outcome, Refused) else "entered")
+    return outcome
+
+
+def _decide(
+    engine: Engine,
+    session: Session,
+    live: LiveJourney,
+    contact_id: str,
+    now: datetime,
+    event: Event | None,
+    data: dict[str, Any] | None,
+    hops: int,
+    dry: bool,
+    occasion: str,
+    caused_at: datetime | None,
+) -> Entered | Refused:
     properties = event.properties if event is not None else data or {}
     key = run_key(live.program.entry.reentry.key, properties)
     refused = refusal(engine, session, live, contact_id, now, properties, key, event)
@@ -121,7 +141,10 @@ def enrol(
     occasion = occasion or _day_of_event(session, live, contact_id, now, event)
     if caused_at is None:
         caused_at = cause_of(engine, session, event) if event is not None else now
-    return _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at)
+    with engine.tracing.span("begin run", root=True, journey=live.key) as span:
+        entered = _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at)
+        span.note(run_id=entered.run_id)
+    return entered
 
 
 def _day_of_event(session: Session, live: LiveJourney, contact_id: str, now: datetime, event: Event | None) -> str:
@@ -282,6 +305,7 @@ def _begin(
             "since": min(event.occurred_at, now) if event is not None else None,
             "updated_at": now,
             "ended_at": now if held_out else None,
+            "trace": engine.tracing.here(),
         },
     )
     mark_start(engine, session, run_id, live.version_id, caused_at)
@@ -292,7 +316,10 @@ def _begin(
         return Entered(run_id, Wakeups(), held_out=True)
     tally.append(session, live.id, live.version_number, {("", "runs", ""): 1})
     heard = is_heard(engine, session, contact_id, "Journey Entered")
-    insert_events(session, [milestone("Journey Entered", run_id, contact_id, live.key, live.version_number, now, hops=hops, heard=heard)])
+    entered = milestone(
+        "Journey Entered", run_id, contact_id, live.key, live.version_number, now, hops=hops, heard=heard, trace=engine.tracing.here()
+    )
+    insert_events(session, [entered])
     moved = move(engine, session, lock_run(session, run_id), now)
     if moved.instruction["op"] != "end":
         moved.wakeups.start(run_id, live.key, moved.instruction)

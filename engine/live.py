@@ -22,6 +22,7 @@ from crm.freshness import freshness, is_changing
 from crm.sql import table
 from engine.advance import exit_topics
 from engine.clock import Clock
+from engine.tracing import NoTracing, Tracing
 from journeys.compile import Program, compile_journey
 from journeys.document import AttributeTrigger, Entry, EventTrigger, ScoreTrigger, Trigger
 from journeys.document import Journey as Document
@@ -153,6 +154,7 @@ class Engine:
     catch_up: timedelta = timedelta(days=1)
     calendars: Calendars = field(default_factory=Calendars)
     new_journey: NewJourney = NewJourney()
+    tracing: Tracing = field(default_factory=NoTracing)
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
     _restored: bool | None = None

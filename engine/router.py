@@ -80,19 +80,20 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
     listeners = _listeners(session, contact_ids)
     unmet = Unmet()
     for event in fresh:
-        attempt = partial(_attempt, session, event, now, careful)
-        if heard := listeners.get(event.contact_id):
-            with attempt(unrouted.INBOX):
-                _deliver(session, event, heard, now, wakeups)
-            for run_id in _hoping(event, heard):
-                with attempt(unrouted.goal_of(run_id)):
-                    _count_goal(engine, session, run_id, event)
-        for broken in index.entered_by(event.name):
-            unrouted.owe(session, _id(event), unrouted.entry_of(broken.id), broken.why.code, now)
-        for live, triggers in _by_journey(index.by_event.get(event.name, ())):
-            with attempt(unrouted.entry_of(live.id)):
-                if _enter(engine, session, live, triggers, event, now, wakeups, unmet):
-                    listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
+        with engine.tracing.span("route", parent=event.trace, event_id=_id(event)):
+            attempt = partial(_attempt, session, event, now, careful)
+            if heard := listeners.get(event.contact_id):
+                with attempt(unrouted.INBOX):
+                    _deliver(session, event, heard, now, wakeups)
+                for run_id in _hoping(event, heard):
+                    with attempt(unrouted.goal_of(run_id)):
+                        _count_goal(engine, session, run_id, event)
+            for broken in index.entered_by(event.name):
+                unrouted.owe(session, _id(event), unrouted.entry_of(broken.id), broken.why.code, now)
+            for live, triggers in _by_journey(index.by_event.get(event.name, ())):
+                with attempt(unrouted.entry_of(live.id)):
+                    if _enter(engine, session, live, triggers, event, now, wakeups, unmet):
+                        listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
     unmet.write(session)
     return wakeups
 
@@ -102,9 +103,14 @@ def route_part(engine: Engine, session: Session, event: Event, part: str, now: d
 
     Raises: whatever keeps it from being done, `NotLoaded` among others.
     """
-    wakeups = Wakeups()
     if not is_genuine(event.type, event.name):
-        return wakeups
+        return Wakeups()
+    with engine.tracing.span("route", parent=event.trace, event_id=_id(event)):
+        return _route_part(engine, session, event, part, now)
+
+
+def _route_part(engine: Engine, session: Session, event: Event, part: str, now: datetime) -> Wakeups:
+    wakeups = Wakeups()
     lock_contacts(session, [event.contact_id])
     name, _, of = part.partition(":")
     if name == unrouted.ALL:

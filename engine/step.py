@@ -54,6 +54,7 @@ _waiting = (
     .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false(), genuine(events.c))
     .order_by(inbox.c.arrived_at, events.c.id)
 )
+_traces = select(events.c.trace).where(events.c.id.in_(bindparam("ids", expanding=True)), events.c.trace.is_not(None))
 _mail = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false()).limit(1)
 _consume = update(inbox).where(inbox.c.run_id == bindparam("of_run"), inbox.c.consumed == false()).values(consumed=True)
 _update_run = update(runs).where(runs.c.id == bindparam("run_id"))
@@ -69,10 +70,12 @@ WAIT_FOR_BELL: Instruction = {"op": "wait", "step": 0, "until": None}
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a step answers: the instruction for the workflow, and what else must be told to Temporal after the commit."""
+    """What a step answers: the instruction for the workflow, and what else must be told to Temporal after the commit. `outcome`: how an
+    effect ended with it (a message's status); "" if none did."""
 
     instruction: Instruction
     wakeups: Wakeups
+    outcome: str = ""
 
 
 def step(engine: Engine, run_id: str, number: int, as_of: datetime) -> Moved:
@@ -151,6 +154,7 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
         if paused and not advanced.moved and row.status != "active":
             return Moved({**WAIT_FOR_BELL, "step": row.step}, Wakeups())  # a bell alone lets nobody go on
         wakeups = _consume_and_apply(engine, session, row, received, advanced, as_of)
+        _link_heard(engine, session, row.id, received)
         _note_resumed(session, row, advanced, paused, as_of)
     except DBAPIError:
         raise
@@ -213,6 +217,15 @@ def read_inbox(session: Session, run_id: str) -> list[Received]:
     return [Received(id=r.id, name=r.name, properties=r.properties, occurred_at=r.occurred_at, arrived_at=r.arrived_at) for r in rows]
 
 
+def _link_heard(engine: Engine, session: Session, run_id: str, received: Sequence[Received]) -> None:
+    """Events that a run heard come from traces of their own: a span of the run's trace leads to each."""
+    if not engine.tracing.on or not received:
+        return
+    heard = on(session).execute(_traces, {"ids": [event.id for event in received]})
+    with engine.tracing.span("hear", run_id=run_id, events=len(received), links=[trace for (trace,) in heard]):
+        pass
+
+
 def has_mail(session: Session, run_id: str) -> bool:
     """Whether something lies unread in the run's inbox."""
     return on(session).execute(_mail, {"run_id": run_id}).first() is not None
@@ -259,10 +272,9 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
 def _tell_end(engine: Engine, session: Session, row: Row[Any], reason: str, as_of: datetime) -> None:
     heard = is_heard(engine, session, row.contact_id, "Journey Ended")
     key = engine.index(session).key(row.journey_id) or engine.program(session, row.version_id).key
-    insert_events(
-        session,
-        [milestone("Journey Ended", row.id, row.contact_id, key, row.version_number, as_of, reason=reason, hops=row.hops, heard=heard)],
-    )
+    number, trace = row.version_number, engine.tracing.here()
+    ended = milestone("Journey Ended", row.id, row.contact_id, key, number, as_of, reason=reason, hops=row.hops, heard=heard, trace=trace)
+    insert_events(session, [ended])
 
 
 def _count(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:

@@ -41,6 +41,8 @@ class Event(SQLModel, table=True):
     routed: bool = True
     backfill: bool = False
     """Imported history: wakes nobody."""
+    trace: str | None = Field(default=None, max_length=55)
+    """Where the trace goes on that took it in (W3C `traceparent`); None: it is not recorded."""
 
 
 class Unrouted(SQLModel, table=True):

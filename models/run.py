@@ -70,6 +70,8 @@ class Run(SQLModel, table=True):
     goal_at: datetime | None = None
     goal_value: float | None = None
     goal_event_id: int | None = event_ref()
+    trace: str | None = Field(default=None, max_length=55)
+    """Where the trace goes on that it began in (W3C `traceparent`); None: it is not recorded."""
     updated_at: datetime
 
 

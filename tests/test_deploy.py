@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from api.app import create_app
+from api.worker_port import WorkerMetrics, WorkerPort
 from commands.api_main import STOP_SECONDS, refuse_unnamed_proxy
 from commands.backup import backup
 from commands.doctor import doctor
@@ -287,18 +288,30 @@ def test_no_password_stands_in_a_manifest() -> None:
     assert [name for name in config() if secret.search(name)] == []
 
 
+async def never() -> bool:
+    return False
+
+
 def test_probes_ask_for_what_the_program_answers(sqlite_db: Database, tmp_path: Path) -> None:
     from worker import build_engine
 
     settings = Settings(home=tmp_path, database_url=sqlite_db.url, secret_key="k1:" + "x" * 32)
-    paths = {getattr(route, "path", "") for route in create_app(settings, build_engine(settings, sqlite_db, [])).routes}
+    engine = build_engine(settings, sqlite_db, [])
+    own = WorkerPort(engine, WorkerMetrics(engine), temporal_is_up=never, token="", core_port=0).app()
+    paths = {
+        name: {getattr(route, "path", "") for route in app.routes}
+        for name, app in (("http", create_app(settings, engine)), ("metrics", own))
+    }
     ports = {"http": int(config()["PFADWERK_PORT"]), "metrics": int(config()["PFADWERK_METRICS_PORT"])}
     for name, (_, container) in pods().items():
         named = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
         assert named.items() <= ports.items()
         probes = [container[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe") if kind in container]
-        assert all(probe["path"] in paths and probe["port"] in named for probe in probes)
-        assert bool(probes) is (name != "pfadwerk-setup")
+        assert all(probe["path"] in paths[probe["port"]] and probe["port"] in named for probe in probes)
+        wanted = [] if name == "pfadwerk-setup" else ["/health", "/health", "/ready"]
+        assert [probe["path"] for probe in probes] == wanted
+    for service, port in (("worker", config()["PFADWERK_METRICS_PORT"]), ("web", config()["PFADWERK_PORT"])):
+        assert f"http://127.0.0.1:{port}/ready" in SERVICES[service]["healthcheck"]["test"][-1]
     opened = {
         port["port"]
         for one in MANIFESTS

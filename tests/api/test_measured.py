@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.health import FORWARDED
+from api.measured import FORWARDED
 from engine.live import Engine
 from settings import Settings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from commands.process import Process, Program, python
-from commands.servers import free_port, start_temporal
+from commands.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -72,11 +72,3 @@ def test_the_web_server_takes_an_event_and_ends_in_order(demo, tmp_path):
         with NO_PROXY.open(f"{url}/ready", timeout=30) as answer:
             assert json.load(answer)["database"] == "up"
         assert web.stop() == 0, (tmp_path / "web.log").read_text()
-
-
-def test_a_worker_becomes_ready_and_ends_in_order(demo, tmp_path):
-    with start_temporal(tmp_path / "temporal") as temporal:
-        environment = {"PFADWERK_TEMPORAL_ADDRESS": temporal.address, "PYTHONPATH": str(ROOT)}
-        with Process(Program("worker", python("-m", "cli", "worker"), environment=environment), tmp_path / "worker.log") as worker:
-            worker.wait_ready(60)
-            assert worker.stop(30) == 0, (tmp_path / "worker.log").read_text()

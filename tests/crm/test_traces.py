@@ -98,7 +98,7 @@ COLUMNS = {
     **dict.fromkeys(
         (
             "contact.id", "contact.merged_into", "contact.owner", "contact.lifecycle_stage", "event.type", "event.name", "event.source",
-            "run.occasion", "run.status", "run.node", "run.reason", "run.instruction", "trail.what", "trail.node", "trail.outlet", "refusal.reason", "merge.reason", "subscription.topic", "subscription.why",
+            "run.occasion", "run.status", "run.node", "run.reason", "run.instruction", "run.trace", "event.trace", "trail.what", "trail.node", "trail.outlet", "refusal.reason", "merge.reason", "subscription.topic", "subscription.why",
             "merge.undone_by", "message.once_key", "message.mailbox_key", "message.node", "message.channel", "message.purpose",
             "message.message_class", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",
             "message.provider", "message.provider_id", "outbox_item.idempotency_key", "outbox_item.channel", "hit.kind", "hit.agent_class",
