@@ -63,7 +63,7 @@ def enrol_contact(
 
     Raises: NotFound for the contact; Conflict if the journey was never published.
     """
-    live = _live(engine, session, journey_id)
+    live = published(engine, session, journey_id)
     contact_id = lock_contact(session, contact_id).id
     answer = enrol(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
     record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
@@ -75,12 +75,12 @@ def preview_bulk(engine: Engine, session: Session, journey_id: str, whom: Whom, 
 
     Raises: Conflict if the journey was never published.
     """
-    live = _live(engine, session, journey_id)
-    judged = _fitting(session, whom, now, "", JUDGED)
+    live = published(engine, session, journey_id)
+    judged = fitting(session, whom, now, "", JUDGED)
     reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in judged}
     refused = Counter(reason for reason in reasons.values() if reason is not None)
     sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
-    return BulkPreview(_count(session, whom, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
+    return BulkPreview(count_of(session, whom, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
 
 
 def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> BulkPreview:
@@ -88,7 +88,7 @@ def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids:
 
     Raises: Conflict if the journey was never published.
     """
-    live = _live(engine, session, journey_id)
+    live = published(engine, session, journey_id)
     people = dict.fromkeys(person_of(session, contact_id) for contact_id in contact_ids[:JUDGED])
     reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in people}
     refused = Counter(reason for reason in reasons.values() if reason is not None)
@@ -113,8 +113,8 @@ def enrol_page(
 
     Raises: Conflict if the journey was never published.
     """
-    live = _live(engine, session, journey_id)
-    page = _fitting(session, whom, now, after_id, PAGE)
+    live = published(engine, session, journey_id)
+    page = fitting(session, whom, now, after_id, PAGE)
     lock_contacts(session, page)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact_id in page:
@@ -145,7 +145,7 @@ def tag_page(
 
     Returns as `enrol_page` does.
     """
-    page = _fitting(session, whom, now, after_id, PAGE)
+    page = fitting(session, whom, now, after_id, PAGE)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact in lock_contacts(session, page).values():
         if contact.merged_into is not None or contact.erased_at is not None:
@@ -160,17 +160,20 @@ def tag_page(
     return wakeups, page[-1] if len(page) == PAGE else None, dict(counts)
 
 
-def _fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: int) -> Sequence[str]:
+def fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: int) -> Sequence[str]:
+    """The next `limit` contacts after `after_id` who are meant, in the order of ids; fewer at the end."""
     if isinstance(whom, Wanted):
         return contacts.ids(session, whom, after_id, limit)
     return rules.page(session, whom or EVERYONE, now, after_id, limit)
 
 
-def _count(session: Session, whom: Whom, now: datetime) -> int:
+def count_of(session: Session, whom: Whom, now: datetime) -> int:
+    """How many are meant; filters stop counting at ten thousand and one."""
     return contacts.count(session, whom) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)
 
 
-def _live(engine: Engine, session: Session, journey_id: str) -> LiveJourney:
+def published(engine: Engine, session: Session, journey_id: str) -> LiveJourney:
+    """What contacts enter now. Raises: Conflict if the journey was never published."""
     live = engine.index(session).get(journey_id)
     if live is None:
         raise Conflict("Nobody can enter a journey that was never published: publish it first.")

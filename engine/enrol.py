@@ -134,7 +134,7 @@ def _decide(
         if not dry:
             _record(session, live, contact_id, event, refused, now)
         return refused
-    held_out = draw("holdout", live.key, contact_id) < live.program.entry.holdout_percent / 100
+    held_out = is_held_out(live, contact_id)
     if dry:
         return Entered("", Wakeups(), held_out)
     hops = max(hops, event.hops if event is not None else 0)
@@ -145,6 +145,11 @@ def _decide(
         entered = _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at)
         span.note(run_id=entered.run_id)
     return entered
+
+
+def is_held_out(live: LiveJourney, contact_id: str) -> bool:
+    """Whether chance keeps the contact in the control group: the same answer whenever it is asked."""
+    return draw("holdout", live.key, contact_id) < live.program.entry.holdout_percent / 100
 
 
 def _day_of_event(session: Session, live: LiveJourney, contact_id: str, now: datetime, event: Event | None) -> str:
@@ -170,8 +175,9 @@ def refusal(
     properties: dict[str, Any],
     key: str,
     event: Event | None = None,
+    besides: int = 0,
 ) -> Refused | None:
-    """Why the contact may not enter now, or None. The cheapest questions come first."""
+    """Why the contact may not enter now, or None. The cheapest questions come first. `besides`: entries that count, though no row says so."""
     if live.state == "stopped":
         return Refused("journey_not_live", {})
     person = on(session).execute(_person, {"contact": contact_id}).first()
@@ -185,7 +191,7 @@ def refusal(
     return (
         _same_trigger(session, live, contact_id, event)
         or _reentry(session, live, contact_id, now, key, properties)
-        or _cap(session, live, now)
+        or _cap(session, live, now, besides)
     )
 
 
@@ -228,7 +234,7 @@ def _same_open(session: Session, whose: dict[str, str], key: Sequence[str], prop
     return None
 
 
-def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
+def _cap(session: Session, live: LiveJourney, now: datetime, besides: int) -> Refused | None:
     cap = live.program.entry.cap
     if cap is None:
         return None
@@ -238,7 +244,7 @@ def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
         .limit(cap.count)
     )
     entered = on(session).execute(select(func.count()).select_from(recent.subquery())).scalar_one()
-    return Refused("cap", {"count": cap.count}) if entered >= cap.count else None
+    return Refused("cap", {"count": cap.count}) if entered + besides >= cap.count else None
 
 
 def _record(session: Session, live: LiveJourney, contact_id: str, event: Event | None, refused: Refused, now: datetime) -> None:
