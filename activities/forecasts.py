@@ -1,9 +1,9 @@
 """What an act would bring about at once, before it is done: enrolling people, moving runs to another version, publishing a draft.
 
-Whether somebody enters is asked of `engine.enrol`, where they get to of `engine.forecast` (which is `advance`), whether a message may leave of
+Whether somebody enters is asked of `engine.entry`, where they get to of `engine.forecast` (which is `advance`), whether a message may leave of
 `activities.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
-nothing is written, so what changes between the look and the act changes the outcome. Everybody is judged up to `SAMPLE`; of more people
-that many, drawn from stretches all over, and the answer says so.
+nothing is written, so what changes between the look and the act changes the outcome. Up to `EVERYBODY` each is judged; of more people
+`SAMPLE`, drawn from stretches all over, and the answer says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from crm.locks import person_of
 from crm.sql import table
 from engine import by_hand, clocktriggers, migrate, publish
 from engine.advance import exit_topics
-from engine.enrol import is_held_out, refusal
+from engine.entry import is_held_out, refusal
 from engine.facts import Overlay
 from engine.forecast import RUN_ID, Course, Forecast, Foreseen, course
 from engine.gate import Former, Pass, Refuse, Twin, Verdict
@@ -43,8 +43,10 @@ from journeys.runkeys import run_key
 from journeys.values import Call, RunInfo
 from models import Contact, Run, Version
 
-SAMPLE = 1_000
-"""People who are judged one by one."""
+EVERYBODY = 1_000
+"""So many people are judged one by one: some milliseconds each."""
+SAMPLE = 500
+"""Of more people so many."""
 STRETCHES = 20
 STRETCH = 100
 """More people are drawn from so many stretches of so many, wherever they fall."""
@@ -80,13 +82,13 @@ class Forecaster:
         return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in drawn.ids], count)
 
     def enrolment_of(self, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> Forecast:
-        """The same for these contacts, the first `SAMPLE` of them.
+        """The same for these contacts, the first `EVERYBODY` of them.
 
         Raises: as `enrolment`.
         """
         live = by_hand.published(self.engine, session, journey_id)
         people = dict.fromkeys(person_of(session, id) for id in contact_ids)
-        return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in list(people)[:SAMPLE]], len(people))
+        return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in list(people)[:EVERYBODY]], len(people))
 
     def _entering(
         self, session: Session, live: LiveJourney, pins: Mapping[str, int], whom: Sequence[tuple[str, datetime, dict[str, Any]]], count: int
@@ -196,12 +198,12 @@ class Forecaster:
         ends = True
         for one in those:
             after: str | None = ""
-            while after is not None and looks and len(whom) <= SAMPLE:
-                found, after = one.look(session, after, SAMPLE + 1 - len(whom))
+            while after is not None and looks and len(whom) <= EVERYBODY:
+                found, after = one.look(session, after, EVERYBODY + 1 - len(whom))
                 whom += [(id, one.at, data) for id, data in found]
                 looks -= 1
-            ends = ends and after is None and len(whom) <= SAMPLE
-        judged = whom[:SAMPLE]
+            ends = ends and after is None and len(whom) <= EVERYBODY
+        judged = whom[:EVERYBODY]
         forecast = self._entering(session, live, pins, judged, len(judged))
         return Occurrence(those[0].trigger.type, those[0].at, those[-1].at, at_least=not ends, forecast=forecast)
 
@@ -248,8 +250,8 @@ def draw_people(session: Session, page: Callable[[str, int], Sequence[str]], col
 
     The stretches begin at ids that a hash picks between the first and the last, so asking twice finds the same.
     """
-    first = page("", SAMPLE + 1)
-    if len(first) <= SAMPLE:
+    first = page("", EVERYBODY + 1)
+    if len(first) <= EVERYBODY:
         return Drawn(first, True)
     pool = set(first[:STRETCH])
     for start in _starts(first[0], session.scalar(select(func.max(column))) or first[-1]):

@@ -23,7 +23,8 @@ from crm import dated
 from crm import rules as sql_rules
 from crm.audit import record
 from crm.sql import table, upsert
-from engine.enrol import Entered, Refused, enrol, record_refusals
+from engine.enrol import Entered, enrol, record_refusals
+from engine.entry import Refused
 from engine.live import Engine, LiveJourney
 from engine.router import lock_contacts
 from engine.runs import runs

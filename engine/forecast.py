@@ -209,7 +209,7 @@ class Forecast:
 
     `begins`: how many enter, or are moved. `refused`: reason -> how many are not. `due_now`: contacts who get a message, or for whom a call is
     made, at once. `steps`: by node, messages. `calls`: by node, other calls. `waits`, `ended`, `stuck`, `halted`: where the others stop.
-    `named`: what happens (`refused:…`, `now:NODE`, `skipped:NODE:…`) -> the first contacts, ids.
+    `named`: what happens (`begins`, `refused:…`, `now:NODE`, `skipped:NODE:…`) -> the first contacts, ids.
     """
 
     population: int = 0
@@ -249,6 +249,7 @@ class Forecast:
     def begin(self, contact_id: str, one: Course) -> None:
         self.judged += 1
         self.begins += 1
+        self._name(contact_id, "begins")
         self.due_now += any(due.outcome == "now" for due in one.due)
         for due in one.due:
             self._add(contact_id, due)

@@ -239,6 +239,7 @@ def test_who_is_enrolled_comes_to_what_was_said(town: Town) -> None:
     town.go(journey)
     before = town.became(journey)
     found = told(town.foretold(journey))
+    assert town.became(journey) == before, "a look writes nothing"
     assert set(found["refused"]) == {"filter", "already_entered"}
     assert {reason for _, reason in found["skipped"]} >= {
         "no_consent",
@@ -539,6 +540,7 @@ def test_what_cannot_be_published_says_why(lite: Town) -> None:
 
 
 def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "EVERYBODY", 40)
     monkeypatch.setattr(forecasts, "SAMPLE", 20)
     monkeypatch.setattr(forecasts, "STRETCH", 4)
     cap = {"count": 30, "per": "P1D"}
