@@ -22,7 +22,6 @@ from engine.entry import Refused, is_held_out, refusal
 from engine.live import Engine, LiveJourney
 from engine.restored import cause_of, mark_start
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
-from engine.tracing import NOTHING
 from engine.wakeups import Wakeups
 from journeys.runkeys import run_key
 from models import Contact, Event, Refusal, Run, Subscription, new_id
@@ -67,8 +66,8 @@ def enrol(
     `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 014).
     `caused_at`: when what starts the run may have happened first; None is the event's time, or now.
     """
-    with NOTHING if dry else engine.tracing.span("enrol", journey=live.key) as span:
-        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, dry, occasion, caused_at)
+    with engine.tracing.span("enrol", journey=live.key) as span:
+        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, occasion, caused_at)
         span.note(outcome=outcome.reason if isinstance(outcome, Refused) else "entered")
     return outcome
 
@@ -82,7 +81,6 @@ def _decide(
     event: Event | None,
     data: dict[str, Any] | None,
     hops: int,
-    dry: bool,
     occasion: str,
     caused_at: datetime | None,
 ) -> Entered | Refused:
