@@ -91,9 +91,11 @@ def ask(
     address_keys: Sequence[bytes],
     now: datetime,
     twin: Twin | None = None,
+    besides: Sequence[Former] = (),
 ) -> Verdict:
     """The verdict for `contact`, whose row the caller has locked. `wanted.since` is looked up.
 
+    `besides`: messages that count as having left, though no row says so (`activities.forecasts`).
     `twin`: what has become of the same message to another contact with the address (`activities.twins`).
     The first of `address_keys` hashes suppressed addresses, all are read.
     """
@@ -104,7 +106,7 @@ def ask(
     suppressions = _suppressions(session, address_keys, wanted, person.address)
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, limits, now)
-    return decide(replace(wanted, since=since), person, consents, suppressions, limits, former, held, now, twin)
+    return decide(replace(wanted, since=since), person, consents, suppressions, limits, [*former, *besides], held, now, twin)
 
 
 def person_of(contact: Contact | Row[Any], channel: str) -> Person:

@@ -84,7 +84,7 @@ class MessagePerformer:
         return self.provider.timeout_seconds
 
     def prepare(self, session: Session, job: Job) -> Draft:
-        contact = on(session).execute(_contact, {"of": job.row.contact_id}).first()
+        contact = self.contact(session, job)
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
         sender = settings.load(session, settings.Sender)
@@ -101,7 +101,7 @@ class MessagePerformer:
         except RenderFailed as error:
             raise CannotPrepare(f"render_{error.code}") from None
         mail_from = f"{sender.name} <{sender.email}>" if sender.name and sender.email else sender.email or self.house.mail_from
-        wanted = self._wanted(job)
+        wanted = self.wanted(job)
         return Draft(
             Prepared(rendered, mail_from, sender.reply_to),
             {
@@ -116,10 +116,14 @@ class MessagePerformer:
         )
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
-        wanted = self._wanted(job)
+        wanted = self.wanted(job)
         address = gate.address_of(contact, self.channel) if contact is not None else None
-        twin = twins.twin_of(session, self._mailbox_key(job, address), wanted.message_id)
+        twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id)
         return gate.ask(session, contact, wanted, self.house.address_keys, job.as_of, twin)
+
+    def contact(self, session: Session, job: Job) -> Person | None:
+        """Whom the message is for, as it is written with."""
+        return on(session).execute(_contact, {"of": job.row.contact_id}).first()
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
         prepared: Prepared = draft.payload
@@ -139,7 +143,7 @@ class MessagePerformer:
                 "created_at": job.as_of,
             },
         )
-        return {"body_id": body_id, "mailbox_key": self._mailbox_key(job, address)}
+        return {"body_id": body_id, "mailbox_key": self.mailbox_key(job, address)}
 
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
         return self.provider.send(self._outgoing(job, draft.payload, address))
@@ -153,7 +157,8 @@ class MessagePerformer:
             session, self.house.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
         )
 
-    def _mailbox_key(self, job: Job, address: str | None) -> str | None:
+    def mailbox_key(self, job: Job, address: str | None) -> str | None:
+        """Names the send and the mailbox (`activities.twins`)."""
         return twins.key_of(job, address, message_class(job.call.input, job.program.settings), self.house.address_keys)
 
     def _outgoing(self, job: Job, prepared: Prepared, address: str) -> Outgoing:
@@ -172,7 +177,8 @@ class MessagePerformer:
             metadata={"run": job.row.id, "node": job.state.node},
         )
 
-    def _wanted(self, job: Job) -> gate.Wanted:
+    def wanted(self, job: Job) -> gate.Wanted:
+        """What the message asks of the gate."""
         return wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
 
     def _render(
@@ -189,7 +195,7 @@ class MessagePerformer:
         key = job.call.input.get("template")
         if key is None:
             return None, None
-        number = self._pins(session, job.row.version_id).get("templates", {}).get(key)
+        number = self.pins(session, job.row.version_id).get("templates", {}).get(key)
         if number is None:
             raise CannotPrepare("no_template")
         known = self._templates.get((key, number))
@@ -201,7 +207,7 @@ class MessagePerformer:
             known = self._templates[key, number] = CompiledTemplate.from_json(kind, row.compiled)
         return known, number
 
-    def _pins(self, session: Session, version_id: str) -> dict[str, Any]:
+    def pins(self, session: Session, version_id: str) -> dict[str, Any]:
         """What a version of a journey pins. Asked anew each time: a correction reaches what is running (`update_pinned_template`)."""
         pins: dict[str, Any] = on(session).execute(_pins_of, {"of": version_id}).scalar_one()
         return pins

@@ -46,6 +46,11 @@ def twin_of(session: Session, key: str | None, message_id: str) -> Twin | None:
         return None
     if session.get_bind().dialect.name == "postgresql":
         on(session).execute(_lock, {"number": int(key[:15], 16)})
+    return holder_of(session, key, message_id)
+
+
+def holder_of(session: Session, key: str, message_id: str) -> Twin | None:
+    """The same for who only wants to know: the key stays free for anybody."""
     row = on(session).execute(_holder, {"key": key, "me": message_id}).first()
     return None if row is None else Twin(_until(row.status, row.lease_until))
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities.forecasts import Forecaster
 from activities.gate import limits_of
 from activities.rehearsal import rehearsal
 from api.access import Actor, needs
 from api.errors import ADMIN, CHANGE, ONE
+from api.forecasts import Forecast, PublishPreview, published, shown
 from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Number, Page, page_of
@@ -27,7 +31,7 @@ from engine.wakeups import Wakeups
 from journeys.compile import compile_journey
 from journeys.diff import diff
 from journeys.document import pretty
-from journeys.errors import Invalid, Issue, NotFound
+from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.reading import read
 from journeys.schema import journey_schema
 from locales import translator
@@ -110,6 +114,7 @@ class Publish(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"note": "Second mail one day later"}})
 
     note: str = Field("", max_length=2_000)
+    revision: int | None = Field(None, ge=1, le=2**31 - 1, description="Of the draft you looked at; 409 if it was saved since.")
 
 
 class Place(BaseModel):
@@ -188,13 +193,12 @@ class Move(BaseModel):
 
 
 class MovePreview(BaseModel):
-    """What a migration would do, counted by node; nothing is written."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """What a migration would do, counted by node, and what would happen at once to those who are moved; nothing is written."""
 
     moves: list[dict[str, Any]]
     without_target: list[dict[str, Any]]
     open_runs: int
+    forecast: Forecast
 
 
 class MigrationRow(BaseModel):
@@ -419,9 +423,27 @@ def publish_journey(
 ) -> VersionDetail:
     """Freezes the draft as the next version and makes it live. Contacts inside stay on their version. 422 lists every problem."""
     with server.engine.db.write() as session:
-        journey = get_journey(session, journey_id)
+        journey = get_journey(session, journey_id, locked=True)
+        if wanted.revision is not None and journey.revision != wanted.revision:
+            raise Conflict("somebody saved this journey meanwhile: look at it again", revision=journey.revision, by=journey.updated_by)
         version = publish.publish(server.engine, session, journey.id, actor.id, wanted.note, server.engine.clock.now())
         return VersionDetail.model_validate(version)
+
+
+@router.post("/journeys/{journey_id}/publish/preview", summary="Preview a publication", responses=CHANGE)
+async def preview_publication(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> PublishPreview:
+    """Who stays on which version, and whom schedules and dates of the draft would let in within 24 hours: who gets which message, who not and why.
+    422 lists every problem of the draft. Writes nothing. One preview at a time for each person."""
+    async with server.turns.of(actor.id):
+        return await run_in_threadpool(_previewed_publication, server, journey_id)
+
+
+def _previewed_publication(server: Server, journey_id: str) -> PublishPreview:
+    engine = server.engine
+    with engine.db.read() as session:
+        journey = get_journey(session, journey_id)
+        found = Forecaster(engine, server.house).publication(session, journey.id, engine.clock.now())
+        return published(found, journey.revision)
 
 
 @router.post("/journeys/{journey_id}/pause", summary="Pause", responses=CHANGE)
@@ -522,12 +544,23 @@ def what_differs(
 
 
 @router.post("/journeys/{journey_id}/migrations/preview", summary="Preview a migration", responses=CHANGE)
-def preview_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Annotated[Actor, needs("journey.move")]) -> MovePreview:
-    """How many runs wait where, where they would go, and who has no target."""
-    with server.engine.db.read() as session:
+async def preview_migration(
+    journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
+) -> MovePreview:
+    """How many runs wait where, where they would go, and who has no target; who would get which message at once, and who leaves. Of more than
+    1,000 runs 500 are judged, drawn at random. One preview at a time for each person."""
+    async with server.turns.of(actor.id):
+        return await run_in_threadpool(_previewed_move, server, journey_id, wanted)
+
+
+def _previewed_move(server: Server, journey_id: str, wanted: Move) -> MovePreview:
+    engine = server.engine
+    with engine.db.read() as session:
         journey = get_journey(session, journey_id)
-        found = migrate.preview(server.engine, session, journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
-        return MovePreview.model_validate(found)
+        where = (journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
+        found = migrate.preview(engine, session, *where)
+        ahead = Forecaster(engine, server.house).move(session, *where, engine.clock.now())
+    return MovePreview(**asdict(found), forecast=shown(ahead))
 
 
 @router.post("/journeys/{journey_id}/migrations", summary="Migrate open runs", status_code=202, responses=CHANGE)

@@ -16,8 +16,10 @@ from typing import Any, Literal, TextIO, cast
 from sqlalchemy.orm import Session
 
 from activities import partials, templates
+from activities.forecasts import Publication
 from activities.rendering import Library, Partial, compile_template
 from activities.rendering.partials import mentioned, sources_of
+from commands import ahead
 from commands.check import issue_line
 from commands.files import ABOUT, TEMPLATES, MailTemplate, Memory, read_template, template_folders
 from commands.pull import as_template, journey_digest, templates_of
@@ -48,6 +50,8 @@ class Item:
     differences: list[Difference] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     version: int | None = None
+    ahead: Publication | None = None
+    """What its publication brings about, where it is published."""
 
     def as_json(self, translate: Translate) -> dict[str, Any]:
         return {
@@ -56,6 +60,7 @@ class Item:
             "what": self.what,
             "version": self.version,
             "differences": [difference.model_dump() for difference in self.differences],
+            **({"ahead": ahead.as_json(self.ahead)} if self.ahead else {}),
             "issues": [issue.model_dump(exclude={"text", "message"}) | {"message": issue.say(translate)} for issue in self.issues],
         }
 
@@ -82,9 +87,12 @@ def push(
     with engine(settings) as live:
         _compare(live, items, force)
         conflicts = any(item.what == "conflict" for item in items)
+        if publish and dry_run:
+            _look_ahead(settings, live, items)
         if not dry_run and not conflicts:
             _store(live, items)
             if publish:
+                _look_ahead(settings, live, items)
                 _publish(live, items)
             _remember(items)
     failed = publish and any(issue.severity == "error" for item in items for issue in item.issues)
@@ -253,6 +261,12 @@ def _store_journey(live: Engine, item: Item, document: Document) -> None:
         item.issues = publishing.check_draft(live, session, raw)
 
 
+def _look_ahead(settings: Settings, live: Engine, items: Iterable[Item]) -> None:
+    for item in items:
+        if isinstance(item.content, Document):
+            item.ahead = ahead.look(settings, live, item.key, publishing.as_json(item.content))
+
+
 def _publish(live: Engine, items: Iterable[Item]) -> None:
     for item in items:
         if item.noun == "journey" and not any(issue.severity == "error" for issue in item.issues):
@@ -284,6 +298,7 @@ def _lines(items: Sequence[Item], translate: Translate, *, dry_run: bool, publis
         yield f"{translate(_NOUNS[item.noun])} {item.key}: {translate(_WHATS[item.what])}{version}\n"
         yield from (f"  {difference.say(translate)}\n" for difference in item.differences if item.what != "unchanged")
         yield from (f"  {issue_line('', issue, translate)}" for issue in item.issues)
+        yield from (f"  {line}\n" for line in (ahead.lines(item.ahead, translate) if item.ahead else ()))
     if any(item.what == "conflict" for item in items):
         yield (
             translate(

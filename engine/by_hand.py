@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +16,9 @@ from sqlalchemy.orm import Session
 from crm import contacts, profile, rules
 from crm.audit import record
 from crm.contacts import Wanted
-from crm.locks import lock_contact, lock_contacts, person_of
-from engine.enrol import Entered, Refused, enrol
+from crm.locks import lock_contact, lock_contacts
+from engine.enrol import Entered, enrol
+from engine.entry import Refused
 from engine.live import Engine, LiveJourney
 from engine.router import routed
 from engine.wakeups import Wakeups
@@ -28,24 +28,9 @@ from models import Contact
 
 PAGE = 25
 """Contacts of one transaction: each costs some milliseconds, and nobody else can write to SQLite meanwhile."""
-JUDGED = 200
-"""Contacts of a preview that are asked one by one."""
-SAMPLE = 10
 EVERYONE = Group()
 Whom = Rule | Wanted | None
 """Those for whom a rule holds, those whom filters find, or everybody."""
-
-
-@dataclass(frozen=True, slots=True)
-class BulkPreview:
-    """`count` contacts fit (filters stop counting at ten thousand and one). Of the first `judged` of them `would_enter`, and `refused` counts the others by reason.
-    `sample`: some contact ids with the reason, None for those who would enter."""
-
-    count: int
-    judged: int
-    would_enter: int
-    refused: dict[str, int]
-    sample: list[dict[str, Any]]
 
 
 def enrol_contact(
@@ -63,37 +48,11 @@ def enrol_contact(
 
     Raises: NotFound for the contact; Conflict if the journey was never published.
     """
-    live = _live(engine, session, journey_id)
+    live = published(engine, session, journey_id)
     contact_id = lock_contact(session, contact_id).id
     answer = enrol(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
     record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
     return answer
-
-
-def preview_bulk(engine: Engine, session: Session, journey_id: str, whom: Whom, now: datetime) -> BulkPreview:
-    """What `enrol_page` would do now; writes nothing.
-
-    Raises: Conflict if the journey was never published.
-    """
-    live = _live(engine, session, journey_id)
-    judged = _fitting(session, whom, now, "", JUDGED)
-    reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in judged}
-    refused = Counter(reason for reason in reasons.values() if reason is not None)
-    sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
-    return BulkPreview(_count(session, whom, now), len(judged), len(judged) - refused.total(), dict(refused), sample)
-
-
-def preview_some(engine: Engine, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> BulkPreview:
-    """What `enrol_contact` would do now for these contacts; writes nothing.
-
-    Raises: Conflict if the journey was never published.
-    """
-    live = _live(engine, session, journey_id)
-    people = dict.fromkeys(person_of(session, contact_id) for contact_id in contact_ids[:JUDGED])
-    reasons = {contact_id: _reason(engine, session, live, contact_id, now) for contact_id in people}
-    refused = Counter(reason for reason in reasons.values() if reason is not None)
-    sample = [{"contact_id": contact_id, "reason": reason} for contact_id, reason in list(reasons.items())[:SAMPLE]]
-    return BulkPreview(len(contact_ids), len(reasons), len(reasons) - refused.total(), dict(refused), sample)
 
 
 def enrol_page(
@@ -113,8 +72,8 @@ def enrol_page(
 
     Raises: Conflict if the journey was never published.
     """
-    live = _live(engine, session, journey_id)
-    page = _fitting(session, whom, now, after_id, PAGE)
+    live = published(engine, session, journey_id)
+    page = fitting(session, whom, now, after_id, PAGE)
     lock_contacts(session, page)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact_id in page:
@@ -145,7 +104,7 @@ def tag_page(
 
     Returns as `enrol_page` does.
     """
-    page = _fitting(session, whom, now, after_id, PAGE)
+    page = fitting(session, whom, now, after_id, PAGE)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact in lock_contacts(session, page).values():
         if contact.merged_into is not None or contact.erased_at is not None:
@@ -160,26 +119,31 @@ def tag_page(
     return wakeups, page[-1] if len(page) == PAGE else None, dict(counts)
 
 
-def _fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: int) -> Sequence[str]:
+def fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: int) -> Sequence[str]:
+    """The next `limit` contacts after `after_id` who are meant, in the order of ids; fewer at the end."""
     if isinstance(whom, Wanted):
         return contacts.ids(session, whom, after_id, limit)
     return rules.page(session, whom or EVERYONE, now, after_id, limit)
 
 
-def _count(session: Session, whom: Whom, now: datetime) -> int:
+def count_of(session: Session, whom: Whom, now: datetime) -> int:
+    """How many are meant; filters stop counting at ten thousand and one."""
     return contacts.count(session, whom) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)
 
 
-def _live(engine: Engine, session: Session, journey_id: str) -> LiveJourney:
+def published(engine: Engine, session: Session, journey_id: str, looked_at: int | None = None) -> LiveJourney:
+    """What contacts enter now. `looked_at`: the version that somebody looked ahead in.
+
+    Raises: Conflict if the journey was never published, or another version is live than was looked at.
+    """
     live = engine.index(session).get(journey_id)
     if live is None:
         raise Conflict("Nobody can enter a journey that was never published: publish it first.")
+    if looked_at is not None and live.version_number != looked_at:
+        raise Conflict(
+            "Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number, looked_at=looked_at
+        )
     return live
-
-
-def _reason(engine: Engine, session: Session, live: LiveJourney, contact_id: str, now: datetime) -> str | None:
-    answer = enrol(engine, session, live, contact_id, now, dry=True)
-    return answer.reason if isinstance(answer, Refused) else None
 
 
 def _outcome(answer: Entered | Refused) -> str:

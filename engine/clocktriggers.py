@@ -23,7 +23,8 @@ from crm import dated
 from crm import rules as sql_rules
 from crm.audit import record
 from crm.sql import table, upsert
-from engine.enrol import Entered, Refused, enrol, record_refusals
+from engine.enrol import Entered, enrol, record_refusals
+from engine.entry import Refused
 from engine.live import Engine, LiveJourney
 from engine.router import lock_contacts
 from engine.runs import runs
@@ -124,6 +125,31 @@ def begin(session: Session, journey_id: str, entry: Entry, now: datetime, *, ane
     _begin(session, journey_id, sorted(names), now)
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """The next occurrence of a clock trigger, and whom it would let in as things are now."""
+
+    pulled: _Pulled
+    at: datetime
+
+    @property
+    def trigger(self) -> ClockTrigger:
+        return self.pulled.trigger
+
+    def look(self, session: Session, after_id: str, limit: int) -> tuple[Sequence[tuple[str, dict[str, Any]]], str | None]:
+        """(contact id, what its run would know of the occurrence) of the next ones after `after_id`, and where to go on (None: that was
+        all). Of a date one stretch of contacts is looked through at a time."""
+        work = _Work(self.at, self.at, False, after_id)
+        page = _look(session, self.pulled, work, limit, stretches=1)
+        return [(id, _data(self.pulled.trigger, self.at, day)) for id, day in page.found], page.last_id
+
+
+def coming(session: Session, live: LiveJourney, now: datetime, until: datetime) -> list[Coming]:
+    """The first occurrence of each clock trigger (in each zone) after `now`, up to `until`, in order."""
+    each = [_Pulled(live, trigger, zone) for trigger, zone in _clock_triggers(session, live.program.entry)]
+    return sorted((Coming(one, at) for one in each if (at := one.following(now)) <= until), key=lambda one: one.at)
+
+
 def _all(engine: Engine) -> list[_Pulled]:
     with engine.db.read() as session:
         return [
@@ -185,14 +211,14 @@ def _next_work(cursor: TriggerCursor, pulled: _Pulled, now: datetime, horizon: d
 # Whom it concerns
 
 
-def _look(session: Session, pulled: _Pulled, work: _Work) -> _Page:
+def _look(session: Session, pulled: _Pulled, work: _Work, limit: int | None = None, stretches: int = STRETCHES) -> _Page:
     """The next contacts it concerns, as this snapshot has them."""
-    limit = LEFT_OUT_PAGE if work.left_out else PAGE
+    limit = limit or (LEFT_OUT_PAGE if work.left_out else PAGE)
     if isinstance(pulled.trigger, ScheduleTrigger):
         ids = sql_rules.page(session, pulled.trigger.rule, work.at, work.after_contact, limit)
         return _Page([(id, None) for id in ids], ids[-1] if len(ids) == limit else None)
     asked, after, found = _days(pulled.trigger, pulled, work), work.after_contact, list[tuple[str, date | None]]()
-    for _ in range(STRETCHES):
+    for _ in range(stretches):
         stretch = dated.next_stretch(session, asked, after)
         found += stretch.found
         if len(found) >= limit:
@@ -270,13 +296,18 @@ def _enrol_all(
     wakeups = Wakeups()
     before = _entered_before(session, pulled, [id for id, _ in concerned], at)
     for contact_id, day in concerned:
-        data = {"scheduled_at": at.isoformat(), **(_says(pulled.trigger, day) if day is not None else {})}
+        data = _data(pulled.trigger, at, day)
         if day is not None and (contact_id, _said(data)) in before:
             continue
         entered = enrol(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at), caused_at=at)
         if isinstance(entered, Entered):
             wakeups.add(entered.wakeups)
     return wakeups
+
+
+def _data(trigger: Trigger, at: datetime, day: date | None) -> dict[str, Any]:
+    """What stands for the properties of an event."""
+    return {"scheduled_at": at.isoformat(), **(_says(trigger, day) if day is not None else {})}
 
 
 def _occasion(pulled: _Pulled, at: datetime) -> str:

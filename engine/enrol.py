@@ -15,19 +15,15 @@ from sqlalchemy.orm import Session
 
 from crm import tally
 from crm.events import insert_events
-from crm.facts import SqlFacts
 from crm.runs import deliver, milestone
 from crm.sql import on, table
 from engine.delivery import is_heard
+from engine.entry import Refused, is_held_out, refusal
 from engine.live import Engine, LiveJourney
 from engine.restored import cause_of, mark_start
 from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
-from engine.tracing import NOTHING
 from engine.wakeups import Wakeups
-from journeys.draws import draw
-from journeys.rules import explain, holds
-from journeys.runkeys import is_same, run_key
-from journeys.values import RunInfo
+from journeys.runkeys import run_key
 from models import Contact, Event, Refusal, Run, Subscription, new_id
 
 runs = table(Run)
@@ -35,35 +31,8 @@ contacts = table(Contact)
 refusals = table(Refusal)
 subscriptions = table(Subscription)
 
-_person = select(contacts.c.id, contacts.c.erased_at, contacts.c.merged_into).where(contacts.c.id == bindparam("contact"))
-_same = select(runs.c.id).where(
-    runs.c.journey_id == bindparam("journey"), runs.c.trigger_event_id == bindparam("event"), runs.c.contact_id == bindparam("contact")
-)
-_last = (
-    select(runs.c.id, runs.c.started_at, runs.c.ended_at)
-    .where(runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"))
-    .order_by(runs.c.started_at.desc())
-    .limit(1)
-)
-_of_key = (  # in no order, so that it goes by the key: one contact may have had ten thousand carts
-    select(runs.c.id)
-    .where(runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"), runs.c.run_key == bindparam("key"))
-    .limit(1)
-)
 _runs_since = select(func.count()).where(
     runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"), runs.c.started_at >= bindparam("since")
-)
-_inside = _last.where(runs.c.ended_at.is_(None), runs.c.status != "held_out")
-_open = (
-    select(runs.c.id, runs.c.trigger)
-    .where(
-        runs.c.journey_id == bindparam("journey"),
-        runs.c.contact_id == bindparam("contact"),
-        runs.c.ended_at.is_(None),
-        runs.c.status != "held_out",
-    )
-    .order_by(runs.c.started_at.desc())
-    .limit(100)
 )
 _insert_run = insert(runs)
 _insert_refusal = insert(refusals)
@@ -78,15 +47,6 @@ class Entered:
     held_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The contact stays out. Reasons: no_contact, journey_not_live, filter, no_key, same_trigger, already_entered, still_inside, too_soon,
-    key_seen, cap; and missed, which `enrol` never says: a clock trigger left the contact out."""
-
-    reason: str
-    detail: dict[str, Any]
-
-
 def enrol(
     engine: Engine,
     session: Session,
@@ -97,19 +57,17 @@ def enrol(
     event: Event | None = None,
     data: dict[str, Any] | None = None,
     hops: int = 0,
-    dry: bool = False,
     occasion: str = "",
     caused_at: datetime | None = None,
 ) -> Entered | Refused:
     """Decides, and if the contact may enter writes the run with its first instruction. The caller holds the contact's lock.
 
     `data` stands in for the properties of an event when a person, the API or another journey starts the run.
-    With `dry` nothing is written; the answer is what would happen (its run id is empty).
     `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 014).
     `caused_at`: when what starts the run may have happened first; None is the event's time, or now.
     """
-    with NOTHING if dry else engine.tracing.span("enrol", journey=live.key) as span:
-        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, dry, occasion, caused_at)
+    with engine.tracing.span("enrol", journey=live.key) as span:
+        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, occasion, caused_at)
         span.note(outcome=outcome.reason if isinstance(outcome, Refused) else "entered")
     return outcome
 
@@ -123,7 +81,6 @@ def _decide(
     event: Event | None,
     data: dict[str, Any] | None,
     hops: int,
-    dry: bool,
     occasion: str,
     caused_at: datetime | None,
 ) -> Entered | Refused:
@@ -131,12 +88,9 @@ def _decide(
     key = run_key(live.program.entry.reentry.key, properties)
     refused = refusal(engine, session, live, contact_id, now, properties, key, event)
     if refused is not None:
-        if not dry:
-            _record(session, live, contact_id, event, refused, now)
+        _record(session, live, contact_id, event, refused, now)
         return refused
-    held_out = draw("holdout", live.key, contact_id) < live.program.entry.holdout_percent / 100
-    if dry:
-        return Entered("", Wakeups(), held_out)
+    held_out = is_held_out(live, contact_id)
     hops = max(hops, event.hops if event is not None else 0)
     occasion = occasion or _day_of_event(session, live, contact_id, now, event)
     if caused_at is None:
@@ -159,86 +113,6 @@ def _day_of_event(session: Session, live: LiveJourney, contact_id: str, now: dat
     since = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     whose = {"journey": live.id, "contact": contact_id, "since": since}
     return f"day:{since:%Y-%m-%d}:{on(session).execute(_runs_since, whose).scalar_one() if often else 0}"
-
-
-def refusal(
-    engine: Engine,
-    session: Session,
-    live: LiveJourney,
-    contact_id: str,
-    now: datetime,
-    properties: dict[str, Any],
-    key: str,
-    event: Event | None = None,
-) -> Refused | None:
-    """Why the contact may not enter now, or None. The cheapest questions come first."""
-    if live.state == "stopped":
-        return Refused("journey_not_live", {})
-    person = on(session).execute(_person, {"contact": contact_id}).first()
-    if person is None or person.erased_at or person.merged_into:
-        return Refused("no_contact", {})
-    entry = live.program.entry
-    if entry.filter is not None:
-        facts = SqlFacts(session, contact_id, RunInfo("", contact_id, live.key, now, key, properties), as_of=now)
-        if not holds(entry.filter, facts, now):
-            return Refused("filter", {"rule": explain(entry.filter, facts, now)})
-    return (
-        _same_trigger(session, live, contact_id, event)
-        or _reentry(session, live, contact_id, now, key, properties)
-        or _cap(session, live, now)
-    )
-
-
-def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: Event | None) -> Refused | None:
-    if event is None or event.id is None:
-        return None
-    seen = on(session).execute(_same, {"journey": live.id, "event": event.id, "contact": contact_id}).first()
-    return Refused("same_trigger", {}) if seen else None
-
-
-def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime, key: str, properties: dict[str, Any]) -> Refused | None:
-    policy = live.program.entry.reentry
-    whose = {"journey": live.id, "contact": contact_id}
-    if policy.policy == "per_key":
-        if not key and isinstance(policy.key, str | None):
-            return Refused("no_key", {"key": policy.key})
-        seen = on(session).execute(_of_key, {**whose, "key": key}).first() if key else None
-        if seen:
-            return Refused("key_seen", {"run": seen.id})
-        return None if isinstance(policy.key, str | None) else _same_open(session, whose, policy.key, properties)
-    last = on(session).execute(_last, whose).first()
-    if last is None:
-        return None
-    inside = on(session).execute(_inside, whose).first()
-    last = inside or last
-    if policy.policy == "never":
-        return Refused("already_entered", {"run": last.id, "at": last.started_at.isoformat()})
-    if inside:
-        return Refused("still_inside", {"run": last.id})
-    if policy.policy == "after_window" and policy.window and last.started_at > now - policy.window:
-        return Refused("too_soon", {"run": last.id, "until": (last.started_at + policy.window).isoformat()})
-    return None
-
-
-def _same_open(session: Session, whose: dict[str, str], key: Sequence[str], properties: dict[str, Any]) -> Refused | None:
-    """An open run that may be about the same thing: it shares no path of the key with this trigger, or one with the same value."""
-    for run in on(session).execute(_open, whose):
-        if is_same(key, run.trigger, properties) is not False:
-            return Refused("still_inside", {"run": run.id})
-    return None
-
-
-def _cap(session: Session, live: LiveJourney, now: datetime) -> Refused | None:
-    cap = live.program.entry.cap
-    if cap is None:
-        return None
-    recent = (
-        select(runs.c.id)
-        .where(runs.c.journey_id == live.id, runs.c.started_at > now - cap.per, runs.c.status != "held_out")
-        .limit(cap.count)
-    )
-    entered = on(session).execute(select(func.count()).select_from(recent.subquery())).scalar_one()
-    return Refused("cap", {"count": cap.count}) if entered >= cap.count else None
 
 
 def _record(session: Session, live: LiveJourney, contact_id: str, event: Event | None, refused: Refused, now: datetime) -> None:

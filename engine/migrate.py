@@ -223,7 +223,9 @@ def stayed(session: Session, migration_id: str, limit: int = 200) -> list[str]:
 
 def _waiting(session: Session, migration: Migration) -> int:
     """Runs that the migration has not come to yet."""
-    return session.execute(select(func.count()).select_from(runs).where(*_of_page(migration))).scalar_one()
+    return session.execute(
+        select(func.count()).select_from(runs).where(*_of_version(migration.journey_id, migration.from_version, migration.after_run))
+    ).scalar_one()
 
 
 def _only_one(session: Session, journey_id: str) -> None:
@@ -263,15 +265,15 @@ def _migration(session: Session, migration_id: str) -> Migration:
 
 
 def _page(session: Session, migration: Migration, chunk: int) -> list[str]:
-    return list(session.scalars(select(runs.c.id).where(*_of_page(migration)).order_by(runs.c.id).limit(chunk)))
+    return open_page(session, migration.journey_id, migration.from_version, migration.after_run, chunk)
 
 
-def _of_page(migration: Migration) -> tuple[Any, ...]:
+def _of_version(journey_id: str, version: int, after_run: str) -> tuple[Any, ...]:
     return (
-        runs.c.journey_id == migration.journey_id,
+        runs.c.journey_id == journey_id,
         runs.c.status.in_(OPEN),
-        runs.c.version_number == migration.from_version,
-        runs.c.id > migration.after_run,
+        runs.c.version_number == version,
+        runs.c.id > after_run,
     )
 
 
@@ -287,11 +289,10 @@ def _move(
 ) -> bool:
     """Rewrites one run. A call in flight belongs to the old version: such runs follow when their step is done, so they are skipped here."""
     target = targets.get(row.node)
-    blocked = (row.state.get("blocked") or {}).get("answer")
-    if row.ended_at is not None or target is None or blocked == "do":
+    if target is None or why_it_stays(row, targets) is not None:
         return False
     instruction = look_again(row.step + 1, now)
-    state = {**row.state, "node": target, "blocked": None, "go_to": target}  # with `entered_at` as it was: time served is kept
+    state = moved_state(row.state, target)
     before = {name: getattr(row, name) for name in ("version_id", "version_number", "node", "state", "status")}
     before["due_at"] = row.due_at.isoformat() if row.due_at else None
     session.execute(insert(migrated).values(migration_id=migration.id, run_id=row.id, before=before, step_after=row.step + 1))
@@ -300,6 +301,25 @@ def _move(
     note = Note(row.node, "migrated", detail={"from": migration.from_version, "to": migration.to_version, "node": target})
     write_trail(session, row.id, version_id, row.step + 1, now, [note])
     return True
+
+
+def why_it_stays(row: Row[Any], targets: Mapping[str, str]) -> str | None:
+    """Why a run is not moved: it has `ended`, its step has `no_target`, or a call is `in_flight` for it; None: it is."""
+    if row.ended_at is not None:
+        return "ended"
+    if row.node not in targets:
+        return "no_target"
+    return "in_flight" if (row.state.get("blocked") or {}).get("answer") == "do" else None
+
+
+def moved_state(state: Mapping[str, Any], target: str) -> dict[str, Any]:
+    """The state of a run that was put to another node, with `entered_at` as it was: time served is kept."""
+    return {**state, "node": target, "blocked": None, "go_to": target}
+
+
+def open_page(session: Session, journey_id: str, version: int, after_run: str, limit: int) -> list[str]:
+    """The next open runs of a version after `after_run`, in the order of ids: as a migration comes to them."""
+    return list(session.scalars(select(runs.c.id).where(*_of_version(journey_id, version, after_run)).order_by(runs.c.id).limit(limit)))
 
 
 def _still_there(session: Session, migration: Migration, row: Row[Any], step_after: int) -> bool:

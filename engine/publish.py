@@ -222,7 +222,7 @@ def _version(engine: Engine, session: Session, journey: Journey, draft: Document
     last = newest_version(session, journey.id)
     program = compile_journey(draft, engine.palette)
     presence.refuse_unless_all_know(session, program.behaviours)
-    pins = {"behaviours": sorted(program.behaviours), "templates": _pinned_templates(session, program.nodes.values())}
+    pins = {"behaviours": sorted(program.behaviours), "templates": pinned_templates(session, program.nodes.values())}
     fingerprint = digest(draft)
     if last is not None and last.digest == fingerprint and last.pins == pins:
         return last
@@ -241,7 +241,8 @@ def _version(engine: Engine, session: Session, journey: Journey, draft: Document
     return version
 
 
-def _pinned_templates(session: Session, nodes: Any) -> dict[str, int]:
+def pinned_templates(session: Session, nodes: Any) -> dict[str, int]:
+    """The newest versions of the templates that these steps name, as a version pins them."""
     keys = {key for node in nodes for _, noun, key in node.references() if noun == "template"}
     if not keys:
         return {}

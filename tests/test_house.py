@@ -167,7 +167,7 @@ UNSTEADY = "import os\nimport random\nimport time\nimport uuid\nfrom datetime im
     [
         ("journeys/planted.py", 5),
         ("journeys/nodes/planted.py", 5),
-        *[(f"engine/{name}.py", 5) for name in ("advance", "facts", "gate", "state", "simulate", "simulated_gate", "workflow")],
+        *[(f"engine/{name}.py", 5) for name in ("advance", "facts", "forecast", "gate", "state", "simulate", "simulated_gate", "workflow")],
         ("engine/step.py", 0),
         ("crm/planted.py", 0),
     ],

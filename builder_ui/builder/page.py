@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from builder_ui import consequences, parts, state_line
 from builder_ui import forms as plain_forms
-from builder_ui import parts, state_line
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.before import last_message
 from builder_ui.builder.draft import at
@@ -19,7 +19,7 @@ from builder_ui.builder.gallery import KEY_PATTERN
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
-from builder_ui.builder.session import Editor, Stored, counted, fetch
+from builder_ui.builder.session import Editor, Review, Stored, counted, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
 from builder_ui.topics import use_reading, use_topics
 from builder_ui.visit import Acts, Page, Visit
@@ -309,10 +309,27 @@ def review(editor: Editor) -> Element:
         html.ul({"className": "pfb-changes"}, errors) if errors else what,
         html._(html.h3(speech("Warnings")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
         html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
+        ahead(editor, found) if not errors else None,
         html.div(
             {"className": "actions"}, go if not errors else None, parts.button(speech("Not now"), lambda _event: editor.cancel_review())
         ),
     )
+
+
+def ahead(editor: Editor, found: Review) -> Element:
+    """Who would get what next, once that is counted."""
+    speech = editor.speech
+    if found.ahead is None:
+        return html.p({"className": "quiet", "role": "status"}, speech("Who is due next is being counted …"))
+    said = [
+        html.div(
+            {"key": str(n)},
+            html.p(one.text),
+            consequences.listed(speech, list(one.lines), one.forecast, one.called) if one.lines else None,
+        )
+        for n, one in enumerate(found.ahead)
+    ]
+    return html.div({"className": "pfb-ahead"}, html.h3(speech("What happens then")), said)
 
 
 # Panel

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
 
+from builder_ui import consequences
 from builder_ui.builder import before, cards, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
@@ -42,8 +43,11 @@ from builder_ui.visit import Visit
 from crm import secrets, tally
 from crm.roles import NotAllowed
 from engine import publish, shelf
+from engine.forecast import Forecast
 from engine.step import where
+from journeys.compile import compile_journey
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
+from journeys.reading import read
 from journeys.unfinished import parts_of
 from models import Journey, Member, Version, new_id
 
@@ -80,13 +84,25 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What publishing would do: sentences on what changes, problems by weight, and how many contacts are inside now."""
+    """What publishing would do: sentences on what changes, problems by weight, and how many contacts are inside now. `ahead`: whom the clock lets
+    in next and what they get; None while that is counted."""
 
     first: bool
     changes: list[str]
     errors: list[Issue]
     warnings: list[Issue]
     inside: int
+    ahead: list[Paragraph] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """What is ahead: a sentence, and the lines below it. `called` are the contacts that may be named."""
+
+    text: str
+    forecast: Forecast | None = None
+    lines: tuple[consequences.Line, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 class Editor(Teller):
@@ -581,10 +597,34 @@ class Editor(Teller):
     async def look_over(self) -> None:
         """Saves, then says what publishing would do."""
         await self.save()
+        self.tell("head")
         if self.status != "saved":
-            return self.tell("head")
-        self.review = await asyncio.to_thread(self._review)
-        return self.tell("head")
+            return
+        self.review = review = await asyncio.to_thread(self._review)
+        self.tell("head")
+        if not review.errors:
+            ahead = await self._look_ahead()
+            if self.review is review:
+                self.review = replace(review, ahead=ahead)
+                self.tell("head")
+
+    async def _look_ahead(self) -> list[Paragraph]:
+        """Counted after the rest is shown: it takes a moment."""
+        try:
+            async with self.visit.house.turns.of(self.visit.token):
+                return await asyncio.to_thread(self._ahead)
+        except PfadwerkError as error:
+            return [Paragraph(error.say(self.speech.translate))]
+
+    def _ahead(self) -> list[Paragraph]:
+        visit = self.visit
+        with visit.engine.db.read() as session:
+            draft = publish.get_journey(session, self.journey.id).draft
+            found = consequences.forecaster(visit).publication(session, self.journey.id, visit.house.now(), draft)
+            called = consequences.names(visit, session, *(one.forecast for one in found.coming))
+        nodes = compile_journey(read(draft), visit.engine.palette).nodes
+        said = consequences.publishing(self.speech, nodes, found)
+        return [Paragraph(text, forecast, tuple(lines), called) for text, forecast, lines in said]
 
     def _review(self) -> Review:
         visit = self.visit

@@ -10,22 +10,33 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from builder_ui import parts
+from activities.forecasts import Forecaster
+from builder_ui import consequences, parts
 from builder_ui.compat import Element, component, html, use_state
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
-from builder_ui.words import REFUSALS, coded
 from crm import profile
 from crm.contacts import MAX_COUNTED, Wanted
 from crm.jobs import WANTED, add_job
 from engine import by_hand
 from engine.enrol import Entered
+from engine.forecast import Forecast
 from engine.wakeups import Wakeups
 from journeys.errors import PfadwerkError
 from models import Journey, new_id
 
 AT_ONCE = 10
 """Contacts changed in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was foretold, and of which version of the journey; `called` are the contacts that may be named."""
+
+    forecast: Forecast
+    version: int
+    lines: tuple[consequences.Line, ...]
+    called: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,7 @@ class Told:
     undo: tuple[str, tuple[str, ...], bool] | None = None
     journey: str = ""
     job: str = ""
+    ahead: Ahead | None = None
 
 
 @component
@@ -55,12 +67,17 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
         return handler
 
     async def look_ahead(*_event: Any) -> None:
-        key = acts.drafts.get("into", "")
-        look = lambda session, journey: by_hand.preview_some(visit.engine, session, journey, ids, visit.house.now())  # noqa: E731
-        set_told(await asyncio.to_thread(foretell, visit, key, look) if key else Told((speech("Choose a journey first."),)))
+        set_told(
+            await looked(
+                visit,
+                acts,
+                lambda ahead, session, journey: ahead.enrolment_of(session, journey, ids, visit.house.now()),
+            )
+        )
 
     async def enrol(*event: Any) -> None:
-        await acts.act("run.start_many", enrol_all(told.journey, ids), "Whoever may enter the journey has entered it.")(*event)
+        version = told.ahead.version if told.ahead else None
+        await acts.act("run.start_many", enrol_all(told.journey, ids, version), "Whoever may enter the journey has entered it.")(*event)
         set_told(Told())
 
     return html.div(
@@ -71,7 +88,7 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
         html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
         if visit.may("list.export")
         else None,
-        html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
+        said(speech, told),
         parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
         parts.button(speech("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,
     )
@@ -95,11 +112,16 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
         return begun("contact.tag_many", lambda jobs: begin_tagging(wanted, acts.drafts.get("tag", ""), added, count, jobs))
 
     async def look_ahead(*_event: Any) -> None:
-        key = acts.drafts.get("into", "")
-        look = lambda session, journey: by_hand.preview_bulk(visit.engine, session, journey, wanted, visit.house.now())  # noqa: E731
-        set_told(await asyncio.to_thread(foretell, visit, key, look) if key else Told((speech("Choose a journey first."),)))
+        set_told(
+            await looked(
+                visit,
+                acts,
+                lambda ahead, session, journey: ahead.enrolment(session, journey, wanted, visit.house.now()),
+            )
+        )
 
-    enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs))
+    version = told.ahead.version if told.ahead else None
+    enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs, version))
     return html.div(
         {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
         html.b(all_of(speech, count)),
@@ -107,7 +129,7 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
         if visit.may("contact.tag_many")
         else None,
         journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
-        html.div({"role": "status"}, [html.p({"key": line}, line) for line in told.lines]),
+        said(speech, told),
         parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
         html.a({"className": "button", "href": "/ui/settings/work"}, speech("See how far it is")) if told.job else None,
     )
@@ -128,8 +150,12 @@ def begin_tagging(wanted: Wanted, tag: str, added: bool, count: int, jobs: list[
     return do
 
 
-def begin_enrolling(journey_id: str, wanted: Wanted, count: int, jobs: list[str]) -> Do:
+def begin_enrolling(journey_id: str, wanted: Wanted, count: int, jobs: list[str], looked_at: int | None) -> Do:
+    """Refused where another version is live by now than was looked at."""
+
     def do(visit: Visit) -> Wakeups:
+        with visit.engine.db.read() as session:
+            by_hand.published(visit.engine, session, journey_id, looked_at)
         return begin(visit, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
 
     return do
@@ -159,26 +185,49 @@ def journey_field(visit: Visit, live: Mapping[str, str], acts: Acts, look_ahead:
     )
 
 
-def foretell(visit: Visit, key: str, look: Callable[[Session, str], by_hand.BulkPreview]) -> Told:
-    """Who would enter a journey now, and why the others would not; `look(session, journey id)` asks."""
-    speech = visit.speech
+Look = Callable[[Forecaster, Session, str], Forecast]
+"""(who looks ahead, session, journey id) -> what would happen"""
+
+
+async def looked(visit: Visit, acts: Acts, look: Look) -> Told:
+    """What enrolling in the journey that is chosen would come to. One look at a time for each person."""
+    key = acts.drafts.get("into", "")
+    if not key:
+        return Told((visit.speech("Choose a journey first."),))
     try:
-        with visit.engine.db.read() as session:
-            journey = session.scalar(select(Journey).where(Journey.key == key))
-            if journey is None:
-                return Told((speech("This journey does not exist any more."),))
-            found = look(session, journey.id)
+        async with visit.house.turns.of(visit.token):
+            return await asyncio.to_thread(foretell, visit, key, look)
     except PfadwerkError as error:
-        return Told((error.say(speech.translate),))
-    some = found.judged < found.count
-    values = {"count": speech.number(found.would_enter), "all": speech.number(found.judged), "name": journey.name}
-    lines = [
-        speech("Of the first {all}, {count} would enter “{name}”.", **values)
-        if some
-        else speech("{count} of {all} would enter “{name}”.", **values)
-    ]
-    lines += [f"{speech.number(number)} ×: {coded(speech, REFUSALS, reason)}" for reason, number in sorted(found.refused.items())]
-    return Told(tuple(lines), journey=journey.id if found.would_enter or some else "")
+        return Told((error.say(visit.speech.translate),))
+
+
+def foretell(visit: Visit, key: str, look: Look) -> Told:
+    """Who would enter a journey now, who would get what at once, and why the others would not. Raises: PfadwerkError."""
+    speech = visit.speech
+    with visit.engine.db.read() as session:
+        journey = session.scalar(select(Journey).where(Journey.key == key))
+        if journey is None:
+            return Told((speech("This journey does not exist any more."),))
+        live = by_hand.published(visit.engine, session, journey.id)
+        found = look(consequences.forecaster(visit), session, journey.id)
+        called = consequences.names(visit, session, found)
+    enter = found.begins + found.held_out
+    values = {"count": speech.number(round(enter * found.scale)), "all": speech.number(found.population), "name": journey.name}
+    first = speech("{count} of {all} would enter “{name}”.", **values)
+    if not found.is_exact:
+        first = speech("About {count} of {all} would enter “{name}”.", **values)
+    lines = tuple(consequences.entering(speech, live.program.nodes, found))
+    ahead = Ahead(found, live.version_number, lines, called)
+    return Told((first,), journey=journey.id if enter else "", ahead=ahead)
+
+
+def said(speech: Speech, told: Told) -> Element:
+    ahead = told.ahead
+    return html.div(
+        {"role": "status"},
+        [html.p({"key": line}, line) for line in told.lines],
+        consequences.listed(speech, list(ahead.lines), ahead.forecast, ahead.called) if ahead and ahead.lines else None,
+    )
 
 
 def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do:
@@ -201,11 +250,13 @@ def batched(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
     return (ids[start : start + most] for start in range(0, len(ids), most))
 
 
-def enrol_all(journey_id: str, ids: Sequence[str]) -> Do:
-    """Enrols those who may enter, each in a transaction of its own."""
+def enrol_all(journey_id: str, ids: Sequence[str], looked_at: int | None) -> Do:
+    """Enrols those who may enter, each in a transaction of its own; refused where another version is live by now than was looked at."""
 
     def do(visit: Visit) -> Wakeups:
         wakeups, occasion = Wakeups(), f"chosen:{new_id()}"
+        with visit.engine.db.read() as session:
+            by_hand.published(visit.engine, session, journey_id, looked_at)
         for id in ids:
             with visit.engine.db.write() as session:
                 answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)

@@ -11,7 +11,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui import parts, words
+from builder_ui import consequences, parts, words
 from builder_ui.compat import Element, html
 from builder_ui.pages.versions import MIGRATION_STATES
 from builder_ui.people import contact_link, contact_names
@@ -20,6 +20,7 @@ from builder_ui.work import ended_early
 from crm import tally
 from crm.jobs import add_job, newest_job
 from engine import migrate
+from engine.forecast import Forecast
 from engine.publish import get_journey, get_version
 from journeys.errors import Invalid
 from models import Job, Journey, Migration, Run, Version
@@ -220,8 +221,13 @@ def looking(data: Data, acts: Acts) -> Do:
     def do(visit: Visit) -> None:
         wanted = chosen_map(data, acts)
         with visit.engine.db.read() as session:
-            found = migrate.preview(visit.engine, session, data.journey.id, *(data.chosen or (0, 0)), wanted)
-        acts.drafts[DRY] = json.dumps({"map": wanted, "found": asdict(found)})
+            versions = data.chosen or (0, 0)
+            found = migrate.preview(visit.engine, session, data.journey.id, *versions, wanted)
+            ahead = consequences.forecaster(visit).move(session, data.journey.id, *versions, wanted, visit.house.now())
+            nodes = visit.engine.program(session, get_version(session, data.journey.id, versions[1]).id).nodes
+            called = consequences.names(visit, session, ahead)
+        lines = [asdict(line) for line in consequences.moving(visit.speech, nodes, ahead)]
+        acts.drafts[DRY] = json.dumps({"map": wanted, "found": asdict(found), "lines": lines, "named": ahead.named, "called": called})
 
     return do
 
@@ -230,8 +236,17 @@ def dry_run(visit: Visit, data: Data, acts: Acts) -> Element:
     """What was found out, as sentences."""
     if DRY not in acts.drafts:
         return None
-    found = migrate.Preview(**json.loads(acts.drafts[DRY])["found"])
-    return html.div({"className": "dry-run", "role": "status"}, html.h3(visit.speech("This would happen")), sentences(visit, data, found))
+    dry = json.loads(acts.drafts[DRY])
+    found = migrate.Preview(**dry["found"])
+    lines = [consequences.Line(**one) for one in dry["lines"]]
+    return html.div(
+        {"className": "dry-run", "role": "status"},
+        html.h3(visit.speech("This would happen")),
+        sentences(visit, data, found),
+        html._(html.h3(visit.speech("And at once")), consequences.listed(visit.speech, lines, Forecast(named=dry["named"]), dry["called"]))
+        if found.moves
+        else None,
+    )
 
 
 def sentences(visit: Visit, data: Data, found: migrate.Preview) -> Element:

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from activities.messages import House as Sender
+from activities.providers import Outbox
+from activities.tracking import Tracking
 from builder_ui.builder import forms, knowledge, texts
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.page import panel
@@ -20,7 +23,7 @@ from builder_ui.builder.protocol import ENTRY, Ear, Ops
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.compat import serve
 from builder_ui.speech import speech_for, speech_of
-from builder_ui.visit import House, Visit
+from builder_ui.visit import House, Post, Visit
 from engine import publish
 from journeys.errors import Issue
 from models import Member
@@ -33,7 +36,9 @@ def visit_of(town: Any, role: str, key: str) -> Visit:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
     login = login_of(member)
-    house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1")
+    sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>")
+    post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
+    house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
     return Visit(house, member, "token", speech_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
 
 
@@ -370,6 +375,9 @@ def test_publishing_says_first_what_it_does(town: Any) -> None:
         assert editor.review is not None
         assert any("voucher" in change for change in editor.review.changes)
         assert editor.review.inside == 2
+        assert editor.review.ahead is not None
+        assert editor.review.ahead[0].text == "Publishing itself lets nobody in and sends nothing."
+        assert editor.review.ahead[1].text.startswith("Next contacts by date")
         await editor.publish("a note")
         assert editor.live_version == 2
 

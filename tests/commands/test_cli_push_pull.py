@@ -90,6 +90,18 @@ def test_a_push_says_what_changes_and_saves_a_draft(run, demo, folder):
         assert (journey.revision, journey.live_version) == (2, 1)
 
 
+def test_a_dry_run_says_what_publishing_would_bring(run, demo, folder):
+    rule = {"field": "lifecycle_stage", "operator": "!=", "value": "nowhere"}
+    edit(folder / "welcome.json", lambda data: data["entry"]["triggers"].append({"type": "schedule", "cron": "0 * * * *", "rule": rule}))
+    ran = run("push", folder / "welcome.json", "--publish", "--dry-run")
+    assert "Publishing itself lets nobody in and sends nothing." in ran.out
+    assert "would enter" in ran.out
+    [item] = json.loads(run("push", folder / "welcome.json", "--publish", "--dry-run", "--json").out)["items"][-1:]
+    assert (item["ahead"]["version"], item["ahead"]["coming"][0]["trigger"]) == (2, "schedule")
+    with engine(Settings(home=demo)) as live, live.db.read() as session:
+        assert publishing.get_journey(session, "welcome").live_version == 1
+
+
 def test_publishing_makes_a_version_once(run, demo, folder):
     edit(folder / "welcome.json", lambda data: data["nodes"]["a_day"].update(duration="P2D"))
     assert "(version 2)" in run("push", folder / "welcome.json", "--publish").out

@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from crm import tally
 from crm.events import append_event
-from engine import enrol as enrolling
 from engine import unmet
 from engine.router import MAX_HOPS, route
 from models import Refusal, Run
@@ -259,17 +258,6 @@ def test_what_a_journey_sets_off_counts_its_hops(world):
 def test_backfilled_events_wake_nobody(world):
     world.publish(WAIT_AND_END)
     assert not world.happens(world.contact(), "Signed Up", backfill=True)
-
-
-def test_a_dry_enrolment_answers_and_writes_nothing(world):
-    journey = world.publish(WAIT_AND_END)
-    contact = world.contact()
-    with world.db.read() as session:
-        live = world.engine.index(session).by_id[journey]
-        answer = enrolling.enrol(world.engine, session, live, contact, world.now, dry=True)
-    assert isinstance(answer, enrolling.Entered)
-    with world.db.read() as session:
-        assert session.scalars(select(Run)).all() == []
 
 
 def test_the_same_event_enters_once_however_often_it_is_routed(world):

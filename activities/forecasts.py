@@ -1,0 +1,384 @@
+"""What an act would bring about at once, before it is done: enrolling people, moving runs to another version, publishing a draft.
+
+Whether somebody enters is asked of `engine.entry`, where they get to of `engine.forecast` (which is `advance`), whether a message may leave of
+`activities.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
+nothing is written, so what changes between the look and the act changes the outcome. Up to `EVERYBODY` each is judged; of more people
+`SAMPLE`, drawn from stretches all over, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
+
+from activities import gate, twins
+from activities.messages import House, MessagePerformer
+from activities.performer import CannotPrepare, Job, Person
+from activities.providers.provider import Answer, Doubt, Outgoing
+from crm import tally
+from crm.facts import SqlFacts
+from crm.locks import person_of
+from crm.sql import table
+from engine import by_hand, clocktriggers, migrate, publish
+from engine.advance import exit_topics
+from engine.entry import is_held_out, refusal
+from engine.facts import Overlay
+from engine.forecast import RUN_ID, Course, Forecast, Foreseen, course
+from engine.gate import Former, Pass, Refuse, Twin, Verdict
+from engine.live import Engine, LiveJourney
+from engine.state import State
+from engine.step import read_inbox
+from journeys.channels import SENDABLE
+from journeys.compile import Program, compile_journey
+from journeys.draws import draw
+from journeys.errors import Invalid
+from journeys.reading import read
+from journeys.runkeys import run_key
+from journeys.values import Call, RunInfo
+from models import Contact, Run, Version
+
+EVERYBODY = 1_000
+"""So many people are judged one by one: some milliseconds each."""
+SAMPLE = 500
+"""Of more people so many."""
+STRETCHES = 20
+STRETCH = 100
+"""More people are drawn from so many stretches of so many, wherever they fall."""
+AHEAD = timedelta(hours=24)
+"""How far a publication looks ahead for what the clock sets off."""
+LOOKS = 20
+"""Stretches of contacts that a clock trigger is looked through for."""
+TOO_DEAR = frozenset({"render_too_long", "render_too_large"})
+OFTEN = 2
+"""A template that took too much so often is not filled in again."""
+
+contacts = table(Contact)
+runs = table(Run)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecaster:
+    """Asks on behalf of one reader; serves one act and then goes."""
+
+    engine: Engine
+    house: House
+
+    # Enrolling
+
+    def enrolment(self, session: Session, journey_id: str, whom: by_hand.Whom, now: datetime) -> Forecast:
+        """What `by_hand.enrol_page` would come to for everybody who is meant.
+
+        Raises: Conflict if the journey was never published; RenderBusy.
+        """
+        live = by_hand.published(self.engine, session, journey_id)
+        drawn = draw_people(session, lambda after, limit: by_hand.fitting(session, whom, now, after, limit), contacts.c.id)
+        count = len(drawn) if drawn.is_all else by_hand.count_of(session, whom, now)
+        return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in drawn.ids], count)
+
+    def enrolment_of(self, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> Forecast:
+        """The same for these contacts, the first `EVERYBODY` of them.
+
+        Raises: as `enrolment`.
+        """
+        live = by_hand.published(self.engine, session, journey_id)
+        people = dict.fromkeys(person_of(session, id) for id in contact_ids)
+        return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in list(people)[:EVERYBODY]], len(people))
+
+    def _entering(
+        self, session: Session, live: LiveJourney, pins: Mapping[str, int], whom: Sequence[tuple[str, datetime, dict[str, Any]]], count: int
+    ) -> Forecast:
+        """`whom`: contact, when, and what stands for the properties of an event."""
+        found, mail = Forecast(population=count), _Mail(self, session, live.program, pins)
+        share = count / len(whom) if whom else 1.0
+        for contact_id, at, data in whom:
+            key = run_key(live.program.entry.reentry.key, data)
+            refused = refusal(self.engine, session, live, contact_id, at, data, key, besides=round(found.begins * share))
+            if refused is not None:
+                found.refuse(contact_id, refused.reason)
+            elif is_held_out(live, contact_id):
+                found.hold_out(contact_id)
+            else:
+                found.begin(contact_id, self._entered(session, live, contact_id, at, data, key, mail))
+        return found
+
+    def _entered(
+        self, session: Session, live: LiveJourney, contact_id: str, at: datetime, data: dict[str, Any], key: str, mail: _Mail
+    ) -> Course:
+        run = RunInfo(RUN_ID, contact_id, live.key, at, key, data)
+        facts = Foreseen(SqlFacts(session, contact_id, run, as_of=at, calendars=self.engine.calendars), run)
+        facts.happens("Journey Entered", {"version": live.version_number}, at)
+        row = _Planned(f"{RUN_ID}:{contact_id}", contact_id, live.id, live.version_id, live.version_number, RUN_ID, data, at)
+        return course(live.program, facts, State(), run, at, mail.gate_of(row, at), paused=live.state == "paused")
+
+    # Moving
+
+    def move(
+        self, session: Session, journey_id: str, from_version: int, to_version: int, node_map: Mapping[str, str], now: datetime
+    ) -> Forecast:
+        """What a migration would bring about: those who stay are `refused` (`no_target`, `in_flight`).
+
+        Raises: as `migrate.preview`; RenderBusy.
+        """
+        targets = migrate.targets_of(self.engine, session, journey_id, from_version, to_version, node_map)
+        journey = publish.get_journey(session, journey_id)
+        version = publish.get_version(session, journey.id, to_version)
+        drawn = draw_people(session, lambda after, limit: migrate.open_page(session, journey.id, from_version, after, limit), runs.c.id)
+        count = (
+            len(drawn) if drawn.is_all else migrate.preview(self.engine, session, journey_id, from_version, to_version, node_map).open_runs
+        )
+        found = Forecast(population=count)
+        mail = _Mail(self, session, self.engine.program(session, version.id), version.pins.get("templates", {}))
+        for few in (drawn.ids[start : start + 100] for start in range(0, len(drawn.ids), 100)):
+            for row in session.execute(select(runs).where(runs.c.id.in_(few)).order_by(runs.c.id)):
+                stays = migrate.why_it_stays(row, targets)
+                if stays is not None:
+                    found.refuse(row.contact_id, stays)
+                else:
+                    found.begin(row.contact_id, self._moved(session, row, targets[row.node], version, mail, now))
+        return found
+
+    def _moved(self, session: Session, row: Row[Any], target: str, version: Version, mail: _Mail, now: datetime) -> Course:
+        state = self.engine.index(session).state(row.journey_id)
+        if state == "stopped":
+            return Course(node=target, ended="stopped")
+        run = RunInfo(row.id, row.contact_id, mail.program.key, row.since or row.started_at, row.run_key, row.trigger, row.trigger_event_id)
+        facts = Foreseen(SqlFacts(session, row.contact_id, run, as_of=now, calendars=self.engine.calendars), run)
+        planned = _Planned(row.id, row.contact_id, row.journey_id, version.id, version.number, row.occasion, row.trigger, row.started_at)
+        return course(
+            mail.program,
+            facts,
+            State.from_json(migrate.moved_state(row.state, target)),
+            run,
+            now,
+            mail.gate_of(planned, now),
+            read_inbox(session, row.id),
+            paused=state == "paused" or row.status == "quarantined",
+        )
+
+    # Publishing
+
+    def publication(self, session: Session, journey_id: str, now: datetime, document: Mapping[str, Any] | None = None) -> Publication:
+        """What publishing the draft, or another document as its next version, would bring about in the next `AHEAD`.
+
+        Raises: NotFound; Invalid with the problems that keep it from being published; RenderBusy.
+        """
+        journey = publish.get_journey(session, journey_id)
+        document = journey.draft if document is None else document
+        errors = [issue for issue in publish.check_draft(self.engine, session, document) if issue.severity == "error"]
+        if errors:
+            raise Invalid("{problem}", errors, problem=errors[0])
+        program, newest = compile_journey(read(document), self.engine.palette), publish.newest_version(session, journey.id)
+        number = (newest.number if newest else 0) + 1
+        state = "paused" if journey.state == "paused" else "live"
+        live = LiveJourney(journey.id, journey.key, state, "", number, program, exit_topics(program))
+        pins = publish.pinned_templates(session, program.nodes.values())
+        inside = {version: one.inside for version, one in tally.by_version(session, journey.id).items() if one.inside}
+        ahead = clocktriggers.coming(session, live, now, now + AHEAD)
+        return Publication(number, state, inside, self._coming(session, live, pins, ahead))
+
+    def _coming(
+        self, session: Session, live: LiveJourney, pins: Mapping[str, int], ahead: Sequence[clocktriggers.Coming]
+    ) -> list[Occurrence]:
+        """One for each trigger: of a date, all zones together."""
+        by_trigger: dict[str, list[clocktriggers.Coming]] = {}
+        for one in ahead:
+            by_trigger.setdefault(one.trigger.model_dump_json(), []).append(one)
+        return [self._occurrence(session, live, pins, those) for those in by_trigger.values()]
+
+    def _occurrence(
+        self, session: Session, live: LiveJourney, pins: Mapping[str, int], those: Sequence[clocktriggers.Coming]
+    ) -> Occurrence:
+        whom, looks = list[tuple[str, datetime, dict[str, Any]]](), LOOKS
+        ends = True
+        for one in those:
+            after: str | None = ""
+            while after is not None and looks and len(whom) <= EVERYBODY:
+                found, after = one.look(session, after, EVERYBODY + 1 - len(whom))
+                whom += [(id, one.at, data) for id, data in found]
+                looks -= 1
+            ends = ends and after is None and len(whom) <= EVERYBODY
+        judged = whom[:EVERYBODY]
+        forecast = self._entering(session, live, pins, judged, len(judged))
+        return Occurrence(those[0].trigger.type, those[0].at, those[-1].at, at_least=not ends, forecast=forecast)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """What a clock trigger (`schedule` or `date`) sets off next, from `at` (in the first zone) to `last_at`. `at_least`: there are more
+    people than were looked at."""
+
+    trigger: str
+    at: datetime
+    last_at: datetime
+    at_least: bool
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a publication brings: the version's number, the `state` of the journey after it, version -> contacts who stay on it, and what the
+    clock sets off next. Publishing itself lets nobody in and sends nothing."""
+
+    version: int
+    state: str
+    inside: dict[int, int]
+    coming: list[Occurrence]
+
+
+# Who is judged
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Whom to judge, in the order of ids; `is_all`: everybody."""
+
+    ids: Sequence[str]
+    is_all: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def draw_people(session: Session, page: Callable[[str, int], Sequence[str]], column: Any) -> Drawn:
+    """Everybody that `page(after id, limit)` finds, or `SAMPLE` of them. `column` is the id that pages go by.
+
+    The stretches begin at ids that a hash picks between the first and the last, so asking twice finds the same.
+    """
+    first = page("", EVERYBODY + 1)
+    if len(first) <= EVERYBODY:
+        return Drawn(first, True)
+    pool = set(first[:STRETCH])
+    for start in _starts(first[0], session.scalar(select(func.max(column))) or first[-1]):
+        pool.update(page(start, STRETCH))
+    pool = pool if len(pool) >= SAMPLE else pool.union(first)
+    chosen = sorted(pool, key=lambda id: draw("forecast", id))[:SAMPLE]
+    return Drawn(sorted(chosen), False)
+
+
+def _starts(first: str, last: str) -> Iterable[str]:
+    """Ids all over from `first` to `last`; none where ids are not of our making."""
+    try:
+        low, high = int(first, 16), int(last, 16)
+    except ValueError:
+        return []
+    return [f"{low + int((high - low) * draw('stretch', str(n), first)):032x}" for n in range(STRETCHES)]
+
+
+def _pinned(session: Session, live: LiveJourney) -> Mapping[str, int]:
+    pins: Mapping[str, int] = publish.get_version(session, live.id, live.version_number).pins.get("templates", {})
+    return pins
+
+
+# Their messages
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """Stands for the row of a run that is not there yet, or not yet like this."""
+
+    id: str
+    contact_id: str
+    journey_id: str
+    version_id: str
+    version_number: int
+    occasion: str
+    trigger: Mapping[str, Any]
+    started_at: datetime
+
+
+class _Nobody:
+    """A provider for messages that are written and judged, and go nowhere."""
+
+    name = "nobody"
+    channels = frozenset(SENDABLE)
+    doubt: Doubt = "blind"
+    remembers = timedelta(0)
+    timeout_seconds = 0.0
+
+    def send(self, message: Outgoing) -> Answer:
+        raise AssertionError("a forecast sends nothing")
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return None
+
+    def verify(self) -> None:
+        """Nothing to check."""
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+
+@dataclass(slots=True)
+class _Writer(MessagePerformer):
+    """Writes a message with the changes of the walk that nobody has stored, and in a version that may not be published."""
+
+    pinned: Mapping[str, int] = field(default_factory=dict)
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+    def pins(self, session: Session, version_id: str) -> dict[str, Any]:
+        return {"templates": self.pinned}
+
+    def contact(self, session: Session, job: Job) -> Person | None:
+        found = MessagePerformer.contact(self, session, job)
+        if found is None or not self.changed:
+            return found
+        columns = {name: value for name, value in self.changed.items() if name in contacts.c}
+        others = {name: value for name, value in self.changed.items() if name not in contacts.c}
+        values = dict(cast("Row[Any]", found)._mapping)
+        return Contact(**{**values, **columns, "attributes": {**values["attributes"], **others}})
+
+
+class _Mail:
+    """The messages of one act: what one of them takes, another has not."""
+
+    def __init__(self, forecaster: Forecaster, session: Session, program: Program, pins: Mapping[str, int]) -> None:
+        self.session = session
+        self.program = program
+        self._house = forecaster.house
+        self._writers = {channel: _Writer(self._house, _Nobody(), channel, pinned=pins) for channel in SENDABLE}
+        self._mailboxes: set[str] = set()
+        self._too_dear: Counter[tuple[str, str]] = Counter()
+
+    def gate_of(self, row: _Planned, now: datetime) -> Callable[[Call, State, Overlay], Verdict]:
+        """The gate for one walk, which remembers what has left in it."""
+        left: list[Former] = []
+        return lambda call, state, overlay: self._ask(row, call, state, overlay, now, left)
+
+    def _ask(self, row: _Planned, call: Call, state: State, overlay: Overlay, now: datetime, left: list[Former]) -> Verdict:
+        """As a claim: what cannot be written is skipped, then the gate is asked."""
+        writer = self._writers[call.channel]
+        writer.changed = overlay.changed
+        job = Job(cast("Row[Any]", row), self.program, state, call, 0, now)
+        if cannot := self._cannot_write(writer, job):
+            return Refuse(cannot)
+        contact = writer.contact(self.session, job)
+        wanted = writer.wanted(job)
+        address = gate.address_of(contact, call.channel) if contact is not None else None
+        mailbox = writer.mailbox_key(job, address)
+        twin = Twin() if mailbox in self._mailboxes else twins.holder_of(self.session, mailbox, wanted.message_id) if mailbox else None
+        verdict = gate.ask(self.session, contact, wanted, self._house.address_keys, now, twin, left)
+        if isinstance(verdict, Pass):
+            left.append(Former(wanted.cap_class, now))
+            self._mailboxes.update([mailbox] if mailbox else [])
+        hold_at_most = self.program.settings.hold_at_most
+        if isinstance(verdict, gate.Hold) and verdict.until > now + hold_at_most:
+            return Refuse(f"held_too_long_{verdict.reason}")
+        return verdict
+
+    def _cannot_write(self, writer: _Writer, job: Job) -> str:
+        """Why it cannot be written, empty if it can. What took too much for some is not tried for everybody."""
+        for code in TOO_DEAR:
+            if self._too_dear[job.state.node, code] >= OFTEN:
+                return code
+        try:
+            writer.prepare(self.session, job)
+        except CannotPrepare as error:
+            self._too_dear[job.state.node, error.code] += error.code in TOO_DEAR
+            return error.code
+        return ""
