@@ -57,6 +57,7 @@ from journeys.nodes import Palette
 from models import Contact, Database, Journey, Message, Restore, Run
 from settings import Settings
 from tests.builder_ui.browsing import Enter, Serve
+from tests.compiled import share_compiled
 from tests.plans import no_table_is_read_whole
 
 with warnings.catch_warnings():
@@ -371,7 +372,7 @@ def town_base(sqlite_base: Path, tmp_path_factory: pytest.TempPathFactory, build
     """The town's database, to copy: building it takes seconds."""
     path = tmp_path_factory.mktemp("town") / "town.db"
     shutil.copyfile(sqlite_base, path)
-    town = build(Database(f"sqlite:///{path}"))
+    town = build(share_compiled(Database(f"sqlite:///{path}")))
     with town.db.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     town.db.close()
@@ -391,7 +392,7 @@ def make_engine(db: Database, settings: Settings) -> Engine:
 def engine(town_base: tuple[Path, Town], settings: Settings, tmp_path: Path) -> Iterator[Engine]:
     """The engine of a town of one's own."""
     shutil.copyfile(town_base[0], tmp_path / "town.db")
-    db = Database(f"sqlite:///{tmp_path / 'town.db'}")
+    db = share_compiled(Database(f"sqlite:///{tmp_path / 'town.db'}"))
     with no_table_is_read_whole(db):
         yield make_engine(db, settings)
     db.close()
@@ -645,7 +646,7 @@ def site(
     base, built = town_base
     path = tmp_path_factory.mktemp("site") / "town.db"
     shutil.copyfile(base, path)
-    engine = make_engine(Database(f"sqlite:///{path}"), settings)
+    engine = make_engine(share_compiled(Database(f"sqlite:///{path}")), settings)
     with no_table_is_read_whole(engine.db):
         yield Site(living(built, engine), settings, listening)
     engine.db.close()
