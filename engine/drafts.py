@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,40 +46,53 @@ def unpacked(document: bytes) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """A draft as it was, and who replaced it when."""
+
+    by: str
+    at: str
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Since:
-    """What a draft has become since. `steps`: (who replaced a draft, that draft), oldest first; none where nobody saved."""
+    """What a draft has become since; no steps where nobody saved."""
 
     revision: int
     document: dict[str, Any]
-    steps: tuple[tuple[str, bytes], ...]
+    steps: tuple[Replaced, ...]
+    """The oldest first."""
 
     @property
     def base(self) -> dict[str, Any]:
         """The draft that somebody began with."""
-        return unpacked(self.steps[0][1]) if self.steps else self.document
+        return unpacked(self.steps[0].packed) if self.steps else self.document
 
     @property
     def people(self) -> list[str]:
         """Who saved since, each once, the last one first."""
-        return list(dict.fromkeys(by for by, _ in reversed(self.steps)))
+        return list(dict.fromkeys(one.by for one in reversed(self.steps)))
 
-    def merged(self, mine: Mapping[str, Any], by: str, now: datetime) -> Merged:
-        """The present draft with what `mine` made of `base`; what only a person can decide is noted in it."""
+    def merged(self, mine: Mapping[str, Any], by: str, now: datetime, own: Collection[str] = ()) -> Merged:
+        """The present draft with what `mine` made of `base`; what only a person can decide is noted in it. What was saved by the builders
+        `own` (`ui.saved_in`) is an earlier state of `mine`, and no question."""
         found = merge(self.base, mine, self.document)
-        over = {one.path: self.author(one) for one in found.conflicts}
-        return Merged(conflicts.noted(found.document, found.conflicts, by, now.isoformat(), over), found.conflicts)
+        changes = {one.path: self._last_change(one) for one in found.conflicts}
+        earlier = [one for one in found.conflicts if changes[one.path][1] in own]
+        asked = tuple(one for one in found.conflicts if one not in earlier)
+        document = conflicts.with_mine(found.document, earlier)
+        over = {path: saved for path, (saved, _) in changes.items()}
+        return Merged(conflicts.noted(document, asked, by, now.isoformat(), over), asked)
 
-    def author(self, conflict: Conflict) -> str:
-        """Who changed that last."""
-        if len(self.people) < 2:
-            return next(iter(self.people), "")
+    def _last_change(self, conflict: Conflict) -> tuple[conflicts.Saved, str]:
+        """(who changed that last and when, in which builder)."""
         after = self.document
-        for by, document in reversed(self.steps):
-            before = unpacked(document)
+        for one in reversed(self.steps):
+            before = unpacked(one.packed)
             if _differ(before, after, conflict.path):
-                return by
+                return (one.by, one.at), str(after.get("ui", {}).get("saved_in") or "")
             after = before
-        return self.people[0]
+        return conflicts.NOBODY, ""
 
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> bool:
@@ -88,12 +101,8 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> 
 
 def since(session: Session, journey: Journey, revision: int) -> Since | None:
     """None: that draft is not kept any more."""
-    wanted = select(DraftRevision.revision, DraftRevision.replaced_by, DraftRevision.document)
-    wanted = wanted.where(DraftRevision.journey_id == journey.id, col(DraftRevision.revision) >= revision)
-    rows = session.execute(wanted.order_by(col(DraftRevision.revision))).all()
-    whole = [number for number, *_ in rows] == list(range(revision, journey.revision))
-    return Since(journey.revision, dict(journey.draft), _steps(rows)) if whole else None
-
-
-def _steps(rows: Iterable[Any]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((by, document) for _, by, document in rows)
+    wanted = select(DraftRevision).where(DraftRevision.journey_id == journey.id, col(DraftRevision.revision) >= revision)
+    rows = list(session.scalars(wanted.order_by(col(DraftRevision.revision))))
+    whole = [row.revision for row in rows] == list(range(revision, journey.revision))
+    steps = tuple(Replaced(row.replaced_by, row.replaced_at.isoformat(), row.document) for row in rows)
+    return Since(journey.revision, dict(journey.draft), steps) if whole else None

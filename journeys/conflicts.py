@@ -1,7 +1,7 @@
 """Conflicts of a merge that wait for a person: kept in the document beside what counts until somebody decides.
 
-They stand in `ui["conflicts"]`, a list of {"path", "mine", "by", "at", "over"}: what `by` (an actor) had at `path` when `over` saved something else,
-which is what the document has. They survive a closed page and are seen by everybody; a draft that has some cannot be published. Pure.
+They stand in `ui["conflicts"]`, a list of {"path", "mine", "by", "at", "over", "over_at"}: what `by` (an actor) had at `path` when `over` had saved
+something else, which is what the document has. They survive a closed page and are seen by everybody; a draft that has some cannot be published. Pure.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from journeys.errors import Issue
 from journeys.merge import PLACE, START, Conflict, Path
 
 MOST = 200
+Saved = tuple[str, str]
+"""Who saved something, and when (an ISO time)."""
+NOBODY: Saved = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A conflict nobody has decided yet. `at` is an ISO time."""
+    """A conflict nobody has decided yet. `at` and `over_at` are ISO times."""
 
     path: Path
     mine: Any
     by: str
     at: str
     over: str
+    over_at: str
 
     @property
     def place(self) -> str:
@@ -38,10 +42,14 @@ def place_of(path: Path) -> str:
     return {"parts": START, "notes": "note"}.get(path[0], path[1])
 
 
-def noted(document: Mapping[str, Any], found: Iterable[Conflict], by: str, at: str, over: Mapping[Path, str]) -> dict[str, Any]:
-    """The document with new conflicts in it; `over`: path -> who saved what it has there."""
+def _entry(one: Conflict, by: str, at: str, over: Saved) -> dict[str, Any]:
+    return {"path": list(one.path), "mine": one.mine, "by": by, "at": at, "over": over[0], "over_at": over[1]}
+
+
+def noted(document: Mapping[str, Any], found: Iterable[Conflict], by: str, at: str, over: Mapping[Path, Saved]) -> dict[str, Any]:
+    """The document with new conflicts in it; `over`: path -> who saved what it has there, and when."""
     ui = dict(document.get("ui") or {})
-    fresh = [{"path": list(one.path), "mine": one.mine, "by": by, "at": at, "over": over.get(one.path, "")} for one in found]
+    fresh = [_entry(one, by, at, over.get(one.path, NOBODY)) for one in found]
     listed = [*_listed(document), *fresh][:MOST]
     return {**document, "ui": {**ui, PLACE: listed}} if listed else dict(document)
 
@@ -51,7 +59,7 @@ def open_in(document: Mapping[str, Any]) -> list[Open]:
     found = []
     for one in _listed(document):
         path = tuple(str(part) for part in one["path"])
-        conflict = Open(path, one.get("mine"), *(str(one.get(name) or "") for name in ("by", "at", "over")))
+        conflict = Open(path, one.get("mine"), *(str(one.get(name) or "") for name in ("by", "at", "over", "over_at")))
         if _asks(document, conflict):
             found.append(conflict)
     return found
@@ -72,20 +80,25 @@ def current(document: Mapping[str, Any], path: Path) -> Any:
     return raw if len(names) == 1 else (raw or {}).get(names[1])
 
 
-def settled(document: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The document without the conflicts of one place: what it has counts."""
-    left = [one for one in _listed(document) if place_of(tuple(one["path"])) != place]
+def settled(document: Mapping[str, Any], place: str, by: str) -> dict[str, Any]:
+    """The document without what `by` had at one place: what it has counts."""
+    left = [one for one in _listed(document) if (place_of(tuple(one["path"])), str(one.get("by") or "")) != (place, by)]
     ui = {name: value for name, value in (document.get("ui") or {}).items() if name != PLACE}
     return {**document, "ui": {**ui, PLACE: left} if left else ui}
 
 
-def taken(document: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The document with what was in conflict with it at one place, decided."""
+def taken(document: Mapping[str, Any], place: str, by: str) -> dict[str, Any]:
+    """The document with what `by` had at one place, which is decided thereby."""
+    chosen = [Conflict(one.path, one.mine) for one in open_in(document) if (one.place, one.by) == (place, by)]
+    return settled(with_mine(document, chosen), place, by)
+
+
+def with_mine(document: Mapping[str, Any], found: Iterable[Conflict]) -> dict[str, Any]:
+    """The document with `mine` of conflicts that need no question."""
     done = dict(document)
-    for one in open_in(document):
-        if one.place == place:
-            done = _put(done, one.path, one.mine)
-    return settled(done, place)
+    for one in found:
+        done = _put(done, one.path, one.mine)
+    return done
 
 
 def issues(journey: Journey) -> list[Issue]:
@@ -155,8 +168,8 @@ def _put(document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
         return {**document, "ui": {**document["ui"], "notes": notes}}
     nodes = dict(document.get("nodes") or {})
     if len(names) == 2:
-        nodes[names[0]] = _set(nodes[names[0]], names[1], value)
-        return {**document, "nodes": nodes}
+        changed = {names[0]: _set(nodes[names[0]], names[1], value)} if names[0] in nodes else {}
+        return {**document, "nodes": {**nodes, **changed}}
     nodes.pop(names[0], None)
     if value["raw"] is not None:
         nodes[names[0]] = dict(value["raw"])

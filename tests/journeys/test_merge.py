@@ -124,7 +124,7 @@ def test_a_step_that_one_took_out_and_the_other_changed_is_asked_as_a_whole() ->
     [conflict] = merged.conflicts
     assert conflict.path == ("nodes", "pause")
     assert conflict.mine["raw"]["duration"] == "P2D"
-    back = conflicts.taken(conflicts.noted(merged.document, merged.conflicts, "member:1", "", {}), "pause")
+    back = conflicts.taken(conflicts.noted(merged.document, merged.conflicts, "member:1", "", {}), "pause", "member:1")
     assert back["nodes"]["pause"]["duration"] == "P2D"
     assert (way(back, "hello", "sent"), way(back, "pause", "next")) == ("pause", "end")
     assert "conflicts" not in back["ui"]
@@ -132,7 +132,7 @@ def test_a_step_that_one_took_out_and_the_other_changed_is_asked_as_a_whole() ->
     other = found(gone, changed)
     assert other.document["nodes"]["pause"]["duration"] == "P2D"
     assert (way(other.document, "hello", "sent"), way(other.document, "pause", "next")) == ("pause", "end")
-    away = conflicts.taken(conflicts.noted(other.document, other.conflicts, "member:1", "", {}), "pause")
+    away = conflicts.taken(conflicts.noted(other.document, other.conflicts, "member:1", "", {}), "pause", "member:1")
     assert "pause" not in away["nodes"]
     assert way(away, "hello", "sent") == "end"
 
@@ -142,7 +142,7 @@ def test_an_edge_to_a_step_that_the_other_took_out_is_asked_with_that_step() -> 
     merged = found(mine, edited(delete("pause")))
     assert [one.path for one in merged.conflicts] == [("nodes", "pause")]
     assert way(merged.document, "more", "next") is None
-    back = conflicts.taken(conflicts.noted(merged.document, merged.conflicts, "member:1", "", {}), "pause")
+    back = conflicts.taken(conflicts.noted(merged.document, merged.conflicts, "member:1", "", {}), "pause", "member:1")
     assert way(back, "more", "next") == "pause"
 
 
@@ -195,7 +195,7 @@ def test_what_is_not_right_yet_is_kept_as_typed() -> None:
 def test_a_decision_of_one_holds_and_a_new_conflict_of_the_other_stays() -> None:
     clash = found(edited(put("pause", duration="P2D")), edited(put("pause", duration="P3D")))
     base = conflicts.noted(clash.document, clash.conflicts, "member:1", "", {})
-    decided = conflicts.settled(base, "pause")
+    decided = conflicts.settled(base, "pause", "member:1")
     busy = copy.deepcopy(base)
     busy["nodes"]["end"]["name"] = "The end"
     for mine, theirs in ((decided, busy), (busy, decided)):
@@ -214,7 +214,7 @@ def test_nonsense_in_the_place_of_conflicts_is_passed_over(nonsense: Any) -> Non
     document = edited(lambda one: one["ui"].update(conflicts=nonsense))
     assert conflicts.open_in(document) == []
     assert conflicts.issues(read(document)) == []
-    assert conflicts.settled(document, "pause")["nodes"] == BASE["nodes"]
+    assert conflicts.settled(document, "pause", "member:1")["nodes"] == BASE["nodes"]
     merge(BASE, document, edited(put("pause", duration="P2D")))
 
 
@@ -334,7 +334,7 @@ def test_whoever_saves_second_the_same_is_decided_and_the_same_is_asked(triple: 
 def test_nothing_is_torn_and_every_decision_leads_to_a_document(triple: tuple[Raw, Raw, Raw]) -> None:
     merged = merge(*triple)
     whole = conflicts.noted(merged.document, merged.conflicts, "member:1", "", {})
-    for document in (merged.document, *(decide(whole, one.place) for one in conflicts.open_in(whole) for decide in DECISIONS)):
+    for document in (merged.document, *(decide(whole, one.place, one.by) for one in conflicts.open_in(whole) for decide in DECISIONS)):
         read(document)
         ends = {end for edge in document["edges"] for end in (edge["from"], edge["to"])} | {document.get("start") or "end"}
         assert ends - {"end"} <= document["nodes"].keys()
