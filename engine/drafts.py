@@ -69,17 +69,19 @@ class Since:
         return unpacked(self.steps[0].packed) if self.steps else self.document
 
     @property
-    def people(self) -> list[str]:
-        """Who saved since, each once, the last one first."""
-        return list(dict.fromkeys(one.by for one in reversed(self.steps)))
+    def last(self) -> conflicts.Saved:
+        """Who saved last."""
+        return (self.steps[-1].by, self.steps[-1].at) if self.steps else conflicts.NOBODY
 
     def merged(self, mine: Mapping[str, Any], by: str, now: datetime, own: Collection[str] = ()) -> Merged:
         """The present draft with what `mine` made of `base`; what only a person can decide is noted in it. What was saved by the builders
         `own` (`ui.saved_in`) is an earlier state of `mine`, and no question."""
         found = merge(self.base, mine, self.document)
         changes = {one.path: self._last_change(one) for one in found.conflicts}
-        earlier = [one for one in found.conflicts if changes[one.path][1] in own]
-        asked = tuple(one for one in found.conflicts if one not in earlier)
+        asked = tuple(one for one in found.conflicts if changes[one.path][1] not in own)
+        if all(changes[one.path][0] == conflicts.NOBODY for one in asked):  # steps that nobody changed, behind one of one's own
+            asked = ()
+        earlier = [one for one in found.conflicts if one not in asked]
         document = conflicts.with_mine(found.document, earlier)
         over = {path: saved for path, (saved, _) in changes.items()}
         return Merged(conflicts.noted(document, asked, by, now.isoformat(), over), asked)
@@ -96,7 +98,16 @@ class Since:
 
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> bool:
-    return bool(conflicts.current(before, path) != conflicts.current(after, path))
+    return _state(before, path) != _state(after, path)
+
+
+def _state(document: Mapping[str, Any], path: Path) -> Any:
+    """What is at a path; of a whole step its edges, too."""
+    value = conflicts.current(document, path)
+    if path[0] != "nodes" or len(path) > 2:
+        return value
+    edges = [(edge["from"], edge.get("outlet", "next"), edge["to"]) for edge in document.get("edges") or ()]
+    return value, {edge for edge in edges if path[1] in (edge[0], edge[2])}
 
 
 def since(session: Session, journey: Journey, revision: int) -> Since | None:

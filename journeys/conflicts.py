@@ -47,10 +47,12 @@ def _entry(one: Conflict, by: str, at: str, over: Saved) -> dict[str, Any]:
 
 
 def noted(document: Mapping[str, Any], found: Iterable[Conflict], by: str, at: str, over: Mapping[Path, Saved]) -> dict[str, Any]:
-    """The document with new conflicts in it; `over`: path -> who saved what it has there, and when."""
+    """The document with new conflicts in it, in place of what `by` had there before; `over`: path -> who saved what it has there, and when."""
     ui = dict(document.get("ui") or {})
     fresh = [_entry(one, by, at, over.get(one.path, NOBODY)) for one in found]
-    listed = [*_listed(document), *fresh][:MOST]
+    again = {(tuple(one["path"]), by) for one in fresh}
+    before = [one for one in _listed(document) if (tuple(one["path"]), one.get("by")) not in again]
+    listed = [*before, *fresh][:MOST]
     return {**document, "ui": {**ui, PLACE: listed}} if listed else dict(document)
 
 

@@ -133,12 +133,12 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """News that the canvas has not said to have seen: the draft before them, what they are, and who is behind them."""
+    """News that the canvas has not said to have seen: the draft before them, what they are, and who saved them."""
 
     seq: int
     before: Draft
     news: joining.News
-    by: str
+    saved: conflicts.Saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Meanwhile:
 
     before: dict[str, Any]
     paths: tuple[Path, ...]
-    by: str
+    saved: conflicts.Saved
 
 
 class Editor(Teller):
@@ -661,12 +661,11 @@ class Editor(Teller):
     def _take_in(self, news: News, since: drafts.Since) -> None:
         """What is unsaved here is merged with it, and saved next."""
         merged = self._merged(since, self.draft.document())
-        by = next(iter(since.people), "")
         written = self._step_written_in()
         document = merged.document
         if written and written not in document["nodes"]:  # a text that is on its way has a step to come to, if that is chosen
-            document = self._asked(document, written, by)
-        self._join(Draft(document), by)
+            document = self._asked(document, written, since.last)
+        self._join(Draft(document), since.last)
         self.revision = since.revision
         if _alike(document, since.document):
             self._stored_change, self._saved_op = self._changed, self._op
@@ -685,14 +684,14 @@ class Editor(Teller):
         id = self.selection[0] if len(self.selection) == 1 else ""
         return id if id in self.draft.nodes and self._writing.startswith(f"pfb-{id}-") else ""
 
-    def _asked(self, document: dict[str, Any], id: str, by: str) -> dict[str, Any]:
+    def _asked(self, document: dict[str, Any], id: str, saved: conflicts.Saved) -> dict[str, Any]:
         """The document, in which somebody took out a step that is being worked on here, with the question whether it comes back."""
         edges = [[*place, to] for place, to in self.draft.edges.items() if id in (place[0], to)]
         found = [merge.Conflict(("nodes", id), {"raw": self.draft.nodes[id], "edges": edges})]
-        return conflicts.noted(document, found, self.visit.by, self.visit.house.now().isoformat(), {("nodes", id): (by, "")})
+        return conflicts.noted(document, found, self.visit.by, self.visit.house.now().isoformat(), {("nodes", id): saved})
 
-    def _join(self, draft: Draft, by: str) -> None:
-        """Puts another draft in place of the present one; the canvas hears what differs, and keeps what is its own."""
+    def _join(self, draft: Draft, saved: conflicts.Saved) -> None:
+        """Puts another draft in place of the present one, which somebody `saved`; the canvas hears what differs, and keeps what is its own."""
         old, self.draft = self.draft, draft
         news = joining.between(old, draft)
         changed = [id for id in news["nodes"] if joining.paths(news, id) or "raw" in news["nodes"][id]]
@@ -700,12 +699,12 @@ class Editor(Teller):
         looks = self._look()
         if joining.is_empty(news):
             return
-        self._freshen(old, news, by)
+        self._freshen(old, news, saved)
         self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
         shown = {id: {**news["nodes"].get(id, {}), "view": self.views[id]} for id in {**news["nodes"], **looks}}
-        said = self._word(by, [*(self.names.get(id, self.speech("Journey")) for id in changed), *gone.values()])
+        said = self._word(saved[0], [*(self.names.get(id, self.speech("Journey")) for id in changed), *gone.values()])
         self.send(join={**news, "nodes": shown}, said=said)
-        self._unseen.append(Joined(self._sequence, old, news, by))
+        self._unseen.append(Joined(self._sequence, old, news, saved))
 
     def _word(self, by: str, names: list[str]) -> str:
         """`Kim changed “Wait”, “Exit”.`"""
@@ -723,7 +722,7 @@ class Editor(Teller):
             return str(self.speech("You, in another tab"))
         return people.actor(self.speech, self.members, by)
 
-    def _freshen(self, old: Draft, news: joining.News, by: str) -> None:
+    def _freshen(self, old: Draft, news: joining.News, saved: conflicts.Saved) -> None:
         """Fields with another value are drawn anew, but for the one that is being written in: who writes there is asked when they are done."""
         for id in news["nodes"]:
             changed = joining.paths(news, id)
@@ -732,7 +731,7 @@ class Editor(Teller):
                 if path not in held:
                     self.fresh[id, *path] += 1
             if held and id not in self._meanwhile:
-                self._meanwhile[id] = Meanwhile(dict(joining.raw_of(old, id) or {}), held, by)
+                self._meanwhile[id] = Meanwhile(dict(joining.raw_of(old, id) or {}), held, saved)
 
     def _is_written_in(self, id: str, path: Path) -> bool:
         field = f"pfb-{id.strip('$')}-{'-'.join(str(one) for one in path)}"
@@ -757,13 +756,13 @@ class Editor(Teller):
         mine = at(replaced(held.before, path, value), place)
         self.fresh[id, *place] += 1
         if mine not in (at(self.raw(id), place), at(held.before, place)):
-            self._note([merge.Conflict(joining.place_of(id, [str(one) for one in place]), mine)], held.by)
+            self._note([merge.Conflict(joining.place_of(id, [str(one) for one in place]), mine)], held.saved)
         self.tell("panel")
         return True
 
-    def _note(self, found: list[merge.Conflict], by: str) -> None:
+    def _note(self, found: list[merge.Conflict], saved: conflicts.Saved) -> None:
         """Keeps what was meant here beside what somebody else made of it."""
-        over = {one.path: (by, "") for one in found}
+        over = {one.path: saved for one in found}
         self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.visit.by, self.visit.house.now().isoformat(), over)["ui"]
         self._after_change()
 
@@ -773,7 +772,7 @@ class Editor(Teller):
         for one in self._unseen:
             joining.put_into(self.draft, one.news)
         for one, clash in found:
-            self._note([clash], one.by)
+            self._note([clash], one.saved)
 
     @property
     def conflicts(self) -> list[conflicts.Open]:
@@ -785,7 +784,7 @@ class Editor(Teller):
         if not self.editable:
             return
         decided = (conflicts.taken if other else conflicts.settled)(self.draft.document(), place, by)
-        self._join(Draft(decided), "")
+        self._join(Draft(decided), conflicts.NOBODY)
         self._after_change()
 
     def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints, bool]:

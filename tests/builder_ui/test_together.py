@@ -16,7 +16,7 @@ from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.speech import speech_of
-from engine import drafts, publish
+from engine import drafts
 from engine.presence import SILENT_AFTER, Presence
 from journeys import conflicts
 from models import Member, OpenBuilder
