@@ -1,6 +1,6 @@
 """Drafts that were replaced, for merging, and which builders are open
 
-Revision 0025, after 0024. Nothing of a journey changes; a page that was open before has nothing to be compared with and is asked as a whole.
+Revision 0026, after 0025. Nothing of a journey changes; a page that was open before has nothing to be compared with and is asked as a whole.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
