@@ -98,7 +98,7 @@ class Since:
 
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> bool:
-    return _state(before, path) != _state(after, path)
+    return bool(_state(before, path) != _state(after, path))
 
 
 def _state(document: Mapping[str, Any], path: Path) -> Any:
