@@ -141,7 +141,8 @@ class Engine:
     `effect_timeouts` maps a channel to the seconds one attempt may take (custom activities bring their own); `accounts` maps a channel
     to the provider account whose queue takes its calls. `catch_up`: how far back schedules and dates that were missed are made up
     for. `new_journey` is filled into documents as people make them. The first of `address_keys` hashes suppressed addresses, all are read;
-    the audit trail is sealed with keys that are derived from them, which every session of `db` carries from here on.
+    the audit trail is sealed with keys that are derived from them, which every session of `db` carries from here on. `process_id` names the
+    process among those that say that they are alive (`engine.presence`), empty in one that does not.
     """
 
     db: Database
@@ -155,6 +156,7 @@ class Engine:
     calendars: Calendars = field(default_factory=Calendars)
     new_journey: NewJourney = NewJourney()
     tracing: Tracing = field(default_factory=NoTracing)
+    process_id: str = ""
     _programs: dict[str, Program] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
     _restored: bool | None = None

@@ -63,6 +63,7 @@ class Presence:
     def __init__(self, engine: Engine, kind: str) -> None:
         self._engine = engine
         self._row = {"id": new_id(), "kind": kind, "started_at": datetime.now(UTC)}
+        engine.process_id = str(self._row["id"])
 
     def beat(self, now: datetime | None = None) -> None:
         """Says that the process is alive, and forgets those that no longer say so and were taken over. `now` is real time."""

@@ -17,7 +17,7 @@ from crm.audit import record
 from crm.catalogue import load_catalogue
 from crm.freshness import bump
 from crm.sql import table
-from engine import clocktriggers, presence
+from engine import clocktriggers, drafts, presence
 from engine.live import JOURNEYS, Engine
 from engine.wakeups import Wakeups
 from journeys.check import check
@@ -64,6 +64,7 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
     draft = read(document)
     if draft.key != journey.key:
         raise Conflict("the key of a journey cannot change: duplicate it under the new key", key=journey.key)
+    drafts.keep(session, journey, by, now)
     journey.draft, journey.name = as_json(draft), draft.name
     journey.revision += 1
     journey.updated_at, journey.updated_by = now, by

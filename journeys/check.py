@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from journeys import unfinished
+from journeys import conflicts, unfinished
 from journeys.catalogue import Catalogue, closest
 from journeys.compile import document_rules
 from journeys.cron import OPEN, CronError
@@ -46,7 +46,7 @@ def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known
         *_nodes(journey, graph, catalogue, known),
     ]
     held = unfinished.parts_of(journey.ui)
-    found = [*unfinished.issues(journey), *(issue for issue in found if not unfinished.replaced(issue, held))]
+    found = [*unfinished.issues(journey), *conflicts.issues(journey), *(issue for issue in found if not unfinished.replaced(issue, held))]
     places = {node_id: place for place, node_id in enumerate(journey.nodes)}
     return sorted(found, key=lambda issue: places.get(issue.node_id, -1) if issue.node_id is not None else -1)
 

@@ -28,7 +28,7 @@ from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Scor
 from models.event import Event, Unrouted
 from models.intake import IntakeProblem
 from models.job import Job
-from models.journey import Freshness, Journey, TriggerCursor, Version
+from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
 from models.message import (
     LEFT,
     OPEN_MESSAGE,
@@ -66,6 +66,7 @@ __all__ = [
     "ConsentState",
     "Contact",
     "Database",
+    "DraftRevision",
     "Duplicate",
     "Event",
     "Freshness",
@@ -92,6 +93,7 @@ __all__ = [
     "Migration",
     "Notice",
     "NoticeDelivery",
+    "OpenBuilder",
     "OutboxItem",
     "Process",
     "RecoveryCode",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Column, LargeBinary
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from models.columns import json_field, new_id
@@ -29,6 +30,32 @@ class Journey(SQLModel, table=True):
     created_at: datetime
     updated_at: datetime
     updated_by: str = Field(default="", max_length=120)
+
+
+class DraftRevision(SQLModel, table=True):
+    """A draft that was replaced, by whom and when: what a page that began with it is compared with (`engine.drafts`). A journey has the newest some."""
+
+    __tablename__ = "draft_revision"
+
+    journey_id: str = Field(foreign_key="journey.id", primary_key=True, max_length=32)
+    revision: int = Field(primary_key=True)
+    document: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """JSON, packed by zlib."""
+    replaced_at: datetime
+    replaced_by: str = Field(default="", max_length=120)
+
+
+class OpenBuilder(SQLModel, table=True):
+    """A builder that is open in a browser, and the step its member is at; there as long as its web server says that it is alive (`process`)."""
+
+    __tablename__ = "open_builder"
+
+    id: str = Field(primary_key=True, max_length=32)
+    journey_id: str = Field(foreign_key="journey.id", index=True, max_length=32)
+    member_id: str = Field(max_length=32)
+    process_id: str = Field(index=True, max_length=32)
+    place: str = Field(default="", max_length=64)
+    """A step, `$entry`, or empty: nothing is chosen."""
 
 
 class Version(SQLModel, table=True):

@@ -58,6 +58,8 @@ class Form:
     """Stores a new secret under a name; None for those who may not."""
     last_message: str | None = None
     """The step that sends the last message before this one."""
+    fresh: Mapping[Path, int] = field(default_factory=dict)
+    """How often somebody else changed a field."""
 
     def value(self, path: Path) -> Any:
         return at(self.raw, path)
@@ -67,7 +69,14 @@ class Form:
 
     def key(self, path: Path) -> str:
         """A field of another key is drawn anew, with the value that is given."""
-        return f"{self.target}/{'.'.join(str(one) for one in path)}/{self.generation}"
+        return f"{self.target}/{'.'.join(str(one) for one in path)}/{self.state(path)}"
+
+    def state(self, path: Path) -> str:
+        """Another one once the value of a field came from elsewhere."""
+        return f"{self.generation}.{self.times(path)}"
+
+    def times(self, path: Path) -> int:
+        return sum(count for place, count in self.fresh.items() if path[: len(place)] == place)
 
     def resolve(self, schema: Schema) -> Schema:
         """Follows a reference; what stands beside it (title, hint) stays."""
@@ -701,7 +710,7 @@ def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
         ]
         top = html.div({"className": "pfb-item-head"}, html.span(f"{place + 1}."), html.span({"className": "pfb-row"}, *buttons))
         body = _item(form, (*path, place), item, value, shares)
-        cards.append(html.div({"key": f"{place}/{form.generation}", "className": "pfb-item"}, top, *body))
+        cards.append(html.div({"key": f"{place}/{form.state(path)}", "className": "pfb-item"}, top, *body))
     return html.div(
         {"className": "pfb-list", "id": form.id(path)},
         html._(cards),

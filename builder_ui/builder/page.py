@@ -14,16 +14,19 @@ from builder_ui import consequences, parts, state_line
 from builder_ui import forms as plain_forms
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.before import last_message
+from builder_ui.builder.disputes import disputes
 from builder_ui.builder.draft import at
 from builder_ui.builder.gallery import KEY_PATTERN
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.others import initials, tone
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Review, Stored, counted, fetch
 from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
 from builder_ui.topics import use_reading, use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
+from engine.open_builders import Present
 from engine.publish import get_journey
 from journeys import results
 from journeys.errors import Issue
@@ -53,7 +56,7 @@ def builder(opening: Opening) -> Element:
         held.current = Editor(opening.visit, opening.stored)
     editor: Editor = held.current
     visit = opening.visit
-    use_effect(lambda: editor.close, [])
+    use_effect(lambda: _begin(editor), [])
     use_effect(lambda: _follow(editor, visit.query.get("run", "")), [])
     return html.div(
         {"className": "pfb"},
@@ -65,6 +68,11 @@ def builder(opening: Opening) -> Element:
         ),
         suggestions(editor),
     )
+
+
+def _begin(editor: Editor) -> Callable[[], None]:
+    editor.begin()
+    return editor.close
 
 
 def _follow(editor: Editor, run_id: str) -> None:
@@ -159,11 +167,44 @@ def head(editor: Editor) -> Element:
         parts.badge(speech(state[0]), *state[1:]),
         parts.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else None,
         bundle.status()(state_line.props(CANVAS_ID, speech, (text, tone, symbol), _lasts(editor), editor.hear)),
+        _people(editor),
         html.div({"className": "actions"}, *actions),
         _conflict(editor),
+        disputes(editor),
         _notice(editor),
         review(editor) if editor.review else None,
     )
+
+
+MOST_PEOPLE = 5
+
+
+def _people(editor: Editor) -> Element:
+    """Who else is inside, and at which step; pressing somebody leads there."""
+    if not editor.people:
+        return None
+    shown = [html.li({"key": one.id}, _person(editor, one)) for one in editor.people[:MOST_PEOPLE]]
+    more = len(editor.people) - MOST_PEOPLE
+    if more > 0:
+        shown.append(html.li({"key": "more"}, html.span({"className": "pfb-person more"}, f"+{more}")))
+    return html.ul({"className": "pfb-people", "aria-label": editor.speech("Also inside")}, shown)
+
+
+def _person(editor: Editor, one: Present) -> Element:
+    speech, name = editor.speech, editor.name_of_page(one)
+    there = one.place == ENTRY or one.place in editor.draft.nodes
+    step = speech("Journey") if one.place == ENTRY else editor.names.get(one.place, "")
+    text = speech("{name}, at “{step}”", name=name, step=step) if there else name
+    own = " own" if one.member_id == editor.visit.member.id else ""
+    attributes = {
+        "type": "button",
+        "className": f"pfb-person pfb-p{tone(one.member_id)}{own}",
+        "title": text,
+        "aria-label": text,
+        "disabled": not there,
+        "onClick": lambda _event: editor.select([one.place], show=True) if there else None,
+    }
+    return html.button(attributes, html.span({"aria-hidden": "true"}, initials(one.name)))
 
 
 def _lasts(editor: Editor) -> bool:
@@ -502,6 +543,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
         issues=issues,
         keep_secret=editor.keep_secret if editor.visit.may("secret.change") else None,
         last_message=last_message(editor.draft, editor.visit.engine.palette, target),
+        fresh=editor.fresh_fields(target),
     )
 
 

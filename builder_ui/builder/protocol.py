@@ -107,6 +107,13 @@ class Back(Message):
     type: Literal["back"]
 
 
+class Writing(Message):
+    """Somebody began to write into a field of a form, which its id names; what is in it is not said before it is left."""
+
+    type: Literal["writing"]
+    field: str = Field(max_length=300)
+
+
 class Piece(Message):
     type: Literal["piece"]
     id: int
@@ -115,7 +122,7 @@ class Piece(Message):
     text: str = Field(max_length=60_000)
 
 
-Spoken = Ops | Resync | Select | Seen | Save | Ping | Back
+Spoken = Ops | Resync | Select | Seen | Save | Ping | Back | Writing
 _messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Spoken | Piece, Field(discriminator="type")])
 
 

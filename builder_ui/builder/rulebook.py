@@ -147,7 +147,7 @@ class _Inner:
     def __init__(self, form: Form, path: Path, root: Any, change: Change) -> None:
         self.outer, self.path, self.root, self.change, self.speech = form, path, root, change, form.speech
         target = f"{form.target}-{'-'.join(map(str, path))}"
-        self.form = replace(form, target=target, raw=root, edit=change, definitions={}, issues={})
+        self.form = replace(form, target=target, raw=root, edit=change, definitions={}, issues={}, fresh={(): form.times(path)})
 
 
 def _sentence(form: Form, rule: Mapping[str, Any]) -> list[Element]:
@@ -181,7 +181,7 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
     links = [("and", "all of these hold"), ("or", "any of these holds")]
     terms = [
         html.div(
-            {"key": f"{place}/{form.generation}", "className": "pfb-term"},
+            {"key": f"{place}/{form.state(path)}", "className": "pfb-term"},
             _term(inner, (*path, "rules", place), scope, depth),
             small(speech("Remove"), remove(place), speech("Remove condition {number}", number=place + 1), "danger")
             if form.editable

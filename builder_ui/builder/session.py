@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui import consequences
-from builder_ui.builder import before, cards, knowledge, numbers
+from builder_ui import consequences, people
+from builder_ui.builder import before, cards, joining, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.others import Others, initials, tone
+from builder_ui.builder.others import Seen as Look
 from builder_ui.builder.pathway import Pathway
 from builder_ui.builder.protocol import (
     ENTRY,
@@ -34,6 +38,7 @@ from builder_ui.builder.protocol import (
     Save,
     Seen,
     Select,
+    Writing,
 )
 from builder_ui.changes import changes as told
 from builder_ui.screen import NOTICE_SECONDS, allowed
@@ -42,20 +47,25 @@ from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import secrets, tally
 from crm.roles import NotAllowed
-from engine import publish, shelf
+from engine import drafts, publish, shelf
 from engine.forecast import Forecast
+from engine.open_builders import Present
 from engine.step import where
+from journeys import conflicts, merge
 from journeys.compile import compile_journey
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
 from journeys.reading import read
 from journeys.unfinished import parts_of
-from models import Journey, Member, Version, new_id
+from models import Journey, Version, new_id
 
 log = logging.getLogger("pfadwerk.pages")
 
 SAVE_AFTER_SECONDS = 0.7
 COUNT_EVERY_SECONDS = 3.0
 MOST_BADGES = 300
+MOST_NAMED = 3
+"""Steps in the word about what somebody else changed."""
+TRIES = 5
 Path = tuple[str | int, ...]
 
 
@@ -80,6 +90,8 @@ class Stored:
     """What is live has a goal."""
     since: datetime | None = None
     """When the journey was first published."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """Member id -> name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,39 @@ class Paragraph:
     forecast: Forecast | None = None
     lines: tuple[consequences.Line, ...] = ()
     called: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What others saved since a revision, None where that is not known any more; and what is to be said of what is stored now."""
+
+    since: drafts.Since | None
+    issues: list[Issue]
+    hints: cards.Hints
+    differs: bool
+    members: Mapping[str, str]
+    state: str
+    live_version: int | None
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """News that the canvas has not said to have seen: the draft before them, what they are, and who saved them."""
+
+    seq: int
+    before: Draft
+    news: joining.News
+    saved: conflicts.Saved
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """A step of which somebody else changed `paths` while a field of its form was being written in."""
+
+    before: dict[str, Any]
+    paths: tuple[Path, ...]
+    saved: conflicts.Saved
 
 
 class Editor(Teller):
@@ -146,6 +191,16 @@ class Editor(Teller):
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
         self._answers = 0
         """Grows whenever a field said what is known: the form is drawn again, with the value as it is kept."""
+        self.fresh: Counter[Path] = Counter()
+        """(id, *path of a field) -> how often somebody else changed it: the field is drawn anew."""
+        self.members = dict(stored.members)
+        self._others = Others(visit, self.id, stored.id)
+        self.people: tuple[Present, ...] = ()
+        """Who else has the journey open."""
+        self._unseen: list[Joined] = []
+        self._writing = ""
+        """The id of the field that somebody writes in."""
+        self._meanwhile: dict[str, Meanwhile] = {}
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
         self._op = self._saved_op = 0
@@ -175,7 +230,11 @@ class Editor(Teller):
         """Node id -> what people call the step, and `member:<id>` -> what they call the member."""
         members = {f"member:{id}": name for id, name in self.knowledge.choices.get("user", [])}
         owner = {"member:owner": self.speech("the contact's owner")}
-        return {**cards.names_of(self.speech, self.visit.engine.palette, self.draft.nodes), **members, **owner}
+        return {**self.names_of(self.draft), **members, **owner}
+
+    def names_of(self, draft: Draft) -> dict[str, str]:
+        """Node id -> what people call the step."""
+        return cards.names_of(self.speech, self.visit.engine.palette, draft.nodes)
 
     def raw(self, id: str) -> dict[str, Any] | None:
         return self.draft.parts if id == ENTRY else self.draft.nodes.get(id)
@@ -204,7 +263,27 @@ class Editor(Teller):
         """The small news for the canvas; what it has carried out is left out. `all`: nothing waits to be stored, from the panel neither."""
         # Without a session nothing is stored, the panel's changes neither: the canvas holds them, and hands all over once somebody is logged in.
         saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op, "all": self._changed == self._stored_change}
-        return {"session": self.id, "saved": saved, "pong": self._pong, "patches": self._patches, "problems": self.problems()}
+        news = {"patches": self._patches, "problems": self.problems(), "people": self._people_by_place(), "salt": self.salt}
+        return {"session": self.id, "saved": saved, "pong": self._pong, **news}
+
+    def _people_by_place(self) -> dict[str, list[dict[str, Any]]]:
+        """Step -> who is at it, for its card."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for one in self.people:
+            if one.place in self.draft.nodes or one.place == ENTRY:
+                found.setdefault(one.place, []).append(
+                    {"name": self.name_of_page(one), "initials": initials(one.name), "tone": tone(one.member_id)}
+                )
+        return found
+
+    @property
+    def salt(self) -> str:
+        """What the ids of new steps end in while others are inside, who make some, too; empty otherwise."""
+        return self.id[-3:] if self.people else ""
+
+    def name_of_page(self, one: Present) -> str:
+        """A name; a tab of one's own is said as such."""
+        return str(self.speech("You, in another tab")) if one.member_id == self.visit.member.id else one.name
 
     def graph(self) -> dict[str, Any]:
         """Everything, for a canvas that begins."""
@@ -249,6 +328,7 @@ class Editor(Teller):
         match message:
             case Seen(seq=seq):
                 self._patches = [patch for patch in self._patches if patch["seq"] > seq]
+                self._unseen = [one for one in self._unseen if one.seq > seq]
             case Select(ids=ids):
                 self.select([id for id in ids if id == ENTRY or id in self.draft.nodes])
             case Save():
@@ -258,6 +338,8 @@ class Editor(Teller):
                 self.tell("feed")
             case Back():
                 self.spawn(self.look_again)
+            case Writing(field=written):
+                self._write(written)
             case Resync():
                 self._resync(message)
             case Ops():
@@ -267,6 +349,7 @@ class Editor(Teller):
         chosen = self.selection or (ENTRY,)
         shown_before = [self.raw(id) for id in chosen]
         touched = self.draft.change(changes)
+        self._put_unseen_into(changes)
         self._op = changes.n
         looks = self._look(None if touched or changes.gone else [])
         # The canvas drew new and restored steps from what it had; it hears how they really look.
@@ -285,25 +368,19 @@ class Editor(Teller):
         mine.change(message)
         same = _alike(mine.document(), self.draft.document())
         self._op = message.n
+        self._others.former = message.was
         if same or not message.dirty:
             self._saved_op = message.n
             if not same:
                 self.reload_canvas()
             return self.tell("feed", "head")
         self._was = message.was
-        behind = message.rev != self.revision and not self._is_ours(self.draft.ui)
         self.draft = mine
         self._look()
         self.generation += 1
-        if behind:
-            self.revision = message.rev
-            self.status, self.by = "conflict", ""
+        self.revision = message.rev  # what was saved since is found out when this is
         self._after_change()
         return None
-
-    def _is_ours(self, ui: Mapping[str, Any]) -> bool:
-        """Whether the draft was saved last by the editor this page had before: a connection that broke may have cost only its answer."""
-        return bool(self._was) and ui.get("saved_in") == self._was
 
     def reload_canvas(self) -> None:
         self.send(graph=self.graph())
@@ -315,7 +392,7 @@ class Editor(Teller):
         if show:
             self.send(select=list(ids))
         if tuple(ids) != self.selection:
-            self.selection = tuple(ids)
+            self.selection, self._writing, self._meanwhile = tuple(ids), "", {}
             self.tell("panel", "outline")
 
     def go_to(self, issue: Issue) -> None:
@@ -328,8 +405,8 @@ class Editor(Teller):
 
     def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
         """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
-        before = self.raw(id)
-        if not self.editable or before is None:
+        before, self._writing = self.raw(id), ""
+        if not self.editable or before is None or self._dispute(id, path, value):
             return
         if at(before, path) == value:  # what was typed may still be written otherwise
             self._answers += 1
@@ -382,7 +459,7 @@ class Editor(Teller):
         kind, ready = (offer, "") if offer in palette else offer.rsplit(".", 1) if "." in offer else ("", "")
         if not self.editable or kind not in palette:
             return
-        id = _fresh_id(kind, self.draft.nodes)
+        id = _fresh_id(kind, self.draft.nodes, self.salt)
         sender = source if before.sends(palette, self.draft.nodes.get(source, {})) else before.last_message(self.draft, palette, source)
         raw = before.asking(cards.beginning(palette[kind], ready), sender)
         self.draft.nodes[id] = raw
@@ -429,7 +506,7 @@ class Editor(Teller):
         self._after_change()
 
     def add_note(self) -> None:
-        self.put_note(_fresh_id("note", self.draft.notes), "")
+        self.put_note(_fresh_id("note", self.draft.notes, self.salt), "")
 
     def tear_note(self, id: str) -> None:
         if not self.editable or id not in self.draft.notes:
@@ -443,12 +520,16 @@ class Editor(Teller):
         self.chapter = "" if self.chapter == name else name
         self.tell("panel")
 
+    def fresh_fields(self, id: str) -> dict[Path, int]:
+        """Path of a field of a step -> how often somebody else changed it."""
+        return {path[1:]: count for path, count in self.fresh.items() if path[0] == id}
+
     def form_mark(self) -> Any:
         """Whatever the form shows; while it stays equal the form need not be drawn anew."""
         target = self.selection[0] if self.selection else ENTRY
         place = None if target == ENTRY else target
         issues = [issue for issue in self.issues if issue.node_id == place]
-        state = self.selection, self.generation, self._answers, self.chapter, self.editable
+        state = self.selection, self.generation, self._answers, self.chapter, self.editable, self.fresh_fields(target)
         return state, self.raw(target), issues, self.names, self.views.get(target)
 
     def ways_mark(self) -> Any:
@@ -477,29 +558,36 @@ class Editor(Teller):
         self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.save)
 
     async def save(self) -> None:
-        """Stores the draft if it changed, and checks it."""
+        """Stores the draft if it changed, with what others saved meanwhile, and checks it."""
         async with self._saving:
-            change, op = self._changed, self._op
-            if change == self._stored_change or self.status in ("conflict", "denied"):
-                return
-            try:
-                revision, issues, hints, self.differs = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
-            except Conflict as error:
-                await self._overtaken(error)
-            except NotAllowed:
-                self.status = "denied"
-            except Unauthorized:
-                self.status = "out"
-            except Exception as error:  # noqa: BLE001 - whatever fails is said on the page, and tried again
-                log.error("a draft could not be saved: %s", where(error))
-                self.status = "failed"
-                self.save_soon(5.0)
+            for _ in range(TRIES):
+                if self._changed == self._stored_change or self.status in ("conflict", "denied") or await self._save():
+                    break
             else:
-                self.revision, self._saved_op, self._stored_change = revision, op, change
-                self.issues = issues
-                self.status = "saved" if self._changed == change else "unsaved"
-                self._hint(hints)
+                self.save_soon()
         self.tell("head", "feed", "panel", "outline")
+
+    async def _save(self) -> bool:
+        """Whether that is all for now; False: somebody was faster, and what they made is in the draft."""
+        change, op = self._changed, self._op
+        try:
+            revision, issues, hints, self.differs = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
+        except Conflict:
+            return not await self._catch_up()
+        except NotAllowed:
+            self.status = "denied"
+        except Unauthorized:
+            self.status = "out"
+        except Exception as error:  # noqa: BLE001 - whatever fails is said on the page, and tried again
+            log.error("a draft could not be saved: %s", where(error))
+            self.status = "failed"
+            self.save_soon(5.0)
+        else:
+            self.revision, self._saved_op, self._stored_change = revision, op, change
+            self.issues = issues
+            self.status = "saved" if self._changed == change else "unsaved"
+            self._hint(hints)
+        return True
 
     def notify(self, notice: tuple[str, bool] | None) -> None:
         """Says something, until it is closed; that all went well goes by itself."""
@@ -513,14 +601,191 @@ class Editor(Teller):
             self.hints = hints
             self.send(hints=hints)
 
-    async def _overtaken(self, error: Conflict) -> None:
-        """Somebody else saved meanwhile; or the last words of this page's own former editor came late."""
-        stored = await asyncio.to_thread(fetch, self.visit)
-        if self._is_ours(stored.document.get("ui") or {}):
-            self.revision, self._was = stored.revision, ""
-            self.save_soon(0)
+    # Who else is here, and what they save
+
+    def begin(self) -> None:
+        """The page is drawn: looks out for others from now on."""
+        self.spawn(self._others.watch, self._place, self._seen)
+
+    def _place(self) -> str:
+        return self.selection[0] if len(self.selection) == 1 else ""
+
+    def _seen(self, found: Look | None) -> None:
+        people = found.people if found else ()
+        if people != self.people:
+            known = {one.member_id for one in self.people} | {self.visit.member.id}
+            come = next((one.name for one in people if one.member_id not in known), "")
+            self.people = people
+            self.send(said=self.speech("{name} is here too.", name=come) if come else "")
+            self.tell("head")
+        if found is None:
+            return
+        if found.live != (self.state, self.live_version) or found.revision > self.revision:
+            self.spawn(self.catch_up)
+
+    async def catch_up(self) -> None:
+        """Takes in what others saved, if they did."""
+        async with self._saving:
+            if self.status not in ("conflict", "denied", "out"):
+                await self._catch_up()
+        self.tell("head", "feed", "panel", "outline")
+
+    async def _catch_up(self) -> bool:
+        """Puts what others saved into the draft. False: nobody knows any more what this page began with, and a person decides on the whole."""
+        try:
+            news = await asyncio.to_thread(self._news)
+        except Exception as error:  # noqa: BLE001 - as with saving
+            log.error("a draft could not be read: %s", where(error))
+            self.save_soon(5.0)
+            return False
+        self.members = {**self.members, **news.members}
+        self.state, self.live_version, self.versions = news.state, news.live_version, news.versions
+        self.differs = news.differs
+        if news.since is None:
+            self.status, self.by = "conflict", ""
+            return False
+        if news.since.steps:
+            self._take_in(news, news.since)
+        return True
+
+    def _news(self) -> News:
+        with self.visit.engine.db.read() as session:
+            journey = publish.get_journey(session, self.journey.id)
+            issues = publish.check_draft(self.visit.engine, session, journey.draft)
+            hints = cards.hints(self.speech, self.visit.engine.palette, journey.draft)
+            differs = bool(shelf.unpublished(session, [journey]))
+            since = drafts.since(session, journey, self.revision)
+            live = journey.state, journey.live_version, _versions(session, journey)
+            return News(since, issues, hints, differs, people.member_names(session), *live)
+
+    def _take_in(self, news: News, since: drafts.Since) -> None:
+        """What is unsaved here is merged with it, and saved next."""
+        merged = self._merged(since, self.draft.document())
+        written = self._step_written_in()
+        document = merged.document
+        if written and written not in document["nodes"]:  # a text that is on its way has a step to come to, if that is chosen
+            document = self._asked(document, written, since.last)
+        self._join(Draft(document), since.last)
+        self.revision = since.revision
+        if _alike(document, since.document):
+            self._stored_change, self._saved_op = self._changed, self._op
+            self.status = "saved"
+            self.issues, self.differs = news.issues, news.differs
+            self._hint(news.hints)
         else:
-            self.status, self.by = "conflict", await asyncio.to_thread(self._name_of, str(error.details.get("by", "")))
+            self._changed += 1
+            self.status = "unsaved"
+
+    def _merged(self, since: drafts.Since, document: dict[str, Any]) -> merge.Merged:
+        own = {self.id, self._was} - {""}
+        return since.merged(publish.as_json(read(document)), self.visit.by, self.visit.house.now(), own)
+
+    def _step_written_in(self) -> str:
+        id = self.selection[0] if len(self.selection) == 1 else ""
+        return id if id in self.draft.nodes and self._writing.startswith(f"pfb-{id}-") else ""
+
+    def _asked(self, document: dict[str, Any], id: str, saved: conflicts.Saved) -> dict[str, Any]:
+        """The document, in which somebody took out a step that is being worked on here, with the question whether it comes back."""
+        edges = [[*place, to] for place, to in self.draft.edges.items() if id in (place[0], to)]
+        found = [merge.Conflict(("nodes", id), {"raw": self.draft.nodes[id], "edges": edges})]
+        return conflicts.noted(document, found, self.visit.by, self.visit.house.now().isoformat(), {("nodes", id): saved})
+
+    def _join(self, draft: Draft, saved: conflicts.Saved) -> None:
+        """Puts another draft in place of the present one, which somebody `saved`; the canvas hears what differs, and keeps what is its own."""
+        old, self.draft = self.draft, draft
+        news = joining.between(old, draft)
+        changed = [id for id in news["nodes"] if joining.paths(news, id) or "raw" in news["nodes"][id]]
+        gone = {id: self.names_of(old).get(id, id) for id in news["gone"]}
+        looks = self._look()
+        if joining.is_empty(news):
+            return
+        self._freshen(old, news, saved)
+        self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
+        shown = {id: {**news["nodes"].get(id, {}), "view": self.views[id]} for id in {**news["nodes"], **looks}}
+        said = self._word(saved[0], [*(self.names.get(id, self.speech("Journey")) for id in changed), *gone.values()])
+        self.send(join={**news, "nodes": shown}, said=said)
+        self._unseen.append(Joined(self._sequence, old, news, saved))
+
+    def _word(self, by: str, names: list[str]) -> str:
+        """`Kim changed “Wait”, “Exit”.`"""
+        if not by or not names:
+            return ""
+        quoted = [self.speech("“{name}”", name=name) for name in names[:MOST_NAMED]]
+        steps = ", ".join(quoted) + (" …" if len(names) > MOST_NAMED else "")
+        if by == self.visit.by:
+            return str(self.speech("Changed in another tab of yours: {steps}.", steps=steps))
+        return str(self.speech("{name} changed {steps}.", name=self.name_of(by), steps=steps))
+
+    def name_of(self, by: str) -> str:
+        """Whom an actor of the audit trail means: a name, and which of one's own tabs are meant is said as such."""
+        if by == self.visit.by:
+            return str(self.speech("You, in another tab"))
+        return people.actor(self.speech, self.members, by)
+
+    def _freshen(self, old: Draft, news: joining.News, saved: conflicts.Saved) -> None:
+        """Fields with another value are drawn anew, but for the one that is being written in: who writes there is asked when they are done."""
+        for id in news["nodes"]:
+            changed = joining.paths(news, id)
+            held = tuple(path for path in changed if self._is_written_in(id, path))
+            for path in changed:
+                if path not in held:
+                    self.fresh[id, *path] += 1
+            if held and id not in self._meanwhile:
+                self._meanwhile[id] = Meanwhile(dict(joining.raw_of(old, id) or {}), held, saved)
+
+    def _is_written_in(self, id: str, path: Path) -> bool:
+        field = f"pfb-{id.strip('$')}-{'-'.join(str(one) for one in path)}"
+        return self._writing == field or self._writing.startswith(f"{field}-")
+
+    def _write(self, field: str) -> None:
+        """A field is written in; empty: it was left, and shows what somebody else made of it, if they did."""
+        self._writing = field
+        if field or not self._meanwhile:
+            return
+        self.fresh.update((id, *path) for id, one in self._meanwhile.items() for path in one.paths)
+        self._meanwhile = {}
+        self.tell("panel")
+
+    def _dispute(self, id: str, path: Path, value: Any) -> bool:
+        """Whether somebody else changed the field while this was written into it: then both are kept, and a person chooses."""
+        held = self._meanwhile.get(id)
+        place = next((one for one in held.paths if one == path[: len(one)]), None) if held else None
+        if held is None or place is None:
+            return False
+        del self._meanwhile[id]
+        mine = at(replaced(held.before, path, value), place)
+        self.fresh[id, *place] += 1
+        if mine not in (at(self.raw(id), place), at(held.before, place)):
+            self._note([merge.Conflict(joining.place_of(id, [str(one) for one in place]), mine)], held.saved)
+        self.tell("panel")
+        return True
+
+    def _note(self, found: list[merge.Conflict], saved: conflicts.Saved) -> None:
+        """Keeps what was meant here beside what somebody else made of it."""
+        over = {one.path: saved for one in found}
+        self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.visit.by, self.visit.house.now().isoformat(), over)["ui"]
+        self._after_change()
+
+    def _put_unseen_into(self, changes: Changes) -> None:
+        """The canvas said this without knowing what it is about to hear, which then counts there, too; what it wanted otherwise is asked."""
+        found = [(one, clash) for one in self._unseen for clash in joining.overrun(changes, one.before, one.news)]
+        for one in self._unseen:
+            joining.put_into(self.draft, one.news)
+        for one, clash in found:
+            self._note([clash], one.saved)
+
+    @property
+    def conflicts(self) -> list[conflicts.Open]:
+        """What waits for a person to choose, whoever made it."""
+        return conflicts.open_in(self.draft.document()) if self.draft.ui.get(merge.PLACE) else []
+
+    def decide(self, place: str, by: str, other: bool) -> None:
+        """Keeps what the draft has at a place of conflicts, or takes in its stead what `by` had."""
+        if not self.editable:
+            return
+        decided = (conflicts.taken if other else conflicts.settled)(self.draft.document(), place, by)
+        self._join(Draft(decided), conflicts.NOBODY)
+        self._after_change()
 
     def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints, bool]:
         """One transaction; the checks come after it, outside the lock."""
@@ -534,11 +799,6 @@ class Editor(Teller):
             issues = publish.check_draft(visit.engine, session, document)
             differs = bool(shelf.unpublished(session, [publish.get_journey(session, self.journey.id)]))
         return saved, issues, cards.hints(self.speech, visit.engine.palette, document), differs
-
-    def _name_of(self, actor: str) -> str:
-        with self.visit.engine.db.read() as session:
-            member = session.get(Member, actor.partition(":")[2])
-            return member.name if member else actor
 
     async def keep_mine(self) -> None:
         """After a conflict: what is on this page replaces what somebody else saved."""
@@ -561,6 +821,7 @@ class Editor(Teller):
 
     def close(self) -> None:
         """The page is gone; what it had not stored yet is stored now."""
+        self._others.close()
         self._counting += 1
         if self.path is not None:
             self.path.leave()
@@ -571,7 +832,16 @@ class Editor(Teller):
 
     def _last_words(self, document: dict[str, Any], revision: int) -> None:
         try:
-            self._store(document, revision)
+            for _ in range(TRIES):
+                try:
+                    self._store(document, revision)
+                    return
+                except Conflict:
+                    with self.visit.engine.db.read() as session:
+                        since = drafts.since(session, publish.get_journey(session, self.journey.id), revision)
+                    if since is None:
+                        raise
+                    document, revision = self._merged(since, document).document, since.revision
         except PfadwerkError as error:
             log.warning("a draft was not saved when its page closed (%s)", error.code)
 
@@ -647,8 +917,13 @@ class Editor(Teller):
         """Makes the saved draft live, if it is still what was looked over."""
         try:
             number = await asyncio.to_thread(self._publish, note[:2_000])
-        except Conflict:
-            self.status = "conflict"
+        except Conflict as error:
+            await self.catch_up()
+            self.notify(
+                (self.speech("Somebody saved this journey meanwhile: look over once more what goes live."), False)
+                if "by" in error.details
+                else (error.say(self.speech.translate), False)
+            )
         except PfadwerkError as error:
             self.notify((error.say(self.speech.translate), False))
         else:
@@ -767,7 +1042,6 @@ def fetch(visit: Visit) -> Stored:
             raise NotFound("this journey is archived")
         issues = publish.check_draft(visit.engine, session, journey.draft)
         known = knowledge.load(session, visit.speech)
-        versions = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(200)
         hints = cards.hints(visit.speech, visit.engine.palette, journey.draft)
         parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
         live = visit.engine.index(session).by_id.get(journey.id)
@@ -776,11 +1050,18 @@ def fetch(visit: Visit) -> Stored:
             issues,
             known,
             hints,
-            tuple(session.scalars(versions)),
+            _versions(session, journey),
             bool(shelf.unpublished(session, [journey])),
             live is not None and live.program.goal is not None,
             shelf.published_since(session, [journey.id]).get(journey.id),
+            people.member_names(session),
         )
+
+
+def _versions(session: Session, journey: Journey) -> tuple[int, ...]:
+    """The newest, by number."""
+    numbers = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(200)
+    return tuple(session.scalars(numbers))
 
 
 def counted(speech: Speech, errors: int, hints: int) -> str:
@@ -791,8 +1072,9 @@ def counted(speech: Speech, errors: int, hints: int) -> str:
     return ", ".join(said)
 
 
-def _fresh_id(kind: str, taken: Mapping[str, Any]) -> str:
-    base = kind.removeprefix("custom.")[:50]
+def _fresh_id(kind: str, taken: Mapping[str, Any], salt: str = "") -> str:
+    """`salt` tells ids apart that two people make at once."""
+    base = kind.removeprefix("custom.")[:50] + (f"_{salt}" if salt else "")
     return base if base not in taken else next(name for n in range(2, 10_000) if (name := f"{base}_{n}") not in taken)
 
 

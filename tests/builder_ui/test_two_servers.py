@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sqlmodel import select
 
 from api.keys import add_key
@@ -22,7 +22,7 @@ from bench.line import Line, open_line
 from engine import publish
 from models import Identity, Run
 from tests.builder_ui.browsing import eventually
-from tests.builder_ui.drawing import choose, go_live, offer, saved, step, stored, write
+from tests.builder_ui.drawing import choose, form, go_live, offer, saved, step, stored, write
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -83,23 +83,72 @@ def test_work_goes_on_at_the_other_server(people: list[Page], line: Line, site: 
     assert "wait" in document.nodes
 
 
-def test_two_people_at_two_servers_change_one_journey_and_one_decides(people: list[Page], line: Line, site: Any) -> None:
+def title(page: Page, id: str) -> Locator:
+    return page.locator(f'.react-flow__node[data-id="{id}"] .pfb-card-name')
+
+
+def test_two_people_at_two_servers_see_each_other_and_what_the_other_does(people: list[Page], line: Line, site: Any) -> None:
     mara, alex = people
     edit(mara, "mql_to_sql")
     edit(alex, "mql_to_sql")
     assert len(set(line.sockets[-2:])) == 2
-    id = mara.locator(".react-flow__node-step").first.get_attribute("data-id") or ""
-    choose(mara, id)
+    first, second = (mara.locator(".react-flow__node-step").nth(n).get_attribute("data-id") or "" for n in (0, 1))
+    choose(alex, second)
+    expect(mara.get_by_role("list", name="Also inside").get_by_role("button", name="Alex Admin, at")).to_be_visible()
+    expect(mara.locator(f'.react-flow__node[data-id="{second}"] .pfb-here')).to_have_text("AAAlex Admin")
+    choose(mara, first)
     write(mara, "Name", "By Mara")
     saved(mara)
-    choose(alex, id)
+    half = form(mara, first).get_by_label("Name")
+    half.press_sequentially(", half")  # begun, and not yet left
     write(alex, "Name", "By Alex")
-    dialog = alex.get_by_role("alertdialog")
-    expect(dialog).to_contain_text("Mara Marti saved this journey")
-    assert stored(site.town, "mql_to_sql").nodes[id]["name"] == "By Mara"
-    dialog.get_by_role("button", name="Keep mine").click()
     saved(alex)
-    assert stored(site.town, "mql_to_sql").nodes[id]["name"] == "By Alex"
+    expect(title(mara, second)).to_have_text("By Alex")
+    expect(mara.get_by_text("Alex Admin changed “By Alex”.")).to_be_attached()
+    expect(half).to_be_focused()
+    expect(half).to_have_value("By Mara, half")
+    half.press("Enter")
+    saved(mara)
+    expect(title(alex, first)).to_have_text("By Mara, half")
+    mara.keyboard.press("Escape")
+    mara.keyboard.press("Control+z")
+    expect(title(mara, first)).to_have_text("By Mara")
+    saved(mara)
+    nodes = stored(site.town, "mql_to_sql").nodes
+    assert (nodes[first]["name"], nodes[second]["name"]) == ("By Mara", "By Alex")
+    alex.goto("about:blank")
+    expect(mara.get_by_role("list", name="Also inside")).to_have_count(0)
+
+
+def test_two_who_write_into_one_field_are_asked_and_nothing_goes_before(people: list[Page], line: Line, site: Any) -> None:
+    mara, alex = people
+    edit(mara, "survey")
+    edit(alex, "survey")
+    choose(mara, "voucher")
+    field = form(mara, "voucher").get_by_label("Name")
+    field.press("Control+a")
+    field.press_sequentially("By Mara")
+    choose(alex, "voucher")
+    write(alex, "Name", "By Alex")
+    saved(alex)
+    expect(title(mara, "voucher")).to_have_text("By Alex")
+    expect(field).to_have_value("By Mara")
+    field.press("Enter")
+    saved(mara)
+    assert stored(site.town, "survey").nodes["voucher"]["name"] == "By Alex"
+    for page, own, other in ((mara, "By Mara", "By Alex"), (alex, "By Alex", "By Mara")):
+        both = page.get_by_role("region", name="Changed by two people at once")
+        expect(both).to_contain_text(own)
+        expect(both).to_contain_text(other)
+    mara.reload()
+    chosen = mara.get_by_role("region", name="Changed by two people at once").get_by_role("button", name="Keep mine")
+    chosen.focus()
+    mara.keyboard.press("Enter")
+    expect(title(mara, "voucher")).to_have_text("By Mara")
+    saved(mara)
+    expect(title(alex, "voucher")).to_have_text("By Mara")
+    expect(alex.get_by_role("region", name="Changed by two people at once")).to_have_count(0)
+    assert stored(site.town, "survey").nodes["voucher"]["name"] == "By Mara"
 
 
 GREETING: dict[str, Any] = {

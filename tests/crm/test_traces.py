@@ -49,7 +49,8 @@ WORKSPACE = "the workspace's own words, written by its members, about no contact
 NO_PERSON = "keys, sessions, leases and counts of the workspace"
 TABLES = {
     **dict.fromkeys(
-        ("journey", "version", "template", "template_version", "catalogue_field", "catalogue_event", "workspace_setting"), WORKSPACE
+        ("journey", "draft_revision", "version", "template", "template_version", "catalogue_field", "catalogue_event", "workspace_setting"),
+        WORKSPACE,
     ),
     **dict.fromkeys(
         (
@@ -57,6 +58,7 @@ TABLES = {
             "rotation",
             "migration",
             "trigger_cursor",
+            "open_builder",
             "stopped_account",
             "second_factor",
             "recovery_code",

@@ -182,6 +182,21 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     return () => { window.removeEventListener("focus", back); document.removeEventListener("visibilitychange", back); };
   }, []);
 
+  // Who writes into a field is asked, should somebody else change it meanwhile; the server must know of it before the field is left.
+  useEffect(() => {
+    let writing = "";
+    const say = (field) => {
+      if (field === writing || !editable) return;
+      writing = field;
+      post(handler.current, { type: "writing", field });
+    };
+    const begin = ({ target }) => { if (target.id?.startsWith("pfb-") && target.closest(".pfb-side")) say(target.id); };
+    const end = ({ target }) => setTimeout(() => { if (writing === target.id && document.activeElement?.id !== writing) say(""); }, 300);
+    document.addEventListener("input", begin);
+    document.addEventListener("focusout", end);
+    return () => { document.removeEventListener("input", begin); document.removeEventListener("focusout", end); };
+  }, [editable]);
+
   const tellSelection = useMemo(() => {
     let last = "";
     let timer = 0;
@@ -265,6 +280,8 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     model.saved = feed.saved;
     model.onSaved?.();
     board.set("problems", feed.problems);
+    board.set("people", feed.people);
+    model.salt = feed.salt;
     for (const patch of feed.patches) {
       if (patch.seq <= model.seen) continue;
       model.seen = patch.seq;
@@ -274,6 +291,11 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         setTimeout(fit);
       }
       if (patch.nodes || patch.edges || patch.cut || patch.gone || patch.notes || patch.torn) model.apply(patch);
+      if (patch.join) {
+        model.join(patch.join);
+        tellSelection();
+      }
+      if (patch.said) setSaid(patch.said);
       if (patch.counts !== undefined) {
         board.count(patch.counts);
         host.current.dataset.counting = String(patch.counts !== null);
@@ -286,7 +308,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
     if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
-  }), [id, model, fit, focus, follow, board]);
+  }), [id, model, fit, focus, follow, tellSelection, board]);
 
   const act = useMemo(() => ({
     undo: () => { if (!model.undo()) setSaid(t("There is nothing to undo.")); tellSelection(); },
@@ -343,7 +365,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     days: () => setDays((on) => { localStorage.setItem(DAYS, on ? "off" : "on"); return !on; }),
     resizing: {
       start: () => { model.remember(); model.held = true; },
-      stop: () => { model.held = false; model.tell(); },
+      stop: () => { model.release(); model.tell(); },
     },
   }), [model, board, flow, t, tellSelection, focus, fit, lead]);
 
@@ -432,15 +454,16 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     return {
       start: () => { before = { nodes: model.nodes, edges: model.edges, laid: model.laid }; model.held = true; },
       stop: () => {
-        model.held = false;
         const from = new Map(before.nodes.map((node) => [node.id, node.position]));
-        if (!model.nodes.some((node) => { const at = from.get(node.id); return at && (at.x !== node.position.x || at.y !== node.position.y); })) return;
+        const isMoved = model.nodes.some((node) => { const at = from.get(node.id); return at && (at.x !== node.position.x || at.y !== node.position.y); });
+        if (!isMoved) return model.release();
         model.past = [...model.past, before].slice(-100);
         model.future = [];
         model.laid = false;
         const settled = model.nodes.map((node) => movedTo(node, { x: Math.round(node.position.x), y: Math.round(node.position.y) }));
         model.show(settled, traced(settled, model.edges));
-        model.tell();
+        model.release();
+        return model.tell();
       },
     };
   }, [model]);

@@ -105,9 +105,10 @@ export function overlaps(nodes) {
   return false;
 }
 
-/** `send_email` -> `send_email_2` if there is one already. */
-export function freshId(kind, taken) {
-  const base = kind.replace(/^custom\./, "").replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 50);
+/** `send_email` -> `send_email_2` if there is one already; `salt` tells ids apart that two people make at once. */
+export function freshId(kind, taken, salt = "") {
+  const plain = kind.replace(/^custom\./, "").replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 50);
+  const base = salt ? `${plain}_${salt}` : plain;
   if (!taken.has(base)) return base;
   let number = 2;
   while (taken.has(`${base}_${number}`)) number += 1;

@@ -1,5 +1,6 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
 import { layout, traced } from "./courses.js";
+import { fielded, joined } from "./joining.js";
 import { asking, difference, edgeId, edgeOf, ENTRY, freshId, isNote, lastMessage, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
 
 const HISTORY = 100;
@@ -25,6 +26,8 @@ export class Model {
     this.saved = { rev: 0, op: 0, all: true }; // what the server has stored; `all`: nothing of the panel's waits either
     this.laid = true; // nobody moved a step since the last layout
     this.held = false; // while something is dragged
+    this.waiting = []; // news of others that came meanwhile
+    this.salt = ""; // ends the ids of new steps while others are inside, who make some, too
     this.seen = 0;
     this.timer = 0;
     this.sends = new Set(); // kinds of step that send a message
@@ -110,7 +113,8 @@ export class Model {
     from.pop();
     this.laid = there.laid;
     const chosen = new Set(this.selected);
-    this.show(there.nodes.map((node) => ({ ...node, selected: chosen.has(node.id), dragging: false })), there.edges);
+    const { nodes, edges } = there.joined ? this.drawn(there.nodes, there.edges) : there;
+    this.show(nodes.map((node) => ({ ...node, selected: chosen.has(node.id), dragging: false })), edges);
     this.tell();
     return true;
   }
@@ -155,7 +159,7 @@ export class Model {
 
   /** Sets one step of the palette; `at` is {position}, {from, outlet} or {edge}. Answers its id. */
   add(kind, at) {
-    const id = freshId(kind.kind, new Set(this.nodes.map((node) => node.id)));
+    const id = freshId(kind.kind, new Set(this.nodes.map((node) => node.id)), this.salt);
     let edges = this.edges;
     let nodes = this.nodes;
     const edge = at.edge && this.edge(at.edge);
@@ -196,7 +200,7 @@ export class Model {
   addNote({ x, y }, text = "") {
     const notes = this.nodes.filter(isNote);
     if (notes.length >= MAX_NOTES) return null;
-    const id = freshId("note", new Set(notes.map((node) => node.id.slice(NOTE.length))));
+    const id = freshId("note", new Set(notes.map((node) => node.id.slice(NOTE.length))), this.salt);
     const made = { ...noteOf(id, { text, color: "yellow", x: Math.round(x), y: Math.round(y), ...NOTE_SIZE }), selected: true };
     this.change([...this.nodes.map((node) => (node.selected ? { ...node, selected: false } : node)), made], this.edges);
     return made.id;
@@ -214,8 +218,12 @@ export class Model {
 
   /** A change after which the layout stays tidy if it was. */
   arrange(nodes, edges) {
-    const shown = this.laid ? layout(nodes, edges) : { nodes, edges: traced(nodes, edges) };
+    const shown = this.drawn(nodes, edges);
     this.change(shown.nodes, shown.edges);
+  }
+
+  drawn(nodes, edges) {
+    return this.laid ? layout(nodes, edges) : { nodes, edges: traced(nodes, edges) };
   }
 
   connect(from, outlet, to) {
@@ -257,7 +265,7 @@ export class Model {
     const taken = new Set(this.nodes.map((node) => node.id));
     const renamed = new Map();
     for (const one of found.steps) {
-      const id = freshId(one.raw.kind, taken);
+      const id = freshId(one.raw.kind, taken, this.salt);
       taken.add(id);
       renamed.set(one.id, id);
     }
@@ -278,7 +286,7 @@ export class Model {
   freshNotes(notes) {
     const papers = new Set(this.nodes.filter(isNote).map((node) => node.id.slice(NOTE.length)));
     return notes.slice(0, MAX_NOTES - papers.size).map((note) => {
-      const id = freshId("note", papers);
+      const id = freshId("note", papers, this.salt);
       papers.add(id);
       return noteOf(id, note);
     });
@@ -317,6 +325,43 @@ export class Model {
   }
 
   // What the server says
+
+  /** What somebody else saved: in what is shown, and in every state that undo leads to, so that undo takes back only one's own. */
+  join(news) {
+    if (this.held) return void this.waiting.push(news);
+    this.laid = news.laid;
+    const put = (state) => ({ ...state, ...joined(state, news), joined: true });
+    [this.past, this.future] = [this.past.map(put), this.future.map(put)];
+    const pending = this.timer !== 0;
+    const { nodes, edges } = joined(this, news);
+    if (pending) this.hear(news);
+    else this.said = told(nodes, edges);
+    const shown = this.drawn(nodes, edges);
+    this.show(shown.nodes, shown.edges);
+    return undefined;
+  }
+
+  /** Marks the news as told, because something of our own is still to be told. */
+  hear(news) {
+    const { nodes, notes, edges } = this.said;
+    for (const id of news.gone) nodes.delete(id);
+    for (const [id, { raw, set, x, y }] of Object.entries(news.nodes)) {
+      const known = nodes.get(id);
+      if (known) nodes.set(id, { raw: set ? fielded(known.raw, set) : raw ?? known.raw, x: x ?? known.x, y: y ?? known.y });
+      else if (raw) nodes.set(id, { raw, x: x ?? null, y: y ?? null });
+    }
+    for (const id of news.torn) notes.delete(id);
+    for (const [id, note] of Object.entries(news.notes)) notes.set(id, note);
+    for (const [from, outlet] of news.cut) edges.delete(edgeId(from, outlet));
+    for (const [from, outlet, to] of news.edges) edges.set(edgeId(from, outlet), [from, outlet, to]);
+    for (const [id, [from, , to]] of [...edges]) if (!nodes.has(from) || !nodes.has(to)) edges.delete(id);
+  }
+
+  /** Nothing is dragged any more. */
+  release() {
+    this.held = false;
+    for (const news of this.waiting.splice(0)) this.join(news);
+  }
 
   /** Changes made in the panel: they can be undone like any other. A view alone is no change. */
   apply(patch) {

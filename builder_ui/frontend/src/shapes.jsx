@@ -20,6 +20,7 @@ function Card({ node, selected, className, children }) {
   const problems = usePinned("problems", node.id);
   const mark = usePinned("marks", node.id);
   const lit = usePinned("lit", node.id);
+  const people = usePinned("people", node.id);
   const counts = useCounts(node.id);
   const tone = mark ? `pfb-marked pfb-t-${mark.tone}` : quiet ? "pfb-dim" : "";
   return (
@@ -38,11 +39,23 @@ function Card({ node, selected, className, children }) {
           <Icon name="alert" />{problems.said}
         </span>
       )}
+      {people?.length > 0 && <People people={people} />}
       {mark?.sign && <span className="pfb-sign" title={mark.said}><span aria-hidden="true">{mark.sign}</span><i className="hidden">{mark.said}</i></span>}
       {mark?.lines.length > 0 && <Lines lines={mark.lines} />}
       {counts && <Figures node={node} counts={counts} />}
       <Outlets node={node} counts={counts} selected={selected} />
     </div>
+  );
+}
+
+/** Who else is at this step now. */
+function People({ people }) {
+  const names = people.map(({ name }) => name).join(", ");
+  return (
+    <span className="pfb-here" title={names}>
+      {people.slice(0, 3).map(({ initials, tone }, place) => <span key={place} className={`pfb-person pfb-p${tone}`} aria-hidden="true">{initials}</span>)}
+      <i className="hidden">{names}</i>
+    </span>
   );
 }
 
@@ -175,8 +188,20 @@ export const Note = memo(function Note({ id, data, selected, width, height }) {
   const { t, model, act, editable } = useCanvas();
   const [text, setText] = useState(data.text);
   const field = useRef(null);
-  useEffect(() => setText(data.text), [data.text]);
-  const commit = () => editable && model.editNote(id, { text });
+  const known = useRef(data.text); // what was there when one began to write
+  useEffect(() => {
+    if (document.activeElement === field.current && text !== known.current) return;
+    known.current = data.text;
+    setText(data.text);
+  }, [data.text]);
+  /** Two who write on one note at once are both on it. */
+  const commit = () => {
+    if (!editable || text === known.current) return;
+    const whole = data.text === known.current ? text : `${data.text}\n${text}`.slice(0, 2000);
+    known.current = whole;
+    setText(whole);
+    model.editNote(id, { text: whole });
+  };
   const size = (by) => {
     const to = (side, least) => Math.round(Math.min(LARGEST, Math.max(least, side * by)));
     model.editNote(id, { width: to(width, SMALLEST.width), height: to(height, SMALLEST.height) });

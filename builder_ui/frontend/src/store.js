@@ -53,7 +53,7 @@ const EMPTY = { waiting: 0, entered: 0, left: {} };
 
 /** Problems, numbers, hints, marks and what is lit up by step or edge; a change redraws those it concerns and no others. */
 export function pinboard() {
-  const kinds = { problems: {}, counts: null, hints: {}, marks: {}, lit: {} };
+  const kinds = { problems: {}, counts: null, hints: {}, marks: {}, lit: {}, people: {} };
   let version = null; // whose numbers
   const listeners = new Map();
   const ring = (ids) => {

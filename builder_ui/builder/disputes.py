@@ -1,0 +1,207 @@
+"""Steps that two people changed at once: what each of them has, field by field, and the choice between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from builder_ui import parts, words
+from builder_ui.builder import cards, labels
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.builder.session import Editor
+from builder_ui.compat import Element, html
+from journeys import conflicts
+from journeys.document import Journey
+from journeys.errors import PfadwerkError
+from journeys.merge import START, Conflict
+from journeys.nodes import Node
+from journeys.reading import read
+
+MOST_SHOWN = 20
+LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Whose a version is, and when it was saved."""
+
+    name: str
+    at: str
+
+
+def disputes(editor: Editor) -> Element:
+    """All that wait for a choice; nothing where there is none."""
+    speech, found = editor.speech, _by_place(editor.conflicts)
+    if not found:
+        return None
+    document = editor.draft.document()
+    return html.section(
+        {"className": "pfb-disputes", "aria-labelledby": "pfb-disputes", "role": "region"},
+        html.h2({"id": "pfb-disputes"}, parts.icon("alert"), speech("Changed by two people at once")),
+        html.p({"className": "quiet"}, speech("Choose which version counts. Both are kept until then; nothing goes live before.")),
+        [_dispute(editor, document, all, n) for n, all in enumerate(list(found.values())[:MOST_SHOWN])],
+    )
+
+
+def _by_place(found: list[conflicts.Open]) -> dict[tuple[str, str], list[conflicts.Open]]:
+    places: dict[tuple[str, str], list[conflicts.Open]] = {}
+    for one in found:
+        places.setdefault((one.place, one.by), []).append(one)
+    return places
+
+
+def _dispute(editor: Editor, document: dict[str, Any], all: list[conflicts.Open], number: int) -> Element:
+    """The versions of one step, or of the journey's own form."""
+    first = all[0]
+    name = _called(editor, first)
+    quoted = editor.speech("“{name}”", name=name)
+    theirs, mine = _sides(editor, first)
+    columns = ("", html._(theirs.name, _at(editor, theirs)), html._(mine.name, _at(editor, mine)))
+    rows = [[html.b(title), before, after] for one in all for title, before, after in [_row(editor, document, one)]]
+    there = first.place == START or first.place in editor.draft.nodes
+    title = html.button(
+        {"type": "button", "className": "pfb-link", "onClick": lambda _event: editor.select([first.place], show=True)}, quoted
+    )
+    return html.article(
+        {"key": f"{first.place}/{first.by}", "className": "pfb-dispute", "aria-labelledby": f"pfb-dispute-{number}"},
+        html.h3({"id": f"pfb-dispute-{number}"}, title if there else quoted),
+        _table(columns, rows),
+        _choice(editor, first, name) if editor.editable else None,
+    )
+
+
+def _table(columns: tuple[Element, ...], rows: list[list[Element]]) -> Element:
+    head = html.tr([html.th({"key": str(n), "scope": "col"}, one) for n, one in enumerate(columns)])
+    body = [html.tr({"key": str(n)}, html.th({"scope": "row"}, row[0]), html.td(row[1]), html.td(row[2])) for n, row in enumerate(rows)]
+    return html.table(html.thead(head), html.tbody(body))
+
+
+def _called(editor: Editor, one: conflicts.Open) -> str:
+    if one.place == START:
+        return str(editor.speech("Journey"))
+    if one.place == "note":
+        return str(editor.speech("Note"))
+    raw = one.mine["raw"] if len(one.path) == 2 and one.place not in editor.draft.nodes else None
+    return editor.names.get(one.place) or (
+        cards.names_of(editor.speech, editor.visit.engine.palette, {one.place: raw})[one.place] if raw else one.place
+    )
+
+
+def _sides(editor: Editor, one: conflicts.Open) -> tuple[Side, Side]:
+    """(whose version the draft has, whose the other is)."""
+    speech, me = editor.speech, editor.visit.by
+    if one.over == one.by:
+        return Side(speech("Saved first"), one.over_at), Side(speech("Saved second"), one.at)
+    theirs, mine = (speech("Yours") if by == me else editor.name_of(by) for by in (one.over, one.by))
+    return Side(theirs, one.over_at), Side(mine, one.at)
+
+
+def _at(editor: Editor, side: Side) -> Element:
+    try:
+        return html.small(" · ", editor.speech.moment(datetime.fromisoformat(side.at)))
+    except ValueError:
+        return None
+
+
+def _choice(editor: Editor, one: conflicts.Open, name: str) -> Element:
+    speech = editor.speech
+    theirs, mine = _sides(editor, one)
+
+    def button(side: Side, other: bool) -> Element:
+        text = speech("Keep mine") if side.name == speech("Yours") else speech("Take the version of {name}", name=side.name)
+        if one.over == one.by:
+            text = speech("Take the second") if other else speech("Take the first")
+        return parts.button(text, lambda _event: editor.decide(one.place, one.by, other), **{"aria-label": f"{text}: {name}"})
+
+    return html.div({"className": "actions"}, button(theirs, False), button(mine, True))
+
+
+def _row(editor: Editor, document: dict[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
+    """(title, what the draft has, what the other is)."""
+    noun = one.path[0]
+    if noun == "edges":
+        return _way(editor, document, one)
+    if noun == "nodes":
+        return _whole(editor, document, one) if len(one.path) == 2 else _field(editor, document, one)
+    if noun == "notes":
+        return editor.speech("Text"), _short(conflicts.current(document, one.path)), _short(one.mine)
+    return _part(editor, document, one)
+
+
+def _way(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
+    speech = editor.speech
+    outlet = words.coded(speech, words.OUTLETS, one.path[2])
+    title = speech("First step") if one.path[1] == START else speech("After “{outlet}”", outlet=outlet)
+    there, other = (editor.names.get(to, to) if to else speech("nothing yet") for to in (conflicts.current(document, one.path), one.mine))
+    return title, there, other
+
+
+def _whole(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
+    speech, id = editor.speech, one.path[1]
+
+    def said(raw: Mapping[str, Any] | None) -> str:
+        if raw is None:
+            return str(speech("deleted"))
+        view = cards.view_of(speech, editor.visit.engine.palette, id, raw, editor.names)
+        return ": ".join(part for part in (view["name"] or view["label"], view["summary"]) if part)
+
+    return speech("Step"), said(conflicts.current(document, one.path)), said(one.mine["raw"])
+
+
+def _field(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
+    speech, palette = editor.speech, editor.visit.engine.palette
+    _, id, name = one.path
+    raw = document["nodes"][id]
+    kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
+    field = kind.model_fields.get(name) if kind else None
+
+    def said(value: Any) -> str:
+        if value is None:
+            return "–"
+        node = palette.parse(id, {**raw, name: value})
+        known = isinstance(node, Node) and field is not None
+        return words.value_in_words(speech, getattr(node, name), editor.names) if known else _short(value)
+
+    title = speech(field.title) if field and field.title else name
+    return title, said(raw.get(name)), said(one.mine)
+
+
+def _part(editor: Editor, document: dict[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
+    """A part of the journey's own form: who enters, who leaves early and the goal in sentences, other values as they are."""
+    speech, name = editor.speech, one.path[1]
+    title = speech(labels.title(ENTRY, one.path[1:], {}))
+    tell = _IN_WORDS.get(name)
+    if tell is None:
+        return title, _short(conflicts.current(document, one.path)), _short(one.mine)
+    other = conflicts.with_mine(document, [Conflict(one.path, one.mine)])
+    return title, tell(speech, document, one.path), tell(speech, other, one.path)
+
+
+def _sentences(speech: Any, document: Mapping[str, Any], path: tuple[str, ...]) -> str:
+    name = path[1]
+    if name in (document.get("ui") or {}).get("unfinished", {}):
+        return str(speech("Not complete yet"))
+    try:
+        journey = read({"spec": 1, "key": "x", "name": "x", **({name: document[name]} if name in document else {})})
+    except PfadwerkError:
+        return str(speech("Not complete yet"))
+    return parts.plain(" · ".join(_told(speech, journey, name))) or "–"
+
+
+def _told(speech: Any, journey: Journey, name: str) -> list[str]:
+    if name == "entry":
+        return words.entry(speech, journey.entry)
+    if name == "exit_when":
+        return [words.way_out(speech, one) for one in journey.exit_when]
+    return [words.goal(speech, journey.goal)] if journey.goal else []
+
+
+_IN_WORDS = {"entry": _sentences, "exit_when": _sentences, "goal": _sentences}
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else "–" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"

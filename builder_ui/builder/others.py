@@ -1,0 +1,122 @@
+"""Who else has this journey open, and whether somebody saved it: one look every other second, for as long as the page is open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from sqlmodel import select
+
+from builder_ui.screen import allowed
+from builder_ui.visit import Visit
+from engine import open_builders
+from engine.open_builders import Present
+from engine.step import where
+from journeys.errors import PfadwerkError
+from models import Journey, OpenBuilder
+
+log = logging.getLogger("pfadwerk.pages")
+
+LOOK_EVERY_SECONDS = 2.0
+TONES = 6
+"""Colours of people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found. `live`: the journey's state and the version that is live."""
+
+    people: tuple[Present, ...]
+    revision: int
+    live: tuple[str, int | None]
+
+
+class Others:
+    """One open page among the others. Who may not look at journeys any more sees nobody, and is seen by nobody."""
+
+    def __init__(self, visit: Visit, id: str, journey_id: str) -> None:
+        self._visit = visit
+        self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=visit.member.id, process_id=visit.engine.process_id)
+        self._entered = self._closed = False
+        self.former = ""
+        """The page that this one goes on from, after a lost connection."""
+
+    async def watch(self, place: Callable[[], str], seen: Callable[[Seen | None], None]) -> None:
+        """Tells again and again what there is, None where nothing can be found out now; says where this page is whenever that is another place."""
+        while not self._closed:
+            try:
+                found: Seen | None = await asyncio.to_thread(self.look, place())
+            except PfadwerkError:
+                found = None
+            except Exception as error:  # noqa: BLE001 - a database that is away for a moment: nobody is seen until it is back
+                log.warning("who else is in a journey could not be read: %s", where(error))
+                found = None
+            if not self._closed:
+                seen(found)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def look(self, place: str) -> Seen:
+        """One look; the database is written to only when something of this page changed.
+
+        Raises: NotAllowed; Unauthorized.
+        """
+        visit, page = self._visit, self._page
+        try:
+            allowed(visit, "journey.read", reading=True)
+        except PfadwerkError:
+            self._leave()
+            raise
+        self._say(place)
+        with visit.engine.db.read() as session:
+            people = open_builders.others(session, page.journey_id, page.id, visit.house.real_now())
+            wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
+            revision, *live = session.execute(wanted).one()
+        return Seen(tuple(people), revision, (live[0], live[1]))
+
+    def _say(self, place: str) -> None:
+        if self._entered and place == self._page.place and not self.former:
+            return
+        former, self.former = self.former, ""
+        self._page.place = place
+        with self._visit.engine.db.write() as session:
+            if former:
+                open_builders.leave(session, former)
+            if self._entered:
+                open_builders.move(session, self._page.id, place)
+            else:
+                open_builders.enter(session, self._page, self._visit.house.real_now())
+        self._entered = True
+
+    def close(self) -> None:
+        """The page is gone."""
+        self._closed = True
+        asyncio.get_running_loop().run_in_executor(None, partial(self._attempt, self._leave))
+
+    def _leave(self) -> None:
+        if not self._entered:
+            return
+        with self._visit.engine.db.write() as session:
+            open_builders.leave(session, self._page.id)
+        self._entered = False
+
+    @staticmethod
+    def _attempt(work: Callable[[], None]) -> None:
+        """A page that cannot say that it is gone is forgotten once its server is."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - see above
+            log.warning("a builder could not say that it is gone: %s", where(error))
+
+
+def initials(name: str) -> str:
+    """`Mara Marti`: MM; of one word its first two letters."""
+    first, *more = name.split() or ["?"]
+    return (first[0] + more[-1][0] if more else first[:2]).upper()
+
+
+def tone(member_id: str) -> int:
+    """A colour, the same on every page."""
+    return sum(member_id.encode()) % TONES

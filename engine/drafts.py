@@ -1,0 +1,119 @@
+"""Drafts as they were before they were replaced, so that somebody who began with one of them can be told what others changed since.
+
+The present draft is in the journey's own row. Of the ones before it the newest are kept; who comes with an older one is asked as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.sql import table
+from journeys import conflicts
+from journeys.merge import Conflict, Merged, Path, merge
+from models import DraftRevision, Journey
+
+KEPT = 200
+"""Drafts of a journey. At a save a second, that is how long somebody may be without a connection while another works."""
+
+replaced = table(DraftRevision)
+
+
+def keep(session: Session, journey: Journey, by: str, now: datetime) -> None:
+    """Puts the present draft away, since `by` is about to replace it."""
+    row = {"journey_id": journey.id, "revision": journey.revision, "document": packed(journey.draft), "replaced_at": now, "replaced_by": by}
+    session.execute(replaced.insert().values(row))
+    old = (replaced.c.journey_id == journey.id) & (replaced.c.revision <= journey.revision - KEPT)
+    session.execute(delete(replaced).where(old))
+
+
+def packed(document: Mapping[str, Any]) -> bytes:
+    return zlib.compress(orjson.dumps(document), 1)
+
+
+def unpacked(document: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(zlib.decompress(document))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A draft as it was, and who replaced it when."""
+
+    by: str
+    at: str
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What a draft has become since; no steps where nobody saved."""
+
+    revision: int
+    document: dict[str, Any]
+    steps: tuple[Replaced, ...]
+    """The oldest first."""
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """The draft that somebody began with."""
+        return unpacked(self.steps[0].packed) if self.steps else self.document
+
+    @property
+    def last(self) -> conflicts.Saved:
+        """Who saved last."""
+        return (self.steps[-1].by, self.steps[-1].at) if self.steps else conflicts.NOBODY
+
+    def merged(self, mine: Mapping[str, Any], by: str, now: datetime, own: Collection[str] = ()) -> Merged:
+        """The present draft with what `mine` made of `base`; what only a person can decide is noted in it. What was saved by the builders
+        `own` (`ui.saved_in`) is an earlier state of `mine`, and no question."""
+        found = merge(self.base, mine, self.document)
+        changes = {one.path: self._last_change(one) for one in found.conflicts}
+        asked = tuple(one for one in found.conflicts if changes[one.path][1] not in own)
+        if all(changes[one.path][0] == conflicts.NOBODY for one in asked):  # steps that nobody changed, behind one of one's own
+            asked = ()
+        earlier = [one for one in found.conflicts if one not in asked]
+        document = conflicts.with_mine(found.document, earlier)
+        over = {path: saved for path, (saved, _) in changes.items()}
+        return Merged(conflicts.noted(document, asked, by, now.isoformat(), over), asked)
+
+    def _last_change(self, conflict: Conflict) -> tuple[conflicts.Saved, str]:
+        """(who changed that last and when, in which builder)."""
+        after = self.document
+        for one in reversed(self.steps):
+            before = unpacked(one.packed)
+            if _differ(before, after, conflict.path):
+                return (one.by, one.at), str(after.get("ui", {}).get("saved_in") or "")
+            after = before
+        return conflicts.NOBODY, ""
+
+
+def _differ(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> bool:
+    return bool(_state(before, path) != _state(after, path))
+
+
+def _state(document: Mapping[str, Any], path: Path) -> Any:
+    """What is at a path; of a whole step its edges, too."""
+    value = conflicts.current(document, path)
+    if path[0] != "nodes" or len(path) > 2:
+        return value
+    edges = [(edge["from"], edge.get("outlet", "next"), edge["to"]) for edge in document.get("edges") or ()]
+    return value, {edge for edge in edges if path[1] in (edge[0], edge[2])}
+
+
+def since(session: Session, journey: Journey, revision: int) -> Since | None:
+    """None: that draft is not kept any more."""
+    wanted = select(DraftRevision).where(DraftRevision.journey_id == journey.id, col(DraftRevision.revision) >= revision)
+    rows = list(session.scalars(wanted.order_by(col(DraftRevision.revision))))
+    whole = [row.revision for row in rows] == list(range(revision, journey.revision))
+    steps = tuple(Replaced(row.replaced_by, row.replaced_at.isoformat(), row.document) for row in rows)
+    return Since(journey.revision, dict(journey.draft), steps) if whole else None

@@ -1,0 +1,451 @@
+"""Two people in one journey, without a browser: what they do to different parts comes together, what they do to one is asked, and each sees who
+else is inside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builder_ui.builder import disputes, page
+from builder_ui.builder.others import Others, initials
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.builder.session import Editor, fetch
+from builder_ui.speech import speech_of
+from engine import drafts
+from engine.presence import SILENT_AFTER, Presence
+from journeys import conflicts
+from models import Member, OpenBuilder
+from tests.builder_ui.test_builder import drawn, ops, stored, visit_of
+
+Story = Callable[[Editor, Editor], Coroutine[Any, Any, None]]
+
+
+def both(town: Any, story: Story, key: str = "survey") -> None:
+    """Mara and Alex have the journey open."""
+
+    async def run() -> None:
+        mara, alex = (visit_of(town, role, key) for role in ("marketer", "admin"))
+        await story(Editor(mara, fetch(mara)), Editor(alex, fetch(alex)))
+
+    asyncio.run(run())
+
+
+def joins(editor: Editor) -> list[dict[str, Any]]:
+    return [patch["join"] for patch in editor.feed()["patches"] if "join" in patch]
+
+
+def said(editor: Editor) -> list[str]:
+    return [patch["said"] for patch in editor.feed()["patches"] if patch.get("said")]
+
+
+def seen(editor: Editor) -> None:
+    """The canvas says that it has carried out all news."""
+    editor.hear(json.dumps({"type": "seen", "seq": 10_000}))
+
+
+def choose(editor: Editor, id: str) -> None:
+    editor.hear(json.dumps({"type": "select", "ids": [id]}))
+
+
+def test_edits_of_different_parts_come_together_on_both_pages(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        mara.edit("voucher", ("name",), "By Mara")
+        mara.edit(ENTRY, ("description",), "Words")
+        alex.edit("voucher", ("url",), "https://alex.example.org")
+        alex.hear(ops(nodes={"pause": {"raw": {"kind": "wait", "duration": "P2D"}, "x": 1, "y": 2}}, edges=[["voucher", "ok", "pause"]]))
+        await mara.save()
+        await alex.save()
+        await mara.catch_up()
+        for editor in (mara, alex):
+            assert (editor.status, editor.conflicts) == ("saved", [])
+            assert editor.draft.nodes["voucher"] == {**stored(town)["nodes"]["voucher"]}
+            assert editor.draft.edges["voucher", "ok"] == "pause"
+            assert editor.feed()["saved"]["all"] is True
+        assert said(alex) == ["Mara Marti changed “Journey”, “By Mara”."]
+        assert joins(mara)[-1]["nodes"]["pause"]["raw"] == {"kind": "wait", "duration": "P2D"}
+        assert joins(mara)[-1]["nodes"]["voucher"]["set"] == [[["url"], "https://alex.example.org"]]
+        assert joins(mara)[-1]["edges"] == [["voucher", "ok", "pause"]]
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["description"]) == ("By Mara", "Words")
+
+
+def test_two_values_of_one_field_are_both_kept_until_somebody_chooses(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        mara.edit("voucher", ("name",), "By Mara")
+        mara.edit("end", ("name",), "The end")
+        await mara.save()
+        assert mara.status == "saved"
+        assert stored(town)["nodes"]["voucher"]["name"] == "By Alex"
+        assert stored(town)["nodes"]["end"]["name"] == "The end"
+        await alex.catch_up()
+        for editor, by, over in ((mara, "Yours", "Alex Admin"), (alex, "Mara Marti", "Yours")):
+            [conflict] = editor.conflicts
+            assert (conflict.place, conflict.mine) == ("voucher", "By Mara")
+            shown = str(disputes.disputes(editor))
+            assert all(text in shown for text in (by, over, "By Mara", "By Alex"))
+        errors = [issue.code for issue in mara.issues if issue.severity == "error"]
+        assert "conflict" in errors
+        mara.decide("voucher", mara.visit.by, True)
+        await mara.save()
+        await alex.catch_up()
+        assert alex.conflicts == []
+        assert alex.draft.nodes["voucher"]["name"] == "By Mara"
+
+    both(town, story)
+    document = stored(town)
+    assert document["nodes"]["voucher"]["name"] == "By Mara"
+    assert "conflicts" not in document["ui"]
+
+
+def test_a_choice_outlasts_the_page(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.remove("voucher")
+        await alex.save()
+        mara.edit("voucher", ("name",), "By Mara")
+        mara.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    both(town, story)
+    assert "voucher" not in stored(town)["nodes"]
+
+    async def later(mara: Editor, alex: Editor) -> None:
+        [conflict] = alex.conflicts
+        assert conflict.mine["raw"]["name"] == "By Mara"
+        assert "By Mara" in str(disputes.disputes(alex))
+        alex.decide("voucher", mara.visit.by, True)
+        await alex.save()
+
+    both(town, later)
+    document = stored(town)
+    assert document["nodes"]["voucher"]["name"] == "By Mara"
+    assert document["start"] == "voucher"
+    assert {"from": "voucher", "outlet": "ok", "to": "end"} in document["edges"]
+
+
+def test_what_comes_in_leaves_choice_and_form_alone(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        before = mara.form_mark()
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        await mara.catch_up()
+        assert mara.selection == ("voucher",)
+        assert mara.generation == 0
+        assert mara.fresh_fields("voucher") == {}
+        assert mara.form_mark()[0] == before[0]
+        alex.edit("voucher", ("url",), "https://alex.example.org")
+        await alex.save()
+        await mara.catch_up()
+        assert mara.fresh_fields("voucher") == {("url",): 1}
+        assert mara.generation == 0
+
+    both(town, story)
+
+
+def test_a_field_that_is_being_written_in_stays_and_is_asked_when_it_is_left(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.edit("voucher", ("name",), "By Alex")
+        alex.edit("voucher", ("url",), "https://alex.example.org")
+        await alex.save()
+        await mara.catch_up()
+        assert mara.fresh_fields("voucher") == {("url",): 1}
+        mara.edit("voucher", ("name",), "By Mara")
+        assert mara.draft.nodes["voucher"]["name"] == "By Alex"
+        assert [(one.path, one.mine) for one in mara.conflicts] == [(("nodes", "voucher", "name"), "By Mara")]
+        await mara.save()
+
+    both(town, story)
+    assert len(conflicts.open_in(stored(town))) == 1
+
+
+def test_a_field_that_is_left_as_it_was_shows_what_came_in(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        await mara.catch_up()
+        mara.hear(json.dumps({"type": "writing", "field": ""}))
+        assert mara.fresh_fields("voucher") == {("name",): 1}
+        mara.edit("voucher", ("name",), "After that")
+        assert mara.conflicts == []
+
+    both(town, story)
+
+
+def test_a_step_that_goes_while_its_form_is_written_in_is_asked(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        assert [one.place for one in mara.conflicts] == ["voucher"]
+        assert mara.selection == ()
+
+    both(town, story)
+
+
+def test_what_the_canvas_says_before_it_has_seen_the_news_is_no_loss(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.hear(ops(nodes={"a": {"raw": {"kind": "wait", "duration": "P1D"}}}, edges=[["voucher", "ok", "a"]]))
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        await mara.catch_up()
+        raw = {**stored(town)["nodes"]["voucher"], "name": "By Mara"}
+        mara.hear(ops(nodes={"m": {"raw": {"kind": "wait", "duration": "P3D"}}, "voucher": {"raw": raw}}, edges=[["voucher", "ok", "m"]]))
+        assert mara.draft.edges["voucher", "ok"] == "a"
+        assert {"a", "m"} <= mara.draft.nodes.keys()
+        wanted = {one.path: one.mine for one in mara.conflicts}
+        assert wanted == {("edges", "voucher", "ok"): "m", ("nodes", "voucher", "name"): "By Mara"}
+        seen(mara)
+        mara.hear(ops(2, edges=[["voucher", "ok", "m"]]))
+        assert mara.draft.edges["voucher", "ok"] == "m"
+
+    both(town, story)
+
+
+def again(editor: Editor, rev: int, **nodes: Any) -> str:
+    """The whole graph of a page whose server was gone."""
+    steps = {ENTRY: {"raw": editor.draft.parts}, **{id: {"raw": raw} for id, raw in {**editor.draft.nodes, **nodes}.items()}}
+    edges = [[*place, to] for place, to in editor.draft.edges.items()]
+    return json.dumps({"type": "resync", "n": 7, "rev": rev, "was": editor.id, "dirty": True, "nodes": steps, "edges": edges})
+
+
+def test_a_page_that_was_away_hands_over_its_work_and_takes_in_what_others_saved(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        visit = visit_of(town, "marketer", "survey")
+        other = Editor(visit, fetch(visit))
+        other.hear(page)
+        await other.save()
+        assert (other.status, other.conflicts) == ("saved", [])
+        assert [joined["nodes"]["end"]["set"] for joined in joins(other)] == [[[["name"], "The end"]]]
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("By Mara", "The end")
+
+
+def test_what_one_s_own_page_saved_before_the_connection_broke_is_no_question(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "Later"})
+        mara.edit("voucher", ("name",), "Early")
+        await mara.save()
+        alex.edit("end", ("name",), "The end")
+        await alex.catch_up()
+        await alex.save()
+        visit = visit_of(town, "marketer", "survey")
+        other = Editor(visit, fetch(visit))
+        other.hear(page)
+        await other.save()
+        assert (other.status, other.conflicts) == ("saved", [])
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("Later", "The end")
+
+
+def test_what_nobody_knows_the_beginning_of_is_asked_as_a_whole(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        for number in range(drafts.KEPT + 1):
+            alex.edit("voucher", ("name",), f"By Alex {number}")
+            await asyncio.to_thread(alex._store, alex.draft.document(), alex.revision + number)
+        mara.edit("voucher", ("name",), "By Mara")
+        await mara.save()
+        assert mara.status == "conflict"
+        await mara.keep_mine()
+        assert mara.status == "saved"
+
+    both(town, story)
+    assert stored(town)["nodes"]["voucher"]["name"] == "By Mara"
+    with town.db.read() as session:
+        kept = len(session.query(drafts.DraftRevision).all())
+    assert kept <= drafts.KEPT + 1
+
+
+def test_what_goes_live_is_what_was_looked_over(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        await mara.look_over()
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        await mara.publish("")
+        assert mara.notice is not None
+        assert "look over once more" in mara.notice[0]
+        assert mara.draft.nodes["voucher"]["name"] == "By Alex"
+        assert mara.live_version is None
+
+    both(town, story)
+
+
+def test_every_kind_of_conflict_is_shown_in_words(town: Any) -> None:
+    found = [
+        {"path": path, "mine": mine, "by": "member:x", "at": "2026-01-01T10:00:00+00:00", "over": "key:y", "over_at": ""}
+        for path, mine in (
+            (["nodes", "voucher"], {"raw": None, "edges": []}),
+            (["nodes", "end", "name"], "The end"),
+            (["nodes", "voucher", "timeout"], "PT1M"),
+            (["nodes", "gone"], {"raw": {"kind": "wait", "duration": "P2D"}, "edges": []}),
+            (["edges", "voucher", "ok"], None),
+            (["edges", ENTRY, "next"], "end"),
+            (["parts", "name"], "Other"),
+            (["parts", "goal"], {"event": "Order Completed"}),
+            (["parts", "exit_when"], [{"event": "Order Completed"}]),
+            (["parts", "entry", "triggers"], [{"type": "manual"}]),
+            (["parts", "entry", "reentry"], {"policy": "moon"}),
+            (["parts", "settings", "priority"], 5),
+        )
+    ]
+
+    async def story(mara: Editor, _alex: Editor) -> None:
+        mara.draft.ui = {**mara.draft.ui, "conflicts": found}
+        assert len(mara.conflicts) == len(found)
+        for language in ("en", "de"):
+            object.__setattr__(mara.visit, "speech", speech_of(mara.visit.member, "", language))
+            rows = [one for one in drawn(disputes.disputes(mara)) if one["tagName"] == "tr"]
+            assert len(rows) == len(found) + len(list(drawn_articles(mara)))
+        for one in list(mara.conflicts):
+            mara.decide(one.place, one.by, True)
+        assert mara.conflicts == []
+
+    both(town, story)
+
+
+def drawn_articles(editor: Editor) -> list[Any]:
+    return [one for one in drawn(disputes.disputes(editor)) if one["tagName"] == "article"]
+
+
+# Who else is inside
+
+
+def inside(town: Any, role: str, id: str, key: str = "survey") -> Others:
+    visit = visit_of(town, role, key)
+    return Others(visit, id, town.journey(key).id)
+
+
+def names(others: Others, place: str = "") -> list[tuple[str, str]]:
+    return [(one.name, one.place) for one in others.look(place).people]
+
+
+@pytest.fixture
+def alive(town: Any) -> Presence:
+    """The web server says that it is alive."""
+    presence = Presence(town.engine, "web")
+    presence.beat()
+    return presence
+
+
+def test_each_sees_who_else_is_inside_and_where(town: Any, alive: Presence) -> None:
+    mara, alex, away = inside(town, "marketer", "1"), inside(town, "admin", "2"), inside(town, "admin", "3", "welcome")
+    assert names(mara, "voucher") == []
+    assert names(away) == []
+    assert names(alex) == [("Mara Marti", "voucher")]
+    assert names(mara, "voucher") == [("Alex Admin", "")]
+    names(alex, ENTRY)
+    assert names(mara) == [("Alex Admin", ENTRY)]
+    alex._leave()
+    assert names(mara) == []
+
+
+def test_who_is_only_looking_writes_nothing(town: Any, alive: Presence) -> None:
+    from sqlalchemy import event
+
+    mara = inside(town, "marketer", "1")
+    names(mara, "voucher")
+    written: list[str] = []
+    event.listen(town.db.engine, "before_cursor_execute", lambda *arguments: written.append(arguments[2]))
+    names(mara, "voucher")
+    assert {one.split()[0] for one in written} <= {"BEGIN", "SELECT"}
+    assert len(written) <= 4, "one look costs two questions"
+
+
+def test_a_page_goes_with_its_server(town: Any, alive: Presence) -> None:
+    mara, alex = inside(town, "marketer", "1"), inside(town, "admin", "2")
+    names(mara)
+    names(alex)
+    alive.beat(datetime.now(UTC) - SILENT_AFTER - timedelta(seconds=1))
+    assert names(mara) == []
+    alive.leave()
+    again = Presence(town.engine, "web")
+    again.beat()
+    other = inside(town, "admin", "4")
+    assert names(other) == []
+    with town.db.read() as session:
+        assert [one.id for one in session.query(OpenBuilder).all()] == ["4"]
+
+
+def test_who_may_not_look_any_more_vanishes(town: Any, alive: Presence) -> None:
+    mara, alex = inside(town, "marketer", "1"), inside(town, "admin", "2")
+    names(mara)
+    assert names(alex) == [("Mara Marti", "")]
+    with town.db.write() as session:
+        session.get_one(Member, town.members["marketer"]).active = False
+    assert names(alex) == []
+    with town.db.write() as session:
+        member = session.get_one(Member, town.members["marketer"])
+        member.active, member.role = True, "nobody"
+    assert names(alex) == []
+
+
+def test_a_tab_of_one_s_own_is_said_as_such_and_ids_are_told_apart(town: Any, alive: Presence) -> None:
+    async def story(mara: Editor, _alex: Editor) -> None:
+        tab, other = inside(town, "marketer", "1"), inside(town, "admin", "2")
+        names(tab, "voucher")
+        names(other, "end")
+        assert mara.salt == ""
+        mara._seen(mara._others.look(""))
+        assert [mara.name_of_page(one) for one in mara.people] == ["You, in another tab", "Alex Admin"]
+        assert said(mara) == ["Alex Admin is here too."]
+        assert mara.feed()["people"]["end"] == [{"name": "Alex Admin", "initials": "AA", "tone": mara.feed()["people"]["end"][0]["tone"]}]
+        assert "at “" in str(page._people(mara))
+        mara.add("wait", "voucher", "ok")
+        assert f"wait_{mara.id[-3:]}" in mara.draft.nodes
+        mara._seen(None)
+        assert mara.feed()["people"] == {}
+
+    both(town, story)
+
+
+@pytest.mark.parametrize(("name", "short"), [("Mara Marti", "MM"), ("Kim", "KI"), ("Anna Maria van Dyk", "AD"), ("", "?")])
+def test_initials(name: str, short: str) -> None:
+    assert initials(name) == short
+
+
+def test_an_open_page_hears_of_others_by_itself(town: Any, alive: Presence) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        heard = asyncio.Event()
+        mara.listen(("feed", "head"), heard.set)
+        mara.begin()
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        async with asyncio.timeout(60):
+            while mara.draft.nodes["end"].get("name") != "The end":
+                heard.clear()
+                await heard.wait()
+        mara.close()
+        alex.close()
+
+    both(town, story)
+
+
+def test_a_publication_of_somebody_else_is_seen(town: Any, alive: Presence) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        await alex.publish("")
+        mara._seen(mara._others.look(""))
+        await mara.catch_up()
+        assert (mara.state, mara.live_version) == ("live", alex.live_version)
+
+    both(town, story)
