@@ -114,8 +114,6 @@ def _restored_page(engine: Engine, session: Session, job: Job, now: datetime) ->
 
 
 def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
-    if erasure_rest.is_under_way(session):  # the file may name who is being erased
-        return Page(Wakeups(), job.cursor, {}, finished=False)
     done = uploads.page(session, job.input["import_id"], now)
     return Page(Wakeups(), str(done.cursor), done.counts, done.finished)
 

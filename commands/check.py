@@ -76,7 +76,7 @@ def issue_line(file: str, issue: Issue, translate: Translate) -> str:
 
 def _read(file: Path) -> Journey | list[Issue]:
     try:
-        return read(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+        return read(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes(), strict=True)
     except (Invalid, TooLarge) as error:
         found = error.issues if isinstance(error, Invalid) else []
         return found or [Issue(code="unreadable", text=error.text, values={k: v for k, v in error.values.items() if k != "issues"})]

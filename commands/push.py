@@ -169,7 +169,7 @@ def _documents_in(folder: Path) -> list[Path]:
 
 def _document(file: Path) -> Document:
     try:
-        return read(file.read_bytes())
+        return read(file.read_bytes(), strict=True)
     except Invalid as error:
         raise Invalid("{file}: {problem}", error.issues, file=str(file), problem=error) from None
 

@@ -157,7 +157,7 @@ def find_document(settings: Settings, name: str) -> Document:
         NotFound: there is none of them.
     """
     if Path(name).is_file():
-        return read(Path(name).read_bytes())
+        return read(Path(name).read_bytes(), strict=True)
     found = _draft(settings, name) or _of_gallery(name)
     if found is None:
         raise NotFound("There is no file, journey of the workspace or journey of the gallery called “{name}”.", name=name)

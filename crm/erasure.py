@@ -20,6 +20,7 @@ from sqlmodel import SQLModel, col, select
 
 from crm import duplicates, erasure_rest, mailbox, traces
 from crm.audit import record
+from crm.erasure_fence import ERASED, keep_imports_out
 from crm.locks import lock_contact
 from crm.merge import FIELDS
 from crm.runs import end_runs, open_runs
@@ -82,6 +83,7 @@ def erase_person(db: Database, contact_id: str, now: datetime, *, by: str, keys:
         NotFound: no such contact.
     """
     with db.write() as session:
+        keep_imports_out(session)
         ids = traces.ids_of(session, contact_id)
         values = traces.values_of(session, ids)
         done = erase(session, contact_id, now, by=by, keys=keys)
@@ -100,6 +102,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     Raises:
         NotFound: no such contact.
     """
+    keep_imports_out(session)
     contact = lock_contact(session, contact_id)
     done = Erased(contact.id)
     if contact.erased_at is not None:
@@ -128,7 +131,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     session.execute(update(Merge).where(merges).values(kept={}))
     nothing: dict[str, Any] = dict.fromkeys(FIELDS) | {"attributes": {}, "erased_at": now, "updated_at": now, "last_seen_at": None}
     session.execute(update(Contact).where(col(Contact.id).in_(ids)).values(**nothing))
-    record(session, by, "contact.erase", f"contact:{contact.id}", {}, now)
+    record(session, by, ERASED, f"contact:{contact.id}", {}, now)
     session.expire(contact)
     return done
 

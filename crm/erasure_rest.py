@@ -22,13 +22,13 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, func, select
 
 from crm import jobs, secrets, traces, uploads
+from crm.erasure_fence import JOB
 from crm.traces import OVERLAP, Values
 from journeys.errors import Conflict
 from models import AuditNote, Database, Import, Job, Upload, UploadPart, lock
 
 log = logging.getLogger("pfadwerk.crm")
 
-KIND = "erase_rest"
 ROWS = 500
 """Notes, imports or jobs that one page looks at."""
 PARTS = 8
@@ -81,12 +81,7 @@ def queue(session: Session, contact_id: str, values: Values, by: str, now: datet
     """The job that looks for `values`; the first of `keys` seals them."""
     sealed = secrets.seal(keys, values.write())
     parts = session.scalar(select(func.coalesce(func.sum(Upload.parts), 0))) or 0
-    return jobs.add_job(session, KIND, f"contact:{contact_id}", {jobs.SEALED: sealed}, by, now, int(parts))
-
-
-def is_under_way(session: Session) -> bool:
-    """Whether somebody's rest is being looked for: meanwhile no file is imported, which might bring the person back."""
-    return session.scalar(select(Job.id).where(Job.state == "running", Job.kind == KIND).limit(1)) is not None
+    return jobs.add_job(session, JOB, f"contact:{contact_id}", {jobs.SEALED: sealed}, by, now, int(parts))
 
 
 def prepare(db: Database, job: Job, keys: Sequence[bytes]) -> None:

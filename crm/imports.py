@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import profile, recipes
+from crm import erasure_fence, profile, recipes
 from crm.bulk import Manner, write_people
 from crm.catalogue import learn, load_catalogue
 from crm.cells import region_of
@@ -33,6 +33,12 @@ from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
 from models import Database, Import, lock, new_id
 
 ROWS_A_TRANSACTION = 50
+BEGAN = "began"
+"""Where an import's row keeps the end of the audit trail at its beginning."""
+ERASED_MEANWHILE = (
+    "Somebody was erased after this import began, and the file may name them: it has stopped after {rows} rows. Take the person out of the "
+    "file, then import it again; what is in already is brought up to date, not doubled."
+)
 MAX_ERRORS = 1_000
 """So many are listed; all are counted."""
 
@@ -188,9 +194,11 @@ def import_contacts(
         Conflict: `import_id` is finished or belongs to another file, or somebody else is importing this file right now.
     """
     options = options or Options()
-    with db.read() as session:
-        plan = make_plan(path, options, field_types(session))
-    job = _Job(db, path, plan, clock, options, (file_name or path.name)[:200])
+    with db.write() as session:
+        erasure_fence.keep_erasures_out(session)
+        began, types = erasure_fence.newest_line(session), field_types(session)
+    plan = make_plan(path, options, types)
+    job = _Job(db, path, plan, clock, options, (file_name or path.name)[:200], began)
     job.start(import_id)
     for chunk in _chunks(path, plan, job.report.rows):
         job.write(chunk)
@@ -321,11 +329,15 @@ class Importer:
 class _Job:
     """One import from its first row in this process to its last."""
 
-    def __init__(self, db: Database, path: Path, plan: Plan, clock: Callable[[], datetime], options: Options, file_name: str) -> None:
+    def __init__(
+        self, db: Database, path: Path, plan: Plan, clock: Callable[[], datetime], options: Options, file_name: str, began: int
+    ) -> None:
+        """`began`: the end of the audit trail before the file was read (`crm.erasure_fence`)."""
         self.db, self.path, self.shape, self.clock, self.file_name = db, path, plan.survey.shape, clock, file_name
         self.options = replace(options, mapping=plan.mapping, reading=plan.reading)
         with db.read() as session:
             self.importer = Importer(session, self.shape.header, self.options, file_name)
+        self._began = began
         self.report = new_report(plan, file_name, dry_run=options.dry_run)
 
     def start(self, import_id: str | None) -> None:
@@ -335,14 +347,16 @@ class _Job:
         with self.db.write() as session:
             row = get_import(session, import_id) if import_id else self._unfinished(session)
             if row is None:
-                row = Import(file_name=self.file_name, mapping=self._identity(), created_at=self.clock())
+                began = {BEGAN: self._began}
+                row = Import(file_name=self.file_name, mapping=self._identity() | began, created_at=self.clock())
                 session.add(row)
-            elif row.state != "running" or row.mapping != self._identity():
+            elif row.state != "running" or _without_began(row.mapping) != self._identity():
                 raise Conflict("This import is finished, or it was started with another file or mapping.")
             report = self.report
             report.id, report.resumed = row.id, row.cursor > 0
             report.rows, report.ok, report.failed = row.cursor, row.rows_ok, row.rows_failed
             report.errors = [RowError.model_validate(error) for error in row.errors]
+            self._began = row.mapping.get(BEGAN, self._began)
 
     def write(self, chunk: list[Line]) -> None:
         """One transaction for the chunk and the cursor."""
@@ -350,12 +364,25 @@ class _Job:
         read = [(line, self.importer.read(line, now)) for line in chunk]
         report = self.report.model_copy(update={"errors": list(self.report.errors)})
         with contextlib.suppress(_Undone), self.db.write() as session:
-            self.importer.write(session, read, now, report)
-            if self.options.dry_run:
-                raise _Undone
-            self._move_cursor(session, report)
+            erasure_fence.keep_erasures_out(session)
+            erased = not self.options.dry_run and erasure_fence.erased_since(session, self._began)
+            if erased:
+                self._give_up(session)
+            else:
+                self.importer.write(session, read, now, report)
+                if self.options.dry_run:
+                    raise _Undone
+                self._move_cursor(session, report)
+        if erased:
+            raise Conflict(ERASED_MEANWHILE, rows=self.report.rows)
         report.fraction = min(1.0, chunk[-1].position / max(1, self.shape.bytes))
         self.report = report
+
+    def _give_up(self, session: Session) -> None:
+        """The file was begun before somebody was erased whom it may name: the same command makes another import of it, on somebody's word."""
+        row = self._row(session)
+        row.state, row.finished_at = "cancelled", self.clock()
+        session.add(row)
 
     def finish(self) -> None:
         self.report.state, self.report.fraction = "done", 1.0
@@ -390,7 +417,11 @@ class _Job:
 
     def _unfinished(self, session: Session) -> Import | None:
         running = session.scalars(select(Import).where(Import.state == "running").order_by(col(Import.id).desc()))
-        return next((row for row in running if row.mapping == self._identity()), None)
+        return next((row for row in running if _without_began(row.mapping) == self._identity()), None)
+
+
+def _without_began(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in mapping.items() if name != BEGAN}
 
 
 def _chunks(path: Path, plan: Plan, skip: int) -> Iterator[list[Line]]:

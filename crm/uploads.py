@@ -23,6 +23,7 @@ from crm import files, profile, recipes
 from crm.audit import record
 from crm.columns import Columns, guess, is_consent
 from crm.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
+from crm.erasure_fence import is_under_way, keep_erasures_out
 from crm.files import Room, StoredFile
 from crm.imports import (
     ROWS_A_TRANSACTION,
@@ -479,15 +480,19 @@ class Done:
 
 
 def page(session: Session, import_id: str, now: datetime) -> Done:
-    """Writes the chunk that `prepare` has read, and moves the cursor; of a dry run only the report stays.
+    """Writes the chunk that `prepare` has read, and moves the cursor; of a dry run only the report stays. Writes nothing while files are looked
+    through for somebody who was erased.
 
     Raises:
         NotFound: no such import.
         Conflict: it is neither checked nor run.
     """
+    keep_erasures_out(session)
     row = _locked(session, import_id)
     if row.state not in ("checking", "running"):
         raise Conflict("This import is not under way.")
+    if is_under_way(session):
+        return Done(row.cursor, {}, finished=False)
     reading = _readings.get(f"{import_id}.{row.state}")
     if reading is None or reading.at != row.cursor:
         return Done(row.cursor, {}, finished=False)  # another server was faster: read again

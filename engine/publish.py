@@ -38,7 +38,7 @@ def create_journey(session: Session, document: Mapping[str, Any], by: str, now: 
 
     Raises: Invalid if it is no document; Conflict if its key is taken.
     """
-    draft = read(document)
+    draft = read(document, strict=True)
     if session.scalar(select(Journey.id).where(Journey.key == draft.key)) is not None:
         raise Conflict("There is a journey with this key already. Choose another key.", key=draft.key)
     journey = Journey(key=draft.key, name=draft.name, draft=as_json(draft), created_at=now, updated_at=now, updated_by=by)
@@ -61,7 +61,7 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
             yours=revision,
             by=journey.updated_by,
         )
-    draft = read(document)
+    draft = read(document, strict=True)
     if draft.key != journey.key:
         raise Conflict("the key of a journey cannot change: duplicate it under the new key", key=journey.key)
     drafts.keep(session, journey, by, now)
@@ -76,7 +76,7 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
 def check_draft(engine: Engine, session: Session, document: Mapping[str, Any]) -> list[Issue]:
     """Every problem of a document, judged against what this installation knows. A document that cannot be read has issues, too."""
     try:
-        draft = read(document)
+        draft = read(document, strict=True)
     except Invalid as error:
         return error.issues or [Issue(code="unreadable", text=error.text, values=error.values)]
     return check(draft, engine.palette, load_catalogue(session), known(session))

@@ -27,6 +27,7 @@ from journeys.nodes.send_email import Send
 from journeys.results import STEPS, Missing, Results, look_up
 from journeys.rules import MessageTerm, Rule, check_rule, terms
 from journeys.rules.check import Scope, leads_nowhere
+from journeys.stray import stray_issues
 
 LONG_WAIT = timedelta(days=366)
 ORDER_KEY = "order_id"
@@ -215,6 +216,7 @@ def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> It
 def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
     steps = _results(graph)
     for node_id, node in graph.nodes.items():
+        yield from stray_issues(node, journey.nodes[node_id], node_id)
         for path, noun, name in names_of(node):
             yield from _reference(noun, name, node_id, path, journey, catalogue, known, steps)
         if isinstance(node, Send):

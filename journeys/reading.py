@@ -18,14 +18,17 @@ from journeys import labels
 from journeys.document import MAX_DOCUMENT_BYTES, Journey
 from journeys.errors import Invalid, Issue, TooLarge, Unfilled, Unfit
 from journeys.labels import EMPTY, at
+from journeys.stray import stray_issues
 from journeys.upgrade import upgrade
 
 MAX_JSON_DEPTH = 60
 """A rule is at most ten groups deep, each two levels of JSON; nothing else in a document nests deeper."""
 
 
-def read(source: str | bytes | Mapping[str, Any]) -> Journey:
+def read(source: str | bytes | Mapping[str, Any], *, strict: bool = False) -> Journey:
     """The document in `source` (JSON text, or an object already decoded), lifted to the present format version.
+
+    `strict` is for what a person hands in: unknown keys in the rules of entry, exits and goal are refused; those in steps are for `check`.
 
     Raises:
         TooLarge: more than `MAX_DOCUMENT_BYTES` of text, or nested too deep.
@@ -37,10 +40,16 @@ def read(source: str | bytes | Mapping[str, Any]) -> Journey:
     _look_through(data)
     upgraded = upgrade(data)
     try:
-        return Journey.model_validate(upgraded)
+        journey = Journey.model_validate(upgraded)
     except ValidationError as error:
         issues = issues_of(error, upgraded, schema=_schema())
-        raise Invalid("This is not a valid journey document: {problem}", issues, problem=issues[0]) from error
+        raise Invalid(NO_DOCUMENT, issues, problem=issues[0]) from error
+    if strict and (strays := stray_issues(journey, upgraded)):
+        raise Invalid(NO_DOCUMENT, strays, problem=strays[0])
+    return journey
+
+
+NO_DOCUMENT = "This is not a valid journey document: {problem}"
 
 
 def _decode(text: str | bytes) -> Any:

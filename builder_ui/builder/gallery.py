@@ -226,7 +226,7 @@ class _Makers:
                 )
 
     def _import(self, member: Member, key: str, content: bytes) -> str:
-        raw = publish.as_json(read(content))
+        raw = publish.as_json(read(content, strict=True))
         return self._store(member, {**raw, **({"key": key} if key else {})})
 
     def _duplicate(self, member: Member, key: str, original: str) -> str:

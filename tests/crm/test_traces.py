@@ -11,7 +11,7 @@ from sqlmodel import SQLModel, select
 
 from activities.rendering.links import link_digest
 from activities.tracking import Tracking, store_links
-from crm import audit, erasure_rest, files, identity, jobs, mailbox, profile, scores, suppression, tasks, traces, uploads
+from crm import audit, erasure_fence, erasure_rest, files, identity, jobs, mailbox, profile, scores, suppression, tasks, traces, uploads
 from crm.consent import Evidence, record_consent
 from crm.erasure import erase_person
 from crm.events import append_event
@@ -303,7 +303,7 @@ def test_nothing_of_a_person_is_left_in_any_column_or_in_the_files(db: Database,
     assert done.job_id is not None
     assert erase_person(db, person, now, by="test", keys=KEYS).job_id is None
     with db.read() as session:
-        assert erasure_rest.is_under_way(session)
+        assert erasure_fence.is_under_way(session)
         sealed = session.get_one(Job, done.job_id)
         assert (sealed.total, MARKER in str(sealed.input)) == (len(FILES) + len(OTHERS) + 1, False)
     job = finish(db, done.job_id, now)
