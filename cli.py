@@ -98,7 +98,7 @@ def dev(
     from commands.dev import dev as start
     from commands.start import prepare, welcome
 
-    return start(_settings(), welcome(_), prepare=prepare(demo), translate=_)
+    return start(_settings(), welcome(_), prepare=prepare(demo, language()), translate=_)
 
 
 @app.command(rich_help_panel=_RUNNING, help=_("Run one worker: steps, messages and the keeper."))

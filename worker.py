@@ -172,7 +172,7 @@ def build_performers(
 ) -> dict[str, Performer]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
     compositions: Mapping[str, Composition] = {"live": partial(_live_performers, more=more), "staging": _staging_performers}
-    return compositions[settings.workspace](_house(settings, renderer), settings, engine, customs)
+    return compositions[settings.workspace](build_house(settings, renderer), settings, engine, customs)
 
 
 def _live_performers(
@@ -194,13 +194,17 @@ def _live_performers(
 
 
 def _staging_performers(house: House, settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+    return pretending_performers(house, Outbox(engine.db, engine.clock.now)) | custom_performers(customs, fake=True)
+
+
+def pretending_performers(house: House, outbox: Outbox) -> dict[str, Performer]:
+    """Who performs every channel without reaching anybody: no provider is loaded and no credential is held."""
     from activities.pretend import PretendWebhook, pretend_slack
 
-    outbox = Outbox(engine.db, engine.clock.now)
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, outbox, pretend_slack, remembers=outbox.remembers)
     performers["webhook"] = PretendWebhook()
-    return performers | custom_performers(customs, fake=True)
+    return performers
 
 
 def build_notifier(settings: Settings, effects: Effects) -> Notifier:
@@ -230,7 +234,8 @@ def _version(custom: CustomActivity) -> int:
     return custom.version
 
 
-def _house(settings: Settings, renderer: Renderer) -> House:
+def build_house(settings: Settings, renderer: Renderer) -> House:
+    """What all messages of this installation have in common."""
     keys = settings.signing_keys()
     return House(
         tracking=Tracking(keys, settings.public_url),

@@ -28,7 +28,7 @@ from sqlalchemy import func, select
 from bench.measure import cpu_seconds, machine, say
 from bench.reference import WRITE_KEY
 from bench.scene import Scene, Workspace, open_scene
-from commands.demo import prepare_demo
+from commands.demo import QUIET, prepare_demo
 from commands.process import Process
 from commands.servers import LOOPBACK
 from crm.sql import table
@@ -54,7 +54,7 @@ QUICK: Mapping[str, Any] = {"rounds": 1, "seconds": 4.0, "warm_up_seconds": 1.0,
 def run(rounds: int = 5, seconds: float = 10.0, warm_up_seconds: float = 3.0, kill_after: int = 200) -> dict[str, Any]:
     """The median of `rounds`, each of about `seconds`; the crash comes after `kill_after` batches."""
     with open_scene() as scene, scene.workspace() as workspace:
-        prepare_demo(workspace.settings)
+        prepare_demo(workspace.settings, scale=QUIET)
         traffic = Traffic(workspace.ids(CONTACTS))
         with scene.child("worker", workspace.settings) as worker, scene.child("api", workspace.settings) as api:
             load(workspace, traffic.batches(warm_up_seconds), warm_up_seconds)

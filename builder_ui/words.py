@@ -148,7 +148,14 @@ REASONS = {
     "suppressed_import": "the address was blocked by an import",
     "suppressed_invalid": "the address is blocked because it does not exist",
     "suppressed_objection": "the contact objects to direct marketing",
+    "not_bought": "not bought",
+    "qualified": "qualified",
+    "not_yet": "not yet",
+    "missed": "nobody called",
+    "active": "active again",
+    "silent": "stayed silent",
 }
+"""The last ones are ends that journeys of the gallery name themselves."""
 LEFT_OUT = {
     "filled": "filled already",
     "needs_server_key": "needs a server key",
@@ -180,13 +187,26 @@ OUTLETS = {
     "overdue": "overdue",
     "passed": "already past",
     "ok": "answered",
+    "seen": "was seen again",
+    "done": "done",
+    "qualified": "qualified",
+    "not_yet": "not yet",
+    "thanked": "thanked",
+    "not_reached": "not reached",
 }
+"""The last ones are outcomes and branches of the gallery and the demo."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def coded(speech: Speech, table: Mapping[str, str], code: str) -> str:
     """The words for a stored code. One that nobody has words for, such as an author's own outlet, is shown without its underscores."""
     return speech(table[code]) if code in table else code.replace("_", " ")
+
+
+def mistake(speech: Speech, error: str) -> str:
+    """What a stuck run stumbled over: the place in the code, and the sentence if the error is one of ours."""
+    place, colon, sentence = error.partition("): ")
+    return f"{place}{colon}{speech(sentence)}" if colon else error
 
 
 def trigger(speech: Speech, one: Trigger) -> str:

@@ -9,8 +9,8 @@ from settings import Settings
 Translate = Callable[[str], str]
 
 
-def prepare(demo: bool) -> Callable[[Settings], None]:
-    """What runs before worker and web server start."""
+def prepare(demo: bool, language: str = "en") -> Callable[[Settings], None]:
+    """What runs before worker and web server start. `language`: of the demo."""
 
     def prepare_workspace(settings: Settings) -> None:
         from commands.dev import migrate
@@ -19,7 +19,7 @@ def prepare(demo: bool) -> Callable[[Settings], None]:
         if demo:
             from commands.demo import prepare_demo
 
-            prepare_demo(settings)
+            prepare_demo(settings, language)
 
     return prepare_workspace
 
@@ -37,6 +37,9 @@ def welcome(translate: Translate) -> Callable[[Settings], str]:
     """What is printed when everything is up: the link, and a line to paste that starts a run."""
 
     def say(settings: Settings) -> str:
+        from commands.demo import start_runs
+
+        start_runs(settings)
         return "\n".join([login_link(settings), *_first_run(settings, translate)])
 
     return say

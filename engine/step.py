@@ -33,7 +33,7 @@ from engine.live import Engine
 from engine.state import Effect, Instruction, State
 from engine.wakeups import Wakeups
 from journeys.calls import activity_of, queue_of
-from journeys.errors import NotFound
+from journeys.errors import NotFound, PfadwerkError
 from journeys.values import Do, End, Performed, Received, RunInfo
 from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
 
@@ -161,7 +161,7 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
     except Exception as error:  # noqa: BLE001 - whatever a node or a custom kind raises must not take the run down with it
         about = {"run_id": row.id, "node": row.node, "journey": index.key(row.journey_id) or ""}
         log.warning("run %s is stuck at node %s: %s", row.id, row.node, type(error).__name__, extra=about)
-        return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error), performed=performed), Wakeups())
+        return Moved(halt(session, row, as_of, "stuck", type(error).__name__, _told(error), performed=performed), Wakeups())
     return _written(engine, session, row, advanced, as_of, wakeups)
 
 
@@ -390,6 +390,11 @@ def halt(
     on(session).execute(_update_run, {"run_id": row.id, **values})
     note_beside(session, row, status, as_of, {"reason": reason})
     return {**WAIT_FOR_BELL, "step": row.step}
+
+
+def _told(error: Exception) -> str:
+    """The place of an error; of one of ours also its sentence, without the values, which may be personal."""
+    return f"{where(error)}: {error.text}" if isinstance(error, PfadwerkError) else where(error)
 
 
 def where(error: BaseException, file: str | None = None) -> str:

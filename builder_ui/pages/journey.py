@@ -16,7 +16,7 @@ from builder_ui.pages import versions
 from builder_ui.pages.journeys import not_published, period
 from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
-from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
+from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded, mistake
 from builder_ui.work import ended_early
 from crm import contacts, tally
 from crm.jobs import add_job, newest_job
@@ -447,7 +447,7 @@ def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Ele
         ),
         html.p(speech("at the step “{name}”", name=data.node_name(row["node"], visit))),
         html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if not row["error"].startswith(row["reason"]) else None,
-        html.pre(row["error"]) if row["error"] else None,
+        html.pre(mistake(speech, row["error"])) if row["error"] else None,
         html.footer({"className": "actions"}, *run_acts(visit, acts, row, node.outlets() if node else (), data.journey.state)),
     )
 

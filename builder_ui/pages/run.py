@@ -14,7 +14,7 @@ from builder_ui.compat import Element, html
 from builder_ui.operate import run_acts
 from builder_ui.people import contact_link, contact_names, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
-from builder_ui.words import CHANNELS, MESSAGE_STATES, OUTLETS, REASONS, RUN_STATES, coded
+from builder_ui.words import CHANNELS, MESSAGE_STATES, OUTLETS, REASONS, RUN_STATES, coded, mistake
 from engine.publish import get_journey
 from engine.runs import timeline
 from journeys.errors import NotFound
@@ -442,7 +442,7 @@ def next_line(visit: Visit, data: Data) -> Element:
             html.b(speech(RUN_STATES[run["status"]][0])),
             ": ",
             coded(speech, REASONS, run["reason"]),
-            html.pre(run["error"]) if run["error"] else None,
+            html.pre(mistake(speech, run["error"])) if run["error"] else None,
         ]
         return upcoming_item(tone, symbol, words_of_it)
     if "calls" in coming:

@@ -14,7 +14,7 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names, meant_for, member_names
 from builder_ui.visit import Acts, Do, Page, Visit
-from builder_ui.words import TASK_STATES, coded
+from builder_ui.words import OUTLETS, TASK_STATES, coded
 from crm import tasks
 from crm.identity import find
 from crm.payload import clean_text
@@ -200,7 +200,7 @@ def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
         html.p(task.description) if task.description else None,
         html.p(
             {"className": "quiet"},
-            speech("Outcome: {outcome}", outcome=coded(speech, {}, task.outcome)),
+            speech("Outcome: {outcome}", outcome=coded(speech, OUTLETS, task.outcome)),
             f" · {task.note}" if task.note else None,
         )
         if task.outcome
@@ -229,7 +229,7 @@ def finish_at_once(visit: Visit, task: Task, acts: Acts) -> Element:
 
 def outcomes(visit: Visit, task: Task, acts: Acts) -> list[tuple[str, Callable[..., Any]]]:
     return [
-        (coded(visit.speech, {}, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
+        (coded(visit.speech, OUTLETS, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
         for outcome in task.outcomes
     ]
 

@@ -37,7 +37,7 @@ from activities.providers.outbox import Outbox
 from activities.tracking import Fetch, Tracking, record_open
 from api.app import create_app
 from api.login import mint_link
-from commands.demo import shown
+from commands.demo.documents import shown
 from crm import settings as workspace
 from crm.consent import Evidence, record_consent
 from crm.events import append_event

@@ -13,7 +13,7 @@ import pytest
 with pytest.MonkeyPatch.context() as patch:
     patch.setenv("PFADWERK_LANGUAGE", "en")  # help texts are read in the language of whoever imports the program
     import cli
-from commands.demo import prepare_demo
+from commands.demo import QUIET, prepare_demo
 from commands.dev import migrate
 from settings import Settings
 
@@ -51,12 +51,12 @@ def run(clean: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture(scope="session")
 def demo_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the demo workspace, to copy."""
+    """A home with the demo workspace, to copy: everything is there, and nothing has happened."""
     home = tmp_path_factory.mktemp("demo") / "home"
     home.mkdir()
     settings = Settings(home=home)
     migrate(settings)
-    prepare_demo(settings)
+    prepare_demo(settings, scale=QUIET)
     return home
 
 

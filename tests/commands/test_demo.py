@@ -10,23 +10,25 @@ from sqlalchemy import create_engine, text
 from sqlmodel import select
 
 from api.keys import KeyRing
-from commands.demo import PEOPLE, TEAM, prepare_demo
+from commands.demo import QUIET, TEAM, Scale, prepare_demo
+from commands.demo.people import PEOPLE
 from commands.dev import migrate
 from commands.start import prepare, welcome
 from commands.workspace import database, engine
-from crm import rules, settings
+from crm import rules, settings, tally
 from crm.team import next_owner
 from journeys.document import ScheduleTrigger
 from journeys.rules import DictFacts, holds
-from models import Contact, Event, Journey, Member, Template, TemplateVersion
+from models import Contact, Event, Journey, Member, Run, Template, TemplateVersion
 from settings import Settings
+from tests.recount import recounted
 
 
-def test_four_journeys_are_live_with_templates_in_two_languages(demo):
+def test_five_journeys_are_live_with_templates_in_two_languages(demo):
     with engine(Settings(home=demo)) as live, live.db.read() as session:
         index = live.index(session)
         assert {journey.key: journey.state for journey in index.by_id.values()} == dict.fromkeys(
-            ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement"), "live"
+            ("welcome", "cart_abandonment", "mql_to_sql", "re_engagement", "personal_thanks"), "live"
         )
         for template in session.scalars(select(Template)):
             assert {"de", "en"} <= set(template.variants)
@@ -87,7 +89,7 @@ def test_it_is_made_once(demo):
     with database(Settings(home=demo)) as db, db.write() as session:
         session.delete(session.scalars(select(Journey).where(Journey.key == "none")).first() or session.scalars(select(Member)).first())
         before = len(session.scalars(select(Member)).all())
-    prepare_demo(Settings(home=demo))
+    prepare_demo(Settings(home=demo), scale=QUIET)
     with database(Settings(home=demo)) as db, db.read() as session:
         assert len(session.scalars(select(Member)).all()) == before, "what somebody deleted does not come back"
         assert len(session.scalars(select(Contact)).all()) == 24
@@ -140,7 +142,10 @@ def test_it_is_the_same_on_postgresql(postgres_url: str, clean: Path):
     clean.mkdir()
     elsewhere = Settings(home=clean, database_url=f"{postgres_url}/{name}")
     for _ in range(2):
-        prepare(True)(elsewhere)
+        migrate(elsewhere)
+        prepare_demo(elsewhere, scale=Scale(8, 36))
     with engine(elsewhere) as live, live.db.read() as session:
-        assert len(session.scalars(select(Contact)).all()) == 24
-        assert len(live.index(session).by_key) == 4
+        assert len(session.scalars(select(Contact)).all()) == 60
+        for journey in live.index(session).by_id.values():
+            assert tally.read(session, journey.id) == recounted(session, journey.id)
+        assert {run.status for run in session.scalars(select(Run))} >= {"active", "ended", "stuck"}
