@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import warnings
 from typing import Any
@@ -12,7 +13,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from api.login import COOKIE, exchange, mint_link
-from api.origin import EXEMPT, REFUSED, SAFE
+from api.origin import EXEMPT, REFUSED, SAFE, Origin
 from engine.live import Engine
 
 with warnings.catch_warnings():
@@ -100,6 +101,41 @@ def test_every_socket_refuses_foreign_pages(app: FastAPI, logged_in: TestClient,
         assert refused.value.code == 1008
         with logged_in.websocket_connect(path, headers={"origin": OURS}) as socket:
             assert socket.receive_json()
+
+
+def passes(kind: str, scheme: str, path: str = "/ui/x", **headers: str) -> bool:
+    """Whether a request gets through to what stands behind the guard of https://known.example."""
+    reached: list[str] = []
+
+    async def behind(scope: Any, _receive: Any, _send: Any) -> None:
+        reached.append(scope["path"])
+
+    async def nothing(*_: Any) -> Any:
+        return {"type": "http.request"}
+
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": kind, "scheme": scheme, "path": path, "headers": raw} | ({"method": "POST"} if kind == "http" else {})
+    asyncio.run(Origin(behind, "https://known.example/")(scope, nothing, nothing))
+    return bool(reached)
+
+
+def test_the_known_address_is_ours_and_so_is_the_one_that_was_asked() -> None:
+    inside = {"host": "10.0.0.5:8000"}
+    assert passes("http", "http", origin="https://known.example", **inside)
+    assert passes("http", "http", origin="http://10.0.0.5:8000", **inside)
+    assert not passes("http", "https", origin="http://10.0.0.5:8000", **inside)
+    assert passes("websocket", "wss", origin="https://inside.example", host="inside.example")
+    assert not passes("websocket", "ws", origin="https://inside.example", host="inside.example")
+
+
+def test_a_key_opens_the_admin_interface_alone() -> None:
+    foreign = {"host": "known.example", "origin": "https://evil.example"}
+    assert passes("http", "https", "/api/v1/journeys", authorization="Bearer x", cookie="a=b", **foreign)
+    assert passes("http", "https", "/api/v1/journeys", **foreign), "neither key nor cookie: who asks is refused behind the guard"
+    for path in ("/ui/logout", "/login", "/api/v2/journeys"):
+        assert not passes("http", "https", path, authorization="Bearer x", cookie="a=b", **foreign)
+        assert not passes("http", "https", path, **foreign), "a log-in in the name of a stranger needs no cookie"
+    assert not passes("websocket", "wss", "/api/v1/live", authorization="Bearer x", **foreign)
 
 
 def test_a_key_needs_no_origin_and_a_missing_one_is_401(logged_in: TestClient, admin_key: str) -> None:

@@ -239,6 +239,23 @@ def test_whoever_watches_sees_a_cut_by_itself(
     assert any("was cut or changed: line 5" in text for text in heads(caplog))
 
 
+def test_whoever_watches_from_the_first_line_on_cries_at_nothing(
+    session: Session, now: datetime, watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
+) -> None:
+    watch(0).look(session)
+    add(session, now)
+    watch(1).look(session)
+    assert heads(caplog) == [f"audit head 0:{audit.FIRST}"]
+
+
+def test_a_change_of_keys_is_no_error_where_the_old_one_is_kept(
+    session: Session, chain: list[Audit], now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_keys(session, b"n" * 32, b"k" * 32)
+    audit.take_over(session, now)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+
 def test_lines_are_listed_newest_first_in_pages(session: Session, chain: list[Audit], now: datetime) -> None:
     audit.record(session, "m1", "x", "other", {}, now)
     first = audit.list_lines(session, subject="journey:j1", limit=3)
@@ -249,6 +266,11 @@ def test_lines_are_listed_newest_first_in_pages(session: Session, chain: list[Au
 def test_details_are_small(session: Session, now: datetime) -> None:
     with pytest.raises(TooLarge):
         audit.record(session, "m1", "x", "y", {"a": "b" * 20_000}, now)
+
+
+def test_a_reason_has_an_end(session: Session, now: datetime) -> None:
+    line = audit.record(session, "m1", "x", "y", {}, now, why="a" * 600)
+    assert audit.details(session, [line]) == {line.id: {"why": "a" * 500}}
 
 
 def test_a_reason_can_go_and_cannot_be_changed(session: Session, now: datetime) -> None:
