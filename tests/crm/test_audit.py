@@ -3,8 +3,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from sqlmodel import col, select
 from crm import audit
 from journeys.errors import Invalid, TooLarge
 from models import Audit, AuditNote, Database
+from tests.broken import copies
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -283,3 +285,55 @@ def test_a_reason_can_go_and_cannot_be_changed(session: Session, now: datetime) 
     session.execute(update(AuditNote).values(text=""))
     assert found(session) == (None, "")
     assert audit.details(session, [line]) == {line.id: {"channel": "email", "why": ""}}
+
+
+def keeps_seals(problem: Callable[..., str], noted: Callable[..., str], compared: Callable[..., str]) -> bool:
+    """Whether these three tell a line that holds from one that does not."""
+    keys, strange = audit.Keys([b"k" * 32, b"o" * 32]), audit.Keys([b"s" * 32])
+    at = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def line(key: str, detail: dict[str, Any], by: audit.Keys = keys) -> Audit:
+        one = Audit(id=4, at=at, actor="m1", action="x", subject="y", detail=detail, digest="", key_id=key)
+        one.digest = audit._seal(by.by_id[key], "before", one) if key else audit._digest("before", one)
+        return one
+
+    def changed(one: Audit) -> Audit:
+        one.actor = "m2"
+        return one
+
+    new, old = keys.by_id
+    known = [problem(keys, "before", line(key, {}), keyed) for key in (new, old) for keyed in (False, True)]
+    first = [problem(keys, "before", line("", {}), False), problem(keys, "before", line("", {}), True)]
+    wrong = [problem(keys, "before", changed(line(key, {})), False) for key in (new, "")]
+    unknown = problem(keys, "before", line(strange.current, {}, strange), True)
+    note = line(new, {audit.NOTE: audit._note_seal(keys.by_id[new], "why")})
+    notes = [noted(keys, note, text) for text in ("why", "", "other")] + [noted(keys, line(new, {}), "why")]
+    heads = [compared(note, logged) for logged in (None, audit.Head(4, note.digest), audit.Head(4, "x"), audit.Head(5, "x"))]
+    return (
+        known == [""] * 4
+        and first == ["", "not_keyed"]
+        and wrong == ["changed", "changed"]
+        and unknown == "unknown_key"
+        and notes == ["", "", "changed", "changed"]
+        and heads == ["", "", "other_head", ""]
+    )
+
+
+JUDGES = (audit._problem, audit._noted, audit._compared)
+
+
+def test_what_a_seal_says_is_a_table() -> None:
+    assert keeps_seals(*JUDGES)
+
+
+@pytest.mark.parametrize("place", range(3), ids=["seal", "note", "head"])
+def test_each_part_of_a_seal_is_needed(place: int) -> None:
+    rules = dict(copies(JUDGES[place]))
+    assert rules
+    for text, rule in rules.items():
+        judges = [rule if number == place else one for number, one in enumerate(JUDGES)]
+        try:
+            kept = keeps_seals(*judges)
+        except (AttributeError, KeyError, TypeError):  # nothing was logged, or there is no such key
+            kept = False
+        assert not kept, f"nothing notices that this rule is gone: {text}"
