@@ -53,8 +53,7 @@ class Origin:
     def _is_ours(self, scope: Scope, headers: Headers) -> bool:
         scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
         here = f"{scheme}://{headers.get('host', '')}"
-        origin = headers.get("origin", "").rstrip("/")
-        return origin in (self.public, here) and headers.get("sec-fetch-site", "same-origin") == "same-origin"
+        return headers.get("origin", "") in (self.public, here) and headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 def _by_key(scope: Scope, headers: Headers) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from activities.rendering import link_digest
-from activities.tracking import MAX_HITS, Fetch, Tracking, classify, level, record_click, record_open, store_links, target
+from activities.tracking import MAX_HITS, Fetch, Tracking, classify, level, own_domains, record_click, record_open, store_links, target
 from crm.consent import Evidence, record_consent
 from crm.settings import put
 from models import Contact, Database, Event, Hit, Link, Message
@@ -215,3 +215,11 @@ def test_marks_follow_the_level() -> None:
     assert full.pixel_url == tracking.pixel_url("ab" * 16)
     assert full.click is not None
     assert full.click("cd" * 16) == tracking.click_url("ab" * 16, "cd" * 16)
+
+
+def test_a_workspace_is_at_home_at_its_website_and_where_it_sends_from(sqlite_db: Database, now: datetime) -> None:
+    with sqlite_db.write() as session:
+        assert own_domains(session, "Shop <shop@Ops.example>") == {"ops.example"}
+        put(session, "appearance", {"website": "https://www.Brand.example/de"}, "test", now)
+        put(session, "sender", {"email": "hello@mail.brand.example"}, "test", now)
+        assert own_domains(session, "shop@ops.example") == {"ops.example", "brand.example", "mail.brand.example"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
+from api import origin
 from api.login import COOKIE, exchange, mint_link
-from api.origin import EXEMPT, REFUSED, SAFE
+from api.origin import EXEMPT, REFUSED, SAFE, Origin
 from engine.live import Engine
+from tests.broken import broken, load
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # see conftest
@@ -100,6 +104,80 @@ def test_every_socket_refuses_foreign_pages(app: FastAPI, logged_in: TestClient,
         assert refused.value.code == 1008
         with logged_in.websocket_connect(path, headers={"origin": OURS}) as socket:
             assert socket.receive_json()
+
+
+def passes(guard: type[Origin], kind: str, scheme: str, method: str, path: str, **headers: str) -> bool:
+    """Whether a request gets through to what stands behind the guard of https://known.example."""
+    reached: list[str] = []
+
+    async def behind(scope: Any, _receive: Any, _send: Any) -> None:
+        reached.append(scope["type"])
+
+    async def nothing(*_: Any) -> Any:
+        return {"type": "http.request"}
+
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": kind, "scheme": scheme, "path": path, "headers": raw} | ({"method": method} if kind == "http" else {})
+    asyncio.run(guard(behind, "https://known.example/ui")(scope, nothing, nothing))
+    return bool(reached)
+
+
+KNOWN = {"host": "known.example", "origin": "https://known.example"}
+EVIL = {"host": "known.example", "origin": "https://evil.example"}
+INSIDE = {"host": "10.0.0.5:8000", "cookie": "a=b"}
+KEY = {"authorization": "Bearer x"}
+COOKIES = {"cookie": "a=b"}
+CASES: list[tuple[bool, str, str, str, str, dict[str, str]]] = [
+    (True, "http", "http", "POST", "/ui/x", {**INSIDE, "origin": "https://known.example"}),
+    (True, "http", "http", "POST", "/ui/x", {**INSIDE, "origin": "http://10.0.0.5:8000"}),
+    (False, "http", "https", "POST", "/ui/x", {**INSIDE, "origin": "http://10.0.0.5:8000"}),
+    (True, "http", "https", "POST", "/ui/x", {**INSIDE, "origin": "https://10.0.0.5:8000"}),
+    (False, "http", "http", "POST", "/ui/x", {**INSIDE, "origin": "https://10.0.0.5:8000"}),
+    (True, "http", "https", "POST", "/ui/x", {**KNOWN, "sec-fetch-site": "same-origin"}),
+    (False, "http", "https", "POST", "/ui/x", {**KNOWN, "sec-fetch-site": "cross-site"}),
+    (False, "http", "https", "POST", "/ui/x", {"host": "known.example"}),
+    (False, "http", "https", "POST", "/ui/x", EVIL),
+    *((True, "http", "https", method, "/ui/x", EVIL) for method in ("GET", "HEAD", "OPTIONS")),
+    *((False, "http", "https", method, "/ui/x", EVIL) for method in ("POST", "PUT", "DELETE")),
+    *((True, "http", "https", "POST", start + "x", {**EVIL, **COOKIES}) for start in ("/v1/", "/u/", "/p/")),
+    (True, "lifespan", "", "", "", {}),
+    (True, "websocket", "wss", "", "/_x", {"host": "inside.example", "origin": "https://inside.example"}),
+    (True, "websocket", "ws", "", "/_x", {"host": "inside.example", "origin": "http://inside.example"}),
+    (False, "websocket", "ws", "", "/_x", {"host": "inside.example", "origin": "https://inside.example"}),
+    (False, "websocket", "wss", "", "/_x", EVIL),
+    (False, "websocket", "wss", "", "/v1/x", EVIL),
+    (False, "websocket", "wss", "", "/api/v1/x", {**EVIL, **KEY}),
+    (True, "http", "https", "POST", "/api/v1/x", {**EVIL, **KEY, **COOKIES}),
+    (False, "http", "https", "POST", "/api/v1/x", {**EVIL, **COOKIES}),
+    *(
+        (False, "http", "https", "POST", "/api/v1/x", {**EVIL, **COOKIES, "authorization": empty})
+        for empty in ("Bearer ", "Bearer", "Basic x")
+    ),
+    (True, "http", "https", "POST", "/api/v1/x", EVIL),  # neither key nor cookie: who asks is refused behind the guard
+    *((False, "http", "https", "POST", path, {**EVIL, **KEY, **COOKIES}) for path in ("/ui/logout", "/login", "/api/v2/x")),
+    *((False, "http", "https", "POST", path, EVIL) for path in ("/login", "/api/v2/x")),  # a log-in in a stranger's name needs no cookie
+]
+"""(whether it passes, kind, scheme, method, path, headers)"""
+
+
+def decided_otherwise(guard: type[Origin]) -> list[str]:
+    """The cases that a guard decides in another way."""
+    return [f"{case[1:]}" for case in CASES if passes(guard, *case[1:5], **case[5]) != case[0]]
+
+
+def test_who_gets_through_is_a_table() -> None:
+    assert decided_otherwise(Origin) == []
+
+
+def test_each_part_of_the_guard_is_needed() -> None:
+    rules = dict(broken(Path(origin.__file__)))
+    assert len(rules) > 20
+    for text, module in rules.items():
+        try:
+            wrong = decided_otherwise(load(module, "origin")["Origin"])
+        except KeyError:  # a socket has no method to ask for
+            wrong = [text]
+        assert wrong, f"nothing notices that this rule is gone: {text}"
 
 
 def test_a_key_needs_no_origin_and_a_missing_one_is_401(logged_in: TestClient, admin_key: str) -> None:

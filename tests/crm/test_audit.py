@@ -3,8 +3,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from sqlmodel import col, select
 from crm import audit
 from journeys.errors import Invalid, TooLarge
 from models import Audit, AuditNote, Database
+from tests.broken import copies
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -239,6 +241,23 @@ def test_whoever_watches_sees_a_cut_by_itself(
     assert any("was cut or changed: line 5" in text for text in heads(caplog))
 
 
+def test_whoever_watches_from_the_first_line_on_cries_at_nothing(
+    session: Session, now: datetime, watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
+) -> None:
+    watch(0).look(session)
+    add(session, now)
+    watch(1).look(session)
+    assert heads(caplog) == [f"audit head 0:{audit.FIRST}"]
+
+
+def test_a_change_of_keys_is_no_error_where_the_old_one_is_kept(
+    session: Session, chain: list[Audit], now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_keys(session, b"n" * 32, b"k" * 32)
+    audit.take_over(session, now)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+
 def test_lines_are_listed_newest_first_in_pages(session: Session, chain: list[Audit], now: datetime) -> None:
     audit.record(session, "m1", "x", "other", {}, now)
     first = audit.list_lines(session, subject="journey:j1", limit=3)
@@ -251,6 +270,11 @@ def test_details_are_small(session: Session, now: datetime) -> None:
         audit.record(session, "m1", "x", "y", {"a": "b" * 20_000}, now)
 
 
+def test_a_reason_has_an_end(session: Session, now: datetime) -> None:
+    line = audit.record(session, "m1", "x", "y", {}, now, why="a" * 600)
+    assert audit.details(session, [line]) == {line.id: {"why": "a" * 500}}
+
+
 def test_a_reason_can_go_and_cannot_be_changed(session: Session, now: datetime) -> None:
     line = audit.record(session, "m1", "suppression.lift", "suppression:1", {"channel": "email"}, now, why="Ada called")
     add(session, now)
@@ -261,3 +285,55 @@ def test_a_reason_can_go_and_cannot_be_changed(session: Session, now: datetime) 
     session.execute(update(AuditNote).values(text=""))
     assert found(session) == (None, "")
     assert audit.details(session, [line]) == {line.id: {"channel": "email", "why": ""}}
+
+
+def keeps_seals(problem: Callable[..., str], noted: Callable[..., str], compared: Callable[..., str]) -> bool:
+    """Whether these three tell a line that holds from one that does not."""
+    keys, strange = audit.Keys([b"k" * 32, b"o" * 32]), audit.Keys([b"s" * 32])
+    at = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def line(key: str, detail: dict[str, Any], by: audit.Keys = keys) -> Audit:
+        one = Audit(id=4, at=at, actor="m1", action="x", subject="y", detail=detail, digest="", key_id=key)
+        one.digest = audit._seal(by.by_id[key], "before", one) if key else audit._digest("before", one)
+        return one
+
+    def changed(one: Audit) -> Audit:
+        one.actor = "m2"
+        return one
+
+    new, old = keys.by_id
+    known = [problem(keys, "before", line(key, {}), keyed) for key in (new, old) for keyed in (False, True)]
+    first = [problem(keys, "before", line("", {}), False), problem(keys, "before", line("", {}), True)]
+    wrong = [problem(keys, "before", changed(line(key, {})), False) for key in (new, "")]
+    unknown = problem(keys, "before", line(strange.current, {}, strange), True)
+    note = line(new, {audit.NOTE: audit._note_seal(keys.by_id[new], "why")})
+    notes = [noted(keys, note, text) for text in ("why", "", "other")] + [noted(keys, line(new, {}), "why")]
+    heads = [compared(note, logged) for logged in (None, audit.Head(4, note.digest), audit.Head(4, "x"), audit.Head(5, "x"))]
+    return (
+        known == [""] * 4
+        and first == ["", "not_keyed"]
+        and wrong == ["changed", "changed"]
+        and unknown == "unknown_key"
+        and notes == ["", "", "changed", "changed"]
+        and heads == ["", "", "other_head", ""]
+    )
+
+
+JUDGES = (audit._problem, audit._noted, audit._compared)
+
+
+def test_what_a_seal_says_is_a_table() -> None:
+    assert keeps_seals(*JUDGES)
+
+
+@pytest.mark.parametrize("place", range(3), ids=["seal", "note", "head"])
+def test_each_part_of_a_seal_is_needed(place: int) -> None:
+    rules = dict(copies(JUDGES[place]))
+    assert rules
+    for text, rule in rules.items():
+        judges = [rule if number == place else one for number, one in enumerate(JUDGES)]
+        try:
+            kept = keeps_seals(*judges)
+        except (AttributeError, KeyError, TypeError):  # nothing was logged, or there is no such key
+            kept = False
+        assert not kept, f"nothing notices that this rule is gone: {text}"

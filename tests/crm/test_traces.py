@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel, select
 
@@ -353,6 +354,43 @@ def test_a_large_file_is_looked_through_in_pages(sqlite_db: Database, now: datet
     job = finish(db, done.job_id, now)
     with db.read() as session:
         assert (job.done, job.total, session.get(Upload, row.id)) == (20, 20, None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "column", "content"),
+    [
+        ("imports", "file_name", f"{MARKER}@example.org.csv"),
+        ("imports", "mapping", {f"{MARKER}@example.org": "email"}),
+        ("imports", "errors", [{"row": 7, "value": f"{MARKER}@example.org"}]),
+        ("jobs", "input", {"tags": [f"for {MARKER}@example.org"]}),
+        ("jobs", "error", f"no such contact: {MARKER}@example.org"),
+    ],
+)
+def test_one_place_that_names_a_person_is_enough(sqlite_db: Database, now: datetime, stage: str, column: str, content: Any) -> None:
+    values = traces.Values(frozenset([f"{MARKER}@example.org"]), frozenset())
+    with sqlite_db.write() as session:
+        draft, job = (
+            upload(session, "fair", b"email\nada@example.org\n", now),
+            jobs.add_job(session, "bulk_tag", "contacts", {}, "m1", now).id,
+        )
+        row = session.get_one(*((Import, draft) if stage == "imports" else (Job, job)))
+        setattr(row, column, content)
+    found = erasure_rest._LOOK[stage](sqlite_db, values, "")
+    assert list(found.ids) == [draft if stage == "imports" else job]
+    with sqlite_db.write() as session:
+        erasure_rest._GO[stage](session, found.ids, now, values)
+    assert MARKER not in everything(sqlite_db)
+
+
+@pytest.mark.parametrize(("kind", "state"), [("bulk_tag", "cancelled"), (erasure_rest.KIND, "running")])
+def test_work_about_a_person_ends_unless_nobody_may_stop_it(sqlite_db: Database, now: datetime, kind: str, state: str) -> None:
+    values = traces.Values(frozenset([f"{MARKER}@example.org"]), frozenset())
+    with sqlite_db.write() as session:
+        id = jobs.add_job(session, kind, f"contact:{MARKER}", {"q": f"{MARKER}@example.org"}, "m1", now).id
+    with sqlite_db.write() as session:
+        erasure_rest._GO["jobs"](session, [id], now, values)
+    with sqlite_db.read() as session:
+        assert session.get_one(Job, id).state == state
 
 
 def test_names_are_words_and_addresses_are_pieces() -> None:

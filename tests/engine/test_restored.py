@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
+from activities import restored
 from activities.providers.provider import RetryLater
+from activities.restored import FOREVER
 from crm import held, uncertain
 from crm.sql import table
-from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, mark
+from engine import restored as beginnings
+from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, LostTime, mark
 from engine.runs import resume_stuck, skip_stuck
 from journeys.calls import activity_of
+from journeys.compile import compile_journey
+from journeys.document import Journey
+from journeys.nodes import Palette
 from models import Message, RestoredMessage
+from tests.broken import copies
+from tests.engine.conftest import START, Counting
 
 DAY = timedelta(days=1)
 WAITS: dict[str, Any] = {
@@ -48,8 +58,6 @@ WAITS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """A claimed call must begin within two seconds; how long a machine takes for that is not what is tested here."""
-    from types import SimpleNamespace
-
     monkeypatch.setattr("activities.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
@@ -272,3 +280,63 @@ def test_what_somebody_had_asked_for_again_just_before_may_have_left_once_more(w
         uncertain.decide(session, message.id, "again", message.attempts, "test", world.now)
     restore(world, DAY, assume)
     assert fates(world, run)[0][1:] == (status, reason)
+
+
+def keeps_doubt(is_known: Callable[..., bool]) -> bool:
+    """Whether the rule says for each sort of provider if one that is told a key again sends a second message."""
+    since = START
+    lost = {same: LostTime("r", since, since + DAY, "ask", same) for same in (True, False)}
+    asked = {
+        (doubt, remembers, same): is_known(Counting(doubt=doubt, remembers=remembers), lost[same], since + DAY)
+        for doubt in ("idempotent", "lookup", "blind")
+        for remembers in (timedelta(0), DAY - timedelta(seconds=1), DAY, FOREVER)
+        for same in (True, False)
+    }
+    known = {key for key, value in asked.items() if value}
+    forever = {(doubt, FOREVER, same) for doubt in ("idempotent", "lookup", "blind") for same in (True, False)}
+    return known == forever | {("idempotent", DAY, True)}
+
+
+def test_which_provider_still_knows_a_key_is_a_table():
+    assert keeps_doubt(restored._is_known)
+
+
+def keeps_time(earliest: Callable[..., Any]) -> bool:
+    """Whether the rule says when a restored run can have come to a step at the earliest."""
+    program = compile_journey(Journey.model_validate(WAITS), Palette.built_in())
+    edges = [{**edge, "to": "first"} if edge["to"] == "third" else edge for edge in WAITS["edges"] if edge["from"] != "third"]
+    nodes = {name: node for name, node in WAITS["nodes"].items() if name not in ("third", "end")}
+    again = compile_journey(Journey.model_validate({**WAITS, "nodes": nodes, "edges": edges}), Palette.built_in())
+    left = SimpleNamespace(leaves_at=START, visits={"day": 1}, node="day", version_id="v1")
+    moved = SimpleNamespace(leaves_at=START, visits={}, node="gone", version_id="v0")
+    new = SimpleNamespace(leaves_at=START, visits={}, node="", version_id="v1")
+    told = [
+        earliest(program, "v1", left, "first", 1),
+        earliest(program, "v1", left, "second", 1),
+        earliest(program, "v1", left, "third", 1),
+        earliest(program, "v1", left, "day", 1),
+        earliest(program, "v1", left, "day", 2),
+        earliest(program, "v1", left, "", 9),
+        earliest(program, "v1", moved, "third", 1),
+        earliest(program, "v1", new, "first", 1),
+        earliest(again, "v1", moved, "first", 1),
+        earliest(again, "v1", moved, "first", 2),
+    ]
+    hour, week = timedelta(hours=1), timedelta(days=7)
+    return told == [START, START + hour, START + hour + week, START, None, START, START, START + DAY, START, START + hour + week]
+
+
+def test_when_a_run_can_have_come_somewhere_is_a_table():
+    assert keeps_time(beginnings._earliest)
+
+
+@pytest.mark.parametrize(("rule", "keeps"), [(restored._is_known, keeps_doubt), (beginnings._earliest, keeps_time)], ids=["key", "time"])
+def test_each_part_of_the_doubt_is_needed(rule, keeps):
+    copied = dict(copies(rule))
+    assert copied
+    for text, copy in copied.items():
+        try:
+            kept = keeps(copy)
+        except (KeyError, TypeError):  # such a step is in no journey
+            kept = False
+        assert not kept, f"nothing notices that this rule is gone: {text}"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.rendering import Marks, RenderFailed, compile_template, link_digest, render, render_text, segments
+from activities.rendering.links import hosts_in, is_ours
 
 HEAD, TAIL = "<mjml><mj-body><mj-section><mj-column>", "</mj-column></mj-section></mj-body></mjml>"
 MARKS = Marks(lambda digest: f"https://m.example/c/{digest}", "https://m.example/o/1")
@@ -106,6 +107,30 @@ def test_links_are_replaced_and_their_targets_handed_over() -> None:
         assert untouched in out.html
     assert out.html.count("https://m.example/o/1") == 1
     assert out.html.index("https://m.example/o/1") > out.html.index("Buy")
+
+
+def test_the_way_out_is_no_tracked_link_even_at_a_host_of_ours() -> None:
+    out = mail(
+        '<mj-text><a href="{{ unsubscribe_url }}">x</a></mj-text>',
+        {"unsubscribe_url": "https://m.brand.example/u/1"},
+        marks=replace(MARKS, domains=frozenset({"brand.example"})),
+    )
+    assert out.links == {}
+    assert "https://m.brand.example/u/1" in out.html
+
+
+def test_a_host_counts_that_is_written_out_whole() -> None:
+    assert hosts_in('<a href="https://Shop.example/a?b">x</a> http://b.example:8080 (https://c.example)') == {
+        "shop.example",
+        "b.example",
+        "c.example",
+    }
+    assert hosts_in("https://shop{{ x }} https://shop.example@{{ x }} https://{{ x }} https://shop.example.") == {"shop.example."}
+
+
+@pytest.mark.parametrize("address", ["ftp://shop.example/", "//shop.example/", "mailto:a@shop.example", "shop.example"])
+def test_what_is_no_web_address_is_none_of_ours(address: str) -> None:
+    assert not is_ours(address, frozenset({"shop.example", ""}), frozenset({"shop.example"}))
 
 
 BODY = '<mj-text><a href="{{ trigger.url|default("https://shop.example/cart") }}">x</a></mj-text>'
