@@ -50,8 +50,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_("Customer journeys as durable workflows."),
     epilog=_(
-        "Exit codes: 0 done · 1 problems were found · 2 wrong usage · 3 something cannot be reached or is not set up · "
-        "4 conflict with somebody else · 70 a fault of ours · 130 interrupted. Settings are environment variables: docs/settings.md."
+        "Exit codes: 0 done · 1 problems were found · 2 wrong usage · 3 something cannot be reached or is not"
+        " set up · 4 conflict with another change · 70 internal error · 130 interrupted. Settings are "
+        "environment variables: docs/settings.md."
     ),
 )
 importing = typer.Typer(no_args_is_help=True, help=_("Import people."))
@@ -101,7 +102,7 @@ def dev(
     return start(_settings(), welcome(_), prepare=prepare(demo, language()), translate=_)
 
 
-@app.command(rich_help_panel=_RUNNING, help=_("Run one worker: steps, messages and the keeper."))
+@app.command(rich_help_panel=_RUNNING, help=_("Run one worker: steps, messages and repairs."))
 def worker() -> int:
     from commands import lifeline
 
@@ -121,7 +122,7 @@ def api() -> int:
     return api_main(_settings())
 
 
-@app.command(rich_help_panel=_RUNNING, help=_("Prepare database and Temporal for this version. Safe to repeat."))
+@app.command(rich_help_panel=_RUNNING, help=_("Prepare the database and Temporal for this version. Safe to repeat."))
 def setup(as_json: Json = False) -> int:
     from commands.setup import setup as prepare
 
@@ -131,12 +132,12 @@ def setup(as_json: Json = False) -> int:
     return _print(_("Database and Temporal are ready for this version."))
 
 
-@app.command(rich_help_panel=_RUNNING, help=_("The same as setup: bring an existing installation to this version."))
+@app.command(rich_help_panel=_RUNNING, help=_("Same as setup: bring an existing installation to this version."))
 def upgrade(as_json: Json = False) -> int:
     return setup(as_json)
 
 
-@app.command(rich_help_panel=_RUNNING, help=_("Look at everything a start needs, and say what is wrong."))
+@app.command(rich_help_panel=_RUNNING, help=_("Check everything a start needs, and say what is wrong."))
 def doctor(as_json: Json = False) -> int:
     import json
 
@@ -176,13 +177,13 @@ def check(
     return look(_settings(), files, out=sys.stdout, translate=_, as_json=as_json)
 
 
-@app.command(rich_help_panel=_JOURNEYS, help=_("Walk one contact through a journey on a virtual clock, and tell every decision."))
+@app.command(rich_help_panel=_JOURNEYS, help=_("Walk one contact through a journey on a virtual clock, and show every decision."))
 def simulate(
     journey: Annotated[str, typer.Argument(metavar="FILE|KEY", help=_("A file, or the key of a journey of the workspace or the gallery."))],
     script: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help=_("Who it is and what they do, and what is expected (JSON)."))
+        Path | None, typer.Option(exists=True, dir_okay=False, help=_("The contact, what they do, and what is expected (JSON)."))
     ] = None,
-    contact: Annotated[str | None, typer.Option(metavar="EMAIL", help=_("Begin with what is known about this contact."))] = None,
+    contact: Annotated[str | None, typer.Option(metavar="EMAIL", help=_("Start with what is known about this contact."))] = None,
     as_json: Json = False,
 ) -> int:
     from commands.simulate import simulate as walk
@@ -190,12 +191,12 @@ def simulate(
     return walk(_settings(), journey, script=script, contact=contact, out=sys.stdout, translate=_, as_json=as_json)
 
 
-@app.command(rich_help_panel=_JOURNEYS, help=_("Bring journeys and their templates from files into the workspace, as drafts."))
+@app.command(rich_help_panel=_JOURNEYS, help=_("Load journeys and their templates from files into the workspace, as drafts."))
 def push(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", exists=True, help=_("Journeys, template folders, or folders of them."))],
-    publish: Annotated[bool, typer.Option("--publish", help=_("Publish what has no errors."))] = False,
-    force: Annotated[bool, typer.Option("--force", help=_("Overwrite what was changed in the workspace meanwhile."))] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only say what would change."))] = False,
+    publish: Annotated[bool, typer.Option("--publish", help=_("Publish everything that has no errors."))] = False,
+    force: Annotated[bool, typer.Option("--force", help=_("Overwrite what has been changed in the workspace since."))] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only show what would change."))] = False,
     as_json: Json = False,
 ) -> int:
     from commands.push import push as bring
@@ -206,7 +207,7 @@ def push(
 
 @app.command(rich_help_panel=_JOURNEYS, help=_("Write journeys and their templates into files, for git."))
 def pull(
-    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY", help=_("All that are not archived, if none is named."))] = None,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY", help=_("Default: all that are not archived."))] = None,
     to: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help=_("The folder."))] = Path(),
     as_json: Json = False,
 ) -> int:
@@ -228,7 +229,7 @@ def replay(
     return again(_settings(), files or [], journey=journey, last=last, save=save, out=sys.stdout, translate=_, as_json=as_json)
 
 
-@app.command(rich_help_panel=_JOURNEYS, help=_("Measure: one benchmark of the folder bench, or all."))
+@app.command(rich_help_panel=_JOURNEYS, help=_("Run one benchmark of the folder bench, or all."))
 def bench(
     name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
     quick: Annotated[bool, typer.Option("--quick", help=_("Each figure in under a minute: the same pairs, fewer rounds."))] = False,
@@ -246,16 +247,16 @@ def bench(
 def import_contacts(
     file: Annotated[Path, File],
     column: Annotated[
-        list[str] | None, typer.Option(metavar="HEADER=TARGET", help=_("What a column means, where its header does not say."))
+        list[str] | None, typer.Option(metavar="HEADER=TARGET", help=_("What a column means if its header does not say."))
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help=_("Tag everybody in the file."))] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help=_("Tag every contact in the file."))] = None,
     source: Annotated[str, typer.Option(help=_("Where the consents come from; the file's name if empty."))] = "",
     agreed: Annotated[
         list[str] | None,
-        typer.Option(metavar="CHANNEL[:PURPOSE]", help=_("Everybody in the file agreed to this, unless their row says otherwise.")),
+        typer.Option(metavar="CHANNEL[:PURPOSE]", help=_("Everyone in the file agreed to this, unless their row says otherwise.")),
     ] = None,
     agreed_on: Annotated[str | None, typer.Option(metavar="DATE", help=_("The day they agreed (2026-03-01)."))] = None,
-    recipe: Annotated[str | None, typer.Option(metavar="NAME", help=_("Whose export the file is; none: nobody's."))] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help=_("Which product exported the file, or none."))] = None,
     date_order: Annotated[str | None, typer.Option(metavar="dmy|mdy|ymd", help=_("Order of day, month and year."))] = None,
     decimal: Annotated[str | None, typer.Option(metavar=".|,", help=_("Decimal sign of numbers."))] = None,
     region: Annotated[str | None, typer.Option(metavar="CH", help=_("Country of phone numbers without a country code."))] = None,
@@ -264,13 +265,13 @@ def import_contacts(
         str | None, typer.Option(metavar="leave|clear", help=_("Whether an empty cell leaves its field or clears it."))
     ] = None,
     encoding: Annotated[str | None, typer.Option(help=_("Encoding of the file."))] = None,
-    separator: Annotated[str | None, typer.Option(help=_("What stands between cells: comma, semicolon, tab or pipe."))] = None,
-    header_line: Annotated[int | None, typer.Option(help=_("Line with the names of the columns; 0: there is none."))] = None,
-    footer_rows: Annotated[int | None, typer.Option(help=_("How many lines at the end are no rows."))] = None,
+    separator: Annotated[str | None, typer.Option(help=_("Separator between cells: comma, semicolon, tab or pipe."))] = None,
+    header_line: Annotated[int | None, typer.Option(help=_("Line with the column names; 0 for none."))] = None,
+    footer_rows: Annotated[int | None, typer.Option(help=_("How many lines at the end are not rows."))] = None,
     choices: Annotated[Path | None, typer.Option(metavar="FILE", help=_("A file with all of these choices."))] = None,
     preview: Annotated[bool, typer.Option("--preview", help=_("Show how the file is read and what its first rows become."))] = False,
-    wake: Annotated[bool, typer.Option("--wake", help=_("Let the import start journeys."))] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Only look; write nothing."))] = False,
+    wake: Annotated[bool, typer.Option("--wake", help=_("Let imported contacts start journeys."))] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_("Dry run: write nothing."))] = False,
     as_json: Json = False,
 ) -> int:
     from commands import import_contacts as importer
@@ -300,14 +301,16 @@ def check_audit(
     return look(_settings(), head, out=sys.stdout, translate=_, as_json=as_json)
 
 
-@app.command(rich_help_panel=_WORKSPACE, help=_("Give every open run its workflow back, after Temporal's data was lost or a restore."))
+@app.command(
+    rich_help_panel=_WORKSPACE, help=_("Rebuild the workflow of every open run, after Temporal's data was lost or a backup was restored.")
+)
 def recover(as_json: Json = False) -> int:
     from commands.recover import recover as bring_back
 
     return bring_back(_settings(), out=sys.stdout, translate=_, as_json=as_json)
 
 
-@app.command(rich_help_panel=_WORKSPACE, help=_("Write database and signing key into one file, also while everything runs."))
+@app.command(rich_help_panel=_WORKSPACE, help=_("Write the database and the signing key into one file, even while everything is running."))
 def backup(file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)], as_json: Json = False) -> int:
     from commands.backup import backup as write
 
@@ -316,11 +319,13 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)]
         return _print(manifest.model_dump_json(indent=2))
     size = sum(part.bytes for part in manifest.parts.values())
     return _print(
-        _("Wrote {file} ({size} bytes inside). It holds personal data and keys: keep it like the database.").format(file=file, size=size)
+        _("Wrote {file} ({size} bytes inside). It contains personal data and keys: protect it like the database.").format(
+            file=file, size=size
+        )
     )
 
 
-@app.command(rich_help_panel=_WORKSPACE, help=_("Put a backup in the place of what is there, which is moved aside."))
+@app.command(rich_help_panel=_WORKSPACE, help=_("Restore a backup; the current data is moved aside."))
 def restore(
     file: Annotated[Path, File],
     assume: Annotated[
@@ -414,7 +419,7 @@ def _told(error: BaseException) -> int:
         )
     if isinstance(error, OSError) and error.filename is not None:
         return _complain(f"{error.filename}: {error.strerror}", UNAVAILABLE)
-    text = _("Something went wrong that should not ({error}). Run it again with --debug and report what it shows.")
+    text = _("Internal error ({error}). Run it again with --debug and report the output.")
     return _complain(text.format(error=type(error).__name__), BUG)
 
 

@@ -253,7 +253,7 @@ class Settings(BaseSettings):
         idle = info.data.get("database_idle_in_transaction")
         if idle is not None and lock <= idle:
             raise Unfit(
-                "expected more than {idle}, which {other} is, so that whoever waits for a frozen process's row gets it; got {lock}",
+                "expected more than {idle}, the value of {other}, so that a row locked by a frozen process is freed before others give up; got {lock}",
                 idle=_iso(idle),
                 other=f"{PREFIX}DATABASE_IDLE_IN_TRANSACTION",
                 lock=_iso(lock),

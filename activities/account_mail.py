@@ -25,7 +25,7 @@ _SUBJECTS: dict[Purpose, str] = {
 }
 _TEXTS: dict[Purpose, str] = {
     "invitation": "Hello {name},\n\nthere is an account for you at Pfadwerk. Choose your password here:\n\n{url}\n\nThe link works once, until {until}.",
-    "reset": "Hello {name},\n\nhere you choose a new password for Pfadwerk:\n\n{url}\n\nThe link works once, until {until}. If you did not ask for it, do nothing: your password stays as it is.",
+    "reset": "Hello {name},\n\nchoose a new password for Pfadwerk here:\n\n{url}\n\nThe link works once, until {until}. If you did not ask for it, ignore this e-mail: your password stays as it is.",
     "login": "Hello {name},\n\nthis link logs you in once:\n\n{url}\n\nIt works until {until}.",
 }
 

@@ -59,7 +59,7 @@ def _loaded(point: EntryPoint) -> Any:
         return point.load()
     except Exception as error:  # whatever a foreign module raises while it is imported
         raise Misconfigured(
-            "{module} of the package {package} cannot be loaded ({error}): mend it, or remove the package.",
+            "{module} of the package {package} cannot be loaded ({error}): fix it, or remove the package.",
             module=point.value,
             package=_package(point),
             error=_said(error),
@@ -118,7 +118,7 @@ def _module(package: str, file: Path) -> ModuleType:
     except Exception as error:  # whatever a foreign file raises while it is loaded
         del sys.modules[name]
         raise Misconfigured(
-            "{file} cannot be loaded ({error}): mend it, or take it out of the folder.", file=str(file), error=_said(error)
+            "{file} cannot be loaded ({error}): fix it, or remove it from the folder.", file=str(file), error=_said(error)
         ) from error
     return module
 

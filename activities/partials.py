@@ -60,7 +60,7 @@ class Updated:
 def stayed(found: Updated) -> Invalid:
     """What an act says of which some templates stay as they were: each with what is wrong."""
     issues = [issue.model_copy(update={"field": key}) for key, issue in found.failed.items()]
-    return Invalid("Templates updated: {done}. These stay as they were: {problems}", issues, done=len(found.done), problems=issues)
+    return Invalid("Templates updated: {done}. Unchanged: {problems}", issues, done=len(found.done), problems=issues)
 
 
 def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh: Mapping[str, Partial] | None = None) -> Library:
@@ -202,7 +202,7 @@ def _brought_up(db: Database, key: str, actor: str, now: datetime, renderer: Ren
     with db.write() as session:
         template = session.get_one(Template, key, with_for_update=True)
         if session.scalars(_versions(key)).one().number != number:
-            raise Invalid("Somebody saved this template meanwhile; try again.")
+            raise Invalid("Someone else saved this template in the meantime; try again.")
         made: dict[str, Any] = {"digest": digest(source, kind, compiled.partials), "source": source, "compiled": compiled.to_json()}
         session.add(TemplateVersion(key=key, number=number + 1, partials=dict(compiled.partials), created_at=now, **made))
         template.updated_at = now

@@ -107,7 +107,7 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
     original = templates.get(session, key)
     templates.check_label(new_key, name, original.message_class)
     if session.get(Template, new_key) is not None:
-        raise Conflict("There is a template with this key already.", key=new_key)
+        raise Conflict("A template with this key already exists.", key=new_key)
     label: dict[str, Any] = {
         "kind": original.kind,
         "message_class": original.message_class,

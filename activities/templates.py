@@ -230,15 +230,15 @@ def preview(
         zone = str(contact.get("timezone") or house.zone)
         return house.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
     except RenderFailed as error:
-        text = _SAID.get(error.code, "The template cannot be filled in: {code} {name}.")
+        text = _SAID.get(error.code, "The template cannot be rendered: {code} {name}.")
         problem = Issue(code=f"render_{error.code}", text=text, values={"name": error.name, "code": error.code})
         raise Invalid("{problem}", [problem], problem=problem) from None
 
 
 _SAID: Mapping[str, str] = {
-    "missing_value": 'The template asks for "{name}", which is not there.',
-    "too_long": "Filling this template in takes too long or makes too much text; shorten its loops, or what they run over.",
-    "too_large": "Filling this template in takes too much memory; shorten its loops, or what they run over.",
+    "missing_value": 'The template uses "{name}", which has no value.',
+    "too_long": "Rendering this template takes too long or produces too much text; shorten its loops, or what they run over.",
+    "too_large": "Rendering this template takes too much memory; shorten its loops, or what they run over.",
 }
 
 
@@ -273,7 +273,7 @@ def send_test(
         template = get(session, key)
         contact_id = person_of(session, contact_id)
         if template.kind == "partial":
-            raise Conflict("A partial is no message; send a test of a template that includes it.")
+            raise Conflict("A partial is not a message; send a test of a template that includes it.")
         used = None if compiled else number if number is not None else latest(session, key)
         compiled = compiled or load(session, key, number)
         rendered = preview(
@@ -354,7 +354,7 @@ def _locked(session: Session, key: str, revision: int) -> Template:
     if template is None:
         raise NotFound("There is no template with this key.", key=key)
     if template.revision != revision:
-        raise Conflict("Somebody saved this template meanwhile; load it and try again.", revision=template.revision)
+        raise Conflict("Someone else saved this template in the meantime; reload it and try again.", revision=template.revision)
     return template
 
 
@@ -370,7 +370,7 @@ def _bounded(kind: str, variants: Mapping[str, Any]) -> None:
         for parts in variants.values()
     )  # fmt: skip
     if not good:
-        raise Invalid("This text is too long, or no text.")
+        raise Invalid("This is too long, or not a text.")
 
 
 def _put(
@@ -381,7 +381,7 @@ def _put(
         template = Template(key=key, name=name, kind=kind, message_class=message_class, variants=variants, created_at=now, updated_at=now)
     else:
         if revision is not None and revision != template.revision:
-            raise Conflict("Somebody saved this template meanwhile; load it and try again.", revision=template.revision)
+            raise Conflict("Someone else saved this template in the meantime; reload it and try again.", revision=template.revision)
         if template.kind != kind:
             raise Conflict("A template keeps its kind; create another one.", kind=template.kind)
         template.name, template.message_class, template.variants = name, message_class, variants
@@ -432,7 +432,7 @@ def _not_too_many(session: Session, recipient: str, now: datetime) -> None:
     tests = col(Message.once_key).between("test:", "test;")
     recent = statement.where(tests, col(Message.planned_at) > now - timedelta(hours=1), col(Body.recipient) == recipient)
     if (session.scalar(recent) or 0) >= TESTS_PER_HOUR:
-        raise Conflict("These are enough tests for one hour; wait a little.")
+        raise Conflict("That is the maximum number of tests per hour; please wait a little.")
 
 
 def _body(outgoing: Outgoing, contact_id: str, body_id: str, now: datetime) -> Body:

@@ -310,7 +310,7 @@ def change_contact(
     with server.engine.db.write() as session:
         contact = contacts.get(session, contact_id)
         if if_match is not None and if_match != _etag(contact):
-            raise Conflict("Somebody changed this contact meanwhile; load it and try again.")
+            raise Conflict("Someone else changed this contact in the meantime; reload it and try again.")
         wakeups = routed(server.engine, session, _apply(session, contact.id, change, now, actor.id), now)
         contact = contacts.get(session, contact.id)
         response.headers["etag"] = _etag(contact)

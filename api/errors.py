@@ -236,9 +236,7 @@ async def _database(_request: Request, error: Exception) -> Response:
     return refuse(503, "unavailable", sentence, headers={"retry-after": "5"})
 
 
-FULL = (
-    "The database cannot store anything: its disk or its size limit is full, or it cannot be reached. Nothing was stored; try again later."
-)
-READ_ONLY = "The database can only be read now, or takes nothing from this server. Nothing was stored; send this again later."
+FULL = "The database cannot store anything: its disk or its quota is full, or it cannot be reached. Nothing was stored; try again later."
+READ_ONLY = "The database is read-only right now or refuses this server. Nothing was stored; send this again later."
 UNFORESEEN = "An unexpected error occurred; see the log. Nothing of this event was stored; send it again."
 BUSY = "The database is busy. Nothing was stored; try again."

@@ -77,7 +77,7 @@ class Choices(BaseModel):
     reading: Reading | None = Field(None, description="Fields that are not named stay as they are.")
     source: str = Field("", max_length=200, description="Where the consents come from, if no column says so.")
     tags: list[str] = Field([], max_length=20)
-    wake: bool = Field(False, description="Let the import start journeys.")
+    wake: bool = Field(False, description="Let imported contacts start journeys.")
 
 
 class ImportRow(BaseModel):

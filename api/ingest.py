@@ -181,7 +181,7 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     await server.limits.take(PER_KEY, key.id)
     calls, bad = _read(server, body, kind, key, is_trusted(key, request.headers))
     if not server.writer.has_room(len(calls)):
-        raise TooMany("More events are waiting than can be stored soon; send these again later.", 2)
+        raise TooMany("Too many events are waiting to be stored; send these again later.", 2)
     server.metrics.refused.inc(len(bad))
     _note_traces(server.engine.tracing, calls)
     written = await server.writer.submit(calls)

@@ -530,7 +530,7 @@ def one_version(journey_id: KeyOrId, number: Number, server: TheServer, actor: A
         return detail.model_copy(update={"open_runs": _open_runs(session, journey.id).get(number, 0)})
 
 
-@router.get("/journeys/{journey_id}/diff", summary="What differs", responses=ONE)
+@router.get("/journeys/{journey_id}/diff", summary="Differences", responses=ONE)
 def what_differs(
     journey_id: KeyOrId,
     server: TheServer,

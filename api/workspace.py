@@ -227,7 +227,7 @@ def list_secrets(server: TheServer, actor: Annotated[Actor, needs("secret.list")
         return secrets.names(session)
 
 
-@router.put("/secrets/{name}", summary="Store a secret", status_code=204, responses=CHANGE)
+@router.put("/secrets/{name}", summary="Save secret", status_code=204, responses=CHANGE)
 def put_secret(name: SecretName, secret: SecretValue, server: TheServer, actor: Annotated[Actor, needs("secret.change")]) -> Response:
     """Replaces what was stored under the name."""
     engine = server.engine

@@ -100,7 +100,7 @@ def _way(speech: Speech, edge: list[str] | None) -> list[str] | None:
 
 _PARTS: Mapping[str, tuple[str, Callable[[Speech, Journey], list[str]]]] = {
     "entry": ("Who enters", lambda speech, journey: words.entry(speech, journey.entry)),
-    "exit_when": ("Who leaves early", lambda speech, journey: [words.way_out(speech, one) for one in journey.exit_when]),
+    "exit_when": ("Who exits early", lambda speech, journey: [words.way_out(speech, one) for one in journey.exit_when]),
     "goal": ("Goal", lambda speech, journey: [words.goal(speech, journey.goal)] if journey.goal else []),
 }
 """Part of the document -> its title, and what to say of it."""

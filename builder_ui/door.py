@@ -64,7 +64,7 @@ def log_in(language: str, back: str, email: str = "", problem: str = "") -> Door
         Field("email", speech("E-mail address"), "text", "username", 320, value=email),
         Field("password", speech("Password"), "password", "current-password", MAX_CHARACTERS),
     )
-    ways = (("/password", speech("I forgot my password")),)
+    ways = (("/password", speech("Forgot your password?")),)
     return Door(
         speech("Log in"),
         fields=fields,
@@ -78,38 +78,38 @@ def log_in(language: str, back: str, email: str = "", problem: str = "") -> Door
 def forgotten(language: str) -> Door:
     speech = speech_for(language)
     field = Field("email", speech("E-mail address"), "text", "username", 320)
-    text = speech("You get a mail with a link to choose a new password.")
-    return Door(speech("I forgot my password"), text, fields=(field,), button=speech("Send the link"), ways=(_back(speech),))
+    text = speech("We will e-mail you a link to choose a new password.")
+    return Door(speech("Forgot your password?"), text, fields=(field,), button=speech("Send the link"), ways=(_back(speech),))
 
 
 def asked(language: str) -> Door:
     """The same words whether or not anybody has the address."""
     speech = speech_for(language)
-    text = speech("If there is an account with this address, a mail is on its way. Its link works once, for an hour.")
+    text = speech("If there is an account with this address, an e-mail is on its way. Its link works once, within an hour.")
     return Door(speech("Check your inbox"), text, ways=(_back(speech),))
 
 
 def choose(language: str, email: str, issues: Sequence[Issue] = (), problem: str = "") -> Door:
     speech = speech_for(language)
-    hint = speech("At least {least} characters; several words are good.", least=MIN_CHARACTERS)
+    hint = speech("At least {least} characters; several words work well.", least=MIN_CHARACTERS)
     fields = (
         Field("email", speech("E-mail address"), "text", "username", 320, value=email, fixed=True),
         Field("password", speech("New password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS, hint=hint),
-        Field("again", speech("The same again"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS),
+        Field("again", speech("Repeat password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS),
     )
     problems = [*([problem] if problem else []), *(issue.say(speech.translate) for issue in issues)]
-    text = speech("It ends all your other sessions, and this one begins.")
+    text = speech("This ends all your other sessions and logs you in here.")
     return Door(speech("Choose your password"), text, problems, fields, speech("Set the password and log in"))
 
 
 def differ(language: str) -> str:
-    return speech_for(language)("The two passwords are not the same.")
+    return speech_for(language)("The two passwords do not match.")
 
 
 def spent(language: str) -> Door:
     speech = speech_for(language)
     text = speech("This link was used before or has expired; ask for a new one.")
-    return Door(speech("This link no longer works"), text, ways=(_back(speech), ("/password", speech("I forgot my password"))))
+    return Door(speech("This link no longer works"), text, ways=(_back(speech), ("/password", speech("Forgot your password?"))))
 
 
 def by_link(language: str) -> Door:
@@ -133,12 +133,12 @@ def code(language: str, back: str, problem: str = "") -> Door:
 
 
 def wrong_code(language: str) -> str:
-    return speech_for(language)("The code is not right, or was used already.")
+    return speech_for(language)("The code is incorrect or was already used.")
 
 
 def too_late(language: str) -> Door:
     speech = speech_for(language)
-    return Door(speech("That took too long"), speech("Please begin again with your password."), ways=(_back(speech),))
+    return Door(speech("That took too long"), speech("Please start again with your password."), ways=(_back(speech),))
 
 
 def prove(language: str, back: str, coded: bool, has_password: bool, problem: str = "") -> Door:
@@ -153,7 +153,7 @@ def prove(language: str, back: str, coded: bool, has_password: bool, problem: st
         if coded
         else Field("proof", speech("Password"), "password", "current-password", MAX_CHARACTERS)
     )
-    text = speech("What you are about to do weighs more: keys, secrets, users, or erasing somebody.")
+    text = speech("This is a sensitive action: keys, secrets, users, or deleting contact data.")
     return Door(title, text, [problem] if problem else [], (field,), speech("Confirm"), _with_back("/prove", back))
 
 
@@ -178,8 +178,8 @@ def wait(language: str, seconds: float) -> str:
 
 def wrong(language: str) -> str:
     speech = speech_for(language)
-    return speech("The e-mail address or the password is not right.")
+    return speech("The e-mail address or password is incorrect.")
 
 
 def _back(speech: Speech) -> tuple[str, str]:
-    return "/login", speech("To the log-in page")
+    return "/login", speech("Back to log-in")

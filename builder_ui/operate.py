@@ -47,18 +47,18 @@ def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:
     speech = visit.speech
     pause = parts.ask(
         speech("Pause"),
-        speech("Everything that comes due in “{name}” will be held until somebody resumes it. Exits still act.", name=journey.name),
+        speech("Everything that comes due in “{name}” is held until someone resumes it. Exit rules still apply.", name=journey.name),
         speech("Pause now"),
         acts.act("journey.pause", writing(publish.pause, journey.id), "The journey is paused."),
         "pause",
     )
     resume = parts.button(
-        speech("Resume"), acts.act("journey.pause", writing(publish.resume, journey.id), "The journey goes on."), "play", "main"
+        speech("Resume"), acts.act("journey.pause", writing(publish.resume, journey.id), "The journey continues."), "play", "main"
     )
     stop = parts.ask(
         speech("Stop"),
-        speech("Nobody will enter “{name}” any more, and everybody inside leaves it. This cannot be undone for them.", name=journey.name),
-        speech("Stop for good"),
+        speech("No one will enter “{name}” any more, and everyone in it leaves. This cannot be undone for them.", name=journey.name),
+        speech("Stop permanently"),
         acts.act("journey.change", writing(publish.stop, journey.id), "The journey is stopped."),
         "square",
         "danger",
@@ -74,7 +74,7 @@ def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
     speech, id = visit.speech, journey.id
     if journey.archived_at is not None:
         return parts.button(
-            speech("Restore"), acts.act("journey.change", _shelving(publish.unarchive, id), "The journey is back."), "history", "main"
+            speech("Restore"), acts.act("journey.change", _shelving(publish.unarchive, id), "The journey was restored."), "history", "main"
         )
     running = journey.state in ("live", "paused")
     question = (
@@ -83,7 +83,9 @@ def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
             name=journey.name,
         )
         if running
-        else speech("“{name}” goes out of the lists. Its runs and numbers are kept, and it can be restored at any time.", name=journey.name)
+        else speech(
+            "“{name}” disappears from the lists. Its runs and metrics are kept, and it can be restored at any time.", name=journey.name
+        )
     )
     do = _shelving(_stop_and_archive(visit.engine) if running else publish.archive, id)
     return parts.ask(
@@ -123,15 +125,18 @@ def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, 
         offered.append(parts.button(speech("Try again"), again, "play", "main"))
     if halted and outlets:
         ways = [
-            (coded(speech, OUTLETS, outlet), acts.act("run.mend", writing(runs.skip_stuck, id, outlet), "The run goes on behind the step."))
+            (
+                coded(speech, OUTLETS, outlet),
+                acts.act("run.mend", writing(runs.skip_stuck, id, outlet), "The run continues after the step."),
+            )
             for outlet in outlets
         ]
-        offered.append(parts.choose(speech("Skip step"), speech("The step will not happen. Go on through:"), ways, "skip"))
+        offered.append(parts.choose(speech("Skip step"), speech("The step is skipped. Continue through:"), ways, "skip"))
     offered.append(
         parts.ask(
             speech("End run"),
             speech("The contact leaves the journey at once. This cannot be undone."),
-            speech("End it"),
+            speech("End run"),
             acts.act("run.mend", writing(runs.end_run, id), "The run has ended."),
             "square",
             "danger",

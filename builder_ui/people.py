@@ -28,7 +28,7 @@ def member_names(session: Session) -> dict[str, str]:
 
 def meant_for(speech: Speech, members: Mapping[str, str], member_id: str | None) -> str:
     """That something was meant for somebody who has left the team, or was never in it; empty: it was not. `members`: id -> name."""
-    return speech("was meant for {name}, who is gone", name=members.get(member_id, member_id)) if member_id else ""
+    return speech("was for {name}, who has left", name=members.get(member_id, member_id)) if member_id else ""
 
 
 def places(uses: Iterable[Use]) -> str:

@@ -62,11 +62,11 @@ def reading(visit: Visit, row: Import) -> Element:
     whose = {"": speech("nobody’s"), **{key: recipe.title for key, recipe in recipes().items()}}
     encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
     fields = [
-        _choice(speech, why, "recipe", "Whose export it is", whose, now.recipe or ""),
+        _choice(speech, why, "recipe", "Exported from", whose, now.recipe or ""),
         _choice(speech, why, "encoding", "Encoding", encodings, now.encoding or "utf-8"),
-        _choice(speech, why, "separator", "Between cells stands", _said(speech, SEPARATORS), SIGNS[now.separator or ","]),
-        _number(speech, why, "header_line", "Line with the names of the columns (0: there is none)", now.header_line),
-        _number(speech, why, "footer_rows", "Lines at the end that are no rows", now.footer_rows),
+        _choice(speech, why, "separator", "Separator", _said(speech, SEPARATORS), SIGNS[now.separator or ","]),
+        _number(speech, why, "header_line", "Line with the column names (0: none)", now.header_line),
+        _number(speech, why, "footer_rows", "Lines at the end that are not rows", now.footer_rows),
         _choice(speech, why, "date_order", "Order of dates", _open(speech, ORDERS), now.date_order or ""),
         _choice(speech, why, "decimal", "Decimal sign", _open(speech, DECIMALS), now.decimal or ""),
         _choice(speech, why, "region", "Country of phone numbers without a country code", _regions(speech), now.region or ""),
@@ -97,10 +97,10 @@ def everybody(speech: Speech, now: Reading) -> Element:
     channels = {name: speech(title) for name, title in ASKED}
     return html.section(
         {"className": "panel"},
-        html.h2(speech("What everybody in this file said")),
+        html.h2(speech("Consent of everyone in this file")),
         html.div(
             {"className": "lines two"},
-            _choice(speech, {}, "everybody", "Everybody said", _said(speech, STATES), one.state if one else ""),
+            _choice(speech, {}, "everybody", "Everyone answered", _said(speech, STATES), one.state if one else ""),
             _choice(speech, {}, "everybody-channel", "Channel", channels, said.channel),
             _text(speech, "everybody-purpose", "Purpose", said.purpose),
             _text(speech, "everybody-said_at", "On this day", said.said_at.isoformat() if said.said_at else "", type="date"),
@@ -110,7 +110,7 @@ def everybody(speech: Speech, now: Reading) -> Element:
         html.p(
             {"className": "quiet"},
             speech(
-                "A row that says something else counts more, and so does the day in its own column. Without a day nobody’s withdrawal is taken back."
+                "A different answer in a row takes precedence, and so does the date in its own column. Without a date, no withdrawal is overridden."
             ),
         ),
     )
@@ -124,7 +124,7 @@ def left_out(visit: Visit, row: Import) -> Element:
     return html.details(
         {"className": "panel"},
         html.summary(
-            speech("{count} lines are left out: they stand before the header or after the last row", count=speech.number(len(lines)))
+            speech("{count} lines are left out: they are before the header or after the last row", count=speech.number(len(lines)))
         ),
         html.ul([html.li({"key": str(number)}, speech("line {line}", line=speech.number(number)), ": ", text) for number, text in lines]),
     )

@@ -87,7 +87,7 @@ def screen(visit: Visit, page: Page, first: Loaded) -> Element:
             try:
                 notice = await asyncio.to_thread(carry_out, visit, permit, do, done)
                 if undo and notice.good:
-                    notice = replace(notice, undo=act(permit, undo, "That was taken back."))
+                    notice = replace(notice, undo=act(permit, undo, "Undone."))
                 set_shown(Shown(await asyncio.to_thread(load, visit, page), notice))
             finally:
                 busy.current = False
@@ -202,11 +202,9 @@ def say(visit: Visit, error: Exception) -> Notice:
         way = f"/prove?from={quote(visit.path, safe='/')}", speech("Confirm")
         return Notice(error.say(speech.translate), good=False, way=way)
     if isinstance(error, NotFound):
-        return Notice(speech("This does not exist, or not any more."), good=False)
+        return Notice(speech("This does not exist, or no longer does."), good=False)
     if isinstance(error, Conflict):
-        return Notice(
-            speech("That is not possible as things stand now; somebody may have been faster. The page shows how it is."), good=False
-        )
+        return Notice(speech("That is no longer possible; someone may have been faster. The page shows the current state."), good=False)
     if isinstance(error, PfadwerkError) and error.status < 500:
         return Notice(error.say(speech.translate), good=False)
     number = new_id()[-8:]
@@ -217,7 +215,7 @@ def say(visit: Visit, error: Exception) -> Notice:
         type(error).__name__,
         "".join(traceback.format_tb(error.__traceback__)),
     )
-    return Notice(speech("Something went wrong here. Number {number} helps to find it in the log.", number=number), good=False)
+    return Notice(speech("Something went wrong. Look for number {number} in the log.", number=number), good=False)
 
 
 def _notice(visit: Visit, notice: Notice | None, close: Callable[[Any], None]) -> Element:

@@ -37,7 +37,7 @@ def read(visit: Visit, session: Session, member: Member) -> Second:
 
 def panel_of(visit: Visit, data: Second, acts: Acts) -> Element:
     speech = visit.speech
-    owed = speech("Your workspace asks for an authenticator app: set it up, and everything else opens.")
+    owed = speech("Your workspace requires an authenticator app: set it up to continue.")
     return panel(
         speech("Second factor"),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), owed) if data.owed else None,
@@ -48,8 +48,8 @@ def panel_of(visit: Visit, data: Second, acts: Acts) -> Element:
 
 def _off(visit: Visit, acts: Acts) -> list[Element]:
     speech = visit.speech
-    why = speech("With an authenticator app on your phone, a stolen password alone opens nothing.")
-    handler = acts.act("me.second_factor", _begin, "Scan the picture with your app.")
+    why = speech("With an authenticator app on your phone, a stolen password alone is useless.")
+    handler = acts.act("me.second_factor", _begin, "Scan the QR code with your app.")
     return [
         html.p({"className": "quiet"}, why),
         html.div({"className": "actions"}, parts.button(speech("Set up an authenticator app"), handler, "lock")),
@@ -59,10 +59,10 @@ def _off(visit: Visit, acts: Acts) -> list[Element]:
 def _begun(visit: Visit, setup: factor.Setup, acts: Acts) -> list[Element]:
     speech = visit.speech
     grouped = " ".join(setup.secret[n : n + 4] for n in range(0, len(setup.secret), 4))
-    field = forms.Field("code", speech("Code"), most=40, required=True, hint=speech("The six digits that the app shows now."))
+    field = forms.Field("code", speech("Code"), most=40, required=True, hint=speech("The six digits the app shows now."))
     return [
-        html.p(speech("Scan this picture with an authenticator app, or type the key into it.")),
-        html.img({"src": setup.picture, "alt": speech("Picture for the authenticator app"), "className": "qr"}),
+        html.p(speech("Scan this QR code with an authenticator app, or enter the key.")),
+        html.img({"src": setup.picture, "alt": speech("QR code for the authenticator app"), "className": "qr"}),
         html.p(html.code(grouped)),
         forms.form(
             visit,
@@ -80,18 +80,18 @@ def _begun(visit: Visit, setup: factor.Setup, acts: Acts) -> list[Element]:
 
 def _on(visit: Visit, data: Second, acts: Acts) -> list[Element]:
     speech = visit.speech
-    anew = acts.act("me.second_factor", _renewing(acts), "The old recovery codes are worthless now.")
+    anew = acts.act("me.second_factor", _renewing(acts), "The old recovery codes no longer work.")
     off = acts.act("me.second_factor", _off_with_it, "The second factor is off.")
     left = speech("{count} recovery codes are left.", count=data.codes_left)
     return [
         html.p(parts.badge(speech("switched on"), "good", "check"), " ", html.span({"className": "quiet"}, left)),
         html.div(
             {"className": "actions"},
-            parts.ask(speech("New recovery codes"), speech("The ones you have become worthless."), speech("Make new ones"), anew, "key"),
+            parts.ask(speech("New recovery codes"), speech("Your existing codes stop working."), speech("Create new codes"), anew, "key"),
             parts.ask(
-                speech("Turn it off"),
-                speech("A password or a link is enough then to get in as you."),
-                speech("Turn it off"),
+                speech("Turn off"),
+                speech("Then a password or a link is enough to log in as you."),
+                speech("Turn off"),
                 off,
                 "ban",
                 "danger",
@@ -108,7 +108,7 @@ def _codes(visit: Visit, acts: Acts) -> Element:
     speech = visit.speech
     field = {"readOnly": True, "value": shown, "rows": 10, "aria-label": speech("Recovery codes"), "id": "codes", "className": "code"}
     copy = {"type": "button", "className": "button", "data-copy": "codes", "data-copied": speech("Copied")}
-    note = speech("Keep them where your phone is not: each lets you in once without the app. They are never shown again.")
+    note = speech("Keep them somewhere other than your phone: each lets you log in once without the app. They are never shown again.")
     return html.section(
         {"className": "panel once", "role": "status"},
         html.h3(speech("Recovery codes")),

@@ -35,21 +35,19 @@ STEPS = (
     Step(
         "/ui/journeys",
         "Welcome to Pfadwerk",
-        "These are your journeys: each card says whether it is live, how many contacts are inside and how many reached the goal.",
+        "These are your journeys: each card shows whether it is live, how many contacts are in it and how many reached the goal.",
     ),
     Step(
         "/ui/journeys/{key}",
         "One journey",
-        "Its steps in plain words, with how many contacts are at each. Above: its runs, who is stuck, who did not enter and why, and all versions.",
+        "Its steps in plain words, with the number of contacts at each. Above: its runs, who is stuck, who did not enter and why, and all versions.",
     ),
     Step(
         "/ui/journeys/{key}/edit",
         "The builder",
-        "Draw here what shall happen. Everything is saved by itself; nothing is live before you publish, and contacts inside stay on their version.",
+        "Draw what should happen. Everything is saved automatically; nothing goes live until you publish, and contacts already in the journey stay on their version.",
     ),
-    Step(
-        "/ui/runs/{id}", "One contact's way", "Every step with its time, every decision with what was found, every message with its fate."
-    ),
+    Step("/ui/runs/{id}", "A contact's path", "Every step with its time, every decision with its values, every message with its outcome."),
     Step("/ui/outbox", "The outbox", "Messages sent while no provider is set up are captured here. No one outside has received anything."),
 )
 
@@ -58,12 +56,12 @@ SALES = (
     Step(
         "/ui/tasks",
         "Welcome to Pfadwerk",
-        "These are your tasks, the most urgent first. Take one, call, write a note and say how it ended; the journey goes on by itself.",
+        "These are your tasks, most urgent first. Take one, call, write a note and choose the outcome; the journey continues by itself.",
     ),
     Step(
         "/ui/contacts",
         "People",
-        "A contact's page says what they allowed, opened, clicked and bought, and holds the notes of all finished tasks.",
+        "A contact's page shows consents, opens, clicks and purchases, and the notes of all finished tasks.",
     ),
 )
 """The tour of those who sell."""

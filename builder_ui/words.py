@@ -55,7 +55,7 @@ JOURNEY_STATES = {
     "stopped": ("Stopped", "quiet", "square"),
 }
 RUN_STATES = {
-    "active": ("Under way", "good", "route"),
+    "active": ("In progress", "good", "route"),
     "held": ("Held", "warn", "pause"),
     "stuck": ("Stuck", "bad", "alert"),
     "quarantined": ("Quarantined", "bad", "alert"),
@@ -90,16 +90,16 @@ CHANNELS = {
 }
 REFUSALS = {
     "journey_not_live": "The journey was not live.",
-    "filter": "The entry filter does not hold for this contact.",
-    "condition": "The condition of the trigger did not hold.",
+    "filter": "The contact does not match the entry filter.",
+    "condition": "The contact did not match the trigger's condition.",
     "same_trigger": "The same event had started a run already.",
     "no_key": "The event carries no value for the key of the run.",
-    "key_seen": "There was a run with the same key already.",
-    "already_entered": "The contact had been in this journey before, and it may be entered only once.",
+    "key_seen": "There already was a run with the same key.",
+    "already_entered": "The contact had been in this journey before, and contacts may enter it only once.",
     "still_inside": "The contact was still inside this journey.",
-    "too_soon": "The contact had entered too short a time ago.",
+    "too_soon": "The contact had entered too recently.",
     "cap": "The limit of entries was reached.",
-    "missed": "The time came while no worker ran or the journey was paused, too long ago to be made up for.",
+    "missed": "The scheduled time passed while no worker was running or the journey was paused, too long ago to catch up.",
     "no_contact": "The contact does not exist any more.",
 }
 REASONS = {
@@ -107,26 +107,26 @@ REASONS = {
     "exit": "an exit rule came true",
     "goal": "the goal was reached",
     "stopped": "the journey was stopped",
-    "removed": "taken out of the journey",
+    "removed": "removed from the journey",
     "ended_by_person": "ended by a person",
     "erased": "the contact was erased",
     "merged": "the contact was merged with another",
     "paused": "the journey is paused",
-    "held_out": "control group: counted, but not led through",
+    "held_out": "control group: counted, but not enrolled",
     "no_address": "no usable address",
     "no_consent": "no consent",
     "no_contact": "the contact does not exist any more",
     "quiet_hours": "quiet hours",
-    "frequency_cap": "enough messages for now",
+    "frequency_cap": "frequency cap reached",
     "same_mailbox": "another contact with this address gets this message",
-    "held_too_long_same_mailbox": "nobody knows whether the same message to another contact with this address arrived",
-    "sent_by_other_run": "another run of this person, from before two contacts were merged, has sent it already",
-    "account_stopped": "the provider account takes no messages now",
-    "in_line": "other messages go first",
-    "send_again": "to be sent again, as a person wants",
-    "confirmed": "a person says that it arrived",
-    "left": "left as it is by a person",
-    "no_answer": "no answer came back",
+    "held_too_long_same_mailbox": "it is unknown whether the same message to another contact with this address arrived",
+    "sent_by_other_run": "another run of this contact, from before two contacts were merged, has already sent it",
+    "account_stopped": "the provider account is not accepting messages",
+    "in_line": "waiting for other messages",
+    "send_again": "to be sent again, by decision",
+    "confirmed": "counted as sent, by decision",
+    "left": "left as is, by decision",
+    "no_answer": "no response",
     "perhaps_sent": "may have been sent before a backup was restored",
     "assumed_sent": "counts as sent after a backup was restored",
     "no_body": "its text is not kept any more",
@@ -134,17 +134,17 @@ REASONS = {
     "run_moved_on": "the run had moved on",
     "held_too_long_quiet_hours": "held back too long by quiet hours",
     "held_too_long_frequency_cap": "held back too long by frequency caps",
-    "database_behind": "the database is older than the run; an administrator must look at it",
+    "database_behind": "the database is older than the run; an administrator has to check it",
     "suppressed_hard_bounce": "the address is blocked after a bounce",
     "suppressed_complaint": "the address is blocked after a complaint",
     "suppressed_unsubscribe": "the address has unsubscribed",
     "suppressed_manual": "the address is blocked",
-    "render_missing_value": "the template asks for something that this contact does not have",
-    "render_wrong_value": "a value is not of the kind that the template asks for",
+    "render_missing_value": "the template uses a value that this contact does not have",
+    "render_wrong_value": "a value does not have the type the template needs",
     "render_unsafe_link": "a link would lead to an address that is not allowed",
-    "render_too_long": "filling the template in took too long or made too much text",
-    "render_too_large": "filling the template in took too much memory",
-    "render_template_error": "the template cannot be filled in",
+    "render_too_long": "rendering took too long or produced too much text",
+    "render_too_large": "rendering took too much memory",
+    "render_template_error": "the template cannot be rendered",
     "suppressed_import": "the address was blocked by an import",
     "suppressed_invalid": "the address is blocked because it does not exist",
     "suppressed_objection": "the contact objects to direct marketing",
@@ -157,9 +157,9 @@ REASONS = {
 }
 """The last ones are ends that journeys of the gallery name themselves."""
 LEFT_OUT = {
-    "filled": "filled already",
+    "filled": "already filled",
     "needs_server_key": "needs a server key",
-    "too_much": "no room for more fields",
+    "too_much": "maximum number of fields reached",
     "unusable": "cannot be stored",
 }
 """Why something that a call says about a contact was left out (`crm.visitors`, `crm.profile`)."""
@@ -168,7 +168,7 @@ TASK_CHANGES = {
     "created": "Task created",
     "taken": "Task taken",
     "finished": "Task finished",
-    "reassigned": "Task handed on",
+    "reassigned": "Task reassigned",
     "cancelled": "Task cancelled",
     "escalated": "Task overdue and escalated",
 }
@@ -213,13 +213,13 @@ def trigger(speech: Speech, one: Trigger) -> str:
     """What lets contacts in, as a sentence."""
     match one:
         case EventTrigger(event=event, where=where) if where is not None:
-            return speech("Whoever does *{event}*, where {rule}", event=event, rule=rule(speech, where))
+            return speech("When a contact does *{event}*, where {rule}", event=event, rule=rule(speech, where))
         case EventTrigger(event=event):
-            return speech("Whoever does *{event}*", event=event)
+            return speech("When a contact does *{event}*", event=event)
         case AttributeTrigger(field=field, any_value=True):
-            return speech("Whose field *{field}* changes", field=field)
+            return speech("When the field *{field}* changes", field=field)
         case AttributeTrigger(field=field, to=to):
-            return speech("Whose field *{field}* changes to “{value}”", field=field, value=to)
+            return speech("When the field *{field}* changes to “{value}”", field=field, value=to)
         case DateTrigger():
             return _date(speech, one)
         case ScheduleTrigger(cron=cron, rule=where):
@@ -229,9 +229,9 @@ def trigger(speech: Speech, one: Trigger) -> str:
         case ManualTrigger():
             return speech("Added manually or via API")
         case ScoreTrigger(group=group, at_least=least):
-            return speech("Whose score *{group}* rises to {least}", group=group, least=speech.number(least))
+            return speech("When the score *{group}* reaches {least}", group=group, least=speech.number(least))
         case JourneyTrigger():
-            return speech("Whom another journey sends")
+            return speech("Sent by another journey")
 
 
 def schedule(speech: Speech, line: str) -> str:
@@ -274,7 +274,7 @@ def entry(speech: Speech, one: Entry) -> list[str]:
         said.append(speech("Only if this holds: {rule}", rule=rule(speech, one.filter)))
     said.append(_reentry(speech, one))
     if one.holdout_percent:
-        said.append(speech("{percent} % are kept out as a control group", percent=speech.number(one.holdout_percent)))
+        said.append(speech("{percent} % are held out as a control group", percent=speech.number(one.holdout_percent)))
     if one.cap:
         said.append(speech("At most {count} entries in {span}", count=speech.number(one.cap.count), span=speech.span(one.cap.per)))
     return said
@@ -286,7 +286,7 @@ def _reentry(speech: Speech, one: Entry) -> str:
         case "never":
             return speech("Each contact only once")
         case "after_exit":
-            return speech("Again after leaving")
+            return speech("Again after exiting")
         case "after_window":
             return speech("Again after {span}", span=speech.span(policy.window or timedelta(0)))
         case "per_key":

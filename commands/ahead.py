@@ -34,7 +34,7 @@ def look(settings: Settings, live: Engine, key: str, document: Mapping[str, Any]
 def lines(found: Publication, translate: Translate) -> Iterator[str]:
     """One a fact; reasons are the codes of the API."""
     if inside := sum(found.inside.values()):
-        yield translate("{count} contacts are inside; they stay on the version they entered.").format(count=inside)
+        yield translate("{count} contacts are in it; they stay on the version they entered.").format(count=inside)
     yield translate("Publishing itself lets nobody in and sends nothing.")
     for one in found.coming:
         yield from _occurrence(one, translate)

@@ -243,7 +243,7 @@ def _unpack(source: Path, folder: Path) -> Manifest:
     except FileNotFoundError:
         raise WrongBackup("There is no file {file}.", file=str(source)) from None
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise WrongBackup("The file {file} is no backup or is damaged ({error}).", file=str(source), error=str(error)[:200]) from error
+        raise WrongBackup("The file {file} is not a backup or is damaged ({error}).", file=str(source), error=str(error)[:200]) from error
     return manifest
 
 
@@ -251,7 +251,7 @@ def _read_manifest(archive: tarfile.TarFile) -> Manifest:
     first = archive.next()
     stream = archive.extractfile(first) if first and first.name == MANIFEST and first.isfile() else None
     if stream is None:
-        raise WrongBackup("The file is no backup of Pfadwerk: it does not begin with a manifest.")
+        raise WrongBackup("The file is not a Pfadwerk backup: it does not begin with a manifest.")
     try:
         manifest = Manifest.model_validate_json(stream.read(_MANIFEST_MAX_BYTES))
     except ValidationError:

@@ -43,7 +43,7 @@ _STEADY_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 
 
-NO_ADDRESS = "Nobody can listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1."
+NO_ADDRESS = "Cannot listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1."
 
 
 class PortInUse(PfadwerkError):

@@ -100,7 +100,7 @@ def _bad(subject: str, text: str, **values: object) -> Finding:
 def _python(_: Settings) -> Iterator[Finding]:
     values = {"version": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     if sys.version_info >= (3, 14):
-        yield _hint("python", "Python {version} on {system}; the locked packages are tried with 3.11 to 3.13", **values)
+        yield _hint("python", "Python {version} on {system}; the locked packages are tested with 3.11 to 3.13", **values)
     else:
         yield _good("python", "Python {version} on {system}", **values)
 
@@ -245,9 +245,7 @@ def _ask_redis(url: str) -> Finding:
         with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
             client.ping()
     except redis.RedisError as error:
-        text = (
-            "Redis does not answer ({error}). Check PFADWERK_REDIS_URL. Nothing is lost; limits and live counters stand still until then."
-        )
+        text = "Redis does not answer ({error}). Check PFADWERK_REDIS_URL. Nothing is lost; limits and live counters pause until it does."
         return _bad("redis", text, error=type(error).__name__)
     return _good("redis", "Redis answers")
 
@@ -258,7 +256,7 @@ def _web(settings: Settings) -> Iterator[Finding]:
     if not url.scheme.startswith("http") or not url.hostname:
         yield _bad("web", "PFADWERK_PUBLIC_URL is {url}; expected an address such as https://journeys.example.org", **values)
     elif url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
-        yield _hint("web", "{url} is not encrypted; links in messages and one-click unsubscribe want https", **values)
+        yield _hint("web", "{url} is not encrypted; links in messages and one-click unsubscribe need https", **values)
     else:
         yield _good("web", "{url}", **values)
     refuse_unnamed_proxy(settings)
@@ -283,7 +281,7 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     if by_smtp and settings.workspace == "staging":
         yield _bad("mail", "This is the staging workspace and a channel has a real provider. Unset PFADWERK_CHANNELS for it.")
     elif by_smtp and not settings.smtp_host:
-        yield _bad("mail", "A channel goes to smtp and no server is named. Set PFADWERK_SMTP_HOST.")
+        yield _bad("mail", "A channel uses smtp but no server is configured. Set PFADWERK_SMTP_HOST.")
     elif by_smtp:
         yield _ask_smtp(settings)
     else:
@@ -302,6 +300,6 @@ def _ask_smtp(settings: Settings) -> Finding:
             server.noop()
     except (smtplib.SMTPException, OSError) as error:
         return _bad(
-            "mail", "The SMTP server {server} does not let us in ({error}). Check PFADWERK_SMTP_*.", error=type(error).__name__, **values
+            "mail", "The SMTP server {server} refused the log-in ({error}). Check PFADWERK_SMTP_*.", error=type(error).__name__, **values
         )
     return _good("mail", "{server} answers", **values)

@@ -128,7 +128,7 @@ def _reading(plan: Plan, translate: Callable[[str], str]) -> list[str]:
         lines.append(translate("This looks like an export: {title}.").format(title=plan.recipe.title))
         lines.append(translate(plan.recipe.meaning))
     if plan.proposed.everybody != plan.reading.everybody:
-        text = translate("That everybody agreed is not taken for granted: say --recipe {recipe} if it is so.")
+        text = translate("Consent of everyone in the file is not assumed: say --recipe {recipe} if it is so.")
         lines.append(text.format(recipe=plan.proposed.recipe))
     for name, value in plan.reading.model_dump(mode="json").items():
         reason = f" ({plan.why[name].say(translate)})" if name in plan.why else ""
@@ -203,7 +203,7 @@ def summary(report: ImportReport, translate: Callable[[str], str]) -> str:
         numbers = ", ".join(map(str, report.left_out))
         lines.append(translate("Lines left out, before the header or after the last row: {lines}").format(lines=numbers))
     if report.withheld:
-        text = translate("{count} consents without a date were left out, because the contact had withdrawn.")
+        text = translate("{count} consents without a date were left out because the contact had withdrawn.")
         lines.append(text.format(count=report.withheld))
     lines += [f"  {_error(error, translate)}" for error in report.errors[:SHOWN_ERRORS]]
     if (more := report.failed + report.cells - SHOWN_ERRORS) > 0:

@@ -302,8 +302,9 @@ def _lines(items: Sequence[Item], translate: Translate, *, dry_run: bool, publis
     if any(item.what == "conflict" for item in items):
         yield (
             translate(
-                "Nothing was pushed: what is marked was changed in the workspace since this folder was last pulled. Run `pfadwerk pull` and "
-                "look at the difference with git, or push with --force to overwrite it."
+                "Nothing was pushed: the marked items were changed in the workspace since this folder was last "
+                "pulled. Run `pfadwerk pull` and review the difference with git, or push with --force to overwrite "
+                "it."
             )
             + "\n"
         )
@@ -311,7 +312,9 @@ def _lines(items: Sequence[Item], translate: Translate, *, dry_run: bool, publis
         yield translate("This was a dry run: nothing was written.") + "\n"
     elif not published and any(item.noun == "journey" and item.what != "unchanged" for item in items):
         yield (
-            translate("Drafts were saved. What runs does not change until they are published: push with --publish, or in the builder.")
+            translate(
+                "Drafts were saved. Live journeys do not change until the drafts are published: push with --publish, or publish in the builder."
+            )
             + "\n"
         )
 

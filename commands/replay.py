@@ -90,7 +90,7 @@ def _read(file: Path) -> WorkflowHistory:
         return WorkflowHistory.from_json(file.stem, file.read_text("utf-8"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever protobuf's reader makes of a foreign file
         problem = str(error).partition("\n")[0][:200]
-        raise Invalid("{file} is no history of a run ({problem}).", file=str(file), problem=problem) from None
+        raise Invalid("{file} is not the history of a run ({problem}).", file=str(file), problem=problem) from None
 
 
 async def _recent(settings: Settings, journey: str | None, last: int, save: Path | None, translate: Callable[[str], str]) -> list[Replayed]:

@@ -31,7 +31,7 @@ def decide(settings: Settings, assume: Assume) -> None:
         with live.db.write() as session:
             newest = perhaps.listed(session, 1)
             if not newest:
-                raise NotFound("No backup was ever restored into this database.")
+                raise NotFound("No backup has been restored into this database.")
             restore_id = newest[0].restore.id
             perhaps.decide_all(session, restore_id, assume, ACTOR, live.clock.now())
         after: str | None = "" if assume != "ask" else None
@@ -48,7 +48,7 @@ def tell(settings: Settings, *, out: TextIO, translate: Callable[[str], str], as
         out.write(json.dumps(items, indent=2) + "\n")
         return 0
     if not found:
-        out.write(translate("No backup was ever restored into this database.") + "\n")
+        out.write(translate("No backup has been restored into this database.") + "\n")
     line = translate(
         "Between {since} and {until} ({assume}): {ask} to decide, {sent} count as sent, {unsent} sent (perhaps again), {absent} never delivered."
     )

@@ -306,7 +306,9 @@ def _step(path: Sequence[tuple[str, str]], place: int, translate: Translate) -> 
 
 def _other_end(expected: str | None, found: str | None, translate: Translate) -> Iterator[str]:
     if expected is not None and expected != found:
-        yield translate("The end: expected {expected}, got {found}.").format(expected=expected, found=found or translate("none, it waits"))
+        yield translate("The end: expected {expected}, got {found}.").format(
+            expected=expected, found=found or translate("none, it is waiting")
+        )
 
 
 # --- Telling -----------------------------------------------------------------------------------------------------------
@@ -345,7 +347,7 @@ class _Teller:
         title = f"{self._program.journey.name} ({self._program.key})"
         yield f"{title}: {outcome.scenario.name}" if outcome.scenario.name else title
         if not outcome.entered:
-            yield self._say("Does not enter, because of the entry filter:")
+            yield self._say("Does not enter because of the entry filter:")
             yield from self._reasons(outcome.why_not, " ")
         yield from self._timeline(outcome, zone)
         yield self._end(outcome, zone)
@@ -377,7 +379,7 @@ class _Teller:
             case "calling":
                 return self._calling(next(calls, None))
             case "heard":
-                return self._say("hears {event}", event=line.detail.get("event", ""))
+                return self._say("on {event}", event=line.detail.get("event", ""))
             case "left":
                 return f"→ {line.outlet}{self._notes(line.detail)}"
             case "exited":

@@ -50,7 +50,7 @@ def _first_run(settings: Settings, translate: Translate) -> list[str]:
 
     if not has_write_key(settings.home):
         return []
-    said = translate("Somebody new for the welcome journey, to paste into another terminal (README.md has more):")
+    said = translate("A new contact for the welcome journey, to paste into another terminal (more in README.md):")
     return ["", f"  {said}", "", _CURL.format(key=settings.home / WRITE_KEY_FILE, url=settings.public_url)]
 
 

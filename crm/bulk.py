@@ -74,7 +74,7 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
         batch = _Batch(session, locked, now, manner)
         for index, (person, found) in enumerate(zip(people, resolved, strict=True)):
             if found.contact_id not in locked:
-                raise Conflict("The contact is gone.")
+                raise Conflict("The contact no longer exists.")
             batch.refused += [(index, name, reason) for name, reason in batch.add(locked[found.contact_id], person).items()]
         batch.write()
     merged = [event.id for found in resolved for event in found.events]

@@ -405,11 +405,13 @@ def _problems(columns: Sequence[_Column], reading: Reading) -> Iterable[Issue]:
     for column in columns:
         if column.target in seen and not may_be_shared(column.target):
             values = {"one": seen[column.target], "two": column.header, "target": column.target}
-            yield Issue(code="target_twice", text="The columns {one} and {two} both lead to {target}.", values=values, field=column.header)
+            yield Issue(
+                code="target_twice", text="The columns {one} and {two} are both mapped to {target}.", values=values, field=column.header
+            )
         seen[column.target] = column.header
         if column.target in CONTACT_COLUMNS and column.target not in COLUMNS:
             values = {"target": column.target}
-            yield Issue(code="read_only", text="The field {target} is kept by the system.", values=values, field=column.header)
+            yield Issue(code="read_only", text="The field {target} is maintained by the system.", values=values, field=column.header)
         if column.target.startswith(("consent_", "optout_")) and not column.consent:
             values = {"target": column.target, "channels": ", ".join(CONSENTS)}
             text = "Expected consent_<channel>_<purpose> with a channel out of {channels}, got {target}."
@@ -418,7 +420,7 @@ def _problems(columns: Sequence[_Column], reading: Reading) -> Iterable[Issue]:
             text = "The column {column} belongs to a consent that has no column itself."
             yield Issue(code="consent_missing", text=text, values={"column": column.header}, field=column.header)
     if not any(_is_name(column.target) for column in columns):
-        text = "No column names a contact: expected one that leads to email, phone, user_id or external:<system>."
+        text = "No column identifies a contact: expected one mapped to email, phone, user_id or external:<system>."
         yield Issue(code="no_name", text=text)
 
 

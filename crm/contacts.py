@@ -120,7 +120,7 @@ def create(
     _complain({bad.kind: bad.reason for bad in refused} | dict(check_fields(fields, region).refused))
     known = find(session, *usable)
     if known is not None:
-        raise Conflict("A contact with this address or id is there already.", contact_id=known)
+        raise Conflict("A contact with this address or id already exists.", contact_id=known)
     contact_id = resolve(session, usable, now).contact_id
     event = update_fields(session, contact_id, fields, now, source, region=region)
     return get(session, contact_id), [event] if event else []
@@ -300,8 +300,8 @@ REASONS = {
     "too_long": "This is too long.",
     "too_deep": "This is nested too deeply.",
     "no_name": "A field needs a name.",
-    "read_only": "This field is kept by the system.",
-    "not_an_object": "The way to this field leads through a value that is no object.",
-    "too_much": "The contact has no room for more fields.",
+    "read_only": "This field is maintained by the system.",
+    "not_an_object": "The path to this field leads through a value that is not an object.",
+    "too_much": "The contact has the maximum number of fields.",
 }
 """Code of a refused field -> sentence (message id of the catalogues)."""

@@ -135,7 +135,7 @@ def keep_apart(session: Session, one_id: str, other_id: str, by: str, now: datet
         Conflict: it is one and the same contact.
     """
     if one_id == other_id:
-        raise Conflict("A contact is always the same person as itself.")
+        raise Conflict("Choose two different contacts.")
     one, other = _pair(one_id, other_id)
     decided = {"state": "different", "decided_at": now, "decided_by": by}
     row = {**_row((one, other), reason, now), **decided}

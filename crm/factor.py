@@ -63,7 +63,7 @@ def begin(session: Session, keys: Sequence[bytes], member_id: str, now: datetime
     """
     row = _row(session, member_id)
     if row is not None and row.confirmed_at is not None:
-        raise Conflict("There is a second factor already; turn it off first.")
+        raise Conflict("There already is a second factor; turn it off first.")
     row = row or SecondFactor(member_id=member_id, sealed="", created_at=now)
     row.sealed, row.created_at, row.last_step = seal(keys, pyotp.random_base32()), now, 0
     session.add(row)
@@ -100,7 +100,7 @@ def confirm(session: Session, keys: Sequence[bytes], member_id: str, code: str, 
     return _new_codes(session, keys, member_id)
 
 
-WRONG = Issue(code="code", text="The code is not right, or was used already.", field="code")
+WRONG = Issue(code="code", text="The code is incorrect or was already used.", field="code")
 
 
 def accept(session: Session, keys: Sequence[bytes], member_id: str, code: str, now: datetime) -> bool:

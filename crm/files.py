@@ -48,7 +48,7 @@ def begin(session: Session, file_name: str, size: int, by: str, now: datetime, r
         raise TooLarge("The file is larger than {limit} MB.", limit=room.file_bytes // 1_000_000, problem="large")
     count, waiting = session.execute(select(func.count(), func.coalesce(func.sum(Upload.bytes), 0)).select_from(Upload)).one()
     if count >= MAX_FILES or size + waiting > room.total_bytes:
-        raise TooLarge("There is no room for this file until earlier ones are imported or deleted.", problem="full")
+        raise TooLarge("There is no space for this file until earlier ones are imported or deleted.", problem="full")
     row = Upload(file_name=name_of(file_name), bytes=size, part_bytes=part_bytes, created_at=now, created_by=by[:120])
     session.add(row)
     session.flush()

@@ -407,7 +407,7 @@ class _Job:
         """
         row: Import | None = session.scalar(lock(session, select(Import).where(Import.id == self.report.id)))
         if row is None or row.cursor != self.report.rows or row.state != "running":
-            raise Conflict("Somebody else is importing this file right now.")
+            raise Conflict("Someone else is importing this file right now.")
         return row
 
     def _identity(self) -> dict[str, Any]:
@@ -448,20 +448,20 @@ def new_report(plan: Plan, file_name: str, *, dry_run: bool) -> ImportReport:
 
 REASONS = {
     "line_too_long": "The line is too long.",
-    "unreadable": "The line cannot be read; a quotation mark may be missing.",
+    "unreadable": "This line cannot be read; a quotation mark may be missing.",
     "cell_too_long": "A cell is too long.",
-    "too_many_cells": "The line has more filled cells than the header, so what belongs where is not certain.",
-    "no_name": "Nothing in the line names a contact.",
+    "too_many_cells": "The line has more filled cells than the header, so it is unclear which cell belongs to which column.",
+    "no_name": "Nothing in this line identifies a contact.",
     "invalid_consent": "Expected a consent such as yes, no, granted, withdrawn or pending.",
     "invalid_date": "Expected a date such as 2026-03-01 or 1.3.2026, in the order of day and month that is chosen.",
-    "ambiguous_date": "Day and month may be meant either way; choose the order of dates.",
-    "date_in_future": "A consent cannot be given in the future.",
+    "ambiguous_date": "Day and month could be either way round; choose the order of dates.",
+    "date_in_future": "Consent cannot be dated in the future.",
     "invalid_number": "Expected a number, with the decimal sign that is chosen.",
     "ambiguous_number": "This may be thousands or decimals; choose the decimal sign.",
     "invalid_boolean": "Expected yes or no.",
     "several_addresses": "Only the first of several addresses was taken.",
     "digits_lost": "A spreadsheet has rounded this number, and its last digits are lost.",
-    "unknown_owner": "The owner is no member of the team.",
+    "unknown_owner": "The owner is not a member of the team.",
     "too_large": "The contact would become too large.",
     "conflict": "The contact was erased or merged meanwhile.",
     "invalid": "The line cannot be stored.",

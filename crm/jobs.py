@@ -22,7 +22,7 @@ SEALED = "sealed"
 """Where it holds, sealed, what names a person that was erased."""
 RULE = "rule"
 """Where it holds a rule for contacts instead."""
-_WHOLE = "A migration cannot be stopped half way; let it finish, then roll it back."
+_WHOLE = "A migration cannot be stopped halfway; let it finish, then roll it back."
 MAX_ERROR = 300
 """Characters that the column holds."""
 UNSTOPPABLE: Mapping[str, str] = {
@@ -73,7 +73,7 @@ def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
     if job is None:
         raise NotFound("There is no job with this id.")
     if job.state != "running":
-        raise Conflict("This job has ended already.", state=job.state)
+        raise Conflict("This job has already ended.", state=job.state)
     if job.kind in UNSTOPPABLE:
         raise Conflict(UNSTOPPABLE[job.kind])
     end_early(session, job, "cancelled", now)

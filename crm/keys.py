@@ -64,7 +64,7 @@ def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = 
         raise Invalid("Expected a grace period between PT0S and P90D.")
     old = get_key(session, key_id)
     if not is_valid(old, now):
-        raise Conflict("This key is no longer valid; make a new one instead.")
+        raise Conflict("This key is no longer valid; create a new one instead.")
     old.expires_at = now + grace
     session.add(old)
     return add_key(session, cast(Kind, old.kind), old.name, now, role=cast(Role, old.role or "admin"))

@@ -18,7 +18,7 @@ from crm.team import find_member
 from journeys.errors import Conflict, Invalid, Issue, TooMany, Unauthorized
 from models import Database, Member
 
-WRONG = "The e-mail address or the password is not right."
+WRONG = "The e-mail address or password is incorrect."
 
 
 class CodeNeeded(Exception):
@@ -213,7 +213,7 @@ def _check_old(db: Database, keys: Sequence[bytes], member: Member, old: str, no
         tries.succeed(session, one)
 
 
-_OLD = Issue(code="password", text="This is not your present password.", field="old")
+_OLD = Issue(code="password", text="This is not your current password.", field="old")
 
 
 def prove(db: Database, keys: Sequence[bytes], member: Member, cookie: str, proof: str, now: datetime, network: str = "") -> None:

@@ -60,9 +60,9 @@ def _problems(password: str, email: str, name: str) -> Iterator[str]:
     if len(password) > MAX_CHARACTERS:
         yield "A password has at most {most} characters."
     if len(low) >= MIN_CHARACTERS and _is_guessed(password[:_LOOKED_AT], email, name):
-        yield "This password is among the first that others would try."
+        yield "This password is too easy to guess."
     if _is_about(low, email, name):
-        yield "A password must not be your name or your e-mail address."
+        yield "Your password cannot be your name or e-mail address."
 
 
 def _is_guessed(password: str, email: str, name: str) -> bool:
@@ -126,7 +126,7 @@ def is_weak(stored: str, hasher: PasswordHasher = HASHER) -> bool:
 
 def _in_turn(work: Callable[[], T]) -> T:
     if not _line.acquire(blocking=False):
-        raise TooMany("Too many people log in at this moment; try again.", 2.0)
+        raise TooMany("Too many people are logging in right now; try again.", 2.0)
     try:
         with _turns:
             return work()

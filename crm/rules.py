@@ -62,7 +62,7 @@ def expression(rule: Rule, as_of: datetime) -> Answer:
         Invalid: the rule asks about a run (`trigger.…`, `steps.…`, `since_entry`, its own messages).
     """
     if needs_run(rule):
-        text = "There is no run here yet: this can only be asked inside a journey."
+        text = "There is no run here yet: this condition only works inside a journey."
         raise Invalid("The rule can only be asked inside a journey.", [Issue(code="rule.needs_run", text=text)])
     return _Builder(_At(as_of)).rule(rule)
 

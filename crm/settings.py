@@ -150,7 +150,7 @@ class NameList(Setting):
     def _whole(cls, names: tuple[Listed, ...]) -> tuple[Listed, ...]:
         keys = {one.key for one in names}
         if len(keys) < len(names):
-            raise ValueError("Each name stands in the list once.")
+            raise ValueError("Each name can appear only once.")
         if cls.usual not in keys:
             raise ValueError(cls.stays)
         return names
@@ -164,7 +164,7 @@ class Purposes(NameList):
 
     noun: ClassVar[str] = "purpose"
     usual: ClassVar[str] = "marketing"
-    stays: ClassVar[str] = "The purpose “marketing” stays: journeys that choose none send for it."
+    stays: ClassVar[str] = "The purpose “marketing” cannot be removed: journeys without a purpose use it."
 
     names: tuple[Purpose, ...] = Field(tuple(Purpose(key=key) for key in ("marketing", "newsletter", "service")), max_length=MOST_NAMES)
 
@@ -174,7 +174,7 @@ class ScoreGroups(NameList):
 
     noun: ClassVar[str] = "score"
     usual: ClassVar[str] = "engagement"
-    stays: ClassVar[str] = "The score “engagement” stays: steps that choose none change it."
+    stays: ClassVar[str] = "The score “engagement” cannot be removed: steps without a score change it."
 
     names: tuple[Listed, ...] = Field(tuple(Listed(key=key) for key in ("engagement", "fit")), max_length=MOST_NAMES)
 
@@ -426,8 +426,8 @@ _SENTENCES = {
     "too_long": "Expected at most {max_length} entries.",
     "time_parsing": "Expected a time such as 21:00.",
     "time_type": "Expected a time such as 21:00.",
-    "time_delta_parsing": "Expected a length of time.",
-    "time_delta_type": "Expected a length of time.",
+    "time_delta_parsing": "Enter a length of time.",
+    "time_delta_type": "Enter a length of time.",
     "date_from_datetime_parsing": "Expected a date.",
     "date_parsing": "Expected a date.",
     "int_parsing": "Expected a whole number.",

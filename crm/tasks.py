@@ -149,7 +149,7 @@ def take(session: Session, task_id: str, member_id: str, now: datetime) -> Task:
     if task.state == "taken":
         if task.owner == member_id:
             return task
-        raise Conflict("Somebody else has taken this task.")
+        raise Conflict("Someone else has taken this task.")
     task.state, task.owner, task.taken_at = "taken", member_id, now
     _note(session, task, "taken", member_id, now)
     return task

@@ -125,7 +125,7 @@ def change_member(session: Session, member_id: str, changes: Mapping[str, Any], 
         sessions.forget_links(session, member.id)
         sessions.forget_links(session, member.id, "login")
     if not any(other.role == "admin" for other in list_members(session, only_active=True)):
-        raise LastAdmin("The last active admin cannot be taken away.")
+        raise LastAdmin("The last active admin cannot be removed.")
     said = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in changes.items()}
     detail = {name: value for name, value in said.items() if name not in ("name", "email")}
     record(session, by, "member.change", f"member:{member.id}", {**detail, "changed": sorted(changes)}, now)

@@ -172,7 +172,7 @@ def _read_mark(text: str) -> Item:
             raise ValueError("naive")
         return Item(moment, kind, tuple(key), {})
     except (ValueError, TypeError, StopIteration):
-        raise Invalid("This page mark was not given out by the timeline; start again without it.") from None
+        raise Invalid("This cursor does not belong to this timeline; start again without it.") from None
 
 
 def _fits(part: Any, column: ColumnElement[Any]) -> bool:

@@ -36,7 +36,7 @@ def decide(session: Session, message_id: str, decision: Decision, attempts: int,
     """
     row = lock_message(session, message_id)
     if row.status != "uncertain" or row.attempts != attempts or row.reason == LEFT:
-        raise Conflict("Nothing is to be decided any more: the message stands at “{status}”. Look at it again.", status=row.status)
+        raise Conflict("This has already been decided: the message is now “{status}”.", status=row.status)
     changes = _again(session, row, now) if decision == "again" else _SAID[decision]
     on(session).execute(update(messages).where(messages.c.id == message_id).values(**changes))
     on(session).execute(update(restored).where(restored.c.message_id == message_id).values(assumed=_ASSUMED[decision]))

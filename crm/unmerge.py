@@ -114,7 +114,7 @@ def _refuse(session: Session, found: Merge, winner: Contact, loser: Contact) -> 
     if found.undone_at is not None:
         raise Conflict("This merge was undone already.")
     if winner.erased_at is not None or loser.erased_at is not None:
-        raise Conflict("A contact that was erased cannot be parted.")
+        raise Conflict("A contact that was erased cannot be unmerged.")
     if winner.merged_into is not None or newest(session, winner.id) not in (None, found):
         raise Conflict("Later merges of this contact must be undone first.")
     if "moved" not in found.kept:

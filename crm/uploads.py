@@ -58,10 +58,10 @@ _BINARY = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\x
 UNUSABLE: Mapping[str, str] = {
     "name": "Expected a CSV file: its name ends in .csv, .tsv or .txt.",
     "empty": "The file is empty.",
-    "binary": "This is no text file. In a spreadsheet, choose “Save as” and the type CSV.",
-    "header": "No line of the file has names of columns.",
-    "no_rows": "The file has names of columns but no rows.",
-    "full": "There is no room for this file until earlier ones are imported or deleted.",
+    "binary": "This is not a text file. In a spreadsheet, choose “Save as” and the type CSV.",
+    "header": "No line of the file has column names.",
+    "no_rows": "The file has column names but no rows.",
+    "full": "There is no space for this file until earlier ones are imported or deleted.",
 }
 """Why a file is refused at once: code -> sentence (message id of the catalogues)."""
 
@@ -181,7 +181,7 @@ def take(session: Session, sent: Sent, by: str, now: datetime) -> Import:
 def _claimed(session: Session, upload_id: str) -> Upload:
     upload: Upload | None = session.scalar(lock(session, select(Upload).where(Upload.id == upload_id)))
     if upload is None or upload.import_id is not None:
-        raise Conflict("This upload is gone, or it is an import already.")
+        raise Conflict("This upload no longer exists, or is already an import.")
     return upload
 
 
@@ -331,7 +331,7 @@ def decide(db: Database, import_id: str, draft: Draft) -> Import:
 
 def _check_draft(row: Import) -> None:
     if row.state not in ("draft", "checked"):
-        raise Conflict("This import is under way or over; upload the file again.")
+        raise Conflict("This import is in progress or finished; upload the file again.")
 
 
 def reads_anew(row: Import, draft: Draft) -> bool:
@@ -369,8 +369,8 @@ def problems(row: Import) -> list[Issue]:
 
 
 CONSENTS_BARRED = (
-    "Your role may import contacts, but not record consents: leave those columns and what everybody said out, or let marketing or sales import "
-    "the file."
+    "Your role can import contacts but not record consents: leave out those columns and the consent for "
+    "everyone, or have marketing or sales import the file."
 )
 
 
@@ -394,7 +394,7 @@ def begin(session: Session, import_id: str, role: str, *, dry: bool) -> Import:
         raise NotAllowed(CONSENTS_BARRED)
     Columns(row.mapping["header"], row.mapping["columns"], reading=reading_of(row))
     if row.state not in (("draft", "checked") if dry else ("checked",)):
-        raise Conflict("This import is under way or over, or was not checked yet.")
+        raise Conflict("This import is in progress or finished, or has not been checked yet.")
     row.state = "checking" if dry else "running"
     row.cursor = row.rows_ok = row.rows_failed = 0
     row.errors = []
@@ -490,7 +490,7 @@ def page(session: Session, import_id: str, now: datetime) -> Done:
     keep_erasures_out(session)
     row = _locked(session, import_id)
     if row.state not in ("checking", "running"):
-        raise Conflict("This import is not under way.")
+        raise Conflict("This import is not in progress.")
     if is_under_way(session):
         return Done(row.cursor, {}, finished=False)
     reading = _readings.get(f"{import_id}.{row.state}")
@@ -649,7 +649,7 @@ def discard(session: Session, import_id: str, by: str, now: datetime) -> None:
     """
     row = _locked(session, import_id)
     if row.state in ("checking", "running"):
-        raise Conflict("This import is under way.")
+        raise Conflict("This import is in progress.")
     forget(session, row)
     if row.state in ("draft", "checked"):
         row.state, row.finished_at = "cancelled", now

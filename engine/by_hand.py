@@ -138,7 +138,7 @@ def published(engine: Engine, session: Session, journey_id: str, looked_at: int 
     """
     live = engine.index(session).get(journey_id)
     if live is None:
-        raise Conflict("Nobody can enter a journey that was never published: publish it first.")
+        raise Conflict("Contacts cannot enter a journey that was never published: publish it first.")
     if looked_at is not None and live.version_number != looked_at:
         raise Conflict(
             "Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number, looked_at=looked_at

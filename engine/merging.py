@@ -25,7 +25,7 @@ def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, b
     """
     pair = duplicates.get(session, pair_id)
     if pair.state != "open":
-        raise Conflict("Somebody has decided about this pair already.")
+        raise Conflict("Someone has already decided about this pair.")
     if winner_id not in (pair.one_id, pair.other_id):
         raise Conflict("The contact that stays must be one of the two.")
     loser_id = pair.other_id if winner_id == pair.one_id else pair.one_id

@@ -106,7 +106,7 @@ def _decide(engine: Engine, session: Session, row: Any, assume: Assume, by: str,
         decide(session, row.message_id, "sent" if assume == "sent" else "again", row.attempts, by, now)
         return Wakeups()
     if row.run_status != "stuck" or row.reason != PERHAPS_SENT:
-        raise Conflict("Nothing is to be decided any more: the message stands at “{status}”. Look at it again.", status=row.status)
+        raise Conflict("This has already been decided: the message is now “{status}”.", status=row.status)
     wakeups = resume_stuck(engine, session, row.run_id, by, now)
     on(session).execute(update(marked).where(marked.c.message_id == row.message_id).values(assumed=assume))
     return wakeups

@@ -40,7 +40,7 @@ def create_journey(session: Session, document: Mapping[str, Any], by: str, now: 
     """
     draft = read(document, strict=True)
     if session.scalar(select(Journey.id).where(Journey.key == draft.key)) is not None:
-        raise Conflict("There is a journey with this key already. Choose another key.", key=draft.key)
+        raise Conflict("A journey with this key already exists. Choose another key.", key=draft.key)
     journey = Journey(key=draft.key, name=draft.name, draft=as_json(draft), created_at=now, updated_at=now, updated_by=by)
     session.add(journey)
     session.flush()
@@ -173,7 +173,7 @@ def roll_back(
     version = get_version(session, journey.id, number)
     newest = newest_version(session, journey.id)
     if newest is None or (newest.digest == version.digest and journey.state != "stopped"):
-        raise Conflict("The journey is as version {version} already: there is nothing to roll back.", version=number)
+        raise Conflict("The journey already is the same as version {version}: there is nothing to roll back.", version=number)
     if revision is not None and journey.revision != revision:
         raise Conflict("somebody saved this journey meanwhile: look at it again", revision=journey.revision, by=journey.updated_by)
     copy_key = None

@@ -76,9 +76,7 @@ def refuse_used_member(engine: Engine, session: Session, member_id: str) -> None
     """Raises: Conflict, with where (`used_in`), if a journey that runs names the member."""
     used = uses_of_member(engine, session, member_id)
     if used:
-        raise Conflict(
-            "Journeys that run name this member. Choose somebody else there, or say that it is meant so (anyway).", used_in=_told(used)
-        )
+        raise Conflict("Live journeys use this member. Choose someone else there, or confirm (anyway).", used_in=_told(used))
 
 
 def refuse_used_secret(engine: Engine, session: Session, name: str) -> None:
@@ -90,7 +88,7 @@ def refuse(used: Sequence[Use]) -> None:
     """Raises: Conflict, with where (`used_in`), if something that is to be taken away is used."""
     if used:
         raise Conflict(
-            "Journeys that run name what you take away. Choose something else there, or say that it is meant so (anyway).",
+            "Live journeys use what you are removing. Choose something else there, or confirm (anyway).",
             used_in=_told(used),
         )
 

@@ -66,7 +66,7 @@ def _entry(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
         text = "One run per key needs the name of the key, such as cart_id."
         yield Issue(code="no_key", text=text, field="entry.reentry.key")
     if entry.reentry.policy == "after_window" and not entry.reentry.window:
-        yield Issue(code="no_window", text="Entry after a window needs the window's length.", field="entry.reentry.window")
+        yield Issue(code="no_window", text="Re-entry after some time needs a length of time.", field="entry.reentry.window")
     if entry.cap is not None and not entry.cap.per:
         yield Issue(code="no_window", text="An entry cap needs a length of time.", field="entry.cap.per")
 
@@ -92,7 +92,7 @@ def _trigger(trigger: Trigger, path: str, catalogue: Catalogue) -> Iterator[Issu
         yield from _event(trigger.event, trigger.where, path, catalogue)
     elif trigger.type in ("attribute", "date"):
         if trigger.type == "attribute" and not trigger.any_value and trigger.to in (None, ""):
-            yield FieldLabel("To the value").empty(None, f"{path}.to")
+            yield FieldLabel("Go to value").empty(None, f"{path}.to")
         yield from _field(trigger.field, None, f"{path}.field", catalogue)
     elif trigger.type == "schedule":
         yield from _cron(trigger.cron, f"{path}.cron")
@@ -137,7 +137,7 @@ def _goal(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
         return
     yield from _event(journey.goal.event, journey.goal.where, "goal", catalogue)
     if not journey.goal.window:
-        yield Issue(code="no_window", text="A goal needs a length of time in which it counts.", field="goal.window")
+        yield Issue(code="no_window", text="A goal needs a conversion window.", field="goal.window")
     event = catalogue.event(journey.goal.event)
     value = journey.goal.value
     if event is not None and value is not None and event.property(value) is None:
@@ -251,7 +251,7 @@ def _reference(
         text = "This names the journey itself."
         return [Issue(code="own_journey", text=text, node_id=node_id, field=path)]
     if noun == "pool" and name in known.idle_pools:
-        text = "Nobody in the rotation “{name}” is active: nobody would ever get a contact. Put somebody in it."
+        text = "No one in the rotation “{name}” is active, so no one would ever get a contact. Add an active member."
         return [Issue(code="idle_pool", text=text, values={"name": name}, node_id=node_id, field=path)]
     return _named(noun, name, node_id, path, known)
 
@@ -267,7 +267,7 @@ def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterat
         if template is None:
             continue
         if template.channel == "partial":
-            text = "This is a partial, a piece of mails: name a template that includes it."
+            text = "This is a partial: choose a template that includes it."
             yield Issue(code="wrong_channel", text=text, node_id=node_id, field="template")
             continue
         if template.channel != node.effect_channel:
@@ -319,8 +319,8 @@ _UNKNOWN = {
     "node": ("There is no step “{name}”.", "There is no step “{name}”. Did you mean “{near}”?"),
     "template": ("There is no template “{name}”.", "There is no template “{name}”. Did you mean “{near}”?"),
     "pool": (
-        "There is no pool “{name}”. Choose another, or make a rotation with this key in the settings.",
-        "There is no pool “{name}”. Did you mean “{near}”?",
+        "There is no rotation “{name}”. Choose another, or create a rotation with this key in the settings.",
+        "There is no rotation “{name}”. Did you mean “{near}”?",
     ),
     "journey": ("There is no journey “{name}”.", "There is no journey “{name}”. Did you mean “{near}”?"),
     "secret": ("There is no secret “{name}”.", "There is no secret “{name}”. Did you mean “{near}”?"),

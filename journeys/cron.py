@@ -89,7 +89,7 @@ def next_after(line: str, instant: datetime, zone: tzinfo) -> datetime:
                 if at > instant:
                     return at
         day += timedelta(days=1)
-    raise CronError("This schedule means a day that does not exist.")
+    raise CronError("This schedule names a day that does not exist.")
 
 
 @lru_cache(maxsize=1_000)
@@ -113,7 +113,7 @@ def parse(line: str) -> Cron:
         every_hour=words[1].startswith("*"),
     )
     if not any(cron.on(date(2000, 1, 1) + timedelta(days=n)) for n in range(366)) and not _some_day(cron):
-        raise CronError("This schedule means a day that does not exist.")
+        raise CronError("This schedule names a day that does not exist.")
     return cron
 
 

@@ -264,7 +264,7 @@ class CustomStep(Node):
 
     def problems(self, node_id: str) -> Iterable[Issue]:
         for name in needy(self.form_model, self._given()):
-            text = "Whoever has no value for this stops here: say a default, such as {{{{ contact.points|default(0) }}}}."
+            text = "Contacts without a value for this get stuck here: add a default, such as {{{{ contact.points|default(0) }}}}."
             yield Issue(code="needs_default", text=text, node_id=node_id, field=f"input.{name}", severity="warning")
         yield from unread_places(node_id, {"input": self._given()})
 

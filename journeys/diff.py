@@ -101,8 +101,8 @@ def _shown(value: Any) -> str:
 
 
 _SENTENCES: Mapping[What, str] = {
-    "node_added": "The step {place} is new.",
-    "node_removed": "The step {place} is gone.",
+    "node_added": "The step {place} was added.",
+    "node_removed": "The step {place} was removed.",
     "node_changed": "In the step {place}, “{field}” changes from {before} to {after}.",
     "edge_added": "The connection {place} was added.",
     "edge_removed": "The connection {place} was removed.",

@@ -84,7 +84,7 @@ def _edge_problem(
     if edge.source in outlets and edge.outlet not in outlets[edge.source]:
         return "unknown_outlet", *unknown_outlet(edge.outlet, outlets[edge.source]), edge.source
     if (edge.source, edge.outlet) in drawn:
-        return "duplicate_edge", "Two edges leave through “{outlet}”; only one can.", {"outlet": edge.outlet}, edge.source
+        return "duplicate_edge", "Two connections leave through “{outlet}”; only one can.", {"outlet": edge.outlet}, edge.source
     return None
 
 
@@ -100,7 +100,7 @@ def _duplicate_outlets(nodes: Mapping[str, Node]) -> Iterable[Issue]:
     for node_id, node in nodes.items():
         outlets = node.outlets()
         for name in sorted({name for name in outlets if outlets.count(name) > 1}) if len({*outlets}) < len(outlets) else ():
-            yield Issue(code="duplicate_outlet", text="Two ways out are called “{outlet}”.", values={"outlet": name}, node_id=node_id)
+            yield Issue(code="duplicate_outlet", text="Two outlets are called “{outlet}”.", values={"outlet": name}, node_id=node_id)
 
 
 def _with_fallbacks(nodes: Mapping[str, Node], drawn: Next) -> Next:

@@ -90,7 +90,7 @@ def _children(item: Any) -> Iterable[Any]:
     if isinstance(item, list):
         return item
     if isinstance(item, str) and _UNSTORABLE.search(item):
-        raise Invalid("The document holds a character that is none (NUL, or half of a surrogate pair); remove it.")
+        raise Invalid("The document contains an invalid character (NUL, or half of a surrogate pair); remove it.")
     if isinstance(item, float) and not isfinite(item):
         raise Invalid("The document holds a number that is too large; write one below 1e308.")
     return ()
@@ -177,7 +177,7 @@ def _is_choice(place: int | str) -> bool:
 
 _SCALARS = {"bool", "int", "float", "str", "none"}
 
-_INSTANT = 'Must be an instant with its zone, such as "2026-03-02T09:00:00Z".'
+_INSTANT = 'Must be a date and time with its zone, such as "2026-03-02T09:00:00Z".'
 
 _SENTENCES = {
     "missing": "This field is required.",

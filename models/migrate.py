@@ -100,8 +100,8 @@ def _refuse_lacking_rights(url: str) -> None:
         lacking = [] if database.is_sqlite else list(connection.execute(_LACKING).scalars())
         if lacking:
             raise Misconfigured(
-                "The database role {role} may not write all tables ({tables}). Use the role that deploy/roles.sql makes for web servers and workers, "
-                "or grant it SELECT, INSERT, UPDATE and DELETE.",
+                "The database role {role} cannot write to all tables ({tables}). Use the role that deploy/roles.sql "
+                "creates for web servers and workers, or grant it SELECT, INSERT, UPDATE and DELETE.",
                 role=str(connection.scalar(text("SELECT current_user"))),
                 tables=lacking[:3],
             )

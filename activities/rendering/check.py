@@ -69,7 +69,7 @@ def _component(element: Element, parent: Element | None, swapped: Swapped) -> It
         return
     if parent is not None and parent.name not in component.inside:
         yield Fault(
-            element.offset, "tag_misplaced", "<{tag}> cannot stand in <{parent}>; it belongs in {places}.", tag=element.name, parent=parent.name,
+            element.offset, "tag_misplaced", "<{tag}> is not allowed in <{parent}>; it belongs in {places}.", tag=element.name, parent=parent.name,
             places=_listed(component.inside),
         )  # fmt: skip
     based = element.name == "mj-navbar-link" and parent is not None and bool(parent.get("base-url"))
@@ -106,8 +106,8 @@ def _unknown(element: Element) -> Fault:
         return Fault(element.offset, "not_available", _SENTENCES[element.name])
     near = get_close_matches(element.name, COMPONENTS, n=1)
     if near:
-        return Fault(element.offset, "tag_unknown", "<{tag}> is not known. Did you mean <{near}>?", tag=element.name, near=near[0])
-    text = "<{tag}> is not known here. HTML belongs in <mj-text>, <mj-table> or <mj-raw>."
+        return Fault(element.offset, "tag_unknown", "Unknown tag <{tag}>. Did you mean <{near}>?", tag=element.name, near=near[0])
+    text = "<{tag}> is unknown here. HTML belongs in <mj-text>, <mj-table> or <mj-raw>."
     return Fault(element.offset, "tag_unknown", text, tag=element.name)
 
 
@@ -132,13 +132,13 @@ def _unknown_attribute(element: Element, attribute: Attribute, known: Iterable[s
 def _value(attribute: Attribute, swapped: Swapped) -> Iterator[Fault]:
     value = attribute.value or ""
     if swapped.word.search(value) and attribute.name not in TEMPLATED:
-        text = 'The value of "{attribute}" is read when the template is saved; Jinja cannot stand in it.'
+        text = 'The value of "{attribute}" is read when the template is saved; it cannot contain Jinja.'
         yield Fault(attribute.offset, "attribute_templated", text, attribute=attribute.name)
     yield from _address(attribute, swapped)
 
 
 def jinja_between(offset: int) -> Fault:
-    return Fault(offset, "jinja_between_attributes", "Jinja cannot stand between attributes; put it inside a value or around the tag.")
+    return Fault(offset, "jinja_between_attributes", "Jinja cannot be used between attributes; put it inside a value or around the tag.")
 
 
 _ONLY_ATTRIBUTES = "Only attributes have a place in <{tag}> here; conditions can stand in the values of colours."
@@ -167,7 +167,7 @@ def _strays(element: Element, swapped: Swapped) -> Iterator[Fault]:
     for child in element.children:
         if isinstance(child, Text) and _prints(child.text, swapped):
             offset = child.offset + len(child.text) - len(child.text.lstrip())
-            yield Fault(offset, "text_misplaced", "Text cannot stand directly in <{tag}>; put it into <mj-text>.", tag=element.name)
+            yield Fault(offset, "text_misplaced", "Text is not allowed directly in <{tag}>; put it into <mj-text>.", tag=element.name)
 
 
 def _prints(text: str, swapped: Swapped) -> bool:
@@ -200,7 +200,7 @@ def _html_element(element: Element, swapped: Swapped) -> Iterator[Fault]:
     elif name == "mj-raw":
         yield Remark(element.offset, "raw_unneeded", "<mj-raw> has no effect inside HTML, where Jinja can stand by itself.")
     elif name.startswith("mj-") or name == "mjml":
-        yield Fault(element.offset, "tag_misplaced", "<{tag}> cannot stand inside HTML.", tag=element.name)
+        yield Fault(element.offset, "tag_misplaced", "<{tag}> is not allowed inside HTML.", tag=element.name)
     elif not allowed.tag(name):
         yield _forbidden(element)
     for attribute in element.attributes.values():
@@ -254,15 +254,15 @@ def _one_address(attribute: Attribute, value: str, swapped: Swapped) -> Iterator
     elif not named and start and not (linked and start.startswith("#")):
         yield Fault(attribute.offset, "relative_link", _WHOLE[linked])
     elif named in ("http", "https") and not allowed.has_host(value):
-        yield Fault(attribute.offset, "link_without_host", 'This address names no website; expected one such as "https://example.org".')
+        yield Fault(attribute.offset, "link_without_host", 'This is not a website address; expected one such as "https://example.org".')
     elif whole and named in ("mailto", "tel", "sms", "webcal") and allowed.says_nothing(value):
-        yield Fault(attribute.offset, "link_without_host", 'Nothing stands after "{scheme}:" in this address.', scheme=named)
+        yield Fault(attribute.offset, "link_without_host", 'There is nothing after "{scheme}:" in this address.', scheme=named)
     elif named == "webcal":
         yield Remark(attribute.offset, "webcal", 'Not every mail program opens "webcal:" addresses; offer an https address, too.')
 
 
 _WHOLE = {
-    True: 'A link in a message needs its whole address, starting with "https://".',
+    True: 'A link in a message needs its full address, starting with "https://".',
     False: 'A picture in a message needs its whole address, starting with "https://".',
 }
 

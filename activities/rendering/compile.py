@@ -159,7 +159,7 @@ def _part_shape(text: Any, name: str, required: bool, place: str) -> Iterator[Is
     elif text and name in ("subject", "preheader") and re.search(r"[\r\n\x00]", text):
         yield Issue(code="line_break", text="A subject or preheader is one line.", field=place)
     elif text and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", text):
-        yield Issue(code="control_character", text="Control characters cannot stand in a message.", field=place)
+        yield Issue(code="control_character", text="A message cannot contain control characters.", field=place)
 
 
 def is_locale(name: str) -> bool:
@@ -221,7 +221,7 @@ class _Compiler:
         """A name that a partial does not know itself may come from where it is included."""
         if self._kind != "partial" or fault.code != "jinja_value":
             return fault
-        text = "“{name}” is no value of templates; it has to be set where this partial is included, for example by a loop."
+        text = "“{name}” is not a template value; it has to be set where this partial is included, for example by a loop."
         return Remark(fault.offset, "partial_value", text, name=fault.values["name"])
 
     def _email(self, swapped: Mapping[str, Swapped | None]) -> Variant | None:
@@ -269,7 +269,9 @@ class _Compiler:
         for element in root.walk():
             if element.name in ("mj-image", "mj-carousel-image", "img") and "alt" not in element.attributes:
                 fault = Remark(
-                    mjml.original_offset(element.offset), "no_alt", "This image has no text (alt) for readers who do not see it."
+                    mjml.original_offset(element.offset),
+                    "no_alt",
+                    "This image has no alternative text (alt) for readers who do not see it.",
                 )
                 self._issue(fault, "mjml", lines)
         if self._kind == "email" and not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):

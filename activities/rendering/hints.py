@@ -94,7 +94,7 @@ def _subject(locale: str, subject: str) -> Iterator[Issue]:
         yield _hint(locale, "subject", "long_subject", text, count=len(plain), limit=LONG_SUBJECT)
     letters = [character for character in plain if character.isalpha()]
     if len(letters) > SHOUTING_LETTERS and all(character.isupper() for character in letters):
-        yield _hint(locale, "subject", "shouting", "The subject is all capitals, which filters take for spam.")
+        yield _hint(locale, "subject", "shouting", "The subject is all capitals, which spam filters dislike.")
     if plain.count("!") > 1:
         yield _hint(locale, "subject", "exclamation", "More than one exclamation mark in the subject looks like spam.")
 
@@ -109,7 +109,7 @@ def _without_jinja(text: str) -> str:
 
 def _preheader(locale: str, preheader: str) -> Iterator[Issue]:
     if not preheader.strip():
-        text = "There is no preheader: mailboxes will show the first words of the message instead."
+        text = "There is no preheader: inboxes will show the first words of the message instead."
         yield _hint(locale, "preheader", "no_preheader", text)
 
 
@@ -122,7 +122,7 @@ def _links(locale: str, source: str) -> Iterator[Issue]:
             code, text = problem
             yield _hint(locale, "mjml", code, text + _PLACED, **values)
         elif link.target in seen and "{" not in link.target:
-            text = "This link leads where the one in line {first} leads: {target}."
+            text = "This link leads to the same address as the one in line {first}: {target}."
             yield _hint(locale, "mjml", "double_link", text + _PLACED, first=seen[link.target], **values)
         seen.setdefault(link.target, link.line)
 
@@ -135,7 +135,7 @@ def _about(target: str) -> tuple[str, str] | None:
         return "not_https", "This link is not encrypted: write https instead of http."
     host = _host(target)
     if host and _LOCAL.search(host):
-        return "local_link", "This link leads to a machine that readers cannot reach: {target}."
+        return "local_link", "This link leads to a host that readers cannot reach: {target}."
     return None
 
 
@@ -150,7 +150,7 @@ def _fields(locale: str, variant: Variant | None, is_known: Callable[[str], bool
     for name in variant.fields if variant else ():
         root, _, field = name.partition(".")
         if root == "contact" and field and not is_known(field):
-            text = "“{field}” is no known contact field; a contact without it gets no message unless there is a default."
+            text = "“{field}” is not a known contact field; contacts without it get no message unless there is a default."
             yield _hint(locale, "mjml", "unknown_field", text, field=field)
 
 
@@ -173,4 +173,4 @@ def _drift(locale: str, variants: Mapping[str, Parts], compiled: Mapping[str, Va
     for part in ("preheader", "text"):
         having = [other for other, parts in variants.items() if (parts.get(part) or "").strip()]
         if having and locale not in having and part == "text":
-            yield _hint(locale, part, "lacks_part", "“{other}” has a plain text of its own, this language has not.", other=having[0])
+            yield _hint(locale, part, "lacks_part", "“{other}” has its own plain text, this language does not.", other=having[0])

@@ -75,7 +75,7 @@ def _unknown(node: nodes.Node, what: str, name: str, known: set[str]) -> Problem
     text = {
         "filter": 'There is no filter "{name}".',
         "test": 'There is no test "{name}".',
-        "value": '"{name}" is no value of templates.',
+        "value": 'Unknown template value "{name}".',
     }[what]
     return node, f"jinja_{what}", text + (' Did you mean "{near}"?' if near else ""), {"name": name, "near": "".join(near)}
 

@@ -160,7 +160,7 @@ def _element(piece: re.Match[str], at: int) -> Element:
     for match in _ATTRIBUTE.finditer(piece["attributes"]):
         name = match[1]
         if name in element.attributes:
-            raise Fault(start + match.start(), "attribute_twice", 'The attribute "{attribute}" stands here twice.', attribute=name)
+            raise Fault(start + match.start(), "attribute_twice", 'The attribute "{attribute}" appears twice here.', attribute=name)
         value = match[2] if match[2] is not None else match[3]
         element.attributes[name] = Attribute(name, value, start + match.start(), start + match.end())
     return element
@@ -203,7 +203,7 @@ def _only(holder: Element) -> Element:
         raise Fault(elements[0].offset if elements else 0, "no_mjml", "A template starts with <mjml>.")
     strays = [child for child in holder.children if child is not elements[0] and _says_something(child)]
     if strays:
-        raise Fault(strays[0].offset, "stray", "Nothing may stand outside <mjml>…</mjml>.")
+        raise Fault(strays[0].offset, "stray", "Nothing is allowed outside <mjml>…</mjml>.")
     return elements[0]
 
 

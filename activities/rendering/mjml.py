@@ -158,7 +158,7 @@ def _all_kept(swapped: Swapped, compiled: str, made: held.Skeleton) -> None:
         lost |= set(swapped.word.findall(made.pieces[word].text))
     for word, token in swapped.tokens.items():
         if word in lost and token.kind != "comment" and word in swapped.text:
-            raise Fault(swapped.text.index(word), "jinja_lost", "Jinja at this place never reaches the message.")
+            raise Fault(swapped.text.index(word), "jinja_lost", "Jinja in this place never reaches the message.")
 
 
 def _with_pixel(html: str) -> str:

@@ -158,12 +158,12 @@ def _parents(made: _Expander) -> list[str]:
     possible = frozenset(COMPONENTS)
     for element in tops:
         if element.name in ("mjml", "mj-body", "mj-head"):
-            text = "A partial is a piece of a mail: take out <{tag}>, and keep what stands in it."
+            text = "A partial is a piece of an e-mail: remove <{tag}> and keep its content."
             made.fault_at(swapped.original_offset(element.offset), Fault(0, "partial_whole", text, tag=element.name))
             return []
         possible &= COMPONENTS[element.name].inside if element.name in COMPONENTS else possible
         if not possible & set(_PARENTS):
-            text = "<{tag}> cannot stand beside <{first}>; a partial holds components that can stand in one place."
+            text = "<{tag}> cannot be next to <{first}>; all components of a partial must be allowed in the same place."
             made.fault_at(swapped.original_offset(element.offset), Fault(0, "partial_mixed", text, tag=element.name, first=tops[0].name))
             return []
     found = [next(name for name in _PARENTS if name in possible)]
@@ -245,7 +245,7 @@ class _Expander:
             return
         source = partial.source(self._locale)
         if source is None:
-            text = "The partial “{partial}” has no text in the language “{locale}” and none for everybody else (default)."
+            text = "The partial “{partial}” has no text in the language “{locale}” and no default."
             self.fault(holder, Fault(one.start, "partial_language", text, partial=partial.key, locale=self._locale))
         elif self._length + len(source) > MAX_SOURCE:
             text = "With this partial the text has more than {limit} characters."
@@ -261,7 +261,7 @@ class _Expander:
             self.fault(inner, wrong)
             return
         if partial.archived:
-            text = "The partial “{partial}” is in the archive; it is still put in."
+            text = "The partial “{partial}” is archived; it is still included."
             self.fault(holder, Remark(one.start, "partial_archived", text, partial=partial.key))
         self.expanded.used[partial.key] = partial.number
         self.put(inner, source, (*stack, partial.key))
@@ -339,7 +339,7 @@ def _loose_ends(pieces: Element, swapped: Swapped) -> Iterator[Fault]:
     for child in pieces.children:
         if isinstance(child, Text) and swapped.word.sub("", child.text).strip(" \t\n\r\f\v\ufeff"):
             offset = child.offset + len(child.text) - len(child.text.lstrip())
-            text = "Text cannot stand directly in a partial; put it into <mj-text>."
+            text = "Text is not allowed directly in a partial; put it into <mj-text>."
             yield Fault(swapped.original_offset(offset), "text_misplaced", text)
 
 
@@ -372,14 +372,14 @@ def _include(element: Element, holding: str, swapped: Swapped) -> _Include:
 
 def _misused(element: Element, holding: str, start: int, swapped: Swapped) -> Fault | None:
     if holding:
-        text = "<{tag}> cannot stand in <{parent}>; it stands between components."
+        text = "<{tag}> is not allowed in <{parent}>; put it between components."
         return Fault(start, "tag_misplaced", text, tag=TAG, parent=holding)
     if swapped.word.search("".join(f"{name}{one.value}" for name, one in element.attributes.items())):
-        return Fault(start, "partial_path", "Partials are put in when the template is saved; Jinja cannot name them.")
+        return Fault(start, "partial_path", "Partials are included when the template is saved; Jinja cannot refer to them.")
     if other := next((name for name in element.attributes if name != "path"), None):
         return Fault(start, "attribute_unknown", '<{tag}> knows only the attribute "path", not "{attribute}".', tag=TAG, attribute=other)
     if any(isinstance(child, Element) or child.text.strip() for child in element.children):
-        return Fault(start, "text_misplaced", "<{tag}> holds nothing; what is put in stands in the partial.", tag=TAG)
+        return Fault(start, "text_misplaced", "<{tag}> must be empty; its content comes from the partial.", tag=TAG)
     return None
 
 

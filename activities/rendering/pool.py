@@ -407,7 +407,7 @@ class RenderPool:
 
 
 def _busy() -> RenderBusy:
-    return RenderBusy("Messages cannot be filled in just now; try again in a moment.")
+    return RenderBusy("Messages cannot be rendered right now; try again in a moment.")
 
 
 def _signed(filled: Filled, mark: str, click: Callable[[str], str]) -> Filled:

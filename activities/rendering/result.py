@@ -142,7 +142,7 @@ def _lost(word: str, made: Skeleton, swapped: Swapped) -> Fault:
         piece = made.pieces[word]
         text = "What stands in this <{tag}> does not reach the message as it is written; put it elsewhere."
         return Fault(piece.element.offset, "content_lost", text, tag=piece.element.name)
-    return Fault(swapped.text.index(word), "jinja_lost", "Jinja at this place never reaches the message.")
+    return Fault(swapped.text.index(word), "jinja_lost", "Jinja in this place never reaches the message.")
 
 
 def _of_the_compiler(made: Skeleton, word: str) -> Fault:

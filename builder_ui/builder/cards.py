@@ -215,7 +215,7 @@ def hints(speech: Speech, palette: Palette, document: Mapping[str, Any]) -> Hint
 
 def _hint(speech: Speech, after: timedelta) -> list[str]:
     short = speech("Day {number}", number=speech.number(after // DAY + 1))
-    full = speech("At the earliest {span} after entry", span=speech.span(after)) if after else speech("At the earliest at once")
+    full = speech("At the earliest {span} after entry", span=speech.span(after)) if after else speech("No earlier than entry")
     return [short, full]
 
 

@@ -175,7 +175,7 @@ def sheet(drawn: Drawn) -> Element:
         html.div(
             {"className": "pfb-body" if side else "pfb-body alone"},
             html.div({"className": "pfb-work"}, look.viewer(visit, name, drawn.graph, drawn.marks, focus, heard)),
-            html.aside({"className": "pfb-side", "aria-label": speech("What differs")}, html.div({"className": "pfb-panel"}, side))
+            html.aside({"className": "pfb-side", "aria-label": speech("Differences")}, html.div({"className": "pfb-panel"}, side))
             if side
             else None,
         ),
@@ -221,9 +221,9 @@ def _differences(drawn: Drawn, here: str, show: Any) -> list[Element]:
         for tone, sign in SIGNS.items()
     ]
     if not drawn.lines:
-        return [html.h2(speech("What differs")), html.p(speech("Nothing: both do the same. Where steps stand does not count."))]
+        return [html.h2(speech("Differences")), html.p(speech("None: both do the same. The position of steps does not matter."))]
     return [
-        html.h2(speech("What differs")),
+        html.h2(speech("Differences")),
         html.ul({"className": "pfb-legend", "aria-label": speech("Signs")}, legend),
         html.ul({"className": "pfb-differences"}, [_entry(drawn, line, n, here, show) for n, line in enumerate(drawn.lines)]),
     ]

@@ -32,7 +32,7 @@ PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_gr
 MOST_OFFERED = 400
 LISTED = {"tags": "pfb-tags", "field_names": "pfb-fields"}
 """Widget of a list of names -> the suggestions for each of them."""
-MAKER_WORDS = {"pool": "To the rotations", "purpose": "To the purposes", "score_group": "To the scores"}
+MAKER_WORDS = {"pool": "View rotations", "purpose": "View purposes", "score_group": "View scores"}
 
 _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
@@ -451,7 +451,7 @@ def recipients(form: Form, path: Path) -> Element:
 def _person(form: Form, path: Path, place: int, present: str, people: Sequence[Choice], changed: Callable[[Any], None]) -> Element:
     """One recipient, with what is wrong about them; the empty choice takes them out."""
     speech = form.speech
-    shown = [("", "–" if present else speech("Add somebody")), *people]
+    shown = [("", "–" if present else speech("Add a member")), *people]
     if present not in {key for key, _ in shown}:
         shown.append((present, present))
     key = f"{form.key(path)}/{place}/{present}"

@@ -35,9 +35,9 @@ from models import Journey, Member, Template
 
 KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
 PROBLEMS = {
-    "taken": "There is a journey with this key already. Choose another key.",
+    "taken": "A journey with this key already exists. Choose another key.",
     "key": "A key has lower-case letters, digits, - and _, at most 64.",
-    "invalid": "This file is not a journey. A journey is a JSON file as the export writes it.",
+    "invalid": "This file is not a journey. A journey is a JSON file made by the export.",
     "large": "This file is too large for a journey.",
     "gone": "This journey does not exist any more.",
     "role": "Your role does not allow this.",
@@ -61,8 +61,8 @@ def view(visit: Visit, _data: None, _acts: Acts) -> Element:
             html.section(
                 {"className": "aim own", "key": "own", "aria-labelledby": "aim-own"},
                 html.header(
-                    html.h2({"id": "aim-own"}, speech("One of your own")),
-                    html.p({"className": "quiet"}, speech("Drawn by yourself, or taken from somewhere else.")),
+                    html.h2({"id": "aim-own"}, speech("Start from scratch")),
+                    html.p({"className": "quiet"}, speech("Draw your own, or bring one from elsewhere.")),
                 ),
                 html.div(_blank(visit), _file(visit)),
             ),
@@ -125,7 +125,7 @@ def _offer(visit: Visit, entry: TemplateEntry) -> Element:
         {"className": "card", "key": entry.key},
         html.h3(name),
         html.p({"className": "quiet"}, speech(entry.description)),
-        html.details(html.summary(speech("Look at the steps")), _steps(visit, entry.document)),
+        html.details(html.summary(speech("View steps")), _steps(visit, entry.document)),
         _naming(visit, entry.key, name),
     )
 

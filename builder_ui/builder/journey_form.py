@@ -17,7 +17,7 @@ DEFINITIONS: dict[str, Any] = _SCHEMA["$defs"]
 
 JOURNEY_FORM: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("entry", "Who enters", _chapter("entry")),
-    ("exit_when", "Who leaves early", _chapter("exit_when")),
+    ("exit_when", "Who exits early", _chapter("exit_when")),
     ("goal", "Goal", _chapter("goal")),
     ("settings", "Settings", _chapter("settings")),
     ("about", "Name and description", {"type": "object", "properties": {"name": _chapter("name"), "description": _chapter("description")}}),

@@ -23,10 +23,10 @@ NAMES = {
     "bounced": "bounced",
     "failed": "failed",
     "skipped": "not sent",
-    "inside": "inside now",
+    "inside": "in it now",
     "ended": "finished",
     "goal": "at the goal",
-    "refused": "not let in",
+    "refused": "not enrolled",
 }
 Figures = dict[str, Any]
 

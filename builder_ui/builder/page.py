@@ -139,7 +139,7 @@ _STATUS = {
     "unsaved": ("Saving …", "", "clock"),
     "conflict": ("Not saved: somebody else changed this journey", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
-    "out": ("You are logged out. Log in in another tab, then this page goes on.", "bad", "ban"),
+    "out": ("You are logged out. Log in in another tab, then continue here.", "bad", "ban"),
     "failed": ("Not saved yet; trying again", "warn", "alert"),
 }
 
@@ -151,7 +151,7 @@ def head(editor: Editor) -> Element:
     state = JOURNEY_STATES[editor.state]
     text, tone, symbol = _STATUS[editor.status]
     if not editor.visit.may("journey.change"):
-        text, tone, symbol = "You can look, not change", "", "ban"
+        text, tone, symbol = "View only", "", "ban"
     actions = [*_views(editor), _more(editor)]
     if editor.path is not None:
         actions = [parts.button(speech("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
@@ -324,9 +324,9 @@ def review(editor: Editor) -> Element:
     errors = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.errors[:MOST_SHOWN])]
     warnings = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.warnings[:MOST_SHOWN])]
     changes = [html.li({"key": str(n)}, change) for n, change in enumerate(found.changes[:MOST_SHOWN])]
-    inside = speech("Contacts inside now: {count}. They stay on the version they entered.", count=speech.number(found.inside))
+    inside = speech("Contacts in it now: {count}. They stay on the version they entered.", count=speech.number(found.inside))
     what = (
-        html.p(speech("This is the first version: from now on contacts enter."))
+        html.p(speech("This is the first version: contacts enter from now on."))
         if found.first
         else html.ul({"className": "pfb-changes"}, changes)
     )
@@ -515,7 +515,7 @@ def ways(editor: Editor) -> Element:
 def many(editor: Editor, count: int) -> Element:
     speech = editor.speech
     return html._(
-        html.h2(speech("{count} steps chosen", count=count)),
+        html.h2(speech("{count} steps selected", count=count)),
         html.p(
             {"className": "pfb-help"},
             speech("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form."),
@@ -612,7 +612,7 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
         "value": value,
         "named": speech(kind.label) if kind else editor.names.get(value, value),
         "nothing": nothing,
-        "fresh": speech("New step, set in between"),
+        "fresh": speech("New step, inserted"),
         "old": speech("Step of this journey"),
         "disabled": not editor.editable,
         "onEvent": chosen,
@@ -736,7 +736,7 @@ def _runs(speech: Any, path: Any) -> Element:
     return html.details(
         {"className": "pfb-candidates", "open": path.story is None or bool(path.text), "key": f"{path.text}/{path.run_id}"},
         html.summary(title),
-        html.ul(lines) if lines else html.p({"className": "quiet"}, speech("Nobody of that name was in this journey.")),
+        html.ul(lines) if lines else html.p({"className": "quiet"}, speech("No contact of that name was in this journey.")),
     )
 
 

@@ -127,7 +127,7 @@ def marks(visit: Visit, data: Any, drawn: set[tuple[str, str]]) -> Marks:
 
     speech, run = visit.speech, data.story["run"]
     told = run_page.chapters(data.story) if data.story["trail"] else []
-    found: Marks = {ENTRY: _mark("visited", "→", speech("Came in"), [speech.moment(run["started_at"])])}
+    found: Marks = {ENTRY: _mark("visited", "→", speech("Entered"), [speech.moment(run["started_at"])])}
     found[f"{ENTRY}:next"] = _mark("visited", "1", "", [])
     for number, chapter in enumerate(told, 1):
         mark = found.setdefault(chapter.node, _mark("visited", "", "", []))
@@ -183,5 +183,5 @@ def _ways(data: Any, chapter: Any, drawn: set[tuple[str, str]]) -> list[str]:
 def _next(visit: Visit, data: Any) -> str:
     coming = data.story["next"] or {}
     if coming.get("due_at"):
-        return visit.speech("Goes on {when}", when=visit.speech.moment(coming["due_at"]))
-    return visit.speech("Goes on when something happens")
+        return visit.speech("Continues {when}", when=visit.speech.moment(coming["due_at"]))
+    return visit.speech("Continues when something happens")

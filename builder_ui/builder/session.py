@@ -1004,7 +1004,7 @@ class Editor(Teller):
         else:
             self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
             self.generation += 1
-            self.notify((self.speech("The secret is stored."), True))
+            self.notify((self.speech("Secret saved."), True))
         self.tell("head", "panel")
 
     def _put_secret(self, name: str, value: str) -> list[str]:

@@ -27,12 +27,12 @@ from locales import SUPPORTED
 from models import LoginSession, Member
 
 PROBLEMS = {
-    "old": "This is not your present password.",
+    "old": "This is not your current password.",
     "short": "A password has at least {least} characters.",
     "long": "A password has at most {most} characters.",
-    "common": "This password is among the first that others would try.",
-    "own": "A password must not be your name or your e-mail address.",
-    "again": "The two passwords are not the same.",
+    "common": "This password is too easy to guess.",
+    "own": "Your password cannot be your name or e-mail address.",
+    "again": "The two passwords do not match.",
     "wait": "Too many tries; wait a moment.",
     "conflict": "The password was changed meanwhile.",
 }
@@ -68,7 +68,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         speech("Save"),
         "me.change",
         save,
-        "Saved. Other pages follow when they are loaded.",
+        "Saved. Other pages show it after a reload.",
         stamp_of(member),
     )
     return framed(
@@ -145,15 +145,15 @@ def password(visit: Visit, member: Member) -> list[Element]:
                     "aria-label": speech("E-mail address"),
                 }
             ),
-            secret(speech("Present password"), "old", "current-password", 1) if member.password_hash else None,
+            secret(speech("Current password"), "old", "current-password", 1) if member.password_hash else None,
             secret(
                 speech("New password"),
                 "password",
                 "new-password",
                 MIN_CHARACTERS,
-                speech("At least {least} characters; several words are good.", least=MIN_CHARACTERS),
+                speech("At least {least} characters; several words work well.", least=MIN_CHARACTERS),
             ),
-            secret(speech("The same again"), "again", "new-password", MIN_CHARACTERS),
+            secret(speech("Repeat password"), "again", "new-password", MIN_CHARACTERS),
             html.div({"className": "actions"}, html.button({"className": "button main"}, speech("Change the password"))),
         ),
     ]

@@ -70,7 +70,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         "Every line carries a seal over itself and the line before it, so any change is detected.",
         chain(visit, acts),
         filters(visit, data),
-        parts.table(speech("Audit trail"), columns, rows, "audit") if rows else parts.empty("search", speech("No line fits."), None),
+        parts.table(speech("Audit trail"), columns, rows, "audit") if rows else parts.empty("search", speech("No matching entries."), None),
         parts.pager(visit, data.next_before),
         wide=True,
     )
@@ -160,9 +160,9 @@ def chain(visit: Visit, acts: Acts) -> Element:
             "A line “audit head NUMBER:SEAL” from the log of a worker or web server. It shows whether lines have been cut off since. Optional."
         ),
     )
-    button = speech("Does the chain hold?")
+    button = speech("Verify audit trail")
     form = forms.form(visit, acts, "chain", [logged], button, "audit.read", checking(acts), "Every seal was recomputed.")
-    return panel(speech("The chain"), *verdict(speech, acts.drafts), form)
+    return panel(speech("Verification"), *verdict(speech, acts.drafts), form)
 
 
 def checking(acts: Acts) -> forms.Change:

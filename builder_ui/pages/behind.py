@@ -28,7 +28,7 @@ TITLES = {
 }
 WHOLE = {
     "entered": "Entered the journey",
-    "waiting": "Inside the journey now",
+    "waiting": "In the journey now",
     "ended": "Finished the journey",
     "goal": "Reached the goal",
     "refused": "Not enrolled",

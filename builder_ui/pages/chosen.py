@@ -60,7 +60,7 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
         async def handler(*event: Any) -> None:
             tag, whom = (undo[0], undo[1]) if undo else (acts.drafts.get("tag", "").strip(), ids)
             changed: list[str] = []
-            done = "The tag is added." if added else "The tag is taken away."
+            done = "Tag added." if added else "Tag removed."
             await acts.act("contact.change", tag_all(whom, tag, added, changed), done)(*event)
             set_told(Told(undo=(tag, tuple(changed), added)) if changed and not undo else Told())
 
@@ -77,12 +77,14 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
 
     async def enrol(*event: Any) -> None:
         version = told.ahead.version if told.ahead else None
-        await acts.act("run.start_many", enrol_all(told.journey, ids, version), "Whoever may enter the journey has entered it.")(*event)
+        await acts.act("run.start_many", enrol_all(told.journey, ids, version), "Everyone who may enter the journey has entered it.")(
+            *event
+        )
         set_told(Told())
 
     return html.div(
-        {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
-        html.b(speech("{count} chosen", count=speech.number(len(ids)))),
+        {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
+        html.b(speech("{count} selected", count=speech.number(len(ids)))),
         tag_field(visit, acts, tagging) if visit.may("contact.change") else None,
         journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
         html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
@@ -103,7 +105,7 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
     def begun(act: str, doing: Callable[[list[str]], Do]) -> Callable[..., Any]:
         async def handler(*event: Any) -> None:
             jobs: list[str] = []
-            await acts.act(act, doing(jobs), "The work has begun and goes on by itself.")(*event)
+            await acts.act(act, doing(jobs), "The job has started and continues by itself.")(*event)
             set_told(Told(job=jobs[0]) if jobs else Told())
 
         return handler
@@ -123,23 +125,23 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
     version = told.ahead.version if told.ahead else None
     enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs, version))
     return html.div(
-        {"className": "bulk", "role": "region", "aria-label": speech("With those chosen")},
+        {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
         html.b(all_of(speech, count)),
-        tag_field(visit, acts, tagging, speech("For all of them, page by page. This has no undo."))
+        tag_field(visit, acts, tagging, speech("For all of them, page by page. This cannot be undone."))
         if visit.may("contact.tag_many")
         else None,
         journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
         said(speech, told),
         parts.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
-        html.a({"className": "button", "href": "/ui/settings/work"}, speech("See how far it is")) if told.job else None,
+        html.a({"className": "button", "href": "/ui/settings/work"}, speech("View progress")) if told.job else None,
     )
 
 
 def all_of(speech: Speech, count: int) -> str:
     """How the filters' whole find is called."""
     if count > MAX_COUNTED:
-        return speech("All that fit, more than {count}", count=speech.number(MAX_COUNTED))
-    return speech("All {count} that fit", count=speech.number(count))
+        return speech("All matching, more than {count}", count=speech.number(MAX_COUNTED))
+    return speech("All {count} matching", count=speech.number(count))
 
 
 def begin_tagging(wanted: Wanted, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
@@ -181,7 +183,11 @@ def journey_field(visit: Visit, live: Mapping[str, str], acts: Acts, look_ahead:
     speech = visit.speech
     field = parts.kept_choice(acts, "into", speech("Journey"), {"": "–", **live})
     return parts.choose(
-        speech("Enrol"), speech("Nobody enters before you have seen who would."), [(speech("Who would enter?"), look_ahead)], "route", field
+        speech("Enrol"),
+        speech("No one enters until you have seen who would."),
+        [(speech("Preview who enters"), look_ahead)],
+        "route",
+        field,
     )
 
 

@@ -170,7 +170,7 @@ def heading_actions(visit: Visit, data: Data) -> list[Element]:
         address = f"/ui/tasks?owner=all&contact={id}"
         offered.append(html.a({"className": "button", "href": address}, parts.icon("check-square"), speech("New task")))
     if visit.may("contact.export"):
-        offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, speech("Everything as a file")))
+        offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, speech("Export all data")))
     return offered
 
 
@@ -180,16 +180,14 @@ def story(visit: Visit, data: Data, acts: Acts) -> Element:
     everything = not visit.query.get("kind")
     items = [item(visit, data, one) for one in data.page.items if not (everything and (is_noise(one) or is_unmet(one)))]
     return html._(
-        html.div(
-            {"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search in the story"))
-        ),
+        html.div({"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search timeline"))),
         html.ol({"className": "timeline"}, items) if items else parts.empty("clock", nothing(visit), None),
         parts.pager(visit, data.page.next_before),
     )
 
 
 def nothing(visit: Visit) -> str:
-    return visit.speech("Nothing fits.") if visit.query.get("q") or visit.query.get("kind") else visit.speech("Nothing happened yet.")
+    return visit.speech("No results.") if visit.query.get("q") or visit.query.get("kind") else visit.speech("Nothing happened yet.")
 
 
 def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -206,10 +204,8 @@ def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
         for one in sorted(data.consents, key=lambda one: (one.channel, one.purpose))
     ]
     return html._(
-        parts.table(speech("What holds now"), columns, now, "consents")
-        if now
-        else parts.empty("check-square", speech("nothing was said"), None),
-        html.h2({"className": "apart"}, speech("Every statement")) if data.said else None,
+        parts.table(speech("Current consent"), columns, now, "consents") if now else parts.empty("check-square", speech("no answer"), None),
+        html.h2({"className": "apart"}, speech("All consent records")) if data.said else None,
         html.ol({"className": "timeline"}, [statement(visit, one) for one in reversed(data.said)]),
     )
 
@@ -255,7 +251,7 @@ def statement(visit: Visit, one: Consent) -> Element:
                     )
                     if proof
                     else None,
-                    html.p({"className": "quiet"}, speech("Came too late to count: something later had been said.")) if late else None,
+                    html.p({"className": "quiet"}, speech("Too late to count: there was a more recent answer.")) if late else None,
                 ),
                 parts.moment(speech, one.said_at),
             ),
@@ -272,9 +268,7 @@ def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     if data.ended:
         pairs.append((speech("Finished journeys"), html.ul([ended_run(visit, data, run) for run in data.ended])))
     pairs += [(coded(speech, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
-    pairs.append(
-        (speech("Allowed"), html.ul([consent(visit, one) for one in data.consents]) if data.consents else speech("nothing was said"))
-    )
+    pairs.append((speech("Allowed"), html.ul([consent(visit, one) for one in data.consents]) if data.consents else speech("no answer")))
     if data.tags:
         pairs.append(
             (
@@ -327,7 +321,7 @@ def ended_run(visit: Visit, data: Data, run: Mapping[str, Any]) -> Element:
 def open_runs(visit: Visit, data: Data) -> Element:
     speech = visit.speech
     if not data.runs:
-        return speech("in none now")
+        return speech("in no journey now")
     links = [
         html.li(
             {"key": run["id"]},
@@ -512,7 +506,7 @@ def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
 RUN_WORDS = {
     "left": "left the step “{node}” through “{outlet}”",
     "waiting": "waits at the step “{node}”",
-    "heard": "heard what the step “{node}” waited for",
+    "heard": "received what the step “{node}” was waiting for",
     "exited": "leaves early",
     "ended": "ended: {reason}",
     "migrated": "moved to another version",
@@ -588,7 +582,7 @@ def tell_score(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
 def tell_merge(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     return html._(
-        html.b(speech("Another contact turned out to be this person")),
+        html.b(speech("Merged with another contact")),
         html.p({"className": "quiet"}, speech("It was contact {id} ({reason}).", id=row["loser_id"][-6:], reason=row["reason"])),
     )
 

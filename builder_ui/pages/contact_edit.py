@@ -62,13 +62,13 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
 
 def fields(visit: Visit, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
-    save = acts.act("contact.change", saving(contact.id, acts), "The contact is changed.")
+    save = acts.act("contact.change", saving(contact.id, acts), "Contact saved.")
     return html.div(
         html.div(
             {"className": "fields"},
             [parts.kept(acts, f"field.{name}", speech(title), 320, getattr(contact, name) or "") for name, title in FIELDS.items()],
             parts.kept(acts, "other.name", speech("Another field"), 120, placeholder="plan"),
-            parts.kept(acts, "other.value", speech("its value (empty: take it away)"), 1_000),
+            parts.kept(acts, "other.value", speech("its value (leave empty to remove it)"), 1_000),
         ),
         parts.button(speech("Save"), save, "check", "main"),
     )
@@ -119,7 +119,7 @@ def Tags(visit: Visit, contact_id: str, tags: tuple[str, ...], acts: Acts) -> El
         async def handler(*event: Any) -> None:
             name = tag or acts.drafts.get("tag", "").strip()
             changed: list[str] = []
-            done = "The tag is added." if added else "The tag is taken away."
+            done = "Tag added." if added else "Tag removed."
             await acts.act("contact.change", tag_all((contact_id,), name, added, changed), done)(*event)
             set_undo((name, added) if changed and not back else ("", False))
 
@@ -137,7 +137,7 @@ def Tags(visit: Visit, contact_id: str, tags: tuple[str, ...], acts: Acts) -> El
                         {
                             "type": "button",
                             "className": "button plain",
-                            "aria-label": speech("Take the tag away: {tag}", tag=tag),
+                            "aria-label": speech("Remove tag: {tag}", tag=tag),
                             "onClick": change(False, tag),
                         },
                         "×",
@@ -178,17 +178,17 @@ def owning(contact_id: str, acts: Acts) -> Do:
 
 def consent_form(visit: Visit, contact: Contact, purposes: Mapping[str, str], acts: Acts) -> Element:
     speech = visit.speech
-    say = acts.act("consent.record", stating(contact.id, acts), "The consent is recorded.")
+    say = acts.act("consent.record", stating(contact.id, acts), "Consent recorded.")
     return html.div(
         html.div(
             {"className": "fields"},
             parts.kept_choice(acts, "said.channel", speech("Channel"), {code: coded(speech, CHANNELS, code) for code in ASKED}),
             parts.kept_choice(acts, "said.purpose", speech("Purpose"), {key: speech(text) for key, text in purposes.items()}),
-            parts.kept_choice(acts, "said.state", speech("What was said"), {code: speech(CONSENT_STATES[code]) for code in STATES}),
+            parts.kept_choice(acts, "said.state", speech("Answer"), {code: speech(CONSENT_STATES[code]) for code in STATES}),
             parts.kept(acts, "said.source", speech("Source"), 200, placeholder=speech("by phone, form at the fair …")),
         ),
         html.div({"className": "lines"}, parts.kept_lines(acts, "said.wording", speech("Wording"), 4_000)),
-        parts.button(speech("Record it"), say, "check-square", "main"),
+        parts.button(speech("Record consent"), say, "check-square", "main"),
     )
 
 
@@ -199,7 +199,7 @@ def stating(contact_id: str, acts: Acts) -> Do:
         said = {name: acts.drafts.get(f"said.{name}", "").strip() for name in ("channel", "purpose", "state", "source", "wording")}
         channel, purpose, now = said["channel"] or ASKED[0], said["purpose"] or "marketing", visit.house.now()
         if not said["source"]:
-            raise Invalid("Say where the contact said it; without a source a consent proves nothing.")
+            raise Invalid("Enter where the contact said so; without a source, consent proves nothing.")
         if channel not in ASKED:
             raise Invalid("There is no such channel.")
         with visit.engine.db.write() as session:
@@ -255,7 +255,7 @@ def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
     speech = visit.speech
     return parts.ask(
         speech("Suppress"),
-        speech("Nothing at all is sent to this address any more, whoever it belongs to."),
+        speech("Nothing is sent to this address any more, no matter whose it is."),
         speech("Suppress the address"),
         acts.act("suppression.add", suppressing(contact_id, channel), "The address is suppressed."),
         "ban",
@@ -265,7 +265,7 @@ def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
 
 def unblock(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
     speech = visit.speech
-    why = parts.kept(acts, f"why.{channel}", speech("What has changed since (stands in the audit trail)"), 500)
+    why = parts.kept(acts, f"why.{channel}", speech("What has changed since (recorded in the audit trail)"), 500)
     lift = acts.act("suppression.lift", lifting(contact_id, channel, acts), "The address may get messages again.")
     return parts.form(speech("Unsuppress"), "check", [why], speech("Unsuppress the address"), lift)
 
@@ -291,7 +291,7 @@ def lifting(contact_id: str, channel: str, acts: Acts) -> Do:
     def do(visit: Visit) -> None:
         why = clean_text(acts.drafts.get(f"why.{channel}", "")).strip()
         if len(why) < 3:
-            raise Invalid("Say what has changed since; it stands in the audit trail.")
+            raise Invalid("Enter what has changed since; it is recorded in the audit trail.")
         with visit.engine.db.write() as session:
             address = _address(session, contact_id, channel)
             mailbox.lift(session, visit.engine.address_keys, channel, address, visit.by, why, visit.house.now())
@@ -303,7 +303,7 @@ def _address(session: Any, contact_id: str, channel: str) -> str:
     contact = contacts.get(session, contact_id)
     address = contact.email if channel == "email" else contact.phone
     if not address:
-        raise Conflict("The contact has no such address any more.")
+        raise Conflict("The contact no longer has this address.")
     return address
 
 
@@ -325,8 +325,8 @@ def parting(visit: Visit, merge: Merge | None, acts: Acts) -> Element:
                 "stays here; where consent has changed since, the stricter state applies to both; runs that the merge"
                 " ended stay ended."
             ),
-            speech("Make them two again"),
-            acts.act("contact.change", unmerging(merge.id), "They are two contacts again."),
+            speech("Undo the merge now"),
+            acts.act("contact.change", unmerging(merge.id), "The merge was undone."),
             "people",
         ),
     )
@@ -357,15 +357,15 @@ def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
                 "Profile, addresses and everything that was sent are permanently deleted; open runs end. Withdrawn consent stays withdrawn."
             )
         ),
-        parts.kept(acts, "erase", speech("Type {word} to go on", word=word), 20, autoComplete="off"),
+        parts.kept(acts, "erase", speech("Type {word} to continue", word=word), 20, autoComplete="off"),
     ]
-    return parts.form(speech("Erase"), "alert", fields, speech("Erase for good"), forget, "danger")
+    return parts.form(speech("Erase"), "alert", fields, speech("Delete permanently"), forget, "danger")
 
 
 def forgetting(contact_id: str, acts: Acts) -> Do:
     def do(visit: Visit) -> Wakeups:
         if acts.drafts.get("erase", "").strip() != visit.speech("ERASE"):
-            raise Invalid("The word was not typed; nothing was erased.")
+            raise Invalid("The word was not typed; nothing was deleted.")
         engine = visit.engine
         done = contacts.erase_person(engine.db, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
         visit.house.look()
@@ -389,7 +389,7 @@ def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
     made = acts.drafts.get("made")
     return html._(
         head,
-        html.p(html.a({"className": "button main", "href": f"/ui/contacts/{made}"}, speech("To the contact"))) if made else None,
+        html.p(html.a({"className": "button main", "href": f"/ui/contacts/{made}"}, speech("View contact"))) if made else None,
         html.section(
             {"className": "panel"},
             html.div(
@@ -399,11 +399,9 @@ def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
             ),
             html.p(
                 {"className": "quiet"},
-                speech("An e-mail address, a phone number or a user id is needed. A new contact has allowed nothing yet."),
+                speech("An e-mail address, a phone number or a user id is required. A new contact has not given any consent yet."),
             ),
-            parts.button(
-                speech("Make the contact"), acts.act("contact.change", making(acts), "The contact is there."), "user-plus", "main"
-            ),
+            parts.button(speech("Create contact"), acts.act("contact.change", making(acts), "Contact created."), "user-plus", "main"),
         ),
     )
 
@@ -414,14 +412,14 @@ def making(acts: Acts) -> Do:
         user_id = clean_text(acts.drafts.get("user_id", "")).strip()
         wanted = {name: value for name, value in typed(acts).items() if value}
         if not user_id and not wanted.get("email") and not wanted.get("phone"):
-            raise Invalid("An e-mail address, a phone number or a user id is needed.")
+            raise Invalid("An e-mail address, a phone number or a user id is required.")
         now = visit.house.now()
         with visit.engine.db.write() as session:
             try:
                 contact, events = contacts.create(session, [("user_id", user_id)] if user_id else [], wanted, now, visit.by)
             except Conflict as error:
                 acts.drafts["made"] = str(error.details.get("contact_id", ""))
-                raise Invalid("A contact with this address or id is there already.") from None
+                raise Invalid("A contact with this address or id already exists.") from None
             except Invalid as error:
                 raise in_words(visit, error) from None
             record(session, visit.by, "contact.create", f"contact:{contact.id}", {}, now)

@@ -48,7 +48,7 @@ CONSENTS = {
     "_wording": "{channel} ({purpose}): wording",
 }
 OPTED_OUT = "{channel} ({purpose}): yes means withdrawn"
-SUPPRESSED = "{channel}: filled means no message ever"
+SUPPRESSED = "{channel}: any value means never send"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         parts.head(row.file_name, back=("/ui/contacts/import", speech("Import contacts")), state=state(visit, row.state)),
         steps(visit, 1 if mapping else STEP_OF.get(row.state, 4)),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
-        ended_early(speech, data.job, "The work on this file ended before its end: {reason}"),
+        ended_early(speech, data.job, "The import failed before it finished: {reason}"),
         columns_form(visit, data, acts)
         if mapping
         else under_way(visit, data, acts)
@@ -127,14 +127,16 @@ def columns_form(visit: Visit, data: Data, acts: Acts) -> Element:
     if not data.has_file:
         return gone(visit)
     if not visit.may("contact.import"):
-        return parts.empty("ban", speech("Your role may look at imports, not start one."), None)
+        return parts.empty("ban", speech("Your role can view imports but not start one."), None)
     rows = [line(visit, data, n, column) for n, column in enumerate(data.columns)]
     header = (speech("Column"), speech("First values"), speech("Becomes"), speech("or something else"))
     form = {"className": "mapping", "method": "post", "action": visit.path}
     return html._(
         mistakes(visit, data) if visit.query.get("problem") == "columns" else None,
         reading_form.recognised(visit, data.row),
-        html.p(speech("{rows} rows. Check what each column becomes; what is left out is not stored.", rows=speech.number(about["rows"]))),
+        html.p(
+            speech("{rows} rows. Check what each column becomes; columns you leave out are not stored.", rows=speech.number(about["rows"]))
+        ),
         html.form(
             form,
             parts.table(speech("Columns"), header, rows, "mapped"),
@@ -142,7 +144,7 @@ def columns_form(visit: Visit, data: Data, acts: Acts) -> Element:
             html.div({"className": "panel lines"}, *choices(visit, data)),
             html.div(
                 {"className": "actions"},
-                html.button({"className": "button main"}, speech("Go on with a dry run")),
+                html.button({"className": "button main"}, speech("Continue with a dry run")),
                 html.button({"className": "button", "name": "act", "value": "look"}, speech("Show what the rows become")),
             ),
         ),
@@ -172,7 +174,7 @@ def targets(visit: Visit, data: Data, column: Column) -> list[Element]:
     """Everything a column can become, in groups; what is chosen now is always among it."""
     speech = visit.speech
     groups = [
-        (speech("Who it is"), {name: speech(title) for name, title in NAMES.items()}),
+        (speech("Identity"), {name: speech(title) for name, title in NAMES.items()}),
         (speech("Fields"), {name: speech(title) for name, title in FIELDS.items()}),
         (speech("Attributes"), {name: name for name in data.attributes}),
     ]
@@ -227,7 +229,7 @@ def choices(visit: Visit, data: Data) -> list[Element]:
             ),
         ),
         html.label(
-            speech("Tags for everybody in this file (with commas between them)"),
+            speech("Tags for everyone in this file (separated by commas)"),
             html.input({"name": "tags", "maxLength": 300, "defaultValue": ", ".join(about.get("tags", []))}),
         ),
         html.label(
@@ -237,7 +239,7 @@ def choices(visit: Visit, data: Data) -> list[Element]:
                 html.b(speech("Start journeys")),
                 html.br(),
                 speech(
-                    "Ticked, every change counts as if it happened now: whoever fits a live journey enters it and may get messages within minutes. Not ticked, the file is history and nobody is written to."
+                    "If ticked, every change counts as if it happened now: contacts who match a live journey enter it and may get messages within minutes. If not, the file is treated as history and no one gets a message."
                 ),
             ),
         ),
@@ -268,7 +270,7 @@ def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     total = row.mapping["rows"]
     text = speech("Reading every row without storing anything …") if row.state == "checking" else speech("Importing …")
-    cancel = acts.act("contact.import", cancelling(row.id), "The work was stopped.")
+    cancel = acts.act("contact.import", cancelling(row.id), "The job was stopped.")
     return html.section(
         {"className": "panel"},
         html.p(text),
@@ -282,10 +284,10 @@ def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
                 failed=speech.number(row.rows_failed),
             ),
         ),
-        html.p({"className": "quiet"}, speech("You may leave this page; the work goes on, also after a restart of the server.")),
+        html.p({"className": "quiet"}, speech("You can leave this page; the job continues, even after a server restart.")),
         parts.ask(
             speech("Cancel"),
-            speech("What is imported so far stays. The rest is not imported."),
+            speech("Rows imported so far stay. The rest is not imported."),
             speech("Stop the import"),
             cancel,
             "square",
@@ -315,7 +317,7 @@ def outcome(visit: Visit, data: Data, acts: Acts) -> Element:
         html.div({"className": "numbers five"}, [number(visit, *one) for one in numbers]),
         html.p(
             {"className": "quiet"},
-            speech("Consents are withheld where the contact had withdrawn and the file names no date: such a line proves nothing."),
+            speech("Consents are withheld where the contact had withdrawn and the file has no date: such a line proves nothing."),
         )
         if counts.get("withheld")
         else None,
@@ -326,10 +328,10 @@ def outcome(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 SAID = {
-    "checked": "This is what would happen. Nothing was stored yet.",
+    "checked": "This is what would happen. Nothing has been stored yet.",
     "done": "The file is imported.",
-    "cancelled": "The import was stopped. What had been imported by then has stayed.",
-    "failed": "The import ended before its end. What had been imported by then has stayed.",
+    "cancelled": "The import was stopped. Rows imported until then were kept.",
+    "failed": "The import failed before it finished. Rows imported until then were kept.",
 }
 
 
@@ -371,13 +373,13 @@ def ways_on(visit: Visit, data: Data, acts: Acts) -> list[Element]:
     if row.state == "checked" and data.has_file:
         if row.rows_ok:
             text = speech("Import {count} rows", count=speech.number(row.rows_ok))
-            offered.append(parts.button(text, acts.act("contact.import", running(row.id), "The import is under way."), "play", "main"))
+            offered.append(parts.button(text, acts.act("contact.import", running(row.id), "The import is in progress."), "play", "main"))
         offered.append(
             html.a({"className": "button", "href": f"{visit.path}?step=columns"}, parts.icon("pencil"), speech("Change the columns"))
         )
     if row.errors and data.has_file:
         offered.append(html.a({"className": "button", "href": f"{visit.path}/faulty.csv"}, speech("Download rows with problems")))
-    offered.append(html.a({"className": "button", "href": "/ui/contacts"}, speech("To the contacts")))
+    offered.append(html.a({"className": "button", "href": "/ui/contacts"}, speech("View contacts")))
     offered.append(discard(visit, data, acts))
     return offered
 
@@ -388,7 +390,7 @@ def discard(visit: Visit, data: Data, acts: Acts) -> Element:
         return None
     return parts.ask(
         speech("Delete the file"),
-        speech("The uploaded file is deleted now. What was imported stays."),
+        speech("The uploaded file is deleted. Imported contacts stay."),
         speech("Delete it"),
         acts.act("contact.import", discarding(data.row.id), "The file is deleted."),
         "ban",

@@ -15,7 +15,7 @@ STATES = {
     "draft": ("Columns to map", "warn", "pencil"),
     "checking": ("Being checked", "quiet", "hourglass"),
     "checked": ("Checked, not imported yet", "warn", "clipboard-check"),
-    "running": ("Under way", "good", "play"),
+    "running": ("In progress", "good", "play"),
     "done": ("Imported", "good", "check"),
     "cancelled": ("Cancelled", "quiet", "ban"),
     "failed": ("Failed", "bad", "alert"),
@@ -23,7 +23,7 @@ STATES = {
 PROBLEMS = {
     **UNUSABLE,
     "missing": "Choose a file first.",
-    "large": "The file is too large. Split it, or ask whoever runs the server to raise PFADWERK_MAX_IMPORT_BYTES.",
+    "large": "The file is too large. Split it, or ask your server administrator to raise PFADWERK_MAX_IMPORT_BYTES.",
     "lost": "The connection was lost, and the file did not arrive. Send it again.",
     "gone": "The file of this import is gone; upload it again.",
     "role": "Your role does not allow this.",
@@ -54,9 +54,9 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
         sending(visit)
         if visit.may("contact.import")
-        else html.p({"className": "quiet"}, speech("Your role may look at imports, not start one.")),
+        else html.p({"className": "quiet"}, speech("Your role can view imports but not start one.")),
         html.h2({"className": "apart"}, speech("Earlier imports")),
-        earlier(visit, data) if data.imports else parts.empty("clock", speech("Nothing was imported yet."), None),
+        earlier(visit, data) if data.imports else parts.empty("clock", speech("No imports yet."), None),
     )
 
 
@@ -66,7 +66,7 @@ def sending(visit: Visit) -> Element:
     most = speech.number(visit.house.room.file_bytes // 1_000_000)
     return html.section(
         {"className": "panel"},
-        html.p(speech("A CSV file with a line of column names and one person a row. The next step shows what each column would become.")),
+        html.p(speech("A CSV file with a line of column names and one person per row. The next step shows what each column becomes.")),
         html.form(
             {
                 "className": "lines",
@@ -88,7 +88,7 @@ def sending(visit: Visit) -> Element:
                     }
                 ),
             ),
-            html.button({"className": "button main"}, speech("Upload and go on")),
+            html.button({"className": "button main"}, speech("Upload and continue")),
             html.div(
                 {"className": "sending", "hidden": True},
                 html.progress({"max": 1, "value": 0, "aria-label": speech("Sending the file")}),

@@ -22,7 +22,7 @@ from crm.team import list_members
 from journeys.channels import ASKED
 from models import Contact, Journey, Member
 
-SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "By name"}
+SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "Name"}
 JOURNEYS = ("live", "paused")
 
 
@@ -176,13 +176,15 @@ def chips(visit: Visit, data: Data) -> Element:
             ],
             html.a({"className": "button plain", "href": visit.path}, speech("Show all")) if data.filters.chips else None,
         ),
-        html.p({"className": "quiet"}, speech("So many contacts are shown newest first only; filter to sort them.")) if unsorted else None,
+        html.p({"className": "quiet"}, speech("This many contacts are only shown newest first; filter the list to sort it."))
+        if unsorted
+        else None,
     )
 
 
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
-    text = speech("No contact fits.") if visit.query else speech("There is no contact yet. They come with events, imports and the API.")
+    text = speech("No matching contacts.") if visit.query else speech("No contacts yet. They arrive with events, imports and the API.")
     return parts.empty("people", text, None)
 
 

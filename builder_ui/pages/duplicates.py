@@ -35,12 +35,12 @@ def load(visit: Visit) -> PairPage:
 
 def view(visit: Visit, data: PairPage, acts: Acts) -> Element:
     speech = visit.speech
-    lead = speech("They have the same address or number. That alone makes nobody the same person: look, and decide.")
+    lead = speech("They share an address or number. That alone does not make them the same person: review and decide.")
     return html._(
         parts.head(speech("Possible duplicates"), lead, back=("/ui/contacts", speech("Contacts"))),
         [pair_panel(visit, pair, acts) for pair in data.pairs]
         if data.pairs
-        else parts.empty("people", speech("Nobody looks like somebody else."), None),
+        else parts.empty("people", speech("No possible duplicates."), None),
         parts.pager(visit, str(data.next_before) if data.next_before else None),
     )
 
@@ -82,14 +82,14 @@ def offered(visit: Visit, pair: Pair, acts: Acts) -> list[Element]:
     merges = [
         parts.ask(
             speech("Merge into {name}", name=f"{called(one) or ''} {one.id[-6:]}".strip()),
-            speech("The two become one contact with the fields of this one and what it lacks from the other. It can be undone."),
+            speech("The two become one contact with the fields of this one, completed from the other. This can be undone."),
             speech("Merge"),
-            acts.act("contact.change", merging_into(pair.id, one.id), "The two are one contact."),
+            acts.act("contact.change", merging_into(pair.id, one.id), "The contacts were merged."),
             "people",
         )
         for one in (pair.one, pair.other)
     ]
-    apart = acts.act("contact.change", keeping_apart(pair), "Remembered: they are two people.")
+    apart = acts.act("contact.change", keeping_apart(pair), "Saved: these are two people.")
     return [*merges, parts.button(speech("Not the same person"), apart, "ban")]
 
 

@@ -13,7 +13,7 @@ from crm import intake, keys
 from models import ApiKey, IntakeProblem
 
 TITLE = "Refused events"
-LEAD = "What came with this key and was not taken, or was kept as it came. Names only, no values; written every few seconds."
+LEAD = "Events sent with this key that were refused, or stored as they came. Names only, no values; updated every few seconds."
 WHAT = {
     "refused": ("Event refused", "bad", "ban"),
     "left_out": ("Field left out", "warn", "alert"),
@@ -41,7 +41,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     back = html.p(html.a({"href": "/ui/settings/keys"}, "← ", speech("Keys")), " · ", html.strong(data.key.name))
     if not data.problems:
-        return framed(visit, TITLE, LEAD, back, parts.empty("check", speech("Everything that came with this key was taken."), None))
+        return framed(visit, TITLE, LEAD, back, parts.empty("check", speech("Everything sent with this key was accepted."), None))
     columns = [speech(text) for text in ("What", "Event", "Field", "Why", "How often", "Last")]
     table = parts.table(speech(TITLE), columns, [cells(visit, one) for one in data.problems])
     return framed(visit, TITLE, LEAD, back, table, wide=True)

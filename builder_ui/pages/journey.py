@@ -226,7 +226,7 @@ def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     ways_out = [words.way_out(speech, one) for one in document.exit_when]
     rules = [(speech("Who enters"), sentences(words.entry(speech, document.entry)))]
     if ways_out:
-        rules.append((speech("Who leaves early"), sentences(ways_out)))
+        rules.append((speech("Who exits early"), sentences(ways_out)))
     rules.append((speech("Goal"), sentences([words.goal(speech, document.goal)]) if document.goal else "–"))
     return html._(
         not_the_live_one(visit, data),
@@ -247,7 +247,7 @@ def not_the_live_one(visit: Visit, data: Data) -> Element:
         {"className": "notice"},
         parts.icon("history"),
         html.span(speech("You are looking at version {number}. New contacts enter version {live}.", number=data.number, live=live)),
-        html.a({"className": "button plain", "href": visit.path}, speech("Show the present one")),
+        html.a({"className": "button plain", "href": visit.path}, speech("Show the current one")),
     )
 
 
@@ -359,13 +359,13 @@ def no_run(visit: Visit, data: Data) -> Element:
     speech = visit.speech
     if data.numbers.whole.runs or data.held_out:
         return parts.empty(
-            "search", speech("No run fits."), html.a({"className": "button", "href": f"{visit.path}?tab=runs"}, speech("Show all"))
+            "search", speech("No matching runs."), html.a({"className": "button", "href": f"{visit.path}?tab=runs"}, speech("Show all"))
         )
     if data.journey.live_version is None:
-        builder = html.a({"className": "button main", "href": f"/ui/journeys/{data.journey.key}/edit"}, speech("To the builder"))
-        return parts.empty("route", speech("Nobody can enter before the journey is published."), builder)
+        builder = html.a({"className": "button main", "href": f"/ui/journeys/{data.journey.key}/edit"}, speech("Open builder"))
+        return parts.empty("route", speech("Contacts cannot enter before the journey is published."), builder)
     why = html.a({"className": "button", "href": f"{visit.path}?tab=refused"}, speech("Not entered"))
-    return parts.empty("route", speech("Nobody has entered yet. Contacts enter when what stands under “Who enters” happens."), why)
+    return parts.empty("route", speech("No contacts have entered yet. They enter when what is listed under “Who enters” happens."), why)
 
 
 def runs_table(visit: Visit, data: Data) -> Element:
@@ -400,9 +400,11 @@ def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     return html._(
         html.p(
             {"className": "lead"},
-            speech("A stuck run waits at its step until a person decides: try again after the fix, skip the step, or end the run."),
+            speech(
+                "A stuck run waits at its step until someone decides: try again once the cause is fixed, skip the step, or end the run."
+            ),
         ),
-        ended_early(speech, data.job, "The last work on all of them ended before its end: {reason}"),
+        ended_early(speech, data.job, "The last attempt on all of them failed before it finished: {reason}"),
         html.div({"className": "bar"}, everybody(visit, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
         html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
     )
@@ -417,7 +419,7 @@ def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
         speech("Try all again"),
         speech("{count} stuck runs try again from where they are. Do this once the cause is fixed.", count=speech.number(count)),
         speech("Try all again now"),
-        acts.act("run.mend", trying_again(data.journey.id, count), "The runs try again, a page at a time."),
+        acts.act("run.mend", trying_again(data.journey.id, count), "The runs are trying again, page by page."),
         "play",
         "main",
     )

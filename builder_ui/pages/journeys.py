@@ -24,7 +24,7 @@ from models import Journey
 PAGE_SIZE = 60
 NO_FOLDER = "-"
 """How an address says "in no folder"."""
-ORDERS = {"name": "By name", "changed": "Changed last", "created": "Newest first"}
+ORDERS = {"name": "Name", "changed": "Last changed", "created": "Newest first"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def filters(visit: Visit, data: Data) -> Element:
     kept = [
         html.input({"type": "hidden", "name": name, "value": query[name], "key": name}) for name in ("state", "archived") if query.get(name)
     ]
-    folders = [("", speech("All folders")), (NO_FOLDER, speech("In no folder")), *((one, one) for one in data.folders)]
+    folders = [("", speech("All folders")), (NO_FOLDER, speech("No folder")), *((one, one) for one in data.folders)]
     tags = [("", speech("All tags")), *((one, one) for one in data.tags)]
     label = speech("Search journeys")
     text = {"type": "search", "name": "q", "defaultValue": query.get("q", ""), "placeholder": label, "aria-label": label, "maxLength": 100}
@@ -172,8 +172,10 @@ def begin(visit: Visit) -> list[Element]:
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
     if visit.query:
-        return parts.empty("search", speech("No journey fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
-    text = speech("There is no journey yet. A journey says who enters, what happens to them and when; begin with a ready one.")
+        return parts.empty(
+            "search", speech("No matching journeys."), html.a({"className": "button", "href": visit.path}, speech("Show all"))
+        )
+    text = speech("No journeys yet. A journey says who enters, what happens and when; start with a ready-made one.")
     return parts.empty("route", text, begin(visit)[-1] if begin(visit) else None)
 
 
@@ -293,7 +295,7 @@ def labels(visit: Visit, journey: Journey, acts: Acts) -> Element:
             {
                 "type": "button",
                 "className": "button main",
-                "onClick": acts.act("journey.change", putting_away(journey, acts), "Folder and tags are saved."),
+                "onClick": acts.act("journey.change", putting_away(journey, acts), "Folder and tags saved."),
             },
             speech("Save"),
         ),

@@ -19,7 +19,7 @@ from models import ApiKey
 
 PAGE_SIZE = 50
 SENDERS = {
-    "browser": "browser key: for web pages and apps, where anybody can read it",
+    "browser": "browser key: for web pages and apps, where anyone can read it",
     "server": "server key: for your own servers; keep it secret",
 }
 RIGHTS = (
@@ -63,20 +63,20 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     columns = (speech("Name"), speech("Kind"), speech("Begins with"), speech("Last used"), speech("State"), "")
     shown = acts.drafts.get("key")
     fields = [
-        forms.Field("name", speech("Name"), most=64, required=True, hint=speech("Stands as the source at the events it sends.")),
+        forms.Field("name", speech("Name"), most=64, required=True, hint=speech("Shown as the source of the events it sends.")),
         forms.Field("kind", speech("Kind"), "select", "browser", kinds(visit)),
     ]
     newest = data.keys[0].id if data.keys else ""
-    note = speech("Keep it now: it is stored as a hash only and never shown again.")
+    note = speech("Copy it now: only a hash is stored, and it is never shown again.")
     return framed(
         visit,
         "Keys",
-        "Programs send events and ask the interface with keys.",
+        "Keys let other programs send events and use the API.",
         forms.once(visit, speech("The new key"), shown, note) if shown else None,
         snippet(visit, shown) if shown and shown.startswith(keys.PREFIXES["browser"]) else None,
         parts.table(speech("Keys"), columns, [row(visit, key, acts) for key in data.keys])
         if data.keys
-        else parts.empty("key", speech("There is no key yet."), None),
+        else parts.empty("key", speech("No keys yet."), None),
         parts.pager(visit, data.next_before),
         panel(
             speech("New key"),
@@ -113,13 +113,14 @@ def rights(visit: Visit, has_server_key: bool) -> Element:
     columns = ("", speech("browser key"), speech("server key"))
     yes, no = parts.badge(speech("yes"), "good", "check"), parts.badge(speech("no"), "bad", "ban")
     rows = [[speech(text), yes if browser else no, yes if server else no] for text, browser, server in RIGHTS]
-    secret = "Is a server key in a web page or an app? Make a browser key for it and revoke the server key: who reads it can change every contact."
+    secret = "Is a server key in a web page or an app? Create a browser key for it and revoke the server key: anyone who reads it can change every contact."
     return panel(
         speech("What a key may do"),
         html.p({"className": "quiet"}, speech(secret)) if has_server_key else None,
         parts.table(speech("What a key may do"), columns, rows),
         html.p(
-            {"className": "quiet"}, speech("A consent that a browser key gives waits for its confirmation, where nothing was ever said.")
+            {"className": "quiet"},
+            speech("Consent given with a browser key waits for confirmation if the contact has never answered before."),
         ),
     )
 
@@ -160,24 +161,22 @@ def state(visit: Visit, key: ApiKey) -> Element:
 
 def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
     speech = visit.speech
-    refused = (
-        html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("What was refused")) if key.kind != "admin" else None
-    )
+    refused = html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("Refused")) if key.kind != "admin" else None
     if not keys.is_valid(key, visit.house.real_now()):
         return refused
     ways = [
         (
             speech("at once") if not grace else speech.span(grace),
-            acts.act("key.manage", rotating(acts, key.id, grace), "The new key is there."),
+            acts.act("key.manage", rotating(acts, key.id, grace), "New key created."),
         )
         for grace in GRACES
     ]
     revoke = acts.act("key.manage", revoking(key.id), "The key is revoked.")
-    question = speech("Whatever uses “{name}” is refused from now on. This cannot be taken back.", name=key.name)
+    question = speech("Anything that uses “{name}” is refused from now on. This cannot be undone.", name=key.name)
     return html.span(
         {"className": "actions"},
         refused,
-        parts.choose(speech("Rotate"), speech("A new key of the same name. How long shall the old one stay valid?"), ways, "shuffle"),
+        parts.choose(speech("Rotate"), speech("A new key with the same name. How long should the old one stay valid?"), ways, "shuffle"),
         parts.ask(speech("Revoke"), question, speech("Revoke"), revoke, "ban", "danger"),
     )
 

@@ -47,7 +47,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return html._(
         parts.head(
             message.subject or coded(speech, CHANNELS, message.channel),
-            speech("Nobody knows whether this arrived. Look where the provider lists what it sent, then decide.") if uncertain else None,
+            speech("It is unknown whether this was delivered. Check your provider's sending log, then decide.") if uncertain else None,
             speech("A test for the team, filled in with this contact's values. The contact did not get it.") if message.test else None,
             back=("/ui/messages", speech("Messages")),
             state=html._(
@@ -76,9 +76,9 @@ def decisions(visit: Visit, acts: Acts, message: Message) -> list[Element]:
         offered.append(
             parts.ask(
                 speech("Send again"),
-                speech("If it did arrive, the contact gets it twice. Consent, blocked addresses and quiet hours are looked at again."),
+                speech("If it did arrive, the contact gets it twice. Consent, suppressed addresses and quiet hours are checked again."),
                 speech("Send it again"),
-                acts.act("message.decide", deciding(message, "again"), "It leaves within seconds, if the rules allow it."),
+                acts.act("message.decide", deciding(message, "again"), "It is sent within seconds if the rules allow it."),
                 "mail",
             )
         )
@@ -111,7 +111,7 @@ def facts(visit: Visit, data: Data) -> list[tuple[str, Element]]:
         (speech("Bounced"), parts.moment(speech, message.bounced_at)),
     ]
     if message.run_id:
-        pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("What led to it"))))
+        pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("Cause"))))
     if data.letter and visit.may("message.read_body"):
         pairs.append((speech("Text"), html.a({"href": f"/ui/outbox/{data.letter}"}, speech("As it was sent"))))
     return pairs

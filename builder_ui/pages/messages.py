@@ -116,12 +116,10 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     columns = (speech("Contact"), speech("Message"), speech("State"), speech("Time"), speech("Journey"))
     rows = [row(visit, data, one) for one in data.rows]
     return html._(
-        parts.head(
-            speech("Messages"), speech("Whatever provider carried them. What nobody knows the end of waits for a person to decide.")
-        ),
+        parts.head(speech("Messages"), speech("From all providers. Messages with an unknown outcome wait for a decision.")),
         html.div({"className": "bar"}, parts.tabs(visit, "state", tabs(visit, data.undecided), speech("States"))),
         *(restored_notice(visit, one, acts) for one in data.restored),
-        parts.table(speech("Messages"), columns, rows, "mails") if rows else parts.empty("mail", speech("No message fits."), None),
+        parts.table(speech("Messages"), columns, rows, "mails") if rows else parts.empty("mail", speech("No matching messages."), None),
         parts.pager(visit, data.next_before),
     )
 
@@ -139,7 +137,7 @@ def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
     return html.section(
         {"className": "panel restored", "key": restore.id, "aria-label": speech("Before the restore")},
         html.p({"className": "held"}, parts.icon("alert"), html.span(text)),
-        ended_early(speech, one.job, "The last work on all of them ended before its end: {reason}"),
+        ended_early(speech, one.job, "The last attempt on all of them failed before it finished: {reason}"),
         *left_over(speech, one),
         html.div({"className": "actions"}, *decisions(visit, restore, acts)) if may_decide(visit, one) else None,
     )

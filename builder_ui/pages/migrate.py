@@ -149,7 +149,7 @@ def versions(visit: Visit, data: Data) -> Element:
 
     def named(number: int) -> str:
         live = " · " + speech("contacts enter here") if number == data.journey.live_version else ""
-        return speech("Version {number} ({count} inside)", number=number, count=speech.number(data.inside[number])) + live
+        return speech("Version {number} ({count} in it)", number=number, count=speech.number(data.inside[number])) + live
 
     def choose(name: str, label: str, numbers: list[int], chosen: int) -> Element:
         options = [html.option({"key": str(one), "value": str(one), "selected": one == chosen}, named(one)) for one in numbers]
@@ -168,11 +168,13 @@ def versions(visit: Visit, data: Data) -> Element:
 
 def body(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
-    versions_tab = html.a({"className": "button", "href": f"/ui/journeys/{data.journey.key}?tab=versions"}, speech("To the versions"))
+    versions_tab = html.a({"className": "button", "href": f"/ui/journeys/{data.journey.key}?tab=versions"}, speech("View versions"))
     if data.chosen is None:
-        return parts.empty("check", speech("Nobody waits in another version than the present one, or both are the same."), versions_tab)
+        return parts.empty(
+            "check", speech("No contacts are waiting in a version other than the current one, or both are the same."), versions_tab
+        )
     if not data.places:
-        return parts.empty("check", speech("Nobody waits in version {number}.", number=data.chosen[0]), versions_tab)
+        return parts.empty("check", speech("No contacts are waiting in version {number}.", number=data.chosen[0]), versions_tab)
     return html.section(
         {"className": "panel"},
         html.h2(speech("Where do they go?")),
@@ -182,7 +184,7 @@ def body(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "actions"},
             parts.button(
                 speech("Dry run"),
-                acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing was changed."),
+                acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing has been changed."),
                 "search",
             ),
             move(visit, data, acts) if DRY in acts.drafts else None,
@@ -281,7 +283,7 @@ def move(visit: Visit, data: Data, acts: Acts) -> Element:
     return parts.ask(
         speech("Move {count} contacts", count=speech.number(count)),
         speech(
-            "They go on in version {number} from where they are put. Whoever has not left that step can be put back.",
+            "They continue in version {number} from the step they are moved to. Contacts who have not left that step can be moved back.",
             number=(data.chosen or (0, 0))[1],
         ),
         speech("Move now"),
@@ -327,7 +329,7 @@ def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
         )
         if at_work
         else None,
-        ended_early(speech, done.job, "The work ended before its end: {reason}"),
+        ended_early(speech, done.job, "The job failed before it finished: {reason}"),
         outcome(visit, data, done),
         back(visit, one, acts) if one.state == "done" and one.moved else None,
     )
@@ -337,7 +339,7 @@ def outcome(visit: Visit, data: Data, done: Done) -> Element:
     speech, one, far = visit.speech, done.migration, done.progress
     said: list[Element] = [html.p(speech("{count} were moved.", count=speech.number(one.moved)))]
     if one.state == "rolled_back":
-        said = [html.p(speech("{count} were put back.", count=speech.number(far.put_back)))]
+        said = [html.p(speech("{count} were moved back.", count=speech.number(far.put_back)))]
         said += [stayed(visit, done)] if far.stayed else []
     elif one.state == "done" and done.left.open_runs:
         text = speech("{count} are still on version {number}:", count=speech.number(done.left.open_runs), number=one.from_version)
@@ -376,7 +378,7 @@ def stayed(visit: Visit, done: Done) -> Element:
         )
         for run, contact in done.stayed
     ]
-    text = speech("{count} had moved on since and stay where they are:", count=speech.number(done.progress.stayed))
+    text = speech("{count} have moved on since and stay where they are:", count=speech.number(done.progress.stayed))
     more = done.progress.stayed - len(lines)
     return html.div(html.p(text), html.ul(lines, html.li(speech("… and {count} more", count=more)) if more > 0 else None))
 
@@ -385,9 +387,12 @@ def back(visit: Visit, one: Migration, acts: Acts) -> Element:
     speech = visit.speech
     return parts.ask(
         speech("Roll back"),
-        speech("Whoever still stands where they were put goes back to version {number}. The others are listed.", number=one.from_version),
-        speech("Put them back"),
-        acts.act("journey.move", putting_back(one.id), "The contacts are being put back."),
+        speech(
+            "Contacts who are still at the step they were moved to go back to version {number}. The others are listed.",
+            number=one.from_version,
+        ),
+        speech("Move back"),
+        acts.act("journey.move", putting_back(one.id), "The contacts are being moved back."),
         "history",
     )
 

@@ -78,7 +78,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return html._(
         parts.head(
             speech("Outbox"),
-            speech("Messages that were kept here instead of being sent. Looking at one counts as opening it."),
+            speech("Messages that were captured here instead of being sent. Opening one counts as an open."),
             actions=[parts.export(visit, "outbox")],
         ),
         html.div({"className": "bar"}, parts.search(visit, speech("Search by recipient or subject"))),
@@ -90,11 +90,13 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
     if visit.query.get("q"):
-        return parts.empty("search", speech("No message fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
+        return parts.empty(
+            "search", speech("No matching messages."), html.a({"className": "button", "href": visit.path}, speech("Show all"))
+        )
     return parts.empty(
         "mail",
-        speech("Nothing was sent yet. Messages of live journeys turn up here."),
-        html.a({"className": "button", "href": "/ui/journeys"}, speech("To the journeys")),
+        speech("Nothing has been sent yet. Messages of live journeys appear here."),
+        html.a({"className": "button", "href": "/ui/journeys"}, speech("View journeys")),
     )
 
 

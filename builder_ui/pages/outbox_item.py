@@ -89,7 +89,7 @@ def headers(visit: Visit, letter: Letter) -> Element:
 def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     speech, message = visit.speech, data.letter.message
     if message is None:
-        return [(speech("State"), speech("A message outside of all journeys."))]
+        return [(speech("State"), speech("A message outside any journey."))]
     pairs = [
         (
             speech("Preview for") if message.test else speech("Contact"),
@@ -108,7 +108,7 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
             )
         )
     if message.run_id:
-        pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("What led to it"))))
+        pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("Cause"))))
     return pairs
 
 

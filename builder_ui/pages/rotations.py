@@ -38,12 +38,12 @@ def load(visit: Visit) -> Data:
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     pools = [pool(visit, data, one, acts) for one in data.rotations]
-    lead = "Contacts and tasks go to whoever's turn it is; who is absent or deactivated is passed over."
+    lead = "Contacts and tasks go to the next member in turn; absent or deactivated members are skipped."
     return framed(
         visit,
         "Owner rotations",
         lead,
-        *(pools or [parts.empty("people", speech("There is no rotation yet."), None)]),
+        *(pools or [parts.empty("people", speech("No rotations yet."), None)]),
         made(visit, data, acts),
     )
 
@@ -54,7 +54,7 @@ def pool(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
     return html.section(
         {"className": "panel", "key": one.pool},
         html.h2(one.name, " ", html.small(html.code(one.pool))),
-        html.ol({"className": "order"}, lines) if lines else html.p({"className": "quiet"}, speech("Nobody is in it.")),
+        html.ol({"className": "order"}, lines) if lines else html.p({"className": "quiet"}, speech("No members.")),
         adding(visit, data, one, acts),
     )
 
@@ -86,11 +86,11 @@ def moves(visit: Visit, data: Data, one: Rotation, n: int, name: str, acts: Acts
 
     up = small("↑", speech("{name}: earlier", name=name), lambda ids: earlier(ids, id)) if n else None
     without: Reorder = lambda ids: [x for x in ids if x != id]  # noqa: E731 - used twice
-    out = speech("Take {name} out", name=name)
+    out = speech("Remove {name}", name=name)
     if not used:
         return [html.span({"className": "actions"}, up, small("×", out, without))]
     question = speech(
-        "Nobody else in it is active, and journeys that run name it: {steps}. Contacts go on without a new owner.", steps=places(used)
+        "No one else in it is active, and live journeys use it: {steps}. Contacts will continue without a new owner.", steps=places(used)
     )
     handler = acts.act("rotation.change", changing(one.pool, without), "Saved.")
     return [html.span({"className": "actions"}, up, parts.ask(out, question, out, handler, "ban", "danger"))]
@@ -135,7 +135,7 @@ def made(visit: Visit, data: Data, acts: Acts) -> Element:
     fields = [
         forms.Field("name", speech("Name"), most=120, required=True),
         forms.Field(
-            "pool", speech("Key"), most=64, required=True, hint=speech("Journeys name it so: lower-case letters, digits, - and _.")
+            "pool", speech("Key"), most=64, required=True, hint=speech("The name used in journeys: lower-case letters, digits, - and _.")
         ),
     ]
     generation = str(len(data.rotations))
@@ -152,7 +152,7 @@ def make(visit: Visit, values: forms.Values) -> None:
         raise Invalid("{problem}", [wrong], problem=wrong)
     with visit.engine.db.write() as session, forms.plainly("pool"):
         if any(one.pool == pool for one in team.list_rotations(session)):
-            raise Conflict("There is a rotation with this key already.")
+            raise Conflict("A rotation with this key already exists.")
         team.put_rotation(session, pool, [], values["name"])
         record(session, visit.by, "rotation.put", f"rotation:{pool}", {"members": []}, visit.house.now())
 

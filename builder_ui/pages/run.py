@@ -133,7 +133,7 @@ def summary(visit: Visit, data: Data, person: Element) -> list[tuple[str, Elemen
         given = [
             f"{key}: {words.found(speech, value)}" for key, value in list(run["trigger"].items())[:8] if not isinstance(value, dict | list)
         ]
-        pairs.append((speech("Came in with"), ", ".join(given) or "…"))
+        pairs.append((speech("Entered with"), ", ".join(given) or "…"))
     if run["goal_at"]:
         value = f" ({speech.number(run['goal_value'])})" if run["goal_value"] is not None else ""
         pairs.append((speech("Goal reached"), html.span(parts.moment(speech, run["goal_at"]), value)))
@@ -266,7 +266,7 @@ BY_ITSELF = {
 }
 BY_HAND = {
     "resumed": "{name} let the run try again",
-    "skipped": "{name} skipped the step, on through: {outlet}",
+    "skipped": "{name} skipped the step and continued through: {outlet}",
     "taken_out": "{name} ended the run",
 }
 
@@ -295,7 +295,7 @@ def waiting_line(visit: Visit, key: str, detail: dict[str, Any]) -> Element:
 
 
 def heard_words(visit: Visit, detail: dict[str, Any]) -> str:
-    return visit.speech("heard *{event}*", event=detail.get("event", ""))
+    return visit.speech("received *{event}*", event=detail.get("event", ""))
 
 
 def left_line(visit: Visit, data: Data, chapter: Chapter, key: str, line: dict[str, Any]) -> Element:
@@ -334,8 +334,8 @@ NOTES = {
     "drawn_percent": "drawn: {value} %",
     "before": "before: {value}",
     "owner": "new owner: {value}",
-    "kept": "keeps the present owner",
-    "nobody_present": "nobody of the pool {value} is present",
+    "kept": "keeps the current owner",
+    "nobody_present": "no one in the rotation {value} is available",
     "nothing_to_copy": "nothing to copy: {value}",
     "result": "answer: {value}",
 }
@@ -420,7 +420,7 @@ def task_line(visit: Visit, data: Data, task: dict[str, Any]) -> Element:
 def heard_line(visit: Visit, event: dict[str, Any]) -> Element:
     speech = visit.speech
     text = (
-        speech("heard *{event}*", event=event["name"]) if event["consumed"] else speech("*{event}* lies in the inbox", event=event["name"])
+        speech("received *{event}*", event=event["name"]) if event["consumed"] else speech("*{event}* is in the inbox", event=event["name"])
     )
     return html.li(
         {"key": f"heard{event['id']}"},

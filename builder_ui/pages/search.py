@@ -44,10 +44,10 @@ def line(hit: Hit, number: int) -> Element:
 def nothing(visit: Visit, text: str) -> Element:
     speech = visit.speech
     if len(text) < LEAST_CHARACTERS:
-        return parts.empty("search", speech("Write at least two characters of a name, a key, an address or an id."), None)
+        return parts.empty("search", speech("Enter at least two characters of a name, a key, an address or an id."), None)
     hint = speech(
-        "Nothing fits. People are found by the beginning of a name, an e-mail address, a phone number with its country code or an id; "
-        "runs and messages by the beginning of their id."
+        "No results. Contacts are found by the beginning of a name, an e-mail address, a phone number with "
+        "its country code or an id; runs and messages by the beginning of their id."
     )
     return parts.empty("search", hint, None)
 

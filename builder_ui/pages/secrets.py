@@ -34,7 +34,7 @@ def view(visit: Visit, uses: dict[str, list[Use]], acts: Acts) -> Element:
         "stored encrypted and never shown again."
     )
     return framed(
-        visit, "Secrets", lead, table if names else parts.empty("lock", speech("There is no secret yet."), None), entry(visit, names, acts)
+        visit, "Secrets", lead, table if names else parts.empty("lock", speech("No secrets yet."), None), entry(visit, names, acts)
     )
 
 
@@ -42,10 +42,10 @@ def removal(visit: Visit, name: str, used: list[Use], acts: Acts) -> Element:
     if not visit.may("secret.change"):
         return None
     speech = visit.speech
-    question = speech("Steps that name “{name}” fail from now on.", name=name)
+    question = speech("Steps that use “{name}” fail from now on.", name=name)
     if used:
         question += " " + speech("Live journeys use it: {steps}.", steps=places(used))
-    handler = acts.act("secret.change", removing(name, used), "The secret is gone.")
+    handler = acts.act("secret.change", removing(name, used), "Secret deleted.")
     return parts.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger")
 
 
@@ -54,15 +54,13 @@ def entry(visit: Visit, names: list[str], acts: Acts) -> Element:
         return None
     speech = visit.speech
     fields = [
-        forms.Field(
-            "name", speech("Name"), most=64, required=True, offered=names, hint=speech("A name that is there already gets the new value.")
-        ),
+        forms.Field("name", speech("Name"), most=64, required=True, offered=names, hint=speech("An existing name gets the new value.")),
         forms.Field("value", speech("Value"), "password", most=secrets.MAX_CHARACTERS, required=True),
     ]
     count = acts.drafts.get("secrets", "0")
     return panel(
-        speech("Store a secret"),
-        forms.form(visit, acts, "secret", fields, speech("Store"), "secret.change", putting(acts), "The secret is stored.", count),
+        speech("Save secret"),
+        forms.form(visit, acts, "secret", fields, speech("Store"), "secret.change", putting(acts), "Secret saved.", count),
     )
 
 

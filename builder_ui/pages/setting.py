@@ -17,15 +17,15 @@ from journeys.errors import Invalid
 from models import WorkspaceSetting
 
 LEADS = {
-    "sender": "Who writes the messages.",
+    "sender": "Who the messages are from.",
     "appearance": "How the pages look that contacts reach from a message, to unsubscribe or to change their preferences.",
-    "quiet_hours": "When contacts are left in peace. Messages wait; they are not lost.",
-    "frequency_caps": "How many messages one contact gets at most. What is too much waits.",
-    "calendar": "Deadlines of tasks count these hours only.",
-    "purposes": "What contacts say yes or no to. Journeys can only use what stands here. What contacts said is kept, whatever the list says.",
-    "score_groups": "What points are collected for. Journeys can only use what stands here.",
+    "quiet_hours": "When contacts are not disturbed. Messages wait; they are not lost.",
+    "frequency_caps": "The maximum number of messages a contact gets. Further messages wait.",
+    "calendar": "Task deadlines count only these hours.",
+    "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
+    "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
     "tracking": "Whether clicks and opens are counted.",
-    "access": "How long a log-in holds, and who needs an authenticator app.",
+    "access": "How long a log-in lasts, and who needs an authenticator app.",
     "notices": "Who is notified, and how, when runs are stuck or a provider account is not accepting messages.",
 }
 
@@ -65,9 +65,9 @@ def form(visit: Visit, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
     if question := acts.drafts.get(f"ask.{data.name}"):
-        fields.append(forms.Field(ANYWAY, speech("Take it away all the same"), "checkbox", hint=question))
+        fields.append(forms.Field(ANYWAY, speech("Remove anyway"), "checkbox", hint=question))
     generation = row.updated_at.isoformat() if row else ""
-    done = "Saved." if data.name in AT_ONCE else "Saved. It holds from the next message on."
+    done = "Saved." if data.name in AT_ONCE else "Saved. It applies from the next message on."
     act = "access.change" if data.name == "access" else "setting.change"  # who logs in how weighs more
     made = forms.form(visit, acts, data.name, fields, speech("Save"), act, saving(data, acts), done, generation)
     return html.section({"className": "panel"}, made, changed(visit, data))
@@ -89,9 +89,7 @@ def others(visit: Visit, data: Data, acts: Acts) -> Element:
         )
         for key in data.unlisted
     ]
-    lead = html.p(
-        {"className": "quiet"}, speech("Contacts have these from the API or from a file. They are kept, but no journey can use them.")
-    )
+    lead = html.p({"className": "quiet"}, speech("These came from the API or a file. They are kept, but no journey can use them."))
     return panel(speech("Used, but not in the list"), lead, html.ul({"className": "lines"}, lines))
 
 
@@ -106,7 +104,7 @@ def listing(name: str, key: str) -> Do:
 def changed(visit: Visit, data: Data) -> Element:
     speech, row = visit.speech, data.row
     if row is None:
-        return html.p({"className": "quiet"}, speech("Nobody has changed this yet: these are the defaults."))
+        return html.p({"className": "quiet"}, speech("Not changed yet: these are the defaults."))
     by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
     return html.p({"className": "quiet"}, speech("Changed by {name},", name=by), " ", parts.moment(speech, row.updated_at))
 
@@ -123,12 +121,10 @@ def saving(data: Data, acts: Acts) -> forms.Change:
             after = settings.put(session, data.name, value, visit.by, visit.house.now())
             if used := uses_of_removed(visit.engine, session, before, after):
                 gone = ", ".join(sorted(before.offers() - after.offers()))
-                question = visit.speech("Journeys that run name {names}: {steps}.", names=gone, steps=places(used))
+                question = visit.speech("Live journeys use {names}: {steps}.", names=gone, steps=places(used))
                 if values.get(ANYWAY) != "on" or question != asked:
                     acts.drafts[f"ask.{data.name}"] = question
-                    raise Invalid(
-                        "Journeys that run use what you take away: nothing is saved yet. Say at the end of the form that it is meant so."
-                    )
+                    raise Invalid("Live journeys use what you are removing: nothing has been saved yet. Confirm at the end of the form.")
 
     return do
 

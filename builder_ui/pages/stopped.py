@@ -19,22 +19,26 @@ from engine.wakeups import Wakeups
 
 TITLE = "Provider accounts"
 LEAD = (
-    "An account that refuses us or does not answer takes nothing from anybody: its messages wait, one at a time tries every few seconds, and all leave by "
-    "themselves once it is set right. None is lost; what has waited for as long as the journey allows is failed."
+    "If a provider account refuses messages or does not answer, all its messages wait; one at a time is "
+    "tried every few seconds, and all are sent automatically once the account works again. None is lost; "
+    "messages that have waited as long as their journey allows fail."
 )
 WHAT_TO_DO: tuple[tuple[str, str], ...] = (
-    (r"smtp_unreachable", "Nobody answers there: check PFADWERK_SMTP_HOST and PFADWERK_SMTP_PORT, and whether a firewall stands between."),
+    (
+        r"smtp_unreachable",
+        "The server does not answer: check PFADWERK_SMTP_HOST and PFADWERK_SMTP_PORT, and whether a firewall is in the way.",
+    ),
     (
         r"smtp_certificate",
-        "The server's certificate does not fit its name or has run out: check PFADWERK_SMTP_HOST, or tell whoever runs the server.",
+        "The server's certificate does not match its name or has expired: check PFADWERK_SMTP_HOST, or contact the server's administrator.",
     ),
     (
         r"smtp_no_login_or_starttls",
         "The server does not offer the log-in or the encryption that is set: check PFADWERK_SMTP_TLS and PFADWERK_SMTP_PORT.",
     ),
-    (r"smtp_53\d.*", "User name or password are refused: set PFADWERK_SMTP_USER and PFADWERK_SMTP_PASSWORD, and start the workers again."),
-    (r"smtp_5.*", "The server refuses our sender or account: ask its provider why, and check the sender's address in the settings."),
-    (r".*", "The server takes nothing at the moment. If that goes on, ask its provider."),
+    (r"smtp_53\d.*", "User name or password was refused: set PFADWERK_SMTP_USER and PFADWERK_SMTP_PASSWORD, and restart the workers."),
+    (r"smtp_5.*", "The server refuses the sender or the account: ask its provider why, and check the sender address in the settings."),
+    (r".*", "The server is not accepting messages right now. If that continues, ask its provider."),
 )
 """(pattern of the code, message id); the first that fits."""
 
@@ -51,7 +55,7 @@ def stamp(visit: Visit) -> object:
 def view(visit: Visit, rows: Sequence[Row[Any]], acts: Acts) -> Element:
     speech = visit.speech
     if not rows:
-        return framed(visit, TITLE, LEAD, parts.empty("check", speech("Every account takes messages."), None))
+        return framed(visit, TITLE, LEAD, parts.empty("check", speech("All accounts are accepting messages."), None))
     columns = [speech(text) for text in ("Account", "Since", "Answer", "What to do", "Tries", "")]
     return framed(visit, TITLE, LEAD, parts.table(speech(TITLE), columns, [cells(visit, row, acts) for row in rows]), wide=True)
 
@@ -59,7 +63,7 @@ def view(visit: Visit, rows: Sequence[Row[Any]], acts: Acts) -> Element:
 def cells(visit: Visit, row: Row[Any], acts: Acts) -> list[Element]:
     speech = visit.speech
     do = partial(try_now, account=row.account)
-    again = parts.button(speech("Try now"), acts.act("account.try", do, "It is tried within seconds."), "history")
+    again = parts.button(speech("Try now"), acts.act("account.try", do, "It will be tried within seconds."), "history")
     return [
         html.strong(row.account),
         parts.moment(speech, row.since),

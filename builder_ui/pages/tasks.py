@@ -117,14 +117,14 @@ def new_task(visit: Visit, data: Data, acts: Acts) -> Element:
     owners = {visit.member.id: visit.member.name, "": speech("nobody"), **{member.id: member.name for member in data.members}}
     fields = [
         parts.kept(acts, "new.contact", speech("Contact (e-mail address or id)"), 320),
-        parts.kept(acts, "new.title", speech("What is to be done"), 200),
+        parts.kept(acts, "new.title", speech("What needs to be done"), 200),
         parts.kept_lines(acts, "new.description", speech("Description"), 4_000),
         parts.kept(acts, "new.due", speech("Due"), 20, type="datetime-local"),
         parts.kept_choice(acts, "new.owner", speech("Owner"), owners),
         parts.kept_choice(acts, "new.priority", speech("Priority"), {code: speech(text) for code, text in PRIORITIES.items()}),
-        parts.kept(acts, "new.outcomes", speech("Outcomes (with commas; empty: done)"), 600),
+        parts.kept(acts, "new.outcomes", speech("Outcomes (separated by commas; default: done)"), 600),
     ]
-    made = acts.act("task.work", creating(acts), "The task is there.")
+    made = acts.act("task.work", creating(acts), "Task created.")
     return parts.form(speech("New task"), "check-square", fields, speech("Create task"), made, open=about is not None)
 
 
@@ -141,7 +141,7 @@ def creating(acts: Acts) -> Do:
         }
         outcomes = tuple(dict.fromkeys(part.strip()[:64] for part in typed["outcomes"].split(",") if part.strip()))[:20]
         if not typed["title"]:
-            raise Invalid("Say what is to be done.")
+            raise Invalid("Enter what needs to be done.")
         with visit.engine.db.write() as session:
             contact_id = find(session, ("email", typed["contact"])) if "@" in typed["contact"] else typed["contact"][:32]
             if not contact_id or session.get(Contact, contact_id) is None:
@@ -176,9 +176,9 @@ def nothing(visit: Visit) -> Element:
     speech = visit.speech
     everybody = html.a({"className": "button", "href": visit.link(owner="all", only=None)}, speech("Show all"))
     if visit.query.get("owner") != "all":
-        return parts.empty("check", speech("Nothing to do here."), everybody)
-    text = speech("Nothing to do here. Tasks come from journeys: the step “Create task” hands a contact to a person.")
-    return parts.empty("check", text, html.a({"className": "button", "href": "/ui/journeys"}, speech("To the journeys")))
+        return parts.empty("check", speech("No tasks."), everybody)
+    text = speech("No tasks. Tasks come from journeys: the step “Create task” hands a contact to a member of your team.")
+    return parts.empty("check", text, html.a({"className": "button", "href": "/ui/journeys"}, speech("View journeys")))
 
 
 def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
@@ -271,25 +271,27 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
         return []
     speech = visit.speech
     others = [
-        (member.name, acts.act("task.work", handing(task.id, member.id), "The task was handed on."))
+        (member.name, acts.act("task.work", handing(task.id, member.id), "The task was reassigned."))
         for member in data.members
         if member.id != task.owner
     ]
     if task.owner is not None:
-        others.append((speech("nobody"), acts.act("task.work", handing(task.id, None), "The task was handed on.")))
-    take = parts.button(speech("Take"), acts.act("task.work", taking(task.id), "The task is yours."), "hand", "main")
+        others.append((speech("nobody"), acts.act("task.work", handing(task.id, None), "The task was reassigned.")))
+    take = parts.button(speech("Take"), acts.act("task.work", taking(task.id), "The task is now yours."), "hand", "main")
     return [
         take if task.state == "open" else None,
         None if is_mine(visit, task) else call(visit, data, task),
         None
         if is_mine(visit, task)
-        else parts.choose(speech("Finish"), speech("How did it end?"), outcomes(visit, task, acts), "check", note_field(visit, task, acts)),
-        parts.choose(speech("Reassign"), speech("Who shall do it?"), others, "user"),
+        else parts.choose(
+            speech("Finish"), speech("What was the outcome?"), outcomes(visit, task, acts), "check", note_field(visit, task, acts)
+        ),
+        parts.choose(speech("Reassign"), speech("Who should do it?"), others, "user"),
         parts.ask(
             speech("Drop"),
             speech("The task is cancelled without an outcome. A journey that waits for it continues when its time is up."),
-            speech("Drop it"),
-            acts.act("task.work", dropping(task.id), "The task is off the list."),
+            speech("Discard"),
+            acts.act("task.work", dropping(task.id), "Task cancelled."),
             "ban",
             "danger",
         ),

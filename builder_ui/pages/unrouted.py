@@ -20,8 +20,8 @@ from models import Journey
 
 MOST = 100
 LEAD = (
-    "These events are stored. What they should have set off failed, and is tried again by itself, at the latest every ten minutes. "
-    "Nothing is lost meanwhile."
+    "These events are stored. What they should have triggered failed and is tried again automatically, at"
+    " least every ten minutes. Nothing is lost in the meantime."
 )
 
 
@@ -50,8 +50,8 @@ def stamp(visit: Visit) -> object:
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     if not data.rows:
-        return framed(visit, "Waiting events", LEAD, parts.empty("check", speech("Every stored event has done what it should."), None))
-    columns = [speech(text) for text in ("Event", "Received", "What waits", "Why", "Attempts", "Next attempt")]
+        return framed(visit, "Waiting events", LEAD, parts.empty("check", speech("All stored events have been processed."), None))
+    columns = [speech(text) for text in ("Event", "Received", "Waiting for", "Why", "Attempts", "Next attempt")]
     shown = speech("The newest {shown} of {all}.", shown=speech.number(len(data.rows)), all=speech.number(data.count))
     return framed(
         visit,
@@ -66,7 +66,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 def again(visit: Visit, acts: Acts) -> Element:
     if not visit.may("event.retry"):
         return None
-    return parts.button(visit.speech("Try all now"), acts.act("event.retry", try_now, "They are tried within seconds."), "history")
+    return parts.button(visit.speech("Try all now"), acts.act("event.retry", try_now, "They are being tried within seconds."), "history")
 
 
 def try_now(visit: Visit) -> Wakeups | None:
@@ -98,7 +98,7 @@ def waits(speech: Speech, data: Data, part: str) -> Element:
     return speech(PARTS.get(name, name))
 
 
-PARTS = {"all": "Everything", "inbox": "Notifying runs that wait for it", "entry": "Entering a journey that is gone"}
+PARTS = {"all": "Everything", "inbox": "Notifying runs that wait for it", "entry": "Entering a deleted journey"}
 
 
 def why(speech: Speech, reason: str) -> Element:

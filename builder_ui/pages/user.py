@@ -47,7 +47,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         panel(member.name, html.p(users.state(visit, member)), profile(visit, member, acts)),
         panel(
             speech("Password"),
-            html.p({"className": "quiet"}, speech("A link leads to choosing a new one; until then the old one stays.")),
+            html.p({"className": "quiet"}, speech("A link lets them choose a new one; the old one works until then.")),
             html.div({"className": "actions"}, *links(visit, member, acts)),
         ),
         panel(speech("Second factor"), *second_factor(visit, data, acts)),
@@ -71,7 +71,9 @@ def profile(visit: Visit, member: Member, acts: Acts) -> Element:
         forms.Field("role", speech("Role"), "select", member.role, users.roles(visit)),
         forms.Field("locale", speech("Language"), "select", member.locale[:2], users.languages()),
         forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(zones.known())),
-        forms.Field("absent_until", speech("Absent until"), "date", absent, hint=speech("Back at work on this day; empty: not absent.")),
+        forms.Field(
+            "absent_until", speech("Absent until"), "date", absent, hint=speech("First day back at work; leave empty if not absent.")
+        ),
     ]
     generation = f"{member.name}.{member.email}.{member.role}.{member.locale}.{member.timezone}.{absent}"
     return forms.form(visit, acts, "user", fields, speech("Save"), "member.manage", changing(member.id), "Saved.", generation)
@@ -109,10 +111,10 @@ def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
         return []
     speech = visit.speech
     ways = [
-        (speech("Mail it"), acts.act("member.manage", users.linking(acts, member.id, send=True), "The link is made.")),
-        (speech("Only show it"), acts.act("member.manage", users.linking(acts, member.id, send=False), "The link is made.")),
+        (speech("E-mail it"), acts.act("member.manage", users.linking(acts, member.id, send=True), "Link created.")),
+        (speech("Show it only"), acts.act("member.manage", users.linking(acts, member.id, send=False), "Link created.")),
     ]
-    return [parts.choose(speech("Link to choose a password"), speech("How shall they get it?"), ways, "key")]
+    return [parts.choose(speech("Link to choose a password"), speech("How should they get it?"), ways, "key")]
 
 
 def logging_out(member_id: str, id: str | None = None) -> Do:
@@ -126,9 +128,9 @@ def logging_out(member_id: str, id: str | None = None) -> Do:
 def second_factor(visit: Visit, data: Data, acts: Acts) -> list[Element]:
     speech, member = visit.speech, data.member
     if not data.second_factor:
-        return [html.p({"className": "quiet"}, speech("There is none; they set it up in their own account."))]
-    handler = acts.act("member.manage", resetting(member.id), "They log in without a second factor until they set up a new one.")
-    question = speech("Make sure that it is really {name} who asks: their password or a link is enough then.", name=member.name)
+        return [html.p({"className": "quiet"}, speech("None; members set it up in their own account."))]
+    handler = acts.act("member.manage", resetting(member.id), "They can log in without a second factor until they set up a new one.")
+    question = speech("Make sure it is really {name} who is asking: then their password or a link is enough.", name=member.name)
     reset = parts.ask(speech("Reset the second factor"), question, speech("Reset"), handler, "lock", "danger")
     return [html.p(parts.badge(speech("switched on"), "good", "check")), html.div({"className": "actions"}, reset)]
 
@@ -154,12 +156,14 @@ def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
     if not member.active:
         handler = acts.act("member.manage", switching(member.id, True), "They may log in again.")
         return [html.div({"className": "actions"}, parts.button(speech("Reactivate"), handler, "check"))]
-    question = speech("{name} is logged out at once, cannot log in any more and gets nothing by rotation.", name=member.name)
+    question = speech("{name} is logged out right away, can no longer log in and gets nothing by rotation.", name=member.name)
     if named := [use for use in data.uses if use.noun != "pool"]:
-        text = "Journeys that run name them: {steps}. That goes to the contact's owner or an admin then."
+        text = "Live journeys use this member: {steps}. These will go to the contact's owner or an admin instead."
         question += " " + speech(text, steps=places(named))
     if alone := [use for use in data.uses if use.noun == "pool"]:
-        text = "Nobody else is active in a rotation of theirs that journeys use: {steps}. Contacts go on without a new owner there."
+        text = (
+            "No one else is active in one of their rotations that journeys use: {steps}. Contacts will continue without a new owner there."
+        )
         question += " " + speech(text, steps=places(alone))
     handler = acts.act("member.manage", switching(member.id, False), "They are deactivated and logged out.")
     return [html.div({"className": "actions"}, parts.ask(speech("Deactivate"), question, speech("Deactivate"), handler, "ban", "danger"))]

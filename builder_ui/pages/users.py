@@ -17,12 +17,12 @@ from locales import SUPPORTED
 from models import Member
 
 ROLE_WORDS = {
-    "admin": "may do everything",
+    "admin": "can do everything",
     "marketer": "journeys, templates, contacts, tasks",
     "engineer": "journeys, templates, runs",
     "tester": "tests journeys and looks after runs",
     "sales": "tasks and contacts",
-    "viewer": "looks, and changes nothing",
+    "viewer": "can view everything and change nothing",
 }
 
 
@@ -87,7 +87,7 @@ def invitation(visit: Visit, data: Data, acts: Acts) -> Element:
         forms.Field("locale", speech("Language"), "select", speech.language, languages()),
     ]
     made = forms.form(visit, acts, "invite", fields, speech("Invite"), "member.manage", inviting(acts), "Invited.", str(len(data.members)))
-    return panel(speech("Invite somebody"), made)
+    return panel(speech("Invite a member"), made)
 
 
 def inviting(acts: Acts) -> forms.Change:
@@ -126,8 +126,8 @@ def shown_link(visit: Visit, acts: Acts) -> Element:
         return None
     until = speech.moment(datetime.fromisoformat(acts.drafts["link.until"]))
     mailed = acts.drafts["link.mailed"]
-    said = speech("It was mailed to {email}.", email=mailed) if mailed else speech("It was not mailed: hand it over yourself.")
-    note = speech("Works once, until {until}. It is shown here only now.", until=until)
+    said = speech("It was e-mailed to {email}.", email=mailed) if mailed else speech("It was not e-mailed: pass it on yourself.")
+    note = speech("Works once, until {until}. It is only shown now.", until=until)
     return forms.once(visit, speech("Link to choose a password"), url, f"{note} {said}")
 
 

@@ -26,7 +26,7 @@ MIGRATIONS = 10
 MIGRATION_STATES: Mapping[str, tuple[str, str, str]] = {
     "running": ("Moving", "warn", "hourglass"),
     "done": ("Moved", "good", "check"),
-    "rolling_back": ("Going back", "warn", "hourglass"),
+    "rolling_back": ("Rolling back", "warn", "hourglass"),
     "rolled_back": ("Rolled back", "", "history"),
 }
 
@@ -115,8 +115,8 @@ def view(visit: Visit, journey: Journey, data: Data, acts: Acts) -> Element:
     if not data.lines:
         return parts.empty(
             "history",
-            speech("This journey was never published. Publishing makes its first version."),
-            html.a({"className": "button main", "href": f"/ui/journeys/{journey.key}/edit"}, speech("To the builder")),
+            speech("This journey was never published. Publishing creates its first version."),
+            html.a({"className": "button main", "href": f"/ui/journeys/{journey.key}/edit"}, speech("Open builder")),
         )
     return html._(
         way_back(visit, journey, data.way, acts) if data.way and visit.may("journey.change") else None,
@@ -138,7 +138,7 @@ def card(visit: Visit, journey: Journey, data: Data, line: Line) -> Element:
         ),
         html.p({"className": "quiet"}, parts.moment(speech, version.published_at), " · ", by),
         html.p(version.note) if version.note else None,
-        html.p(parts.icon("people"), " ", speech("{count} inside", count=speech.number(line.inside))),
+        html.p(parts.icon("people"), " ", speech("{count} in it", count=speech.number(line.inside))),
         what_changed(speech, line),
         html.footer({"className": "actions"}, *ways(visit, journey, data, line)),
     )
@@ -148,7 +148,7 @@ def what_changed(speech: Speech, line: Line) -> Element:
     if line.changes is None:
         return html.p({"className": "quiet"}, speech("The first version."))
     if not line.changes:
-        return html.p({"className": "quiet"}, speech("Nothing changed but templates or positions."))
+        return html.p({"className": "quiet"}, speech("Only templates or positions changed."))
     text = speech("1 change") if len(line.changes) == 1 else speech("{count} changes", count=len(line.changes))
     return html.details({"className": "changes"}, html.summary(text), listed(speech, line.changes))
 
@@ -200,7 +200,7 @@ def way_back(visit: Visit, journey: Journey, way: Way, acts: Acts) -> Element:
         html.h2(speech("Back to version {number}?", number=number)),
         [html.p({"key": str(n)}, one) for n, one in enumerate(said)],
         html.h3(speech("What changes against version {number}", number=way.newest)),
-        listed(speech, way.changes) if way.changes else html.p(speech("Nothing; only the journey's state.")),
+        listed(speech, way.changes) if way.changes else html.p(speech("Only the journey's state.")),
         refused(speech, way) if way.problems else None,
         html.div({"className": "actions"}, *([] if way.problems else choices(visit, journey, way, acts)), cancel),
     )
@@ -221,7 +221,7 @@ def choices(visit: Visit, journey: Journey, way: Way, acts: Acts) -> list[Elemen
 
     if not way.unpublished:
         return [button(speech("Roll back now"), "refuse", "main")]
-    warning = speech("The draft has edits that were never published. Keep them in a journey of their own, or let them go?")
+    warning = speech("The draft has unpublished changes. Keep them as a separate journey, or discard them?")
     return [
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), warning),
         button(speech("Keep them as a copy and roll back"), "copy", "main"),

@@ -19,11 +19,11 @@ from models import Job
 PAGE_SIZE = 30
 KINDS = {
     "tag": "Add the tag {tag}",
-    "untag": "Take the tag {tag} away",
+    "untag": "Remove the tag {tag}",
     "check": "Check a file of contacts",
     "bulk_enrol": "Enrol contacts in “{journey}”",
     "migrate": "Move contacts of “{journey}” to another version",
-    "migrate_back": "Put contacts of “{journey}” back",
+    "migrate_back": "Move contacts of “{journey}” back",
     "resume_stuck": "Try the stuck runs of “{journey}” again",
     "import": "Import contacts from a file",
     "decide_restored": "Decide on what may have been sent before a restore",
@@ -31,7 +31,7 @@ KINDS = {
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {
-    "running": ("Under way", "good", "play"),
+    "running": ("In progress", "good", "play"),
     "done": ("Done", "quiet", "check"),
     "cancelled": ("Cancelled", "quiet", "ban"),
     "failed": ("Failed", "bad", "alert"),
@@ -43,8 +43,8 @@ COUNTS = {
     "unchanged": "as before",
     "full": "have too many tags",
     "moved": "moved",
-    "skipped": "passed over",
-    "put_back": "put back",
+    "skipped": "skipped",
+    "put_back": "moved back",
     "stayed": "stayed",
     "resumed": "try again",
     "decided": "decided",
@@ -85,8 +85,8 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return framed(
         visit,
         "Background jobs",
-        "What takes longer than a page is open. It goes on by itself, also after a restart of the server.",
-        *(cards or [parts.empty("clock", speech("There was no long work yet."), None)]),
+        "Jobs that take longer than a page stays open. They continue by themselves, even after a server restart.",
+        *(cards or [parts.empty("clock", speech("No background jobs yet."), None)]),
         parts.pager(visit, data.next_before),
     )
 
@@ -99,7 +99,7 @@ def card(visit: Visit, data: Data, job: Job, acts: Acts) -> Element:
         html.h2(html.a({"href": address}, name) if (address := leads_to(data, job)) else name, " ", state(speech, job.state)),
         progress(speech, job, name) if job.state == "running" else None,
         html.p(outcome(speech, job)),
-        ended_early(speech, job, "The work ended before its end: {reason}"),
+        ended_early(speech, job, "The job failed before it finished: {reason}"),
         html.p({"className": "quiet"}, actor(speech, data.members, job.created_by), " · ", parts.relative(visit, job.created_at)),
         stopping(speech, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and visit.may("work.cancel") else None,
     )
@@ -111,7 +111,7 @@ def called(speech: Speech, data: Data, job: Job) -> str:
         return speech(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
     if job.input.get("dry"):
         return speech(KINDS["check"])
-    name = data.journeys.get(job.subject, ("", speech("a journey that is gone")))[1]
+    name = data.journeys.get(job.subject, ("", speech("a deleted journey")))[1]
     return speech(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
 
 
@@ -146,10 +146,10 @@ def outcome(speech: Speech, job: Job) -> str:
 
 def stopping(speech: Speech, job: Job, acts: Acts) -> Element:
     return parts.ask(
-        speech("Stop it"),
-        speech("What is done so far stays. The rest is not done."),
-        speech("Stop it now"),
-        acts.act("work.cancel", ending(job.id), "The work was stopped."),
+        speech("Stop"),
+        speech("What has been done so far stays. The rest is not done."),
+        speech("Stop now"),
+        acts.act("work.cancel", ending(job.id), "The job was stopped."),
         "square",
         "danger",
     )

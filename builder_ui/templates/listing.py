@@ -89,8 +89,10 @@ def begin(visit: Visit) -> Element:
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
     if visit.query:
-        return parts.empty("search", speech("No template fits."), html.a({"className": "button", "href": visit.path}, speech("Show all")))
-    return parts.empty("layout", speech("There is no template yet."), begin(visit))
+        return parts.empty(
+            "search", speech("No matching templates."), html.a({"className": "button", "href": visit.path}, speech("Show all"))
+        )
+    return parts.empty("layout", speech("No templates yet."), begin(visit))
 
 
 def undo(visit: Visit, acts: Acts) -> Element:
@@ -98,8 +100,8 @@ def undo(visit: Visit, acts: Acts) -> Element:
     key, speech = acts.drafts.get("archived", ""), visit.speech
     if not key:
         return None
-    back = acts.act("template.change", _forgetting(acts, _writing(templates.unarchive, key)), "The template is back.")
-    return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is in the archive.", key=key), parts.button(speech("Undo"), back))
+    back = acts.act("template.change", _forgetting(acts, _writing(templates.unarchive, key)), "The template was restored.")
+    return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is archived.", key=key), parts.button(speech("Undo"), back))
 
 
 def older(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -220,14 +222,14 @@ def offers(visit: Visit, data: Data, one: Template, acts: Acts) -> list[Element]
     if not visit.may("template.change"):
         return []
     if one.archived_at is not None:
-        back = acts.act("template.change", _writing(templates.unarchive, one.key), "The template is back.")
+        back = acts.act("template.change", _writing(templates.unarchive, one.key), "The template was restored.")
         gone = acts.act("template.change", _writing(shelf.delete, one.key), "The template is deleted.")
-        question = speech("“{name}” and all its versions are thrown away. This cannot be undone.", name=one.name)
+        question = speech("“{name}” and all its versions are permanently deleted. This cannot be undone.", name=one.name)
         return [
             parts.button(speech("Restore"), back, "arrow"),
-            parts.ask(speech("Delete"), question, speech("Delete for good"), gone, "ban", "danger"),
+            parts.ask(speech("Delete"), question, speech("Delete permanently"), gone, "ban", "danger"),
         ]
-    away = acts.act("template.change", _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template is in the archive.")
+    away = acts.act("template.change", _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template was archived.")
     return [duplicating(visit, one), _archiving(visit, data.inclusions.get(one.key, []), away)]
 
 
@@ -237,7 +239,7 @@ def _archiving(visit: Visit, including: list[Inclusion], away: parts.Handler) ->
     if not including:
         return parts.button(speech("Archive it"), away, "clipboard-check")
     names = ", ".join(one.name for one in including[:5]) + (" …" if len(including) > 5 else "")
-    question = speech("{names} include it and go on doing so; it is no longer offered to others.", names=names)
+    question = speech("Used by {names}, which keep it; it is no longer offered for new templates.", names=names)
     return parts.ask(speech("Archive it"), question, speech("Archive it"), away, "clipboard-check")
 
 

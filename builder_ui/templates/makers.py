@@ -23,7 +23,7 @@ from models import Member, Template
 
 KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
 PROBLEMS = {
-    "taken": "There is a template with this key already. Choose another key.",
+    "taken": "A template with this key already exists. Choose another key.",
     "key": "A key has lower-case letters, digits, - and _, at most 64.",
     "invalid": "A template needs a name of 1 to 120 characters, and a kind.",
     "gone": "This template does not exist any more.",
@@ -45,7 +45,7 @@ def view(visit: Visit, _data: None, _acts: Acts) -> Element:
         ("email", speech("Blank e-mail"), speech("An empty mail in MJML."), "mail"),
         ("sms", speech("SMS"), speech("A text for phones, with a counter for its parts."), "message-square"),
         ("text", speech("Text"), speech("A text with a title, for other channels."), "megaphone"),
-        ("partial", speech("Partial"), speech("A piece that several mails share: header, footer, product card."), "puzzle"),
+        ("partial", speech("Partial"), speech("A block shared by several e-mails: header, footer, product card."), "puzzle"),
     )
     return html._(
         parts.head(speech("New template"), back=back),
@@ -75,7 +75,7 @@ def _card(visit: Visit, layout: str, kind: str, name: str, text: str, shown: Ele
                 html.input({"type": "hidden", "name": "layout", "value": layout}),
                 html.input({"type": "hidden", "name": "kind", "value": kind}),
                 html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
-                html.button({"className": "button main"}, speech("Create and write")),
+                html.button({"className": "button main"}, speech("Create and edit")),
                 parts.own_key(speech, "key", KEY_PATTERN),
             ),
         ),

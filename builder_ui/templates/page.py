@@ -29,7 +29,7 @@ HTML = ("email", "partial")
 CLASSES = {"marketing": "Marketing", "transactional": "Transactional"}
 PARTS = {"subject": "Subject", "preheader": "Preheader", "mjml": "Source (MJML)", "text": "Text"}
 LOOKS = {"desktop": "Desktop", "phone": "Phone", "dark": "Dark", "text": "Plain text"}
-LABELS = {"partial": "Label and uses"}
+LABELS = {"partial": "Labels and usage"}
 PHRASES = (
     "Find", "Replace", "next", "previous", "all", "match case", "by word", "regexp", "replace", "replace all", "close", "Go to line", "go",
     "current match", "replaced $ matches", "replaced match on line $", "on line", "Fold line", "Unfold line", "Folded lines", "Unfolded lines",
@@ -82,10 +82,10 @@ def _text(value: Any) -> str:
 
 _STATUS = {
     "saved": ("Saved", "good", "check"),
-    "unsaved": ("Keeping the draft …", "", "clock"),
+    "unsaved": ("Saving draft …", "", "clock"),
     "conflict": ("Not saved: somebody else changed this template", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
-    "out": ("You are logged out. Log in in another tab, then this page goes on.", "bad", "ban"),
+    "out": ("You are logged out. Log in in another tab, then continue here.", "bad", "ban"),
     "gone": ("Not saved: this template was deleted", "bad", "alert"),
     "failed": ("Not saved yet; trying again", "warn", "alert"),
 }
@@ -97,9 +97,9 @@ def head(writing: Writing) -> Element:
     speech, stored = writing.speech, writing.stored
     text, tone, symbol = _STATUS[writing.status]
     if writing.status == "saved" and stored.is_draft:
-        text, tone, symbol = "Kept as a draft, no new version yet", "", "pencil"
+        text, tone, symbol = "Saved as a draft, no new version yet", "", "pencil"
     if not writing.visit.may("template.change"):
-        text, tone, symbol = "You can look, not change", "", "ban"
+        text, tone, symbol = "View only", "", "ban"
     kind, icon = KINDS[stored.kind]
     number = speech("Version {number}", number=stored.number) if stored.number else speech("No version yet")
     return html.header(
@@ -147,7 +147,7 @@ def _older(writing: Writing) -> Element:
         {"className": "tpl-notice"},
         parts.icon("puzzle"),
         [html.p({"key": one.partial}, older_text(speech, one)) for one in older[:MOST_SHOWN]],
-        html.p({"className": "quiet"}, speech("Saving takes the newest version of each partial.")),
+        html.p({"className": "quiet"}, speech("Saving uses the newest version of each partial.")),
     )
 
 
@@ -245,7 +245,7 @@ def _language_acts(writing: Writing) -> list[Element]:
     if others:
         hint = speech("Replaces the texts of this language. Ctrl+Z in a field brings its text back.")
         offered.append(parts.choose(speech("Copy"), hint, copies, "clipboard-check"))
-        question = speech("The texts in this language are taken out. Contacts who speak it get another one.")
+        question = speech("The texts in this language are removed. Contacts who speak it get another language.")
         remove = lambda _event: writing.remove_language()  # noqa: E731
         offered.append(parts.ask(speech("Remove"), question, speech("Remove the language"), remove, "ban", "danger"))
     return offered
@@ -307,12 +307,14 @@ def source(writing: Writing) -> Element:
         [
             html.details(
                 {"key": part, "className": "tpl-own", "open": bool(writing.text(part))},
-                html.summary(writing.speech("A plain text of its own (otherwise made from the mail)")),
+                html.summary(writing.speech("Own plain text (otherwise made from the e-mail)")),
                 _source(writing, part),
             )
             for part in own
         ],
-        html.p({"className": "tpl-keys"}, writing.speech("Tab indents; Esc, then Tab leaves the field. Ctrl+F searches, Ctrl+S saves.")),
+        html.p(
+            {"className": "tpl-keys"}, writing.speech("Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.")
+        ),
     )
 
 
@@ -395,7 +397,7 @@ def wire(writing: Writing) -> Element:
 def right(writing: Writing) -> Element:
     use_topics(writing, "side")
     speech = writing.speech
-    sides = {"preview": "Preview", "versions": "Versions", "label": LABELS.get(writing.stored.kind, "Label and journeys")}
+    sides = {"preview": "Preview", "versions": "Versions", "label": LABELS.get(writing.stored.kind, "Labels and journeys")}
     chosen = [
         html.button(
             {
@@ -450,7 +452,9 @@ def preview(writing: Writing) -> Element:
             html.div({"className": "tabs", "role": "group", "aria-label": speech("How it is shown")}, switches) if switches else None,
         ),
         html.p(
-            {"className": "tpl-stale", "role": "status"}, parts.icon("clock"), speech("Not the latest: this is how it last could be shown.")
+            {"className": "tpl-stale", "role": "status"},
+            parts.icon("clock"),
+            speech("Not the latest: this is the last version that could be shown."),
         )
         if stale
         else None,
@@ -504,9 +508,9 @@ def _shown(writing: Writing) -> Element:
     note = None
     if writing.look == "dark" and rendered is not None:
         said = (
-            "With the template's own colours for dark."
+            "With the template's own dark colours."
             if frames.has_dark(rendered.html)
-            else "The template has no colours for dark: this is how mail programs that turn colours round show it."
+            else "The template has no dark colours: this is how mail programs that invert colours show it."
         )
         note = html.p({"className": "tpl-note"}, speech(said))
     return html.div(
@@ -555,7 +559,7 @@ def person(writing: Writing) -> Element:
     found = [
         html.button({"key": one[0], "type": "button", "className": "button", "onClick": choose(one)}, one[1]) for one in writing.people
     ]
-    name = writing.person[1] if writing.person else speech("Made-up values")
+    name = writing.person[1] if writing.person else speech("Sample values")
     return html.details(
         {"className": "ask tpl-person", "name": "ask"},
         html.summary(
@@ -568,7 +572,7 @@ def person(writing: Writing) -> Element:
                 html.input({"type": "search", "onChange": typed, "maxLength": 100, "autoComplete": "off"}),
             ),
             html._(found),
-            html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, speech("Made-up values")),
+            html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, speech("Sample values")),
         ),
     )
 
@@ -633,7 +637,7 @@ def versions(writing: Writing) -> Element:
         return html.p({"className": "tpl-nothing"}, speech("No version yet") if not writing.stored.number else "…")
     draft = shelf.changes(writing.versions[0].source, writing.variants, writing.parts)
     now = (
-        html.details({"key": "draft", "className": "tpl-version"}, html.summary(html.b(speech("The draft")), html.span(speech("what differs from the newest version"))), _diff(writing, draft))
+        html.details({"key": "draft", "className": "tpl-version"}, html.summary(html.b(speech("The draft")), html.span(speech("differences from the newest version"))), _diff(writing, draft))
         if draft
         else None
     )  # fmt: skip
@@ -647,7 +651,7 @@ def _version(writing: Writing, old: Old) -> Element:
 
     def restore(_event: Any) -> None:
         writing.replace(source)
-        writing.notice = (speech("Version {number} stands in the draft now; save it to make it the newest.", number=old.number), True)
+        writing.notice = (speech("Version {number} is now in the draft; save it to make it the newest.", number=old.number), True)
         writing.tell("head", "side")
 
     found = shelf.changes(old.before, old.source, writing.parts) if old.before else []
@@ -661,7 +665,7 @@ def _version(writing: Writing, old: Old) -> Element:
         _diff(writing, found)
         if found
         else html.p({"className": "quiet"}, speech("The first one.") if not old.before else speech("Nothing differs.")),
-        parts.button(speech("Take it into the draft"), restore, "pencil") if writing.editable else None,
+        parts.button(speech("Copy into the draft"), restore, "pencil") if writing.editable else None,
     )
 
 
@@ -778,7 +782,7 @@ def _use(writing: Writing, use: shelf.Use) -> Element:
     behind = use.template_version < stored.number
     correct = parts.ask(
         speech("Use version {number} there", number=stored.number),
-        speech("A correction: version {version} of “{name}”, which is running, sends the new text from now on, to everybody inside as well. It is noted in the audit trail.", version=use.version, name=use.journey_name),
+        speech("A correction: version {version} of “{name}”, which is live, sends the new text from now on, including to contacts already in it. It is recorded in the audit trail.", version=use.version, name=use.journey_name),
         speech("Correct it now"),
         lambda _event: writing.spawn(writing.act, "“{name}” uses version {number} from now on.", lambda: writing.correct(use)),
         "pencil",

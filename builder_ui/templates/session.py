@@ -226,7 +226,7 @@ class Writing(Teller):
         locale = locale.strip().replace("_", "-")
         good = is_locale(locale) or locale == "default"
         if not self.editable or not good or locale in self.variants or len(self.variants) >= 50:
-            said = "This language is there already." if locale in self.variants else "Expected a language such as de or de-CH."
+            said = "This language already exists." if locale in self.variants else "Expected a language such as de or de-CH."
             self.notice = (self.speech(said), False)
             return self.tell("head")
         self.variants[locale] = dict(self.variants.get(origin) or {})
@@ -494,7 +494,7 @@ class Writing(Teller):
         visit, stored = self.visit, self.stored
         post = visit.house.post
         if post is None or self.person is None:
-            raise Invalid("Choose a contact first: a test is filled in for somebody real.")
+            raise Invalid("Choose a contact first: a test uses the values of a real contact.")
         with visit.engine.db.read() as session:
             template, own = templates.get(session, stored.key), {self.locale: self.variants[self.locale]}
             compiled = templates.compile_draft(session, post.house.renderer, template, own, message_class=stored.message_class)
@@ -507,7 +507,7 @@ class Writing(Teller):
             trigger=made_up["trigger"], steps=made_up["steps"],
         )  # fmt: skip
         if message.status != "sent":
-            raise Conflict("The test could not be sent. The outbox and the log say why.")
+            raise Conflict("The test could not be sent. See the outbox and the log for the reason.")
         return {"address": visit.member.email}
 
     # People and versions, read when asked for

@@ -38,7 +38,7 @@ def groups(
         Snippet(
             speech("Only if a field has a value"), '{% if contact.first_name|default("") %}\n  {{ contact.first_name }}\n{% endif %}\n'
         ),
-        Snippet(speech("Either, or"), '{% if contact.lifecycle_stage|default("") == "customer" %}\n  …\n{% else %}\n  …\n{% endif %}\n'),
+        Snippet(speech("If / else"), '{% if contact.lifecycle_stage|default("") == "customer" %}\n  …\n{% else %}\n  …\n{% endif %}\n'),
         Snippet(
             speech("For each product of the trigger"),
             '{% for product in trigger.products|default([]) %}\n  {{ product.name|default("") }}: {{ product.price|default(0)|money("EUR") }}\n{% endfor %}\n',

@@ -10,10 +10,10 @@ from journeys.values import Answer, Context, Leave, SetOwner
 
 
 class AssignOwner(Node):
-    """Gives the contact an owner from a pool, whose turn it is.
+    """Assigns the contact to the next owner in a rotation.
 
-    People who are absent are passed over. When nobody is present the contact goes on without a new owner, and the
-    timeline says so.
+    Absent members are skipped. If no one is available, the contact continues without a new owner, and the timeline
+    says so.
     """
 
     kind = "assign_owner"
@@ -24,7 +24,7 @@ class AssignOwner(Node):
     example = {"pool": "sales"}
 
     pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool", "names": "pool"})
-    keep: bool = Field(True, title="Keep the present owner", description="Only contacts without an owner get one.")
+    keep: bool = Field(True, title="Keep the current owner", description="Only contacts without an owner get one.")
 
     def enter(self, ctx: Context) -> Answer:
         if self.keep and ctx.facts.value("owner"):

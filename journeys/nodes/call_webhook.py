@@ -61,11 +61,11 @@ HeaderField = Annotated[
 
 
 class CallWebhook(Node):
-    """Calls another system over HTTP and goes on through *ok* (a 2xx answer) or *failed* (after all retries).
+    """Calls another system over HTTP and continues through *ok* (a 2xx response) or *failed* (after all retries).
 
-    Address and body may name values: `{{ contact.email }}`, `{{ trigger.order_id }}`. The call carries an idempotency key
-    and, with a secret, a signature. A header is a text, or names a secret: `{"Authorization": {"secret": "crm_token", "prefix": "Bearer "}}`.
-    Secrets live in the settings; here stands only their name.
+    Address and body can contain values: `{{ contact.email }}`, `{{ trigger.order_id }}`. The call carries an
+    idempotency key and, with a secret, a signature. A header is a text or refers to a secret: `{"Authorization":
+    {"secret": "crm_token", "prefix": "Bearer "}}`. Secrets are kept in the settings; only their names are used here.
     """
 
     kind = "call_webhook"
@@ -121,10 +121,10 @@ class CallWebhook(Node):
     def problems(self, node_id: str) -> Iterable[Issue]:
         yield from unread_places(node_id, {"url": self.url, "body": self.body})
         if not _FIXED_HOST.match(self.url):
-            text = "The host in the address must be written out, without values, user name or password."
+            text = "The host in the address must be written out, without template values, user name or password."
             yield Issue(code="open_host", text=text, node_id=node_id, field="url")
         elif self.url.startswith("http:"):
-            text = "The address is not encrypted (http): whoever listens can read it."
+            text = "The address is not encrypted (http): others on the network can read what is sent."
             yield Issue(code="plain_http", text=text, node_id=node_id, field="url", severity="warning")
         yield from self._bad_headers(node_id)
         if len(json.dumps(self.body, default=str)) > MAX_BODY_BYTES:

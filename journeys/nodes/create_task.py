@@ -20,12 +20,12 @@ OVERDUE = "overdue"
 
 
 class CreateTask(Node):
-    """Gives a person something to do with this contact.
+    """Gives someone on the team a task for this contact.
 
-    The task belongs to the contact's owner unless another is named. With a time limit it is due after so much working
-    time (nights, weekends and days off do not count); once overdue it goes to the person named for escalation. A later
-    *Wait for task* can go on by the outcome. Where somebody named has left the team, the task goes to the contact's owner,
-    else to an admin, and its history says so.
+    The task goes to the contact's owner unless you choose someone else. A time limit counts working time (nights,
+    weekends and days off do not count); once overdue, the task goes to the person chosen for escalation. A later
+    *Wait for task* can continue by outcome. If the chosen person has left the team, the task goes to the contact's
+    owner or to an admin, and its history says so.
     """
 
     kind = "create_task"
@@ -37,7 +37,7 @@ class CreateTask(Node):
 
     title: str = Field(
         title="Title",
-        description="May name values: {{ contact.company }}.",
+        description="Can contain values: {{ contact.company }}.",
         examples=["Call {{ contact.first_name }}"],
         min_length=1,
         max_length=200,
@@ -53,7 +53,7 @@ class CreateTask(Node):
     sla: Annotated[Span, Field(gt=timedelta(0))] | None = Field(None, title="Due after", description="No time limit when empty.")
     working_time: bool = Field(True, title="Working hours only", description="Count only working hours towards the time limit.")
     outcomes: tuple[OutletName, ...] = Field(
-        ("done",), title="Outcomes", description="What it can be finished with.", min_length=1, max_length=10
+        ("done",), title="Outcomes", description="Outcomes to choose from when finishing the task.", min_length=1, max_length=10
     )
     priority: Literal["low", "normal", "high"] = Field("normal", title="Priority")
     escalate_to: str | None = Field(
@@ -99,7 +99,7 @@ class CreateTask(Node):
             text = "An outcome cannot be called “{name}”: that stands for a missed time limit."
             yield Issue(code="outlet_reserved", text=text, values={"name": OVERDUE}, node_id=node_id, field="outcomes")
         if self.escalate_to is not None and self.sla is None:
-            text = "Without a time limit the task is never overdue and nobody is told."
+            text = "Without a time limit, the task is never overdue and no one is notified."
             yield Issue(code="escalation_without_limit", text=text, node_id=node_id, field="escalate_to", severity="warning")
 
 

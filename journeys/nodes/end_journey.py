@@ -11,7 +11,7 @@ from journeys.values import Answer, Context, Leave
 
 
 class EndJourney(Node):
-    """Ends another journey for this contact, wherever it is there. This journey goes on; to end it, draw an exit."""
+    """Ends another journey for this contact, wherever the contact is in it. This journey continues; to end it, add an exit."""
 
     kind = "end_journey"
     label = "End journey"

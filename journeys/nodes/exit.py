@@ -8,7 +8,8 @@ from journeys.values import Answer, Context, End
 
 
 class Exit(Node):
-    """Ends the journey for this contact. Every path ends in an exit, with its own reason if reports should tell them apart."""
+    """Ends the journey for this contact. Every path ends in an exit; give it a reason of its own to tell exits apart in
+    reports."""
 
     kind = "exit"
     label = "Exit"

@@ -10,10 +10,10 @@ from journeys.values import Answer, Context, Leave
 
 
 class IfElse(Node):
-    """Asks a question about the contact and goes on through *yes* or *no*.
+    """Checks a condition on the contact and continues through *yes* or *no*.
 
-    The question is a rule on contact fields, tags, scores, consent, events and messages. What every term saw is kept
-    on the timeline, so that the decision can be explained later.
+    The condition can use contact fields, tags, scores, consent, events and messages. The values it saw are kept on
+    the timeline, so that the decision can be explained later.
     """
 
     kind = "if_else"

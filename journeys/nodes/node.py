@@ -28,9 +28,7 @@ def unread_places(node_id: str, texts: Mapping[str, Any]) -> Iterable[Issue]:
     """What looks like a placeholder in `texts` (field -> what is filled in) and is none: people would read the braces."""
     for path, data in texts.items():
         for place in unreadable(data):
-            text = (
-                "“{place}” is no value that can be filled in: a name, and if need be default, upper, lower, capitalize, trim, round or int."
-            )
+            text = "“{place}” cannot be filled in: use a name, optionally with default, upper, lower, capitalize, trim, round or int."
             yield Issue(code="bad_placeholder", text=text, values={"place": place[:80]}, node_id=node_id, field=path, severity="warning")
 
 

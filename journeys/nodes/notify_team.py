@@ -17,11 +17,11 @@ OWNER = "owner"
 
 
 class NotifyTeam(Node):
-    """Tells colleagues something, by e-mail or in Slack.
+    """Notifies your team by e-mail or in Slack.
 
-    Subject and text may name values: `{{ contact.company|default("no company") }}`. The journey goes on whether or not
-    the message could be delivered; a failure is on the timeline. Where nobody who is named is in the team any more, an
-    admin is told.
+    Subject and text can contain values: `{{ contact.company|default("no company") }}`. The journey continues whether
+    or not the message could be delivered; a failure is on the timeline. If none of the recipients is on the team any
+    more, an admin is notified.
     """
 
     kind = "notify_team"
@@ -76,4 +76,4 @@ class NotifyTeam(Node):
     def problems(self, node_id: str) -> Iterable[Issue]:
         yield from unread_places(node_id, {"subject": self.subject, "text": self.text})
         if not self.to and self.slack_webhook is None:
-            yield Issue(code="no_recipient", text="Nobody is told: choose addresses or a Slack channel.", node_id=node_id, field="to")
+            yield Issue(code="no_recipient", text="No recipients: choose addresses or a Slack channel.", node_id=node_id, field="to")

@@ -28,7 +28,7 @@ class Send(Node):
     message_class: Literal["marketing", "transactional"] | None = Field(
         None,
         title="Class",
-        description="Marketing needs consent and carries an unsubscribe link; transactional answers something the contact did.",
+        description="Marketing needs consent and an unsubscribe link; transactional messages respond to something the contact did.",
     )
 
     def outlets(self) -> tuple[str, ...]:
@@ -53,9 +53,9 @@ class Send(Node):
 class SendEmail(Send):
     """Sends an e-mail from a template to the contact.
 
-    Before it goes out the message passes the gate: valid address, consent, suppression, quiet hours and frequency caps.
-    A message that must wait is held; one that may not go leaves through *skipped*, with the reason on the timeline.
-    Without edges of their own *skipped* and *failed* go the way of *sent*.
+    Before it is sent, the message passes the gate: valid address, consent, suppression, quiet hours and frequency
+    caps. A message that has to wait is held; one that may not be sent leaves through *skipped*, with the reason on
+    the timeline. If *skipped* and *failed* are not connected, the contact continues through *sent*.
     """
 
     kind = "send_email"

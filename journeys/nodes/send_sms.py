@@ -15,7 +15,7 @@ class SendSms(Send):
     """Sends a text message to the contact, from a template or written here.
 
     It passes the same gate as an e-mail: valid number, consent, suppression, quiet hours and frequency caps. A text
-    written here may use the same names as a template: `{{ contact.first_name }}`, `{{ trigger.cart_id }}`.
+    written here can use the same values as a template: `{{ contact.first_name }}`, `{{ trigger.cart_id }}`.
     """
 
     kind = "send_sms"
@@ -40,7 +40,7 @@ class SendSms(Send):
         if self.template is None and self.text is None:
             raise Unfilled("“{field}” is still empty: write a text, or choose a template instead.", "text", field="Text")
         if self.template is not None and self.text is not None:
-            raise ValueError("A text message has either a template or a text.")
+            raise ValueError("A text message needs either a template or a text.")
         return self
 
     def enter(self, ctx: Context) -> Answer:

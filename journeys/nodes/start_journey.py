@@ -13,9 +13,9 @@ from journeys.values import Answer, Context, Leave
 
 
 class StartJourney(Node):
-    """Starts another journey for this contact, which must allow it with the trigger *from another journey*.
+    """Starts another journey for this contact; that journey must allow it with the trigger *From another journey*.
 
-    The other journey's own entry rules decide whether the contact gets in. `data` becomes its `trigger.…` values.
+    The other journey's own entry rules decide whether the contact enters. `data` becomes its `trigger.…` values.
     """
 
     kind = "start_journey"

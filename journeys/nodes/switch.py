@@ -20,7 +20,7 @@ class Case(Part):
 
 
 class Switch(Node):
-    """Asks several questions in order and goes on through the first that is true, else through *otherwise*."""
+    """Checks several conditions in order and continues through the first that is true, or through *otherwise*."""
 
     kind = "switch"
     label = "Switch"

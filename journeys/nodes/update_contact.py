@@ -16,7 +16,7 @@ TagName = Annotated[str, Field(min_length=1, max_length=120)]
 
 
 class Copy(Part):
-    """Takes the value from another contact field, or from the event that started the run (`trigger.<path>`)."""
+    """Copies the value from another contact field, or from the event that started the run (`trigger.<path>`)."""
 
     source: FieldName = Field(alias="from", title="Copy from")
 
@@ -26,8 +26,8 @@ class Copy(Part):
 class UpdateContact(Node):
     """Changes the contact: sets and clears fields (the lifecycle stage is one), adds and removes tags.
 
-    A value is written as it stands or copied: `{"from": "trigger.plan"}`. When there is nothing to copy the field keeps
-    its value.
+    A value is written as is, or copied: `{"from": "trigger.plan"}`. If there is nothing to copy, the field keeps its
+    value.
     """
 
     kind = "update_contact"

@@ -12,10 +12,11 @@ from journeys.worktime import add_working_time
 
 
 class Wait(Node):
-    """Waits for a fixed time, then goes on.
+    """Waits for a fixed time, then continues.
 
-    The time counts from the arrival at this step. With *working hours only*, nights, weekends and days off of the
-    workspace's calendar do not count: four hours from Friday 15:00 end on Monday at 10:00 when work is from 8 to 17.
+    The time starts when the contact arrives at this step. With *working hours only*, nights, weekends and days off in
+    the workspace's calendar do not count: four hours from Friday 15:00 end on Monday at 10:00 if working hours are 8
+    to 17.
     """
 
     kind = "wait"

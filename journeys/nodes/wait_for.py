@@ -21,7 +21,7 @@ OutletName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 class WaitBranch(Part):
     """One thing to wait for: an event, or a rule that becomes true."""
 
-    name: OutletName = Field(title="Outlet", description="Names this way out, in lower-case letters, digits, - and _.")
+    name: OutletName = Field(title="Outlet", description="Name of this outlet: lower-case letters, digits, - and _.")
     event: EventName | None = Field(None, title="Event", json_schema_extra={"widget": "event", "names": "event"})
     where: Rule | None = Field(None, title="Only if", description="A rule on the event's properties.", json_schema_extra={"widget": "rule"})
     rule: Rule | None = Field(None, title="Rule", description="Instead of an event.", json_schema_extra={"widget": "rule"})
@@ -40,8 +40,9 @@ class WaitBranch(Part):
 class WaitFor(Node):
     """Waits until the contact does something, or until time is up.
 
-    The first branch that happens decides the way on. An event counts if it arrives after the contact reached this step
-    and by the deadline. A branch with a rule is taken at once if the rule already holds; of several, the topmost.
+    The first branch that happens decides. An event counts if it arrives after the contact reached this step and
+    before the deadline. A branch with a rule is taken right away if the rule is already true; of several, the topmost
+    one.
     """
 
     kind = "wait_for"

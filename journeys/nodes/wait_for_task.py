@@ -23,10 +23,10 @@ one; it has happened before the wait is set up, so no event will come any more t
 
 
 class WaitForTask(Node):
-    """Waits until somebody finishes the task of an earlier step, and goes on by its outcome.
+    """Waits until the task of an earlier step is finished, and continues by its outcome.
 
-    When the task's time limit passes first (or *at most*, if set) the contact leaves through *overdue*; the task stays
-    open. If the task was finished before the contact got here, the contact goes on at once.
+    If the task's time limit passes first (or *at most*, if set), the contact leaves through *overdue*; the task stays
+    open. If the task was finished before the contact got here, the contact continues right away.
     """
 
     kind = "wait_for_task"
@@ -86,7 +86,7 @@ class WaitForTask(Node):
             yield Issue(code="not_a_task", text=text, values={"task": self.task}, node_id=node_id, field="task")
             return
         for outcome in sorted({*task.outcomes} ^ {*self.outcomes}):
-            text = "The outcome “{outcome}” stands only in one of the two steps."
+            text = "The outcome “{outcome}” exists in only one of the two steps."
             yield Issue(code="outcome_mismatch", text=text, values={"outcome": outcome}, node_id=node_id, field="outcomes")
         if task.sla is None and self.timeout is None:
             text = "The task has no time limit, so this step needs one."

@@ -33,7 +33,8 @@ class ClockTime(Part):
 
 
 class Window(Part):
-    """Goes on at once inside the window, else when it opens next. With `end` at or before `start` it passes midnight."""
+    """Continues right away inside the window, otherwise when it next opens. With `end` at or before `start`, the window runs
+    past midnight."""
 
     type: Literal["window"] = "window"
     start: ClockText = Field("09:00", title="Opens at")
@@ -53,8 +54,9 @@ class Window(Part):
 
 
 class DateField(Part):
-    """A date in a contact field, moved by `offset` ("-P3D" is three days before). With `at` the day counts and the clock shows `at`;
-    without, the time in the field counts. `yearly` takes the next anniversary (29 February: the 28th in other years)."""
+    """A date in a contact field, shifted by `offset` ("-P3D" is three days before). With `at`, the wait ends on that day at
+    that time; without it, at the time in the field. `yearly` uses the next anniversary (29 February: the 28th in other
+    years)."""
 
     type: Literal["date"] = "date"
     field: str = Field(title="Field", min_length=1, max_length=120, json_schema_extra={"widget": "field", "names": "field"})
@@ -79,10 +81,10 @@ class DateField(Part):
 
 
 class WaitUntil(Node):
-    """Waits for a time of day, a weekday window or a date, on the contact's own clock.
+    """Waits for a time of day, a weekday window or a date, in the contact's time zone.
 
-    A time of day and a window always come. A date can lie in the past or be missing: the contact then leaves through
-    *passed* at once. Wake-ups at the same minute are spread a little, by the journey's settings.
+    A time of day and a window always come around. A date can be in the past or missing: the contact then leaves
+    through *passed* right away. Wake-ups in the same minute are spread out a little, as set for the journey.
     """
 
     kind = "wait_until"

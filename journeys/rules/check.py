@@ -57,7 +57,7 @@ class _Checker:
                 yield from self.check(inner, f"{path}.rules.{index}")
             yield from self._contradictions(rule, path)
         elif self.scope == "event" and not isinstance(rule, FieldTerm):
-            yield self._issue("rule.only_properties", "Here only the properties of the event can be asked about.", path)
+            yield self._issue("rule.only_properties", "Only the properties of the event can be used here.", path)
         else:
             yield from _CHECKS.get(type(rule), _nothing)(self, rule, path)
 
@@ -85,35 +85,35 @@ class _Checker:
         if spec is None:
             yield self._unknown_event(term.event, path)
         if self.scope == "contact" and (term.since_entry or term.own_run):
-            yield self._issue("rule.needs_run", "There is no run here yet: this can only be asked inside a journey.", path)
+            yield self._issue("rule.needs_run", "There is no run here yet: this condition only works inside a journey.", path)
         if (term.count.operator, term.count.value) in ((">=", 0), ("<", 0)):
-            yield self._issue("rule.count", "This number of times is always or never reached.", f"{path}.count", "warning")
+            yield self._issue("rule.count", "This count is always or never reached.", f"{path}.count", "warning")
         if term.where is not None:
             inner = _Checker(self.catalogue, self.node_id, "event", term.event, self.triggers)
             yield from inner.check(term.where, f"{path}.where")
 
     def message(self, term: MessageTerm, path: str) -> Iterator[Issue]:
         if self.scope == "contact" and desugar(term).own_run:
-            yield self._issue("rule.needs_run", "There is no run here yet: this can only be asked inside a journey.", path)
+            yield self._issue("rule.needs_run", "There is no run here yet: this condition only works inside a journey.", path)
         if term.message == "opened":
             text = "Opens are unreliable: many mail programs load images by themselves, others never do. Clicks are more reliable."
             yield self._issue("rule.opens_uncertain", text, path, "warning")
 
         if term.message == "delivered":
-            text = "No provider reports deliveries to Pfadwerk yet, so this never holds. Ask whether the message was sent."
+            text = "No provider reports deliveries to Pfadwerk yet, so this is never true. Check whether the message was sent instead."
             yield self._issue("rule.no_deliveries", text, path, "warning")
 
     # Names
 
     def _trigger(self, term: FieldTerm, path: str) -> tuple[FieldSpec | None, list[Issue]]:
         if self.scope == "contact":
-            text = "There is no run here yet: this can only be asked inside a journey."
+            text = "There is no run here yet: this condition only works inside a journey."
             return None, [self._issue("rule.needs_run", text, f"{path}.field")]
         return self._property(term.field.removeprefix(TRIGGER), self.triggers, path)
 
     def _step(self, name: str, path: str) -> tuple[FieldSpec | None, list[Issue]]:
         if self.scope == "contact" or self.steps is None:
-            return None, [self._issue("rule.needs_run", "There is no run here yet: this can only be asked inside a journey.", path)]
+            return None, [self._issue("rule.needs_run", "There is no run here yet: this condition only works inside a journey.", path)]
         found = look_up(name, self.steps)
         return (found, []) if isinstance(found, FieldSpec) else (None, [leads_nowhere(found, self.node_id, path)])
 
@@ -148,7 +148,7 @@ class _Checker:
         if allowed is None or term.operator in _ALWAYS:
             return
         if term.operator not in allowed:
-            text = "“{name}” is of type {type}; the operator “{operator}” does not fit."
+            text = "“{name}” is of type {type}; the operator “{operator}” does not apply."
             yield self._issue("rule.operator", text, f"{path}.operator", name=spec.name, type=spec.type, operator=term.operator)
         elif spec.type in _OPERAND and not all(_OPERAND[spec.type](value) for value in _values(term)):
             text = "“{name}” is of type {type}; {value} can never equal it."
@@ -182,8 +182,8 @@ def leads_nowhere(missing: Missing, node_id: str | None, path: str) -> Issue:
 _NOWHERE = {
     ("node", False): "There is no step “{name}”.",
     ("node", True): "There is no step “{name}”. Did you mean “{near}”?",
-    ("result", False): "The step “{node}” leaves no “{name}” for later steps.",
-    ("result", True): "The step “{node}” leaves no “{name}” for later steps. Did you mean “{near}”?",
+    ("result", False): "The step “{node}” has no result “{name}”.",
+    ("result", True): "The step “{node}” has no result “{name}”. Did you mean “{near}”?",
 }
 
 
@@ -310,7 +310,7 @@ _OPERAND: Mapping[str, Callable[[Any], bool]] = {
     "date": _is_date,
 }
 
-_ONE = "The operator “{operator}” needs one value, got: {value}. Whether a field is known is asked with “null” and “notNull”."
+_ONE = "The operator “{operator}” needs one value, got: {value}. To ask whether a field is known, use “null” and “notNull”."
 _TEXT = "The operator “{operator}” needs a text that is not empty, got: {value}."
 _BOUND = "The operator “{operator}” needs a number or a date such as 2026-12-31, got: {value}."
 _LIST = "The operator “{operator}” needs a list of values that is not empty, got: {value}."

@@ -220,10 +220,10 @@ _MESSAGE = {
 }
 
 _CONSENT = {
-    "granted": ("allowed {channel} for {purpose}", "has not allowed {channel} for {purpose}"),
+    "granted": ("allowed {channel} for {purpose}", "has not consented to {channel} for {purpose}"),
     "withdrawn": ("withdrew the consent to {channel} for {purpose}", "has not withdrawn the consent to {channel} for {purpose}"),
     "pending": ("has not confirmed {channel} for {purpose} yet", "has no open confirmation of {channel} for {purpose}"),
-    "unknown": ("never said anything about {channel} for {purpose}", "said something about {channel} for {purpose}"),
+    "unknown": ("never answered for {channel} ({purpose})", "answered for {channel} ({purpose})"),
 }
 
 _CHANNEL = {

@@ -32,11 +32,11 @@ class Aim:
 
 
 AIMS = (
-    Aim("win", "Win new customers", "Those who have just met you get to know you, and buy for the first time."),
-    Aim("sell", "Bring back a sale", "Somebody was about to buy and stopped half way."),
+    Aim("win", "Win new customers", "New contacts get to know you and buy for the first time."),
+    Aim("sell", "Bring back a sale", "A contact was about to buy and stopped halfway."),
     Aim("keep", "Keep customers", "Look after customers so that they buy again."),
-    Aim("hand_over", "Hand leads to sales", "Whoever is ready to talk gets a call from a person, in time."),
-    Aim("wake", "Re-engage inactive customers", "Those who have not been heard of for long come back, or are left in peace."),
+    Aim("hand_over", "Hand leads to sales", "Leads who are ready to talk get a timely call from your team."),
+    Aim("wake", "Re-engage inactive customers", "Contacts you have not heard from for a long time come back, or are left in peace."),
 )
 """In the order in which the gallery shows them."""
 KEYS = (

@@ -227,7 +227,7 @@ def test_a_partial_is_sent_to_nobody(db: Database, contact: Contact, now: dateti
         session.add(member)
         session.flush()
         member_id = member.id
-    with pytest.raises(Conflict, match="A partial is no message"):
+    with pytest.raises(Conflict, match="A partial is not a message"):
         templates.send_test(db, HOUSE, Outbox(db, lambda: now), "footer", member_id=member_id, now=now, contact_id=contact.id)
 
 
@@ -244,5 +244,5 @@ def test_somebody_saving_meanwhile_goes_first(db: Database, now: datetime) -> No
 
     found = partials.update(db, actor="test", now=now, renderer=Slow())  # type: ignore[arg-type]
     assert found.done == {}
-    assert found.failed["mail"].message == "Somebody saved this template meanwhile; try again."
+    assert found.failed["mail"].message == "Someone else saved this template in the meantime; try again."
     assert text_of(db, "mail") == "Theirs"

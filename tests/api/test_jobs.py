@@ -180,10 +180,10 @@ def test_an_error_of_the_work_ends_the_job_and_says_why(admin: Any, engine: Engi
     with engine.db.read() as session:
         row = session.get_one(Job, job.id)
     assert row.state == "failed"
-    assert str(why(row)) == "Nobody can enter a journey that was never published: publish it first."
+    assert str(why(row)) == "Contacts cannot enter a journey that was never published: publish it first."
     assert why(row).say(translator("de")).startswith("In eine Journey, die nie veröffentlicht wurde,")
     answered = admin.get(f"/api/v1/jobs/{job.id}").json()["error"]
-    assert answered == "Nobody can enter a journey that was never published: publish it first."
+    assert answered == "Contacts cannot enter a journey that was never published: publish it first."
 
 
 def test_an_error_stored_as_plain_text_is_answered_as_it_stands(admin: Any, engine: Engine) -> None:

@@ -364,7 +364,7 @@ def test_a_second_factor_is_asked_for_after_the_password(client: TestClient, eng
     assert 'autocomplete="one-time-code"' in client.get(path).text
     wrong = client.post(path, data={"code": "000 00"}, headers=OURS)
     assert wrong.status_code == 422
-    assert "not right" in wrong.text
+    assert "incorrect" in wrong.text
     assert client.post(path, data={"code": app.now()}, headers={"origin": "https://evil.example"}).status_code == 403
     done = client.post(path, data={"code": app.now()}, headers=OURS)
     assert (done.status_code, done.headers["location"]) == (303, "/ui/tasks")

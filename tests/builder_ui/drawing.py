@@ -140,7 +140,7 @@ def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:
 
 def skip(page: Page) -> None:
     """From the beginning of a page over its menu."""
-    tab_to(page, page.get_by_role("link", name="To the content"))
+    tab_to(page, page.get_by_role("link", name="Skip to content"))
     page.keyboard.press("Enter")
     expect(page.locator("#app")).to_be_focused()
 

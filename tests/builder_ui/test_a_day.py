@@ -204,7 +204,7 @@ def change_it(page: Page, site: Any) -> None:
     saved(page)
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_role("heading", name="This will change")).to_be_visible()
-    expect(page.get_by_text("Contacts inside now: 1.")).to_be_visible()
+    expect(page.get_by_text("Contacts in it now: 1.")).to_be_visible()
     page.get_by_role("button", name="Publish now").click()
     expect(page.get_by_text("Version 2 is live.")).to_be_visible()
     assert site.town.journey("carts").live_version == 2
@@ -302,7 +302,7 @@ def the_way_of_one(page: Page) -> None:
     expect(decided).to_contain_text(re.compile(r"\d\d:\d\d: yes"))
     here = drawing.locator(".react-flow__node").filter(has_text="Two days")
     expect(here).to_contain_text("Here now")
-    expect(here).to_contain_text(re.compile(r"Goes on .*\d\d:\d\d"))
+    expect(here).to_contain_text(re.compile(r"Continues .*\d\d:\d\d"))
     story = page.get_by_role("region", name="What happened")
     expect(story).to_contain_text("Yves Yilmaz")
     expect(story).to_contain_text("has the tag gold")
@@ -332,7 +332,7 @@ def what_differs(page: Page) -> None:
     page.get_by_role("link", name="Compare versions").click()
     expect(step(page, "One day").locator(".pfb-t-added")).to_contain_text("new")
     expect(step(page, "Two days").locator(".pfb-t-removed")).to_contain_text("gone")
-    page.get_by_role("complementary", name="What differs").get_by_role("button", name=re.compile("The step One day is new")).click()
+    page.get_by_role("complementary", name="Differences").get_by_role("button", name=re.compile("The step One day is new")).click()
     expect(step(page, "One day").locator(".pfb-selected")).to_be_visible()
     page.goto("/ui/journeys/baskets/edit")
     expect(step(page, "One day")).to_be_visible()
@@ -355,8 +355,8 @@ def those_who_wait_are_moved(page: Page, town: Any) -> None:
 def and_put_back(page: Page, town: Any) -> None:
     result = page.get_by_role("region", name="Result")
     result.get_by_text("Roll back", exact=True).click()
-    result.get_by_role("button", name="Put them back").click()
-    expect(result).to_contain_text("2 were put back.")
+    result.get_by_role("button", name="Move back").click()
+    expect(result).to_contain_text("2 were moved back.")
     assert where(town) == {"Yara": (1, "patience"), "Yves": (1, "patience")}
 
 
@@ -552,7 +552,7 @@ def test_whose_session_has_ended_reads_it_and_goes_on_after_logging_in(site: Any
         before = stored(site.town, "mql_to_sql")
         choose(page, page.locator(".react-flow__node-step").first.get_attribute("data-id") or "")
         write(page, "Name", "Too late")
-        expect(page.locator(".pfb-status")).to_contain_text("You are logged out. Log in in another tab, then this page goes on.")
+        expect(page.locator(".pfb-status")).to_contain_text("You are logged out. Log in in another tab, then continue here.")
         assert stored(site.town, "mql_to_sql") == before
         other = context.new_page()
         other.goto("/ui/journeys")
@@ -571,7 +571,7 @@ def test_who_may_only_look_hears_so(site: Any, chrome: Browser) -> None:
     with site.served():
         page = site.log_in(context, "viewer")
         page.goto("/ui/journeys/cart_abandonment/edit")
-        expect(page.get_by_text("You can look, not change")).to_be_visible()
+        expect(page.get_by_text("View only")).to_be_visible()
         expect(page.get_by_role("button", name="Publish")).to_have_count(0)
         expect(page.get_by_role("navigation", name="Steps to add")).to_have_count(0)
         page.goto("/ui/journeys/cart_abandonment")

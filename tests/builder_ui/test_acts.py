@@ -229,7 +229,7 @@ def test_consents_that_somebody_else_mapped_are_not_imported_by_an_engineer(
     with opened(client, path) as page:
         visit_as("engineer")
         page.press("Import 4 rows")
-        page.see_until("Your role may import contacts, but not record consents")
+        page.see_until("Your role can import contacts but not record consents")
     with town.db.read() as session:
         assert session.get_one(Import, path.rsplit("/", 1)[-1]).state == "checked"
         assert session.scalar(select(Contact).where(Contact.email == "nora@example.org")) is None

@@ -155,7 +155,7 @@ def test_a_lost_connection_is_told_and_the_page_goes_on_afterwards(town: Any, se
     with serve():
         expect(page.locator("#offline")).to_be_hidden(timeout=20_000)
         card.get_by_text("Stop", exact=True).click()
-        card.get_by_role("button", name="Stop for good").click()
+        card.get_by_role("button", name="Stop permanently").click()
         expect(card.get_by_text("Stopped", exact=True)).to_be_visible()
 
 

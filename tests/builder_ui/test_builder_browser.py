@@ -185,7 +185,7 @@ def test_steps_are_copied_into_another_journey(page: Page, town: Any, context: B
     expect(step(page, "Reminder")).to_be_visible()
     step(page, "Reminder").click()
     step(page, "A day").click(modifiers=["Shift"])
-    expect(page.get_by_role("heading", name="2 steps chosen")).to_be_visible()
+    expect(page.get_by_role("heading", name="2 steps selected")).to_be_visible()
     page.keyboard.press("Control+c")
     page.goto("/ui/journeys/survey/edit")
     expect(step(page, "Make a voucher")).to_be_visible()

@@ -237,7 +237,7 @@ def test_versions_that_are_not_there_are_not_found(log_in: Any, opened: Any) -> 
 
 def test_days_are_counted_from_entry_and_told_after_a_change(town: Any) -> None:
     async def story(editor: Editor) -> None:
-        assert editor.hints["hello"] == ["Day 1", "At the earliest at once"]
+        assert editor.hints["hello"] == ["Day 1", "No earlier than entry"]
         wait = {"raw": {"kind": "wait", "duration": "P3D"}, "x": 0, "y": 0}
         editor.hear(ops(nodes={"long": wait}, edges=[[ENTRY, "next", "long"], ["long", "next", "hello"]]))
         await editor.save()
@@ -253,7 +253,7 @@ def test_an_administrator_stores_a_secret_where_it_is_needed_and_nobody_else_doe
         await until(editor, lambda: editor.notice)
 
     editor = edited(town, story, role="admin")
-    assert editor.notice == ("The secret is stored.", True)
+    assert editor.notice == ("Secret saved.", True)
     assert ("vouchers", "vouchers") in editor.knowledge.offered("secret", {})
     with town.db.read() as session:
         assert secrets.reveal(session, town.engine.address_keys, "vouchers") == "hush"

@@ -198,7 +198,7 @@ def test_two_versions_are_compared_on_one_canvas(page: Page, town: Any) -> None:
     expect(step(page, "Greeting").locator(".pfb-t-changed")).to_contain_text("changed")
     expect(page.locator(".react-flow__edge-path.pfb-t-removed")).not_to_have_count(0)
     expect(page.locator(".react-flow__edge-path.pfb-t-added")).not_to_have_count(0)
-    entry = page.get_by_role("complementary", name="What differs").get_by_role("button", name=re.compile("The step A breath is new"))
+    entry = page.get_by_role("complementary", name="Differences").get_by_role("button", name=re.compile("The step A breath is new"))
     entry.focus()
     page.keyboard.press("Enter")
     expect(entry).to_have_attribute("aria-pressed", "true")
@@ -206,7 +206,7 @@ def test_two_versions_are_compared_on_one_canvas(page: Page, town: Any) -> None:
 
     page.get_by_label("From version").select_option("draft")
     page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_text("Nothing: both do the same.")).to_be_visible()
+    expect(page.get_by_text("None: both do the same.")).to_be_visible()
     page.goto("/ui/journeys/welcome/drawing?version=1")
     expect(step(page, "Welcome 1")).to_be_visible()
     expect(step(page, "A breath")).to_have_count(0)

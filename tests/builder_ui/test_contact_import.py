@@ -85,7 +85,7 @@ def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, sett
         assert "3 E-Mail This is not an e-mail address. row taken, cell left out" in page.text
         assert "5 Einwilligung Expected a consent such as yes, no, granted, withdrawn or pending." in page.text
         page.press("Import 4 rows")
-        page.see_until("The import is under way.")
+        page.see_until("The import is in progress.")
     row = ended(town, path, "done")
     assert (row.rows_ok, row.rows_failed) == (4, 0)
     with town.db.read() as session:
@@ -156,8 +156,8 @@ def test_a_mapping_that_names_nobody_is_explained(log_in: Any, opened: Any, town
     back = map_columns(client, settings, path, **{"target-0": "", "target-2": "", "other-2": "", "target-3": "first_name"})
     assert back == f"{path}?problem=columns"
     with opened(client, back) as page:
-        assert "The columns Vorname and Einwilligung both lead to first_name." in page.text
-        assert "No column names a contact" in page.text
+        assert "The columns Vorname and Einwilligung are both mapped to first_name." in page.text
+        assert "No column identifies a contact" in page.text
     assert state_of(town, path).state == "draft"
 
 
@@ -168,7 +168,7 @@ def test_who_may_not_import_gets_nowhere(log_in: Any, opened: Any, town: Any, se
     assert map_columns(client, settings, path) == "/ui/contacts/import?problem=role"
     assert client.get(f"{path}/faulty.csv").status_code == 403
     with opened(client, path) as page:
-        assert "Your role may look at imports, not start one." in page.text
+        assert "Your role can view imports but not start one." in page.text
         assert "nora@example.org" not in page.text
     foreign = client.post("/ui/contacts/import", files={"file": ("a.csv", FILE)}, headers={"origin": "https://evil.example"})
     assert foreign.status_code == 403

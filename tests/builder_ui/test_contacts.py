@@ -30,12 +30,12 @@ def say(opened: Any, client: Any, path: str) -> str:
         ("q=ann", "Anna Meier", "Ben Huber", "Name or address begins with “ann” ×"),
         ("tag=vip", "Felix Baumann", "Anna Meier", "Tag vip ×"),
         ("stage=lead", "Anna Meier", "Felix Baumann", "Stage lead ×"),
-        ("channel=email&consent=granted", "Anna Meier", "No contact fits", "E-mail (marketing): granted ×"),
+        ("channel=email&consent=granted", "Anna Meier", "No matching contacts", "E-mail (marketing): granted ×"),
         ("group=engagement&score=80", "Julia Frei", "Anna Meier", "Score engagement at least 80 ×"),
         ("journey=welcome", "Ben Huber", "Felix Baumann", "In the journey “Welcome” ×"),
         ("field=first_name&value=Grace", "Grace Hill", "Anna Meier", "first_name = Grace ×"),
-        ("seen=-30", "No contact fits", "Anna Meier", "Not seen for 30 days ×"),
-        ("since=2030-01-01", "No contact fits", "Anna Meier", "Created on 1 Jan 2030 ×"),
+        ("seen=-30", "No matching contacts", "Anna Meier", "Not seen for 30 days ×"),
+        ("since=2030-01-01", "No matching contacts", "Anna Meier", "Created on 1 Jan 2030 ×"),
         ("score=much&group=x&consent=maybe&seen=9&since=yesterday&journey=nothing&field=&value=x", "Anna Meier", "×", "12 contacts"),
     ],
 )
@@ -96,13 +96,13 @@ def test_tags_are_undone(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/contacts") as page:
         choose(page, "Anna Meier")
         choose(page, "Felix Baumann")
-        page.see_until("2 chosen")
+        page.see_until("2 selected")
         fill(page, "Name of the tag", "vip")
         page.press("Add tag")
         page.see_until("Undo")
         assert tagged(town, "vip") == {"Anna", "Felix"}
         page.press("Undo")
-        page.see_until("The tag is taken away.")
+        page.see_until("Tag removed.")
     assert tagged(town, "vip") == {"Felix"}, "who had the tag before keeps it"
 
 
@@ -110,15 +110,15 @@ def test_nobody_is_enrolled_unseen(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/contacts") as page:
         choose(page, "Felix Baumann")
         choose(page, "Anna Meier")
-        page.see_until("2 chosen")
+        page.see_until("2 selected")
         fill(page, "Journey", "welcome")
-        page.press("Who would enter?")
+        page.press("Preview who enters")
         page.see_until("1 of 2 would enter “Welcome”.")
         assert "1 ×: The contact had been in this journey before" in page.text
         with town.db.read() as session:
             before = len(session.scalars(select(Run.id)).all())
         page.press("Enrol now")
-        page.see_until("Whoever may enter the journey has entered it.")
+        page.see_until("Everyone who may enter the journey has entered it.")
     with town.db.read() as session:
         assert len(session.scalars(select(Run.id)).all()) == before + 1
 
@@ -149,7 +149,7 @@ def line(text: str) -> str:
 
 
 def choose_all(page: Any) -> None:
-    page.press("All 70 that fit")
+    page.press("All 70 matching")
     page.see_until("For all of them")
 
 
@@ -165,13 +165,13 @@ def test_all_that_fit_are_tagged_as_long_work(log_in: Any, opened: Any, town: An
         fill(page, "Name of the tag", "  ")
         page.press("Add tag")
         page.see_until("Expected a tag with 1 to 120 characters.")
-        assert "See how far it is" not in page.text
+        assert "View progress" not in page.text
         fill(page, "Name of the tag", "fair")
         page.press("Add tag")
-        page.see_until("See how far it is")
+        page.see_until("View progress")
     assert tagged(town, "fair") == set()
     do_page(town.engine, work_of(town).id)
-    assert "Add the tag fair Under way 25 of 70 · changed: 25" in line(say(opened, marketer, "/ui/settings/work"))
+    assert "Add the tag fair In progress 25 of 70 · changed: 25" in line(say(opened, marketer, "/ui/settings/work"))
     while work_of(town).state == "running":
         do_page(town.engine, work_of(town).id)
     assert tagged(town, "fair") == {f"Crowd {number}" for number in range(70)}
@@ -185,16 +185,16 @@ def test_all_that_fit_are_enrolled_after_a_look_and_the_work_can_be_stopped(
     with opened(marketer, "/ui/contacts?stage=crowd") as page:
         choose_all(page)
         fill(page, "Journey", "mql_to_sql")
-        page.press("Who would enter?")
+        page.press("Preview who enters")
         page.see_until("70 of 70 would enter “MQL to SQL”.")
         page.press("Enrol now")
-        page.see_until("See how far it is")
+        page.see_until("View progress")
     do_page(town.engine, work_of(town).id)
-    assert "Stop it" not in say(opened, log_in("viewer"), "/ui/settings/work")
+    assert "Stop" not in say(opened, log_in("viewer"), "/ui/settings/work")
     with opened(log_in("marketer"), "/ui/settings/work") as page:
-        assert "Enrol contacts in “MQL to SQL” Under way 25 of 70 · entered: 25" in line(page.text)
-        page.press("Stop it now")
-        page.see_until("The work was stopped.")
+        assert "Enrol contacts in “MQL to SQL” In progress 25 of 70 · entered: 25" in line(page.text)
+        page.press("Stop now")
+        page.see_until("The job was stopped.")
         page.see_until("Cancelled")
     do_page(town.engine, work_of(town).id)
     assert (work_of(town).state, work_of(town).done) == ("cancelled", 25)
@@ -224,9 +224,9 @@ def test_fields_are_changed_and_what_is_wrong_is_said(log_in: Any, opened: Any, 
         page.see_until("E-mail: This is not an e-mail address.")
         fill(page, "E-mail", "anna@new.example.org")
         fill(page, "Another field", "plan")
-        fill(page, "its value (empty: take it away)", "pro")
+        fill(page, "its value (leave empty to remove it)", "pro")
         page.press("Save")
-        page.see_until("The contact is changed.")
+        page.see_until("Contact saved.")
     with town.db.read() as session:
         contact = session.get_one(Contact, anna)
         assert (contact.email, contact.first_name, contact.attributes["plan"]) == ("anna@new.example.org", "Anna", "pro")
@@ -236,13 +236,13 @@ def test_a_consent_by_hand_needs_a_source_and_is_audited(log_in: Any, opened: An
     anna = town.people["Anna"]
     client = log_in("marketer")
     with opened(client, f"/ui/contacts/{anna}?view=edit") as page:
-        page.press("Record it")
-        page.see_until("without a source a consent proves nothing")
-        fill(page, "What was said", "withdrawn")
+        page.press("Record consent")
+        page.see_until("without a source, consent proves nothing")
+        fill(page, "Answer", "withdrawn")
         fill(page, "Source", "by phone")
         fill(page, "Wording", "Please stop.")
-        page.press("Record it")
-        page.see_until("The consent is recorded.")
+        page.press("Record consent")
+        page.see_until("Consent recorded.")
     with town.db.read() as session:
         assert consent.state(session, anna, "email", "marketing") == "withdrawn"
         line = session.scalars(select(Audit).where(Audit.action == "contact.consent")).one()
@@ -261,8 +261,8 @@ def test_an_address_is_suppressed_by_many_and_lifted_by_admins(log_in: Any, open
         assert "Sperre aufheben" not in page.text
     with opened(log_in("admin"), f"/ui/contacts/{anna}?view=edit") as page:
         page.press("Unsuppress")
-        page.see_until("Say what has changed since")
-        fill(page, "What has changed since (stands in the audit trail)", "asked for it by letter")
+        page.see_until("Enter what has changed since")
+        fill(page, "What has changed since (recorded in the audit trail)", "asked for it by letter")
         page.press("Unsuppress the address")
         page.see_until("The address may get messages again.")
     with town.db.read() as session:
@@ -273,10 +273,10 @@ def test_erasing_asks_for_the_word(log_in: Any, opened: Any, town: Any) -> None:
     anna = town.people["Anna"]
     assert "Erase" not in say(opened, log_in("marketer"), f"/ui/contacts/{anna}?view=edit")
     with opened(log_in("admin"), f"/ui/contacts/{anna}?view=edit") as page:
-        page.press("Erase for good")
-        page.see_until("The word was not typed; nothing was erased.")
-        fill(page, "Type ERASE to go on", "ERASE")
-        page.press("Erase for good")
+        page.press("Delete permanently")
+        page.see_until("The word was not typed; nothing was deleted.")
+        fill(page, "Type ERASE to continue", "ERASE")
+        page.press("Delete permanently")
         page.see_until("The contact's data is deleted.")
     with town.db.read() as session:
         contact = session.get_one(Contact, anna)
@@ -288,16 +288,16 @@ def test_erasing_asks_for_the_word(log_in: Any, opened: Any, town: Any) -> None:
 
 def test_a_new_contact_by_hand(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/contacts/new") as page:
-        page.press("Make the contact")
-        page.see_until("An e-mail address, a phone number or a user id is needed.")
+        page.press("Create contact")
+        page.see_until("An e-mail address, a phone number or a user id is required.")
         fill(page, "First name", "Rosa")
         fill(page, "E-mail", "anna@mail.example.org")
-        page.press("Make the contact")
-        page.see_until("is there already.")
+        page.press("Create contact")
+        page.see_until("already exists.")
         fill(page, "E-mail", "rosa@example.org")
-        page.press("Make the contact")
-        page.see_until("The contact is there.")
-        assert "To the contact" in page.text
+        page.press("Create contact")
+        page.see_until("Contact created.")
+        assert "View contact" in page.text
     with town.db.read() as session:
         assert session.scalars(select(Contact.first_name).where(Contact.email == "rosa@example.org")).one() == "Rosa"
 
@@ -318,7 +318,7 @@ def test_the_story_says_what_a_call_might_not_change(log_in: Any, opened: Any, t
         append_event(session, felix, "identify", "Identified", {"refused": refused}, town.now)
         append_event(session, felix, "track", "Return Requested", {"refused": {"gift": "filled"}}, town.now)
     told = say(opened, log_in("viewer"), f"/ui/contacts/{felix}")
-    assert "Left out: first_name (filled already), phone (cannot be stored)" in told
+    assert "Left out: first_name (already filled), phone (cannot be stored)" in told
     assert "gift" not in told
 
 
@@ -385,12 +385,12 @@ def test_no_cell_is_a_formula_and_every_cell_comes_back(text: str) -> None:
 def test_a_task_by_hand(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), f"/ui/tasks?owner=all&contact={town.people['Anna']}") as page:
         page.press("Create task")
-        page.see_until("Say what is to be done.")
-        fill(page, "What is to be done", "Call Anna back")
+        page.see_until("Enter what needs to be done.")
+        fill(page, "What needs to be done", "Call Anna back")
         fill(page, "Due", "2020-01-01T09:00")
-        fill(page, "Outcomes (with commas; empty: done)", "reached, not reached")
+        fill(page, "Outcomes (separated by commas; default: done)", "reached, not reached")
         page.press("Create task")
-        page.see_until("The task is there.")
+        page.see_until("Task created.")
         assert page.text.index("Call Anna back") < page.text.index("Call Julia Frei"), "the most pressing first"
         assert "Overdue since" in page.text
     with town.db.read() as session:

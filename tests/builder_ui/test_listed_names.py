@@ -56,10 +56,10 @@ def test_a_score_is_added_and_renamed_and_taken_away_after_a_question(log_in: An
     assert keys(town, "score_groups") == ["engagement", "fit", "loyalty"]
     with opened(log_in("admin"), path) as page:
         submit(page, *WITHOUT, "", "", "")
-        page.see_until("Journeys that run name fit, loyalty: Calls (Five points).")
+        page.see_until("Live journeys use fit, loyalty: Calls (Five points).")
         assert keys(town, "score_groups") == ["engagement", "fit", "loyalty"]
         submit(page, *WITHOUT, "", "", "", "")
-        page.see_until("nothing is saved yet")
+        page.see_until("nothing has been saved yet")
         assert keys(town, "score_groups") == ["engagement", "fit", "loyalty"]
         submit(page, *WITHOUT, "", "", "", "on")
         page.see_until("Saved.")
@@ -70,7 +70,7 @@ def test_a_yes_to_one_question_is_none_to_another(log_in: Any, opened: Any, town
     publish_calls(town)
     with opened(log_in("admin"), "/ui/settings/workspace/score_groups") as page:
         submit(page, *WITHOUT)
-        page.see_until("Journeys that run name fit: Calls (Five points).")
+        page.see_until("Live journeys use fit: Calls (Five points).")
         publish_again(town)
         submit(page, *WITHOUT, "on")
         page.see_until("Calls (Ten points)")
@@ -100,20 +100,20 @@ def test_what_contacts_have_beside_the_list_is_added_with_a_button(log_in: Any, 
 
 def test_the_last_one_of_a_rotation_is_taken_out_after_a_question(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/settings/rotations") as page:
-        assert "Nobody else in it is active, and journeys that run name it: MQL to SQL (" in page.text
+        assert "No one else in it is active, and live journeys use it: MQL to SQL (" in page.text
     publish_calls(town)
     with opened(log_in("marketer"), "/ui/settings/rotations") as page:
         assert "Calls (Share out)" in page.text
     with opened(log_in("admin"), f"/ui/settings/users/{town.members['sales']}") as page:
-        assert "Nobody else is active in a rotation of theirs that journeys use: Calls (Share out), MQL to SQL (" in page.text
+        assert "No one else is active in one of their rotations that journeys use: Calls (Share out), MQL to SQL (" in page.text
     with town.db.write() as session:
         team.put_rotation(session, "sales", [town.members["sales"], town.members["admin"]])
     with opened(log_in("marketer"), "/ui/settings/rotations") as page:
-        assert "Nobody else in it is active" not in page.text
+        assert "No one else in it is active" not in page.text
 
 
 @pytest.mark.parametrize(
-    ("language", "said"), [("en", "was meant for Gerda Gone, who is gone"), ("de", "war für Gerda Gone bestimmt (nicht mehr im Team)")]
+    ("language", "said"), [("en", "was for Gerda Gone, who has left"), ("de", "war für Gerda Gone bestimmt (nicht mehr im Team)")]
 )
 def test_whom_a_task_was_meant_for_is_seen_wherever_the_task_is(log_in: Any, opened: Any, town: Any, language: str, said: str) -> None:
     with town.db.write() as session:

@@ -40,14 +40,14 @@ def test_an_archived_journey_can_be_taken_back_at_once_and_later(log_in: Any, op
         page.see_until("The journey is archived.")
         assert town.journey("survey").archived_at is not None
         page.press("Undo")
-        page.see_until("That was taken back.")
+        page.see_until("Undone.")
         assert "Survey after a purchase" in page.text
         page.press("Archive now")
         page.see_until("The journey is archived.")
     assert "1 archived" in say(opened, client, "/ui/journeys")
     with opened(client, "/ui/journeys?archived=1") as page:
         page.press("Restore")
-        page.see_until("The journey is back.")
+        page.see_until("The journey was restored.")
     assert town.journey("survey").archived_at is None
 
 
@@ -75,7 +75,7 @@ def test_folder_and_tags_are_kept_and_narrow_the_list(log_in: Any, opened: Any, 
         leave(page, "Folder", "Shop")
         leave(page, "Tags, separated by commas", "spring, spring , after sales")
         page.press("Save")
-        page.see_until("Folder and tags are saved.")
+        page.see_until("Folder and tags saved.")
     assert (town.journey("survey").folder, town.journey("survey").tags) == ("Shop", ["spring", "after sales"])
     text = say(opened, client, "/ui/journeys?folder=Shop&tag=spring")
     assert "Survey after a purchase" in text
@@ -116,8 +116,8 @@ def test_versions_say_what_changed_who_published_and_who_is_inside(log_in: Any, 
     text = say(opened, log_in("viewer"), f"{WELCOME}?tab=versions")
     assert "Version 2 Contacts enter here" in text
     assert "Mara Marti A little more patience" in text
-    assert "0 inside 1 change name changes from Welcome to Welcome, patiently." in text
-    assert "5 inside The first version." in text
+    assert "0 in it 1 change name changes from Welcome to Welcome, patiently." in text
+    assert "5 in it The first version." in text
     assert "Roll back" not in text
     assert "You are looking at version 1. New contacts enter version 2." in say(opened, log_in("viewer"), f"{WELCOME}?version=1")
 
@@ -142,7 +142,7 @@ def test_edits_that_were_never_published_are_asked_about(log_in: Any, opened: An
         journey = publish.get_journey(session, "welcome")
         publish.save_draft(session, journey.id, {**journey.draft, "name": "Unfinished"}, journey.revision, "test", town.now)
     with opened(log_in("marketer"), f"{WELCOME}?tab=versions&back=1") as page:
-        assert "The draft has edits that were never published." in page.text
+        assert "The draft has unpublished changes." in page.text
         page.press(button)
         page.see_until("The earlier version is live again, as a new version.")
     with town.db.read() as session:
@@ -157,8 +157,8 @@ def test_a_draft_that_was_saved_meanwhile_is_not_lost(log_in: Any, opened: Any, 
             journey = publish.get_journey(session, "welcome")
             publish.save_draft(session, journey.id, {**journey.draft, "name": "Just now"}, journey.revision, "test", town.now)
         page.press("Roll back now")
-        page.see_until("not possible as things stand now")
-        assert "The draft has edits that were never published." in page.text
+        page.see_until("no longer possible")
+        assert "The draft has unpublished changes." in page.text
     assert town.journey("welcome").live_version == 2
 
 
@@ -204,10 +204,10 @@ def test_those_who_wait_are_moved_with_a_map_after_a_dry_run_and_put_back(log_in
         assert {session.get_one(Run, id).node for id in waiting} == {"pause"}
         assert session.scalars(publish.select(Job.kind)).all() == ["migrate"]
     with opened(log_in("marketer"), address) as page:
-        page.press("Put them back")
-        page.see_until("The contacts are being put back.")
+        page.press("Move back")
+        page.see_until("The contacts are being moved back.")
         work(town)
-        page.see_until("were put back.")
+        page.see_until("were moved back.")
     with town.db.read() as session:
         assert {session.get_one(Run, id).version_number for id in waiting} == {1}
     assert "Version 1 → 2 Rolled back" in say(opened, log_in("viewer"), f"{WELCOME}?tab=versions")
@@ -233,7 +233,7 @@ def test_a_map_that_was_changed_after_the_dry_run_wants_another_look(log_in: Any
 
 @pytest.mark.parametrize("query", ["", "?from=1&to=1", "?from=x&to=99999999999999", "?from=7&to=2", "?id=none"])
 def test_strange_versions_to_move_between_are_a_sentence(log_in: Any, opened: Any, query: str) -> None:
-    assert "Nobody waits" in say(opened, log_in("marketer"), f"{WELCOME}/migrate{query}")
+    assert "No contacts are waiting" in say(opened, log_in("marketer"), f"{WELCOME}/migrate{query}")
 
 
 def test_a_viewer_moves_nobody(log_in: Any, opened: Any, town: Any) -> None:

@@ -67,8 +67,8 @@ def test_those_who_wait_are_moved_and_put_back(page: Page, town: Any) -> None:
     result = page.get_by_role("region", name="Result")
     expect(result).to_contain_text("5 were moved.", timeout=15_000)
     result.get_by_text("Roll back", exact=True).click()
-    result.get_by_role("button", name="Put them back").click()
-    expect(result).to_contain_text("5 were put back.", timeout=15_000)
+    result.get_by_role("button", name="Move back").click()
+    expect(result).to_contain_text("5 were moved back.", timeout=15_000)
     assert heard == []
 
 
@@ -106,7 +106,7 @@ def test_the_tour_is_shown_once(served: None, enter: Enter, town: Any) -> None:
     tour = page.get_by_role("dialog")
     expect(tour).to_contain_text("Welcome to Pfadwerk")
     expect(tour.get_by_role("heading")).to_be_focused()
-    for title in ("One journey", "The builder", "One contact's way", "The outbox"):
+    for title in ("One journey", "The builder", "A contact's path", "The outbox"):
         tour.get_by_role("button", name="Next").click()
         expect(tour).to_contain_text(title)
     tour.get_by_role("button", name="Finish the tour").click()
@@ -159,7 +159,7 @@ def test_a_phone_has_a_menu_and_everything_within_reach(page: Page, town: Any) -
     expect(pause).to_be_in_viewport()
     pause.click()
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("status")).to_contain_text("The journey goes on.")
+    expect(page.get_by_role("status")).to_contain_text("The journey continues.")
     page.goto("/ui/journeys/birthday?tab=stuck")
     page.get_by_text("Try all again", exact=True).click()
     everybody = page.get_by_role("button", name="Try all again now")

@@ -75,12 +75,12 @@ def test_where_there_is_no_goal_no_share_of_it_is_said_and_numbers_say_since_whe
 def test_cards_are_filtered_by_state(log_in: Any, opened: Any) -> None:
     client = log_in("viewer")
     assert "Survey after a purchase" in say(opened, client, "/ui/journeys?state=draft")
-    assert "No journey fits." in say(opened, client, "/ui/journeys?state=stopped")
+    assert "No matching journeys." in say(opened, client, "/ui/journeys?state=stopped")
 
 
 def test_the_outline_says_what_a_journey_does(log_in: Any, opened: Any) -> None:
     text = say(opened, log_in("viewer"), "/ui/journeys/welcome")
-    assert "Whoever does  Signed Up" in text
+    assert "When a contact does  Signed Up" in text
     assert "Only if this holds: allowed e-mail for marketing" in text
     assert "If opened  Welcome 1  or clicked in  Welcome 1 yes 4. Welcome 2: tips no 12. Welcome 2: short version" in text
     assert "4 here now" in text
@@ -97,13 +97,13 @@ def test_runs_are_filtered_by_status_and_step(log_in: Any, opened: Any) -> None:
     waiting = say(opened, client, "/ui/journeys/welcome?tab=runs&status=open&node=two_days")
     assert "Ben Huber" in waiting
     assert "Anna Meier" not in waiting
-    assert "No run fits." in say(opened, client, "/ui/journeys/welcome?tab=runs&status=ended")
+    assert "No matching runs." in say(opened, client, "/ui/journeys/welcome?tab=runs&status=ended")
 
 
 def test_refusals_say_why(log_in: Any, opened: Any) -> None:
     client = log_in("viewer")
     text = say(opened, client, "/ui/journeys/welcome?tab=refused&q=anna")
-    assert "The contact had been in this journey before, and it may be entered only once." in text
+    assert "The contact had been in this journey before, and contacts may enter it only once." in text
     assert "No refusals." in say(opened, client, "/ui/journeys/welcome?tab=refused&q=ben")
 
 
@@ -113,8 +113,8 @@ def test_the_condition_of_a_trigger_says_what_it_saw(log_in: Any, opened: Any, t
     town.happens("Ben", "Signed Up", {"plan": "trial"})
     client = log_in("viewer")
     text = say(opened, client, "/ui/journeys/welcome?tab=refused&why=condition")
-    assert "The condition of the trigger did not hold 1" in text
-    assert "Ben Huber The condition of the trigger did not hold." in text
+    assert "The contact did not match the trigger's condition 1" in text
+    assert "Ben Huber The contact did not match the trigger's condition." in text
     assert "plan is “paid”  —  trial" in text
     assert "only once" not in text.partition("Ben Huber")[2]
     assert "Ben Huber" not in say(opened, client, "/ui/journeys/welcome?tab=refused&why=already_entered")
@@ -149,7 +149,7 @@ def test_a_run_draws_anew_when_it_moved(log_in: Any, opened: Any, town: Any) -> 
 def test_the_outbox_is_searched_and_shows_who_opened(log_in: Any, opened: Any) -> None:
     client = log_in("admin")
     assert "anna@mail.example.org" in say(opened, client, "/ui/outbox?q=ANNA")
-    assert "No message fits." in say(opened, client, "/ui/outbox?q=100%25")
+    assert "No matching messages." in say(opened, client, "/ui/outbox?q=100%25")
     assert "Opened" in say(opened, client, "/ui/outbox/1")
     assert "Anna" in say(opened, client, "/ui/outbox/1?view=text")
     assert "List-Unsubscribe" in say(opened, client, "/ui/outbox/1?view=headers")
@@ -203,7 +203,7 @@ def test_wrong_addresses_are_a_sentence(log_in: Any, opened: Any, caplog: pytest
 
 def test_a_journey_is_paused_resumed_and_stopped(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/journeys/welcome") as page:
-        for button, state in (("Pause now", "paused"), ("Resume", "live"), ("Stop for good", "stopped")):
+        for button, state in (("Pause now", "paused"), ("Resume", "live"), ("Stop permanently", "stopped")):
             page.press(button)
             page.see_until(f"Welcome {state.capitalize()}")
             assert town.journey("welcome").state == state
@@ -232,11 +232,11 @@ def test_what_somebody_else_did_first_is_a_sentence(log_in: Any, opened: Any, to
         with town.db.write() as session:
             publish.stop(town.engine, session, "welcome", "somebody", town.engine.clock.now())
         page.press("Pause now")
-        page.see_until("not possible as things stand now")
+        page.see_until("no longer possible")
         assert "Welcome Stopped" in page.text
 
 
-@pytest.mark.parametrize(("button", "status"), [("Try again", "active"), ("answered", "active"), ("End it", "ended")])
+@pytest.mark.parametrize(("button", "status"), [("Try again", "active"), ("answered", "active"), ("End run", "ended")])
 def test_a_stuck_run_is_decided_and_its_bell_rung(log_in: Any, opened: Any, town: Any, woken: Any, button: str, status: str) -> None:
     run = town.run_of("Nina")
     with opened(log_in("marketer"), f"/ui/runs/{run}") as page:
@@ -253,12 +253,12 @@ def test_tasks_are_taken_handed_on_and_finished(log_in: Any, opened: Any, town: 
     with opened(log_in("sales"), "/ui/tasks") as page:
         assert "Call Julia Frei" in page.text
         page.press("Take")
-        page.see_until("The task is yours.")
+        page.see_until("The task is now yours.")
         assert "Taken" in page.text
         page.press("not yet")
         page.see_until("The task is done.")
         page.press("Mara Marti")
-        page.see_until("The task was handed on.")
+        page.see_until("The task was reassigned.")
     with town.db.read() as session:
         states = {task.title: (task.state, task.outcome, task.owner) for task in tasks.list_tasks(session, town.now).tasks}
     assert states["Call Julia Frei"] == ("finished", "not_yet", town.members["sales"])

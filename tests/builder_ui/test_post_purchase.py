@@ -87,7 +87,7 @@ def test_the_journey_after_a_purchase_takes_at_most_45_clicks(page: Page, town: 
     hand.write(panel.get_by_label("Value", exact=True), "50")
     hand.choose(panel.get_by_label("How often a contact may enter"), "per_key")
     hand.write(panel.get_by_label("Unique key"), "order_id")
-    hand.button("Who leaves early")
+    hand.button("Who exits early")
     hand.button("Add to “Ends at once when”")
     hand.type(field("entry-exit_when-0-event"), "Order Refunded")
     hand.write(panel.get_by_label("Same value of"), "order_id")

@@ -141,7 +141,7 @@ def test_one_by_one_takes_back_what_was_said_of_what_comes_later(log_in: Any, op
         with town.db.write() as session:
             job = session.scalars(select(Job)).one()
             end_early(session, job, "failed", town.now, NotFound("This restore does not exist."))
-        page.see_until("ended before its end: This restore does not exist.")
+        page.see_until("failed before it finished: This restore does not exist.")
         page.press("Decide one by one")
         page.see_until("Each waits for a decision.")
     with town.db.read() as session:

@@ -91,7 +91,7 @@ LIVE = put(Journey, {"key": "welcome"}, state="live")
 SVEN = "/ui/settings/users/{sales}"
 ACTS = [
     Act("pause a journey", "journey.pause", "POST", "/api/v1/journeys/welcome/pause", None, "/ui/journeys/welcome", "Pause now", again=LIVE),
-    Act("stop a journey", "journey.change", "POST", "/api/v1/journeys/welcome/stop", None, "/ui/journeys/welcome", "Stop for good", again=LIVE),
+    Act("stop a journey", "journey.change", "POST", "/api/v1/journeys/welcome/stop", None, "/ui/journeys/welcome", "Stop permanently", again=LIVE),
     Act(
         "resume a stuck run", "run.mend", "POST", "/api/v1/runs/{run}/resume", None, "/ui/runs/{run}", "Try again",
         again=put(Run, {"node": "voucher"}, status="stuck", ended_at=None),
@@ -110,7 +110,7 @@ ACTS = [
         ("Sven Sutter", "sven@example.com", "sales", "de", "Europe/Zurich", ""),
     ),
     Act("deactivate", "member.manage", "PATCH", "/api/v1/members/{sales}", {"active": False}, SVEN, "Deactivate", again=put(Member, {"role": "sales"}, active=True)),
-    Act("password link", "member.manage", "POST", "/api/v1/members/{sales}/password-link", {}, SVEN, "Only show it"),
+    Act("password link", "member.manage", "POST", "/api/v1/members/{sales}/password-link", {}, SVEN, "Show it only"),
     Act(
         "put a rotation", "rotation.change", "PUT", "/api/v1/rotations/new", {"members": []}, "/ui/settings/rotations", "Create", ("New", "brand_new"),
     ),
@@ -130,7 +130,7 @@ ACTS = [
     ),
     Act("try an account", "account.try", "POST", "/api/v1/accounts/stopped/smtp.default/try", {}, "/ui/settings/accounts", "Try now", again=stopped_account),
     Act("test the notices", "notice.test", "POST", "/api/v1/notices/test", {}, "/ui/settings/notices", "Send a test"),
-    Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Does the chain hold?", ("",)),
+    Act("verify the trail", "audit.read", "GET", "/api/v1/audit/verify", None, "/ui/settings/audit", "Verify audit trail", ("",)),
 ]  # fmt: skip
 
 

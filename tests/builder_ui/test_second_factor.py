@@ -125,7 +125,7 @@ def test_who_owes_one_is_led_to_the_account_and_their_sockets_stay_shut(log_in: 
     assert client.get("/ui/contacts").headers["location"] == "/ui/settings"
     assert client.get("/ui/export/contacts.csv").status_code in (401, 403)
     with opened(client, "/ui/settings") as page:
-        assert "Your workspace asks for an authenticator app" in page.text
+        assert "Your workspace requires an authenticator app" in page.text
     with pytest.raises(WebSocketDisconnect), opened(client, "/ui/contacts"):
         pass
 
@@ -139,7 +139,7 @@ def test_an_admin_resets_the_factor_of_somebody_else(log_in: Any, opened: Any, t
         factor.confirm(session, keys, id, pyotp.TOTP(begun.secret).at(now), now)
     with opened(log_in("admin"), f"/ui/settings/users/{id}") as page:
         page.press("Reset")
-        page.see_until("They log in without a second factor")
+        page.see_until("They can log in without a second factor")
     with town.db.read() as session:
         assert not factor.is_on(session, id)
         assert [line.subject for line in audit.list_lines(session, action="second_factor.off")] == [f"member:{id}"]
@@ -155,7 +155,7 @@ def test_a_person_sets_up_an_app_and_logs_in_with_it(served: None, enter: Any, t
     page = enter("marketer")
     page.goto("/ui/settings")
     page.get_by_role("button", name="Set up an authenticator app").click()
-    expect(page.get_by_alt_text("Picture for the authenticator app")).to_be_visible()
+    expect(page.get_by_alt_text("QR code for the authenticator app")).to_be_visible()
     secret = page.locator("code", has_text=re.compile(r"^(\w{4} ){7}\w{4}$")).inner_text().replace(" ", "")
     app = pyotp.TOTP(secret)
     page.get_by_label("Code").fill("000000")
@@ -176,12 +176,12 @@ def test_a_person_sets_up_an_app_and_logs_in_with_it(served: None, enter: Any, t
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("9 recovery codes are left.")).to_be_visible()
     grow_old(town)
-    page.get_by_text("Turn it off").first.click()
-    page.get_by_role("button", name="Turn it off").click()
+    page.get_by_text("Turn off").first.click()
+    page.get_by_role("button", name="Turn off").click()
     page.get_by_role("link", name="Confirm").click()
     page.get_by_label("Code").fill(codes[1])
     page.get_by_role("button", name="Confirm").click()
-    page.get_by_text("Turn it off").first.click()
-    page.get_by_role("button", name="Turn it off").click()
+    page.get_by_text("Turn off").first.click()
+    page.get_by_role("button", name="Turn off").click()
     expect(page.get_by_text("The second factor is off.")).to_be_visible()
     assert login.log_in(town.db, town.engine.address_keys, email, PASSWORD, town.engine.clock.now())

@@ -283,7 +283,7 @@ def test_a_chain_that_was_cut_is_seen_with_a_head_from_the_log(log_in: Any, open
 def test_the_last_admin_is_told_so(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("admin"), f"/ui/settings/users/{town.members['admin']}") as page:
         submit(page, "Alex Admin", "alex@example.com", "viewer", "en", "Europe/Zurich", "")
-        assert "The last active admin cannot be taken away." in page.text
+        assert "The last active admin cannot be removed." in page.text
     with town.db.read() as session:
         assert session.get_one(Member, town.members["admin"]).role == "admin"
 

@@ -94,7 +94,7 @@ def test_the_page_of_results_is_grouped_and_counted(log_in: Any, opened: Any, to
         addresses = [node["attributes"]["href"] for node in page.nodes() if "href" in node.get("attributes", {})]
         assert "/ui/journeys/welcome" in addresses
     with opened(log_in("viewer"), "/ui/search?q=nothinglikethis") as page:
-        assert "Nothing fits." in page.text
+        assert "No results." in page.text
 
 
 # Tour and theme

@@ -154,6 +154,6 @@ def test_a_template_that_the_server_does_not_answer_for_is_not_saved(page: Page,
         subject.press_sequentially("!")
         expect(page.locator(".tpl-status")).to_have_text("Saving …")
         expect(page.locator(".tpl-status")).to_have_text(SILENT_UNSAVED)
-    expect(page.locator(".tpl-status")).to_have_text("Kept as a draft, no new version yet")
+    expect(page.locator(".tpl-status")).to_have_text("Saved as a draft, no new version yet")
     server.end()
     expect(page.locator(".tpl-status")).to_have_text(AWAY)

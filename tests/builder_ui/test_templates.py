@@ -413,7 +413,7 @@ def test_the_api_corrects_too_and_asks_for_the_same_role(log_in: Any, town: Any,
 def test_a_test_goes_to_oneself_for_a_chosen_contact(town: Any) -> None:
     async def story(writing: Writing) -> None:
         await writing.act("A test is on its way to {address}.", writing.test)
-        assert writing.notice == ("Not saved as a version: Choose a contact first: a test is filled in for somebody real.", False) or (
+        assert writing.notice == ("Not saved as a version: Choose a contact first: a test uses the values of a real contact.", False) or (
             writing.notice is not None and not writing.notice[1]
         )
         writing.open("en")
@@ -423,7 +423,7 @@ def test_a_test_goes_to_oneself_for_a_chosen_contact(town: Any) -> None:
         assert writing.notice == ("A test is on its way to mara@example.com.", True)
         for _ in range(templates.TESTS_PER_HOUR):
             await writing.act("x", writing.test)
-        assert writing.notice == ("These are enough tests for one hour; wait a little.", False)
+        assert writing.notice == ("That is the maximum number of tests per hour; please wait a little.", False)
 
     written(town, story)
     with town.db.read() as session:
@@ -490,10 +490,10 @@ def test_the_list_shows_where_templates_are_used(log_in: Any, opened: Any) -> No
 def test_away_and_back_again(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/templates?q=cart-2") as open:
         open.press("Archive it")
-        open.see_until("is in the archive")
+        open.see_until("archived")
         assert stored(town, "cart-2-incentive").archived_at is not None
         open.press("Undo")
-        open.see_until("The template is back.")
+        open.see_until("The template was restored.")
     assert stored(town, "cart-2-incentive").archived_at is None
 
 
@@ -633,7 +633,10 @@ def test_the_builder_shows_what_a_step_sends(town: Any) -> None:
 
 def test_what_fails_is_said_in_german(town: Any) -> None:
     german = translator("de")
-    for text in ("Choose a contact first: a test is filled in for somebody real.", "These are enough tests for one hour; wait a little."):
+    for text in (
+        "Choose a contact first: a test uses the values of a real contact.",
+        "That is the maximum number of tests per hour; please wait a little.",
+    ):
         assert german(text) != text
 
 
@@ -709,7 +712,7 @@ def test_a_partials_page_brings_up_all_that_use_it_and_says_what_fails(town: Any
         assert [(one.key, one.version) for one in writing.stored.inclusions] == [("fine", 1), ("nested", 1)]
         await writing.act("Templates updated: {count}.", writing.bring_up)
         assert writing.notice is not None
-        assert writing.notice[0].startswith("Templates updated: 1. These stay as they were:")
+        assert writing.notice[0].startswith("Templates updated: 1. Unchanged:")
         assert "nested: In the partial “footer”, included in line 1" in writing.notice[0]
         assert [(one.key, one.version) for one in writing.stored.inclusions] == [("fine", 2), ("nested", 1)]
 
@@ -747,7 +750,7 @@ def test_archiving_a_partial_in_use_asks_and_says_where(log_in: Any, opened: Any
     put(town, "footer", "partial", piece("x"))
     put(town, "mail", "email", FOOTER, "A mail")
     with opened(log_in("marketer"), "/ui/templates?kind=partial") as open:
-        assert "A mail include it and go on doing so" in open.text
+        assert "Used by A mail, which keep it" in open.text
 
 
 def test_the_api_knows_partials(log_in: Any, town: Any, ours: dict[str, str]) -> None:

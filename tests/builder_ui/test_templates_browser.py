@@ -27,7 +27,7 @@ def begin(page: Page, card: str, key: str) -> None:
     offered.get_by_label("Name").fill(f"Template {key}")
     offered.get_by_text("For engineers").click()
     offered.get_by_label("Key").fill(key)
-    offered.get_by_role("button", name="Create and write").click()
+    offered.get_by_role("button", name="Create and edit").click()
     expect(page.get_by_role("heading", name=f"Template {key}", level=1)).to_be_visible()
 
 
@@ -78,7 +78,7 @@ def test_from_nothing_to_a_saved_mail(page: Page, town: Any) -> None:
     write(page, BODY)
     expect(mail(page).get_by_text("Dear Anna,")).to_be_visible()
 
-    page.get_by_text("Preview for: Made-up values").click()
+    page.get_by_text("Preview for: Sample values").click()
     page.get_by_label("Search by name or e-mail").press_sequentially("carl")
     page.get_by_role("button", name=re.compile("Carla Rossi")).click()
     expect(mail(page).get_by_text("Dear Carla,")).to_be_visible()
@@ -87,7 +87,7 @@ def test_from_nothing_to_a_saved_mail(page: Page, town: Any) -> None:
     page.get_by_role("button", name="Phone").click()
     expect(page.locator(".tpl-frame iframe:not(.next)")).to_have_js_property("clientWidth", 375)
     page.locator("#app").get_by_role("button", name="Dark").click()
-    expect(page.locator(".tpl-note")).to_contain_text("no colours for dark")
+    expect(page.locator(".tpl-note")).to_contain_text("no dark colours")
     expect(mail(page).locator("html")).to_have_css("filter", re.compile("invert"))
     page.get_by_role("button", name="Plain text").click()
     expect(page.locator(".mail-text")).to_contain_text("Dear Carla,")
@@ -221,7 +221,7 @@ def test_a_footer_is_written_once_and_corrected_everywhere(page: Page, town: Any
     expect(mail(page).get_by_text("New street")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved as version 3.")).to_be_visible()
-    page.get_by_role("button", name="Label and uses").click()
+    page.get_by_role("button", name="Labels and usage").click()
     expect(page.get_by_text("uses our-footer, version 2; there is version 3")).to_be_visible()
     page.get_by_role("button", name="Update it").click()
     expect(page.get_by_text("Templates updated: 1.")).to_be_visible()

@@ -25,7 +25,7 @@ def test_the_timeline_tells_times_decisions_and_reasons(run):
     assert "email: welcome-1-hello" in ran.out
     assert "waits until 2026-03-03 10:00" in ran.out
     assert "✓ opened *Welcome 1*  [1 times]" in ran.out
-    assert "hears Message Clicked" in ran.out
+    assert "on Message Clicked" in ran.out
 
 
 def scenario(tmp_path: Path, **changes: object) -> Path:
@@ -111,7 +111,7 @@ def test_answers_that_the_journey_cannot_give_are_told_and_nothing_is_walked(run
 def test_a_start_that_is_no_instant_is_told_how_to_write_one(run, tmp_path, start):
     ran = run("simulate", "welcome", "--script", scenario(tmp_path, start=start))
     assert ran.code == 1
-    assert 'start: Must be an instant with its zone, such as "2026-03-02T09:00:00Z".' in ran.err
+    assert 'start: Must be a date and time with its zone, such as "2026-03-02T09:00:00Z".' in ran.err
 
 
 def test_a_start_off_the_calendar_is_told_its_bounds(run, tmp_path):

@@ -45,7 +45,7 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
         ({"database_url": "postgresql://nobody@127.0.0.1:1/none"}, "database", "Check PFADWERK_DATABASE_URL"),
         ({"public_url": "journeys.example.org"}, "web", "expected an address such as https"),
         ({"channels": {"email": {"provider": "smtp"}}}, "mail", "Set PFADWERK_SMTP_HOST"),
-        ({"channels": {"email": {"provider": "smtp"}}, "smtp_host": "127.0.0.1", "smtp_port": 1}, "mail", "does not let us in"),
+        ({"channels": {"email": {"provider": "smtp"}}, "smtp_host": "127.0.0.1", "smtp_port": 1}, "mail", "refused the log-in"),
         ({"channels": {"email": {"provider": "smtp"}}, "workspace": "staging"}, "mail", "This is the staging workspace"),
     ],
 )

@@ -46,8 +46,8 @@ def test_problems_are_code_one_with_line_and_reason_but_without_content(sqlite_d
         "1 of 4 rows imported, 1 new contacts.",
         "This was a dry run: nothing was written.",
         "  line 3, email: This is not an e-mail address.",
-        "  line 4: Nothing in the line names a contact.",
-        "  line 5: The line has more filled cells than the header, so what belongs where is not certain.",
+        "  line 4: Nothing in this line identifies a contact.",
+        "  line 5: The line has more filled cells than the header, so it is unclear which cell belongs to which column.",
     ]
 
 

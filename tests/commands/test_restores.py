@@ -48,5 +48,5 @@ def test_all_were_sent_also_when_it_is_killed_on_the_way(demo: Path, run: Run) -
 def test_what_is_not_understood_and_what_is_not_there_are_told(demo: Path, run: Run) -> None:
     said = run("restores", "--assume", "perhaps")
     assert (said.code, "Expected one of" in said.err) == (1, True)
-    assert "No backup was ever restored" in run("restores", "--assume", "sent").err
-    assert "No backup was ever restored" in run("restores").out
+    assert "No backup has been restored" in run("restores", "--assume", "sent").err
+    assert "No backup has been restored" in run("restores").out

@@ -202,7 +202,7 @@ def test_some_kinds_only(session: Session, person: str) -> None:
     "mark", ["x", "e30=", "W10=", "WyIyMDI2IiwiZXZlbnQiXQ==", "WyIyMDI2LTExLTIyVDEyOjAwOjAwKzAwOjAwIiwiZXZlbnQiLCJ4Il0=", "ä"]
 )
 def test_a_mark_of_somebody_else_is_refused(session: Session, person: str, mark: str) -> None:
-    with pytest.raises(Invalid, match="page mark"):
+    with pytest.raises(Invalid, match="cursor"):
         timeline.timeline(session, person, before=mark)
 
 

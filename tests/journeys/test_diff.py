@@ -33,8 +33,8 @@ def test_every_difference_is_said() -> None:
     assert said(OLD, NEW) == [
         "settings.timezone changes from Europe/Zurich to Europe/Berlin.",
         "In the step a, “duration” changes from P3D to P2D.",
-        "The step b is gone.",
-        "The step d is new.",
+        "The step b was removed.",
+        "The step d was added.",
         "The connection a --next--> b was removed.",
         "The connection b --sent--> c was removed.",
         "The connection a --next--> c was added.",

@@ -357,7 +357,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       const at = middle(flow, host.current);
       const made = model.addNote(free(model, { x: at.x - 100, y: at.y - 60 }));
       tellSelection();
-      setSaid(made ? t("Added: {name}", { name: t("Note") }) : t("There are {count} notes; that is as many as can be.", { count: MAX_NOTES }));
+      setSaid(made ? t("Added: {name}", { name: t("Note") }) : t("There are {count} notes, which is the maximum.", { count: MAX_NOTES }));
       if (!made) return;
       reveal(flow, host.current, model.node(made), 0);
       setTimeout(() => host.current?.querySelector(`[data-id="${CSS.escape(made)}"] textarea`)?.focus({ preventScroll: true }), 60);

@@ -31,7 +31,7 @@ export function Palette({ kinds, groups }) {
           </section>
         );
       })}
-      {!found.length && <p className="quiet">{t("No step fits.")}</p>}
+      {!found.length && <p className="quiet">{t("No matching steps.")}</p>}
     </nav>
   );
 }
@@ -121,7 +121,7 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
             <span><b>{kind.label}</b><small>{kind.text}</small></span>
           </div>
         ))}
-        {!found.length && <p className="quiet">{t("No step fits.")}</p>}
+        {!found.length && <p className="quiet">{t("No matching steps.")}</p>}
       </div>
     </div>
   );
@@ -180,7 +180,7 @@ export function Find({ onGo, onLead, onClose }) {
 
 const KEYS = [
   ["Ctrl Z", "Undo"], ["Ctrl Shift Z / Ctrl Y", "Redo"], ["Ctrl C / X / V", "Copy, cut, paste, also into another journey"],
-  ["Ctrl D", "Duplicate"], ["Ctrl A", "Choose everything"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["Ctrl Enter", "Look over and publish"], ["F", "Fit everything in"], ["N", "Add a note"], ["D", "Show or hide days"],
+  ["Ctrl D", "Duplicate"], ["Ctrl A", "Select all"], ["Del", "Delete"], ["Ctrl F", "Find in the journey"], ["Ctrl S", "Save now"], ["Ctrl Enter", "Review and publish"], ["F", "Fit everything in"], ["N", "Add a note"], ["D", "Show or hide days"],
   ["Tab", "Go from step to step"], ["Enter", "Choose the step and show its form"], ["Enter, Enter", "Go into the form of the step"], ["Esc", "Back from the form to the step"], ["← ↑ → ↓", "Move the chosen steps"], ["Shift", "Draw a frame to choose many"], ["?", "This list"],
 ];
 
