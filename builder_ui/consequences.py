@@ -72,7 +72,7 @@ def moving(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[L
     words = Wording(speech, nodes)
     stay = [
         Line(
-            speech("{count} stay where they are: {reason}", count=words.count(found, number), reason=speech(STAYS[reason])),
+            speech("{count} would stay where they are: {reason}", count=words.count(found, number), reason=speech(STAYS[reason])),
             f"refused:{reason}",
         )
         for reason, number in sorted(found.refused.items())
@@ -100,25 +100,25 @@ def _refused(words: Wording, found: Forecast) -> Iterator[Line]:
 
 def _held_out(words: Wording, found: Forecast) -> Iterator[Line]:
     if found.held_out:
-        yield Line(words.speech("{count} fall into the control group and get nothing.", count=words.count(found, found.held_out)))
+        yield Line(words.speech("{count} would be in the control group and get nothing.", count=words.count(found, found.held_out)))
 
 
 def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
     """From messages to where they stop."""
     speech = words.speech
     if found.halted:
-        yield Line(speech("{count} wait until the journey is resumed: it is paused.", count=words.count(found, found.halted)))
+        yield Line(speech("{count} would wait until the journey is resumed: it is paused.", count=words.count(found, found.halted)))
     if found.begins and not found.due_now and not found.halted:
-        yield Line(speech("Nobody gets anything at once."))
+        yield Line(speech("Nobody would get anything at once."))
     for step in found.steps.values():
         yield from _message(words, found, step)
     for node, number in found.calls.items():
-        text = "*{name}* is called for {count}; what it answers is not known beforehand, so the first path is assumed."
+        text = "*{name}* would be called for {count}; what it answers is not known beforehand, so the first path is assumed."
         yield Line(speech(text, name=words.node(node), count=words.count(found, number)))
     for node, number in found.waits.items():
-        yield Line(speech("{count} then wait at *{name}*.", count=words.count(found, number), name=words.node(node)))
+        yield Line(speech("{count} would then wait at *{name}*.", count=words.count(found, number), name=words.node(node)))
     for reason, number in sorted(found.ended.items()):
-        text = "{count} leave the journey at once: {reason}"
+        text = "{count} would leave the journey at once: {reason}"
         yield Line(speech(text, count=words.count(found, number), reason=coded(speech, REASONS, reason)), f"ended:{reason}")
     for node, number in found.stuck.items():
         yield Line(
@@ -132,20 +132,20 @@ def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
 def _message(words: Wording, found: Forecast, step: Step) -> Iterator[Line]:
     speech, name = words.speech, words.node(step.node)
     if step.now:
-        yield Line(speech("{count} get *{name}* at once.", count=words.count(found, step.now), name=name), f"now:{step.node}")
+        yield Line(speech("{count} would get *{name}* at once.", count=words.count(found, step.now), name=name), f"now:{step.node}")
     for reason, number in sorted(step.held.items()):
         values = {"count": words.count(found, number), "name": name, "reason": coded(speech, REASONS, reason)}
         values |= {"at": speech.moment(step.first_until), "to_at": speech.moment(step.last_until)}
         same = values["at"] == values["to_at"]
         text = (
-            "{count} get *{name}* on {at} at the earliest: {reason}"
+            "{count} would get *{name}* on {at} at the earliest: {reason}"
             if same
-            else "{count} get *{name}* between {at} and {to_at} at the earliest: {reason}"
+            else "{count} would get *{name}* between {at} and {to_at} at the earliest: {reason}"
         )
         yield Line(speech(text, **values), f"held:{step.node}:{reason}")
     for reason, number in sorted(step.skipped.items()):
         text = speech(
-            "{count} do not get *{name}*: {reason}", count=words.count(found, number), name=name, reason=coded(speech, REASONS, reason)
+            "{count} would not get *{name}*: {reason}", count=words.count(found, number), name=name, reason=coded(speech, REASONS, reason)
         )
         yield Line(text, f"skipped:{step.node}:{reason}")
 

@@ -22,7 +22,7 @@ from engine import by_hand
 from engine.enrol import Entered
 from engine.forecast import Forecast
 from engine.wakeups import Wakeups
-from journeys.errors import PfadwerkError
+from journeys.errors import Invalid, PfadwerkError
 from models import Journey, new_id
 
 AT_ONCE = 10
@@ -156,11 +156,18 @@ def begin_enrolling(journey_id: str, wanted: Wanted, count: int, jobs: list[str]
     """Refused where another version is live by now than was looked at."""
 
     def do(visit: Visit) -> Wakeups:
-        with visit.engine.db.read() as session:
-            by_hand.published(visit.engine, session, journey_id, looked_at)
+        still_live(visit, journey_id, looked_at)
         return begin(visit, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
 
     return do
+
+
+def still_live(visit: Visit, journey_id: str, looked_at: int | None) -> None:
+    """Raises: Invalid, which says so on the page, if another version is live by now than was looked at."""
+    with visit.engine.db.read() as session:
+        live = by_hand.published(visit.engine, session, journey_id)
+    if looked_at is not None and live.version_number != looked_at:
+        raise Invalid("Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number)
 
 
 def begin(visit: Visit, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
@@ -261,8 +268,7 @@ def enrol_all(journey_id: str, ids: Sequence[str], looked_at: int | None) -> Do:
 
     def do(visit: Visit) -> Wakeups:
         wakeups, occasion = Wakeups(), f"chosen:{new_id()}"
-        with visit.engine.db.read() as session:
-            by_hand.published(visit.engine, session, journey_id, looked_at)
+        still_live(visit, journey_id, looked_at)
         for id in ids:
             with visit.engine.db.write() as session:
                 answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)

@@ -271,6 +271,16 @@ def test_the_control_group_is_counted_and_gets_nothing(lite: Town) -> None:
     assert lite.became(journey) == found
 
 
+def test_what_would_be_held_too_long_is_skipped(lite: Town) -> None:
+    journey = lite.world.publish(JOURNEY, settings={"timezone": "UTC", "hold_at_most": "PT1H"})
+    lite.person("email", "sms")
+    lite.set("quiet_hours", enabled=True, start="08:30:00", end="20:00:00", zone="UTC")
+    found = told(lite.foretold(journey))
+    assert found["skipped"]["hello", "held_too_long_quiet_hours"] == 1
+    lite.enrol(journey)
+    assert lite.became(journey) == found
+
+
 def test_quiet_hours_hold_until_the_same_minute(lite: Town) -> None:
     journey = lite.world.publish(JOURNEY)
     crowd(lite)
