@@ -375,6 +375,7 @@ def test_one_place_that_names_a_person_is_enough(sqlite_db: Database, now: datet
         )
         row = session.get_one(*((Import, draft) if stage == "imports" else (Job, job)))
         setattr(row, column, content)
+        row.state = "failed" if column == "error" else row.state
     found = erasure_rest._LOOK[stage](sqlite_db, values, "")
     assert list(found.ids) == [draft if stage == "imports" else job]
     with sqlite_db.write() as session:
