@@ -6,11 +6,13 @@ import threading
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from api.jobs import do_page
+from crm import audit, uncertain
 from engine import perhaps
 from engine.live import Engine
-from models import Database, Job
+from models import Database, Job, Message
 from tests.restored import Died, decided, dying_at_message, fates, hold
 
 BASE = "/api/v1/restores"
@@ -59,7 +61,21 @@ def test_all_were_sent_by_api(admin: Any, engine: Engine, restore: str) -> None:
     [listed] = admin.get(BASE).json()["items"]
     assert (listed["assume"], listed["counts"]) == ("sent", {"sent": MANY})
     assert fates(engine.db) == {("sent", "sent"): MANY}
+    with engine.db.read() as session:
+        assert [line.subject for line in audit.list_lines(session, action="restore.assume")] == [f"restore:{restore}"]
     assert admin.post(f"{BASE}/{restore}/assume", json={"assume": "sent"}).json() == {"job": None}
+
+
+def test_what_a_person_left_as_it_is_stays_so_when_all_are_decided(engine: Engine, restore: str) -> None:
+    with engine.db.write() as session:
+        message = session.scalars(select(Message).where(Message.status == "uncertain").order_by(Message.id)).first()
+        assert message is not None
+        uncertain.decide(session, message.id, "leave", message.attempts, "test", engine.clock.now())
+    job = queue(engine, restore, "sent")
+    for _ in range(3):
+        do_page(engine, job)
+    assert job_of(engine, job).counts == {"decided": MANY - 1}
+    assert fates(engine.db) == {("sent", "sent"): MANY - 1, ("uncertain", "left"): 1}
 
 
 def test_what_is_asked_for_must_make_sense(admin: Any, engine: Engine, restore: str) -> None:

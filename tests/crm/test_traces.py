@@ -375,6 +375,7 @@ def test_one_place_that_names_a_person_is_enough(sqlite_db: Database, now: datet
         )
         row = session.get_one(*((Import, draft) if stage == "imports" else (Job, job)))
         setattr(row, column, content)
+        row.state = "failed" if column == "error" else row.state
     found = erasure_rest._LOOK[stage](sqlite_db, values, "")
     assert list(found.ids) == [draft if stage == "imports" else job]
     with sqlite_db.write() as session:
@@ -382,7 +383,7 @@ def test_one_place_that_names_a_person_is_enough(sqlite_db: Database, now: datet
     assert MARKER not in everything(sqlite_db)
 
 
-@pytest.mark.parametrize(("kind", "state"), [("bulk_tag", "cancelled"), (erasure_rest.KIND, "running")])
+@pytest.mark.parametrize(("kind", "state"), [("bulk_tag", "cancelled"), *((kind, "running") for kind in jobs.UNSTOPPABLE)])
 def test_work_about_a_person_ends_unless_nobody_may_stop_it(sqlite_db: Database, now: datetime, kind: str, state: str) -> None:
     values = traces.Values(frozenset([f"{MARKER}@example.org"]), frozenset())
     with sqlite_db.write() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from crm import tally
 from crm.events import append_event
@@ -106,6 +106,24 @@ def test_a_field_or_score_that_changed_to_something_else_is_told(world, trigger,
     contact = world.contact(lifecycle_stage="lead")
     assert not world.happens(contact, event, properties)
     assert [row["actual"] for found in details(world, contact) for row in found["rule"]] == seen
+
+
+def test_a_batch_writes_no_more_than_are_kept_and_only_those_of_a_condition_are_forgotten(sqlite_db, reference):
+    world = build(sqlite_db)
+    journey, contact = world.publish(reference), world.contact()
+    row = {"journey_id": journey, "contact_id": contact, "event_id": None, "detail": {}, "refused_at": world.now}
+    with world.db.write() as session:
+        session.execute(insert(Refusal), [{**row, "reason": "reentry"}])
+        batch = unmet.Unmet()
+        live = world.engine.index(session).get(journey)
+        batch.by_journey[journey] = (live, [{**row, "reason": "condition"}] * (unmet.KEPT + 5))
+        batch.write(session)
+        assert tally.read(session, journey).refused == {"condition": unmet.KEPT + 5}
+        assert len(session.scalars(select(Refusal.id)).all()) == 1 + unmet.KEPT
+        session.execute(insert(Refusal), [{**row, "reason": "condition"}] * 2)
+        assert unmet.forget_old(session, journey) is False
+        reasons = session.scalars(select(Refusal.reason).order_by(Refusal.id)).all()
+    assert reasons == ["reentry"] + ["condition"] * unmet.KEPT
 
 
 def test_the_last_thousand_kept_out_by_a_condition_are_kept_and_all_are_counted(sqlite_db):

@@ -148,11 +148,17 @@ def test_what_gets_stuck_afterwards_waits_until_the_interval_is_over(desk):
     desk.tell(minutes=2)
     desk.stuck(*desk.runs(calm, 4))
     desk.tell(minutes=30)
+    desk.tell(minutes=2)
     assert len(desk.mail.sent) == 2
     desk.stuck(*desk.runs(calm, 1), status="quarantined")
-    desk.tell(minutes=31)
+    desk.tell(minutes=29)
     assert sorted({message.subject for message in desk.mail.sent})[0] == "5 runs are stuck in “Calm”"
     assert len(desk.mail.sent) == 4
+    desk.stuck(*desk.runs(calm, 1))
+    desk.tell(hours=5)
+    assert len(desk.mail.sent) == 4, "more may get stuck of the same cause, however long ago the last ones did"
+    desk.tell(minutes=2)
+    assert len(desk.mail.sent) == 6
 
 
 def test_a_run_is_told_of_once_for_each_time_it_gets_stuck(desk):
@@ -260,6 +266,26 @@ def test_a_worker_that_dies_in_the_middle_of_a_call_has_it_made_again(desk):
     assert len(desk.posted) == 1, "the claim holds until nobody can be at it any more"
     desk.tell(minutes=1)
     assert desk.states() == [("webhook", "sent")]
+
+
+def test_what_a_dead_process_had_claimed_is_claimed_by_one_and_ended_by_that_one(desk):
+    desk.set(webhook=HOOK, mail=False)
+    desk.stuck(*desk.runs(desk.world.publish(WAITING), 1))
+    desk.tell()
+    desk.world.later(minutes=2)
+    now, second = desk.world.now, timedelta(seconds=1)
+    with desk.world.db.write() as session:
+        [due] = notices.due(session, now)
+        notices.settle(session, due, [("webhook", "")], now)
+        [dead] = notices.to_deliver(session, now)
+        assert notices.claim(session, dead, now + second)
+        [left] = notices.to_deliver(session, now + second)
+        assert notices.claim(session, left, now + 9 * second)
+        assert not notices.claim(session, left, now + 9 * second), "another keeper saw it, too"
+        notices.end(session, dead, "failed", "late", now)
+        assert session.scalars(select(NoticeDelivery.state)).all() == ["claimed"], "it is not dead after all, and comes too late"
+        notices.end(session, left, "sent", "", now)
+        assert session.scalars(select(NoticeDelivery.state)).all() == ["sent"]
 
 
 def test_two_keepers_at_once_tell_once(desk):

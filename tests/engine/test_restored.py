@@ -23,7 +23,7 @@ from journeys.calls import activity_of
 from journeys.compile import compile_journey
 from journeys.document import Journey
 from journeys.nodes import Palette
-from models import Message, RestoredMessage
+from models import Message, RestoredMessage, RestoredRun, Run
 from tests.broken import copies
 from tests.engine.conftest import START, Counting
 
@@ -280,6 +280,38 @@ def test_what_somebody_had_asked_for_again_just_before_may_have_left_once_more(w
         uncertain.decide(session, message.id, "again", message.attempts, "test", world.now)
     restore(world, DAY, assume)
     assert fates(world, run)[0][1:] == (status, reason)
+
+
+def marked(world, run: str) -> list[tuple[str, str, timedelta]]:
+    """(version, step, how long before now the run can have left it) of a run, by when it may have gone on."""
+    rows_of = table(RestoredRun)
+    with world.db.read() as session:
+        rows = session.execute(select(rows_of).where(rows_of.c.run_id == run).order_by(rows_of.c.leaves_at)).all()
+    return [(row.version_id, row.node, world.now - row.leaves_at) for row in rows]
+
+
+def test_a_run_that_sleeps_leaves_in_time_and_one_that_was_moved_may_be_anywhere(world, run):
+    version = world.row(run).version_id
+    moved, heard = (world.run(world.happens(world.contact(), "Signed Up")) for _ in range(2))
+    with world.db.write() as session:
+        row = session.get_one(Run, moved)
+        row.state = {**row.state, "go_to": "third"}
+        session.get_one(Run, heard).due_at = world.now - DAY  # it was due, and nobody came
+    restore(world, 2 * DAY)
+    assert marked(world, run) == [(version, "day", DAY)]
+    assert marked(world, moved) == [("", "day", 2 * DAY)]
+    assert marked(world, heard) == [(version, "day", 2 * DAY)]
+
+
+@pytest.mark.parametrize(("ago", "began"), [(timedelta(0), []), (DAY, [DAY]), (2 * DAY, [2 * DAY]), (5 * DAY, [3 * DAY])])
+def test_what_begins_now_may_have_begun_when_its_cause_came(world, run, ago, began):
+    """Two days are lost, and one has passed since: who was caused after the restore began then alone, who before the backup not before it."""
+    restore(world, 2 * DAY)
+    world.now += DAY
+    version = world.row(run).version_id
+    with world.db.write() as session:
+        beginnings.mark_start(world.engine, session, "1" * 32, version, world.now - ago)
+    assert marked(world, "1" * 32) == [(version, "", lost) for lost in began]
 
 
 def keeps_doubt(is_known: Callable[..., bool]) -> bool:

@@ -118,6 +118,12 @@ def test_a_process_is_forgotten_a_minute_after_its_last_beat_and_never_before_it
     assert len(known(world)) == 1
 
 
+def test_a_process_that_nobody_takes_over_is_forgotten_after_a_day(world):
+    now = died(world, presence.FORGOTTEN_AFTER + SECOND)
+    Presence(world.engine, "worker").beat(now)
+    assert len(known(world)) == 1
+
+
 def known(world):
     with world.db.read() as session:
         return list(session.scalars(select(processes.c.id)))
