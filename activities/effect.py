@@ -35,9 +35,9 @@ from activities.providers.provider import (
 )
 from activities.rendering import RenderBusy
 from crm import held
+from crm.beside import note_beside
 from crm.events import event_row, insert_events
 from crm.sql import on, table
-from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT

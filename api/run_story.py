@@ -77,6 +77,12 @@ class MovesBack(Detail):
     node: str
 
 
+class OtherContact(Detail):
+    """`contact`: the id of the other one."""
+
+    contact: str
+
+
 class Entered(Line):
     what: Literal["entered"]
     detail: Detail
@@ -171,6 +177,16 @@ class MigratedBack(Line):
     detail: MovesBack
 
 
+class MergedLine(Line):
+    what: Literal["merged"]
+    detail: OtherContact
+
+
+class PartedLine(Line):
+    what: Literal["parted"]
+    detail: OtherContact
+
+
 TrailLine = Annotated[
     Entered
     | Placed
@@ -189,7 +205,9 @@ TrailLine = Annotated[
     | Skipped
     | TakenOut
     | Migrated
-    | MigratedBack,
+    | MigratedBack
+    | MergedLine
+    | PartedLine,
     Field(discriminator="what", description="; ".join(f"`{kind}`: {text}" for kind, text in KINDS.items())),
 ]
 

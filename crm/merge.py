@@ -3,7 +3,7 @@
 - names, events, messages, tasks, histories: move. Tags: union. Scores: added up (a score is the sum of its history).
 - fields: the winner's, and the loser's where the winner has none.
 - consent: the stricter of two statements per channel and purpose; where only one of the two ever spoke, that statement stands.
-- runs move; where the re-entry policy allows one open run, the younger ends with the reason `merged`.
+- runs move, and open ones say so in their timeline; where the re-entry policy allows one open run, the younger ends with the reason `merged`.
 - what one contact did reaches the inboxes of the other's runs, so that an order made before logging in still ends a cart journey.
 
 Suppressions are by address and need no move. Events of a merge are not routed here.
@@ -22,6 +22,7 @@ from sqlmodel import SQLModel, col, select
 
 from crm import duplicates, mailbox
 from crm.addresses import settle_shared
+from crm.beside import note_beside
 from crm.consent import put_state, stricter
 from crm.events import append_event
 from crm.locks import lock_contacts
@@ -100,6 +101,8 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     tags = _merge_tags(session, winner.id, loser.id)
     scores = _merge_scores(session, winner.id, loser.id, now)
     consents = _merge_consents(session, winner.id, loser.id, now)
+    for run in open_runs(session, [loser.id]):
+        note_beside(session, run, "merged", now, {"contact": loser.id})
     for model in MOVED:
         _move(session, line, model, winner.id, loser.id)
     mailbox.move(session, winner.id, loser.id)

@@ -20,6 +20,7 @@ from sqlmodel import col, select
 from crm import duplicates, mailbox
 from crm.addresses import claim, settle_shared
 from crm.audit import record
+from crm.beside import note_beside
 from crm.consent import put_state, stricter
 from crm.events import append_event
 from crm.locks import lock_contacts
@@ -89,7 +90,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
     session.flush()
     kept = found.kept
     moved = _moved(session, merge_id)
-    _move_back(session, found, moved, done)
+    _move_back(session, found, moved, now, done)
     changed = _fields_back(winner, loser, kept, now, done)
     tags = _tags_back(session, winner.id, loser.id, kept)
     _scores_back(session, winner.id, loser.id, kept, now, done)
@@ -137,7 +138,7 @@ def _pages(keys: list[Any]) -> Iterable[list[Any]]:
     return (keys[start : start + PAGE] for start in range(0, len(keys), PAGE))
 
 
-def _move_back(session: Session, found: Merge, moved: Mapping[str, list[Any]], done: Parted) -> None:
+def _move_back(session: Session, found: Merge, moved: Mapping[str, list[Any]], now: datetime, done: Parted) -> None:
     """Rows go back by their keys; what the loser's runs and messages have brought since goes with them."""
     winner_id, loser_id = found.winner_id, found.loser_id
     back = {"contact_id": loser_id}
@@ -160,7 +161,9 @@ def _move_back(session: Session, found: Merge, moved: Mapping[str, list[Any]], d
             session.execute(update(rows).where(rows.c.run_id.in_(keys), rows.c.contact_id == winner_id).values(back))
         sent = sql_select(table(Message).c.body_id).where(table(Message).c.run_id.in_(keys), table(Message).c.body_id.is_not(None))
         session.execute(update(table(Body)).where(table(Body).c.id.in_(sent)).values(back))
-        done.rung += session.scalars(select(Run.id).where(col(Run.id).in_(keys), col(Run.ended_at).is_(None))).all()
+        for run in session.scalars(select(Run).where(col(Run.id).in_(keys), Run.contact_id == loser_id, col(Run.ended_at).is_(None))):
+            note_beside(session, run, "parted", now, {"contact": winner_id})
+            done.rung.append(run.id)
     if found.kept["ended"]:
         done.left.append("runs_ended")
     later = select(Event.id).where(Event.contact_id == winner_id, col(Event.received_at) > found.merged_at, Event.type != "system").limit(1)

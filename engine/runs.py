@@ -12,11 +12,11 @@ from sqlmodel import col
 
 from crm import held
 from crm.audit import record
+from crm.beside import note_beside
 from crm.locks import lock_contact
 from crm.runs import end_runs
 from crm.sql import table
 from crm.tasks import meant_for
-from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.restored import PERHAPS_SENT, may_go_again

@@ -21,13 +21,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm import held, tally
+from crm.beside import note_beside
 from crm.events import genuine, insert_events
 from crm.facts import SqlFacts
 from crm.runs import milestone
 from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
-from engine.beside import note_beside
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.state import Effect, Instruction, State

@@ -24,5 +24,7 @@ KINDS: Final[Mapping[str, str]] = {
     "taken_out": "A person ended it.",
     "migrated": "It was moved to another version.",
     "migrated_back": "The move to another version was undone.",
+    "merged": "Its contact became one with another, and it goes on there.",
+    "parted": "The merge of its contact was undone, and it went back.",
 }
 """Kind -> what happened."""

@@ -511,6 +511,8 @@ RUN_WORDS = {
     "ended": "ended: {reason}",
     "migrated": "moved to another version",
     "migrated_back": "moved back to the earlier version",
+    "merged": "came with a contact that was merged into this one",
+    "parted": "came back when a merge was undone",
 }
 
 

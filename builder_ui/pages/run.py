@@ -243,6 +243,8 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
             )
         case "migrated_back":
             return plain(key, speech("moved back to the earlier version"), at=line["at"], visit=visit)
+        case "merged" | "parted" as what:
+            return beside_line(visit, key, line, speech(OF_CONTACT[what]))
         case "held" | "stuck" | "quarantined" as state:
             return beside_line(
                 visit, key, line, html.b(speech(RUN_STATES[state][0])), ": ", coded(speech, REASONS, detail.get("reason", ""))
@@ -260,6 +262,10 @@ def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any])
             return plain(key, other, at=line["at"], visit=visit)
 
 
+OF_CONTACT = {
+    "merged": "continues: its contact was merged into another",
+    "parted": "back with its contact: the merge was undone",
+}
 BY_ITSELF = {
     "journey_resumed": "continues: the journey was resumed",
     "tried_again": "tried again and continues",

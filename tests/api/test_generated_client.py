@@ -97,6 +97,8 @@ DETAILS: dict[str, dict[str, Any]] = {
     "taken_out": {"by": "member:m1"},
     "migrated": {"from": 1, "to": 2, "node": "hello"},
     "migrated_back": {"node": "hello"},
+    "merged": {"contact": "d" * 32},
+    "parted": {"contact": "d" * 32},
 }
 
 

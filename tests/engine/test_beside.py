@@ -8,8 +8,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
+from crm.beside import FIRST, MOST, note_beside
 from engine import publish
-from engine.beside import FIRST, MOST, note_beside
 from engine.runs import end_run, resume_stuck, skip_stuck, timeline
 from engine.step import halt, lock_run
 

@@ -12,7 +12,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
+from crm.merge import merge
 from engine import migrate, publish
+from engine.merging import newest, part
 from engine.runs import end_run, remove_contact, resume_stuck, skip_stuck, timeline
 from engine.step import halt, lock_run
 from engine.trail import KINDS
@@ -137,6 +139,19 @@ def moved_where_it_stood(story: Story) -> None:
     story.world.step(story.run)
 
 
+def merged_and_parted(story: Story) -> None:
+    """The run goes to the contact that stays, and comes back."""
+    story.until_the_wait()
+    stays = story.world.contact()
+    with story.world.db.write() as session:
+        merge(session, stays, story.contact_id, story.world.now)
+        undone = newest(session, stays)
+        assert undone is not None
+    assert story.world.row(story.run).contact_id == stays
+    story.write(part, undone.id)
+    assert story.world.row(story.run).contact_id == story.contact_id
+
+
 SCENES: dict[str, tuple[Callable[[Story], None], tuple[str, ...]]] = {
     "replied": (replied, ("entered", "calling", "performed", "left", "waiting", "heard", "ended")),
     "left us": (left_us, ("exited",)),
@@ -147,6 +162,7 @@ SCENES: dict[str, tuple[Callable[[Story], None], tuple[str, ...]]] = {
     "skipped": (skipped, ("skipped",)),
     "taken out": (taken_out, ("taken_out", "ended")),
     "moved where it stood": (moved_where_it_stood, ("migrated", "placed")),
+    "merged and parted": (merged_and_parted, ("merged", "parted")),
     "moved there and back": (moved_there_and_back, ("migrated", "migrated_back")),
 }
 """What happens -> the kinds of lines it leaves, in order."""
@@ -182,6 +198,14 @@ def written_kinds() -> Iterator[str]:
 
 def test_no_line_is_of_another_kind() -> None:
     assert set(written_kinds()) == set(KINDS)
+
+
+def test_a_run_that_a_merge_moves_says_with_whom(story: Story) -> None:
+    stays = story.world.contact()
+    with story.world.db.write() as session:
+        merge(session, stays, story.contact_id, story.world.now)
+        merge(session, stays, story.contact_id, story.world.now)
+    assert [detail for what, detail in story.lines() if what == "merged"] == [{"contact": story.contact_id}]
 
 
 def test_who_was_held_and_goes_on_with_the_journey_says_so_once(story: Story) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -32,7 +32,20 @@ _of_line = update(trail).where(
 )
 
 
-def note_beside(session: Session, row: Row[Any], what: str, at: datetime, detail: Mapping[str, Any], outlet: str = "") -> None:
+class RunRow(Protocol):
+    """A run's row, read by whatever means."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def version_id(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+
+
+def note_beside(session: Session, row: RunRow | Row[Any], what: str, at: datetime, detail: Mapping[str, Any], outlet: str = "") -> None:
     """Writes that `what` happened, under the run's lock. The same as the line before, or for `attempt` as any since the last other one,
     counts that up: `count`, and `last` beside the line's own time."""
     lines = on(session).execute(_lines, {"of_run": row.id, "of_step": row.step}).all()
@@ -61,5 +74,5 @@ def _plain(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in detail.items() if name not in ("count", "last")}
 
 
-def _rewrite(session: Session, row: Row[Any], seq: int, values: Mapping[str, Any]) -> None:
+def _rewrite(session: Session, row: RunRow | Row[Any], seq: int, values: Mapping[str, Any]) -> None:
     on(session).execute(_of_line.values(**values), {"of_run": row.id, "of_step": row.step, "of_seq": seq})
