@@ -543,7 +543,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
         issues=issues,
         keep_secret=editor.keep_secret if editor.visit.may("secret.change") else None,
         last_message=last_message(editor.draft, editor.visit.engine.palette, target),
-        fresh=editor.fresh_fields(target),
+        fresh=editor.fields.fresh(target),
     )
 
 

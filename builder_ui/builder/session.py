@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,6 +39,7 @@ from builder_ui.builder.protocol import (
     Select,
     Writing,
 )
+from builder_ui.builder.writing import Fields
 from builder_ui.changes import changes as told
 from builder_ui.screen import NOTICE_SECONDS, allowed
 from builder_ui.speech import Speech
@@ -141,15 +141,6 @@ class Joined:
     saved: conflicts.Saved
 
 
-@dataclass(frozen=True, slots=True)
-class Meanwhile:
-    """A step of which somebody else changed `paths` while a field of its form was being written in."""
-
-    before: dict[str, Any]
-    paths: tuple[Path, ...]
-    saved: conflicts.Saved
-
-
 class Editor(Teller):
     """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied, out or failed."""
 
@@ -191,16 +182,12 @@ class Editor(Teller):
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
         self._answers = 0
         """Grows whenever a field said what is known: the form is drawn again, with the value as it is kept."""
-        self.fresh: Counter[Path] = Counter()
-        """(id, *path of a field) -> how often somebody else changed it: the field is drawn anew."""
+        self.fields = Fields()
         self.members = dict(stored.members)
         self._others = Others(visit, self.id, stored.id)
         self.people: tuple[Present, ...] = ()
         """Who else has the journey open."""
         self._unseen: list[Joined] = []
-        self._writing = ""
-        """The id of the field that somebody writes in."""
-        self._meanwhile: dict[str, Meanwhile] = {}
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
         self._op = self._saved_op = 0
@@ -339,7 +326,8 @@ class Editor(Teller):
             case Back():
                 self.spawn(self.look_again)
             case Writing(field=written):
-                self._write(written)
+                if self.fields.write(written):
+                    self.tell("panel")
             case Resync():
                 self._resync(message)
             case Ops():
@@ -392,7 +380,8 @@ class Editor(Teller):
         if show:
             self.send(select=list(ids))
         if tuple(ids) != self.selection:
-            self.selection, self._writing, self._meanwhile = tuple(ids), "", {}
+            self.selection = tuple(ids)
+            self.fields.leave()
             self.tell("panel", "outline")
 
     def go_to(self, issue: Issue) -> None:
@@ -405,8 +394,14 @@ class Editor(Teller):
 
     def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
         """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
-        before, self._writing = self.raw(id), ""
-        if not self.editable or before is None or self._dispute(id, path, value):
+        before = self.raw(id)
+        if not self.editable or before is None:
+            return
+        dispute = self.fields.dispute(id, path, value, before)
+        if dispute is not None:
+            if dispute.conflict is not None:
+                self._note([dispute.conflict], dispute.saved)
+            self.tell("panel")
             return
         if at(before, path) == value:  # what was typed may still be written otherwise
             self._answers += 1
@@ -520,16 +515,12 @@ class Editor(Teller):
         self.chapter = "" if self.chapter == name else name
         self.tell("panel")
 
-    def fresh_fields(self, id: str) -> dict[Path, int]:
-        """Path of a field of a step -> how often somebody else changed it."""
-        return {path[1:]: count for path, count in self.fresh.items() if path[0] == id}
-
     def form_mark(self) -> Any:
         """Whatever the form shows; while it stays equal the form need not be drawn anew."""
         target = self.selection[0] if self.selection else ENTRY
         place = None if target == ENTRY else target
         issues = [issue for issue in self.issues if issue.node_id == place]
-        state = self.selection, self.generation, self._answers, self.chapter, self.editable, self.fresh_fields(target)
+        state = self.selection, self.generation, self._answers, self.chapter, self.editable, self.fields.fresh(target)
         return state, self.raw(target), issues, self.names, self.views.get(target)
 
     def ways_mark(self) -> Any:
@@ -633,20 +624,22 @@ class Editor(Teller):
     async def _catch_up(self) -> bool:
         """Puts what others saved into the draft. False: nobody knows any more what this page began with, and a person decides on the whole."""
         try:
-            news = await asyncio.to_thread(self._news)
+            return self._hear_news(await asyncio.to_thread(self._news))
         except Exception as error:  # noqa: BLE001 - as with saving
-            log.error("a draft could not be read: %s", where(error))
+            log.error("what others saved could not be taken in: %s", where(error))
+            self.status = "failed" if self._changed != self._stored_change else self.status
             self.save_soon(5.0)
             return False
+
+    def _hear_news(self, news: News) -> bool:
         self.members = {**self.members, **news.members}
         self.state, self.live_version, self.versions = news.state, news.live_version, news.versions
         self.differs = news.differs
         if news.since is None:
             self.status, self.by = "conflict", ""
-            return False
-        if news.since.steps:
+        elif news.since.steps:
             self._take_in(news, news.since)
-        return True
+        return news.since is not None
 
     def _news(self) -> News:
         with self.visit.engine.db.read() as session:
@@ -682,7 +675,7 @@ class Editor(Teller):
 
     def _step_written_in(self) -> str:
         id = self.selection[0] if len(self.selection) == 1 else ""
-        return id if id in self.draft.nodes and self._writing.startswith(f"pfb-{id}-") else ""
+        return id if id in self.draft.nodes and self.fields.are_of(id) else ""
 
     def _asked(self, document: dict[str, Any], id: str, saved: conflicts.Saved) -> dict[str, Any]:
         """The document, in which somebody took out a step that is being worked on here, with the question whether it comes back."""
@@ -699,7 +692,7 @@ class Editor(Teller):
         looks = self._look()
         if joining.is_empty(news):
             return
-        self._freshen(old, news, saved)
+        self.fields.change(old, news, saved)
         self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
         shown = {id: {**news["nodes"].get(id, {}), "view": self.views[id]} for id in {**news["nodes"], **looks}}
         said = self._word(saved[0], [*(self.names.get(id, self.speech("Journey")) for id in changed), *gone.values()])
@@ -721,44 +714,6 @@ class Editor(Teller):
         if by == self.visit.by:
             return str(self.speech("You, in another tab"))
         return people.actor(self.speech, self.members, by)
-
-    def _freshen(self, old: Draft, news: joining.News, saved: conflicts.Saved) -> None:
-        """Fields with another value are drawn anew, but for the one that is being written in: who writes there is asked when they are done."""
-        for id in news["nodes"]:
-            changed = joining.paths(news, id)
-            held = tuple(path for path in changed if self._is_written_in(id, path))
-            for path in changed:
-                if path not in held:
-                    self.fresh[id, *path] += 1
-            if held and id not in self._meanwhile:
-                self._meanwhile[id] = Meanwhile(dict(joining.raw_of(old, id) or {}), held, saved)
-
-    def _is_written_in(self, id: str, path: Path) -> bool:
-        field = f"pfb-{id.strip('$')}-{'-'.join(str(one) for one in path)}"
-        return self._writing == field or self._writing.startswith(f"{field}-")
-
-    def _write(self, field: str) -> None:
-        """A field is written in; empty: it was left, and shows what somebody else made of it, if they did."""
-        self._writing = field
-        if field or not self._meanwhile:
-            return
-        self.fresh.update((id, *path) for id, one in self._meanwhile.items() for path in one.paths)
-        self._meanwhile = {}
-        self.tell("panel")
-
-    def _dispute(self, id: str, path: Path, value: Any) -> bool:
-        """Whether somebody else changed the field while this was written into it: then both are kept, and a person chooses."""
-        held = self._meanwhile.get(id)
-        place = next((one for one in held.paths if one == path[: len(one)]), None) if held else None
-        if held is None or place is None:
-            return False
-        del self._meanwhile[id]
-        mine = at(replaced(held.before, path, value), place)
-        self.fresh[id, *place] += 1
-        if mine not in (at(self.raw(id), place), at(held.before, place)):
-            self._note([merge.Conflict(joining.place_of(id, [str(one) for one in place]), mine)], held.saved)
-        self.tell("panel")
-        return True
 
     def _note(self, found: list[merge.Conflict], saved: conflicts.Saved) -> None:
         """Keeps what was meant here beside what somebody else made of it."""

@@ -140,12 +140,12 @@ def test_what_comes_in_leaves_choice_and_form_alone(town: Any) -> None:
         await mara.catch_up()
         assert mara.selection == ("voucher",)
         assert mara.generation == 0
-        assert mara.fresh_fields("voucher") == {}
+        assert mara.fields.fresh("voucher") == {}
         assert mara.form_mark()[0] == before[0]
         alex.edit("voucher", ("url",), "https://alex.example.org")
         await alex.save()
         await mara.catch_up()
-        assert mara.fresh_fields("voucher") == {("url",): 1}
+        assert mara.fields.fresh("voucher") == {("url",): 1}
         assert mara.generation == 0
 
     both(town, story)
@@ -159,7 +159,7 @@ def test_a_field_that_is_being_written_in_stays_and_is_asked_when_it_is_left(tow
         alex.edit("voucher", ("url",), "https://alex.example.org")
         await alex.save()
         await mara.catch_up()
-        assert mara.fresh_fields("voucher") == {("url",): 1}
+        assert mara.fields.fresh("voucher") == {("url",): 1}
         mara.edit("voucher", ("name",), "By Mara")
         assert mara.draft.nodes["voucher"]["name"] == "By Alex"
         assert [(one.path, one.mine) for one in mara.conflicts] == [(("nodes", "voucher", "name"), "By Mara")]
@@ -177,7 +177,7 @@ def test_a_field_that_is_left_as_it_was_shows_what_came_in(town: Any) -> None:
         await alex.save()
         await mara.catch_up()
         mara.hear(json.dumps({"type": "writing", "field": ""}))
-        assert mara.fresh_fields("voucher") == {("name",): 1}
+        assert mara.fields.fresh("voucher") == {("name",): 1}
         mara.edit("voucher", ("name",), "After that")
         assert mara.conflicts == []
 

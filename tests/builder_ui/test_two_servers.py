@@ -29,21 +29,48 @@ ROOT = HERE.parent.parent
 WRITE_KEY = "pfw_two_servers_0123456789"
 
 
+class Server:
+    """A web server process that can die; its address stays, and whoever asks there meanwhile waits."""
+
+    def __init__(self, site: Any, stack: ExitStack) -> None:
+        self._site = site
+        self._listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port = self._listening.getsockname()[1]
+        self.start()
+        stack.callback(self._end)
+
+    def start(self) -> None:
+        settings = self._site.settings
+        command = [sys.executable, HERE / "web_server.py", settings.home, self._site.town.db.url, settings.public_url]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(command, stdin=self._listening.fileno(), cwd=ROOT, env=environment)
+
+    def answers(self) -> bool:
+        return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=60, trust_env=False).status_code < 500
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(20)
+
+    def _end(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
 @pytest.fixture(scope="module")
-def line(site: Any) -> Iterator[Line]:
-    """The address of both."""
+def servers(site: Any) -> Iterator[list[Server]]:
     with ExitStack() as stack:
-        ports = []
-        for _ in range(2):
-            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            ports.append(listening.getsockname()[1])
-            command = [sys.executable, HERE / "web_server.py", site.settings.home, site.town.db.url, site.settings.public_url]
-            process = subprocess.Popen(command, stdin=listening.fileno(), cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-            stack.callback(process.wait, 20)
-            stack.callback(process.terminate)
-        for port in ports:
-            assert httpx.get(f"http://127.0.0.1:{port}/health", timeout=60, trust_env=False).status_code < 500
-        yield stack.enter_context(open_line(ports))
+        both = [Server(site, stack) for _ in range(2)]
+        for server in both:
+            assert server.answers()
+        yield both
+
+
+@pytest.fixture(scope="module")
+def line(servers: list[Server]) -> Iterator[Line]:
+    """The address of both."""
+    with open_line([server.port for server in servers]) as line:
+        yield line
 
 
 @pytest.fixture
@@ -194,3 +221,25 @@ def runs(site: Any, user: str) -> int:
     with site.town.db.read() as session:
         contact = session.scalars(select(Identity.contact_id).where(Identity.value == user)).first()
         return len(session.scalars(select(Run.id).where(Run.contact_id == contact)).all())
+
+
+def test_a_server_that_is_killed_takes_nobody_s_work_with_it(people: list[Page], line: Line, servers: list[Server], site: Any) -> None:
+    mara, alex = people
+    edit(mara, "birthday")
+    edit(alex, "birthday")
+    died = servers[line.sockets[-2]]
+    choose(mara, "voucher")
+    write(mara, "Name", "By Mara")
+    expect(title(mara, "voucher")).to_have_text("By Mara")  # heard, and not necessarily stored
+    died.kill()
+    choose(alex, "end")
+    write(alex, "Name", "By Alex")
+    saved(alex)
+    died.start()
+    assert died.answers()
+    saved(mara)
+    expect(title(mara, "end")).to_have_text("By Alex")
+    expect(title(alex, "voucher")).to_have_text("By Mara")
+    expect(alex.get_by_role("region", name="Changed by two people at once")).to_have_count(0)
+    nodes = stored(site.town, "birthday").nodes
+    assert (nodes["voucher"]["name"], nodes["end"]["name"]) == ("By Mara", "By Alex")

@@ -140,7 +140,7 @@ export class Model {
   resync(was) {
     clearTimeout(this.timer);
     this.timer = 0;
-    const dirty = this.number > this.saved.op || difference(this.said, this.nodes, this.edges) !== null;
+    const dirty = this.number > this.saved.op || !this.saved.all || difference(this.said, this.nodes, this.edges) !== null;
     this.said = told(this.nodes, this.edges);
     this.number += 1;
     this.seen = 0;
