@@ -123,10 +123,14 @@ def _tasks(session: Session, visit: Visit, mark: str | None) -> Rows:
 
 def _outbox(session: Session, visit: Visit, mark: str | None) -> Rows:
     found = list(session.execute(outbox.wanted(visit.member, visit.query, mark, PAGE)))
+    speech = visit.speech
     rows: list[Sequence[Any]] = [
-        (one.id, one.recipient, one.subject, coded(visit.speech, CHANNELS, one.channel), one.accepted_at, one.opened_at, one.clicked_at)
+        (
+            one.id, one.recipient, one.subject, coded(speech, CHANNELS, one.channel), one.accepted_at, one.opened_at, one.clicked_at,
+            speech("yes") if one.test else "",
+        )
         for one in found
-    ]
+    ]  # fmt: skip
     return rows, str(found[-1].id) if len(found) == PAGE else None
 
 
@@ -150,7 +154,7 @@ LISTS: Mapping[str, List] = {
         ),
         _tasks,
     ),
-    "outbox": List(("Number", "To", "Subject", "Channel", "Time", "Opened", "Clicked"), _outbox),
+    "outbox": List(("Number", "To", "Subject", "Channel", "Time", "Opened", "Clicked", "Test"), _outbox),
 }  # fmt: skip
 
 

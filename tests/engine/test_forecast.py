@@ -473,6 +473,45 @@ def test_who_is_moved_comes_to_what_was_said(town: Town) -> None:
     assert (after["ended"], after["waits"]) == (found.ended, found.waits)
 
 
+def test_whose_wait_for_an_event_is_over_in_the_new_version_goes_on_at_once(lite: Town) -> None:
+    def waiting(timeout: str) -> dict[str, Any]:
+        wait = {"kind": "wait_for", "branches": [{"name": "bought", "event": "Order Completed"}], "timeout": timeout}
+        edges = [
+            {"from": "wait", "outlet": "bought", "to": "end"},
+            {"from": "wait", "outlet": "timed_out", "to": "bye"},
+            *({"from": "bye", "outlet": outlet, "to": "end"} for outlet in ONWARD),
+        ]
+        nodes = {"wait": wait, "bye": JOURNEY["nodes"]["bye"], "end": {"kind": "exit"}}
+        return {**JOURNEY, "entry": {"triggers": [{"type": "manual"}]}, "start": "wait", "nodes": nodes, "edges": edges, "exit_when": []}
+
+    journey = lite.world.publish(waiting("P3D"))
+    lite.person("email")
+    lite.enrol(journey)
+    lite.world.later(hours=13)
+    lite.world.publish(waiting("PT12H"))
+    with lite.world.db.read() as session:
+        found = lite.forecaster.move(session, journey, 1, 2, {}, lite.world.now)
+    assert (found.steps["bye"].now, dict(found.ended)) == (1, {"completed": 1})
+    move(lite, journey)
+    assert lite.became(journey) == told(found)
+
+
+def test_that_somebody_entered_is_known_to_the_first_step(lite: Town) -> None:
+    entered = {"kind": "if_else", "rule": {"combinator": "and", "rules": [{"event": "Journey Entered", "since_entry": True}]}}
+    nodes = {"new": entered, "hello": JOURNEY["nodes"]["hello"], "end": {"kind": "exit"}}
+    edges = [
+        {"from": "new", "outlet": "yes", "to": "hello"},
+        {"from": "new", "outlet": "no", "to": "end"},
+        *({"from": "hello", "outlet": outlet, "to": "end"} for outlet in ONWARD),
+    ]
+    journey = lite.world.publish({**JOURNEY, "start": "new", "nodes": nodes, "edges": edges})
+    lite.person("email")
+    found = lite.foretold(journey)
+    assert found.steps["hello"].now == 1
+    lite.enrol(journey)
+    assert lite.became(journey) == told(found)
+
+
 def test_a_step_without_a_target_keeps_its_people(lite: Town) -> None:
     journey = lite.world.publish(JOURNEY, exit_when=[], entry={"triggers": [{"type": "manual"}]})
     lite.person("email", "sms")
