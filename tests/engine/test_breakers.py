@@ -163,6 +163,20 @@ def test_one_recipient_refused_by_policy_fails_alone(world, account):
     assert row_of(world) is None
 
 
+def test_who_was_refused_before_another_was_served_tells_nothing_of_the_account(world, account):
+    breakers = Breakers(world.db, lambda: world.now)
+    turn = breakers.turn("smtp", 5)
+    for number in range(rules.RECIPIENTS - 1):
+        assert breakers.suspects(turn, REFUSED, f"a{number}", 1) == rules.WAITS[0]
+    breakers.works(turn)
+    assert breakers.suspects(turn, REFUSED, "b0", 1) == rules.WAITS[0]
+    assert row_of(world) is None
+    for number in range(1, rules.RECIPIENTS):
+        breakers.suspects(turn, REFUSED, f"b{number}", 1)
+    with world.db.read() as session:
+        assert stopped.find(session, "smtp").code == REFUSED
+
+
 def test_a_lone_recipient_refused_by_policy_fails_in_the_end(world, account):
     """Where nobody else is written to, nothing shows whether it is the account: it is tried for twenty minutes."""
     account.failure = PolicyRefused(REFUSED)

@@ -15,6 +15,7 @@ from activities import restored
 from activities.providers.provider import RetryLater
 from activities.restored import FOREVER
 from crm import held, uncertain
+from crm.events import append_event
 from crm.sql import table
 from engine import restored as beginnings
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, LostTime, mark
@@ -233,6 +234,7 @@ def test_what_a_restored_run_starts_may_have_been_started_before(world, referenc
     world.publish({**WAITS, "key": "parent", "start": "day", "nodes": nodes, "edges": edges})
     run = world.run(world.happens(world.contact(), "Signed Up"))
     restore(world, 2 * DAY)
+    world.later(hours=1)
     [child] = world.step(run).wakeups.starts
     world.perform(child)
     assert [fate[1:] for fate in fates(world, child)] == [("uncertain", PERHAPS_SENT)]
@@ -314,6 +316,25 @@ def test_what_begins_now_may_have_begun_when_its_cause_came(world, run, ago, beg
     assert marked(world, "1" * 32) == [(version, "", lost) for lost in began]
 
 
+def test_what_a_restored_run_does_may_have_been_done_before(world, run):
+    restore(world, 2 * DAY)
+    since = world.now - 2 * DAY
+    world.later(hours=1)
+
+    def cause(**event: Any) -> Any:
+        with world.db.write() as session:
+            said = {"type": "track", "name": "Tag Added", "properties": {}, "source": "api", **event}
+            row = append_event(
+                session, world.row(run).contact_id, said["type"], said["name"], said["properties"], world.now, source=said["source"]
+            )
+            return beginnings.cause_of(world.engine, session, row)
+
+    assert cause() == world.now, "what others did is new"
+    assert cause(source=f"journey:{run}") == since
+    assert cause(type="system", name="Journey Ended", properties={"run_id": run}) == since
+    assert cause(type="system", name="Journey Ended", properties={"run_id": "1" * 32}) == world.now
+
+
 def keeps_doubt(is_known: Callable[..., bool]) -> bool:
     """Whether the rule says for each sort of provider if one that is told a key again sends a second message."""
     since = START
@@ -351,11 +372,26 @@ def keeps_time(earliest: Callable[..., Any]) -> bool:
         earliest(program, "v1", left, "", 9),
         earliest(program, "v1", moved, "third", 1),
         earliest(program, "v1", new, "first", 1),
+        earliest(program, "v1", left, "first", 2),
+        earliest(again, "v1", left, "week", 2),
         earliest(again, "v1", moved, "first", 1),
         earliest(again, "v1", moved, "first", 2),
     ]
     hour, week = timedelta(hours=1), timedelta(days=7)
-    return told == [START, START + hour, START + hour + week, START, None, START, START, START + DAY, START, START + hour + week]
+    return told == [
+        START,
+        START + hour,
+        START + hour + week,
+        START,
+        None,
+        START,
+        START,
+        START + DAY,
+        None,
+        START + 2 * hour + week,
+        START,
+        START + hour + week,
+    ]
 
 
 def test_when_a_run_can_have_come_somewhere_is_a_table():

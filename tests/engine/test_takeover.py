@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from crm.sql import table
 from engine import presence
 from engine.presence import BEAT_SECONDS, SILENT_AFTER, Presence
-from engine.takeover import Takeover
+from engine.takeover import PAGE, Takeover
 from models import Process
 from tests.engine.test_keeper import Told
 
@@ -83,6 +83,27 @@ def test_who_dies_while_taking_over_leaves_it_to_the_next(world, takeover, told,
             look(takeover, now)
     look(Takeover(world.engine, told), now)
     assert told.started.keys() == {accepted}
+
+
+class Away(Told):
+    """A Temporal that can be told of one run only, the last."""
+
+    async def start(self, run_id, journey_key, instruction):
+        return run_id == max(self.lost) and await super().start(run_id, journey_key, instruction)
+
+
+def test_what_temporal_did_not_hear_of_is_done_again_and_all_pages_are_gone_through(sqlite_world, reference):
+    world, away = sqlite_world, Away()
+    world.publish(reference)
+    away.lost = {world.run(world.happens(world.contact(), "Signed Up")) for _ in range(PAGE + 1)}
+    last = max(away.lost)
+    now = died(world, SILENT_AFTER + SECOND)
+    look(Takeover(world.engine, away), now)
+    assert away.started.keys() == {last}, "the second page is asked for, too"
+    again = Told(lost=away.lost)
+    look(Takeover(world.engine, again), now)
+    assert len(again.started) == PAGE
+    assert again.rung == [last]
 
 
 def test_what_was_begun_long_before_or_has_moved_is_not_asked_for(world, takeover, told, accepted):

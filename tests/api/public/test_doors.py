@@ -302,6 +302,7 @@ def test_no_box_is_ticked_before_somebody_said_yes(
     ticked = boxes(client.get(tracking.preferences_url(message.id)).text)
     ticked.pop("c.email.marketing")
     assert set(ticked.values()) == {said == "granted"}
+    assert ("o.tracking.marketing" in ticked) == (said is None and not asks), "the objection stands where nobody is asked first"
 
 
 def test_nothing_at_all_is_an_objection_on_every_channel(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
