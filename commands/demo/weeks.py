@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from commands.demo.documents import CONTROL_PERCENT, SPLIT, Translate
 from commands.demo.people import Person, arrived, order
 from commands.demo.readers import Inboxes
-from commands.demo.shop import FORMS, SOURCE, cart, moments, product, some_day
+from commands.demo.shop import FORMS, SOURCE, afternoon, cart, moments, product, some_day
 from commands.demo.story import Story
 from crm.consent import Evidence, confirm, record_consent
 from crm.events import event_row, insert_events
@@ -250,7 +250,7 @@ class Weeks:
         """Somebody without a company orders a lot, and nobody had thought of that (`documents.THANKS`)."""
         for person in [one for one in self.people if one.kind == "regular" and one.domain and "company" not in one.more][:1]:
             filled = cart(self.translate, random.Random(self.seed), f"demo-{person.user_id}-large", LARGE) | {"value": 289.0}
-            self.story.at(self.present - timedelta(days=3, hours=4), lambda p=person, f=filled: self.buys(p, f))  # type: ignore[misc]
+            self.story.at(afternoon(self.present, 3), lambda p=person, f=filled: self.buys(p, f))  # type: ignore[misc]
 
     def _plan_fresh_carts(self) -> None:
         """Whatever the hour, somebody has just filled a cart, and others wait at the steps behind."""

@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 from sqlmodel import func, select
 
+from activities.breakers import Breakers
+from activities.effect import Effects, perform
+from activities.messages import MessagePerformer
+from activities.providers.outbox import Outbox
+from activities.rendering import INLINE
 from commands.demo import Scale, documents, prepare_demo, sales, shop, weeks
 from commands.demo.people import DEAD, PEOPLE, crowd
 from commands.dev import migrate
@@ -42,6 +47,7 @@ from models import (
 )
 from settings import Settings
 from tests.recount import recounted
+from worker import build_house
 
 NOW = datetime(2026, 11, 25, 14, 20, tzinfo=UTC)
 """A Wednesday, at work."""
@@ -181,7 +187,7 @@ def test_sales_has_done_and_has_to_do(lively):
 def test_the_stuck_run_says_what_is_wrong_and_goes_on_once_that_is_mended(own):
     with own.db.read() as session:
         run = session.scalars(select(Run).where(Run.status == "stuck")).one()
-    assert run.error.endswith(": A task needs a title, and an id of at most 160 characters.")
+    assert run.error.endswith(": A task needs a title.")
     with own.db.write() as session:
         routed(own, session, [profile.update_fields(session, run.contact_id, {"company": "Beispiel AG"}, NOW, "test")], NOW)
         runs.resume_stuck(own, session, run.id, "test", NOW)
@@ -200,6 +206,25 @@ def test_its_rows_can_be_told_checked_and_erased(own):
     with own.db.write() as session:
         erasure.erase(session, reader, NOW, by="test", keys=own.address_keys)
         assert session.get_one(Contact, reader).email is None
+
+
+class Real(Outbox):
+    """A provider that reaches people."""
+
+    name = "smtp"
+
+
+@pytest.mark.parametrize(("provider", "status", "reason"), [(Outbox, "sent", ""), (Real, "skipped", "made_up")])
+def test_no_provider_is_asked_to_write_to_people_who_are_nobody(own, provider, status, reason):
+    settings = Settings(home=own.db.url.removeprefix("sqlite:///").rpartition("/")[0])
+    effects = Effects(own, {"email": MessagePerformer(build_house(settings, INLINE), provider(own.db), "email")}, Breakers(own.db))
+    with own.db.read() as session:
+        run = session.scalars(select(Run).where(Run.status == "active", Run.node == "a_day", Run.run_key == "")).first()
+    call = step(own, run.id, run.step, run.due_at).instruction
+    perform(effects, call["then"]["activity"], run.id, call["step"], run.due_at)
+    with own.db.read() as session:
+        last = session.scalars(select(Message).where(Message.run_id == run.id).order_by(Message.planned_at.desc())).first()
+    assert (last.status, last.reason) == (status, reason)
 
 
 def test_everybody_is_made_up(lively):
