@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from activities import gate, twins
 from activities.ledger import message_id_of
 from activities.performer import CannotPrepare, Draft, Job, Person
+from activities.providers.outbox import Outbox
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.tracking import Level, Tracking, level, own_domains, store_links
@@ -31,6 +32,10 @@ _insert_body = insert(bodies)
 SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
 HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
 SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
+
+
+MADE_UP = "made_up"
+"""Why a person of the demo gets nothing from a provider that reaches people: the demo's messages stay in the outbox, whatever is set up later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,8 @@ class MessagePerformer:
         )
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
+        if contact is not None and contact.demo and self.provider.name != Outbox.name:
+            return gate.Refuse(MADE_UP)
         wanted = self.wanted(job)
         address = gate.address_of(contact, self.channel) if contact is not None else None
         twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id)

@@ -51,8 +51,10 @@ def create(
     """
     title = clean_text(task.title).strip()[:200]
     outcomes = list(task.outcomes)
-    if not title or not 0 < len(task.id) <= 160:
-        raise Invalid("A task needs a title, and an id of at most 160 characters.")
+    if not title:
+        raise Invalid("A task needs a title.")
+    if not 0 < len(task.id) <= 160:
+        raise Invalid("A task needs an id of at most 160 characters.")
     if not outcomes or len(set(outcomes)) != len(outcomes) or not all(0 < len(outcome) <= 64 for outcome in outcomes):
         raise Invalid("A task needs at least one outcome; each different, 1 to 64 characters.")
     contact_id = lock_contact(session, contact_id).id

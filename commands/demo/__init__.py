@@ -1,6 +1,6 @@
 """The demo workspace: what `pfadwerk dev` puts into a database that is empty, so that there is something to see.
 
-Five live journeys with their mail templates in German and English, and eight weeks of what a hundred and fifty made-up people did in them, up to
+Five live journeys with their mail templates in German and English, and eight weeks of what a hundred and thirty made-up people did in them, up to
 the present: the engine itself has gone through those weeks (`commands.demo.story`), with the outbox for every channel. A small team, and a write
 key and an admin key in `home`, readable by its owner only. Nobody has the demo's quiet hours and frequency caps: a mail that waits until
 morning explains itself badly. It is made once and in one transaction: a start that is killed leaves nothing, who deletes something does not get
@@ -64,7 +64,7 @@ class Scale:
     happened."""
 
     weeks: int = 8
-    crowd: int = 132
+    crowd: int = 108
 
 
 WHOLE = Scale()
@@ -97,7 +97,8 @@ def prepare_demo(settings: Settings, language: str = "en", scale: Scale = WHOLE,
 
 
 def start_runs(settings: Settings) -> None:
-    """Gives the runs that wait in a demo just made their workflows. Where Temporal does not answer the keeper does it when they come due."""
+    """Gives the runs that wait in a demo just made their workflows. Where Temporal does not answer, the next start does it, or the keeper when
+    they come due."""
     with live_engine(settings) as engine:
         with engine.db.read() as session:
             made = session.get(WorkspaceSetting, MARK)
@@ -107,6 +108,7 @@ def start_runs(settings: Settings) -> None:
             asyncio.run(_start_runs(settings, engine))
         except PfadwerkError as error:
             log.warning("the runs of the demo are started when they come due: %s", error.code)
+            return
         with engine.db.write() as session:
             session.get_one(WorkspaceSetting, MARK).value = {"made": True, "started": True}
 

@@ -55,7 +55,12 @@ def some_day(rng: random.Random, begin: datetime, end: datetime) -> datetime:
 def awake(at: datetime) -> datetime:
     """The same instant, or the next morning where it falls into the night."""
     local = at.astimezone(HOME)
-    return at if local.time() >= _AWAKE else max(at, instant_of(local.date(), _AWAKE, HOME) + (at - at.replace(minute=0)))
+    return at if local.time() >= _AWAKE else instant_of(local.date(), _AWAKE, HOME) + timedelta(minutes=at.minute)
+
+
+def afternoon(now: datetime, days: int) -> datetime:
+    """Some time past three, so many days ago."""
+    return instant_of(now.astimezone(HOME).date() - timedelta(days=days), time(15, 10, 42), HOME)
 
 
 def product(translate: Translate, rng: random.Random, most: float = 1e9) -> dict[str, Any]:

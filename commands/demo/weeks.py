@@ -10,6 +10,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, insert, update
@@ -18,9 +19,10 @@ from sqlalchemy.orm import Session
 from commands.demo.documents import CONTROL_PERCENT, SPLIT, Translate
 from commands.demo.people import Person, arrived, order
 from commands.demo.readers import Inboxes
-from commands.demo.shop import FORMS, SOURCE, cart, moments, product, some_day
+from commands.demo.shop import FORMS, SOURCE, afternoon, cart, moments, product, some_day
 from commands.demo.story import Story
 from crm.consent import Evidence, confirm, record_consent
+from crm.duplicates import suggest
 from crm.events import event_row, insert_events
 from crm.names import normalise
 from crm.profile import add_tag, update_fields
@@ -35,6 +37,8 @@ from models import Contact, Event, Identity, new_id
 WORDING = "I would like to get news and offers by e-mail. I can unsubscribe at any time."
 LARGE = 250.0
 """From this on an order is a large one (`documents.THANKS`)."""
+LARGE_ORDERS = ((47, 320.0), (38, 274.5), (27, 412.0), (19, 298.0), (9, 356.9), (1, 268.0))
+"""(Days ago, worth)."""
 BUYS_AFTER_CLICK = 0.5
 """Of those whom a mail brought back to their cart."""
 ASKED_AFTER = timedelta(days=90)
@@ -52,7 +56,7 @@ def arrivals(people: Sequence[Person], begin: datetime, present: datetime, seed:
             came = some_day(random.Random(f"{seed}:{person.user_id}:came"), begin, present - timedelta(minutes=20))
         elif person.days[0] <= (present - begin).days:
             came = max(came, begin + timedelta(minutes=1))
-        control, other = number % 5 == 0, number % 2 == 0
+        control, other = number % 5 == 0, number // 6 % 2 == 0
         found.append(arrived(person, came, lambda id, c=control, o=other: _is_drawn(id, c, o)))  # type: ignore[misc]
     return found
 
@@ -99,12 +103,12 @@ class Weeks:
                     self._carts_of(person, rng, came)
         self._quiet.sort()
         if self.begin < self.present:
-            self._plan_large_order()
+            self._plan_large_orders()
             self._plan_fresh_carts()
         day = self.begin
         while day < self.present:
             self.story.at(day := min(day + timedelta(days=1), self.present), self._look_around)
-        self.story.at(self.present, self._points)
+        self.story.at(self.present, self._settle)
 
     # Coming
 
@@ -246,11 +250,15 @@ class Weeks:
         self.story.happens(person.id, "Order Completed", bought, SOURCE)
         self.story.changes(lambda session: update_fields(session, person.id, {"lifecycle_stage": "customer"}, self.story.now.at, SOURCE))
 
-    def _plan_large_order(self) -> None:
-        """Somebody without a company orders a lot, and nobody had thought of that (`documents.THANKS`)."""
-        for person in [one for one in self.people if one.kind == "regular" and one.domain and "company" not in one.more][:1]:
-            filled = cart(self.translate, random.Random(self.seed), f"demo-{person.user_id}-large", LARGE) | {"value": 289.0}
-            self.story.at(self.present - timedelta(days=3, hours=4), lambda p=person, f=filled: self.buys(p, f))  # type: ignore[misc]
+    def _plan_large_orders(self) -> None:
+        """Companies that order a lot; and somebody without a company, of which nobody had thought (`documents.THANKS`)."""
+        able = [one for one in self.people if one.kind == "regular" and one.domain and one not in self.leads]
+        companies = [one for one in able if "company" in one.more][: len(LARGE_ORDERS)]
+        private = [one for one in able if "company" not in one.more][:1]
+        orders = [*zip(companies, LARGE_ORDERS, strict=False), *((one, (3, 289.0)) for one in private)]
+        for number, (person, (days, value)) in enumerate(orders):
+            filled = cart(self.translate, random.Random(f"{self.seed}:{number}"), f"demo-{person.user_id}-large", LARGE)
+            self.story.at(afternoon(self.present, days), partial(self.buys, person, filled | {"value": value}))
 
     def _plan_fresh_carts(self) -> None:
         """Whatever the hour, somebody has just filled a cart, and others wait at the steps behind."""
@@ -283,9 +291,10 @@ class Weeks:
             found.append(at)
         return found[1:]
 
-    def _points(self) -> None:
-        """The scores that the people of the README have today."""
+    def _settle(self) -> None:
+        """The scores that the people of the README have today; and who has somebody else's number is suggested as a duplicate."""
         with self.story.engine.db.write() as session:
+            suggest(session, {person.id: {"phone": person.phone} for person in self.people if person.phone}, self.story.now.at)
             for person in self.people:
                 if person.score and person.days[1] < (self.present - self.begin).days:
                     event = self._gets(session, person, self.story.now.at)
