@@ -126,6 +126,8 @@ class News:
     hints: cards.Hints
     differs: bool
     members: Mapping[str, str]
+    by: str
+    """Who saved last."""
     state: str
     live_version: int | None
     versions: tuple[int, ...]
@@ -636,7 +638,7 @@ class Editor(Teller):
         self.state, self.live_version, self.versions = news.state, news.live_version, news.versions
         self.differs = news.differs
         if news.since is None:
-            self.status, self.by = "conflict", ""
+            self.status, self.by = "conflict", self.name_of(news.by)
         elif news.since.steps:
             self._take_in(news, news.since)
         return news.since is not None
@@ -649,7 +651,7 @@ class Editor(Teller):
             differs = bool(shelf.unpublished(session, [journey]))
             since = drafts.since(session, journey, self.revision)
             live = journey.state, journey.live_version, _versions(session, journey)
-            return News(since, issues, hints, differs, people.member_names(session), *live)
+            return News(since, issues, hints, differs, people.member_names(session), journey.updated_by, *live)
 
     def _take_in(self, news: News, since: drafts.Since) -> None:
         """What is unsaved here is merged with it, and saved next."""
