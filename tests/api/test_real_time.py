@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import warnings
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyotp
 import pytest
 
+from api import access, login
 from api.login import mint_link
 from crm import factor, passwords
 from crm.keys import add_key, rotate_key
@@ -119,3 +123,10 @@ def test_the_grace_of_a_rotated_key_is_real_time(client: TestClient, engine: Eng
     wind(engine, days)
     assert client.get("/api/v1/journeys", headers={"authorization": f"Bearer {old}"}).status_code == 401
     assert client.get("/api/v1/journeys", headers={"authorization": f"Bearer {graced}"}).status_code == 200
+
+
+@pytest.mark.parametrize("module", [access, login])
+def test_what_lets_people_in_never_asks_the_clock_of_the_workspace(module: Any) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    asked = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("now", "real_now")]
+    assert set(asked) == {"real_now"}

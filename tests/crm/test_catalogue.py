@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
-from crm.catalogue import TOPIC, Learner, Limits, declare_event, declare_field, forget_event, forget_field, learn, load_catalogue
+from crm.catalogue import (
+    TOPIC,
+    Learner,
+    Limits,
+    declare_event,
+    declare_field,
+    declare_missing,
+    forget_event,
+    forget_field,
+    learn,
+    load_catalogue,
+)
 from crm.freshness import freshness
-from journeys.catalogue import Catalogue, FieldSpec
+from journeys.catalogue import Catalogue, EventSpec, FieldSpec
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Database
 
@@ -178,3 +189,17 @@ def test_a_learner_is_bounded(db: Database) -> None:
     with db.write() as session:
         assert learner.learn(session, NOW)
     assert len(loaded(db).events) - len(Catalogue.built_in().events) == 3
+
+
+def test_what_is_missing_is_made_known_and_what_is_known_stays_as_it_is(db: Database) -> None:
+    with db.write() as session:
+        declare_field(session, "plan", "string", NOW, title="Tariff", values=("free",))
+        declare_event(session, "Plan Chosen", {"plan": "string"}, NOW, title="Chosen")
+        fields = [FieldSpec("plan", "number", "Plan"), FieldSpec("size", "number", "Size", values=(1, 2))]
+        events = [EventSpec("Plan Chosen", {}, "Plan"), EventSpec("Plan Left", {"why": "string"}, "Left")]
+        declare_missing(session, fields, events, NOW)
+        known = load_catalogue(session)
+    assert known.field("plan") == FieldSpec("plan", "string", "Tariff", "declared", ("free",))
+    assert known.field("size") == FieldSpec("size", "number", "Size", "declared", (1, 2))
+    assert known.event("Plan Chosen") == EventSpec("Plan Chosen", {"plan": "string"}, "Chosen", "declared")
+    assert known.event("Plan Left") == EventSpec("Plan Left", {"why": "string"}, "Left", "declared")
