@@ -391,7 +391,7 @@ def _overlay(scene: Scene, visitor: Visitor, size: int, times: int, runs: int, t
     for _ in range(times):
         with scene.child("api", visitor.workspace.settings), visitor.builder(size) as page:
             page.evaluate(f"() => {{ window.pfadwerkTook = pfadwerkSeen.until('click', {COUNTED}); }}")
-            page.get_by_role("button", name="Numbers", exact=True).click()
+            page.get_by_role("button", name="Metrics", exact=True).click()
             took.append(round(page.evaluate("pfadwerkTook"), 1))
     say(f"overlay: {took}")
     return {"overlay_ms": median(took), "overlay_rounds_ms": took, "overlay_seed": facts}

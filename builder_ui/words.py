@@ -41,7 +41,7 @@ Names = Mapping[str, str]
 """Node id -> the name people know it by."""
 
 ROLE_NAMES = {
-    "admin": "Administration",
+    "admin": "Admin",
     "marketer": "Marketing",
     "engineer": "Engineering",
     "tester": "Testing",

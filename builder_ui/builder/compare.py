@@ -243,4 +243,4 @@ def _entry(drawn: Drawn, line: Line, number: int, here: str, show: Any) -> Eleme
 
 
 DIFF = Page("/ui/journeys/{key}/diff", "Compare versions", "journeys", "journey.read", fetch_diff, view, assets=bundle.assets())
-DRAWING = Page("/ui/journeys/{key}/drawing", "Drawing", "journeys", "journey.read", fetch_drawing, view, assets=bundle.assets())
+DRAWING = Page("/ui/journeys/{key}/drawing", "Canvas", "journeys", "journey.read", fetch_drawing, view, assets=bundle.assets())

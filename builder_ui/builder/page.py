@@ -230,7 +230,7 @@ def _views(editor: Editor) -> list[Element]:
     counting = editor.figures is not None
     return [
         outline,
-        parts.button(speech("Hide numbers") if counting else speech("Numbers"), lambda _event: editor.toggle_counts(), "people"),
+        parts.button(speech("Hide metrics") if counting else speech("Metrics"), lambda _event: editor.toggle_counts(), "people"),
         _counted_version(editor) if counting else None,
         parts.button(speech("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
     ]
@@ -251,7 +251,7 @@ def _counted_version(editor: Editor) -> Element:
             html.option({"key": str(number), "value": str(number)}, f"{said} ({speech('live')})" if number == editor.live_version else said)
         )
     attributes = {
-        "aria-label": speech("Numbers of which version"),
+        "aria-label": speech("Metrics of version"),
         "className": "pfb-version",
         "value": str(editor.counted_version or ""),
         "onChange": chosen,
@@ -419,7 +419,7 @@ def figures(editor: Editor) -> Element:
         return None
     found = editor.figures.get(id, {})
     return html.section(
-        {"className": "pfb-figures", "aria-label": editor.speech("Numbers")},
+        {"className": "pfb-figures", "aria-label": editor.speech("Metrics")},
         html.p({"className": "quiet"}, _period(editor)),
         html.dl([_figure(editor, id, what, found[what]) for what in numbers.NAMES if what in found and what not in ("skipped", "refused")]),
         [_reasons(editor, id, what, found[what]) for what in ("skipped", "refused") if found.get(what)],

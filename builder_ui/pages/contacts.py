@@ -102,7 +102,7 @@ def filter_form(visit: Visit, data: Data) -> Element:
                     }
                 ),
             ),
-            pick(visit, "sort", speech("Order"), {code: speech(text) for code, text in SORTS.items()}, none=False),
+            pick(visit, "sort", speech("Sort by"), {code: speech(text) for code, text in SORTS.items()}, none=False),
             html.button({"className": "button"}, speech("Show")),
         ),
         html.details(

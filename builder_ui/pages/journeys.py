@@ -147,7 +147,7 @@ def filters(visit: Visit, data: Data) -> Element:
         html.span({"className": "search"}, parts.icon("search"), html.input(text)),
         choice("folder", speech("Folder"), folders, query.get("folder", "")) if data.folders else None,
         choice("tag", speech("Tagged"), tags, query.get("tag", "")) if data.tags else None,
-        choice("order", speech("Order"), [(name, speech(text)) for name, text in ORDERS.items()], query.get("order", "name")),
+        choice("order", speech("Sort by"), [(name, speech(text)) for name, text in ORDERS.items()], query.get("order", "name")),
         *kept,
         html.button({"className": "button"}, speech("Show")),
     )

@@ -288,9 +288,9 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
         ),
         parts.choose(speech("Reassign"), speech("Who should do it?"), others, "user"),
         parts.ask(
-            speech("Drop"),
+            speech("Cancel task"),
             speech("The task is cancelled without an outcome. A journey that waits for it continues when its time is up."),
-            speech("Discard"),
+            speech("Cancel the task"),
             acts.act("task.work", dropping(task.id), "Task cancelled."),
             "ban",
             "danger",

@@ -23,7 +23,7 @@ class AssignOwner(Node):
     keywords = "sales rep rotation round robin hand over lead"
     example = {"pool": "sales"}
 
-    pool: Key = Field(title="Pool", json_schema_extra={"widget": "pool", "names": "pool"})
+    pool: Key = Field(title="Rotation", json_schema_extra={"widget": "pool", "names": "pool"})
     keep: bool = Field(True, title="Keep the current owner", description="Only contacts without an owner get one.")
 
     def enter(self, ctx: Context) -> Answer:

@@ -154,7 +154,7 @@ def see_everything(page: Page) -> None:
 
 def people_enter(page: Page, site: Any) -> None:
     """Events come in through the tracking API, and the numbers on the canvas follow without a reload."""
-    page.get_by_role("button", name="Numbers").click()
+    page.get_by_role("button", name="Metrics").click()
     expect(figure(page, "Wait", "0 waiting here now")).to_be_visible()
     town = site.town
     town.now = town.engine.clock.now()
@@ -265,7 +265,7 @@ def test_the_days_after(page: Page, site: Any) -> None:
 def numbers_grow(page: Page, town: Any) -> None:
     """Three come in, two of them good customers; the canvas counts them while it is looked at."""
     page.goto("/ui/journeys/baskets/edit")
-    page.get_by_role("button", name="Numbers").click()
+    page.get_by_role("button", name="Metrics").click()
     expect(figure(page, "Who enters", "0 entered so far")).to_be_visible()
     for first in ("Yara", "Yves", "Yoko"):
         id = town.person(first, "Yilmaz", timezone="Europe/Zurich")

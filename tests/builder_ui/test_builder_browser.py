@@ -256,8 +256,8 @@ def test_who_may_only_read_can_look_and_change_nothing(serve: Serve, enter: Ente
 
 def test_numbers_are_shown_on_the_steps(page: Page, town: Any) -> None:
     page.goto("/ui/journeys/welcome/edit")
-    page.get_by_role("button", name="Numbers").click()
+    page.get_by_role("button", name="Metrics").click()
     first = step(page, "Welcome 1")
     expect(first.locator(".pfb-counts")).to_contain_text("5")
-    page.get_by_role("button", name="Hide numbers").click()
+    page.get_by_role("button", name="Hide metrics").click()
     expect(page.locator(".pfb-counts")).to_have_count(0)

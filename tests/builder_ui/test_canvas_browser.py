@@ -42,7 +42,7 @@ def draft_of(town: Any, key: str) -> dict[str, Any]:
 def test_numbers_lead_to_the_people_behind_them(page: Page, town: Any) -> None:
     heard = complaints(page)
     page.goto("/ui/journeys/welcome/edit")
-    page.get_by_role("button", name="Numbers").click()
+    page.get_by_role("button", name="Metrics").click()
     start, first = step(page, "Who enters"), step(page, "Welcome 1")
     expect(figure(start, "5 entered so far")).to_be_visible()
     expect(figure(start, "5 inside now")).to_be_visible()
@@ -51,7 +51,7 @@ def test_numbers_lead_to_the_people_behind_them(page: Page, town: Any) -> None:
 
     # The chosen step says the same in words.
     first.click()
-    numbers = page.get_by_role("region", name="Numbers")
+    numbers = page.get_by_role("region", name="Metrics")
     expect(numbers).to_contain_text("opened")
     expect(numbers.get_by_role("link", name="2 opened")).to_be_visible()
 
@@ -112,7 +112,7 @@ def test_a_way_runs_the_same_whether_the_cards_at_its_ends_are_drawn_or_only_rec
 
 def test_numbers_follow_the_journey_and_can_be_narrowed_to_a_version(page: Page, town: Any) -> None:
     page.goto("/ui/journeys/welcome/edit")
-    page.get_by_role("button", name="Numbers").click()
+    page.get_by_role("button", name="Metrics").click()
     start = step(page, "Who enters")
     expect(figure(start, "5 entered so far")).to_be_visible()
     town.now = town.engine.clock.now()
@@ -126,10 +126,10 @@ def test_numbers_follow_the_journey_and_can_be_narrowed_to_a_version(page: Page,
         publish.save_draft(session, journey.id, document, journey.revision, "test", town.now)
         publish.publish(town.engine, session, "welcome", "test", "", town.now)
     page.reload()
-    page.get_by_role("button", name="Numbers").click()
-    page.get_by_label("Numbers of which version").select_option("2")
+    page.get_by_role("button", name="Metrics").click()
+    page.get_by_label("Metrics of version").select_option("2")
     expect(figure(start, "0 entered so far")).to_be_visible()
-    page.get_by_label("Numbers of which version").select_option("1")
+    page.get_by_label("Metrics of version").select_option("1")
     expect(figure(start, "6 entered so far")).to_be_visible()
 
 

@@ -76,7 +76,7 @@ SAME = {
     "live",
     "Score",
     "Version",
-    "Administration",
+    "Admin",
     "Logo",
     "Website",
     "System",
