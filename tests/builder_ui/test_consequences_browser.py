@@ -53,10 +53,10 @@ def test_a_look_ahead_says_what_the_chosen_get_and_holds_for_one_version(page: P
     page.goto("/ui/contacts")
     for name in ("Felix Baumann", "Anna Meier", "Julia Frei"):
         page.get_by_role("checkbox", name=name).check()
-    bar = page.get_by_role("region", name="With those chosen")
+    bar = page.get_by_role("region", name="With selected")
     bar.get_by_text("Enrol", exact=True).click()
     bar.get_by_label("Journey").select_option("welcome")
-    bar.get_by_role("button", name="Who would enter?").click()
+    bar.get_by_role("button", name="Preview who enters").click()
     expect(bar).to_contain_text("2 of 3 would enter “Welcome”.")
     expect(bar).to_contain_text("2 would get Welcome 1 at once.")
     expect(bar).to_contain_text("2 would then wait at A day.")
