@@ -12,29 +12,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from activities import ledger
+from activities.attempt import attempt
 from activities.breakers import Stopped, Turn
 from activities.effect import Effects, Fate, append_fate
 from activities.gate import Hold, Pass, Refuse
 from activities.ledger import messages
 from activities.messages import stored
 from activities.performer import Draft, Job, Performer
-from activities.providers.provider import (
-    AddressDead,
-    Answer,
-    InDoubt,
-    MessageDead,
-    PolicyRefused,
-    ProviderFailure,
-    RetryLater,
-    SenderStopped,
-    Unreachable,
-)
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
 from crm import held
 from crm.held import AGAIN
 from crm.sql import on, table
@@ -188,55 +180,35 @@ def _put_off(engine: Engine, message_id: str, until: datetime) -> None:
 
 
 def _call(effects: Effects, performer: Performer, message_id: str, claimed: _Claimed, turn: Turn) -> None:
-    engine, job, attempt = effects.engine, claimed.job, claimed.attempt
+    engine, number = effects.engine, claimed.attempt
     if time.monotonic() > claimed.begin_by:  # this process stood still, and the claim may be over
-        return _later(engine, message_id, attempt, "stalled", ledger.MARGIN)
-    try:
-        answer = performer.send(job, claimed.draft, claimed.address, attempt)
-    except (SenderStopped, Unreachable) as failure:
-        after = effects.breakers.fails(turn, failure.code, refused=isinstance(failure, SenderStopped))
-        _later(engine, message_id, attempt, failure.code, after)
-    except InDoubt as failure:
-        if performer.doubt != "lookup":  # else the claim stays, and the provider is asked when it is over
-            _close(engine, performer, message_id, claimed, "uncertain", failure.code)
-    except PolicyRefused as failure:
-        suspicion = effects.breakers.suspects(turn, failure.code, claimed.address, attempt)
-        if suspicion is not None:
-            _later(engine, message_id, attempt, failure.code, suspicion)
-        else:
-            _refused(engine, performer, message_id, claimed, failure)
-    except ProviderFailure as failure:
-        effects.breakers.works(turn)
-        _refused(engine, performer, message_id, claimed, failure)
-    else:
-        effects.breakers.works(turn)
-        _close(engine, performer, message_id, claimed, answer.status, answer.kind, answer=answer)
+        return _later(engine, message_id, number, RetryLater("stalled", ledger.MARGIN))
+    send = partial(performer.send, claimed.job, claimed.draft, claimed.address, number)
+    match attempt(effects.breakers, turn, claimed.address, number, send):
+        case RetryLater() as failure:
+            _later(engine, message_id, number, failure)
+        case InDoubt(code=code):
+            if performer.doubt != "lookup":  # else the claim stays, and the provider is asked when it is over
+                _close(engine, performer, message_id, claimed, "uncertain", code)
+        case AddressDead(code=code):
+            _close(engine, performer, message_id, claimed, "bounced", code)
+        case MessageDead(code=code):
+            _close(engine, performer, message_id, claimed, "failed", code)
+        case answer:
+            _close(engine, performer, message_id, claimed, answer.status, answer.kind, answer=answer)
     return None
 
 
-def _refused(engine: Engine, performer: Performer, message_id: str, claimed: _Claimed, failure: ProviderFailure) -> None:
-    """The account works; this message comes back, or never goes."""
-    match failure:
-        case RetryLater():
-            _later(engine, message_id, claimed.attempt, failure.code, failure.after)
-        case AddressDead():
-            _close(engine, performer, message_id, claimed, "bounced", failure.code)
-        case MessageDead():
-            _close(engine, performer, message_id, claimed, "failed", failure.code)
-        case _:
-            raise failure
-
-
-def _later(engine: Engine, message_id: str, attempt: int, code: str, after: timedelta) -> None:
+def _later(engine: Engine, message_id: str, number: int, failure: RetryLater) -> None:
     """This attempt certainly did not arrive; it comes back until the journey's patience is over, counted from the decision."""
     now = engine.clock.now()
     with engine.db.write() as session:
         row = lock_message(session, message_id)
-        if (row.status, row.attempts) != ("claimed", attempt):
+        if (row.status, row.attempts) != ("claimed", number):
             return
-        until, asked = now + after, datetime.fromisoformat(row.answer["again_at"])
+        until, asked = now + failure.after, datetime.fromisoformat(row.answer["again_at"])
         if until > asked + engine.program(session, _version(session, row)).settings.hold_at_most:
-            _dropped(session, row, code)
+            _dropped(session, row, failure.code)
         else:
             _write(session, message_id, status="held", reason=AGAIN, held_until=until, claimed_at=None, lease_until=None)
 

@@ -9,30 +9,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from activities import ledger, merged, restored
+from activities.attempt import attempt
 from activities.breakers import Breakers, Stopped, Turn
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
-from activities.providers.provider import (
-    AddressDead,
-    Answer,
-    InDoubt,
-    MessageDead,
-    PolicyRefused,
-    ProviderFailure,
-    RetryLater,
-    SenderStopped,
-    Unreachable,
-)
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
 from activities.rendering import RenderBusy
 from crm import held
 from crm.beside import note_beside
@@ -235,9 +227,10 @@ def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft | Cannot
         real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
         raise come_back(outcome.kind, outcome.code, real)
     if isinstance(outcome, ledger.Doubtful):
-        return _look_up(engine, performer, job, draft, began, outcome.attempts)
-    if isinstance(outcome, restored.Perhaps):
-        return _look_up_lost(engine, performer, job, draft, began, outcome)
+        absent = partial(ledger.release, once_key=job.once_key, code="looked_up_absent", attempts=outcome.attempts)
+        return _look_up(engine, performer, job, draft, began, absent)
+    if isinstance(outcome, restored.Perhaps):  # the call may have left before a backup was restored
+        return _look_up(engine, performer, job, draft, began, partial(restored.note, job=job, lost=outcome.lost, assumed="absent"))
     return outcome
 
 
@@ -393,51 +386,38 @@ def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tupl
 def _call(effects: Effects, performer: Performer, job: Job, draft: Draft, claimed: _Claimed, turn: Turn) -> Moved:
     """Makes the call and sorts what comes back. A process that stood still after its claim may no longer be the only one at it."""
     engine = effects.engine
-    if time.monotonic() > claimed.begin_by:
-        return _later(engine, performer, job, claimed, RetryLater("stalled", ledger.MARGIN))
-    try:
-        answer, job = _timed(engine, performer, job, draft, claimed)
-    except (SenderStopped, Unreachable) as failure:
-        after = effects.breakers.fails(turn, failure.code, refused=isinstance(failure, SenderStopped))
-        return _later(engine, performer, job, claimed, RetryLater(failure.code, after))
-    except InDoubt as failure:
-        if performer.doubt == "blind":
-            return _answer(engine, performer, job, "uncertain", failure.code)
-        raise come_back(BUSY, failure.code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
-    except PolicyRefused as failure:
-        suspicion = effects.breakers.suspects(turn, failure.code, claimed.address, claimed.attempt)
-        if suspicion is not None:
-            return _later(engine, performer, job, claimed, RetryLater(failure.code, suspicion))
-        return _refused(engine, performer, job, claimed, failure)
-    except ProviderFailure as failure:
-        effects.breakers.works(turn)
-        return _refused(engine, performer, job, claimed, failure)
-    effects.breakers.works(turn)
-    return _answer(engine, performer, job, answer.status, answer.kind, answer)
-
-
-def _refused(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: ProviderFailure) -> Moved:
-    """The account works; this message comes back, or never goes."""
-    match failure:
-        case RetryLater():
-            return _later(engine, performer, job, claimed, failure)
-        case AddressDead():
-            return _answer(engine, performer, job, "bounced", failure.code, address=claimed.address)
-        case MessageDead():
-            return _answer(engine, performer, job, "failed", failure.code)
-    raise failure
-
-
-def _timed(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> tuple[Answer, Job]:
-    """The answer, and the job at the instant of the answer, to the second: what follows must see what happened during a long call."""
     began = time.monotonic()
+    if began > claimed.begin_by:
+        return _later(engine, performer, job, claimed, RetryLater("stalled", ledger.MARGIN))
+    send = partial(_send, engine, performer, job, draft, claimed)
+    match attempt(effects.breakers, turn, claimed.address, claimed.attempt, send):
+        case RetryLater() as failure:
+            return _later(engine, performer, job, claimed, failure)
+        case InDoubt(code=code):
+            if performer.doubt == "blind":
+                return _answer(engine, performer, job, "uncertain", code)
+            raise come_back(BUSY, code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
+        case AddressDead(code=code):
+            return _answer(engine, performer, job, "bounced", code, address=claimed.address)
+        case MessageDead(code=code):
+            return _answer(engine, performer, job, "failed", code)
+        case answer:
+            return _answer(engine, performer, _answered(engine, job, began), answer.status, answer.kind, answer)
+
+
+def _send(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> Answer:
     channel, message_id = job.call.channel, ledger.message_id_of(job.once_key)
     with engine.tracing.span("call provider", kind="client", channel=channel, message_id=message_id) as span:
         span.note(provider=performer.name, attempt=claimed.attempt)
         answer = performer.send(job, draft, claimed.address, claimed.attempt)
         span.note(outcome=answer.status)
+    return answer
+
+
+def _answered(engine: Engine, job: Job, began: float) -> Job:
+    """The job at the instant of the answer, to the second: what follows must see what happened during a long call."""
     took = timedelta(seconds=int(time.monotonic() - began))
-    return answer, replace(job, as_of=engine.clock.to_virtual(engine.clock.to_real(job.as_of) + took))
+    return replace(job, as_of=engine.clock.to_virtual(engine.clock.to_real(job.as_of) + took))
 
 
 def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: RetryLater) -> Moved:
@@ -454,8 +434,12 @@ def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, fa
     raise come_back(RETRY_LATER, failure.code, failure.after) from None
 
 
-def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, attempts: int) -> Moved | _Claimed:
-    """The provider knows it: answered. It does not: certainly not sent, so the whole gate again."""
+Note = Callable[[Session], None]
+"""Writes down that the provider does not know a call."""
+
+
+def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, absent: Note) -> Moved | _Claimed:
+    """The provider knows it: answered. It does not: certainly not sent, so the whole gate again; the note of that comes before the claim."""
     try:
         known = performer.lookup(job.once_key)
     except RetryLater as failure:
@@ -464,23 +448,7 @@ def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | Cann
         return _answer(engine, performer, job, known.status, known.kind, known)
     with engine.db.write() as session:
         lock_run(session, job.row.id)
-        ledger.release(session, job.once_key, "looked_up_absent", attempts)
-    return _claim(engine, performer, job, draft, began)
-
-
-def _look_up_lost(
-    engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, perhaps: restored.Perhaps
-) -> Moved | _Claimed:
-    """The same for a call that may have left before a backup was restored. The note that it has not comes before the claim."""
-    try:
-        known = performer.lookup(job.once_key)
-    except RetryLater as failure:
-        raise come_back(RETRY_LATER, failure.code, failure.after) from None
-    if known is not None:
-        return _answer(engine, performer, job, known.status, known.kind, known)
-    with engine.db.write() as session:
-        lock_run(session, job.row.id)
-        restored.note(session, job, perhaps.lost, "absent")
+        absent(session)
     return _claim(engine, performer, job, draft, began)
 
 

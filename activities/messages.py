@@ -227,7 +227,7 @@ class MessagePerformer:
             "trigger": job.row.trigger,
             "run": {"id": job.row.id, "journey": job.program.key, "started_at": job.row.started_at},
             "steps": job.state.memory,
-            "sender": {"name": sender.name, "email": sender.email, "address": sender.postal_address},
+            "sender": sender.for_templates(),
             "now": job.as_of,
             **urls,
         }

@@ -40,7 +40,7 @@ class Rehearsal:
     def __call__(self, call: Call, values: Mapping[str, Any]) -> str:
         """The reason for which a real message would be skipped, empty if it could be written. Raises: RenderBusy."""
         contact = {**dict.fromkeys(SHOWN), **values["contact"]}  # a real contact has every column, if only with nothing in it
-        whole = {**values, "contact": contact, "sender": self._sender(), **self.tracking.urls(NOBODY)}
+        whole = {**values, "contact": contact, "sender": self.sender.for_templates(), **self.tracking.urls(NOBODY)}
         zone = str(contact.get("timezone") or self.program.settings.timezone)
         languages = [name for name in (contact.get("locale"), self.language) if name]
         template = self.compiled.get(str(call.input.get("template", "")))
@@ -53,9 +53,6 @@ class Rehearsal:
         except RenderFailed as error:
             return f"render_{error.code}"
         return ""
-
-    def _sender(self) -> dict[str, str]:
-        return {"name": self.sender.name, "email": self.sender.email, "address": self.sender.postal_address}
 
 
 def rehearsal(session: Session, program: Program, tracking: Tracking, language: str, renderer: Renderer) -> Rehearsal:

@@ -219,7 +219,7 @@ def preview(
         "trigger": dict(trigger or {}),
         "run": {"id": "", "journey": "", "started_at": now},
         "steps": dict(steps or {}),
-        "sender": {"name": sender.name, "email": sender.email, "address": sender.postal_address},
+        "sender": sender.for_templates(),
         "now": now,
         **house.tracking.urls(message_id),
     }

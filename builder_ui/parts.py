@@ -220,11 +220,11 @@ def kept_lines(acts: Acts, name: str, label: str, most: int, rows: int = 2) -> E
     return html.label(label, html.textarea(field))
 
 
-def kept_choice(acts: Acts, name: str, label: str, options: Mapping[str, str]) -> Element:
-    """The same for a choice; the first one stands until another is made."""
-    present = acts.drafts.setdefault(name, next(iter(options), ""))
+def kept_choice(acts: Acts, name: str, label: str, options: Mapping[str, str], shown: str | None = None) -> Element:
+    """The same for a choice; without `shown` the first one stands until another is made."""
+    present = acts.drafts.setdefault(name, next(iter(options), "")) if shown is None else acts.drafts.get(name, shown)
     choices = [html.option({"value": value, "key": value, "selected": value == present}, text) for value, text in options.items()]
-    return html.label(label, html.select({"onChange": keep(acts, name, 300)}, choices))
+    return html.label(label, html.select({"onChange": keep(acts, name, 300, shown)}, choices))
 
 
 def keep(acts: Acts, name: str, most: int, shown: str | None = None) -> Handler:

@@ -191,12 +191,17 @@ OUTLETS = {
     "ok": "answered",
     "seen": "was seen again",
     "done": "done",
+    "won": "won",
+    "lost": "lost",
     "qualified": "qualified",
+    "unqualified": "unqualified",
+    "not_qualified": "not qualified",
     "not_yet": "not yet",
     "thanked": "thanked",
+    "reached": "reached",
     "not_reached": "not reached",
 }
-"""The last ones are outcomes and branches of the gallery and the demo."""
+"""What a step leaves through; the last ones are usual outcomes of tasks, and branches of the gallery and the demo."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 

@@ -35,7 +35,7 @@ class _Window:
     left_out: int = 0
 
 
-class LimitedHandler(logging.StreamHandler):  # type: ignore[type-arg]
+class LimitedHandler(logging.StreamHandler[TextIO]):
     """A handler that writes at most `MOST` lines a minute from one place, and how many more there were."""
 
     def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from commands.workspace import database, is_out_of_reach, palette
 from engine.gate import Limits
-from engine.simulate import Fill, Line, Script
+from engine.simulate import Fill, Line, Script, always_fills
 from engine.simulate import simulate as walk
 from journeys.clock import zone_of
 from journeys.compile import Program, compile_journey
@@ -27,7 +27,6 @@ from journeys.errors import Invalid, NotFound
 from journeys.facts import Calendar
 from journeys.reading import issues_of, read
 from journeys.rules import parse_rule, sentence
-from journeys.values import Call
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def simulate(
     program = _program(settings, journey)
     known = _known_contact(settings, contact) if contact else Known({}, None, None)
     scenarios = read_scenarios(script, known.start)
-    fill = _fill(settings, program) if contact or script else _anything  # a walk of nobody has no values to miss
+    fill = _fill(settings, program) if contact or script else always_fills  # a walk of nobody has no values to miss
     outcomes = [run(program, scenario, known.calendar, translate, known.limits, fill) for scenario in scenarios]
     if as_json:
         answer = {"journey": program.key, "scenarios": [_as_json(outcome) for outcome in outcomes]}
@@ -93,11 +92,6 @@ def simulate(
         for outcome in outcomes:
             out.writelines(f"{line}\n" for line in _Teller(program, translate).tell(outcome))
     return 1 if any(outcome.differences for outcome in outcomes) else 0
-
-
-def _anything(_call: Call, _values: Mapping[str, Any]) -> str:
-    """Every message can be written."""
-    return ""
 
 
 def _fill(settings: Settings, program: Program) -> Fill:
@@ -112,7 +106,7 @@ def _fill(settings: Settings, program: Program) -> Fill:
     except Exception as error:
         if not is_out_of_reach(error):
             raise
-        return _anything
+        return always_fills
 
 
 def run(
@@ -121,7 +115,7 @@ def run(
     calendar: Calendar | None = None,
     translate: Translate = str,
     limits: Limits | None = None,
-    fill: Fill = _anything,
+    fill: Fill = always_fills,
 ) -> Outcome:
     """Walks one scenario and compares it with what it expects."""
     path = walk(program, scenario.script, calendar, limits, fill)

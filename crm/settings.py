@@ -5,22 +5,21 @@ What an operator sets once is in the process's environment, not here.
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode, b64encode
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from crm import names
+from crm import logo, names
 from crm.audit import record
 from crm.freshness import bump, freshness, is_changing
+from crm.web_addresses import web_address
 from crm.zones import is_zone
 from journeys.errors import Invalid, Issue, NotFound
 from models import WorkspaceSetting
@@ -78,6 +77,10 @@ class Sender(Setting):
     reply_to: Annotated[str, AfterValidator(_address)] = Field("", max_length=320)
     postal_address: str = Field("", max_length=500)
     """Stands in the footer of marketing mails (CAN-SPAM, § 5 DDG)."""
+
+    def for_templates(self) -> dict[str, str]:
+        """What templates read as `sender`."""
+        return {"name": self.name, "email": self.email, "address": self.postal_address}
 
 
 class QuietHours(Setting):
@@ -227,47 +230,15 @@ class Tracking(Setting):
     opens_need_consent: bool = False
 
 
-LOGO_BYTES = 65_536
-IMAGES: tuple[tuple[bytes, str], ...] = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
-"""How a file of each kind begins. No SVG: it is a document that can hold scripts."""
-
-
-def picture(content: bytes) -> str:
-    """A logo as a data address, whose kind is that of its first bytes.
-
-    Raises:
-        ValueError: too large, or of another kind.
-    """
-    if len(content) > LOGO_BYTES:
-        raise ValueError("The logo is too large: at most 64 KB.")
-    kind = next((kind for start, kind in IMAGES if content.startswith(start)), None)
-    if kind is None:
-        raise ValueError("The logo must be a PNG or a JPEG file.")
-    return f"data:{kind};base64,{b64encode(content).decode()}"
-
-
-def _picture(text: str) -> str:
-    """As `picture` makes it; what somebody else wrote is taken apart and made anew, so nothing but a picture comes out."""
-    try:
-        return picture(b64decode(text.partition(";base64,")[2], validate=True)) if text else ""
-    except binascii.Error:
-        raise ValueError("The logo must be a PNG or a JPEG file.") from None
-
-
-def _web(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme != "https" or not parts.hostname or not text.isascii() or not text.isprintable() or " " in text):
-        raise ValueError("Enter an address that begins with https://.")
-    return text
-
-
 def _colour(text: str) -> str:
     if text and not re.fullmatch("#[0-9a-fA-F]{6}", text):
         raise ValueError("Enter a colour such as #1f5fbf.")
     return text.lower()
 
 
-Web = Annotated[str, AfterValidator(_web)]
+Page = Annotated[str, AfterValidator(partial(web_address, schemes=("https",)))]
+"""Where a link on a page leads."""
+Logo = Annotated[str, AfterValidator(logo.checked)]
 
 
 class Appearance(Setting):
@@ -276,13 +247,13 @@ class Appearance(Setting):
     name: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
     colour: Annotated[str, AfterValidator(_colour)] = Field("", max_length=7)
     """Of buttons and links, `#rrggbb`."""
-    website: Web = Field("", max_length=300)
-    imprint: Web = Field("", max_length=300)
+    website: Page = Field("", max_length=300)
+    imprint: Page = Field("", max_length=300)
     """Who is responsible (§ 5 DDG)."""
-    privacy: Web = Field("", max_length=300)
+    privacy: Page = Field("", max_length=300)
     """What is done with personal data (Art. 13 GDPR)."""
-    logo: Annotated[str, AfterValidator(_picture)] = Field("", max_length=100_000)
-    """`data:image/png;base64,…`, at most `LOGO_BYTES`."""
+    logo: Logo = Field("", max_length=100_000)
+    """`data:image/png;base64,…`, at most `logo.MOST_BYTES`."""
 
     def audited(self) -> dict[str, Any]:
         said = self.model_dump(mode="json")
@@ -299,18 +270,6 @@ class Access(Setting):
     second_factor: Literal["nobody", "admins", "everybody"] = "nobody"
 
 
-def _web_address(text: str) -> str:
-    """Where it leads is judged when it is called (`activities.addresses`)."""
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if text and not good:
-        raise ValueError("Enter an address that begins with https:// or http://.")
-    return _one_line(text)
-
-
 class Notices(Setting):
     """Who is told of what waits for a person (stuck runs, a provider account that takes nothing), and how."""
 
@@ -320,8 +279,8 @@ class Notices(Setting):
     """Those that may mend runs. Where nobody has one of them, admins are told."""
     at_most_every: timedelta = Field(timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=7))
     """Of the stuck runs of one journey."""
-    webhook: Annotated[str, AfterValidator(_web_address)] = Field("", max_length=2_000)
-    """Called with each notice; empty: none."""
+    webhook: Annotated[str, AfterValidator(partial(web_address, schemes=("https", "http")))] = Field("", max_length=2_000)
+    """Called with each notice; empty: none. Where it leads is judged when it is called (`activities.addresses`)."""
     webhook_secret: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=64)
     """The name of the secret that signs those calls; empty: they are not signed."""
 

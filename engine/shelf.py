@@ -105,7 +105,8 @@ def _behind(session: Session, compared: ColumnElement[Any], falling: bool, after
 def by_state(session: Session, wanted: Wanted) -> dict[str, int]:
     """How many journeys fit, by state, whatever state is wanted."""
     fits = _fits(wanted, any_state=True)
-    return dict(session.execute(select(Journey.state, func.count()).where(*fits).group_by(Journey.state)).all())  # type: ignore[call-overload]
+    counted = select(col(Journey.state), func.count()).where(*fits).group_by(col(Journey.state))
+    return dict(session.execute(counted).tuples().all())
 
 
 def _fits(wanted: Wanted, *, any_state: bool = False) -> list[Any]:
@@ -126,7 +127,7 @@ def _fits(wanted: Wanted, *, any_state: bool = False) -> list[Any]:
 
 def labels(session: Session) -> tuple[list[str], list[str]]:
     """The folders and the tags in use, sorted."""
-    rows = session.execute(select(Journey.folder, Journey.tags).where(col(Journey.archived_at).is_(None))).all()  # type: ignore[call-overload]
+    rows = session.execute(select(col(Journey.folder), col(Journey.tags)).where(col(Journey.archived_at).is_(None))).all()
     folders = {folder for folder, _ in rows if folder}
     return sorted(folders, key=str.lower), sorted({tag for _, tags in rows for tag in tags}, key=str.lower)
 
@@ -159,7 +160,7 @@ def unpublished(session: Session, journeys: Sequence[Journey]) -> set[str]:
         if len(_differing) > MOST_COMPARED:
             _differing.clear()
         statement = (
-            select(Journey.id, Journey.revision, Journey.live_version, Journey.draft, Version.digest)  # type: ignore[call-overload]
+            select(col(Journey.id), col(Journey.revision), col(Journey.live_version), col(Journey.draft), col(Version.digest))
             .join(Version, and_(col(Version.journey_id) == Journey.id, col(Version.number) == Journey.live_version))
             .where(col(Journey.id).in_([id for id, *_ in fresh]))
         )
@@ -170,8 +171,9 @@ def unpublished(session: Session, journeys: Sequence[Journey]) -> set[str]:
 
 def published_since(session: Session, journey_ids: Sequence[str]) -> dict[str, datetime]:
     """Journey id -> when its first version was published, which is when its numbers begin."""
-    firsts = select(Version.journey_id, func.min(Version.published_at)).where(col(Version.journey_id).in_(journey_ids))  # type: ignore[call-overload]
-    return dict(session.execute(firsts.group_by(Version.journey_id)).all())
+    of = col(Version.journey_id)
+    firsts = select(of, func.min(col(Version.published_at))).where(of.in_(journey_ids)).group_by(of)
+    return dict(session.execute(firsts).tuples().all())
 
 
 def put_away(session: Session, journey_id: str, folder: str, tags: Sequence[str], by: str, now: datetime) -> Journey:

@@ -111,8 +111,13 @@ Fill = Callable[[Call, Mapping[str, Any]], str]
 """A message's call and what its template may read (`contact`, `trigger`, `run`, `steps`, `now`) -> why it cannot be written, empty if it can."""
 
 
+def always_fills(_call: Call, _values: Mapping[str, Any]) -> str:
+    """Every message can be written."""
+    return ""
+
+
 def simulate(
-    program: Program, script: Script, calendar: Calendar | None = None, limits: Limits | None = None, fill: Fill = lambda _call, _values: ""
+    program: Program, script: Script, calendar: Calendar | None = None, limits: Limits | None = None, fill: Fill = always_fills
 ) -> Path:
     """The path of the script's contact through the program. `limits` are the workspace's quiet time and frequency caps; `fill` tries the
     templates, which live elsewhere, and without it every message can be written.

@@ -657,7 +657,7 @@ def _part(editor: Editor, form: forms.Form, name: str, title: str, schema: Any) 
         "onClick": lambda _event: editor.open_chapter(name),
     }
     return html.section(
-        {"key": name, "className": "pfb-part"},
+        {"key": name, "className": "pfb-part", "data-chapter": name},
         html.h3(html.button(attributes, speech(title))),
         said,
         _chapter(form, name, schema) if opened else None,

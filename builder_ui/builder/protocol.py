@@ -79,8 +79,11 @@ class Resync(Changes):
 
 
 class Select(Message):
+    """`chapter` opens one of the journey's own form."""
+
     type: Literal["select"]
     ids: list[Place] = Field(max_length=MAX_NODES + 1)
+    chapter: str = Field("", max_length=32)
 
 
 class Seen(Message):

@@ -318,8 +318,10 @@ class Editor(Teller):
             case Seen(seq=seq):
                 self._patches = [patch for patch in self._patches if patch["seq"] > seq]
                 self._unseen = [one for one in self._unseen if one.seq > seq]
-            case Select(ids=ids):
+            case Select(ids=ids, chapter=chapter):
                 self.select([id for id in ids if id == ENTRY or id in self.draft.nodes])
+                if chapter and chapter != self.chapter:
+                    self.open_chapter(chapter)
             case Save():
                 self.save_soon(0)
             case Ping(n=n):

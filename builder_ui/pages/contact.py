@@ -557,7 +557,7 @@ def tell_refusal(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
 def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     who = data.members.get(row["by"].removeprefix("member:"), "")
-    outcome = coded(speech, {}, row["detail"].get("outcome", ""))
+    outcome = coded(speech, OUTLETS, row["detail"].get("outcome", ""))
     gone = meant_for(speech, data.members, row["detail"].get("instead_of"))
     note = row["note"] if row["what"] == "finished" else ""
     return html._(

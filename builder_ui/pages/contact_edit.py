@@ -31,6 +31,11 @@ FIELDS = {
     "locale": "Language",
     "timezone": "Time zone",
 }
+LANGUAGES = (
+    "cs", "da", "de", "de-AT", "de-CH", "de-DE", "en", "en-GB", "en-US", "es", "fi", "fr", "fr-CH", "hu", "it", "it-CH",
+    "nb", "nl", "pl", "pt", "ro", "sv", "tr", "uk",
+)  # fmt: skip
+"""Offered as a contact's language, beside the one that is known."""
 STATES = ("granted", "withdrawn", "pending")
 
 
@@ -66,12 +71,21 @@ def fields(visit: Visit, contact: Contact, acts: Acts) -> Element:
     return html.div(
         html.div(
             {"className": "fields"},
-            [parts.kept(acts, f"field.{name}", speech(title), 320, getattr(contact, name) or "") for name, title in FIELDS.items()],
+            [_field(visit, contact, acts, name, speech(title)) for name, title in FIELDS.items()],
             parts.kept(acts, "other.name", speech("Another field"), 120, placeholder="plan"),
             parts.kept(acts, "other.value", speech("its value (leave empty to remove it)"), 1_000),
         ),
         parts.button(speech("Save"), save, "check", "main"),
     )
+
+
+def _field(visit: Visit, contact: Contact, acts: Acts, name: str, title: str) -> Element:
+    present = getattr(contact, name) or ""
+    if name != "locale":
+        return parts.kept(acts, f"field.{name}", title, 320, present)
+    named = {code: visit.speech.language_of(code) for code in {*LANGUAGES, present} if code}
+    options = {"": visit.speech("not known"), **dict(sorted(named.items(), key=lambda one: one[1]))}
+    return parts.kept_choice(acts, f"field.{name}", title, options, present)
 
 
 def typed(acts: Acts) -> dict[str, str | None]:

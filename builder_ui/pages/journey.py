@@ -370,7 +370,7 @@ def no_run(visit: Visit, data: Data) -> Element:
 
 def runs_table(visit: Visit, data: Data) -> Element:
     speech = visit.speech
-    columns = (speech("Contact"), speech("State"), speech("Step"), speech("Next"), speech("Started"), "")
+    columns = (speech("Contact"), speech("State"), speech("Step"), speech("What comes next"), speech("Started"), "")
     return parts.table(speech("Runs"), columns, [run_row(visit, data, row) for row in data.runs], "runs")
 
 

@@ -14,7 +14,7 @@ from builder_ui.host import Host
 from builder_ui.permits import does, may
 from builder_ui.sections import panel
 from builder_ui.visit import House, Visit
-from crm import settings
+from crm import logo, settings
 from models import Member
 
 BACK = "/ui/settings/workspace/appearance"
@@ -69,19 +69,19 @@ def routes(house: House) -> APIRouter:
         known = await host.member(request.cookies)
         if known is None or not may(known[1], "setting.change"):
             return Response(status_code=403)
-        content = b"" if remove or file is None else await file.read(settings.LOGO_BYTES + 1)
+        content = b"" if remove or file is None else await file.read(logo.MOST_BYTES + 1)
         try:
-            logo = settings.picture(content) if content or not remove else ""
+            picture = logo.address(content) if content or not remove else ""
         except ValueError:
             return RedirectResponse(f"{BACK}?problem=logo", 303)
-        await run_in_threadpool(_store, house, known[1], logo)
+        await run_in_threadpool(_store, house, known[1], picture)
         return RedirectResponse(BACK, 303)
 
     router.add_api_route("/ui/settings/logo", change, methods=["POST"], **does("setting.change"))
     return router
 
 
-def _store(house: House, member: Member, logo: str) -> None:
+def _store(house: House, member: Member, picture: str) -> None:
     with house.engine.db.write() as session:
         now = settings.load(session, settings.Appearance)
-        settings.put(session, "appearance", {**now.model_dump(mode="json"), "logo": logo}, f"member:{member.id}", house.now())
+        settings.put(session, "appearance", {**now.model_dump(mode="json"), "logo": picture}, f"member:{member.id}", house.now())

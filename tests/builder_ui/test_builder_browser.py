@@ -196,6 +196,10 @@ def test_steps_are_copied_into_another_journey(page: Page, town: Any, context: B
     expect(step(page, "Reminder")).to_be_visible()
     saved(page)
     assert ("send_email", "sent", "wait") in edges(stored(town, "survey"))
+    page.keyboard.press("Control+v")
+    expect(step(page, "Reminder 2")).to_be_visible()
+    saved(page)
+    assert [one["name"] for one in stored(town, "survey").nodes.values() if one["kind"] == "send_email"] == ["Reminder", "Reminder 2"]
 
 
 def test_a_journey_is_exported_as_a_file(page: Page, town: Any) -> None:

@@ -17,6 +17,7 @@ from builder_ui.pages.rotations import earlier
 from builder_ui.sessions import browser
 from builder_ui.speech import speech_for, speech_of
 from crm import audit, login, sessions, settings
+from crm import logo as picture
 from crm.intake import Intake
 from crm.keys import add_key
 from models import ApiKey, Audit, Member, OutboxItem
@@ -170,14 +171,14 @@ def test_a_logo_is_taken_kept_when_the_form_is_saved_and_taken_away(log_in: Any,
         return str(admin.post("/ui/settings/logo", data=fields, files=files, headers=origin).headers["location"])
 
     assert "problem" not in send(png)
-    assert logo() == settings.picture(png)
+    assert logo() == picture.address(png)
     with opened(admin, "/ui/settings/workspace/appearance") as page:
         submit(page, "Shop", "#123456", "", "", "")
         assert "Saved." in page.text
-    assert logo() == settings.picture(png)
+    assert logo() == picture.address(png)
     for wrong in (b"<svg/>", png + bytes(70_000)):
         assert "problem=logo" in send(wrong)
-    assert logo() == settings.picture(png)
+    assert logo() == picture.address(png)
     send(remove="yes")
     assert logo() == ""
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import settings
+from crm import logo, settings
 from crm.calendar import Calendars, build, load_calendar
 from crm.freshness import bump
 from crm.settings import SETTINGS, FrequencyCaps, QuietHours, WorkCalendar
@@ -69,13 +69,13 @@ def test_what_is_wrong_is_named_and_nothing_is_written(session: Session, now: da
 
 def test_a_logo_is_stored_as_what_it_is_and_its_content_stays_out_of_the_audit_trail(session: Session, now: datetime) -> None:
     png = b"\x89PNG\r\n\x1a\n" + bytes(100)
-    said = settings.picture(png).replace("image/png", "text/html")
+    said = logo.address(png).replace("image/png", "text/html")
     settings.put(session, "appearance", {"logo": said}, "m1", now)
-    assert settings.load(session, settings.Appearance).logo == settings.picture(png)
+    assert settings.load(session, settings.Appearance).logo == logo.address(png)
     [line] = session.scalars(select(Audit)).all()
     assert len(line.detail["after"]["logo"]) == 64
     with pytest.raises(ValueError, match="too large"):
-        settings.picture(png + bytes(settings.LOGO_BYTES))
+        logo.address(png + bytes(logo.MOST_BYTES))
 
 
 def test_a_value_of_another_version_loses_only_what_no_longer_fits(session: Session, now: datetime) -> None:

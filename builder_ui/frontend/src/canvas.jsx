@@ -16,6 +16,7 @@ import { post } from "./wire.js";
 export const NODE_TYPES = { step: Step, entry: Entry, note: Note };
 export const EDGE_TYPES = { way: Way };
 const MINIMAP_FROM = 15;
+const MINIMAP = { width: 150, height: 110 };
 const MANY_KEYS = ["Shift", "Control", "Meta"];
 const MANY = 80;
 const FAR = 0.25; // from so far nothing small can be read or hit: it is not painted
@@ -231,35 +232,51 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     flow.setCenter(node.position.x + node.width / 2, node.position.y + node.height / 2, { zoom, duration: animate ? 200 : 0 });
   }, [flow, model, tellSelection]);
 
-  // What was written into a form while the connection was away waits for that form; with its step gone it has no place any more.
+  // What was written into a form while the connection was away waits for that form; with its step gone it has no place any more. Then what was
+  // chosen before is chosen again.
   useEffect(() => {
+    let before = null;
+    let asked = "";
+    const choose = (ids, chapter = "") => {
+      model.select(ids);
+      tellSelection();
+      if (chapter) post(handler.current, { type: "select", ids: model.selectedSteps, chapter });
+    };
     const want = ({ detail }) => {
+      if (!detail.step) {
+        if (before && model.selected.join() === asked) choose(before);
+        before = null;
+        return;
+      }
       detail.gone = !model.node(detail.step);
       if (detail.gone) return;
-      model.select([detail.step]);
-      tellSelection();
+      before ??= model.selected;
+      asked = detail.step;
+      choose([detail.step], detail.chapter);
     };
     window.addEventListener("pfadwerk:wanted", want);
     return () => window.removeEventListener("pfadwerk:wanted", want);
   }, [model, tellSelection]);
 
-  /** Puts the focus on a card, once it is drawn: Enter leads into its form from there. */
-  const lead = useCallback((one, tries = 20) => {
+  /** Puts the focus on a card, or on what of it `part` selects, once it is drawn and as long as the person `stays`: Enter leads from a card into
+   * its form. */
+  const lead = useCallback((one, { part = "", stays = () => true, tries = 20 } = {}) => {
+    if (!stays()) return;
     const card = cardOf(host.current, one);
-    if (card) card.focus({ preventScroll: true }); // the canvas itself brings it into view
+    const target = part ? card?.querySelector(part) : card;
+    if (target) target.focus({ preventScroll: true }); // the canvas itself brings it into view
     else if (tries) {
       if (tries === 20 && model.node(one)) focus([one], false); // far from what is seen it is not drawn
-      setTimeout(() => lead(one, tries - 1), 50);
+      setTimeout(() => lead(one, { part, stays, tries: tries - 1 }), 50);
     }
   }, [model, focus]);
 
-  /** The same after the server chose a step, unless the person went on elsewhere meanwhile. What they had pressed is mostly gone by then. */
-  const follow = useCallback((one) => {
+  /** The same for a step or a note that has just been made or chosen, unless the person went on elsewhere meanwhile. What they had pressed is
+   * mostly gone by then. */
+  const follow = useCallback((one, part) => {
     const before = document.activeElement;
-    setTimeout(() => {
-      const present = document.activeElement;
-      if (present === document.body || present === before) lead(one);
-    }, 60);
+    const stays = () => [document.body, before].includes(document.activeElement);
+    setTimeout(() => lead(one, { part, stays }), 60);
   }, [lead]);
 
   // A session of another id is a server that knows nothing of this page: it gets everything.
@@ -331,7 +348,8 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       setMenu(null);
       tellSelection();
       setSaid(t("Added: {name}", { name: kind.label }));
-      setTimeout(() => { reveal(flow, host.current, model.node(made)); host.current?.querySelector(`[data-id="${CSS.escape(made)}"]`)?.focus(); }, 60);
+      setTimeout(() => reveal(flow, host.current, model.node(made)), 60);
+      follow(made);
     },
     /** From the palette without a place: after the chosen step where it has an open outlet, else in the middle. */
     append: (kind) => {
@@ -360,14 +378,14 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       setSaid(made ? t("Added: {name}", { name: t("Note") }) : t("There are {count} notes, which is the maximum.", { count: MAX_NOTES }));
       if (!made) return;
       reveal(flow, host.current, model.node(made), 0);
-      setTimeout(() => host.current?.querySelector(`[data-id="${CSS.escape(made)}"] textarea`)?.focus({ preventScroll: true }), 60);
+      follow(made, "textarea");
     },
     days: () => setDays((on) => { localStorage.setItem(DAYS, on ? "off" : "on"); return !on; }),
     resizing: {
       start: () => { model.remember(); model.held = true; },
       stop: () => { model.release(); model.tell(); },
     },
-  }), [model, board, flow, t, tellSelection, focus, fit, lead]);
+  }), [model, board, flow, t, tellSelection, focus, fit, lead, follow]);
 
   useEffect(() => {
     // Whoever looks at somebody's way does not draw.
@@ -557,7 +575,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
               <Fit onFit={act.fit} t={t} />
               {editable && <ControlButton onClick={act.tidy} title={t("Tidy up")} aria-label={t("Tidy up")}>≡</ControlButton>}
             </Controls>
-            {model.nodes.length >= MINIMAP_FROM && <MiniMap pannable zoomable ariaLabel={t("Map of the journey")} />}
+            {model.nodes.length >= MINIMAP_FROM && <MiniMap pannable zoomable style={MINIMAP} ariaLabel={t("Map of the journey")} />}
           </ReactFlow>
           <Toolbar canUndo={model.past.length > 0} canRedo={model.future.length > 0} />
           {menu && <AddMenu {...menu} kinds={palette.kinds} groups={palette.groups} onClose={() => setMenu(null)} />}

@@ -115,6 +115,15 @@ export function freshId(kind, taken, salt = "") {
   return `${base}_${number}`;
 }
 
+/** `Reminder` -> `Reminder 2` if there is one already. */
+export function freshName(name, taken) {
+  if (!taken.has(name)) return name;
+  const base = name.replace(/ \d+$/, "").slice(0, 110);
+  let number = 2;
+  while (taken.has(`${base} ${number}`)) number += 1;
+  return `${base} ${number}`;
+}
+
 /** Takes nodes and edges out; whatever led to a node now leads to what followed its first outlet. */
 export function without(nodes, edges, nodeIds, edgeIds) {
   const gone = new Set(nodeIds);

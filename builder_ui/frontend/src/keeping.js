@@ -72,11 +72,10 @@ class Keeping {
     this.look();
   }
 
-  /** Another process answers now, which has heard none of the questions. */
+  /** Another process answers now, which has heard none of the questions. A field that somebody is still in says its text when it is left. */
   begin() {
-    const typed = this.typed;
     this.answered = this.asked;
-    if (!typed) return this.look();
+    if (!this.typed || !this.typedAt) return this.look();
     this.question();
     this.typedAt = this.asked;
     return undefined;

@@ -1,7 +1,7 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
 import { layout, traced } from "./courses.js";
 import { fielded, joined } from "./joining.js";
-import { asking, difference, edgeId, edgeOf, ENTRY, freshId, isNote, lastMessage, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
+import { asking, difference, edgeId, edgeOf, ENTRY, freshId, freshName, isNote, lastMessage, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
 
 const HISTORY = 100;
 const SEND_AFTER_MS = 250;
@@ -263,6 +263,7 @@ export class Model {
     const found = read(text);
     if (!found) return 0;
     const taken = new Set(this.nodes.map((node) => node.id));
+    const names = new Set(this.nodes.map((node) => node.data.raw?.name).filter(Boolean));
     const renamed = new Map();
     for (const one of found.steps) {
       const id = freshId(one.raw.kind, taken, this.salt);
@@ -271,7 +272,7 @@ export class Model {
     }
     const ways = found.ways.filter(([from, , to]) => renamed.has(from) && renamed.has(to));
     let edges = ways.map(([from, outlet, to]) => edgeOf(renamed.get(from), outlet, renamed.get(to)));
-    let made = found.steps.map((one) => nodeOf(renamed.get(one.id), one.raw, one.view, { x: one.x, y: one.y }));
+    let made = found.steps.map((one) => nodeOf(renamed.get(one.id), ...called(one, names), { x: one.x, y: one.y }));
     made.push(...this.freshNotes(found.notes));
     if (!made.length) return 0;
     const led = new Set(edges.map((edge) => edge.target));
@@ -415,6 +416,14 @@ export class Model {
     for (const id of torn) this.said.notes.delete(id.slice(NOTE.length));
     this.tell();
   }
+}
+
+/** A pasted step as [raw, view], under a name of its own: of two steps of one name nobody can say which is meant. */
+function called({ raw, view }, names) {
+  if (!raw.name) return [raw, view];
+  const name = freshName(raw.name, names);
+  names.add(name);
+  return [{ ...raw, name }, { ...view, name }];
 }
 
 /** What of a step the lines depend on. */

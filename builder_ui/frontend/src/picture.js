@@ -59,7 +59,8 @@ function box(nodes, edges) {
   const top = Math.min(...nodes.map((node) => node.position.y));
   const right = Math.max(...nodes.map((node) => node.position.x + node.width), ...bends);
   const bottom = Math.max(...nodes.map((node) => node.position.y + node.height));
-  return { x: left - MARGIN, y: top - MARGIN - TITLE, width: right - left + 2 * MARGIN, height: bottom - top + 2 * MARGIN + TITLE };
+  const [x, y] = [Math.floor(left - MARGIN), Math.floor(top - MARGIN - TITLE)]; // whole pixels: a picture that is squeezed by a part of one is blurred
+  return { x, y, width: Math.ceil(right + MARGIN) - x, height: Math.ceil(bottom + MARGIN) - y };
 }
 
 const word = (x, y, text, { size = 12, fill = INK, weight = 400, anchor = "start" } = {}) =>

@@ -19,7 +19,7 @@ from sqlmodel import select
 from activities.rendering import link_digest
 from activities.tracking import Tracking, store_links
 from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
-from crm import consent, mailbox, profile, settings
+from crm import consent, logo, mailbox, profile, settings
 from crm.consent import Evidence, record_consent
 from engine.live import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
@@ -416,7 +416,7 @@ LOOK = {
     "website": "https://shop.example/",
     "imprint": "https://shop.example/imprint",
     "privacy": "https://shop.example/privacy?a=1&b=2",
-    "logo": settings.picture(PIXEL_PNG),
+    "logo": logo.address(PIXEL_PNG),
 }
 
 
