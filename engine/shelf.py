@@ -106,7 +106,7 @@ def by_state(session: Session, wanted: Wanted) -> dict[str, int]:
     """How many journeys fit, by state, whatever state is wanted."""
     fits = _fits(wanted, any_state=True)
     counted = select(col(Journey.state), func.count()).where(*fits).group_by(col(Journey.state))
-    return dict(session.execute(counted).tuples().all())
+    return {str(state): int(count) for state, count in session.execute(counted)}
 
 
 def _fits(wanted: Wanted, *, any_state: bool = False) -> list[Any]:
@@ -173,7 +173,7 @@ def published_since(session: Session, journey_ids: Sequence[str]) -> dict[str, d
     """Journey id -> when its first version was published, which is when its numbers begin."""
     of = col(Version.journey_id)
     firsts = select(of, func.min(col(Version.published_at))).where(of.in_(journey_ids)).group_by(of)
-    return dict(session.execute(firsts).tuples().all())
+    return {str(id): first for id, first in session.execute(firsts)}
 
 
 def put_away(session: Session, journey_id: str, folder: str, tags: Sequence[str], by: str, now: datetime) -> Journey:
