@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.access import act_of
+from api.shapes import describe
 from api.tracking_schema import SCHEMAS
 from crm.roles import roles_for
 
@@ -52,6 +53,7 @@ def install(app: FastAPI) -> None:
             schema = plain()
             schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
             schema["components"]["schemas"] |= SCHEMAS
+            describe(schema)
             schemes["writeKey"] = {"type": "http", "scheme": "basic", "description": "The write key as user name, no password."}
             _say_acts(app, schema)
             _say_errors(schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -50,6 +50,8 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("links", Link),
 )
 """Key in the bundle -> table whose rows name the contact."""
+MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}
+"""Key in the bundle -> table whose rows belong to rows of those."""
 
 
 def export(session: Session, contact_id: str) -> dict[str, Any]:

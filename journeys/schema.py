@@ -18,7 +18,7 @@ def journey_schema(palette: Palette) -> dict[str, Any]:
     """The schema of documents whose nodes are of the kinds in `palette`. Stable: equal palettes give equal schemas."""
     kinds = list(palette)
     places, schema = models_json_schema([(Journey, "validation"), *((kind, "validation") for kind in kinds)], by_alias=True)
-    definitions = _open_choices(schema["$defs"])
+    definitions = open_choices(schema["$defs"])
     # Without this every object would pass as a group, because a group needs nothing and terms may hold more than is known.
     definitions["Group"]["anyOf"] = [{"required": ["combinator"]}, {"required": ["rules"]}]
     for kind in kinds:
@@ -35,14 +35,14 @@ def schema_text(palette: Palette) -> str:
     return json.dumps(journey_schema(palette), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _open_choices(schema: Any) -> Any:
+def open_choices(schema: Any) -> Any:
     """`oneOf` without a discriminator becomes `anyOf`: which kind of rule an object is follows from a key, and others may be there too."""
     if isinstance(schema, list):
-        return [_open_choices(item) for item in schema]
+        return [open_choices(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     ambiguous = "oneOf" in schema and "discriminator" not in schema
-    return {("anyOf" if ambiguous and key == "oneOf" else key): _open_choices(value) for key, value in schema.items()}
+    return {("anyOf" if ambiguous and key == "oneOf" else key): open_choices(value) for key, value in schema.items()}
 
 
 def _with_kind(schema: dict[str, Any], kind: type[Node]) -> dict[str, Any]:

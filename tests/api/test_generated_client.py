@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from api.journeys import DOCUMENT
 from engine.trail import KINDS
 from models import Contact, Journey, Run, Trail, Version
 from tests.api.conftest import Send, TestClient
@@ -154,3 +155,40 @@ def test_no_answer_of_the_interface_is_left_open(app: FastAPI) -> None:
             for status, answer in operation["responses"].items():
                 for content in answer.get("content", {}).values():
                     assert content.get("schema"), f"{method} {path} {status}"
+
+
+def test_settings_are_models_and_go_back_as_they_came(models: ModuleType, client: TestClient, admin_key: str) -> None:
+    admin = {"authorization": f"Bearer {admin_key}"}
+    told = client.get("/api/v1/settings", headers=admin).json()
+    whole = models.WorkspaceSettings.model_validate(told)
+    hours = whole.quiet_hours.model_dump(mode="json", exclude_unset=True)
+    answer = client.put("/api/v1/settings/quiet_hours", json=hours, headers=admin)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == told["quiet_hours"]
+
+
+def test_a_document_is_a_model_and_goes_back_as_it_came(models: ModuleType, client: TestClient, admin_key: str) -> None:
+    admin = {"authorization": f"Bearer {admin_key}"}
+    sent = {
+        **DOCUMENT,
+        "entry": {
+            "triggers": [{"type": "event", "event": "Signed Up", "where": {"field": "plan", "operator": "=", "value": "pro"}}],
+            "filter": {"combinator": "and", "rules": [{"event": "Paid", "within": "P3D"}, {"tag": "new", "has": False}]},
+        },
+    }
+    document = models.JourneyDocument.model_validate(sent)
+    [trigger] = document.entry.triggers
+    assert getattr(trigger, "root", trigger).event == "Signed Up"
+    body = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    answer = client.put(f"/api/v1/journeys/{DOCUMENT['key']}/document", json=body, headers=admin)
+    assert answer.status_code in (200, 201), answer.text
+    assert models.JourneyDetail.model_validate(answer.json()).draft.key == DOCUMENT["key"]
+    assert answer.json()["draft"]["nodes"] == sent["nodes"]
+
+
+def test_an_export_is_a_model(models: ModuleType, client: TestClient, engine: Any, admin_key: str) -> None:
+    run_id = story(engine)
+    told = client.get(f"/api/v1/contacts/{'c' * 32}/export", headers={"authorization": f"Bearer {admin_key}"}).json()
+    bundle = models.ContactExport.model_validate(told)
+    assert (bundle.contact.email, [run.id for run in bundle.runs]) == ("ada@example.org", [run_id])
+    assert {line.what for line in bundle.trail} == set(DETAILS) | {"entered", "placed"}
