@@ -3,18 +3,18 @@
 Whether somebody enters is asked of `engine.entry`, where they get to of `engine.forecast` (which is `advance`), whether a message may leave of
 `activities.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
 nothing is written, so what changes between the look and the act changes the outcome. Up to `EVERYBODY` each is judged; of more people
-`SAMPLE`, drawn from stretches all over, and the answer says so.
+`SAMPLE`, drawn by lot, and the answer says so.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from activities import gate, twins
@@ -22,6 +22,7 @@ from activities.messages import House, MessagePerformer
 from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
 from crm import tally
+from crm.contacts import MAX_COUNTED, Wanted
 from crm.facts import SqlFacts
 from crm.locks import person_of
 from crm.sql import table
@@ -36,7 +37,6 @@ from engine.state import State
 from engine.step import read_inbox
 from journeys.channels import SENDABLE
 from journeys.compile import Program, compile_journey
-from journeys.draws import draw
 from journeys.errors import Invalid
 from journeys.reading import read
 from journeys.runkeys import run_key
@@ -47,9 +47,6 @@ EVERYBODY = 1_000
 """So many people are judged one by one: some milliseconds each."""
 SAMPLE = 500
 """Of more people so many."""
-STRETCHES = 20
-STRETCH = 100
-"""More people are drawn from so many stretches of so many, wherever they fall."""
 AHEAD = timedelta(hours=24)
 """How far a publication looks ahead for what the clock sets off."""
 LOOKS = 20
@@ -77,9 +74,14 @@ class Forecaster:
         Raises: Conflict if the journey was never published; RenderBusy.
         """
         live = by_hand.published(self.engine, session, journey_id)
-        drawn = draw_people(session, lambda after, limit: by_hand.fitting(session, whom, now, after, limit), contacts.c.id)
-        count = len(drawn) if drawn.is_all else by_hand.count_of(session, whom, now)
-        return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in drawn.ids], count)
+        ids, count = draw_people(
+            by_hand.fitting(session, whom, now, "", EVERYBODY + 1),
+            lambda: by_hand.count_of(session, whom, now),
+            lambda size, of: by_hand.some_of(session, whom, now, size, of),
+        )
+        found = self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in ids], count)
+        found.at_least = isinstance(whom, Wanted) and count > MAX_COUNTED
+        return found
 
     def enrolment_of(self, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> Forecast:
         """The same for these contacts, the first `EVERYBODY` of them.
@@ -128,13 +130,14 @@ class Forecaster:
         targets = migrate.targets_of(self.engine, session, journey_id, from_version, to_version, node_map)
         journey = publish.get_journey(session, journey_id)
         version = publish.get_version(session, journey.id, to_version)
-        drawn = draw_people(session, lambda after, limit: migrate.open_page(session, journey.id, from_version, after, limit), runs.c.id)
-        count = (
-            len(drawn) if drawn.is_all else migrate.preview(self.engine, session, journey_id, from_version, to_version, node_map).open_runs
+        ids, count = draw_people(
+            migrate.open_page(session, journey.id, from_version, "", EVERYBODY + 1),
+            lambda: migrate.preview(self.engine, session, journey_id, from_version, to_version, node_map).open_runs,
+            lambda size, of: migrate.some_open(session, journey.id, from_version, size, of),
         )
         found = Forecast(population=count)
         mail = _Mail(self, session, self.engine.program(session, version.id), version.pins.get("templates", {}))
-        for few in (drawn.ids[start : start + 100] for start in range(0, len(drawn.ids), 100)):
+        for few in (ids[start : start + 100] for start in range(0, len(ids), 100)):
             for row in session.execute(select(runs).where(runs.c.id.in_(few)).order_by(runs.c.id)):
                 stays = migrate.why_it_stays(row, targets)
                 if stays is not None:
@@ -170,10 +173,12 @@ class Forecaster:
         """
         journey = publish.get_journey(session, journey_id)
         document = journey.draft if document is None else document
-        errors = [issue for issue in publish.check_draft(self.engine, session, document) if issue.severity == "error"]
+        newest = publish.newest_version(session, journey.id)
+        found = publish.check_draft(self.engine, session, document, publish.passed_over(document, newest))
+        errors = [issue for issue in found if issue.severity == "error"]
         if errors:
             raise Invalid("{problem}", errors, problem=errors[0])
-        program, newest = compile_journey(read(document), self.engine.palette), publish.newest_version(session, journey.id)
+        program = compile_journey(read(document), self.engine.palette)
         number = (newest.number if newest else 0) + 1
         state = "paused" if journey.state == "paused" else "live"
         live = LiveJourney(journey.id, journey.key, state, "", number, program, exit_topics(program))
@@ -234,40 +239,12 @@ class Publication:
 # Who is judged
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Whom to judge, in the order of ids; `is_all`: everybody."""
-
-    ids: Sequence[str]
-    is_all: bool
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-def draw_people(session: Session, page: Callable[[str, int], Sequence[str]], column: Any) -> Drawn:
-    """Everybody that `page(after id, limit)` finds, or `SAMPLE` of them. `column` is the id that pages go by.
-
-    The stretches begin at ids that a hash picks between the first and the last, so asking twice finds the same.
-    """
-    first = page("", EVERYBODY + 1)
+def draw_people(first: Sequence[str], count: Callable[[], int], some: Callable[[int, int], Sequence[str]]) -> tuple[Sequence[str], int]:
+    """Whom to judge, in the order of ids, and of how many: `first` if those are all, else `SAMPLE` of them from `some(size, of)`."""
     if len(first) <= EVERYBODY:
-        return Drawn(first, True)
-    pool = set(first[:STRETCH])
-    for start in _starts(first[0], session.scalar(select(func.max(column))) or first[-1]):
-        pool.update(page(start, STRETCH))
-    pool = pool if len(pool) >= SAMPLE else pool.union(first)
-    chosen = sorted(pool, key=lambda id: draw("forecast", id))[:SAMPLE]
-    return Drawn(sorted(chosen), False)
-
-
-def _starts(first: str, last: str) -> Iterable[str]:
-    """Ids all over from `first` to `last`; none where ids are not of our making."""
-    try:
-        low, high = int(first, 16), int(last, 16)
-    except ValueError:
-        return []
-    return [f"{low + int((high - low) * draw('stretch', str(n), first)):032x}" for n in range(STRETCHES)]
+        return first, len(first)
+    of = count()
+    return sorted(some(SAMPLE, of)), of
 
 
 def _pinned(session: Session, live: LiveJourney) -> Mapping[str, int]:

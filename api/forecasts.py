@@ -26,6 +26,7 @@ class MessageForecast(BaseModel):
 
 class Forecast(BaseModel):
     """What would happen at once, counted over the `judged` of a `population`; `exact` false: they were drawn from it at random, so multiply.
+    `at_least`: the population was counted to 10,000 only and is larger; then the numbers are shares of the `judged`.
 
     `begins`: how many enter or are moved; `refused`: reason -> how many do not. `due_now`: contacts for whom something leaves at once. `calls`: node
     -> other calls than messages, whose first outlet is assumed. `waits`, `ended`, `stuck`, `halted` (the journey is paused): where they stop.
@@ -33,6 +34,7 @@ class Forecast(BaseModel):
     """
 
     population: int
+    at_least: bool
     judged: int
     exact: bool
     begins: int

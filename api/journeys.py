@@ -34,7 +34,6 @@ from journeys.document import pretty
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.reading import read
 from journeys.schema import journey_schema
-from journeys.stray import UNKNOWN_KEY
 from locales import translator
 from models import Journey, Migration, Version
 
@@ -319,9 +318,9 @@ def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, nee
     templates are filled in: a message that asks for a value the contact lacks is skipped, as a real one. Sends and stores nothing."""
     with server.engine.db.read() as session:
         document = _document_to_try(session, wanted)
-        passed = {UNKNOWN_KEY} if wanted.version else set()  # a version that was published runs, and is walked as it runs
-        found = publish.check_draft(server.engine, session, document)
-        issues = [issue for issue in found if issue.severity == "error" and issue.code not in passed]
+        passed = publish.RUNS_ON if wanted.version else frozenset[str]()  # a version that was published is walked as it runs
+        found = publish.check_draft(server.engine, session, document, passed)
+        issues = [issue for issue in found if issue.severity == "error"]
         if issues:
             key = str(document.get("key", ""))[:64]
             raise Invalid(

@@ -21,7 +21,7 @@ class Line(BaseModel):
 
 
 class Detail(BaseModel):
-    """What a step or a kind of it adds stands beside what is named here."""
+    """What a step or a kind of it adds stands beside what is named here. Empty after the contact was erased: then each says its default."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -40,13 +40,13 @@ class Waits(Detail):
 
 
 class Heard(Detail):
-    branch: str
-    event: str
-    event_id: int
+    branch: str = ""
+    event: str = ""
+    event_id: int | None = None
 
 
 class Calls(Detail):
-    channel: str
+    channel: str = ""
 
 
 class Exits(Detail):
@@ -56,7 +56,7 @@ class Exits(Detail):
 
 
 class Reason(Detail):
-    reason: str
+    reason: str = ""
 
 
 class Resumes(Counted):
@@ -64,23 +64,23 @@ class Resumes(Counted):
 
 
 class ByHand(Counted):
-    by: str
+    by: str = ""
 
 
 class Moves(Detail):
-    from_version: int = Field(alias="from")
-    to: int
-    node: str
+    from_version: int | None = Field(None, alias="from")
+    to: int | None = None
+    node: str = ""
 
 
 class MovesBack(Detail):
-    node: str
+    node: str = ""
 
 
 class OtherContact(Detail):
     """`contact`: the id of the other one."""
 
-    contact: str
+    contact: str = ""
 
 
 class Entered(Line):

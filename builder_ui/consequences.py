@@ -14,6 +14,7 @@ from builder_ui.people import contact_link, contact_names
 from builder_ui.speech import Speech
 from builder_ui.visit import Visit
 from builder_ui.words import REASONS, REFUSALS, coded, name_of
+from crm.contacts import MAX_COUNTED
 from engine.forecast import Forecast, Step, ids_named
 from journeys.nodes import Node
 
@@ -48,7 +49,10 @@ class Wording:
         return name_of(id, self.nodes.get(id), self.speech).replace("*", "")
 
     def count(self, found: Forecast, number: int) -> str:
-        """Of a sample: about how many of all."""
+        """Of a sample: about how many of all, or its share where nobody counted all."""
+        if found.at_least:
+            values = {"count": self.speech.number(number), "all": self.speech.number(found.judged)}
+            return self.speech("{count} of {all}", **values)
         if found.is_exact:
             return self.speech.number(number)
         return self.speech("about {count}", count=self.speech.number(round(number * found.scale)))
@@ -82,7 +86,10 @@ def moving(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[L
 
 
 def _sampled(words: Wording, found: Forecast) -> Iterator[Line]:
-    if not found.is_exact:
+    if found.at_least:
+        values = {"judged": words.speech.number(found.judged), "all": words.speech.number(MAX_COUNTED)}
+        yield Line(words.speech("Judged were {judged} of more than {all}, drawn at random.", **values))
+    elif not found.is_exact:
         yield Line(
             words.speech(
                 "Judged were {judged} of {all}, drawn at random; the numbers are estimates.",

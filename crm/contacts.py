@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm import lots
 from crm.erasure import erase, erase_person
 from crm.export import export
 from crm.identity import find, resolve
@@ -188,6 +189,11 @@ def ids(session: Session, wanted: Wanted, after_id: str = "", limit: int = MAX_P
     """Ids of the next `limit` contacts after `after_id` that fit, in the order of ids; fewer than `limit` at the end."""
     statement = _found(wanted, select(Contact.id)).where(col(Contact.id) > after_id)
     return session.scalars(statement.order_by(col(Contact.id)).limit(limit)).all()
+
+
+def some(session: Session, wanted: Wanted, size: int, of: int) -> Sequence[str]:
+    """Ids of `size` contacts that fit, drawn by lot; `of` or more are known to be there."""
+    return session.scalars(lots.drawn(_found(wanted, select(Contact.id)), col(Contact.id), size, of)).all()
 
 
 def equals(field: str, value: str) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, FromClause, String, Table, and_, case, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import Session
 
+from crm import lots
 from crm.jsonsql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
 from crm.sql import table
 from journeys.catalogue import SYSTEM_EVENTS
@@ -82,6 +83,12 @@ def page(session: Session, rule: Rule, as_of: datetime, after_id: str = "", limi
     """Ids of the next `limit` living contacts after `after_id` for whom the rule holds, in the order of ids; fewer than `limit` at the end."""
     statement = select(_contact.c.id).where(_contact.c.id > after_id, living(), expression(rule, as_of))
     return session.execute(statement.order_by(_contact.c.id).limit(limit)).scalars().all()
+
+
+def some(session: Session, rule: Rule, as_of: datetime, size: int, of: int) -> Sequence[str]:
+    """`size` of the living contacts for whom the rule holds, drawn by lot; `of` or more are known to be there."""
+    statement = select(_contact.c.id).where(living(), expression(rule, as_of))
+    return session.execute(lots.drawn(statement, _contact.c.id, size, of)).scalars().all()
 
 
 def among(session: Session, rule: Rule, as_of: datetime, ids: Collection[str]) -> Sequence[str]:

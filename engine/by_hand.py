@@ -126,6 +126,13 @@ def fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: i
     return rules.page(session, whom or EVERYONE, now, after_id, limit)
 
 
+def some_of(session: Session, whom: Whom, now: datetime, size: int, of: int) -> Sequence[str]:
+    """`size` of those who are meant, drawn by lot; `of` or more are known to be there."""
+    if isinstance(whom, Wanted):
+        return contacts.some(session, whom, size, of)
+    return rules.some(session, whom or EVERYONE, now, size, of)
+
+
 def count_of(session: Session, whom: Whom, now: datetime) -> int:
     """How many are meant; filters stop counting at ten thousand and one."""
     return contacts.count(session, whom) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)

@@ -205,7 +205,7 @@ class Step:
 
 @dataclass(slots=True)
 class Forecast:
-    """What would happen at once, counted over the `judged` of a `population` (as far as that is counted).
+    """What would happen at once, counted over the `judged` of a `population`; `at_least`: nobody counted further.
 
     `begins`: how many enter, or are moved. `refused`: reason -> how many are not. `due_now`: contacts who get a message, or for whom a call is
     made, at once. `steps`: by node, messages. `calls`: by node, other calls. `waits`, `ended`, `stuck`, `halted`: where the others stop.
@@ -213,6 +213,7 @@ class Forecast:
     """
 
     population: int = 0
+    at_least: bool = False
     judged: int = 0
     begins: int = 0
     held_out: int = 0
@@ -233,8 +234,8 @@ class Forecast:
 
     @property
     def scale(self) -> float:
-        """How many each of the judged stands for."""
-        return self.population / self.judged if self.judged and not self.is_exact else 1.0
+        """How many each of the judged stands for; of a population that nobody counted to the end, for itself."""
+        return self.population / self.judged if self.judged and not self.is_exact and not self.at_least else 1.0
 
     def refuse(self, contact_id: str, reason: str) -> None:
         self.judged += 1

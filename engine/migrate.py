@@ -18,6 +18,7 @@ from sqlmodel import col
 
 from crm import tally
 from crm.audit import record
+from crm.lots import drawn
 from crm.sql import table
 from engine.advance import Note, exit_topics, wait_topics
 from engine.live import Engine
@@ -39,8 +40,8 @@ CHUNK = 100
 STAY = ""
 """The target of a node whose runs shall stay on the old version."""
 AT_WORK = ("running", "rolling_back")
-LOOKED_ABOUT = ("entered", "placed", "waiting", "held", "stuck", "resumed")
-"""What the bell after a move leaves in a trail, without the run having gone anywhere."""
+LOOKED_ABOUT = ("entered", "placed", "waiting", "held", "stuck", "resumed", "merged", "parted")
+"""What the bell after a move, or a merge of the contact, leaves in a trail without the run having gone anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +321,11 @@ def moved_state(state: Mapping[str, Any], target: str) -> dict[str, Any]:
 def open_page(session: Session, journey_id: str, version: int, after_run: str, limit: int) -> list[str]:
     """The next open runs of a version after `after_run`, in the order of ids: as a migration comes to them."""
     return list(session.scalars(select(runs.c.id).where(*_of_version(journey_id, version, after_run)).order_by(runs.c.id).limit(limit)))
+
+
+def some_open(session: Session, journey_id: str, version: int, size: int, of: int) -> list[str]:
+    """`size` of the open runs of a version, drawn by lot; `of` or more are known to be there."""
+    return list(session.scalars(drawn(select(runs.c.id).where(*_of_version(journey_id, version, "")), runs.c.id, size, of)))
 
 
 def _still_there(session: Session, migration: Migration, row: Row[Any], step_after: int) -> bool:

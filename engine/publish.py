@@ -27,10 +27,13 @@ from journeys.document import digest
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.known import Known, KnownTemplate
 from journeys.reading import read
+from journeys.stray import UNKNOWN_KEY
 from journeys.unfinished import parts_of
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
 
 runs = table(Run)
+RUNS_ON = frozenset({UNKNOWN_KEY})
+"""Problems of a document that do not keep it from going live (again) once it was published: it runs with them anyhow."""
 
 
 def create_journey(session: Session, document: Mapping[str, Any], by: str, now: datetime) -> Journey:
@@ -54,6 +57,12 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
     Raises: NotFound; Invalid; Conflict if the draft is no longer at `revision`, or the key is taken.
     """
     journey = get_journey(session, journey_id, locked=True)
+    return _save_draft(session, journey, document, revision, by, now, strict=True)
+
+
+def _save_draft(
+    session: Session, journey: Journey, document: Mapping[str, Any], revision: int, by: str, now: datetime, *, strict: bool
+) -> Journey:
     if journey.revision != revision:
         raise Conflict(
             "Somebody saved this journey meanwhile (revision {revision}, yours is {yours}): reload, then save again.",
@@ -61,7 +70,7 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
             yours=revision,
             by=journey.updated_by,
         )
-    draft = read(document, strict=True)
+    draft = read(document, strict=strict)
     if draft.key != journey.key:
         raise Conflict("the key of a journey cannot change: duplicate it under the new key", key=journey.key)
     drafts.keep(session, journey, by, now)
@@ -73,13 +82,22 @@ def save_draft(session: Session, journey_id: str, document: Mapping[str, Any], r
     return journey
 
 
-def check_draft(engine: Engine, session: Session, document: Mapping[str, Any]) -> list[Issue]:
-    """Every problem of a document, judged against what this installation knows. A document that cannot be read has issues, too."""
+def check_draft(engine: Engine, session: Session, document: Mapping[str, Any], passed: frozenset[str] = frozenset()) -> list[Issue]:
+    """Every problem of a document, judged against what this installation knows. A document that cannot be read has issues, too.
+
+    `passed`: codes of problems that are let through.
+    """
     try:
-        draft = read(document, strict=True)
+        draft = read(document, strict=UNKNOWN_KEY not in passed)
     except Invalid as error:
         return error.issues or [Issue(code="unreadable", text=error.text, values=error.values)]
-    return check(draft, engine.palette, load_catalogue(session), known(session))
+    issues = check(draft, engine.palette, load_catalogue(session), known(session))
+    return [issue for issue in issues if issue.code not in passed]
+
+
+def passed_over(document: Mapping[str, Any], newest: Version | None) -> frozenset[str]:
+    """What a publication of this document does not ask any more, because it is the newest version already."""
+    return frozenset() if newest is None or differs(document, newest.digest) else RUNS_ON
 
 
 def known(session: Session) -> Known:
@@ -123,7 +141,11 @@ def publish(engine: Engine, session: Session, journey_id: str, by: str, note: st
     Raises: NotFound; Invalid with every error of the draft.
     """
     journey = get_journey(session, journey_id, locked=True)
-    errors = [issue for issue in check_draft(engine, session, journey.draft) if issue.severity == "error"]
+    return _publish(engine, session, journey, by, note, now, passed_over(journey.draft, newest_version(session, journey.id)))
+
+
+def _publish(engine: Engine, session: Session, journey: Journey, by: str, note: str, now: datetime, passed: frozenset[str]) -> Version:
+    errors = [issue for issue in check_draft(engine, session, journey.draft, passed) if issue.severity == "error"]
     if errors:
         raise Invalid(
             "The journey “{key}” has {count} problems, the first: {problem}", errors, key=journey.key, count=len(errors), problem=errors[0]
@@ -181,8 +203,8 @@ def roll_back(
         if unpublished == "refuse":
             raise Conflict("the draft has edits that were never published: keep them as a copy, or drop them", unpublished=True)
         copy_key = _copy_of_draft(session, journey, by, now) if unpublished == "copy" else None
-    journey = save_draft(session, journey.id, {**version.document, "key": journey.key}, journey.revision, by, now)
-    made = publish(engine, session, journey.id, by, "", now)
+    journey = _save_draft(session, journey, {**version.document, "key": journey.key}, journey.revision, by, now, strict=False)
+    made = _publish(engine, session, journey, by, "", now, RUNS_ON)
     record(session, by, "journey.roll_back", f"journey:{journey.id}", {"to": number, "version": made.number, "copy": copy_key}, now)
     return RolledBack(made, copy_key)
 

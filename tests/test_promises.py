@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import TypeAdapter
 from sqlmodel import SQLModel
 
 import models
@@ -211,3 +212,10 @@ def test_every_kind_of_line_is_described_for_programs() -> None:
     """A line of a kind that the interface does not know would answer 500 for the whole run."""
     lines = get_args(get_args(TrailLine)[0])
     assert {kind for line in lines for kind in line.model_fields["what"].annotation.__args__} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_line_is_answered_after_an_erasure(kind: str) -> None:
+    """An erasure takes what a line said, and leaves the line."""
+    line = {"step": 1, "seq": 0, "at": "2026-03-02T09:00:00Z", "node": "a", "outlet": "", "what": kind, "detail": {}}
+    assert TypeAdapter(TrailLine).validate_python(line).what == kind

@@ -227,11 +227,14 @@ def foretell(visit: Visit, key: str, look: Look) -> Told:
     enter = found.begins + found.held_out
     values = {"count": speech.number(round(enter * found.scale)), "all": speech.number(found.population), "name": journey.name}
     first = speech("{count} of {all} would enter “{name}”.", **values)
-    if not found.is_exact:
+    if found.at_least:
+        text = "{count} of {judged} who were judged would enter “{name}”. More than {all} fit."
+        first = speech(text, **{**values, "judged": speech.number(found.judged), "all": speech.number(MAX_COUNTED)})
+    elif not found.is_exact:
         first = speech("About {count} of {all} would enter “{name}”.", **values)
     lines = tuple(consequences.entering(speech, live.program.nodes, found))
     ahead = Ahead(found, live.version_number, lines, called)
-    return Told((first,), journey=journey.id if enter else "", ahead=ahead)
+    return Told((first,), journey=journey.id if enter or not found.is_exact else "", ahead=ahead)
 
 
 def said(speech: Speech, told: Told) -> Element:

@@ -105,7 +105,7 @@ def _way(visit: Visit, session: Session, journey: Journey, newest: Version | Non
     version = publish.get_version(session, journey.id, int(number))
     if version.digest == newest.digest and journey.state != "stopped":
         return None
-    issues = [one for one in publish.check_draft(visit.engine, session, version.document) if one.severity == "error"]
+    issues = [one for one in publish.check_draft(visit.engine, session, version.document, publish.RUNS_ON) if one.severity == "error"]
     unpublished = publish.has_unpublished_edits(journey, newest)
     return Way(version, newest.number, told(visit, newest, version), issues, unpublished, inside)
 

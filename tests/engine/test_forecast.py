@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from activities.messages import House, MessagePerformer
 from activities.providers.outbox import Outbox
 from activities.rendering import INLINE, RenderFailed
 from activities.tracking import Tracking
+from crm import contacts
 from crm import settings as workspace
 from crm.catalogue import declare_field
 from crm.consent import Evidence, record_consent
@@ -38,7 +40,7 @@ from journeys.compile import compile_journey
 from journeys.errors import Conflict, Invalid
 from journeys.nodes import Palette
 from journeys.reading import read
-from models import Contact, Journey, Refusal, Run, Template
+from models import Contact, Journey, Refusal, Run, Template, id_at
 from tests.engine.conftest import Counting, StoryClock, World
 from tests.journeys.graphs import KNOWN, documents
 
@@ -591,7 +593,6 @@ def test_what_cannot_be_published_says_why(lite: Town) -> None:
 def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecasts, "EVERYBODY", 40)
     monkeypatch.setattr(forecasts, "SAMPLE", 20)
-    monkeypatch.setattr(forecasts, "STRETCH", 4)
     cap = {"count": 30, "per": "P1D"}
     journey = town.world.publish(JOURNEY, entry={**JOURNEY["entry"], "cap": cap, "holdout_percent": 0})
     for number in range(60):
@@ -601,6 +602,40 @@ def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town, monkeypatch: 
     assert (found.population, found.judged, found.is_exact, found.scale) == (60, 20, False, 3.0)
     assert (found.begins, dict(found.refused)) == (10, {"cap": 10}), "thirty of sixty may enter"
     assert 0 < found.steps["hello"].now < 10
+
+
+def numbered(lite: Town, days: int, number: int, **fields: Any) -> None:
+    """Somebody with an id as it would have been made so many days ago; its random end is drawn of the number."""
+    end = sha256(f"{days}:{number}".encode()).hexdigest()[:20]
+    with lite.world.db.write() as session:
+        made = id_at(lite.world.now - timedelta(days=days))[:12]
+        session.add(Contact(id=f"{made}{end}", created_at=lite.world.now, updated_at=lite.world.now, **fields))
+
+
+def test_whom_an_import_brought_all_at_once_is_drawn_like_anybody(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year ago 280 came in one import, since then one every ten days: those are an eighth, and an eighth of the sample."""
+    monkeypatch.setattr(forecasts, "EVERYBODY", 100)
+    monkeypatch.setattr(forecasts, "SAMPLE", 80)
+    journey = town.world.publish(JOURNEY, entry=JOURNEY["entry"])
+    for number in range(280):
+        numbered(town, 400, number)
+    for number in range(40):
+        numbered(town, 10 * number, number, last_name="Out")
+    found = town.foretold(journey)
+    assert (found.population, found.judged) == (320, 80)
+    assert 5 <= found.refused["filter"] <= 15, "ten of eighty are expected"
+
+
+def test_what_filters_do_not_count_to_the_end_is_no_population(lite: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("EVERYBODY", 10), ("SAMPLE", 8), ("MAX_COUNTED", 12)):
+        monkeypatch.setattr(forecasts, name, most)
+    monkeypatch.setattr(contacts, "MAX_COUNTED", 12)
+    journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
+    for number in range(20):
+        numbered(lite, 1, number)
+    found = lite.foretold(journey, Wanted())
+    assert (found.at_least, found.is_exact, found.scale, found.judged) == (True, False, 1.0, 8)
+    assert (lite.foretold(journey).at_least, lite.foretold(journey).population) == (False, 20), "a rule counts everybody"
 
 
 @dataclass

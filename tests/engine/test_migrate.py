@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from crm import tally
+from crm.merge import merge
+from crm.unmerge import newest, unmerge
 from engine import migrate
 from journeys.errors import Conflict, Invalid
 from models import Migration
@@ -171,6 +173,25 @@ def test_the_bell_after_a_move_is_no_move(world, moving):
         world.step(run)
         row = world.row(run)
         assert (row.version_number, row.node, row.due_at) == (1, "three_days", before[run])
+    assert look(world, migration)[2] == []
+
+
+def test_a_merge_after_a_move_is_no_move_of_the_run(world, moving):
+    """The merge and its undoing write lines into the trail; the run stands where the migration put it."""
+    journey, [run, parted, _], _ = moving
+    migration = start(world, journey, MAP)
+    move(world, migration)
+    for one in (run, parted):
+        world.step(one)
+        winner, loser = world.contact(), world.row(one).contact_id
+        with world.db.write() as session:
+            merge(session, winner, loser, world.now)
+    with world.db.write() as session:
+        unmerge(session, newest(session, winner).id, "test", world.now)
+    for one in (run, parted):
+        world.step(one)
+    begin_back(world, migration)
+    back(world, migration)
     assert look(world, migration)[2] == []
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
 from engine import publish
+from journeys.document import digest
 from journeys.errors import Conflict, Invalid, NotFound
+from journeys.reading import read
 from models import Audit, Journey, Version
 
 FIRST = {
@@ -93,6 +96,31 @@ def test_somebody_who_saved_meanwhile_is_not_overrun(world, journey):
     edit(world, journey, THIRD)
     with pytest.raises(Conflict):
         roll_back(world, journey, 1, revision=seen, unpublished="drop")
+
+
+TYPO = {"field": "last_name", "operator": "=", "value": "King", "witin": "P7D"}
+STRAYS = {
+    "in the entry": {"entry": {**FIRST["entry"], "filter": TYPO}},
+    "in a step": {
+        "nodes": {**FIRST["nodes"], "pause": {"kind": "if_else", "rule": TYPO}},
+        "edges": [{"from": "pause", "outlet": outlet, "to": "end"} for outlet in ("yes", "no")],
+    },
+}
+
+
+@pytest.mark.parametrize("place", STRAYS)
+def test_a_version_from_before_unknown_keys_were_refused_can_be_gone_back_to_and_published_again(world, journey, place):
+    """It runs without the key anyhow; only a draft that somebody changes must do without it."""
+    stored = {**FIRST, **STRAYS[place]}
+    with world.db.write() as session:
+        session.execute(update(Version).where(Version.number == 1).values(document=stored, digest=digest(read(stored))))
+    assert roll_back(world, journey, 1).version.number == 3
+    with world.db.write() as session:
+        assert publish.publish(world.engine, session, journey, "member:x", "", world.now).number == 3
+    if place == "in a step":
+        edit(world, journey, {**stored, "name": "Back, changed"})
+        with world.db.write() as session, pytest.raises(Invalid):
+            publish.publish(world.engine, session, journey, "member:x", "", world.now)
 
 
 def test_there_is_nothing_to_go_back_to(world, journey):

@@ -1,0 +1,32 @@
+"""What a look ahead says of more people than are judged, and what it still offers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from builder_ui import consequences
+from builder_ui.pages import chosen
+from engine.forecast import Forecast
+from tests.builder_ui.test_builder import visit_of
+
+
+def test_a_sample_without_anybody_who_may_enter_leaves_the_choice(town: Any) -> None:
+    """Among five thousand there may be some; of everybody judged it is known that there are none."""
+    visit = visit_of(town, "marketer", "welcome")
+    some = Forecast(population=5_000, judged=500, refused=Counter(filter=500))
+    told = chosen.foretell(visit, "welcome", lambda *_: some)
+    assert told.lines == ("About 0 of 5,000 would enter “Welcome”.",)
+    assert told.journey
+    everybody = Forecast(population=500, judged=500, refused=Counter(filter=500))
+    assert not chosen.foretell(visit, "welcome", lambda *_: everybody).journey
+
+
+def test_what_nobody_counted_to_the_end_is_not_multiplied(town: Any) -> None:
+    visit = visit_of(town, "marketer", "welcome")
+    found = Forecast(population=10_001, at_least=True, judged=500, begins=430, refused=Counter(filter=70))
+    told = chosen.foretell(visit, "welcome", lambda *_: found)
+    assert told.lines == ("430 of 500 who were judged would enter “Welcome”. More than 10,000 fit.",)
+    first, second, *_ = consequences.entering(visit.speech, {}, found)
+    assert first.text == "Judged were 500 of more than 10,000, drawn at random."
+    assert second.text.startswith("70 of 500 ×: ")
