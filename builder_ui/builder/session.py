@@ -662,9 +662,10 @@ class Editor(Teller):
         document = merged.document
         if written and written not in document["nodes"]:  # a text that is on its way has a step to come to, if that is chosen
             document = self._asked(document, written, since.last)
-        self._join(Draft(document), since.last)
+        draft, stored = Draft(document), Draft(since.document)
+        self._join(draft, since.last)
         self.revision = since.revision
-        if _alike(document, since.document):
+        if _alike(draft.document(), stored.document()) and _drawn_alike(draft, stored):
             self._stored_change, self._saved_op = self._changed, self._op
             self.status = "saved"
             self.issues, self.differs = news.issues, news.differs
@@ -672,6 +673,7 @@ class Editor(Teller):
         else:
             self._changed += 1
             self.status = "unsaved"
+            self.save_soon()  # what is noted of a merge, or was moved here, is nowhere else
 
     def _merged(self, since: drafts.Since, document: dict[str, Any]) -> merge.Merged:
         own = {self.id, self._was} - {""}
@@ -1040,6 +1042,13 @@ def _fresh_id(kind: str, taken: Mapping[str, Any], salt: str = "") -> str:
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal but for positions and the order of edges."""
     return bool(_bare(one) == _bare(other))
+
+
+def _drawn_alike(one: Draft, other: Draft) -> bool:
+    """Whether what people did beside the content is the same: where steps stand, and what waits for a choice."""
+    parts = [draft.document()["ui"] for draft in (one, other)]
+    # Nothing and an empty value are one, else two pages would store the same again and again.
+    return all((parts[0].get(name) or None) == (parts[1].get(name) or None) for name in ("positions", "laid_out", merge.PLACE))
 
 
 def _bare(document: Mapping[str, Any]) -> Any:

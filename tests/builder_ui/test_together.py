@@ -106,6 +106,52 @@ def test_two_values_of_one_field_are_both_kept_until_somebody_chooses(town: Any)
     assert "conflicts" not in document["ui"]
 
 
+def test_a_question_is_stored_where_nothing_else_is_to_store(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        mara.edit("voucher", ("name",), "By Mara")
+        await mara.catch_up()
+        assert (mara.status, mara.feed()["saved"]["all"]) == ("unsaved", False)
+        assert mara._timer is not None
+        await mara.save()
+        await alex.catch_up()
+        assert [one.mine for one in alex.conflicts] == ["By Mara"]
+        revision = alex.revision
+        await alex.save()
+        await mara.catch_up()
+        assert (alex.status, mara.status, mara.revision) == ("saved", "saved", revision), "and stored once"
+
+    both(town, story)
+    assert [one.mine for one in conflicts.open_in(stored(town))] == ["By Mara"]
+
+
+def test_a_step_that_goes_while_its_form_is_written_in_is_asked_of_everybody(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        mara.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    both(town, story)
+    assert [one.place for one in conflicts.open_in(stored(town))] == ["voucher"]
+
+
+def test_a_step_that_is_moved_while_somebody_else_saves_stays_there(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        mara.hear(ops(nodes={"voucher": {"x": 700, "y": 300}}))
+        await mara.catch_up()
+        await mara.save()
+
+    both(town, story)
+    assert stored(town)["ui"]["positions"]["voucher"] == {"x": 700, "y": 300}
+
+
 def test_a_choice_outlasts_the_page(town: Any) -> None:
     async def story(mara: Editor, alex: Editor) -> None:
         alex.remove("voucher")
