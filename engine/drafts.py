@@ -111,7 +111,9 @@ def _state(document: Mapping[str, Any], path: Path) -> Any:
 
 
 def since(session: Session, journey: Journey, revision: int) -> Since | None:
-    """None: that draft is not kept any more."""
+    """None: that draft is not kept any more, or is of a database that was put back to an earlier state."""
+    if revision > journey.revision:
+        return None
     of = col(DraftRevision.revision)
     # On PostgreSQL somebody may have saved since `journey` was read: what they replaced is no part of how it came to be.
     wanted = select(DraftRevision).where(DraftRevision.journey_id == journey.id, of >= revision, of < journey.revision)

@@ -564,9 +564,9 @@ class Editor(Teller):
 
     async def _save(self) -> bool:
         """Whether that is all for now; False: somebody was faster, and what they made is in the draft."""
-        change, op = self._changed, self._op
+        change, op, sent = self._changed, self._op, self.revision
         try:
-            revision, issues, hints, self.differs = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
+            revision, issues, hints, differs = await asyncio.to_thread(self._store, self.draft.document(), sent)
         except Conflict:
             return not await self._catch_up()
         except NotAllowed:
@@ -578,8 +578,10 @@ class Editor(Teller):
             self.status = "failed"
             self.save_soon(5.0)
         else:
+            if self.revision != sent:  # a page came back meanwhile, whose draft began before this one
+                return False
             self.revision, self._saved_op, self._stored_change = revision, op, change
-            self.issues = issues
+            self.issues, self.differs = issues, differs
             self.status = "saved" if self._changed == change else "unsaved"
             self._hint(hints)
         return True
@@ -628,7 +630,10 @@ class Editor(Teller):
     async def _catch_up(self) -> bool:
         """Puts what others saved into the draft. False: nobody knows any more what this page began with, and a person decides on the whole."""
         try:
-            return self._hear_news(await asyncio.to_thread(self._news))
+            began = self.revision
+            news = await asyncio.to_thread(self._news, began)
+            # A page that came back meanwhile began with another draft: what leads there from its own is asked for anew.
+            return self.revision != began or self._hear_news(news)
         except Exception as error:  # noqa: BLE001 - as with saving
             log.error("what others saved could not be taken in: %s", where(error))
             self.status = "failed" if self._changed != self._stored_change else self.status
@@ -645,13 +650,13 @@ class Editor(Teller):
             self._take_in(news, news.since)
         return news.since is not None
 
-    def _news(self) -> News:
+    def _news(self, revision: int) -> News:
         with self.visit.engine.db.read() as session:
             journey = publish.get_journey(session, self.journey.id)
             issues = publish.check_draft(self.visit.engine, session, journey.draft)
             hints = cards.hints(self.speech, self.visit.engine.palette, journey.draft)
             differs = bool(shelf.unpublished(session, [journey]))
-            since = drafts.since(session, journey, self.revision)
+            since = drafts.since(session, journey, revision)
             live = journey.state, journey.live_version, _versions(session, journey)
             return News(since, issues, hints, differs, people.member_names(session), journey.updated_by, *live)
 

@@ -305,6 +305,62 @@ def test_what_one_s_own_page_saved_before_the_connection_broke_is_no_question(to
     assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("Later", "The end")
 
 
+def test_a_page_that_comes_back_while_news_are_read_loses_nothing_of_them(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        visit = visit_of(town, "marketer", "survey")
+        other = Editor(visit, fetch(visit))
+        alex.edit(ENTRY, ("description",), "Words")
+        await alex.save()
+        reading = asyncio.create_task(other.catch_up())
+        await asyncio.sleep(0)  # it is under way
+        other.hear(page)
+        await reading
+        await other.save()
+        assert (other.status, other.conflicts) == ("saved", [])
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("By Mara", "The end")
+    assert document["description"] == "Words"
+
+
+def test_a_page_that_comes_back_while_its_editor_saves_loses_nothing_of_others(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        visit = visit_of(town, "marketer", "survey")
+        other = Editor(visit, fetch(visit))
+        other.edit(ENTRY, ("description",), "Words")
+        saving = asyncio.create_task(other.save())
+        await asyncio.sleep(0)  # it is under way
+        other.hear(page)
+        await saving
+        await other.save()
+        assert other.status == "saved"
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("By Mara", "The end")
+
+
+def test_a_page_that_is_ahead_of_the_database_is_asked(town: Any) -> None:
+    async def story(mara: Editor, _alex: Editor) -> None:
+        mara.hear(again(mara, mara.revision + 5, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"}))
+        await mara.save()
+        assert mara.status == "conflict"
+        await mara.keep_mine()
+        assert mara.status == "saved"
+        mara.hear(again(mara, 2**31))
+        assert "graph" in mara.feed()["patches"][-1], "no database has as many revisions"
+
+    both(town, story)
+    assert stored(town)["nodes"]["voucher"]["name"] == "By Mara"
+
+
 def test_what_nobody_knows_the_beginning_of_is_asked_as_a_whole(town: Any) -> None:
     async def story(mara: Editor, alex: Editor) -> None:
         for number in range(drafts.KEPT + 1):

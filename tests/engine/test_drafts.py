@@ -120,3 +120,4 @@ def test_the_newest_are_kept_and_no_more(db: Database, journey_id: str) -> None:
         now = drafts.since(session, journey, journey.revision)
         assert now is not None
         assert (now.base, now.steps) == (journey.draft, ())
+        assert drafts.since(session, journey, journey.revision + 1) is None, "a page that is ahead, as after a restore, is asked"
