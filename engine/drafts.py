@@ -111,9 +111,13 @@ def _state(document: Mapping[str, Any], path: Path) -> Any:
 
 
 def since(session: Session, journey: Journey, revision: int) -> Since | None:
-    """None: that draft is not kept any more."""
-    wanted = select(DraftRevision).where(DraftRevision.journey_id == journey.id, col(DraftRevision.revision) >= revision)
-    rows = list(session.scalars(wanted.order_by(col(DraftRevision.revision))))
+    """None: that draft is not kept any more, or is of a database that was put back to an earlier state."""
+    if revision > journey.revision:
+        return None
+    of = col(DraftRevision.revision)
+    # On PostgreSQL somebody may have saved since `journey` was read: what they replaced is no part of how it came to be.
+    wanted = select(DraftRevision).where(DraftRevision.journey_id == journey.id, of >= revision, of < journey.revision)
+    rows = list(session.scalars(wanted.order_by(of)))
     whole = [row.revision for row in rows] == list(range(revision, journey.revision))
     steps = tuple(Replaced(row.replaced_by, row.replaced_at.isoformat(), row.document) for row in rows)
     return Since(journey.revision, dict(journey.draft), steps) if whole else None

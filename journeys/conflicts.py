@@ -13,7 +13,7 @@ from typing import Any
 from journeys import unfinished
 from journeys.document import Journey
 from journeys.errors import Issue
-from journeys.merge import PLACE, START, Conflict, Path
+from journeys.merge import PLACE, START, Conflict, Path, notes_of
 
 MOST = 200
 Saved = tuple[str, str]
@@ -73,11 +73,11 @@ def current(document: Mapping[str, Any], path: Path) -> Any:
     if noun == "edges":
         return _edge(document, names[0], names[1])
     if noun == "parts":
-        held = (document.get("ui") or {}).get(unfinished.PLACE) or {}
+        held = unfinished.parts_of(document.get("ui") or {})
         whole = held[names[0]] if names[0] in held else document.get(names[0])
         return whole if len(names) == 1 else whole.get(names[1]) if isinstance(whole, Mapping) else None
     if noun == "notes":
-        return next((note.get(names[1]) for note in (document.get("ui") or {}).get("notes") or () if note.get("id") == names[0]), None)
+        return notes_of(document.get("ui") or {}).get(names[0], {}).get(names[1])
     raw = (document.get("nodes") or {}).get(names[0])
     return raw if len(names) == 1 else (raw or {}).get(names[1])
 
@@ -130,7 +130,18 @@ def _is_one(one: Any) -> bool:
     path = one.get("path") if isinstance(one, Mapping) else None
     if not isinstance(path, list) or not path or not all(isinstance(part, str) for part in path):
         return False
-    return len(path) in _LENGTHS.get(path[0], ()) and (path[0] != "nodes" or len(path) == 3 or _is_step(one.get("mine")))
+    return len(path) in _LENGTHS.get(path[0], ()) and _fits(path, one.get("mine"))
+
+
+def _fits(path: Sequence[str], mine: Any) -> bool:
+    """Whether a document can have that there."""
+    if path[0] == "nodes" and len(path) == 2:
+        return _is_step(mine)
+    if path[0] == "edges":
+        return isinstance(mine, str | None)
+    if path[0] == "notes":
+        return path[2] == "text" and isinstance(mine, str | None)
+    return path[1] in unfinished.PARTS if path[0] == "parts" else path[2] != "kind" or isinstance(mine, str)
 
 
 def _is_step(mine: Any) -> bool:
@@ -166,8 +177,9 @@ def _put(document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
     if noun == "parts":
         return _part(document, names, value)
     if noun == "notes":
-        notes = [{**note, names[1]: value} if note.get("id") == names[0] else note for note in document["ui"]["notes"]]
-        return {**document, "ui": {**document["ui"], "notes": notes}}
+        ui = document.get("ui") or {}
+        notes = [{**note, names[1]: value} if id == names[0] else note for id, note in notes_of(ui).items()]
+        return {**document, "ui": {**ui, "notes": notes}} if notes else document
     nodes = dict(document.get("nodes") or {})
     if len(names) == 2:
         changed = {names[0]: _set(nodes[names[0]], names[1], value)} if names[0] in nodes else {}
@@ -188,7 +200,8 @@ def _part(document: dict[str, Any], names: Sequence[str], value: Any) -> dict[st
     whole = current(document, ("parts", name))
     typed = value if len(names) == 1 else _set(whole if isinstance(whole, Mapping) else {}, names[1], value)
     ui = dict(document.get("ui") or {})
-    held = {part: one for part, one in (ui.pop(unfinished.PLACE, None) or {}).items() if part != name}
+    held = {part: one for part, one in unfinished.parts_of(ui).items() if part != name}
+    ui.pop(unfinished.PLACE, None)
     done = {part: one for part, one in document.items() if part != name or typed is not None}
     if typed is not None and unfinished.wrong(name, typed):
         held[name] = typed

@@ -88,7 +88,7 @@ class _Side:
         for (source, outlet), to in self.edges.items():
             self.out.setdefault(source, {})[outlet] = to
             self.into.setdefault(to, []).append((source, outlet))
-        self.notes = _notes(self.ui)
+        self.notes = notes_of(self.ui)
         self.flat: Flat = dict(self._paths())
 
     def _paths(self) -> Iterator[tuple[Path, Any]]:
@@ -211,7 +211,7 @@ def _edges(document: Mapping[str, Any]) -> dict[Outlet, str]:
     return {**start, **{(edge["from"], edge.get("outlet", "next")): edge["to"] for edge in document.get("edges") or ()}}
 
 
-def _notes(ui: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def notes_of(ui: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """By id; none where they come from elsewhere and have no ids of their own."""
     notes = _list(ui.get("notes"))
     ids = [note.get("id") if isinstance(note, Mapping) else None for note in notes]

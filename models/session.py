@@ -1,7 +1,8 @@
 """The database: how to connect, and the two kinds of transaction.
 
 Everything is synchronous (decision 001). `write()` locks from its first statement (`BEGIN IMMEDIATE` on SQLite; on
-PostgreSQL the caller locks rows with `FOR UPDATE`, contact first), `read()` sees one snapshot and changes nothing.
+PostgreSQL the caller locks rows with `FOR UPDATE`, contact first), `read()` changes nothing. On SQLite it sees one snapshot, on
+PostgreSQL each of its statements sees what was committed when it began.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One snapshot, read only by convention; nothing is committed."""
+        """Read only by convention; nothing is committed. One snapshot on SQLite, one for each statement on PostgreSQL."""
         with self.engine.connect() as connection, Session(connection, expire_on_commit=False, info=self.info) as session:
             yield session
 

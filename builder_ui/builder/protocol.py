@@ -73,7 +73,7 @@ class Resync(Changes):
     is more."""
 
     type: Literal["resync"]
-    rev: int = Field(ge=0)
+    rev: int = Field(ge=0, le=2**31 - 1)
     was: str = Field("", max_length=32)
     dirty: bool
 

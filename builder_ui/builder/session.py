@@ -564,9 +564,9 @@ class Editor(Teller):
 
     async def _save(self) -> bool:
         """Whether that is all for now; False: somebody was faster, and what they made is in the draft."""
-        change, op = self._changed, self._op
+        change, op, sent = self._changed, self._op, self.revision
         try:
-            revision, issues, hints, self.differs = await asyncio.to_thread(self._store, self.draft.document(), self.revision)
+            revision, issues, hints, differs = await asyncio.to_thread(self._store, self.draft.document(), sent)
         except Conflict:
             return not await self._catch_up()
         except NotAllowed:
@@ -578,8 +578,10 @@ class Editor(Teller):
             self.status = "failed"
             self.save_soon(5.0)
         else:
+            if self.revision != sent:  # a page came back meanwhile, whose draft began before this one
+                return False
             self.revision, self._saved_op, self._stored_change = revision, op, change
-            self.issues = issues
+            self.issues, self.differs = issues, differs
             self.status = "saved" if self._changed == change else "unsaved"
             self._hint(hints)
         return True
@@ -628,7 +630,10 @@ class Editor(Teller):
     async def _catch_up(self) -> bool:
         """Puts what others saved into the draft. False: nobody knows any more what this page began with, and a person decides on the whole."""
         try:
-            return self._hear_news(await asyncio.to_thread(self._news))
+            began = self.revision
+            news = await asyncio.to_thread(self._news, began)
+            # A page that came back meanwhile began with another draft: what leads there from its own is asked for anew.
+            return self.revision != began or self._hear_news(news)
         except Exception as error:  # noqa: BLE001 - as with saving
             log.error("what others saved could not be taken in: %s", where(error))
             self.status = "failed" if self._changed != self._stored_change else self.status
@@ -645,13 +650,13 @@ class Editor(Teller):
             self._take_in(news, news.since)
         return news.since is not None
 
-    def _news(self) -> News:
+    def _news(self, revision: int) -> News:
         with self.visit.engine.db.read() as session:
             journey = publish.get_journey(session, self.journey.id)
             issues = publish.check_draft(self.visit.engine, session, journey.draft)
             hints = cards.hints(self.speech, self.visit.engine.palette, journey.draft)
             differs = bool(shelf.unpublished(session, [journey]))
-            since = drafts.since(session, journey, self.revision)
+            since = drafts.since(session, journey, revision)
             live = journey.state, journey.live_version, _versions(session, journey)
             return News(since, issues, hints, differs, people.member_names(session), journey.updated_by, *live)
 
@@ -662,9 +667,10 @@ class Editor(Teller):
         document = merged.document
         if written and written not in document["nodes"]:  # a text that is on its way has a step to come to, if that is chosen
             document = self._asked(document, written, since.last)
-        self._join(Draft(document), since.last)
+        draft, stored = Draft(document), Draft(since.document)
+        self._join(draft, since.last)
         self.revision = since.revision
-        if _alike(document, since.document):
+        if _alike(draft.document(), stored.document()) and _drawn_alike(draft, stored):
             self._stored_change, self._saved_op = self._changed, self._op
             self.status = "saved"
             self.issues, self.differs = news.issues, news.differs
@@ -672,6 +678,7 @@ class Editor(Teller):
         else:
             self._changed += 1
             self.status = "unsaved"
+            self.save_soon()  # what is noted of a merge, or was moved here, is nowhere else
 
     def _merged(self, since: drafts.Since, document: dict[str, Any]) -> merge.Merged:
         own = {self.id, self._was} - {""}
@@ -1040,6 +1047,13 @@ def _fresh_id(kind: str, taken: Mapping[str, Any], salt: str = "") -> str:
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal but for positions and the order of edges."""
     return bool(_bare(one) == _bare(other))
+
+
+def _drawn_alike(one: Draft, other: Draft) -> bool:
+    """Whether what people did beside the content is the same: where steps stand, and what waits for a choice."""
+    parts = [draft.document()["ui"] for draft in (one, other)]
+    # Nothing and an empty value are one, else two pages would store the same again and again.
+    return all((parts[0].get(name) or None) == (parts[1].get(name) or None) for name in ("positions", "laid_out", merge.PLACE))
 
 
 def _bare(document: Mapping[str, Any]) -> Any:

@@ -106,6 +106,52 @@ def test_two_values_of_one_field_are_both_kept_until_somebody_chooses(town: Any)
     assert "conflicts" not in document["ui"]
 
 
+def test_a_question_is_stored_where_nothing_else_is_to_store(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        mara.edit("voucher", ("name",), "By Mara")
+        await mara.catch_up()
+        assert (mara.status, mara.feed()["saved"]["all"]) == ("unsaved", False)
+        assert mara._timer is not None
+        await mara.save()
+        await alex.catch_up()
+        assert [one.mine for one in alex.conflicts] == ["By Mara"]
+        revision = alex.revision
+        await alex.save()
+        await mara.catch_up()
+        assert (alex.status, mara.status, mara.revision) == ("saved", "saved", revision), "and stored once"
+
+    both(town, story)
+    assert [one.mine for one in conflicts.open_in(stored(town))] == ["By Mara"]
+
+
+def test_a_step_that_goes_while_its_form_is_written_in_is_asked_of_everybody(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        mara.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    both(town, story)
+    assert [one.place for one in conflicts.open_in(stored(town))] == ["voucher"]
+
+
+def test_a_step_that_is_moved_while_somebody_else_saves_stays_there(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        mara.hear(ops(nodes={"voucher": {"x": 700, "y": 300}}))
+        await mara.catch_up()
+        await mara.save()
+
+    both(town, story)
+    assert stored(town)["ui"]["positions"]["voucher"] == {"x": 700, "y": 300}
+
+
 def test_a_choice_outlasts_the_page(town: Any) -> None:
     async def story(mara: Editor, alex: Editor) -> None:
         alex.remove("voucher")
@@ -257,6 +303,62 @@ def test_what_one_s_own_page_saved_before_the_connection_broke_is_no_question(to
     both(town, story)
     document = stored(town)
     assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("Later", "The end")
+
+
+def test_a_page_that_comes_back_while_news_are_read_loses_nothing_of_them(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        visit = visit_of(town, "marketer", "survey")
+        other = Editor(visit, fetch(visit))
+        alex.edit(ENTRY, ("description",), "Words")
+        await alex.save()
+        reading = asyncio.create_task(other.catch_up())
+        await asyncio.sleep(0)  # it is under way
+        other.hear(page)
+        await reading
+        await other.save()
+        assert (other.status, other.conflicts) == ("saved", [])
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("By Mara", "The end")
+    assert document["description"] == "Words"
+
+
+def test_a_page_that_comes_back_while_its_editor_saves_loses_nothing_of_others(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        visit = visit_of(town, "marketer", "survey")
+        other = Editor(visit, fetch(visit))
+        other.edit(ENTRY, ("description",), "Words")
+        saving = asyncio.create_task(other.save())
+        await asyncio.sleep(0)  # it is under way
+        other.hear(page)
+        await saving
+        await other.save()
+        assert other.status == "saved"
+
+    both(town, story)
+    document = stored(town)
+    assert (document["nodes"]["voucher"]["name"], document["nodes"]["end"]["name"]) == ("By Mara", "The end")
+
+
+def test_a_page_that_is_ahead_of_the_database_is_asked(town: Any) -> None:
+    async def story(mara: Editor, _alex: Editor) -> None:
+        mara.hear(again(mara, mara.revision + 5, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"}))
+        await mara.save()
+        assert mara.status == "conflict"
+        await mara.keep_mine()
+        assert mara.status == "saved"
+        mara.hear(again(mara, 2**31))
+        assert "graph" in mara.feed()["patches"][-1], "no database has as many revisions"
+
+    both(town, story)
+    assert stored(town)["nodes"]["voucher"]["name"] == "By Mara"
 
 
 def test_what_nobody_knows_the_beginning_of_is_asked_as_a_whole(town: Any) -> None:

@@ -121,7 +121,7 @@ def test_two_people_at_two_servers_see_each_other_and_what_the_other_does(people
     assert len(set(line.sockets[-2:])) == 2
     first, second = (mara.locator(".react-flow__node-step").nth(n).get_attribute("data-id") or "" for n in (0, 1))
     choose(alex, second)
-    expect(mara.get_by_role("list", name="Also in it").get_by_role("button", name="Alex Admin, at")).to_be_visible()
+    expect(mara.get_by_role("list", name="Also inside").get_by_role("button", name="Alex Admin, at")).to_be_visible()
     expect(mara.locator(f'.react-flow__node[data-id="{second}"] .pfb-here')).to_have_text("AAAlex Admin")
     choose(mara, first)
     write(mara, "Name", "By Mara")
@@ -144,7 +144,7 @@ def test_two_people_at_two_servers_see_each_other_and_what_the_other_does(people
     nodes = stored(site.town, "mql_to_sql").nodes
     assert (nodes[first]["name"], nodes[second]["name"]) == ("By Mara", "By Alex")
     alex.goto("about:blank")
-    expect(mara.get_by_role("list", name="Also in it")).to_have_count(0)
+    expect(mara.get_by_role("list", name="Also inside")).to_have_count(0)
 
 
 def test_two_who_write_into_one_field_are_asked_and_nothing_goes_before(people: list[Page], line: Line, site: Any) -> None:

@@ -76,6 +76,16 @@ def test_many_who_save_at_once_lose_nothing(db: Database, journey_id: str) -> No
     assert conflicts.open_in(found) == []
 
 
+def test_what_somebody_saves_while_the_news_are_read_is_left_for_the_next_time(db: Database, journey_id: str) -> None:
+    save(db, journey_id, named(BASE, "pause", "First"), 1)
+    with db.read() as session:
+        journey = publish.get_journey(session, journey_id)
+        save(db, journey_id, named(BASE, "pause", "Second"), 2)
+        since = drafts.since(session, journey, 1)
+    assert since is not None
+    assert (since.revision, since.document["nodes"]["pause"]["name"], len(since.steps)) == (2, "First", 1)
+
+
 def test_it_is_told_who_changed_what_and_when(db: Database, journey_id: str) -> None:
     save(db, journey_id, named(BASE, "pause", "By Kim"), 1, "member:kim")
     save(db, journey_id, named(named(BASE, "pause", "By Kim"), "end", "By Alex"), 2, "member:alex")
@@ -110,3 +120,4 @@ def test_the_newest_are_kept_and_no_more(db: Database, journey_id: str) -> None:
         now = drafts.since(session, journey, journey.revision)
         assert now is not None
         assert (now.base, now.steps) == (journey.draft, ())
+        assert drafts.since(session, journey, journey.revision + 1) is None, "a page that is ahead, as after a restore, is asked"

@@ -218,6 +218,33 @@ def test_nonsense_in_the_place_of_conflicts_is_passed_over(nonsense: Any) -> Non
     merge(BASE, document, edited(put("pause", duration="P2D")))
 
 
+NOTE, NAME = ["notes", "x", "text"], ["parts", "name"]
+
+
+@pytest.mark.parametrize(
+    "ui",
+    [{"conflicts": [{"path": NOTE, "mine": "a"}], "notes": ["s"]}, {"conflicts": [{"path": NOTE, "mine": "a"}], "notes": 5},
+     {"conflicts": [{"path": NAME, "mine": "a"}], "unfinished": ["name"]}, {"conflicts": [{"path": NAME, "mine": "a"}], "unfinished": 7}],
+)  # fmt: skip
+def test_nonsense_beside_conflicts_is_passed_over(ui: Any) -> None:
+    document = edited(lambda one: one.update(ui=ui))
+    conflicts.issues(read(document))
+    for decide in DECISIONS:
+        for place in (START, "note"):
+            read(decide(document, place, ""))
+    merge(BASE, document, edited(put("pause", duration="P2D")))
+
+
+@pytest.mark.parametrize(
+    ("path", "mine"),
+    [(["parts", "key"], "zzz"), (["parts", "nodes"], {}), (["nodes", "pause", "kind"], [1]), (["nodes", "pause", "kind"], None),
+     (["edges", "pause", "next"], ["end"]), (["notes", "note", "text"], 5), (["notes", "note", "id"], "other")],
+)  # fmt: skip
+def test_what_no_document_can_have_is_no_choice(path: Any, mine: Any) -> None:
+    document = edited(lambda one: one["ui"].update(conflicts=[{"path": path, "mine": mine, "by": "member:1"}]))
+    assert conflicts.open_in(document) == []
+
+
 # Properties
 
 

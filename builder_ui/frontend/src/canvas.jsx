@@ -383,7 +383,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
     days: () => setDays((on) => { localStorage.setItem(DAYS, on ? "off" : "on"); return !on; }),
     resizing: {
       start: () => { model.remember(); model.held = true; },
-      stop: () => { model.release(); model.tell(); },
+      stop: () => model.settle(),
     },
   }), [model, board, flow, t, tellSelection, focus, fit, lead, follow]);
 
@@ -480,8 +480,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
         model.laid = false;
         const settled = model.nodes.map((node) => movedTo(node, { x: Math.round(node.position.x), y: Math.round(node.position.y) }));
         model.show(settled, traced(settled, model.edges));
-        model.release();
-        return model.tell();
+        return model.settle();
       },
     };
   }, [model]);

@@ -330,10 +330,10 @@ export class Model {
   /** What somebody else saved: in what is shown, and in every state that undo leads to, so that undo takes back only one's own. */
   join(news) {
     if (this.held) return void this.waiting.push(news);
-    this.laid = news.laid;
+    const pending = this.timer !== 0;
+    if (!pending) this.laid = news.laid; // else it is as we have it, which is about to be told
     const put = (state) => ({ ...state, ...joined(state, news), joined: true });
     [this.past, this.future] = [this.past.map(put), this.future.map(put)];
-    const pending = this.timer !== 0;
     const { nodes, edges } = joined(this, news);
     if (pending) this.hear(news);
     else this.said = told(nodes, edges);
@@ -362,6 +362,12 @@ export class Model {
   release() {
     this.held = false;
     for (const news of this.waiting.splice(0)) this.join(news);
+  }
+
+  /** What was dragged or resized stays so: it counts as ours before the news that waited come in. */
+  settle() {
+    this.tell();
+    this.release();
   }
 
   /** Changes made in the panel: they can be undone like any other. A view alone is no change. */

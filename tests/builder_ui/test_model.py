@@ -1,0 +1,91 @@
+"""What the canvas does with news of others while its own person works, by its own code in Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
+HOST = "http://canvas.test"
+BEGIN = """async () => {
+  const { Model } = await import("/model.js");
+  const view = (...outlets) => ({ label: "Step", name: "", summary: "", outlets: outlets.map((one) => [one, one, false]) });
+  const step = (kind, outlets, x, y) => ({ raw: { kind }, view: view(...outlets), x, y });
+  globalThis.begun = (laid, apart = 0) => {
+    const sent = [];
+    const model = new Model((message) => sent.push(message));
+    const nodes = { $entry: step("", ["next"], 0, 0), a: step("wait", ["next"], apart, 200), b: step("exit", [], apart, 400) };
+    model.load({ nodes, edges: [["$entry", "next", "a"], ["a", "next", "b"]], notes: {}, laid });
+    const moved = (x, y) => model.show(model.nodes.map((node) => (node.id === "a" ? { ...node, position: { x, y } } : node)), model.edges);
+    const raised = (id, set) => ({ nodes: { [id]: { set } }, gone: [], edges: [], cut: [], notes: {}, torn: [], laid });
+    return { model, sent, moved, raised, at: (id) => model.node(id)?.position };
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def sources(chrome: Browser) -> Iterator[Page]:
+    """A page that holds nothing but the sources of the canvas."""
+    context = chrome.new_context()
+
+    def answer(route: Route) -> None:
+        name = route.request.url.removeprefix(HOST).strip("/")
+        kind = "text/javascript" if name else "text/html"
+        route.fulfill(body=(SOURCES / name).read_text() if name else "<!doctype html>", content_type=kind)
+
+    context.route(f"{HOST}/**", answer)
+    page = context.new_page()
+    page.goto(HOST)
+    page.evaluate(BEGIN)
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("laid", [False, True])
+def test_what_is_dragged_while_somebody_saves_stays_and_is_told(sources: Page, laid: bool) -> None:
+    found: Any = sources.evaluate(
+        """(laid) => {
+          const { model, sent, moved, raised, at } = begun(laid);
+          model.held = true;
+          model.join(raised("b", [[["name"], "By Alex"]]));
+          moved(500, 250);
+          model.laid = false; // as when a drag ends
+          model.settle();
+          model.flush();
+          const placed = sent.map(({ nodes, laid }) => [nodes.a, laid]);
+          return { at: at("a"), name: model.node("b").data.raw.name, placed };
+        }""",
+        laid,
+    )
+    assert found["at"] == {"x": 500, "y": 250}
+    assert found["name"] == "By Alex"
+    assert found["placed"] == [[{"x": 500, "y": 250}, False]]
+
+
+def test_what_was_dragged_and_is_not_told_yet_outlasts_news(sources: Page) -> None:
+    found: Any = sources.evaluate(
+        """() => {
+          const { model, sent, moved, raised, at } = begun(true);
+          moved(500, 250);
+          model.laid = false;
+          model.tell();
+          model.join(raised("b", [[["name"], "By Alex"]]));
+          model.flush();
+          return { at: at("a"), placed: sent.map(({ nodes, laid }) => [nodes.a, laid]) };
+        }"""
+    )
+    assert found == {"at": {"x": 500, "y": 250}, "placed": [[{"x": 500, "y": 250}, False]]}
+
+
+def test_the_canvas_is_tidy_again_where_nothing_of_its_own_waits(sources: Page) -> None:
+    assert sources.evaluate(
+        """() => {
+          const { model, raised } = begun(false, 300);
+          model.join({ ...raised("b", [[["name"], "By Alex"]]), laid: true });
+          return model.laid;
+        }"""
+    )
