@@ -21,7 +21,7 @@ from activities import gate, twins
 from activities.messages import House, MessagePerformer
 from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
-from crm import tally
+from crm import stopped, tally
 from crm.contacts import MAX_COUNTED, Wanted
 from crm.facts import SqlFacts
 from crm.locks import person_of
@@ -96,7 +96,7 @@ class Forecaster:
         self, session: Session, live: LiveJourney, pins: Mapping[str, int], whom: Sequence[tuple[str, datetime, dict[str, Any]]], count: int
     ) -> Forecast:
         """`whom`: contact, when, and what stands for the properties of an event."""
-        found, mail = Forecast(population=count), _Mail(self, session, live.program, pins)
+        found, mail = Forecast(population=count, stopped=_stopped(session)), _Mail(self, session, live.program, pins)
         share = count / len(whom) if whom else 1.0
         for contact_id, at, data in whom:
             key = run_key(live.program.entry.reentry.key, data)
@@ -135,7 +135,7 @@ class Forecaster:
             lambda: migrate.preview(self.engine, session, journey_id, from_version, to_version, node_map).open_runs,
             lambda size, of: migrate.some_open(session, journey.id, from_version, size, of),
         )
-        found = Forecast(population=count)
+        found = Forecast(population=count, stopped=_stopped(session))
         mail = _Mail(self, session, self.engine.program(session, version.id), version.pins.get("templates", {}))
         for few in (ids[start : start + 100] for start in range(0, len(ids), 100)):
             for row in session.execute(select(runs).where(runs.c.id.in_(few)).order_by(runs.c.id)):
@@ -179,13 +179,14 @@ class Forecaster:
         if errors:
             raise Invalid("{problem}", errors, problem=errors[0])
         program = compile_journey(read(document), self.engine.palette)
-        number = (newest.number if newest else 0) + 1
+        pins = publish.pins_of(session, program)
+        same = newest is not None and not publish.differs(document, newest.digest) and newest.pins == pins
+        number = (newest.number if newest else 0) + (not same)
         state = "paused" if journey.state == "paused" else "live"
         live = LiveJourney(journey.id, journey.key, state, "", number, program, exit_topics(program))
-        pins = publish.pinned_templates(session, program.nodes.values())
         inside = {version: one.inside for version, one in tally.by_version(session, journey.id).items() if one.inside}
         ahead = clocktriggers.coming(session, live, now, now + AHEAD)
-        return Publication(number, state, inside, self._coming(session, live, pins, ahead))
+        return Publication(number, state, inside, self._coming(session, live, pins["templates"], ahead))
 
     def _coming(
         self, session: Session, live: LiveJourney, pins: Mapping[str, int], ahead: Sequence[clocktriggers.Coming]
@@ -245,6 +246,10 @@ def draw_people(first: Sequence[str], count: Callable[[], int], some: Callable[[
         return first, len(first)
     of = count()
     return sorted(some(SAMPLE, of)), of
+
+
+def _stopped(session: Session) -> list[str]:
+    return [row.account for row in stopped.listed(session)]
 
 
 def _pinned(session: Session, live: LiveJourney) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from activities.messages import House
 from activities.providers import Outbox, Provider
 from activities.rendering import Renderer, RenderLimits, RenderPool
+from activities.rendering.turns import Turns
 from activities.tracking import Tracking
 from api import errors, health, ingest, login, openapi
 from api.admin import admin_routers
@@ -60,11 +61,11 @@ def create_app(
     """
     metrics = Metrics()
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
-    house = _house(settings, renderer)
+    house, turns = _house(settings, renderer), Turns()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _server(settings, engine, metrics, _waker(settings, connect, waker), provider, house) as server:
+        async with _server(settings, engine, metrics, _waker(settings, connect, waker), provider, house, turns) as server:
             app.state.server = server
             yield
         await run_in_threadpool(renderer.close)
@@ -86,13 +87,20 @@ def create_app(
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
     app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"), tracing=engine.tracing)
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
-    for router in (ingest.router, *admin_routers(), login.router, health.router, public_router, _pages(app, settings, engine, house)):
+    for router in (
+        ingest.router,
+        *admin_routers(),
+        login.router,
+        health.router,
+        public_router,
+        _pages(app, settings, engine, house, turns),
+    ):
         app.router.routes += router.routes
     openapi.install(app)
     return app
 
 
-def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> APIRouter:
+def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House, turns: Turns) -> APIRouter:
     def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
         found = login.member_of(engine.db, token, engine.clock.real_now(), used=used)
         if found is None or owing:
@@ -140,6 +148,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House) -> AP
         post=pages.Post(house, provider),
         mail_link=mail_link,
         forget_keys=forget_keys,
+        turns=turns,
     )
 
 
@@ -156,14 +165,14 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
 
 @asynccontextmanager
 async def _server(
-    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, provider: Provider | None, house: House
+    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, provider: Provider | None, house: House, turns: Turns
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
     writer = Writer(engine, waker, loop, settings.max_backlog)
     keys = KeyRing(engine.db, engine.clock.real_now)
     provider = provider or Outbox(engine.db, engine.clock.now)
-    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider)
+    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider, turns=turns)
     metrics.watch(engine, writer)
     presence = Presence(engine, "web")
     tasks = [

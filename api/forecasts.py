@@ -30,6 +30,7 @@ class Forecast(BaseModel):
 
     `begins`: how many enter or are moved; `refused`: reason -> how many do not. `due_now`: contacts for whom something leaves at once. `calls`: node
     -> other calls than messages, whose first outlet is assumed. `waits`, `ended`, `stuck`, `halted` (the journey is paused): where they stop.
+    `stopped`: provider accounts that accept nothing now: what would leave through them waits.
     `named`: what happens (`begins`, `refused:filter`, `now:NODE`, `skipped:NODE:no_consent`) -> the first ten contacts, ids.
     """
 
@@ -47,6 +48,7 @@ class Forecast(BaseModel):
     waits: dict[str, int]
     ended: dict[str, int]
     stuck: dict[str, int]
+    stopped: list[str]
     named: dict[str, list[str]]
 
 

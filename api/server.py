@@ -42,7 +42,7 @@ class Server:
     provider: Provider
     jobs: Jobs = field(init=False)
     turns: Turns = field(default_factory=Turns)
-    """Of previews, by who asks."""
+    """Of previews, by who asks; the pages take them, too."""
     refusals: Refusals = field(default_factory=Refusals)
     """What the audit trail was told of lately."""
     _wakes: set[asyncio.Task[None]] = field(default_factory=set)

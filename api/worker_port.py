@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import uvicorn
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.measured import may_measure
 from api.samples import Samples
@@ -25,6 +27,8 @@ from journeys.channels import SENDABLE
 
 CHECK_SECONDS = 2.0
 MOST_CONNECTIONS = 32
+IDLE_SECONDS = 5.0
+"""A connection that has not asked by then is closed."""
 STEP_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 EFFECT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -130,10 +134,14 @@ def _word(is_up: bool) -> str:
     return "up" if is_up else "down"
 
 
+_HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, whatever proxy the environment names."""
+
+
 def _core(port: int) -> bytes:
     """The numbers of the SDK's core, which listens on this machine for us alone; nothing if it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=CHECK_SECONDS) as answer:
+        with _HERE.open(f"http://127.0.0.1:{port}/metrics", timeout=CHECK_SECONDS) as answer:
             return bytes(answer.read())
     except OSError:
         return b""
@@ -147,11 +155,27 @@ class _Inside(uvicorn.Server):
         yield
 
 
+def _prompt(seconds: float) -> type[H11Protocol]:
+    """Closes a connection that asks nothing: some that stay idle would take the place of the probes."""
+
+    class Prompt(H11Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(cast(asyncio.Transport, transport))
+            self.loop.call_later(seconds, self._close_unless_asked)
+
+        def _close_unless_asked(self) -> None:
+            if self.cycle is None:
+                self.transport.close()
+
+    return Prompt
+
+
 @asynccontextmanager
-async def served(port: WorkerPort, listening: socket.socket) -> AsyncIterator[None]:
+async def served(port: WorkerPort, listening: socket.socket, idle_seconds: float = IDLE_SECONDS) -> AsyncIterator[None]:
     """Answers on the socket until the block ends."""
     config = uvicorn.Config(
         port.app(),
+        http=_prompt(idle_seconds),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -119,6 +119,9 @@ def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
         yield Line(speech("Nobody would get anything at once."))
     for step in found.steps.values():
         yield from _message(words, found, step)
+    for account in found.stopped if found.due_now else ():
+        text = "The account {account} does not accept messages at the moment: what would go through it leaves when it does."
+        yield Line(speech(text, account=account))
     for node, number in found.calls.items():
         text = "*{name}* would be called for {count}; what it answers is not known beforehand, so the first path is assumed."
         yield Line(speech(text, name=words.node(node), count=words.count(found, number)))

@@ -64,7 +64,7 @@ class Post:
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
     no message is shown or sent. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
-    keys up anew; `turns` are for previews, by session. `room` is there for files that come in parts, each smaller than `max_upload_bytes`. `public_url`
+    keys up anew; `turns` are for previews, by session, and for looks ahead, by member. `room` is there for files that come in parts, each smaller than `max_upload_bytes`. `public_url`
     has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
 
     engine: Engine

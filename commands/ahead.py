@@ -1,4 +1,4 @@
-"""What a publication would bring about, as `pfadwerk push --publish` says it: who stays, whom the clock lets in next, and who gets what."""
+"""What a publication would bring about, as `pfadwerk push --publish --dry-run` says it: who stays, whom the clock lets in next, and who gets what."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Translate = Callable[[str], str]
 
 
 def look(settings: Settings, live: Engine, key: str, document: Mapping[str, Any]) -> Publication | None:
-    """None where there is nothing to publish yet: the journey is not there, or the document has problems, which are said elsewhere."""
+    """None where there is nothing to publish yet: the journey is not there, or the document has problems, which are said elsewhere.
+
+    Raises: RenderBusy; database errors.
+    """
     from activities.forecasts import Forecaster
     from activities.messages import House
     from activities.tracking import Tracking

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from activities import partials, templates
 from activities.forecasts import Publication
-from activities.rendering import Library, Partial, compile_template
+from activities.rendering import Library, Partial, RenderBusy, compile_template
 from activities.rendering.partials import mentioned, sources_of
 from commands import ahead
 from commands.check import issue_line
@@ -51,7 +52,9 @@ class Item:
     issues: list[Issue] = field(default_factory=list)
     version: int | None = None
     ahead: Publication | None = None
-    """What its publication brings about, where it is published."""
+    """What its publication would bring about, where a dry run asks for one."""
+    uncounted: bool = False
+    """It could not be found out."""
 
     def as_json(self, translate: Translate) -> dict[str, Any]:
         return {
@@ -60,7 +63,7 @@ class Item:
             "what": self.what,
             "version": self.version,
             "differences": [difference.model_dump() for difference in self.differences],
-            **({"ahead": ahead.as_json(self.ahead)} if self.ahead else {}),
+            **({"ahead": ahead.as_json(self.ahead) if self.ahead else None} if self.ahead or self.uncounted else {}),
             "issues": [issue.model_dump(exclude={"text", "message"}) | {"message": issue.say(translate)} for issue in self.issues],
         }
 
@@ -92,7 +95,6 @@ def push(
         if not dry_run and not conflicts:
             _store(live, items)
             if publish:
-                _look_ahead(settings, live, items)
                 _publish(live, items)
             _remember(items)
     failed = publish and any(issue.severity == "error" for item in items for issue in item.issues)
@@ -263,8 +265,12 @@ def _store_journey(live: Engine, item: Item, document: Document) -> None:
 
 def _look_ahead(settings: Settings, live: Engine, items: Iterable[Item]) -> None:
     for item in items:
-        if isinstance(item.content, Document):
+        if not isinstance(item.content, Document):
+            continue
+        try:
             item.ahead = ahead.look(settings, live, item.key, publishing.as_json(item.content))
+        except (DBAPIError, RenderBusy):
+            item.uncounted = True
 
 
 def _publish(live: Engine, items: Iterable[Item]) -> None:
@@ -299,6 +305,8 @@ def _lines(items: Sequence[Item], translate: Translate, *, dry_run: bool, publis
         yield from (f"  {difference.say(translate)}\n" for difference in item.differences if item.what != "unchanged")
         yield from (f"  {issue_line('', issue, translate)}" for issue in item.issues)
         yield from (f"  {line}\n" for line in (ahead.lines(item.ahead, translate) if item.ahead else ()))
+        if item.uncounted:
+            yield f"  {translate('What publishing would bring about could not be counted.')}\n"
     if any(item.what == "conflict" for item in items):
         yield (
             translate(

@@ -136,13 +136,20 @@ def _look_at_files(db: Database, values: Values, after: str) -> Found:
             wanted = select(UploadPart.content).where(UploadPart.upload_id == upload_id, UploadPart.number == at)
             content = session.scalar(wanted)
         if content is None:
-            return Found((), _after("files", upload_id), looked)
+            return Found(_unless_complete(db, upload_id, at), _after("files", upload_id), looked)
         if at >= first:
             looked += 1
             if traces.part_names(values, content, before):
                 return Found((upload_id,), _after("files", upload_id), looked)
         before = content[-OVERLAP:]
     return Found((), _after("files", f"{upload_id}/{first + PARTS}"), looked)
+
+
+def _unless_complete(db: Database, upload_id: str, parts: int) -> tuple[str, ...]:
+    """A file of which more than these parts shall come goes, whatever is in it: nobody would look at the rest."""
+    with db.read() as session:
+        row = session.get(Upload, upload_id)
+        return () if row is None or parts * row.part_bytes >= row.bytes else (upload_id,)
 
 
 def _look_at_notes(db: Database, values: Values, after: str) -> Found:

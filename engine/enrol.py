@@ -95,7 +95,8 @@ def _decide(
     occasion = occasion or _day_of_event(session, live, contact_id, now, event)
     if caused_at is None:
         caused_at = cause_of(engine, session, event) if event is not None else now
-    with engine.tracing.span("begin run", root=True, journey=live.key) as span:
+    undrawn = event is None or event.type == "system"  # of another, its request has drawn whether it is recorded
+    with engine.tracing.span("begin run", root=undrawn, journey=live.key) as span:
         entered = _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at)
         span.note(run_id=entered.run_id)
     return entered

@@ -209,6 +209,7 @@ class Forecast:
 
     `begins`: how many enter, or are moved. `refused`: reason -> how many are not. `due_now`: contacts who get a message, or for whom a call is
     made, at once. `steps`: by node, messages. `calls`: by node, other calls. `waits`, `ended`, `stuck`, `halted`: where the others stop.
+    `stopped`: provider accounts that accept nothing now, whatever would leave through them.
     `named`: what happens (`begins`, `refused:…`, `now:NODE`, `skipped:NODE:…`) -> the first contacts, ids.
     """
 
@@ -225,6 +226,7 @@ class Forecast:
     waits: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
     stuck: Counter[str] = field(default_factory=Counter)
+    stopped: list[str] = field(default_factory=list)
     named: dict[str, list[str]] = field(default_factory=dict)
 
     @property

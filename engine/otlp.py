@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 
 from opentelemetry import trace
@@ -97,7 +97,7 @@ class OtlpTracing:
         ) as begun:
             span = _Recorded(begun)
             span.note(**attributes)
-            with log_fields(trace_id=f"{begun.get_span_context().trace_id:032x}"):
+            with log_fields(trace_id=f"{begun.get_span_context().trace_id:032x}") if begun.is_recording() else nullcontext():
                 try:
                     yield span
                 except BaseException as error:

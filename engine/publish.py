@@ -21,7 +21,7 @@ from engine import clocktriggers, drafts, presence
 from engine.live import JOURNEYS, Engine
 from engine.wakeups import Wakeups
 from journeys.check import check
-from journeys.compile import compile_journey
+from journeys.compile import Program, compile_journey
 from journeys.document import Journey as Document
 from journeys.document import digest
 from journeys.errors import Conflict, Invalid, Issue, NotFound
@@ -245,7 +245,7 @@ def _version(engine: Engine, session: Session, journey: Journey, draft: Document
     last = newest_version(session, journey.id)
     program = compile_journey(draft, engine.palette)
     presence.refuse_unless_all_know(session, program.behaviours)
-    pins = {"behaviours": sorted(program.behaviours), "templates": pinned_templates(session, program.nodes.values())}
+    pins = pins_of(session, program)
     fingerprint = digest(draft)
     if last is not None and last.digest == fingerprint and last.pins == pins:
         return last
@@ -262,6 +262,11 @@ def _version(engine: Engine, session: Session, journey: Journey, draft: Document
     session.add(version)
     session.flush()
     return version
+
+
+def pins_of(session: Session, program: Program) -> dict[str, Any]:
+    """What a version of this program would hold on to: its behaviours, and the templates as they are."""
+    return {"behaviours": sorted(program.behaviours), "templates": pinned_templates(session, program.nodes.values())}
 
 
 def pinned_templates(session: Session, nodes: Any) -> dict[str, int]:

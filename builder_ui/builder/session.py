@@ -847,7 +847,7 @@ class Editor(Teller):
     async def _look_ahead(self) -> list[Paragraph]:
         """Counted after the rest is shown: it takes a moment."""
         try:
-            async with self.visit.house.turns.of(self.visit.token):
+            async with self.visit.house.turns.of(self.visit.by):
                 return await asyncio.to_thread(self._ahead)
         except PfadwerkError as error:
             return [Paragraph(error.say(self.speech.translate))]

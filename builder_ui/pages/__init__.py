@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
+from activities.rendering.turns import Turns
 from builder_ui import exports, find, host, import_forms, mail, tour
 from builder_ui.builder import compare, gallery
 from builder_ui.builder import page as builder
@@ -106,6 +107,7 @@ def router(
     post: Post | None = None,
     mail_link: MailLink = lambda _member, _purpose, _path: False,
     forget_keys: Callable[[], None] = lambda: None,
+    turns: Turns | None = None,
 ) -> APIRouter:
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
@@ -126,6 +128,7 @@ def router(
         post,
         mail_link,
         forget_keys,
+        turns=turns or Turns(),
     )
     serving = host.Host(house, PAGES, tour.shown)
     routes = host.routes(serving)

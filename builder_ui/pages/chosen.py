@@ -208,7 +208,7 @@ async def looked(visit: Visit, acts: Acts, look: Look) -> Told:
     if not key:
         return Told((visit.speech("Choose a journey first."),))
     try:
-        async with visit.house.turns.of(visit.token):
+        async with visit.house.turns.of(visit.by):
             return await asyncio.to_thread(foretell, visit, key, look)
     except PfadwerkError as error:
         return Told((error.say(visit.speech.translate),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from crm.jobs import add_job, newest_job
 from engine import migrate
 from engine.forecast import Forecast
 from engine.publish import get_journey, get_version
-from journeys.errors import Invalid
+from journeys.errors import Invalid, TooMany
 from models import Job, Journey, Migration, Run, Version
 
 DRY = "dry run"
@@ -184,7 +184,7 @@ def body(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "actions"},
             parts.button(
                 speech("Dry run"),
-                acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing has been changed."),
+                in_turn(visit, data, acts),
                 "search",
             ),
             move(visit, data, acts) if DRY in acts.drafts else None,
@@ -217,6 +217,29 @@ def waiting(visit: Visit, count: int) -> str:
 def chosen_map(data: Data, acts: Acts) -> dict[str, str]:
     """What the form says, for every node where somebody is."""
     return {place.node: acts.drafts.get(place.node, place.target) for place in data.places}
+
+
+def in_turn(visit: Visit, data: Data, acts: Acts) -> Callable[..., Any]:
+    """One look at a time for each person, here and over the API."""
+    look = acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing has been changed.")
+
+    async def handler(*event: Any) -> None:
+        try:
+            async with visit.house.turns.of(visit.by):
+                await look(*event)
+        except TooMany as error:
+            await acts.act("journey.move", refusing(error), "")(*event)
+
+    return handler
+
+
+def refusing(error: TooMany) -> Do:
+    """Says on the page why not."""
+
+    def do(_visit: Visit) -> None:
+        raise error
+
+    return do
 
 
 def looking(data: Data, acts: Acts) -> Do:

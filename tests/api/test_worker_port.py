@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from dataclasses import dataclass
 
 import pytest
 
 from api.measured import FORWARDED
-from api.worker_port import WorkerMetrics, WorkerPort
+from api.worker_port import MOST_CONNECTIONS, WorkerMetrics, WorkerPort, served
 from engine.clock import Clock
 from engine.live import Engine
 from journeys.nodes import Palette
@@ -74,3 +76,21 @@ def test_numbers_are_guarded_as_the_web_servers(engine: Engine, token: str, host
     with TestClient(port_of(engine, Temporal(), token).app(), client=(host, 4_000)) as client:
         assert client.get("/metrics", headers=headers).status_code == expected
         assert client.get("/health").status_code == 200
+
+
+def test_connections_that_ask_nothing_do_not_keep_the_probe_out(engine: Engine) -> None:
+    asyncio.run(_crowded(port_of(engine, Temporal())))
+
+
+async def _crowded(port: WorkerPort) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        async with served(port, listening, idle_seconds=0.1):
+            idle = [await asyncio.open_connection(*address) for _ in range(MOST_CONNECTIONS)]
+            for reader, writer in idle:
+                assert await reader.read() == b"", "closed without a word"
+                writer.close()
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET /health HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()

@@ -22,6 +22,14 @@ def test_a_sample_without_anybody_who_may_enter_leaves_the_choice(town: Any) -> 
     assert not chosen.foretell(visit, "welcome", lambda *_: everybody).journey
 
 
+def test_an_account_that_accepts_nothing_is_named_where_something_would_leave(town: Any) -> None:
+    speech = visit_of(town, "marketer", "welcome").speech
+    account = "The account smtp.default does not accept messages at the moment: what would go through it leaves when it does."
+    for due, said in ((3, True), (0, False)):
+        lines = consequences.entering(speech, {}, Forecast(population=3, judged=3, begins=3, due_now=due, stopped=["smtp.default"]))
+        assert (account in [line.text for line in lines]) is said
+
+
 def test_what_nobody_counted_to_the_end_is_not_multiplied(town: Any) -> None:
     visit = visit_of(town, "marketer", "welcome")
     found = Forecast(population=10_001, at_least=True, judged=500, begins=430, refused=Counter(filter=70))

@@ -17,6 +17,7 @@ from crm.consent import Evidence, record_consent
 from crm.erasure import erase_person
 from crm.events import append_event
 from crm.merge import merge
+from journeys.errors import NotFound
 from journeys.values import CreateTask
 from models import (
     AuditNote,
@@ -354,6 +355,23 @@ def test_a_large_file_is_looked_through_in_pages(sqlite_db: Database, now: datet
     job = finish(db, done.job_id, now)
     with db.read() as session:
         assert (job.done, job.total, session.get(Upload, row.id)) == (20, 20, None)
+
+
+def test_a_file_that_is_still_being_sent_goes_and_takes_no_further_part(db: Database, now: datetime) -> None:
+    """What comes after the look would name the person, and nobody would look again."""
+    size = 2 * files.PART_BYTES
+    with db.write() as session:
+        person = identity.resolve(session, [("email", f"{MARKER}@example.org")], now).contact_id
+        row = files.begin(session, "half.csv", size, "m1", now, files.Room())
+        files.add_part(session, row.id, 0, b"a" * files.PART_BYTES, "m1")
+        complete = files.store(session, "whole.csv", b"a" * size, "m1", now)
+    done = erase_person(db, person, now, by="test", keys=KEYS)
+    assert done.job_id is not None
+    finish(db, done.job_id, now)
+    with db.write() as session:
+        assert session.get(Upload, complete.id) is not None
+        with pytest.raises(NotFound):
+            files.add_part(session, row.id, 1, f"{MARKER}@example.org".encode().ljust(files.PART_BYTES), "m1")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from activities.messages import House, MessagePerformer
 from activities.providers.outbox import Outbox
 from activities.rendering import INLINE, RenderFailed
 from activities.tracking import Tracking
-from crm import contacts
+from crm import contacts, stopped
 from crm import settings as workspace
 from crm.catalogue import declare_field
 from crm.consent import Evidence, record_consent
@@ -574,6 +574,21 @@ def test_publishing_for_events_sends_nothing_and_says_who_stays(lite: Town) -> N
     with lite.world.db.read() as session:
         said = lite.forecaster.publication(session, journey, lite.world.now)
     assert (said.version, said.inside, said.coming) == (2, {1: 1}, [])
+
+
+def test_publishing_what_is_live_already_makes_no_version(lite: Town) -> None:
+    journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
+    with lite.world.db.read() as session:
+        assert lite.forecaster.publication(session, journey, lite.world.now).version == 1
+
+
+def test_an_account_that_accepts_nothing_is_named(lite: Town) -> None:
+    journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
+    lite.person("email", "sms")
+    assert lite.foretold(journey).stopped == []
+    with lite.world.db.write() as session:
+        stopped.stop(session, "smtp.default", "535", lite.world.now)
+    assert lite.foretold(journey).stopped == ["smtp.default"]
 
 
 def test_what_cannot_be_published_says_why(lite: Town) -> None:

@@ -18,6 +18,7 @@ from activities.failures import come_back
 from api.app import create_app
 from api.keys import add_key
 from crm.sql import table
+from engine.log_fields import present
 from engine.otlp import OtlpTracing
 from engine.tracing import ATTRIBUTES, NOTHING, Callers, NoTracing, is_traceparent
 from models import Event, Run
@@ -147,6 +148,20 @@ def test_whether_a_batch_is_recorded_is_decided_once(sqlite_world: World, collec
     batch = {"batch": [{"type": "track", "userId": f"u{n}", "event": "Asked"} for n in range(2)]}
     send(world, tmp_path, "batch", batch, traceparent=CALLER)
     assert sorted(span.name for span in collector.spans) == ["POST /v1/batch", "accept", "accept", "route", "route"]
+
+
+def test_whether_a_run_is_recorded_is_not_drawn_once_more(sqlite_world: World, collector: Collector) -> None:
+    """Its event was not recorded where it came in, so the run is not either: the ratio counts once. What the clock starts is drawn here."""
+    world = traced(sqlite_world, collector)
+    world.publish(JOURNEY)
+    world.run(world.happens(world.contact(), "Asked", trace=None))
+    assert flushed(world, collector) == []
+
+
+def test_a_line_names_no_trace_that_is_not_recorded(sqlite_world: World, collector: Collector) -> None:
+    world = traced(sqlite_world, collector, ratio=0.0)
+    with world.engine.tracing.span("effect", root=True):
+        assert "trace_id" not in present()
 
 
 def test_history_that_is_imported_makes_no_traces(sqlite_world: World, collector: Collector, tmp_path: Path) -> None:
