@@ -19,7 +19,7 @@ from sqlmodel import col, select
 
 from crm.sql import table
 from journeys import conflicts
-from journeys.merge import Conflict, Merged, Path, merge
+from journeys.merge import Merged, Path, merge
 from models import DraftRevision, Journey
 
 KEPT = 200
@@ -77,8 +77,9 @@ class Since:
         """The present draft with what `mine` made of `base`; what only a person can decide is noted in it. What was saved by the builders
         `own` (`ui.saved_in`) is an earlier state of `mine`, and no question."""
         found = merge(self.base, mine, self.document)
-        changes = {one.path: self._last_change(one) for one in found.conflicts}
-        asked = tuple(one for one in found.conflicts if changes[one.path][1] not in own)
+        changes = self._last_changes({one.path for one in found.conflicts})
+        # A page is told by its saver, too: documents go from house to house with `saved_in` in them.
+        asked = tuple(one for one in found.conflicts if changes[one.path][1] not in own or changes[one.path][0][0] != by)
         if all(changes[one.path][0] == conflicts.NOBODY for one in asked):  # steps that nobody changed, behind one of one's own
             asked = ()
         earlier = [one for one in found.conflicts if one not in asked]
@@ -86,15 +87,19 @@ class Since:
         over = {path: saved for path, (saved, _) in changes.items()}
         return Merged(conflicts.noted(document, asked, by, now.isoformat(), over), asked)
 
-    def _last_change(self, conflict: Conflict) -> tuple[conflicts.Saved, str]:
-        """(who changed that last and when, in which builder)."""
+    def _last_changes(self, paths: Collection[Path]) -> dict[Path, tuple[conflicts.Saved, str]]:
+        """(who changed that last and when, in which builder), by path. Each draft is unpacked once, and none before the last that is asked for."""
+        found: dict[Path, tuple[conflicts.Saved, str]] = {}
         after = self.document
         for one in reversed(self.steps):
+            open = [path for path in paths if path not in found]
+            if not open:
+                break
             before = unpacked(one.packed)
-            if _differ(before, after, conflict.path):
-                return (one.by, one.at), str(after.get("ui", {}).get("saved_in") or "")
+            saved_in = str((after.get("ui") or {}).get("saved_in") or "")
+            found |= {path: ((one.by, one.at), saved_in) for path in open if _differ(before, after, path)}
             after = before
-        return conflicts.NOBODY, ""
+        return {path: found.get(path, (conflicts.NOBODY, "")) for path in paths}
 
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from journeys import unfinished
 from journeys.document import Journey
-from journeys.errors import Issue
+from journeys.errors import Issue, TooLarge
 from journeys.merge import PLACE, START, Conflict, Path, notes_of
 
 MOST = 200
@@ -47,24 +47,35 @@ def _entry(one: Conflict, by: str, at: str, over: Saved) -> dict[str, Any]:
 
 
 def noted(document: Mapping[str, Any], found: Iterable[Conflict], by: str, at: str, over: Mapping[Path, Saved]) -> dict[str, Any]:
-    """The document with new conflicts in it, in place of what `by` had there before; `over`: path -> who saved what it has there, and when."""
+    """The document with new conflicts in it, in place of what `by` had there before; `over`: path -> who saved what it has there, and when.
+
+    Raises: TooLarge, where one would have to be left out.
+    """
     ui = dict(document.get("ui") or {})
     fresh = [_entry(one, by, at, over.get(one.path, NOBODY)) for one in found]
     again = {(tuple(one["path"]), by) for one in fresh}
     before = [one for one in _listed(document) if (tuple(one["path"]), one.get("by")) not in again]
-    listed = [*before, *fresh][:MOST]
+    listed = [*before, *fresh]
+    if len(listed) > MOST:
+        raise TooLarge("too many changes of two people wait for a choice", limit=MOST)
     return {**document, "ui": {**ui, PLACE: listed}} if listed else dict(document)
 
 
 def open_in(document: Mapping[str, Any]) -> list[Open]:
     """Those that still ask for something: the document has something else at that place, and the step is there."""
-    found = []
-    for one in _listed(document):
-        path = tuple(str(part) for part in one["path"])
-        conflict = Open(path, one.get("mine"), *(str(one.get(name) or "") for name in ("by", "at", "over", "over_at")))
-        if _asks(document, conflict):
-            found.append(conflict)
-    return found
+    return [one for one in map(_opened, _listed(document)) if _asks(document, one)]
+
+
+def _opened(one: Mapping[str, Any]) -> Open:
+    path = tuple(str(part) for part in one["path"])
+    return Open(path, one.get("mine"), *(str(one.get(name) or "") for name in ("by", "at", "over", "over_at")))
+
+
+def pruned(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without conflicts that ask for nothing any more: they would come back with the next edit at their place."""
+    left = [one for one in _listed(document) if _asks(document, _opened(one))]
+    ui = {name: value for name, value in (document.get("ui") or {}).items() if name != PLACE}
+    return {**document, "ui": {**ui, PLACE: left} if left else ui}
 
 
 def current(document: Mapping[str, Any], path: Path) -> Any:

@@ -5,10 +5,10 @@ The canvas puts them into what it shows and into every state its undo leads to, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from builder_ui.builder.draft import Draft, at, replaced
+from builder_ui.builder.draft import Draft, Edges, at, replaced
 from builder_ui.builder.protocol import ENTRY, Changes, Note
 from journeys.merge import Conflict
 
@@ -98,15 +98,88 @@ def _set_raw(draft: Draft, id: str, raw: dict[str, Any]) -> None:
 
 def overrun(changes: Changes, before: Draft, news: News) -> list[Conflict]:
     """What changes of a page that did not know the news wanted otherwise than these."""
+    mine, theirs = _ways(before, changes.gone, changes.cut, changes.edges), _ways(before, news["gone"], news["cut"], news["edges"])
+    whole = dict.fromkeys((*_lost(changes, news), *_missed(changes, before, news)))
+    return [
+        *(Conflict(("nodes", id), _step_of(id, changes, before, mine, theirs)) for id in whole),
+        *(
+            one
+            for one in _overrun_ways(changes, news)
+            if not whole.keys() & {one.path[1], one.mine, theirs.get((one.path[1], one.path[2]))}
+        ),
+        *(one for id, step in changes.nodes.items() if step.raw is not None for one in _overrun_fields(id, step.raw, before, news)),
+        *_overrun_notes(changes, before, news),
+    ]
+
+
+def _lost(changes: Changes, news: News) -> list[str]:
+    """Steps that the news take out while the changes work with them."""
+    touched = {id for id, step in changes.nodes.items() if step.raw is not None} | {
+        end for one in changes.edges for end in (one[0], one[2])
+    }
+    return [id for id in news["gone"] if id in touched and id not in changes.gone]
+
+
+def _missed(changes: Changes, before: Draft, news: News) -> list[str]:
+    """Steps that the changes take out while the news work with them."""
+    touched = {id for id, one in news["nodes"].items() if one.get("set")} | {end for one in news["edges"] for end in (one[0], one[2])}
+    return [id for id in changes.gone if id in touched and id in before.nodes]
+
+
+def _ways(before: Draft, gone: Sequence[str], cut: Iterable[Sequence[str]], drawn: Iterable[Sequence[str]]) -> Edges:
+    taken = {(place[0], place[1]) for place in cut}
+    edges = {place: to for place, to in before.edges.items() if place not in taken}
+    edges |= {(source, outlet): to for source, outlet, to in drawn}
+    return {place: to for place, to in edges.items() if place[0] not in gone and to not in gone}
+
+
+def _step_of(id: str, changes: Changes, before: Draft, mine: Edges, theirs: Edges) -> dict[str, Any]:
+    """A step and the edges that hang on it, as the changes have them (`merge.Conflict.mine`)."""
+    step = changes.nodes.get(id)
+    raw = None if id in changes.gone else step.raw if step and step.raw is not None else before.nodes.get(id)
+    places = dict.fromkeys(place for edges in (mine, theirs, before.edges) for place, to in edges.items() if id in (place[0], to))
+    return {"raw": raw, "edges": [[*place, mine.get(place)] for place in places if mine.get(place) != theirs.get(place)]}
+
+
+def _overrun_ways(changes: Changes, news: News) -> Iterator[Conflict]:
     led: dict[Any, str | None] = {(source, outlet): to for source, outlet, to in news["edges"]}
     led |= dict.fromkeys(tuple(place) for place in news["cut"])
     drawn: dict[tuple[str, str], str | None] = {(source, outlet): to for source, outlet, to in changes.edges}
     drawn |= {place: None for place in changes.cut if place not in drawn}
-    ways = [Conflict(("edges", *place), to) for place, to in drawn.items() if place in led and led[place] != to]
-    return [
-        *ways,
-        *(one for id, step in changes.nodes.items() if step.raw is not None for one in _overrun_fields(id, step.raw, before, news)),
-    ]
+    return (Conflict(("edges", *place), to) for place, to in drawn.items() if place in led and led[place] != to)
+
+
+def _overrun_notes(changes: Changes, before: Draft, news: News) -> Iterator[Conflict]:
+    for id, note in changes.notes.items():
+        was, there = before.notes.get(id), news["notes"].get(id)
+        if was and there and there["text"] != was.text and note.text not in (was.text, there["text"]):
+            yield Conflict(("notes", id, "text"), note.text)
+
+
+def kept(draft: Draft, changes: Changes, before: Draft, news: News) -> Draft | None:
+    """`draft`, in which the news are, with what neither side may lose: steps that the changes took out while the news work with them, and texts
+    of notes that only the changes wrote. None: nothing of that kind."""
+    missed = [id for id in _missed(changes, before, news) if id not in draft.nodes]
+    written = {id: note.text for id, note in changes.notes.items() if id in before.notes and note.text != before.notes[id].text}
+    if not missed and not written:
+        return None
+    made = Draft(draft.document())
+    for id in missed:
+        raw = before.nodes[id]
+        for path, value in news["nodes"].get(id, {}).get("set", ()):
+            raw = replaced(raw, tuple(path), value)
+        made.nodes[id] = raw
+        made.places |= {id: before.places[id]} if id in before.places else {}
+    for place, to in _ways(before, news["gone"], news["cut"], news["edges"]).items():
+        if {place[0], to} & set(missed) and (place[0] in made.nodes or place[0] == ENTRY) and to in made.nodes:
+            made.edges[place] = to
+    for id, text in written.items():
+        there = news["notes"].get(id)
+        if id in news["torn"]:
+            made.notes = {**made.notes, id: changes.notes[id]}
+        elif there and there["text"] == before.notes[id].text:
+            made.notes = {**made.notes, id: Note.model_validate({**there, "text": text})}
+    return made
 
 
 def _overrun_fields(id: str, raw: Mapping[str, Any], before: Draft, news: News) -> Iterator[Conflict]:

@@ -53,7 +53,7 @@ from engine.open_builders import Present
 from engine.step import where
 from journeys import conflicts, merge
 from journeys.compile import compile_journey
-from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, Unauthorized
+from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, Unauthorized
 from journeys.reading import read
 from journeys.unfinished import parts_of
 from models import Journey, Version, new_id
@@ -566,7 +566,7 @@ class Editor(Teller):
         """Whether that is all for now; False: somebody was faster, and what they made is in the draft."""
         change, op, sent = self._changed, self._op, self.revision
         try:
-            revision, issues, hints, differs = await asyncio.to_thread(self._store, self.draft.document(), sent)
+            revision, issues, hints, differs = await asyncio.to_thread(self._store, self._whole(), sent)
         except Conflict:
             return not await self._catch_up()
         except NotAllowed:
@@ -585,6 +585,12 @@ class Editor(Teller):
             self.status = "saved" if self._changed == change else "unsaved"
             self._hint(hints)
         return True
+
+    def _whole(self) -> dict[str, Any]:
+        """What is to be stored: what was answered by hand asks no more, here neither."""
+        document = conflicts.pruned(self.draft.document())
+        self.draft.ui = {**self.draft.ui, merge.PLACE: document["ui"].get(merge.PLACE, [])}
+        return document
 
     def notify(self, notice: tuple[str, bool] | None) -> None:
         """Says something, until it is closed; that all went well goes by itself."""
@@ -646,9 +652,14 @@ class Editor(Teller):
         self.differs = news.differs
         if news.since is None:
             self.status, self.by = "conflict", self.name_of(news.by)
-        elif news.since.steps:
-            self._take_in(news, news.since)
-        return news.since is not None
+            return False
+        if news.since.steps:
+            try:
+                self._take_in(news, news.since)
+            except TooLarge:  # more than a person can look through: asked as a whole
+                self.status, self.by = "conflict", self.name_of(news.by)
+                return False
+        return True
 
     def _news(self, revision: int) -> News:
         with self.visit.engine.db.read() as session:
@@ -729,14 +740,22 @@ class Editor(Teller):
     def _note(self, found: list[merge.Conflict], saved: conflicts.Saved) -> None:
         """Keeps what was meant here beside what somebody else made of it."""
         over = {one.path: saved for one in found}
-        self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.visit.by, self.visit.house.now().isoformat(), over)["ui"]
+        try:
+            self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.visit.by, self.visit.house.now().isoformat(), over)["ui"]
+        except TooLarge:
+            self.status, self.by = "conflict", self.name_of(saved[0])
         self._after_change()
 
     def _put_unseen_into(self, changes: Changes) -> None:
         """The canvas said this without knowing what it is about to hear, which then counts there, too; what it wanted otherwise is asked."""
         found = [(one, clash) for one in self._unseen for clash in joining.overrun(changes, one.before, one.news)]
-        for one in self._unseen:
+        unseen = tuple(self._unseen)
+        for one in unseen:
             joining.put_into(self.draft, one.news)
+        for one in unseen:
+            kept = joining.kept(self.draft, changes, one.before, one.news)
+            if kept is not None:  # the canvas does not have that, and hears it
+                self._join(kept, one.saved)
         for one, clash in found:
             self._note([clash], one.saved)
 
@@ -794,7 +813,7 @@ class Editor(Teller):
         if self._timer:
             self._timer.cancel()
         if self._changed != self._stored_change and self.status not in ("conflict", "denied"):
-            asyncio.get_running_loop().run_in_executor(None, self._last_words, self.draft.document(), self.revision)
+            asyncio.get_running_loop().run_in_executor(None, self._last_words, self._whole(), self.revision)
 
     def _last_words(self, document: dict[str, Any], revision: int) -> None:
         try:

@@ -54,16 +54,18 @@ def test_what_is_dragged_while_somebody_saves_stays_and_is_told(sources: Page, l
           model.join(raised("b", [[["name"], "By Alex"]]));
           moved(500, 250);
           model.laid = false; // as when a drag ends
+          model.acknowledge(); // they wait, and are not seen
           model.settle();
           model.flush();
-          const placed = sent.map(({ nodes, laid }) => [nodes.a, laid]);
-          return { at: at("a"), name: model.node("b").data.raw.name, placed };
+          const placed = sent.filter(({ type }) => type === "ops").map(({ nodes, laid }) => [nodes.a, laid]);
+          return { at: at("a"), name: model.node("b").data.raw.name, placed, order: sent.map(({ type }) => type) };
         }""",
         laid,
     )
     assert found["at"] == {"x": 500, "y": 250}
     assert found["name"] == "By Alex"
     assert found["placed"] == [[{"x": 500, "y": 250}, False]]
+    assert found["order"] == ["ops", "seen"]
 
 
 def test_what_was_dragged_and_is_not_told_yet_outlasts_news(sources: Page) -> None:
@@ -89,3 +91,19 @@ def test_the_canvas_is_tidy_again_where_nothing_of_its_own_waits(sources: Page) 
           return model.laid;
         }"""
     )
+
+
+def test_what_is_not_told_yet_is_told_before_news_are_carried_out(sources: Page) -> None:
+    """Else the server could not know what they overrun: here the step that is changed goes."""
+    found: Any = sources.evaluate(
+        """() => {
+          const { model, sent } = begun(true);
+          const named = (node) => (node.id === "b" ? { ...node, data: { ...node.data, raw: { kind: "exit", name: "Mine" } } } : node);
+          model.change(model.nodes.map(named), model.edges);
+          model.join({ nodes: {}, gone: ["b"], edges: [], cut: [["a", "next"]], notes: {}, torn: [], laid: true });
+          model.acknowledge();
+          model.flush();
+          return { sent: sent.map(({ type, nodes }) => [type, nodes?.b?.raw.name]), left: model.nodes.map((node) => node.id) };
+        }"""
+    )
+    assert found == {"sent": [["ops", "Mine"], ["seen", None]], "left": ["$entry", "a"]}

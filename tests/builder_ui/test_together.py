@@ -152,6 +152,36 @@ def test_a_step_that_is_moved_while_somebody_else_saves_stays_there(town: Any) -
     assert stored(town)["ui"]["positions"]["voucher"] == {"x": 700, "y": 300}
 
 
+def test_a_question_that_is_answered_by_hand_is_gone(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        mara.edit("voucher", ("name",), "By Mara")
+        await mara.save()
+        assert len(mara.conflicts) == 1
+        for name in ("By Mara", "Later"):
+            mara.edit("voucher", ("name",), name)
+            await mara.save()
+        assert mara.conflicts == []
+        await alex.catch_up()
+        assert alex.conflicts == []
+
+    both(town, story)
+    assert "conflicts" not in stored(town)["ui"]
+
+
+def test_more_questions_than_are_kept_are_asked_as_a_whole(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        for editor in (alex, mara):
+            fields = {f"field{number}": editor.id for number in range(conflicts.MOST + 1)}
+            editor.hear(ops(nodes={"voucher": {"raw": {**editor.draft.nodes["voucher"], **fields}}}))
+            await editor.save()
+        assert (mara.status, mara.by) == ("conflict", "Alex Admin")
+        assert mara.draft.nodes["voucher"]["field0"] == mara.id
+
+    both(town, story)
+
+
 def test_a_choice_outlasts_the_page(town: Any) -> None:
     async def story(mara: Editor, alex: Editor) -> None:
         alex.remove("voucher")
@@ -258,6 +288,76 @@ def test_what_the_canvas_says_before_it_has_seen_the_news_is_no_loss(town: Any) 
         seen(mara)
         mara.hear(ops(2, edges=[["voucher", "ok", "m"]]))
         assert mara.draft.edges["voucher", "ok"] == "m"
+
+    both(town, story)
+
+
+def test_a_step_that_goes_while_the_canvas_changes_it_is_asked(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        raw = {"kind": "webhook", "url": "https://x.example.org", "name": "By Mara"}
+        mara.hear(ops(nodes={"voucher": {"raw": raw}}))
+        assert "voucher" not in mara.draft.nodes
+        assert [(one.path, one.mine["raw"]) for one in mara.conflicts] == [(("nodes", "voucher"), raw)]
+        mara.decide("voucher", mara.visit.by, True)
+        assert (mara.draft.nodes["voucher"], mara.draft.edges[ENTRY, "next"], mara.draft.edges["voucher", "ok"]) == (raw, "voucher", "end")
+
+    both(town, story)
+
+
+def test_a_way_to_a_step_that_goes_meanwhile_is_asked_with_it(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        mara.hear(ops(nodes={"a": {"raw": {"kind": "wait", "duration": "P1D"}}}, edges=[["voucher", "ok", "a"], ["a", "next", "end"]]))
+        await mara.save()
+        await alex.catch_up()
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        mara.hear(ops(2, edges=[["a", "next", "voucher"]]))
+        assert [one.path for one in mara.conflicts] == [("nodes", "voucher")]
+        mara.decide("voucher", mara.visit.by, True)
+        assert mara.draft.edges["a", "next"] == "voucher"
+
+    both(town, story)
+
+
+def test_a_step_that_the_canvas_takes_out_while_it_is_changed_is_asked(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        await mara.catch_up()
+        mara.hear(ops(gone=["voucher"], edges=[[ENTRY, "next", "end"]], cut=[["voucher", "ok"]]))
+        assert mara.draft.nodes["voucher"]["name"] == "By Alex"
+        assert (mara.draft.edges[ENTRY, "next"], mara.draft.edges["voucher", "ok"]) == ("voucher", "end")
+        assert joins(mara)[-1]["nodes"]["voucher"]["raw"]["name"] == "By Alex"
+        assert [one.path for one in mara.conflicts] == [("nodes", "voucher")]
+        mara.decide("voucher", mara.visit.by, True)
+        assert "voucher" not in mara.draft.nodes
+        assert mara.draft.edges[ENTRY, "next"] == "end"
+
+    both(town, story)
+
+
+def test_a_note_that_both_write_on_is_asked_and_one_that_is_moved_or_torn_keeps_its_text(town: Any) -> None:
+    def note(text: str, x: int = 0) -> dict[str, Any]:
+        return {"text": text, "x": x, "y": 0}
+
+    async def story(mara: Editor, alex: Editor) -> None:
+        mara.hear(ops(notes={id: note("Ask legal") for id in ("both", "moved", "torn")}))
+        await mara.save()
+        await alex.catch_up()
+        seen(alex)
+        alex.hear(ops(notes={"both": note("By Alex"), "moved": note("Ask legal", 50)}, torn=["torn"]))
+        await alex.save()
+        await mara.catch_up()
+        mara.hear(ops(2, notes={id: note("By Mara") for id in ("both", "moved", "torn")}))
+        assert {id: (one.text, one.x) for id, one in mara.draft.notes.items()} == {
+            "both": ("By Alex", 0), "moved": ("By Mara", 50), "torn": ("By Mara", 0),
+        }  # fmt: skip
+        assert {id: one["text"] for id, one in joins(mara)[-1]["notes"].items()} == {"moved": "By Mara", "torn": "By Mara"}
+        assert [(one.path, one.mine) for one in mara.conflicts] == [(("notes", "both", "text"), "By Mara")]
 
     both(town, story)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,6 +98,37 @@ def test_it_is_told_who_changed_what_and_when(db: Database, journey_id: str) -> 
     }
     with db.read() as session:
         assert "conflict" in [issue.code for issue in publish.check_draft(_engine(db), session, draft(db, journey_id))]
+
+
+def test_each_draft_is_unpacked_once_whatever_is_asked(db: Database, journey_id: str) -> None:
+    theirs = named(named(BASE, "pause", "Theirs"), "end", "Theirs")
+    save(db, journey_id, theirs, 1)
+    for number in range(2, 6):
+        save(db, journey_id, {**theirs, "description": str(number)}, number)
+    with db.read() as session:
+        since = drafts.since(session, publish.get_journey(session, journey_id), 1)
+    assert since is not None
+    read: list[str] = []
+
+    class Counted(drafts.Replaced):
+        def __getattribute__(self, name: str) -> Any:
+            read.append(name)
+            return super().__getattribute__(name)
+
+    counted = replace(since, steps=tuple(Counted(one.by, one.at, one.packed) for one in since.steps))
+    assert len(counted.merged(named(named(BASE, "pause", "Mine"), "end", "Mine"), "member:me", NOW).conflicts) == 2
+    assert read.count("packed") == len(since.steps) + 1, "and the first once more, as what both began with"
+
+
+def test_what_a_document_says_of_its_builder_silences_nobody_else(db: Database, journey_id: str) -> None:
+    theirs = {**named(BASE, "pause", "Theirs"), "ui": {"saved_in": "mine"}}
+    save(db, journey_id, theirs, 1, "key:1")
+    with db.read() as session:
+        since = drafts.since(session, publish.get_journey(session, journey_id), 1)
+    assert since is not None
+    mine = named(BASE, "pause", "Mine")
+    assert [one.mine for one in since.merged(mine, "member:me", NOW, {"mine"}).conflicts] == ["Mine"]
+    assert since.merged(mine, "key:1", NOW, {"mine"}).conflicts == ()
 
 
 def _engine(db: Database) -> Any:

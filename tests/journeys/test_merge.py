@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeys import conflicts
+from journeys import merge as merging
+from journeys.errors import TooLarge
 from journeys.merge import START, Merged, _Side, merge
 from journeys.reading import read
 from tests.journeys.graphs import documents
@@ -216,6 +218,26 @@ def test_nonsense_in_the_place_of_conflicts_is_passed_over(nonsense: Any) -> Non
     assert conflicts.issues(read(document)) == []
     assert conflicts.settled(document, "pause", "member:1")["nodes"] == BASE["nodes"]
     merge(BASE, document, edited(put("pause", duration="P2D")))
+
+
+def test_a_question_that_was_answered_by_hand_does_not_come_back() -> None:
+    clash = found(edited(put("pause", duration="P2D")), edited(put("pause", duration="P3D"), put("end", name="The end")))
+    asked = conflicts.noted(clash.document, clash.conflicts, "member:1", "", {})
+    assert conflicts.pruned(asked) == asked
+    answered = copy.deepcopy(asked)
+    answered["nodes"]["pause"]["duration"] = "P2D"
+    answered = conflicts.pruned(answered)
+    answered["nodes"]["pause"]["duration"] = "P9D"
+    assert conflicts.open_in(answered) == []
+
+
+def test_no_question_is_left_out_where_there_are_too_many() -> None:
+    def fields(count: int) -> list[merging.Conflict]:
+        return [merging.Conflict(("nodes", "pause", f"field{number}"), "mine") for number in range(count)]
+
+    assert len(conflicts.open_in(conflicts.noted(BASE, fields(conflicts.MOST), "member:1", "", {}))) == conflicts.MOST
+    with pytest.raises(TooLarge):
+        conflicts.noted(BASE, fields(conflicts.MOST + 1), "member:1", "", {})
 
 
 NOTE, NAME = ["notes", "x", "text"], ["parts", "name"]

@@ -148,7 +148,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   });
   const [days, setDays] = useState(() => localStorage.getItem(DAYS) !== "off");
   useEffect(() => {
-    model.send = (message) => editable && post(handler.current, message);
+    model.send = (message) => (editable || message.type === "seen") && post(handler.current, message);
   }, [model, editable]);
   useEffect(() => {
     model.sends = new Set(palette.kinds.filter((one) => one.sends).map((one) => one.kind));
@@ -324,7 +324,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       }
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
-    if (feed.patches.length) post(handler.current, { type: "seen", seq: model.seen });
+    if (feed.patches.length) model.acknowledge();
   }), [id, model, fit, focus, follow, tellSelection, board]);
 
   const act = useMemo(() => ({

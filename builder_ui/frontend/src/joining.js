@@ -2,7 +2,7 @@
 import { edgeId, edgeOf, NOTE, nodeOf, noteOf, sized } from "./graph.js";
 
 /** A step with other values at some paths; null takes a field out. */
-export function fielded(raw, set) {
+function fielded(raw, set) {
   return set.reduce((made, [path, value]) => at(made, path, value), raw);
 }
 

@@ -1,6 +1,6 @@
 // What the client owns: nodes, edges, their history, and what the server has been told of them.
 import { layout, traced } from "./courses.js";
-import { fielded, joined } from "./joining.js";
+import { joined } from "./joining.js";
 import { asking, difference, edgeId, edgeOf, ENTRY, freshId, freshName, isNote, lastMessage, NOTE, nodeOf, noteOf, outletsOf, overlaps, portOf, sized, told, without, written } from "./graph.js";
 
 const HISTORY = 100;
@@ -331,37 +331,27 @@ export class Model {
   join(news) {
     if (this.held) return void this.waiting.push(news);
     const pending = this.timer !== 0;
-    if (!pending) this.laid = news.laid; // else it is as we have it, which is about to be told
+    if (pending) this.flush(); // before the server hears that these news are seen: it knows then what they may overrun
+    else this.laid = news.laid;
     const put = (state) => ({ ...state, ...joined(state, news), joined: true });
     [this.past, this.future] = [this.past.map(put), this.future.map(put)];
     const { nodes, edges } = joined(this, news);
-    if (pending) this.hear(news);
-    else this.said = told(nodes, edges);
+    this.said = told(nodes, edges);
     const shown = this.drawn(nodes, edges);
     this.show(shown.nodes, shown.edges);
     return undefined;
-  }
-
-  /** Marks the news as told, because something of our own is still to be told. */
-  hear(news) {
-    const { nodes, notes, edges } = this.said;
-    for (const id of news.gone) nodes.delete(id);
-    for (const [id, { raw, set, x, y }] of Object.entries(news.nodes)) {
-      const known = nodes.get(id);
-      if (known) nodes.set(id, { raw: set ? fielded(known.raw, set) : raw ?? known.raw, x: x ?? known.x, y: y ?? known.y });
-      else if (raw) nodes.set(id, { raw, x: x ?? null, y: y ?? null });
-    }
-    for (const id of news.torn) notes.delete(id);
-    for (const [id, note] of Object.entries(news.notes)) notes.set(id, note);
-    for (const [from, outlet] of news.cut) edges.delete(edgeId(from, outlet));
-    for (const [from, outlet, to] of news.edges) edges.set(edgeId(from, outlet), [from, outlet, to]);
-    for (const [id, [from, , to]] of [...edges]) if (!nodes.has(from) || !nodes.has(to)) edges.delete(id);
   }
 
   /** Nothing is dragged any more. */
   release() {
     this.held = false;
     for (const news of this.waiting.splice(0)) this.join(news);
+    this.acknowledge();
+  }
+
+  /** Says up to where the server's news are carried out; what waits is not. */
+  acknowledge() {
+    if (!this.waiting.length) this.send({ type: "seen", seq: this.seen });
   }
 
   /** What was dragged or resized stays so: it counts as ours before the news that waited come in. */
