@@ -571,6 +571,9 @@ def test_publishing_for_events_sends_nothing_and_says_who_stays(lite: Town) -> N
     journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
     lite.person("email", "sms")
     lite.enrol(journey)
+    with lite.world.db.write() as session:
+        row = session.get_one(Journey, journey)
+        publishing.save_draft(session, journey, {**row.draft, "description": "Said anew."}, row.revision, "test", lite.world.now)
     with lite.world.db.read() as session:
         said = lite.forecaster.publication(session, journey, lite.world.now)
     assert (said.version, said.inside, said.coming) == (2, {1: 1}, [])
