@@ -167,11 +167,11 @@ def test_the_backup_role_backs_up(roles: str, tmp_path: Path) -> None:
 
 
 def test_a_start_and_the_doctor_refuse_a_role_that_may_not_write(roles: str, tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="role pfadwerk_backup may not write"):
+    with pytest.raises(Misconfigured, match="role pfadwerk_backup cannot write"):
         check(of("pfadwerk_backup", roles))
     settings = Settings(home=tmp_path, database_url=of("pfadwerk_backup", roles), secret_key="k1:" + "x" * 32)
     [found] = [one for one in doctor(settings) if one.subject == "database"]
-    assert (found.state, "role pfadwerk_backup may not write" in found.message) == ("bad", True)
+    assert (found.state, "role pfadwerk_backup cannot write" in found.message) == ("bad", True)
 
 
 # The proxy

@@ -23,7 +23,7 @@ NAMES = {
     "bounced": "bounced",
     "failed": "failed",
     "skipped": "not sent",
-    "inside": "in it now",
+    "inside": "in the journey now",
     "ended": "finished",
     "goal": "at the goal",
     "refused": "not enrolled",

@@ -73,7 +73,7 @@ CANVAS = (
     "entered so far",
     "failed",
     "finished",
-    "in it now",
+    "in the journey now",
     "opened",
     "sent",
     "waiting here now",

@@ -49,5 +49,5 @@ def test_the_setting_refuses_an_address_that_is_none(admin: TestClient) -> None:
     for address in ("hooks.example.org", "ftp://example.org", "https://user@example.org", "https://[::1", "https://"):
         answer = admin.put("/api/v1/settings/notices", json={"webhook": address})
         assert answer.status_code == 422, address
-        assert "https://" in answer.text
+        assert ("no user name" if "@" in address else "https://") in answer.text
     assert admin.put("/api/v1/settings/notices", json={"webhook": "https://hooks.example.org/x?y=1"}).status_code == 200

@@ -275,7 +275,7 @@ def numbers_grow(page: Page, town: Any) -> None:
         for run in town.happens(first, "Basket Left"):
             town.walk(run, town.now)
     expect(figure(page, "Who enters", "3 entered so far")).to_be_visible()
-    expect(figure(page, "Who enters", "2 inside now")).to_be_visible()
+    expect(figure(page, "Who enters", "2 in the journey now")).to_be_visible()
     expect(figure(page, "Two days", "2 waiting here now")).to_be_visible()
     expect(figure(page, "Good customer?", "3 entered so far")).to_be_visible()
 
@@ -332,7 +332,7 @@ def what_differs(page: Page) -> None:
     page.get_by_role("link", name="Compare versions").click()
     expect(step(page, "One day").locator(".pfb-t-added")).to_contain_text("new")
     expect(step(page, "Two days").locator(".pfb-t-removed")).to_contain_text("gone")
-    page.get_by_role("complementary", name="Differences").get_by_role("button", name=re.compile("The step One day is new")).click()
+    page.get_by_role("complementary", name="Differences").get_by_role("button", name=re.compile("The step One day was added")).click()
     expect(step(page, "One day").locator(".pfb-selected")).to_be_visible()
     page.goto("/ui/journeys/baskets/edit")
     expect(step(page, "One day")).to_be_visible()

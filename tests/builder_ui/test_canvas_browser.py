@@ -45,7 +45,7 @@ def test_numbers_lead_to_the_people_behind_them(page: Page, town: Any) -> None:
     page.get_by_role("button", name="Metrics").click()
     start, first = step(page, "Who enters"), step(page, "Welcome 1")
     expect(figure(start, "5 entered so far")).to_be_visible()
-    expect(figure(start, "5 inside now")).to_be_visible()
+    expect(figure(start, "5 in the journey now")).to_be_visible()
     expect(figure(first, "5 sent")).to_be_visible()
     expect(figure(first, "opened: 2")).to_have_text("40%")
 
@@ -198,7 +198,7 @@ def test_two_versions_are_compared_on_one_canvas(page: Page, town: Any) -> None:
     expect(step(page, "Greeting").locator(".pfb-t-changed")).to_contain_text("changed")
     expect(page.locator(".react-flow__edge-path.pfb-t-removed")).not_to_have_count(0)
     expect(page.locator(".react-flow__edge-path.pfb-t-added")).not_to_have_count(0)
-    entry = page.get_by_role("complementary", name="Differences").get_by_role("button", name=re.compile("The step A breath is new"))
+    entry = page.get_by_role("complementary", name="Differences").get_by_role("button", name=re.compile("The step A breath was added"))
     entry.focus()
     page.keyboard.press("Enter")
     expect(entry).to_have_attribute("aria-pressed", "true")

@@ -35,11 +35,11 @@ def told(language: str) -> list[str]:
 
 def test_fields_have_titles_and_values_are_words() -> None:
     assert told("en") == [
-        "Who enters changes from Whoever does Signed Up · Each contact only once to Whoever does Order Completed · Each contact only once.",
+        "Who enters changes from When a contact does Signed Up · Each contact only once to When a contact does Order Completed · Each contact only once.",
         "In the step Half a day, “How long” changes from 1 day to 12 hours.",
         "In the step Half a day, “Name” changes from A day to Half a day.",
-        "The edge Hello → Exit · end (sent) is gone.",
-        "The edge Hello → Exit · end (not sent) is new.",
+        "The connection Hello → Exit · end (sent) was removed.",
+        "The connection Hello → Exit · end (not sent) was added.",
     ]
 
 

@@ -203,7 +203,7 @@ def test_the_card_of_the_start_says_what_is_right_already(town: Any) -> None:
     [english, _] = languages()
     raw = {"triggers": [{"type": "event", "event": "Signed Up"}, {"type": "event", "event": ""}], "reentry": {"policy": None}}
     draft = Draft({"key": "j", "name": "J", "ui": {"unfinished": {"entry": raw}}})
-    assert cards.entry_view(english, draft)["summary"] == "Whoever does Signed Up · Not complete yet"
+    assert cards.entry_view(english, draft)["summary"] == "When a contact does Signed Up · Not complete yet"
 
 
 def test_a_new_journey_wants_its_re_entry_and_its_purpose_chosen(log_in: Any, town: Any, settings: Any) -> None:

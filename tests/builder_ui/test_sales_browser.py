@@ -56,7 +56,7 @@ def test_a_task_is_taken_called_and_finished_with_a_note_in_three_taps(page: Pag
     card.get_by_role("textbox", name="Notiz").fill("Will im Mai ein Angebot.")
     shot(page, "sales-at-work")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    card.get_by_role("button", name="reached", exact=True).tap()
+    card.get_by_role("button", name="erreicht", exact=True).tap()
     expect(card).to_have_count(0)
     with site.town.db.read() as session:
         done = tasks.get(session, "mine")
@@ -64,7 +64,7 @@ def test_a_task_is_taken_called_and_finished_with_a_note_in_three_taps(page: Pag
 
 
 def test_the_tour_of_sales_goes_on_to_the_contacts(page: Page) -> None:
-    page.get_by_role("dialog").get_by_role("button", name="Als Nächstes").tap()
+    page.get_by_role("dialog").get_by_role("button", name="Weiter").tap()
     expect(page.locator("#tour")).to_contain_text("Die Seite eines Kontakts sagt")
     expect(page.get_by_role("heading", name="Kontakte", level=1)).to_be_visible()
     page.get_by_role("button", name="Rundgang beenden").tap()

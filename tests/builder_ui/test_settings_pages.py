@@ -278,7 +278,7 @@ def test_a_chain_that_was_cut_is_seen_with_a_head_from_the_log(log_in: Any, open
         submit(page, logged)
         page.see_until(f"The chain is broken at line {line.id}: lines were cut off from there on.")
         submit(page, "something else")
-        page.see_until("A logged head reads NUMBER:SEAL")
+        page.see_until("A logged head has the form NUMBER:SEAL")
 
 
 def test_the_last_admin_is_told_so(log_in: Any, opened: Any, town: Any) -> None:

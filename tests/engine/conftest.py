@@ -129,7 +129,7 @@ class World:
 
     def contact(self, **fields: Any) -> str:
         with self.db.write() as session:
-            id = new_id()
+            id = fields.pop("id", None) or new_id()
             session.add(Contact(id=id, created_at=self.now, updated_at=self.now, email=f"{id}@example.org", **fields))
             return id
 

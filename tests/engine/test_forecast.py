@@ -571,6 +571,9 @@ def test_publishing_for_events_sends_nothing_and_says_who_stays(lite: Town) -> N
     journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
     lite.person("email", "sms")
     lite.enrol(journey)
+    with lite.world.db.write() as session:
+        row = session.get_one(Journey, journey)
+        publishing.save_draft(session, journey, {**row.draft, "description": "Said anew."}, row.revision, "test", lite.world.now)
     with lite.world.db.read() as session:
         said = lite.forecaster.publication(session, journey, lite.world.now)
     assert (said.version, said.inside, said.coming) == (2, {1: 1}, [])
@@ -611,7 +614,7 @@ def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town, monkeypatch: 
     cap = {"count": 30, "per": "P1D"}
     journey = town.world.publish(JOURNEY, entry={**JOURNEY["entry"], "cap": cap, "holdout_percent": 0})
     for number in range(60):
-        town.person("email", "sms", **({} if number % 2 else {"email": None}))
+        town.person("email", "sms", id=id_with_lot(town, 0, number), **({} if number % 2 else {"email": None}))
     found, again = town.foretold(journey), town.foretold(journey)
     assert told(found) == told(again), "the same are drawn"
     assert (found.population, found.judged, found.is_exact, found.scale) == (60, 20, False, 3.0)
@@ -619,12 +622,15 @@ def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town, monkeypatch: 
     assert 0 < found.steps["hello"].now < 10
 
 
+def id_with_lot(lite: Town, days: int, number: int) -> str:
+    """An id as it would have been made so many days ago; its random end is drawn of the number, so that every run draws the same."""
+    return id_at(lite.world.now - timedelta(days=days))[:12] + sha256(f"{days}:{number}".encode()).hexdigest()[:20]
+
+
 def numbered(lite: Town, days: int, number: int, **fields: Any) -> None:
-    """Somebody with an id as it would have been made so many days ago; its random end is drawn of the number."""
-    end = sha256(f"{days}:{number}".encode()).hexdigest()[:20]
     with lite.world.db.write() as session:
-        made = id_at(lite.world.now - timedelta(days=days))[:12]
-        session.add(Contact(id=f"{made}{end}", created_at=lite.world.now, updated_at=lite.world.now, **fields))
+        id = id_with_lot(lite, days, number)
+        session.add(Contact(id=id, created_at=lite.world.now, updated_at=lite.world.now, **fields))
 
 
 def test_whom_an_import_brought_all_at_once_is_drawn_like_anybody(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ function Figures({ node, counts }) {
   const share = (part, whole) => (whole ? ` (${said(part / whole, "percent")})` : "");
   return (
     <span className="pfb-counts nodrag nopan">
-      <Figure node={node} what="waiting" icon="hourglass" count={counts.waiting} text={entry ? t("in it now") : t("waiting here now")} />
+      <Figure node={node} what="waiting" icon="hourglass" count={counts.waiting} text={entry ? t("in the journey now") : t("waiting here now")} />
       <Figure node={node} what="entered" icon="people" count={counts.entered} text={t("entered so far")} />
       {entry && counts.ended > 0 && <Figure node={node} what="ended" icon="flag" count={counts.ended} text={t("finished")} />}
       {entry && counts.goal > 0 && (
