@@ -165,10 +165,11 @@ def head(editor: Editor) -> Element:
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         parts.badge(speech(state[0]), *state[1:]),
-        parts.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else None,
+        parts.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else html.span({"hidden": True}),
         bundle.status()(state_line.props(CANVAS_ID, speech, (text, tone, symbol), _lasts(editor), editor.hear)),
         _people(editor),
-        html.div({"className": "actions"}, *actions),
+        # Keys: what comes and goes before them would have them drawn anew, and an open menu would close under the hand.
+        html.div({"className": "actions", "key": "actions"}, *actions),
         _conflict(editor),
         disputes(editor),
         _notice(editor),
@@ -268,7 +269,7 @@ def _more(editor: Editor) -> Element:
         parts.own_key(speech, "key", KEY_PATTERN),
     )
     return html.details(
-        {"className": "ask", "name": "ask"},
+        {"className": "ask", "name": "ask", "key": "more"},
         html.summary({"className": "button"}, speech("More")),
         html.div(
             {"className": "question"},

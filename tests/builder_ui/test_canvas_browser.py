@@ -329,6 +329,20 @@ def test_the_journey_is_exported_as_a_picture(page: Page, town: Any) -> None:
     assert heard == []
 
 
+def test_an_open_menu_stays_open_while_the_head_of_the_page_changes(page: Page, town: Any) -> None:
+    page.goto("/ui/journeys/welcome/edit")
+    expect(step(page, "Welcome 1")).to_be_visible()
+    page.get_by_text("More", exact=True).click()
+    picture = page.get_by_role("button", name="Picture (SVG)")
+    expect(picture).to_be_visible()
+    with town.db.write() as session:
+        journey = publish.get_journey(session, "welcome")
+        changed = {**draft_of(town, "welcome"), "description": "Said in other words."}
+        publish.save_draft(session, journey.id, changed, journey.revision, "test", town.engine.clock.now())
+    expect(page.locator(".pfb-head").get_by_text("Unpublished changes")).to_be_visible(timeout=60_000)
+    expect(picture).to_be_visible()
+
+
 def test_days_stand_on_messages_and_can_be_hidden(page: Page, town: Any) -> None:
     page.goto("/ui/journeys/welcome/edit")
     expect(step(page, "Welcome 1").locator(".pfb-hint")).to_contain_text("Day 1")
