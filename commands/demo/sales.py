@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import cycle, islice
 
 from sqlalchemy.orm import Session
@@ -110,7 +111,7 @@ class Sales:
         while day < self.present:
             self.story.at(day := min(day + timedelta(hours=12), self.present), self._look)
         for errand, person in zip(ERRANDS, cycle(reversed(self.leads)), strict=False):
-            self.story.at(self.present + timedelta(hours=min(errand.due_hours, 0) - 70), lambda e=errand, p=person: self._takes_on(e, p))  # type: ignore[misc]
+            self.story.at(self.present + timedelta(hours=min(errand.due_hours, 0) - 70), partial(self._takes_on, errand, person))
 
     def _working_time(self, near: datetime, number: int) -> datetime:
         """When the team works, at another time of the day for each number."""
@@ -129,7 +130,7 @@ class Sales:
         """Two days before there are first points, then those that make a lead ready."""
         for days, points, why in ((2, 55, "Looked at prices three times"), (0, 85, "Asked for an offer")):
             moment = at - timedelta(days=days)
-            self.story.at(moment, lambda p=points, w=why: self._scores(person, p, self.translate(w)))  # type: ignore[misc]
+            self.story.at(moment, partial(self._scores, person, points, self.translate(why)))
         self.story.at(at + timedelta(seconds=1), lambda: self._work_on(person, "mql_to_sql", lead))
 
     def _scores(self, person: Person, points: float, why: str) -> None:
@@ -167,11 +168,11 @@ class Sales:
                 outcome, note = CALLS[self._calls % len(CALLS)]
                 self._calls += 1
                 if not outcome:
-                    self.story.at(task.created_at + timedelta(days=4), lambda t=task, n=note: self._drops(t, n))  # type: ignore[misc]
+                    self.story.at(task.created_at + timedelta(days=4), partial(self._drops, task, note))
                 else:
                     at = add_working_time(max(self.story.now.at, task.created_at), timedelta(minutes=50), self.calendar)
-                    self.story.at(at, lambda t=task: self._takes(t))  # type: ignore[misc]
-                    self.story.at(at + timedelta(minutes=12), lambda t=task, o=outcome, n=note: self._finishes(t, o, n))  # type: ignore[misc]
+                    self.story.at(at, partial(self._takes, task))
+                    self.story.at(at + timedelta(minutes=12), partial(self._finishes, task, outcome, note))
         self.story.look_after_tasks()
 
     def _takes(self, task: Task) -> None:

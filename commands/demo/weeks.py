@@ -57,7 +57,7 @@ def arrivals(people: Sequence[Person], begin: datetime, present: datetime, seed:
         elif person.days[0] <= (present - begin).days:
             came = max(came, begin + timedelta(minutes=1))
         control, other = number % 5 == 0, number // 6 % 2 == 0
-        found.append(arrived(person, came, lambda id, c=control, o=other: _is_drawn(id, c, o)))  # type: ignore[misc]
+        found.append(arrived(person, came, partial(_is_drawn, control=control, other=other)))
     return found
 
 
@@ -235,9 +235,9 @@ class Weeks:
         rate = {"keen": 0.25, "usual": 0.15, "cold": 0.06, "machine": 0.15}[person.reader]
         for n, at in enumerate(moments(rng, came + timedelta(hours=1), self.present, rate)):
             filled = cart(self.translate, rng, f"demo-{person.user_id}-{n}", 600 if "company" in person.more else LARGE - 1)
-            self.story.at(at, lambda filled=filled: self._fills(person, filled))  # type: ignore[misc]
+            self.story.at(at, partial(self._fills, person, filled))
             if rng.random() < 0.22:
-                self.story.at(at + timedelta(minutes=rng.randint(4, 45)), lambda filled=filled: self.buys(person, filled))  # type: ignore[misc]
+                self.story.at(at + timedelta(minutes=rng.randint(4, 45)), partial(self.buys, person, filled))
 
     def _fills(self, person: Person, filled: dict[str, Any]) -> None:
         self._carts[person.user_id] = filled
@@ -265,7 +265,7 @@ class Weeks:
         able = [one for one in self.people if one.kind == "regular" and one.consents == "granted" and one.domain and one not in self.leads]
         for n, (person, hours) in enumerate(zip(able[-5:], (0.4, 0.8, 7, 22, 50), strict=False)):
             filled = cart(self.translate, random.Random(f"{self.seed}:{n}"), f"demo-{person.user_id}-fresh", LARGE - 1)
-            self.story.at(self.present - timedelta(hours=hours), lambda p=person, f=filled: self._fills(p, f))  # type: ignore[misc]
+            self.story.at(self.present - timedelta(hours=hours), partial(self._fills, person, filled))
 
     def _clicked(self, person: Person, node: str) -> None:
         """A mail brought somebody to the shop, and perhaps back to the cart."""
