@@ -23,8 +23,8 @@ from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
 from crm import stopped, tally
 from crm.contacts import MAX_COUNTED, Wanted
-from crm.facts import SqlFacts
 from crm.locks import person_of
+from crm.rules.sql_facts import SqlFacts
 from crm.sql import table
 from engine import by_hand, clocktriggers, migrate, publish
 from engine.advance import exit_topics

@@ -16,8 +16,9 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
-from crm import consent, contacts, mailbox, profile, rules, scores, suppression
+from crm import consent, contacts, mailbox, profile, scores, suppression
 from crm.audit import record
+from crm.rules import expression as rules
 from crm.timeline import KINDS
 from engine.by_hand import EVERYONE
 from engine.publish import get_journey

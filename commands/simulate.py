@@ -24,9 +24,9 @@ from journeys.clock import zone_of
 from journeys.compile import Program, compile_journey
 from journeys.document import Journey as Document
 from journeys.errors import Invalid, NotFound
-from journeys.facts import Calendar
 from journeys.reading import issues_of, read
 from journeys.rules import parse_rule, sentence
+from journeys.rules.facts import Calendar
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -254,8 +254,8 @@ def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, An
     """What is known about the contact as the beginning of a script that starts now."""
     from sqlalchemy import select
 
-    from crm.facts import SqlFacts
     from crm.profile import tags
+    from crm.rules.sql_facts import SqlFacts
     from crm.team import list_rotations, next_owner
     from journeys.rules.fields import CONTACT_COLUMNS
     from models import ConsentState, Event, Score

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from crm.freshness import freshness
 from crm.settings import WorkCalendar, load, public_holidays
-from journeys.facts import Calendar
+from journeys.rules.facts import Calendar
 
 YEARS_AHEAD = 2
 

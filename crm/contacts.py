@@ -21,7 +21,7 @@ from crm.locks import person_of
 from crm.names import Name, normalise_all
 from crm.payload import clean_text
 from crm.profile import check_fields, update_fields
-from crm.rules import expression
+from crm.rules.expression import expression
 from crm.timeline import timeline
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.rules import parse_rule

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, select
 from sqlalchemy.orm import Session
 
 from crm.jsonsql import NUMBERS, Kind, Text, place
-from crm.rules import living
+from crm.rules.expression import living
 from crm.sql import on, table
 from journeys.rules.dates import day_of, in_year
 from journeys.rules.fields import CONTACT_COLUMNS

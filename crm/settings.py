@@ -184,7 +184,7 @@ class ScoreGroups(NameList):
 
 class WorkCalendar(Setting):
     """When the team works: weekday (0 = Monday) -> (start, end) in `zone`, public holidays of `country` (ISO) and `region` (canton, state),
-    and other days off as ISO dates. The defaults are those of `journeys.facts.Calendar`."""
+    and other days off as ISO dates. The defaults are those of `journeys.rules.facts.Calendar`."""
 
     zone: Zone = "Europe/Zurich"
     hours: dict[Annotated[int, Field(ge=0, le=6)], tuple[time, time]] = {day: (time(8), time(17)) for day in range(5)}

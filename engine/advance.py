@@ -16,8 +16,8 @@ from engine.state import State
 from journeys.clock import zone_of
 from journeys.compile import Program
 from journeys.document import Exit
-from journeys.facts import Facts
 from journeys.rules import explain, holds, matches, next_flip, topics
+from journeys.rules.facts import Facts
 from journeys.runkeys import is_of_run
 from journeys.values import (
     Branch,

@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from crm import contacts, profile, rules
+from crm import contacts, profile
 from crm.audit import record
 from crm.contacts import Wanted
 from crm.locks import lock_contact, lock_contacts
+from crm.rules import expression as rules
 from engine.enrol import Entered, enrol
 from engine.entry import Refused
 from engine.live import Engine, LiveJourney

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from crm import dated
-from crm import rules as sql_rules
 from crm.audit import record
+from crm.rules import expression as sql_rules
 from crm.sql import table, upsert
 from engine.enrol import Entered, enrol, record_refusals
 from engine.entry import Refused

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from crm.facts import SqlFacts
+from crm.rules.sql_facts import SqlFacts
 from crm.sql import on, table
 from engine.live import Engine, LiveJourney
 from journeys.draws import draw

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.paths import dig
-from journeys.facts import Calendar, Facts, Occurrences
 from journeys.results import STEPS
+from journeys.rules.facts import Calendar, Facts, Occurrences
 from journeys.rules.fields import path_of, read
 from journeys.values import AddTag, Change, ChangeScore, RemoveTag, SetFields, SetOwner
 

@@ -18,8 +18,8 @@ from engine.gate import Hold, Refuse, Verdict
 from engine.state import State
 from journeys.channels import SENDABLE
 from journeys.compile import Program
-from journeys.facts import Calendar, Facts, Occurrences
 from journeys.rules import DictFacts, EventTerm
+from journeys.rules.facts import Calendar, Facts, Occurrences
 from journeys.values import Call, Do, End, Performed, Received, RunInfo, WaitFor, WaitUntil
 
 RUN_ID = "forecast"

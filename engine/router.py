@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm import tally
-from crm.facts import SqlFacts
+from crm.rules.sql_facts import SqlFacts
 from crm.sql import changed_rows, on, savepoint, table
 from engine import unrouted
 from engine.enrol import Entered, enrol

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from engine import gate
 from journeys.document import Settings
-from journeys.facts import Facts
+from journeys.rules.facts import Facts
 from journeys.values import Call
 
 

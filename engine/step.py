@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from crm import held, tally
 from crm.beside import note_beside
 from crm.events import genuine, insert_events
-from crm.facts import SqlFacts
+from crm.rules.sql_facts import SqlFacts
 from crm.runs import milestone
 from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from crm import tally
-from crm.facts import SqlFacts
+from crm.rules.sql_facts import SqlFacts
 from crm.sql import on, table
 from engine.live import LiveJourney
 from journeys.document import AttributeTrigger, EventTrigger, ScoreTrigger, Trigger

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from journeys.facts import Facts
 from journeys.rules import Rule
+from journeys.rules.facts import Facts
 
 
 class Value(BaseModel):

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from journeys.clock import instant_of
-from journeys.facts import Calendar
+from journeys.rules.facts import Calendar
 
 LONGEST_GAP_DAYS = 366
 """More days than this in a row without working hours mean that the calendar is wrong."""

@@ -17,7 +17,7 @@ from commands.demo.shop import SOURCE
 from commands.demo.story import Story
 from crm import tasks
 from crm.scores import change_score
-from journeys.facts import Calendar
+from journeys.rules.facts import Calendar
 from journeys.values import CreateTask
 from journeys.worktime import add_working_time
 from models import Event, Task, new_id

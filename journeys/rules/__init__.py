@@ -7,7 +7,7 @@ to people. `topics` and `next_flip` say what a rule depends on.
 from journeys.rules.check import check_rule
 from journeys.rules.closures import holds, matches
 from journeys.rules.dates import normalise, normalise_deep
-from journeys.rules.dictfacts import DictFacts
+from journeys.rules.dict_facts import DictFacts
 from journeys.rules.explain import explain, explain_event
 from journeys.rules.messages import MESSAGE_EVENTS, desugar
 from journeys.rules.model import (

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from journeys.facts import Facts
 from journeys.rules import dates
+from journeys.rules.facts import Facts
 from journeys.rules.fields import CONTACT_COLUMNS, path_of, read
 from journeys.rules.memo import Memo
 from journeys.rules.messages import desugar

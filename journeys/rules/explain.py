@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from journeys.facts import Facts, Occurrences
 from journeys.rules import dates
 from journeys.rules.closures import COMPARE, matches, test_of
+from journeys.rules.facts import Facts, Occurrences
 from journeys.rules.fields import CONTACT_COLUMNS, path_of, read
 from journeys.rules.memo import Memo
 from journeys.rules.messages import desugar

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from journeys.facts import Facts
 from journeys.rules import dates
+from journeys.rules.facts import Facts
 from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, topic_of
 from journeys.rules.memo import Memo
 from journeys.rules.messages import desugar

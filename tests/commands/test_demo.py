@@ -15,7 +15,8 @@ from commands.demo.people import PEOPLE
 from commands.dev import migrate
 from commands.start import prepare, welcome
 from commands.workspace import database, engine
-from crm import rules, settings, tally
+from crm import settings, tally
+from crm.rules import expression as rules
 from crm.team import next_owner
 from journeys.document import ScheduleTrigger
 from journeys.rules import DictFacts, holds

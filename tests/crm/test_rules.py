@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import not_, select
 from sqlalchemy.orm import Session
 
-from crm import rules as sql
-from crm.facts import SqlFacts
+from crm.rules import expression as sql
+from crm.rules.sql_facts import SqlFacts
 from crm.sql import table
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, NotFound

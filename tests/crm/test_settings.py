@@ -12,7 +12,7 @@ from crm.calendar import Calendars, build, load_calendar
 from crm.freshness import bump
 from crm.settings import SETTINGS, FrequencyCaps, QuietHours, WorkCalendar
 from journeys.errors import Invalid, NotFound
-from journeys.facts import Calendar
+from journeys.rules.facts import Calendar
 from models import Audit, WorkspaceSetting
 
 

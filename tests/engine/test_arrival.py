@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from crm.events import append_event
-from crm.facts import SqlFacts
+from crm.rules.sql_facts import SqlFacts
 from engine.router import route
 from engine.step import run_info
 from journeys.rules import EventTerm

@@ -18,7 +18,7 @@ from engine import publish as publishing
 from engine.keeper import Keeper
 from engine.runs import runs
 from journeys.nodes.wait_until import DateField
-from journeys.rules.dictfacts import DictFacts
+from journeys.rules.dict_facts import DictFacts
 from journeys.values import Context, RunInfo
 from models import Contact, Refusal, TriggerCursor
 

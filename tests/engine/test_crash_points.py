@@ -23,7 +23,7 @@ from activities.doubts import settle
 from activities.effect import Effects, perform
 from activities.ledger import messages
 from crm.events import event_row, insert_events
-from crm.facts import SqlFacts
+from crm.rules.sql_facts import SqlFacts
 from engine.keeper import Keeper, recover
 from engine.live import Engine
 from engine.router import route

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from crm import rules as sql_rules
+from crm.rules import expression as sql_rules
 from engine.simulate import Script, simulate
 from journeys.catalogue import Catalogue
 from journeys.check import check

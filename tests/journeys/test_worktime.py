@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journeys.facts import Calendar
+from journeys.rules.facts import Calendar
 from journeys.worktime import add_working_time
 
 OFFICE = Calendar()

@@ -17,9 +17,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from journeys.errors import Issue
-from journeys.facts import Calendar
 from journeys.nodes import BUILT_IN, Node, Palette
 from journeys.rules import DictFacts
+from journeys.rules.facts import Calendar
 from journeys.values import Context, Do, Occurred, Performed, Reached, Received, RunInfo, TimedOut, WaitFor, WaitUntil, pack, unpack
 
 CASES = Path(__file__).parent / "cases"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from journeys.facts import Calendar, Occurrences
 from journeys.rules.closures import matches
 from journeys.rules.dates import normalise_deep
+from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import TRIGGER, path_of, read
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from sqlalchemy.orm import Session
 
 from crm.calendar import Calendars
 from crm.jsonsql import Kind, Text, place
-from crm.rules import INSTANT, event_conditions
+from crm.rules.expression import INSTANT, event_conditions
 from crm.sql import on, table
 from crm.team import next_owner
 from journeys.errors import NotFound
-from journeys.facts import Calendar, Occurrences
 from journeys.rules import EventTerm, dates
+from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
 from models import ConsentState, Contact, Event, Score, Tag
