@@ -157,3 +157,24 @@ def test_a_press_on_what_was_seen_counts_though_the_list_is_another_by_now(page:
     anna.click()
     line.release()
     expect(page.get_by_role("region", name="What happened")).to_contain_text("Anna Meier")
+
+
+LATE = """
+const soon = window.setTimeout;
+window.setTimeout = (act, ms, ...rest) => soon(ms === 60 ? () => { act(...rest); window.followed = (window.followed ?? 0) + 1; } : act, ms === 60 ? 700 : ms, ...rest);
+"""
+"""The canvas follows a new step onto its card late, as on a machine that has much to do."""
+
+
+def test_whoever_pressed_on_meanwhile_is_not_called_back_to_the_card(page: Page, town: Any) -> None:
+    line = Slow(page)
+    page.add_init_script(LATE)
+    begin(page, "called_back")
+    offer(page, "If / else").click()
+    expect(page.locator(".pfb-panel h2")).to_have_text("If / else")
+    line.holding = True
+    page.locator(".pfb-panel").get_by_role("button", name="Add a condition: Tag").click()
+    page.evaluate("document.activeElement.blur()")  # as when what was pressed is gone
+    eventually(page, lambda: page.evaluate("window.followed > 0"))
+    line.release()
+    expect(page.locator(".pfb-panel").get_by_label("Tag", exact=True)).to_be_focused()

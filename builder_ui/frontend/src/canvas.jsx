@@ -56,6 +56,8 @@ function cardOf(host, id) {
 }
 
 let watch = null;
+let presses = 0; // what was pressed may be gone by now, and leaves the focus nowhere: only this tells that somebody went on
+document.addEventListener("pointerdown", () => { presses += 1; }, true);
 
 /** Looks now and whenever the panel was drawn anew, until it is done; what was looked for before is given up. A slow line takes its time. */
 function lookUntil(done) {
@@ -274,8 +276,8 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
   /** The same for a step or a note that has just been made or chosen, unless the person went on elsewhere meanwhile. What they had pressed is
    * mostly gone by then. */
   const follow = useCallback((one, part) => {
-    const before = document.activeElement;
-    const stays = () => [document.body, before].includes(document.activeElement);
+    const [before, turn] = [document.activeElement, presses];
+    const stays = () => presses === turn && [document.body, before].includes(document.activeElement);
     setTimeout(() => lead(one, { part, stays }), 60);
   }, [lead]);
 
