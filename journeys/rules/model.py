@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
+from journeys.channels import ConsentSubject
 from journeys.spelling import one_line
 
 MAX_TERMS = 200
@@ -98,7 +99,7 @@ class MessageTerm(Term):
 class ConsentTerm(Term):
     """Consent for a channel and purpose is `granted`, `withdrawn`, `pending`, or `unknown` (nothing ever said)."""
 
-    consent: Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
+    consent: ConsentSubject
     purpose: Name = Field("marketing", max_length=64, json_schema_extra={"names": "purpose"})
     operator: Literal["=", "!="] = "="
     value: Literal["granted", "withdrawn", "pending", "unknown"] = "granted"

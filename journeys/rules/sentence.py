@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from journeys.catalogue import CONTACT_FIELDS
+from journeys.channels import CHANNELS, TRACKING
 from journeys.results import STEPS
 from journeys.rules import dates
 from journeys.rules.fields import TRIGGER
@@ -92,7 +93,7 @@ class _Speaker:
 
     def consent(self, term: ConsentTerm) -> str:
         text = _CONSENT[term.value][0 if term.operator == "=" else 1]
-        return self.fill(text, channel=self.translate(_CHANNEL[term.consent]), purpose=term.purpose)
+        return self.fill(text, channel=self.translate(_SUBJECTS[term.consent]), purpose=term.purpose)
 
     def score(self, term: ScoreTerm) -> str:
         return self.fill(_SCORE[term.operator], group=f"*{term.score}*", value=_number(term.value))
@@ -226,15 +227,7 @@ _CONSENT = {
     "unknown": ("never answered for {channel} ({purpose})", "answered for {channel} ({purpose})"),
 }
 
-_CHANNEL = {
-    "email": "e-mail",
-    "sms": "text messages",
-    "whatsapp": "WhatsApp",
-    "push": "push messages",
-    "in_app": "in-app messages",
-    "postcard": "postcards",
-    "tracking": "tracking",
-}
+_SUBJECTS = {name: channel.noun for name, channel in CHANNELS.items()} | {TRACKING: "tracking"}
 
 _SCORE = {
     "=": "score {group} is {value}",

@@ -1,0 +1,49 @@
+"""The channels by which contacts are reached. A new channel is one file in this folder and its place in `BUILT_IN`.
+
+A consent for a channel that nothing sends on yet is kept when a program or a file states it, because it is the contact's word; but no
+page, form or setting offers such a channel. Whoever needs names of channels takes them from here; nothing else in the tree spells one
+([decision 029](../../docs/decisions/029-a-channel-is-one-file.md)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from journeys.channels.channel import Channel, Part, Step, TemplateKind
+from journeys.channels.email import Email
+from journeys.channels.in_app import InApp
+from journeys.channels.postcard import Postcard
+from journeys.channels.push import Push
+from journeys.channels.sms import Sms
+from journeys.channels.whatsapp import WhatsApp
+
+BUILT_IN: tuple[Channel, ...] = (Email(), Sms(), WhatsApp(), Push(), InApp(), Postcard())
+"""In the order in which pages show them."""
+CHANNELS: Mapping[str, Channel] = {channel.name: channel for channel in BUILT_IN}
+SENDABLE = tuple(channel.name for channel in BUILT_IN if channel.sendable)
+"""Each has a step, a kind of template, an address and a provider."""
+TRACKING = "tracking"
+"""No channel, but people consent to it in the same way: may we measure what you open and click?"""
+ASKED = (*SENDABLE, TRACKING)
+"""What people are asked about: may we write to you there, and may we measure what you open and click."""
+CONSENTS = (*CHANNELS, TRACKING)
+"""What a statement may be about."""
+ADDRESSED: Mapping[str, str] = {channel.name: channel.address_field for channel in BUILT_IN if channel.address_field}
+"""Channel -> the contact's field that holds its address. Several people may have the same one; other channels reach a contact."""
+DEFAULT = Email.name
+"""The channel that is meant where none is named: by documents, requests and rows from when there was no other."""
+
+if TYPE_CHECKING:
+    ChannelName = str
+    ConsentSubject = str
+else:
+    ChannelName = Literal[tuple(CHANNELS)]
+    """The type of a field that names a channel: an `enum` in JSON Schema."""
+    ConsentSubject = Literal[CONSENTS]
+    """The type of a field that names what a consent is about."""
+
+__all__ = [
+    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "SENDABLE", "TRACKING",
+    "Channel", "ChannelName", "ConsentSubject", "Part", "Step", "TemplateKind",
+]  # fmt: skip

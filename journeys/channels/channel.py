@@ -1,0 +1,98 @@
+"""`Channel`: a way to reach a contact, and what the rest of the product asks about it.
+
+A channel is one file in this folder: what it is called wherever people read it, by which field of the contact it reaches them, what
+may be written for it. How a message leaves is no part of it: that is a provider's (`activities/providers/`), which says which
+channels it carries. Pure: names, texts and bounds, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+Format = Literal["line", "text", "mjml"]
+"""One line; as many as one likes; MJML, of which HTML is compiled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that an author writes: `name` is its key in a stored variant, `title` what its field is called (a message id)."""
+
+    name: Literal["subject", "preheader", "mjml", "text"]
+    title: str
+    format: Format
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateKind:
+    """What a template of one kind consists of, and how its pages show it. Texts are message ids of the catalogues.
+
+    `segments`: its text is counted in parts of a text message. `bubble`: the preview shows it as a phone does. `usage`: what the panel
+    with its labels is called.
+    """
+
+    label: str
+    icon: str
+    start_label: str
+    start_help: str
+    parts: tuple[Part, ...]
+    segments: bool = False
+    bubble: bool = False
+    usage: str = "Labels and journeys"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parts without which there is no template."""
+        return tuple(part.name for part in self.parts if part.required)
+
+    @property
+    def is_html(self) -> bool:
+        """Whether it is compiled to HTML and shown as a mail."""
+        return any(part.format == "mjml" for part in self.parts)
+
+    def part(self, name: str) -> Part | None:
+        """The part of that name; None if it has none."""
+        return next((part for part in self.parts if part.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The step of the palette that sends a template on the channel, for channels that have no class of their own in `journeys/nodes/`.
+
+    `help`: the paragraphs of its help page, the first is the palette's text. All are message ids.
+    """
+
+    label: str
+    help: str
+    keywords: str = ""
+
+
+class Channel:
+    """A way to reach a contact. Subclasses are stateless; one instance of each stands in `journeys.channels.BUILT_IN`."""
+
+    name: ClassVar[str]
+    """In documents, rows, file columns and the API; never changes."""
+    label: ClassVar[str]
+    """What pages call it (a message id, as all texts here)."""
+    icon: ClassVar[str]
+    wording: ClassVar[str]
+    """Beside a box of the preference page; it becomes part of the proof of a consent."""
+    noun: ClassVar[str]
+    """In sentences about consent: "allowed … for newsletters"."""
+    address_field: ClassVar[str | None] = None
+    """The contact's field that holds the address, which is also the kind of identifier that says how it is spelled. Several people may have the
+    same one, and then share its mailbox. None: the contact is reached by its id."""
+    sendable: ClassVar[bool] = False
+    """Whether messages leave on it: it then needs a template kind, a step and a provider, and is offered wherever one chooses a channel."""
+    in_files: ClassVar[bool] = True
+    """Whether files of other systems tell a consent to it, so that the import offers a column for it."""
+    needs_unsubscribe: ClassVar[bool] = False
+    """Whether a marketing message must show a link to unsubscribe and gets the headers of RFC 8058."""
+    template: ClassVar[TemplateKind | None] = None
+    step: ClassVar[Step | None] = None
+
+    def address_of(self, contact: Any) -> str | None:
+        """Where the channel reaches a contact: a row or an object with the contact's fields as attributes."""
+        address: str | None = getattr(contact, self.address_field or "id")
+        return address

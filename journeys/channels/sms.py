@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from journeys.channels.channel import Channel, Part, TemplateKind
+
+
+class Sms(Channel):
+    """A text message to the contact's phone."""
+
+    name = "sms"
+    label = "SMS"
+    icon = "message-square"
+    wording = "By text message"
+    noun = "text messages"
+    address_field = "phone"
+    sendable = True
+    template = TemplateKind(
+        label="SMS",
+        icon="message-square",
+        start_label="SMS",
+        start_help="A text for phones, with a counter for its parts.",
+        parts=(Part("text", "Text", "text", required=True),),
+        segments=True,
+        bubble=True,
+    )

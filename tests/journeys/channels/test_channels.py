@@ -1,0 +1,39 @@
+"""What every channel must say of itself, and how the lists follow from it."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import get_args
+
+import pytest
+
+from builder_ui.parts import ICONS
+from journeys.channels import ADDRESSED, ASKED, BUILT_IN, CHANNELS, CONSENTS, DEFAULT, SENDABLE, TRACKING, Channel, ConsentSubject
+from journeys.rules.fields import CONTACT_COLUMNS
+
+
+@pytest.mark.parametrize("channel", BUILT_IN, ids=lambda channel: channel.name)
+def test_a_channel_says_all_that_is_asked_of_it(channel: Channel) -> None:
+    assert re.fullmatch(r"[a-z][a-z_]{1,30}", channel.name)
+    assert all((channel.label, channel.wording, channel.noun, channel.__doc__))
+    assert channel.icon in ICONS
+    assert channel.address_field in {None, *CONTACT_COLUMNS}
+    if channel.sendable:
+        assert channel.template is not None
+        assert channel.template.required
+
+
+def test_the_lists_follow_from_the_channels() -> None:
+    assert len(CHANNELS) == len(BUILT_IN)
+    assert TRACKING not in CHANNELS
+    assert (*CHANNELS, TRACKING) == CONSENTS == get_args(ConsentSubject)
+    assert (*SENDABLE, TRACKING) == ASKED
+    assert set(ADDRESSED) == {name for name, channel in CHANNELS.items() if channel.address_field}
+    assert DEFAULT in SENDABLE
+
+
+def test_a_channel_reaches_a_contact_by_its_field_or_its_id() -> None:
+    contact = SimpleNamespace(id="c1", email="ada@example.org", phone="+41441234567")
+    reached = {name: channel.address_of(contact) for name, channel in CHANNELS.items()}
+    assert reached == {name: getattr(contact, ADDRESSED.get(name, "id")) for name in CHANNELS}
