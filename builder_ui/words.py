@@ -180,7 +180,7 @@ OUTLETS = {
     "next": "on",
     "sent": "sent",
     "skipped": "not sent",
-    "failed": "failed",
+    "failed": "error",
     "happened": "it happened",
     "opened": "opened",
     "clicked": "clicked",

@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from typing import TextIO
 
+from api.jobs import do_page
 from commands.workspace import ACTOR, engine
+from crm.jobs import get_job
 from engine import perhaps
+from engine.live import Engine
 from engine.restored import ASSUMPTIONS, Assume
 from journeys.errors import Invalid, NotFound
 from settings import Settings
@@ -22,22 +25,34 @@ def assumption(text: str) -> Assume:
 
 
 def decide(settings: Settings, assume: Assume) -> None:
-    """About the newest restore: of all that is listed, and of what comes up later. Broken off, it goes on where it stood: run it again, or leave
-    it to the web server, whose job it is, too.
+    """About the newest restore: of all that is listed, and of what comes up later. It works through the job itself, and goes on with one that was
+    broken off; a web server may do pages of it meanwhile, each of which is done once.
 
     Raises: NotFound, if no backup was restored.
     """
     with engine(settings) as live:
-        with live.db.write() as session:
+        with live.db.read() as session:
             newest = perhaps.listed(session, 1)
             if not newest:
                 raise NotFound("No backup has been restored into this database.")
             restore_id = newest[0].restore.id
-            perhaps.decide_all(session, restore_id, assume, ACTOR, live.clock.now())
-        after: str | None = "" if assume != "ask" else None
-        while after is not None:
-            with live.db.write() as session:
-                after = perhaps.decide_page(live, session, restore_id, assume, after, ACTOR, live.clock.now())[1]
+            broken_off = perhaps.under_way(session, restore_id, assume)
+        if broken_off is not None:
+            _work_through(live, broken_off)
+        with live.db.write() as session:
+            job = perhaps.decide_all(session, restore_id, assume, ACTOR, live.clock.now())
+        if job is not None:
+            _work_through(live, job.id)
+
+
+def _work_through(live: Engine, job_id: str) -> None:
+    while _runs(live, job_id):
+        do_page(live, job_id)
+
+
+def _runs(live: Engine, job_id: str) -> bool:
+    with live.db.read() as session:
+        return get_job(session, job_id).state == "running"
 
 
 def tell(settings: Settings, *, out: TextIO, translate: Callable[[str], str], as_json: bool) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from crm.audit import record
-from crm.jobs import add_job
+from crm.jobs import add_job, newest_job
 from crm.sql import on, table
 from crm.uncertain import decide
 from engine.live import Engine
@@ -82,6 +82,12 @@ def decide_all(session: Session, restore_id: str, assume: Assume, by: str, now: 
     if assume == "ask" or not open_ones:
         return None
     return add_job(session, JOB, subject(restore_id), {"restore_id": restore_id, "assume": assume}, by, now, open_ones)
+
+
+def under_way(session: Session, restore_id: str, assume: Assume) -> str | None:
+    """The job that makes the same of all that are listed and has not ended yet."""
+    job = newest_job(session, subject(restore_id), JOB)
+    return job.id if job is not None and job.state == "running" and job.input["assume"] == assume else None
 
 
 def decide_page(

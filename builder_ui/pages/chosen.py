@@ -176,7 +176,6 @@ def begin(visit: Visit, kind: str, subject: str, input: dict[str, Any], count: i
         total = count if count <= MAX_COUNTED else None
         job = add_job(session, kind, subject, input, visit.by, visit.house.now(), total)
     jobs.append(job.id)
-    visit.house.look()
     return Wakeups()
 
 

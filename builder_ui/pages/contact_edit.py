@@ -382,7 +382,6 @@ def forgetting(contact_id: str, acts: Acts) -> Do:
             raise Invalid("The word was not typed; nothing was deleted.")
         engine = visit.engine
         done = contacts.erase_person(engine.db, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
-        visit.house.look()
         acts.drafts.clear()
         return Wakeups(bells=set(done.rung))
 

@@ -412,7 +412,6 @@ def running(import_id: str) -> Do:
             row = uploads.begin(session, import_id, visit.member.role, dry=False)
             wanted = {"import_id": import_id, "dry": False}
             add_job(session, "import", f"import:{import_id}", wanted, visit.by, visit.house.now(), row.mapping["rows"])
-        visit.house.look()
 
     return do
 

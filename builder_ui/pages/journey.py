@@ -23,7 +23,6 @@ from crm.jobs import add_job, newest_job
 from engine import shelf, unmet
 from engine.publish import get_journey, get_version
 from engine.runs import RunFilter, list_runs
-from engine.wakeups import Wakeups
 from journeys.compile import behaviours_of
 from journeys.document import Journey as Document
 from journeys.graph import Graph, build
@@ -429,7 +428,6 @@ def trying_again(journey_id: str, count: int) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
             add_job(session, "resume_stuck", f"journey:{journey_id}", {"journey_id": journey_id}, visit.by, visit.house.now(), count)
-        visit.house.wake(Wakeups())
 
     return do
 

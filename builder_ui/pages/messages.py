@@ -195,7 +195,6 @@ def deciding(restore_id: str, assume: Assume) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
             perhaps.decide_all(session, restore_id, assume, visit.by, visit.house.now())
-        visit.house.look()
 
     return do
 

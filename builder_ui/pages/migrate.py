@@ -327,7 +327,6 @@ def moving(data: Data, acts: Acts) -> Do:
             begun = migrate.start(visit.engine, session, journey.id, *(data.chosen or (0, 0)), dry["map"], visit.by, now)
             total = dry["found"]["open_runs"]
             add_job(session, "migrate", f"journey:{journey.id}", {"migration_id": begun.id}, visit.by, now, total)
-        visit.house.look()
 
     return do
 
@@ -427,7 +426,6 @@ def putting_back(migration_id: str) -> Do:
             begun = migrate.begin_rollback(session, migration_id, visit.by, now)
             subject = f"journey:{begun.journey_id}"
             add_job(session, "migrate_back", subject, {"migration_id": begun.id}, visit.by, now, begun.moved)
-        visit.house.look()
 
     return do
 

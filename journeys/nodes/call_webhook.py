@@ -61,7 +61,7 @@ HeaderField = Annotated[
 
 
 class CallWebhook(Node):
-    """Calls another system over HTTP and continues through *ok* (a 2xx response) or *failed* (after all retries).
+    """Calls another system over HTTP and continues through *answered* (a 2xx response) or *error* (after all retries).
 
     Address and body can contain values: `{{ contact.email }}`, `{{ trigger.order_id }}`. The call carries an
     idempotency key and, with a secret, a signature. A header is a text or refers to a secret: `{"Authorization":

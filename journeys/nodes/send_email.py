@@ -54,8 +54,8 @@ class SendEmail(Send):
     """Sends an e-mail from a template to the contact.
 
     Before it is sent, the message passes the gate: valid address, consent, suppression, quiet hours and frequency
-    caps. A message that has to wait is held; one that may not be sent leaves through *skipped*, with the reason on
-    the timeline. If *skipped* and *failed* are not connected, the contact continues through *sent*.
+    caps. A message that has to wait is held; one that may not be sent leaves through *not sent*, with the reason on
+    the timeline. If *not sent* and *error* are not connected, the contact continues through *sent*.
     """
 
     kind = "send_email"

@@ -73,7 +73,9 @@ class WaitFor(Node):
     )
 
     branches: tuple[WaitBranch, ...] = Field(title="Wait for", min_length=1, max_length=20)
-    timeout: Annotated[Span, Field(gt=timedelta(0), title="At most", description="After this time the contact leaves through *timed_out*.")]
+    timeout: Annotated[
+        Span, Field(gt=timedelta(0), title="At most", description="After this time the contact leaves through *time is up*.")
+    ]
 
     def outlets(self) -> tuple[str, ...]:
         return (*(branch.name for branch in self.branches), TIMED_OUT)
