@@ -37,7 +37,6 @@ from commands.logs import core_logging
 from commands.providers import provider_named
 from commands.servers import free_port
 from commands.tracing import tracing_of
-from crm import audit, secrets
 from engine import stamp
 from engine.behaviours import refuse_unknown_behaviours
 from engine.client import Temporal
@@ -55,6 +54,7 @@ from journeys.secret import Reveal
 from locales import translator
 from models import Database
 from settings import Settings
+from workspace import audit, secrets
 
 if TYPE_CHECKING:
     from api.worker_port import WorkerPort

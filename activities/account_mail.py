@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from activities.notify import by_email
 from activities.providers.provider import Provider, ProviderFailure
-from crm import settings
-from crm.sessions import Purpose
 from models import Member, new_id
+from workspace import settings
+from workspace.sessions import Purpose
 
 ONCE = "account:"
 """How the once keys of such mails begin: the outbox shows them to admins only, because a link is as good as a password."""

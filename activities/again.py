@@ -27,15 +27,15 @@ from activities.ledger import messages
 from activities.messages import stored
 from activities.performer import Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
-from crm import held
-from crm.held import AGAIN
-from crm.sql import on, table
 from crm.uncertain import lock_message
 from engine.live import Engine, NotLoaded
 from engine.state import State
 from engine.step import where
 from journeys.values import Call
 from models import OPEN_MESSAGE, Contact, Run
+from storage import held_messages
+from storage.held_messages import AGAIN
+from storage.sql import on, table
 
 log = logging.getLogger(__name__)
 
@@ -247,4 +247,4 @@ def _close(
         _write(session, message_id, **values)
         append_fate(session, engine, Fate(job.row, job.program.key, row.node, row.channel, row.template, row.once_key), status, now, reason)
         if status not in ("sent", "uncertain"):
-            held.call_up(session, row.contact_id, now)
+            held_messages.call_up(session, row.contact_id, now)

@@ -1,6 +1,6 @@
 """One breaker per provider account: while the account takes nothing, one message at a time tries, and the others wait their turn.
 
-The state is a row (`crm.stopped`), so that all workers share it; each looks at most once a second. Those that wait come back one by one, at
+The state is a row (`workspace.stopped_accounts`), so that all workers share it; each looks at most once a second. Those that wait come back one by one, at
 most `A_SECOND` of them in each worker, at the earliest after `AGAIN`: however many there are, they are no storm, neither meanwhile nor afterwards.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crm import stopped
 from models import Database
+from workspace import stopped_accounts
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Breakers:
         if row.next_probe_at <= now:
             held = now + timedelta(seconds=timeout_seconds) + GRACE
             with self.db.write() as session:
-                mine = stopped.take_probe(session, account, row.next_probe_at, held)
+                mine = stopped_accounts.take_probe(session, account, row.next_probe_at, held)
             self._forget(account)
             if mine:
                 return Turn(account, held)
@@ -97,7 +97,7 @@ class Breakers:
         if turn.held is None and one.row is None:
             return
         with self.db.write() as session:
-            news = stopped.works(session, turn.account, self.now())
+            news = stopped_accounts.works(session, turn.account, self.now())
         self._forget(turn.account)
         if news:
             log.warning("the account %s takes messages again", turn.account)
@@ -108,15 +108,15 @@ class Breakers:
             return AGAIN
         if turn.held is not None:
             self.gives_back(turn, code)
-            return stopped.PAUSE
+            return stopped_accounts.PAUSE
         if not self._is_enough(turn.account, refused):
             return self._slot(turn.account)
         with self.db.write() as session:
-            news = stopped.stop(session, turn.account, code, self.now())
+            news = stopped_accounts.stop(session, turn.account, code, self.now())
         self._forget(turn.account)
         if news:
             log.error("the account %s takes nothing (%s): its messages wait, and one at a time tries again", turn.account, code)
-        return stopped.PAUSE if news else self._slot(turn.account)
+        return stopped_accounts.PAUSE if news else self._slot(turn.account)
 
     def suspects(self, turn: Turn, code: str, recipient: str, attempt: int) -> timedelta | None:
         """A recipient was refused by policy, in the message's `attempt`-th call; returns after how long it shall come back, None: it fails alone.
@@ -127,7 +127,7 @@ class Breakers:
             return None
         if turn.held is not None:
             self.gives_back(turn, code)
-            return stopped.PAUSE
+            return stopped_accounts.PAUSE
         with self._lock:
             one = self._accounts.setdefault(turn.account, _Account())
             worked_before = one.refused.setdefault(hash(recipient), one.worked)
@@ -145,7 +145,9 @@ class Breakers:
         """The probe was not made, or has failed with `code`: another one may."""
         if turn.account is not None and turn.held is not None:
             with self.db.write() as session:
-                stopped.probed(session, turn.account, turn.held, code, self.now() + (stopped.PAUSE if code else timedelta(0)))
+                stopped_accounts.probed(
+                    session, turn.account, turn.held, code, self.now() + (stopped_accounts.PAUSE if code else timedelta(0))
+                )
             self._forget(turn.account)
 
     def _is_enough(self, account: str, refused: bool) -> bool:
@@ -162,7 +164,7 @@ class Breakers:
         one, now = self._account(account), self.now()
         if one.looked_at is None or not timedelta(0) <= now - one.looked_at < KNOWN_FOR:
             with self.db.read() as session:
-                one.row = stopped.find(session, account)
+                one.row = stopped_accounts.find(session, account)
             one.looked_at = now
         return one.row
 

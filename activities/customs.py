@@ -18,12 +18,12 @@ from activities.messages import contact_values
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
 from activities.redaction import tells, texts_in
-from crm.payload import clean_answer
 from engine.step import where
 from journeys.custom import ActivityContext, Answered, Answering, CustomActivity, GiveUp, Result
 from journeys.errors import NotFound, TooLarge
 from journeys.secret import NoSecret, Reveal
 from models import Contact
+from storage.json_values import clean_answer
 
 log = logging.getLogger(__name__)
 MAX_DATA_BYTES = 64_000

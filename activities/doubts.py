@@ -17,12 +17,12 @@ from activities.effect import Effects, Fate, append_fate
 from activities.ledger import messages
 from activities.performer import Performer
 from activities.providers.provider import Answer, ProviderFailure
-from crm import held
-from crm.sql import table
 from engine.step import lock_run
 from engine.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from models import OPEN_MESSAGE, Run
+from storage import held_messages
+from storage.sql import table
 
 runs = table(Run)
 PAGE = 50
@@ -69,7 +69,7 @@ def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime
         stands = ledger.look(session, row.once_key, now)
         if isinstance(stands, ledger.Doubtful) and stands.attempts == row.attempts:
             _write(effects, session, performer, run, row, known, now)
-            return set(held.call_up(session, run.contact_id, now))
+            return set(held_messages.call_up(session, run.contact_id, now))
     return set()
 
 

@@ -26,10 +26,6 @@ from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
 from activities.rendering import RenderBusy
-from crm import held
-from crm.beside import note_beside
-from crm.events import event_row, insert_events
-from crm.sql import on, table
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT
@@ -42,6 +38,10 @@ from journeys.errors import PfadwerkError
 from journeys.nodes import Node
 from journeys.values import Call, Do, Performed
 from models import Run
+from storage import held_messages
+from storage.events import event_row, insert_events
+from storage.run_trail import note_beside
+from storage.sql import on, table
 
 log = logging.getLogger(__name__)
 
@@ -291,7 +291,7 @@ def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Pe
     values: dict[str, Any] = {"status": "skipped", "reason": "sent_by_other_run", "held_until": None, "answer": answer}
     ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
     moved = replace(move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data)), outcome="skipped")
-    for run_id in held.call_up(session, row.contact_id, job.as_of):
+    for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
         moved.wakeups.ring(run_id)
     return moved
 
@@ -320,7 +320,13 @@ def _through_gate(
                 return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{reason}")
             if isinstance(stands, ledger.Fresh):
                 ledger.put(
-                    session, job.once_key, fixed, job.as_of, status="held", reason=held.IN_LINE if behind else reason, held_until=until
+                    session,
+                    job.once_key,
+                    fixed,
+                    job.as_of,
+                    status="held",
+                    reason=held_messages.IN_LINE if behind else reason,
+                    held_until=until,
                 )
             on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
             return Moved(_wait_in_line(engine, job, until), Wakeups()) if behind else _Later(HELD, reason, until)
@@ -499,7 +505,7 @@ def _answer_in(
     append_fate(session, engine, about, status, job.as_of, reason)
     moved = replace(_go_on(session, engine, row, job, Performed(outlet=given, data=data)), outcome=status)
     if fate != "sent" and job.call.channel in SENDABLE:
-        for run_id in held.call_up(session, row.contact_id, job.as_of):
+        for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
             moved.wakeups.ring(run_id)
     return moved
 

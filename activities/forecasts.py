@@ -21,11 +21,8 @@ from activities import gate, twins
 from activities.messages import House, MessagePerformer
 from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
-from crm import stopped, tally
 from crm.contacts import MAX_COUNTED, Wanted
-from crm.locks import person_of
 from crm.rules.sql_facts import SqlFacts
-from crm.sql import table
 from engine import by_hand, clocktriggers, migrate, publish
 from engine.advance import exit_topics
 from engine.entry import is_held_out, refusal
@@ -42,6 +39,10 @@ from journeys.reading import read
 from journeys.runkeys import run_key
 from journeys.values import Call, RunInfo
 from models import Contact, Run, Version
+from storage import tally
+from storage.locks import person_of
+from storage.sql import table
+from workspace import stopped_accounts
 
 EVERYBODY = 1_000
 """So many people are judged one by one: some milliseconds each."""
@@ -249,7 +250,7 @@ def draw_people(first: Sequence[str], count: Callable[[], int], some: Callable[[
 
 
 def _stopped(session: Session) -> list[str]:
-    return [row.account for row in stopped.listed(session)]
+    return [row.account for row in stopped_accounts.listed(session)]
 
 
 def _pinned(session: Session, live: LiveJourney) -> Mapping[str, int]:

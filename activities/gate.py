@@ -15,8 +15,7 @@ from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from activities.ledger import is_awaited
-from crm import consent, mailbox, settings, suppression
-from crm.sql import on, table
+from crm import consent, mailbox, suppression
 from engine.gate import (
     REACHED_BY,
     Cap,
@@ -36,6 +35,8 @@ from engine.gate import (
     decide,
 )
 from models import Contact, Message, Run
+from storage.sql import on, table
+from workspace import settings
 
 messages = table(Message)
 runs = table(Run)

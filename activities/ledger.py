@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from crm import tally
-from crm.sql import changed_rows, on, table
 from engine.state import State
 from journeys.values import Do
 from models import Message
+from storage import tally
+from storage.sql import changed_rows, on, table
 
 messages = table(Message)
 

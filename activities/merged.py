@@ -15,8 +15,8 @@ from sqlalchemy import Row, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from activities.ledger import message_id_of
-from crm.sql import on, table
 from models import Contact, Message, Run
+from storage.sql import on, table
 
 messages = table(Message)
 runs = table(Run)

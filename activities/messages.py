@@ -17,10 +17,11 @@ from activities.providers.outbox import Outbox
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.tracking import Level, Tracking, level, own_domains, store_links
-from crm import settings, suppression
-from crm.sql import on, table
+from crm import suppression
 from engine.gate import message_class, wanted
 from models import Body, Contact, TemplateVersion, Version, new_id
+from storage.sql import on, table
+from workspace import settings
 
 bodies = table(Body)
 contacts = table(Contact)

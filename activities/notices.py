@@ -24,10 +24,10 @@ from activities.ledger import message_id_of
 from activities.outward import TeamPerformer, secret_of
 from activities.performer import CannotPrepare
 from activities.providers.provider import Answer, InDoubt, ProviderFailure, RetryLater, SenderStopped, Unreachable
-from crm import notices, settings
-from crm.team import stand_in
 from engine.wakeups import Wakeups
 from models import Journey, Member
+from workspace import notices, settings
+from workspace.members import stand_in
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from sqlmodel import select
 
 from activities.providers.provider import Answer, Outgoing, Provider
 from activities.rendering.render import one_line
-from crm.team import stand_in
 from models import Contact, Member
+from workspace.members import stand_in
 
 MAX_TEXT = 4_000
 

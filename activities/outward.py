@@ -15,8 +15,8 @@ from activities.ledger import message_id_of
 from activities.messages import House
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
-from crm import secrets, settings
 from journeys.errors import NotFound
+from workspace import secrets, settings
 
 
 def secret_of(session: Session, house: House, name: object) -> str | None:

@@ -19,9 +19,10 @@ from sqlmodel import col, select
 
 from activities.rendering import INLINE, Kind, Library, Partial, RenderBusy, Renderer, digest
 from activities.rendering.partials import MAX_DEPTH, mentioned, sources_of
-from crm import audit, freshness
 from journeys.errors import Invalid, Issue
 from models import Database, Template, TemplateVersion
+from storage import freshness
+from workspace import audit
 
 AT_ONCE = 100
 """Templates brought up in one act."""

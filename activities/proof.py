@@ -22,9 +22,9 @@ from activities.rendering.hints import LinkSeen, hints, links
 from activities.rendering.partials import inside
 from activities.rendering.tokens import swap
 from crm.catalogue import load_catalogue
-from crm.locks import person_of
 from journeys.errors import Invalid, Issue, NotFound
 from models import Event
+from storage.locks import person_of
 
 KEPT = 96
 """Compiled variants in memory, so that a preview and its frame compile once."""

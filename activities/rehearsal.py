@@ -15,11 +15,11 @@ from activities import templates
 from activities.messages import SHOWN
 from activities.rendering import CompiledTemplate, Renderer, RenderFailed
 from activities.tracking import Tracking
-from crm import settings
 from engine.gate import message_class
 from journeys.compile import Program
 from journeys.errors import NotFound
 from journeys.values import Call
+from workspace import settings
 
 NOBODY = "0" * 32
 """Stands for the message in the addresses of a mail that is not sent."""

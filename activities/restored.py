@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from activities.ledger import message_id_of
 from activities.performer import Job, Performer
-from crm.sql import on, table, upsert
 from engine.live import Engine
 from engine.restored import LostTime, may_have_left
 from models import RestoredMessage
+from storage.sql import on, table, upsert
 
 FOREVER = timedelta.max
 """How long a provider knows a key that keeps everything in the restored database itself: there, nothing has left."""

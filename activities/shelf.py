@@ -15,9 +15,10 @@ from sqlmodel import col, select
 
 from activities import partials, templates
 from activities.rendering import digest
-from crm import audit, freshness
 from journeys.errors import Conflict
 from models import Journey, Template, TemplateVersion, Version
+from storage import freshness
+from workspace import audit
 
 MAX_DIFF_LINES = 600
 CONTEXT = 2

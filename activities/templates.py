@@ -24,10 +24,11 @@ from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Rende
 from activities.rendering.compile import MAX_LINE, PARTS
 from activities.rendering.partials import MAX_SOURCE
 from activities.samples import CONTACT, lent
-from crm import audit, freshness, settings
-from crm.locks import person_of
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
+from storage import freshness
+from storage.locks import person_of
+from workspace import audit, settings
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 CLASSES = ("marketing", "transactional")

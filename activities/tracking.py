@@ -24,11 +24,13 @@ from sqlmodel import select
 
 from activities.rendering import UNTRACKED, Marks, link_digest
 from activities.rendering.allowed import has_host, scheme
-from crm import consent, settings, tally
-from crm.events import append_event
-from crm.locks import lock_contact
-from crm.sql import insert_new, on, table
+from crm import consent
 from models import Event, Hit, Journey, Link, Message, Run
+from storage import tally
+from storage.events import append_event
+from storage.locks import lock_contact
+from storage.sql import insert_new, on, table
+from workspace import settings
 
 Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce"]
 Level = Literal["none", "clicks", "full"]

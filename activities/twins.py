@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from activities.performer import Job
 from crm import mailbox
-from crm.sql import on, table
 from engine.gate import Twin
 from models import Message
+from storage.sql import on, table
 
 messages = table(Message)
 _holder = select(messages.c.status, messages.c.lease_until).where(

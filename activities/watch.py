@@ -17,10 +17,10 @@ from activities.effect import Effects
 from activities.messages import MessagePerformer
 from activities.outward import TeamPerformer
 from activities.providers.provider import Provider, ProviderFailure
-from crm import notices, stopped
-from crm.sql import changed_rows
 from engine.wakeups import Wakeups
 from models import StoppedAccount
+from storage.sql import changed_rows
+from workspace import notices, stopped_accounts
 
 UNASKED = timedelta(seconds=30)
 """A probe that is due for so long has no message to go with."""
@@ -32,7 +32,7 @@ def watch(effects: Effects) -> Wakeups:
     """Asks the stopped accounts that nobody tries, and tells the team once of each stop."""
     now = effects.breakers.now()
     with effects.engine.db.read() as session:
-        rows = stopped.listed(session)
+        rows = stopped_accounts.listed(session)
     for row in rows:
         if row.next_probe_at < now - UNASKED:
             _ask(effects, row, now)

@@ -26,9 +26,9 @@ from urllib.parse import urlsplit
 
 from activities.addresses import Guard, Refused
 from activities.providers.provider import Answer, MessageDead, RetryLater
-from crm.payload import clean_answer
 from journeys.errors import TooLarge
 from journeys.nodes.call_webhook import OWN_HEADERS
+from storage.json_values import clean_answer
 
 MAX_ANSWER_BYTES = 64_000
 MAX_REQUEST_BYTES = 256_000

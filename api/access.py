@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: an admin key or a logged-in member, each with a role (`crm.roles`).
+"""Who asks, and whether they may: an admin key or a logged-in member, each with a role (`workspace.roles`).
 
 `Actor` is handed to endpoints by dependency.
 """
@@ -17,10 +17,10 @@ from api.errors import Forbidden, Unauthorized
 from api.limits import Rate
 from api.login import COOKIE, cookie_of
 from api.server import Server, TheServer
-from crm import factor
-from crm.roles import OWING, PROVED, may, roles_for
-from crm.sessions import member_of, require_proof
 from models import Member
+from workspace import second_factor
+from workspace.roles import OWING, PROVED, may, roles_for
+from workspace.sessions import member_of, require_proof
 
 PER_ACTOR = Rate("admin", per_second=200, burst=2_000)
 BAD_LOGINS = Rate("bad-login", per_second=0.5, burst=30)
@@ -44,7 +44,7 @@ class Actor:
 
     def require(self, act: str) -> None:
         """Raises:
-        Forbidden: unless the role may do the act (`crm.roles.ACTS`)."""
+        Forbidden: unless the role may do the act (`workspace.roles.ACTS`)."""
         if not may(self.role, act):
             raise Forbidden("This needs one of the roles {roles}; yours is {role}.", roles=roles_for(act), role=self.role)
 
@@ -108,7 +108,7 @@ class Needs:
 
 
 def require_more(server: Server, request: Request, actor: Actor, act: str) -> None:
-    """What a member has to bring besides the role. Admin keys pass (`crm.roles.PROVED` says why).
+    """What a member has to bring besides the role. Admin keys pass (`workspace.roles.PROVED` says why).
 
     Raises:
         Forbidden: the workspace asks for a second factor that is not set up yet.
@@ -118,7 +118,7 @@ def require_more(server: Server, request: Request, actor: Actor, act: str) -> No
         return
     if act not in OWING:
         with server.engine.db.read() as session:
-            if factor.is_owed(session, actor.member):
+            if second_factor.is_owed(session, actor.member):
                 raise Forbidden("Set up an authenticator app first: open your account in the settings.")
     if act in PROVED and request.method not in ("GET", "HEAD", "OPTIONS"):
         require_proof(server.engine.db, cookie_of(server, request), server.engine.clock.real_now())
@@ -130,7 +130,7 @@ def needs(act: str) -> Any:
 
 
 def act_of(route: Any) -> str | None:
-    """The act that a route does (`crm.roles.ACTS`): what its dependency asks for, or what a route of the pages declares; None if neither."""
+    """The act that a route does (`workspace.roles.ACTS`): what its dependency asks for, or what a route of the pages declares; None if neither."""
     asked = [one.call for one in route.dependant.dependencies] if isinstance(route, APIRoute) else []
     found = next((call.act for call in asked if isinstance(call, Needs)), None)
     return found or (getattr(route, "openapi_extra", None) or {}).get("x-act")

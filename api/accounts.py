@@ -12,7 +12,7 @@ from api.access import Actor, needs
 from api.errors import ADMIN, ONE
 from api.json_body import JsonRoute
 from api.server import TheServer
-from crm import stopped
+from workspace import stopped_accounts
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["messages"], route_class=JsonRoute)
 
@@ -39,11 +39,11 @@ class StoppedAccounts(BaseModel):
 def list_stopped(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> StoppedAccounts:
     """Empty while every account takes messages, as far as anybody has tried."""
     with server.engine.db.read() as session:
-        return StoppedAccounts(items=[StoppedAccount.model_validate(row) for row in stopped.listed(session)])
+        return StoppedAccounts(items=[StoppedAccount.model_validate(row) for row in stopped_accounts.listed(session)])
 
 
 @router.post("/stopped/{account}/try", summary="Try an account now", status_code=204, responses=ONE)
 def try_account(server: TheServer, account: Annotated[str, Path(max_length=130)], actor: Annotated[Actor, needs("account.try")]) -> None:
     """The next message that comes by tries it, within seconds; the answer is in the list."""
     with server.engine.db.write() as session:
-        stopped.try_now(session, account, actor.id, datetime.now(UTC))
+        stopped_accounts.try_now(session, account, actor.id, datetime.now(UTC))

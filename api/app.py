@@ -30,9 +30,6 @@ from api.server import Server
 from api.temporal import Bells, Connect
 from api.writer import Waker, Writer
 from builder_ui import pages
-from crm import factor
-from crm.files import Room
-from crm.sessions import Purpose, require_proof
 from engine.client import Temporal
 from engine.live import Engine
 from engine.presence import Presence
@@ -40,6 +37,9 @@ from engine.step import where
 from engine.wakeups import Wakeups
 from models import Member
 from settings import Settings
+from storage.files import Room
+from workspace import second_factor
+from workspace.sessions import Purpose, require_proof
 
 log = logging.getLogger("pfadwerk.api")
 
@@ -106,7 +106,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House, turns
         if found is None or owing:
             return found
         with engine.db.read() as session:
-            return None if factor.is_owed(session, found) else found
+            return None if second_factor.is_owed(session, found) else found
 
     def close(token: str) -> None:
         login.close_session(engine.db, token, engine.clock.real_now())

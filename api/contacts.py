@@ -17,7 +17,6 @@ from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
 from crm import consent, contacts, mailbox, profile, scores, suppression
-from crm.audit import record
 from crm.rules import expression as rules
 from crm.timeline import KINDS
 from engine.by_hand import EVERYONE
@@ -28,6 +27,7 @@ from engine.wakeups import Wakeups
 from journeys.errors import Conflict
 from journeys.rules import Rule
 from models import ConsentState, Contact, Event, Score
+from workspace.audit import record
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=JsonRoute)
 

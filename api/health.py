@@ -15,10 +15,10 @@ from api.errors import Forbidden, answers, takes_nothing
 from api.measured import may_measure
 from api.server import Server, TheServer
 from api.temporal import Bells
-from crm import stopped
 from engine import unrouted
 from engine.live import Engine
 from models import Contact, Event
+from workspace import stopped_accounts
 
 router = APIRouter(tags=["operation"])
 
@@ -103,7 +103,7 @@ def _looked_at(engine: Engine) -> tuple[DatabaseState, list[str], int, list[str]
     with engine.db.read() as session:
         broken = [journey.key for journey in engine.index(session).broken]
         waiting = unrouted.count(session)
-        stops = [row.account for row in stopped.listed(session)]
+        stops = [row.account for row in stopped_accounts.listed(session)]
     return "up" if _takes_writes(engine) else "read only", broken, waiting, stops
 
 

@@ -23,11 +23,12 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute, StrictRoute
 from api.paging import Id, Limit
 from api.server import TheServer
-from crm import contacts, files, imports, uploads
-from crm.files import Room
+from crm import contacts, imports, uploads
 from crm.imports import RowError, Shown
 from crm.reading import Reading
 from models import Import
+from storage import files
+from storage.files import Room
 
 router = APIRouter(prefix="/api/v1", tags=["imports"], route_class=JsonRoute)
 REASONS: Mapping[str, str] = {**contacts.REASONS, **imports.REASONS, "line": "Line", "reason": "Reason"}

@@ -23,9 +23,9 @@ from api.server import Server, TheServer
 from api.tracking import SHORT, Bad, Envelope, Tracked, read_event, read_time
 from api.tracking_schema import call_name, ref
 from api.trust import is_trusted
-from crm.intake import code_of
 from engine.tracing import Tracing
 from journeys.errors import NotFound, PfadwerkError, TooLarge
+from workspace.intake import code_of
 
 router = APIRouter(tags=["tracking"])
 

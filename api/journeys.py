@@ -23,8 +23,6 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Number, Page, page_of
 from api.server import Server, TheServer
-from crm import tally
-from crm.calendar import load_calendar
 from engine import migrate, publish, shelf, simulate
 from engine.publish import get_journey, get_version
 from engine.wakeups import Wakeups
@@ -36,6 +34,8 @@ from journeys.reading import read
 from journeys.schema import journey_schema
 from locales import translator
 from models import Journey, Migration, Version
+from storage import tally
+from workspace.calendar import load_calendar
 
 router = APIRouter(prefix="/api/v1", tags=["journeys"], route_class=JsonRoute)
 

@@ -1,4 +1,4 @@
-"""Keys at the doors: looked up, remembered for seconds, their use noted. Making and ending them is in `crm.keys`."""
+"""Keys at the doors: looked up, remembered for seconds, their use noted. Making and ending them is in `workspace.api_keys`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Literal
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from crm.keys import GRACE, add_key, hashed, revoke_key, rotate_key
 from models import ApiKey, Database
+from workspace.api_keys import GRACE, add_key, hashed, revoke_key, rotate_key
 
 __all__ = ["GRACE", "KeyRing", "add_key", "hashed", "revoke_key", "rotate_key"]
 

@@ -25,12 +25,12 @@ from api.server import Server, TheServer
 from builder_ui import door
 from builder_ui.host import is_page
 from builder_ui.speech import language_for
-from crm import factor, login, sessions, team, tries
-from crm.login import CodeNeeded
-from crm.sessions import SESSION_LIFE, TICKET_LIFE, close_session, member_of
 from journeys.errors import Invalid, TooMany
 from locales import translator
 from models import Database, Member
+from workspace import login, login_attempts, members, second_factor, sessions
+from workspace.login import CodeNeeded
+from workspace.sessions import SESSION_LIFE, TICKET_LIFE, close_session, member_of
 
 __all__ = ["COOKIE", "SESSION_LIFE", "close_session", "cookie_name", "cookie_of", "exchange", "member_of", "mint_link", "router"]
 
@@ -61,7 +61,7 @@ def _first_admin(session: Session, now: datetime) -> str:
 
 
 def exchange(db: Database, keys: Sequence[bytes], token: str, now: datetime, user_agent: str = "", network: str = "") -> tuple[str, Member]:
-    """`crm.login.by_link`, for tools that hold no browser."""
+    """`workspace.login.by_link`, for tools that hold no browser."""
     return login.by_link(db, keys, token, now, user_agent, network)
 
 
@@ -179,7 +179,7 @@ def _close_present(server: Server, request: Request) -> None:
 
 def network_of(request: Request) -> str:
     """Where a request comes from, shortened."""
-    return tries.network_of(request.client.host) if request.client else ""
+    return login_attempts.network_of(request.client.host) if request.client else ""
 
 
 def _agent(request: Request) -> str:
@@ -306,7 +306,7 @@ def _proof_form(server: Server, request: Request, back: str, problem: str = "", 
     if member is None:
         return door.drawn(language, door.logged_out(language), 401)
     with engine.db.read() as session:
-        coded = factor.is_on(session, member.id)
+        coded = second_factor.is_on(session, member.id)
     return door.drawn(language, door.prove(language, back, coded, member.password_hash is not None, problem), status, wait)
 
 
@@ -398,7 +398,7 @@ def remind(given: Annotated[Forgotten, Form()], request: Request, server: TheSer
 def _send_reset(server: Server, email: str) -> None:
     engine = server.engine
     with engine.db.read() as session:
-        member = team.find_member(session, email)
+        member = members.find_member(session, email)
     if member is None or not member.active:
         return
     try:

@@ -14,12 +14,12 @@ from api.errors import CHANGE, ONE
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
-from crm.locks import person_of
 from crm.uncertain import Decision, decide
 from engine.publish import get_journey
 from journeys.errors import NotFound
 from models import Body, Hit, Message
 from reports import messages
+from storage.locks import person_of
 
 Status = Literal["planned", "held", "claimed", "sent", "bounced", "failed", "skipped", "uncertain"]
 

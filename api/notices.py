@@ -12,7 +12,7 @@ from api.access import Actor, needs
 from api.errors import ADMIN
 from api.json_body import JsonRoute
 from api.server import TheServer
-from crm import notices
+from workspace import notices
 
 router = APIRouter(prefix="/api/v1/notices", tags=["workspace"], route_class=JsonRoute)
 

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from api.access import act_of
 from api.shapes import describe
 from api.tracking_schema import SCHEMAS
-from crm.roles import roles_for
+from workspace.roles import roles_for
 
 DESCRIPTION = """
 Pfadwerk runs customer journeys. **Tracking** takes events in the format of the Segment tracking API, so existing client libraries work

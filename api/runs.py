@@ -17,13 +17,13 @@ from api.json_body import JsonRoute
 from api.paging import Cursor, Id, KeyOrId, Limit, Page
 from api.run_story import RunRow, RunStory
 from api.server import Server, TheServer
-from crm.locks import person_of
 from engine import by_hand, runs
 from engine.entry import Refused
 from engine.forecast import NAMED
 from engine.publish import get_journey
 from journeys.errors import Conflict
 from journeys.rules import Rule
+from storage.locks import person_of
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=JsonRoute)
 

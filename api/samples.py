@@ -13,11 +13,11 @@ from sqlalchemy import false, func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import notices, stopped
 from engine import shelf, unrouted
 from engine.live import Engine
 from engine.shelf import HALTED
 from models import OPEN_MESSAGE, Event, Inbox, Journey, Message
+from workspace import notices, stopped_accounts
 
 SAMPLE_SECONDS = 15.0
 
@@ -62,7 +62,7 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
         stuck.add_metric([row.key], row.number)
     yield stuck
     stops = GaugeMetricFamily("pfadwerk_account_stopped", "Provider accounts that take no messages now.", labels=["account"])
-    for row in stopped.listed(session):
+    for row in stopped_accounts.listed(session):
         stops.add_metric([row.account], 1)
     yield stops
     first = select(Event.received_at).where(col(Event.routed) == false()).order_by(col(Event.id)).limit(1)

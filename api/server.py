@@ -17,10 +17,10 @@ from api.keys import KeyRing
 from api.limits import Limits, Rate
 from api.metrics import Metrics
 from api.writer import Waker, Writer
-from crm.refusals import Refusals
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from settings import Settings
+from workspace.refusals import Refusals
 
 WAKE_SECONDS = 30.0
 

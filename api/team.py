@@ -14,11 +14,12 @@ from api.json_body import JsonRoute
 from api.login import send_link
 from api.paging import Id
 from api.server import TheServer
-from crm import login, sessions, team
-from crm.audit import record
 from engine.uses import refuse, refuse_used_member, uses_without
 from journeys.errors import Conflict
 from models import LoginSession, Member
+from workspace import login, sessions
+from workspace import members as team
+from workspace.audit import record
 
 router = APIRouter(prefix="/api/v1", tags=["team"], route_class=JsonRoute)
 

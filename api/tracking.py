@@ -13,14 +13,14 @@ from typing import Any
 
 import orjson
 
-from crm.events import Row, event_row
-from crm.names import Name, normalise_all
-from crm.payload import clean_object, clean_text
 from crm.profile import ALIASES, check_fields
 from journeys.catalogue import is_reserved
 from journeys.errors import Invalid, PfadwerkError, TooLarge
 from journeys.spelling import identifier, one_line
 from models import new_id
+from storage.events import Row, event_row
+from storage.identifiers import Name, normalise_all
+from storage.json_values import clean_object, clean_text
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
 SHORT = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}

@@ -16,9 +16,9 @@ from api.jobs import JobRow
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page, page_of
 from api.server import TheServer
-from crm import audit, intake, keys, listed, secrets, settings
 from engine.uses import refuse, refuse_used_secret, uses_of_removed
 from models import Job
+from workspace import api_keys, audit, intake, listed_names, secrets, settings
 
 router = APIRouter(prefix="/api/v1", tags=["workspace"], route_class=JsonRoute)
 
@@ -54,9 +54,9 @@ class NewKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"kind": "server", "name": "Shop"}})
 
-    kind: keys.Kind
+    kind: api_keys.Kind
     name: str = Field(min_length=1, max_length=64, description="Stands as `source` at the events it sends.")
-    role: keys.Role = Field("admin", description="What an admin key may do, as for members; without meaning for the other kinds.")
+    role: api_keys.Role = Field("admin", description="What an admin key may do, as for members; without meaning for the other kinds.")
 
 
 class Rotate(BaseModel):
@@ -64,7 +64,7 @@ class Rotate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"grace": "P7D"}})
 
-    grace: timedelta = keys.GRACE
+    grace: timedelta = api_keys.GRACE
 
 
 class ProblemRow(BaseModel):
@@ -164,14 +164,14 @@ def unlisted_names(name: SettingName, server: TheServer, actor: Annotated[Actor,
     programs say is kept, but a journey can only use what is listed. At most 100."""
     with server.engine.db.read() as session:
         settings.get(session, name)
-        return listed.unlisted(session, name)
+        return listed_names.unlisted(session, name)
 
 
 @router.get("/keys", summary="List keys", responses=ADMIN)
 def list_keys(server: TheServer, actor: Annotated[Actor, needs("key.manage")], limit: Limit = 50, cursor: Cursor = None) -> Page[KeyRow]:
     """Newest first; revoked ones too."""
     with server.engine.db.read() as session:
-        rows, following = page_of(keys.list_keys(session, before=cursor, limit=limit + 1), limit, "id")
+        rows, following = page_of(api_keys.list_keys(session, before=cursor, limit=limit + 1), limit, "id")
         return Page(items=[KeyRow.model_validate(row) for row in rows], next=following)
 
 
@@ -180,7 +180,7 @@ def add_key(new: NewKey, server: TheServer, actor: Annotated[Actor, needs("key.m
     """The answer is the only place where the key is ever shown."""
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
-        row, key = keys.add_key(session, new.kind, new.name, now, role=new.role)
+        row, key = api_keys.add_key(session, new.kind, new.name, now, role=new.role)
         audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
         return ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
 
@@ -190,7 +190,7 @@ def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Annotated[A
     """A new key of the same kind, role and name; the old one stays valid for `grace`."""
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
-        row, key = keys.rotate_key(session, key_id, now, rotate.grace)
+        row, key = api_keys.rotate_key(session, key_id, now, rotate.grace)
         audit.record(session, actor.id, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
         shown = ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
     server.keys.forget()
@@ -202,7 +202,7 @@ def revoke_key(key_id: Id, server: TheServer, actor: Annotated[Actor, needs("key
     """At once in this process, within seconds in others."""
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
-        row = KeyRow.model_validate(keys.revoke_key(session, key_id, now))
+        row = KeyRow.model_validate(api_keys.revoke_key(session, key_id, now))
         audit.record(session, actor.id, "key.revoke", f"key:{key_id}", {}, now)
     server.keys.forget()
     return row
@@ -213,7 +213,7 @@ def key_problems(key_id: Id, server: TheServer, actor: Annotated[Actor, needs("k
     """Newest first, at most 100 kinds; what came within the last seconds, too. Names of events and fields, never values."""
     server.writer.intake.flush()
     with server.engine.db.read() as session:
-        key = keys.get_key(session, key_id)
+        key = api_keys.get_key(session, key_id)
         return [
             ProblemRow(**one.model_dump(include=set(ProblemRow.model_fields)), message=intake.REASONS[one.reason])
             for one in intake.problems_of(session, key.id)

@@ -31,18 +31,18 @@ from api.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
 from crm.coercion import COERCED, Types, fit_event, types_of
 from crm.consent import Evidence, record_consent
-from crm.events import Row, insert_events
 from crm.identity import ResolvedContact, alias, find, resolve_batch
-from crm.intake import Intake
-from crm.names import Name
-from crm.sql import savepoint, table
-from crm.zones import is_zone
 from engine.live import Engine
 from engine.router import route
 from engine.step import where
 from engine.unrouted import ALL, owe
 from engine.wakeups import Wakeups
 from models import Contact, Event
+from storage.events import Row, insert_events
+from storage.identifiers import Name
+from storage.sql import savepoint, table
+from workspace.intake import Intake
+from workspace.time_zones import is_zone
 
 log = logging.getLogger("pfadwerk.ingest")
 
@@ -301,7 +301,7 @@ def store(
 
     The number of statements does not grow with the number of plain events. `careful`: the events and what they say about people are
     stored even if everything after that fails; what they should have set off is then owed. Into `told` goes what was left out or kept as it
-    came, for `crm.intake`.
+    came, for `workspace.intake`.
     """
     repeated = _repeated(session, calls)
     taken = [_Taken(call, contact) for call, contact in _resolved(session, calls, repeated, now) if contact is not None]

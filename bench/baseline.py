@@ -28,9 +28,9 @@ from activities.providers.provider import Outgoing
 from activities.rendering import CompiledTemplate, render
 from activities.tracking import Tracking
 from bench.reference import compiled_mail
-from crm.sql import table
 from models import Contact, Database
 from settings import Settings
+from storage.sql import table
 
 WORKFLOW, RUNS, MAILS = "Baseline", "baseline-runs", "baseline-mails"
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))

@@ -28,12 +28,12 @@ from bench.graphs import MAIL, OTHER_JOURNEY, POOL, journey_document
 from bench.line import open_line
 from bench.measure import machine, say
 from bench.scene import Scene, Workspace, open_scene
-from crm.sql import table
-from crm.team import add_member, put_rotation
 from engine import publish
 from journeys.errors import Misconfigured
 from journeys.templates import gallery
 from models import Member
+from storage.sql import table
+from workspace.members import add_member, put_rotation
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]

@@ -13,8 +13,6 @@ from sqlalchemy import func, insert, select
 
 from bench.scene import Workspace
 from bench.simulate import somebody
-from crm import tally
-from crm.sql import table
 from engine import publish
 from engine.advance import Note
 from engine.simulate import Path, simulate
@@ -22,6 +20,8 @@ from engine.step import tallied
 from journeys.compile import compile_journey
 from journeys.reading import read
 from models import Run, Trail, Version, new_id
+from storage import tally
+from storage.sql import table
 
 SORTS = 300
 """Different contacts; every second is still on the way."""

@@ -23,12 +23,12 @@ from temporalio.client import Client
 from bench import baseline, reference
 from bench.measure import cpu_seconds, machine, memory_bytes, say, spread_ms
 from bench.scene import Scene, Workspace, open_scene
-from crm.events import event_row, insert_events
-from crm.sql import table
 from engine.client import Temporal
 from engine.router import route
 from engine.wakeups import Wakeups
 from models import Event, Run, Trail, new_id
+from storage.events import event_row, insert_events
+from storage.sql import table
 
 WAIT_SECONDS = 3
 AT_ONCE = 50

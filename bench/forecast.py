@@ -26,12 +26,12 @@ from activities.rendering import RenderLimits, RenderPool
 from activities.tracking import Tracking
 from bench import reference
 from bench.measure import machine
-from crm.sql import table
 from engine import publish
 from engine.clock import Clock
 from engine.live import Engine
 from journeys.nodes import Palette
 from models import ConsentState, Contact, Database, new_id
+from storage.sql import table
 
 JOURNEY: dict[str, Any] = {
     "spec": 1,

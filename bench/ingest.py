@@ -31,8 +31,8 @@ from bench.scene import Scene, Workspace, open_scene
 from commands.demo import QUIET, prepare_demo
 from commands.process import Process
 from commands.servers import LOOPBACK
-from crm.sql import table
 from models import Event, Run
+from storage.sql import table
 
 BATCH = 100
 CONNECTIONS = 8

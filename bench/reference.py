@@ -15,14 +15,14 @@ from sqlalchemy import insert, select
 from activities import templates
 from activities.rendering import CompiledTemplate
 from api.keys import add_key
-from crm import audit
-from crm import settings as workspace
-from crm.sql import table
 from engine import publish as publishing
 from engine.live import Engine
 from journeys.templates import Mail, gallery
 from models import ConsentState, Contact, Database, Identity, TemplateVersion, new_id
 from models.migrate import upgrade
+from storage.sql import table
+from workspace import audit
+from workspace import settings as workspace
 
 EVENT = "Bench Started"
 SENDS = 3

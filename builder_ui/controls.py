@@ -15,8 +15,8 @@ from builder_ui.builder.forms import UNITS, as_number, in_units, iso
 from builder_ui.forms import Field, Values
 from builder_ui.speech import Speech
 from builder_ui.words import ROLE_NAMES, WEEKDAYS
-from crm import zones
-from crm.settings import Setting
+from workspace import time_zones
+from workspace.settings import Setting
 
 Schema = Mapping[str, Any]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -74,7 +74,7 @@ def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> 
         return Field(path, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
     if schema.get("format") == "time":
         return Field(path, label, "time", str(value)[:5], hint=hint)
-    zone = {"offered": sorted(zones.known())} if path.endswith("zone") else {}
+    zone = {"offered": sorted(time_zones.known())} if path.endswith("zone") else {}
     most = schema.get("maxLength", 200)
     return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
 

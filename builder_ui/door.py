@@ -15,8 +15,8 @@ from fastapi.responses import HTMLResponse
 from builder_ui.host import STATICS, guard, is_page, templates
 from builder_ui.parts import ICONS
 from builder_ui.speech import Speech, speech_for
-from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from journeys.errors import Issue, PfadwerkError
+from workspace.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)

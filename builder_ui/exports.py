@@ -26,13 +26,13 @@ from builder_ui.permits import does, may
 from builder_ui.visit import House, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
 from crm import contacts
-from crm.audit import record
-from crm.locks import person_of
 from crm.sheets import START, line_of
 from engine.publish import get_journey
 from engine.runs import RunFilter, list_runs
 from journeys.errors import NotFound, PfadwerkError
 from models import ConsentState, Contact, Tag
+from storage.locks import person_of
+from workspace.audit import record
 
 PAGE = 200
 MAX_ROWS = 1_000_000

@@ -30,10 +30,10 @@ from builder_ui.permits import does, may
 from builder_ui.screen import load, screen
 from builder_ui.speech import Speech, language_for, speech_of
 from builder_ui.visit import House, Page, Visit
-from crm import stopped
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
 from models import Member
+from workspace import stopped_accounts
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -174,7 +174,7 @@ class Host:
     def _stops(self) -> list[str]:
         """The provider accounts that take nothing now."""
         with self.house.engine.db.read() as session:
-            return [row.account for row in stopped.listed(session)]
+            return [row.account for row in stopped_accounts.listed(session)]
 
     def stranger(self, request: Request) -> Response:
         """What somebody sees who is not logged in."""

@@ -16,14 +16,15 @@ from builder_ui.import_words import reasons
 from builder_ui.permits import does, may
 from builder_ui.speech import Speech
 from builder_ui.visit import House
-from crm import files, imports, uploads
+from crm import imports, uploads
 from crm.csv_file import MAX_COLUMNS
 from crm.imports import get_import
 from crm.jobs import add_job
 from crm.reading import Reading
-from crm.roles import NotAllowed
 from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError
 from models import Import, Member
+from storage import files
+from workspace.roles import NotAllowed
 
 MAX_FIELDS = 2 * MAX_COLUMNS + 40
 START = "/ui/contacts/import"

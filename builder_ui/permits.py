@@ -1,11 +1,11 @@
-"""Which members may do what (`crm.roles`). Checked on the server at every act; the pages use the same table to leave out buttons."""
+"""Which members may do what (`workspace.roles`). Checked on the server at every act; the pages use the same table to leave out buttons."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from crm import roles
 from models import Member
+from workspace import roles
 
 
 def may(member: Member, act: str) -> bool:

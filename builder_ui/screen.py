@@ -19,10 +19,10 @@ from builder_ui.compat import Element, component, html, use_effect, use_ref, use
 from builder_ui.permits import may
 from builder_ui.sections import barred
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm.roles import OWING, PROVED, NotAllowed
-from crm.sessions import ProofNeeded
 from journeys.errors import Conflict, NotFound, PfadwerkError, Unauthorized
 from models import Member, new_id
+from workspace.roles import OWING, PROVED, NotAllowed
+from workspace.sessions import ProofNeeded
 
 log = logging.getLogger("pfadwerk.pages")
 

@@ -11,8 +11,8 @@ from builder_ui import forms, parts
 from builder_ui.compat import Element, html
 from builder_ui.sections import panel
 from builder_ui.visit import Acts, Visit
-from crm import factor, login, sessions
 from models import Member
+from workspace import login, second_factor, sessions
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,16 +22,16 @@ class Second:
     on: bool
     owed: bool
     codes_left: int
-    setup: factor.Setup | None
+    setup: second_factor.Setup | None
 
 
 def read(visit: Visit, session: Session, member: Member) -> Second:
-    on = factor.is_on(session, member.id)
+    on = second_factor.is_on(session, member.id)
     return Second(
         on,
-        factor.is_owed(session, member),
-        factor.codes_left(session, member.id) if on else 0,
-        None if on else factor.setup(session, visit.engine.address_keys, member, visit.house.real_now()),
+        second_factor.is_owed(session, member),
+        second_factor.codes_left(session, member.id) if on else 0,
+        None if on else second_factor.setup(session, visit.engine.address_keys, member, visit.house.real_now()),
     )
 
 
@@ -56,7 +56,7 @@ def _off(visit: Visit, acts: Acts) -> list[Element]:
     ]
 
 
-def _begun(visit: Visit, setup: factor.Setup, acts: Acts) -> list[Element]:
+def _begun(visit: Visit, setup: second_factor.Setup, acts: Acts) -> list[Element]:
     speech = visit.speech
     grouped = " ".join(setup.secret[n : n + 4] for n in range(0, len(setup.secret), 4))
     field = forms.Field("code", speech("Code"), most=40, required=True, hint=speech("The six digits the app shows now."))
@@ -123,13 +123,13 @@ def _codes(visit: Visit, acts: Acts) -> Element:
 
 def _begin(visit: Visit) -> None:
     with visit.engine.db.write() as session:
-        factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
+        second_factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
 
 
 def _confirming(acts: Acts) -> forms.Change:
     def do(visit: Visit, values: forms.Values) -> None:
         with visit.engine.db.write() as session:
-            codes = factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.real_now())
+            codes = second_factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.real_now())
             sessions.end_sessions(session, visit.member.id, keep=visit.token)
         _keep(acts, codes)
 
@@ -139,7 +139,7 @@ def _confirming(acts: Acts) -> forms.Change:
 def _renewing(acts: Acts) -> Callable[[Visit], None]:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            codes = factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
+            codes = second_factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
         _keep(acts, codes)
 
     return do

@@ -8,8 +8,8 @@ from typing import Any
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.visit import Visit
-from crm.sessions import id_of, is_this
 from models import LoginSession
+from workspace.sessions import id_of, is_this
 
 BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"), ("curl", "curl"))
 SYSTEMS = (

@@ -17,11 +17,11 @@ from activities.rendering import INLINE, Renderer
 from activities.rendering.turns import Turns
 from builder_ui.permits import may
 from builder_ui.speech import Speech
-from crm.files import Room
-from crm.sessions import Purpose
 from engine.live import Engine
 from engine.wakeups import Wakeups
 from models import Member
+from storage.files import Room
+from workspace.sessions import Purpose
 
 
 class FindMember(Protocol):
@@ -131,14 +131,14 @@ Do = Callable[[Visit], Wakeups | None]
 
 
 class Act(Protocol):
-    """Makes a handler of a change, which the act `permit` allows (`crm.roles`); `undo` is offered beside the word about what was done."""
+    """Makes a handler of a change, which the act `permit` allows (`workspace.roles`); `undo` is offered beside the word about what was done."""
 
     def __call__(self, permit: str, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Acts:
-    """What a view may hang on its buttons. `act("journey.change", do, done)` is a handler: checks whether the role may (`crm.roles`), does it, says `done`, loads anew.
+    """What a view may hang on its buttons. `act("journey.change", do, done)` is a handler: checks whether the role may (`workspace.roles`), does it, says `done`, loads anew.
 
     `drafts` keeps what was typed into fields until a button needs it; a view reads it, handlers write it.
     """
@@ -152,7 +152,7 @@ class Page:
     """`load` reads everything (in a thread), `view` draws it (pure), `stamp` is a cheap question whose answer changes when `load`'s would.
 
     `path` has `{names}` for single segments. `title` is a message id, `section` the entry of the menu to light up, `reads` the act
-    (`crm.roles`) of looking at it, asked anew at every drawing. `name` asks (in a thread)
+    (`workspace.roles`) of looking at it, asked anew at every drawing. `name` asks (in a thread)
     what the thing is called that the page shows, for the window's title; NotFound and an empty answer leave the plain title. `assets` are
     addresses of files that only this page needs; the browser fetches them while the socket opens.
     """

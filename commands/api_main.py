@@ -82,10 +82,10 @@ def build_server(settings: Settings) -> Server:
     from api.app import create_app
     from commands.providers import mail_provider
     from commands.tracing import tracing_of
-    from crm import audit
     from models import Database
     from models.migrate import check
     from worker import build_engine
+    from workspace import audit
 
     check(settings.database_url)
     engine = build_engine(

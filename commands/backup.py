@@ -28,11 +28,11 @@ from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from commands import lock
-from crm import audit
 from engine.restored import Assume, mark
 from journeys.errors import PfadwerkError
 from models import PATIENT, Database, migrate
 from settings import Settings, parse_keys
+from workspace import audit
 
 FORMAT = 1
 MANIFEST = "manifest.json"

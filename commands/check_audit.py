@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TextIO
 
 from commands.workspace import database
-from crm import audit
 from settings import Settings
+from workspace import audit
 
 
 def check_audit(settings: Settings, head: str, *, out: TextIO, translate: Callable[[str], str], as_json: bool = False) -> int:

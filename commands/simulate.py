@@ -221,8 +221,8 @@ class Known:
 
 def _known_contact(settings: Settings, email: str) -> Known:
     from activities.gate import limits_of
-    from crm.calendar import load_calendar
     from crm.identity import find
+    from workspace.calendar import load_calendar
 
     with database(settings) as db, db.read() as session:
         contact_id = find(session, ("email", email)) or find(session, ("user_id", email))
@@ -256,9 +256,9 @@ def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, An
 
     from crm.profile import tags
     from crm.rules.sql_facts import SqlFacts
-    from crm.team import list_rotations, next_owner
     from journeys.rules.fields import CONTACT_COLUMNS
     from models import ConsentState, Event, Score
+    from workspace.members import list_rotations, next_owner
 
     facts = SqlFacts(session, contact_id, as_of=now)
     fields = {name: facts.value(name) for name in CONTACT_COLUMNS} | dict(facts.contact["attributes"])

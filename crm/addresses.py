@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.duplicates import suggest
-from crm.sql import table, upsert
 from models import Contact, Identity
+from storage.sql import table, upsert
 
 Held = Mapping[str, set[str]]
 """kind of name -> values"""

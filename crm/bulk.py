@@ -22,13 +22,13 @@ from crm import mailbox, profile, suppression
 from crm.addresses import claim
 from crm.columns import Person, Said
 from crm.consent import Evidence, Standing, check, does_apply
-from crm.events import event_row
 from crm.identity import resolve_batch
-from crm.locks import lock_contacts
-from crm.payload import clean_text
-from crm.sql import on, table, upsert
 from journeys.errors import Conflict, TooLarge
 from models import Consent, ConsentState, Contact, Event, Tag, new_id
+from storage.events import event_row
+from storage.json_values import clean_text
+from storage.locks import lock_contacts
+from storage.sql import on, table, upsert
 
 consents, states, tags, events = table(Consent), table(ConsentState), table(Tag), table(Event)
 Key = tuple[str, str, str]

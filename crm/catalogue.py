@@ -15,13 +15,13 @@ from typing import Any, cast, get_args
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from crm.freshness import bump
-from crm.sql import table, upsert
 from journeys.catalogue import Catalogue, EventSpec, FieldSpec, Type
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.rules.dates import INSTANT_LENGTH, instant, normalise
 from journeys.rules.fields import CONTACT_COLUMNS
 from models import CatalogueEvent, CatalogueField
+from storage.freshness import bump
+from storage.sql import table, upsert
 
 TOPIC = "catalogue"
 

@@ -15,11 +15,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from crm.catalogue import TOPIC
-from crm.freshness import freshness, is_changing
-from crm.sql import table
 from journeys.catalogue import Catalogue
 from journeys.coerce import Unfit, coerce, is_of
 from models import CatalogueEvent, CatalogueField
+from storage.freshness import freshness, is_changing
+from storage.sql import table
 
 COERCED = ("string", "number", "boolean", "date", "datetime")
 

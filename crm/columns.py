@@ -20,14 +20,14 @@ from zoneinfo import ZoneInfo
 from crm import cells as read_cell
 from crm.cells import NO, YES, CellProblem, slug_of
 from crm.csv_file import MAX_CELL_CHARACTERS
-from crm.names import Name, Refused, normalise, strength
-from crm.payload import clean_text
 from crm.profile import ALIASES, COLUMNS, check_fields
 from crm.reading import Reading, type_of
 from crm.sheets import plain_of
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules.fields import CONTACT_COLUMNS
+from storage.identifiers import Name, Refused, normalise, strength
+from storage.json_values import clean_text
 
 SYNONYMS: Mapping[str, str] = {
     "e_mail": "email", "mail": "email", "email_address": "email", "e_mail_address": "email", "emailadresse": "email", "e_mail_adresse": "email",

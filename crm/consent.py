@@ -19,15 +19,15 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.events import append_event
-from crm.locks import lock_contact
 from crm.mailbox import EVERYTHING, FIELDS, says_no, words, write
-from crm.payload import clean_object, clean_text
-from crm.settings import CONSENT_NAME
-from crm.sql import on, table
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
+from storage.events import append_event
+from storage.json_values import clean_object, clean_text
+from storage.locks import lock_contact
+from storage.sql import on, table
+from workspace.settings import CONSENT_NAME
 
 STRICTNESS = {"granted": 0, "pending": 1, "withdrawn": 2}
 """The three states; a higher number allows less. Nothing ever said is no state: the gate refuses it by itself."""

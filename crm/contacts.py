@@ -13,19 +13,19 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import lots
 from crm.erasure import erase, erase_person
 from crm.export import export
 from crm.identity import find, resolve
-from crm.locks import person_of
-from crm.names import Name, normalise_all
-from crm.payload import clean_text
 from crm.profile import check_fields, update_fields
 from crm.rules.expression import expression
 from crm.timeline import timeline
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.rules import parse_rule
 from models import ConsentState, Contact, Event, Identity, Run, Score, Tag
+from storage import sampling
+from storage.identifiers import Name, normalise_all
+from storage.json_values import clean_text
+from storage.locks import person_of
 
 __all__ = [
     "ContactPage",
@@ -193,7 +193,7 @@ def ids(session: Session, wanted: Wanted, after_id: str = "", limit: int = MAX_P
 
 def some(session: Session, wanted: Wanted, size: int, of: int) -> Sequence[str]:
     """Ids of `size` contacts that fit, drawn by lot; `of` or more are known to be there."""
-    return session.scalars(lots.drawn(_found(wanted, select(Contact.id)), col(Contact.id), size, of)).all()
+    return session.scalars(sampling.drawn(_found(wanted, select(Contact.id)), col(Contact.id), size, of)).all()
 
 
 def equals(field: str, value: str) -> ColumnElement[bool]:

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, TextIO
 
-from crm.payload import clean_text
 from journeys.errors import Invalid
+from storage.json_values import clean_text
 
 MAX_LINE_CHARACTERS = 1_572_864
 MAX_CELL_CHARACTERS = 10_000

@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, select
 from sqlalchemy.orm import Session
 
-from crm.jsonsql import NUMBERS, Kind, Text, place
 from crm.rules.expression import living
-from crm.sql import on, table
 from journeys.rules.dates import day_of, in_year
 from journeys.rules.fields import CONTACT_COLUMNS
 from models import Contact
+from storage.json_sql import NUMBERS, Kind, Text, place
+from storage.sql import on, table
 
 STRETCH = 2_000
 """Contacts that one statement reads at most."""

@@ -16,10 +16,10 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.audit import record
-from crm.sql import table, upsert
 from journeys.errors import Conflict, NotFound
 from models import Contact, Duplicate
+from storage.sql import table, upsert
+from workspace.audit import record
 
 SUGGESTS = ("email", "phone")
 """Fields that may be equal by chance or by family; the surer first, which is the reason that is kept."""

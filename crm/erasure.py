@@ -19,12 +19,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
 from crm import duplicates, erasure_rest, mailbox, traces
-from crm.audit import record
-from crm.erasure_fence import ERASED, keep_imports_out
-from crm.locks import lock_contact
 from crm.merge import FIELDS
-from crm.runs import end_runs, open_runs
-from crm.sql import table
 from models import (
     Body,
     Consent,
@@ -49,6 +44,11 @@ from models import (
     TaskChange,
     Trail,
 )
+from storage.erasure_fence import ERASED, keep_imports_out
+from storage.locks import lock_contact
+from storage.run_rows import end_runs, open_runs
+from storage.sql import table
+from workspace.audit import record
 
 log = logging.getLogger("pfadwerk.crm")
 

@@ -21,11 +21,12 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 from sqlmodel import col, func, select
 
-from crm import jobs, secrets, traces, uploads
-from crm.erasure_fence import JOB
+from crm import jobs, traces, uploads
 from crm.traces import OVERLAP, Values
 from journeys.errors import Conflict
 from models import AuditNote, Database, Import, Job, Upload, UploadPart, lock
+from storage.erasure_fence import JOB
+from workspace import secrets
 
 log = logging.getLogger("pfadwerk.crm")
 

@@ -8,8 +8,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm.locks import person_of
-from crm.sql import table
 from journeys.errors import NotFound
 from models import (
     Body,
@@ -32,6 +30,8 @@ from models import (
     TaskChange,
     Trail,
 )
+from storage.locks import person_of
+from storage.sql import table
 
 PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("names", Identity),

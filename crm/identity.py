@@ -30,12 +30,12 @@ from sqlmodel import col, select
 from crm.addresses import ID_KINDS, differ, is_id, mark_shared
 from crm.duplicates import SUGGESTS, suggest
 from crm.merge import merge
-from crm.names import Name, Refused, normalise_all
-from crm.sql import table, upsert
 from crm.visitors import NEEDS_SERVER
 from crm.visitors import plan_call as plan_visitor
 from journeys.errors import Conflict, Invalid
 from models import Contact, Duplicate, Event, Identity, lock, new_id
+from storage.identifiers import Name, Refused, normalise_all
+from storage.sql import table, upsert
 
 ATTEMPTS = 5
 """How often a resolution starts over because another transaction took a name meanwhile (PostgreSQL only)."""

@@ -19,18 +19,19 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import erasure_fence, profile, recipes
+from crm import profile, recipes
 from crm.bulk import Manner, write_people
 from crm.catalogue import learn, load_catalogue
 from crm.cells import region_of
 from crm.columns import Cell, Columns, Person, RowProblem, column_types, guess
 from crm.csv_file import SHOWN, Bytes, Line, Source, Survey, examine, records
-from crm.payload import clean_text
 from crm.reading import Everybody, Reading, complete
-from crm.sql import savepoint
-from crm.team import list_members
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
 from models import Database, Import, lock, new_id
+from storage import erasure_fence
+from storage.json_values import clean_text
+from storage.sql import savepoint
+from workspace.members import list_members
 
 ROWS_A_TRANSACTION = 50
 BEGAN = "began"
@@ -332,7 +333,7 @@ class _Job:
     def __init__(
         self, db: Database, path: Path, plan: Plan, clock: Callable[[], datetime], options: Options, file_name: str, began: int
     ) -> None:
-        """`began`: the end of the audit trail before the file was read (`crm.erasure_fence`)."""
+        """`began`: the end of the audit trail before the file was read (`storage.erasure_fence`)."""
         self.db, self.path, self.shape, self.clock, self.file_name = db, path, plan.survey.shape, clock, file_name
         self.options = replace(options, mapping=plan.mapping, reading=plan.reading)
         with db.read() as session:

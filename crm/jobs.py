@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import uploads
-from crm.audit import record
 from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
 from models import Job, lock
+from workspace.audit import record
 
 STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""

@@ -15,12 +15,13 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import names, suppression
-from crm.audit import record
-from crm.payload import clean_text
-from crm.sql import on, table, upsert
+from crm import suppression
 from crm.suppression import hashed
 from models import ConsentState, Contact, MailboxConsent
+from storage import identifiers
+from storage.json_values import clean_text
+from storage.sql import on, table, upsert
+from workspace.audit import record
 
 FIELDS: Mapping[str, str] = {"email": "email", "sms": "phone", "whatsapp": "phone"}
 """Channel -> the contact's field that holds its address. Several people may have the same; other channels reach a contact."""
@@ -80,8 +81,8 @@ def address_of(contact: Contact | Row[Any], channel: str) -> str | None:
 def spelling(channel: str, address: str) -> str:
     """The one spelling of an address that is stored; what cannot be read is compared in lower case without blanks around it."""
     kind = {"email": "email", "phone": "phone"}[FIELDS[channel]]
-    found = names.normalise(kind, address)
-    return (clean_text(address).strip().lower() if isinstance(found, names.Refused) else found)[:320]
+    found = identifiers.normalise(kind, address)
+    return (clean_text(address).strip().lower() if isinstance(found, identifiers.Refused) else found)[:320]
 
 
 def words(contact: Contact, channel: str, purpose: str, state: str, said_at: datetime, mailbox: str | None = None) -> list[Word]:

@@ -22,14 +22,8 @@ from sqlmodel import SQLModel, col, select
 
 from crm import duplicates, mailbox
 from crm.addresses import settle_shared
-from crm.beside import note_beside
 from crm.consent import put_state, stricter
-from crm.events import append_event
-from crm.locks import lock_contacts
-from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
-from crm.runs import deliver, end_runs, open_runs, surplus
 from crm.scores import MAX_SCORE
-from crm.sql import table
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,
@@ -51,6 +45,12 @@ from models import (
     Tag,
     Task,
 )
+from storage.events import append_event
+from storage.json_values import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
+from storage.locks import lock_contacts
+from storage.run_rows import deliver, end_runs, open_runs, surplus
+from storage.run_trail import note_beside
+from storage.sql import table
 
 MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run, Link)
 """Tables whose rows simply change hands."""

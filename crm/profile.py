@@ -14,18 +14,19 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import mailbox, names
+from crm import mailbox
 from crm.addresses import claim
 from crm.coercion import fit_fields
-from crm.events import append_event
-from crm.locks import lock_contact
-from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
-from crm.team import advance_rotation, next_owner
-from crm.zones import is_zone
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
 from models import Contact, Event, Tag
+from storage import identifiers
+from storage.events import append_event
+from storage.json_values import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
+from storage.locks import lock_contact
+from workspace.members import advance_rotation, next_owner
+from workspace.time_zones import is_zone
 
 __all__ = [
     "CheckedFields",
@@ -234,8 +235,8 @@ def _named(kind: str, value: object, region: str | None) -> str | None:
     text = _text(320)(value, region)
     if text is None:
         return None
-    found = names.normalise(kind, text, region)
-    if isinstance(found, names.Refused):
+    found = identifiers.normalise(kind, text, region)
+    if isinstance(found, identifiers.Refused):
         raise _Refused(found.reason)
     return found
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from crm.cells import WORDS_OF_TRUTH, DateOrder, Decimal, date_orders, decimal_signs, is_serial
 from crm.csv_file import ENCODINGS, MAX_FOOTER, SEPARATORS, Dialect, Line, Survey
-from crm.zones import is_zone
 from journeys.errors import Issue
+from workspace.time_zones import is_zone
 
 Channel = Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
 

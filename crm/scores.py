@@ -10,10 +10,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from crm.events import append_event
-from crm.locks import lock_contact
 from journeys.errors import Invalid
 from models import Contact, Event, Score, ScoreChange
+from storage.events import append_event
+from storage.locks import lock_contact
 
 MAX_SCORE = 1_000_000.0
 """Scores stay within ± this."""

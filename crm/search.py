@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm import contacts
-from crm.payload import clean_text
 from crm.tasks import OPEN
 from models import Contact, Identity, Journey, Message, OutboxItem, Run, Task, Template
+from storage.json_values import clean_text
 
 MOST_CHARACTERS = 100
 LEAST_CHARACTERS = 2

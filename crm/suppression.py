@@ -16,12 +16,12 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import names
-from crm.audit import record
-from crm.payload import clean_text
-from crm.sql import on, table
 from journeys.errors import Invalid
 from models import Suppression
+from storage import identifiers
+from storage.json_values import clean_text
+from storage.sql import on, table
+from workspace.audit import record
 
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection")
 """`unsubscribe` stops marketing only, the others everything; the gate knows."""
@@ -108,5 +108,5 @@ def hashed(key: bytes, channel: str, address: str) -> str:
 
 def _spelling(channel: str, address: str) -> str:
     kind = {"email": "email", "sms": "phone", "whatsapp": "phone"}.get(channel)
-    found = names.normalise(kind, address) if kind else clean_text(address).strip()
-    return clean_text(address).strip().lower() if isinstance(found, names.Refused) else found
+    found = identifiers.normalise(kind, address) if kind else clean_text(address).strip()
+    return clean_text(address).strip().lower() if isinstance(found, identifiers.Refused) else found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from crm.sql import table
 from models import Tag
+from storage.sql import table
 
 _tags = table(Tag).c
 MOST = 400

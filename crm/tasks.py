@@ -1,6 +1,6 @@
 """What people of the team have to do: open -> taken -> finished or cancelled, with every change recorded.
 
-Working hours are counted before (`due_at` comes in ready); assigning by rotation is in `crm.team`. A finished or overdue task is an
+Working hours are counted before (`due_at` comes in ready); assigning by rotation is in `workspace.members`. A finished or overdue task is an
 event of its contact, so journeys can wait for it.
 """
 
@@ -16,14 +16,14 @@ from sqlalchemy import and_, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import team
-from crm.events import append_event
-from crm.locks import lock_contact, lock_contacts, person_of
-from crm.payload import clean_text
-from crm.sql import table
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
 from models import Contact, Event, Member, Task, TaskChange, lock
+from storage.events import append_event
+from storage.json_values import clean_text
+from storage.locks import lock_contact, lock_contacts, person_of
+from storage.sql import table
+from workspace import members
 
 OPEN = ("open", "taken")
 _OVER = {"finished": "The task is finished already.", "cancelled": "The task was cancelled already."}
@@ -84,12 +84,12 @@ def create(
 
 def _in_the_team(session: Session, member_id: str | None, contact_id: str) -> str | None:
     """The member, if active; else the contact's owner, else an admin. None stays None: such a task is everybody's."""
-    if member_id is None or team.is_active(session, member_id):
+    if member_id is None or members.is_active(session, member_id):
         return member_id
     owner = session.scalar(select(Contact.owner).where(Contact.id == contact_id))
-    if owner and team.is_active(session, owner):
+    if owner and members.is_active(session, owner):
         return str(owner)
-    return team.stand_in(session) or member_id
+    return members.stand_in(session) or member_id
 
 
 def get(session: Session, task_id: str) -> Task:
@@ -249,7 +249,7 @@ def _escalate(session: Session, task_id: str, now: datetime) -> Event | None:
         return None  # another keeper, or a person, was first
     before, task.escalated_at = task.owner, now
     meant = task.escalate_to or _gone(session, before)
-    escalated_to = meant if meant is None or team.is_active(session, meant) else team.stand_in(session) or meant
+    escalated_to = meant if meant is None or members.is_active(session, meant) else members.stand_in(session) or meant
     if escalated_to:
         task.owner, task.state, task.taken_at = escalated_to, "open", None
     _note(session, task, "escalated", "system", now, before=before, after=task.owner, instead_of=meant if meant != escalated_to else None)
@@ -259,7 +259,7 @@ def _escalate(session: Session, task_id: str, now: datetime) -> Event | None:
 
 def _gone(session: Session, owner: str | None) -> str | None:
     """An owner who has left the team: without anybody to escalate to, the task would end with nobody."""
-    return owner if owner is not None and not team.is_active(session, owner) else None
+    return owner if owner is not None and not members.is_active(session, owner) else None
 
 
 def _locked_open(session: Session, task_id: str) -> Task:

@@ -14,11 +14,11 @@ import orjson
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from crm.payload import MAX_INTEGER, clean_text
-from crm.sql import table
 from journeys.errors import Invalid
 from models import Consent, Event, Merge, Message, Refusal, Run, ScoreChange, TaskChange, Trail
 from models import Task as TaskModel
+from storage.json_values import MAX_INTEGER, clean_text
+from storage.sql import table
 
 MAX_PAGE = 200
 

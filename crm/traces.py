@@ -20,8 +20,8 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.locks import person_of
 from models import Body, Consent, Contact, Identity, Link, Message, OutboxItem
+from storage.locks import person_of
 
 LEAST_CHARACTERS = 3
 """A shorter name stands in too many words to be looked for."""

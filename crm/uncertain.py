@@ -12,14 +12,14 @@ from typing import Any, Literal
 from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
-from crm import tally
-from crm.audit import record
-from crm.held import AGAIN
-from crm.locks import lock_contact
-from crm.sql import on, table
 from journeys.channels import SENDABLE
 from journeys.errors import Conflict, NotFound
 from models import LEFT, Message, RestoredMessage
+from storage import tally
+from storage.held_messages import AGAIN
+from storage.locks import lock_contact
+from storage.sql import on, table
+from workspace.audit import record
 
 messages = table(Message)
 restored = table(RestoredMessage)

@@ -19,15 +19,9 @@ from sqlmodel import col, select
 
 from crm import duplicates, mailbox
 from crm.addresses import claim, settle_shared
-from crm.audit import record
-from crm.beside import note_beside
 from crm.consent import put_state, stricter
-from crm.events import append_event
-from crm.locks import lock_contacts
 from crm.merge import FIELDS, MOVED, verdict
-from crm.payload import same
 from crm.scores import MAX_SCORE
-from crm.sql import table
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,
@@ -43,6 +37,12 @@ from models import (
     Subscription,
     Tag,
 )
+from storage.events import append_event
+from storage.json_values import same
+from storage.locks import lock_contacts
+from storage.run_trail import note_beside
+from storage.sql import table
+from workspace.audit import record
 
 LEFT = (
     "runs_ended",  # by the merge: they cannot go on where they were

@@ -1,6 +1,6 @@
 """Imports that people make step by step: a file is sent, its columns are mapped, a dry run tells what would happen, then it happens.
 
-The file lies in parts in the database (`crm.files`) and goes away with the end of the import, at the latest after `KEEP`. Dry run and
+The file lies in parts in the database (`storage.files`) and goes away with the end of the import, at the latest after `KEEP`. Dry run and
 import are jobs: `page` does one chunk inside a transaction of its caller; what can be read before the transaction is read before it
 (`prepare`). Nothing here opens a job; `crm.jobs` does.
 """
@@ -19,12 +19,9 @@ from sqlalchemy import or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import files, profile, recipes
-from crm.audit import record
+from crm import profile, recipes
 from crm.columns import Columns, guess, is_consent
 from crm.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
-from crm.erasure_fence import is_under_way, keep_erasures_out
-from crm.files import Room, StoredFile
 from crm.imports import (
     ROWS_A_TRANSACTION,
     Importer,
@@ -39,13 +36,17 @@ from crm.imports import (
     make_plan,
     shown,
 )
-from crm.payload import clean_text
 from crm.reading import Reading
-from crm.roles import NotAllowed, may
 from crm.sheets import line_of
-from crm.sql import undone
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Database, Import, Job, Upload, lock
+from storage import files
+from storage.erasure_fence import is_under_way, keep_erasures_out
+from storage.files import Room, StoredFile
+from storage.json_values import clean_text
+from storage.sql import undone
+from workspace.audit import record
+from workspace.roles import NotAllowed, may
 
 KEEP = timedelta(days=7)
 """How long a file stays whose import was not finished, or whose faulty rows nobody has fetched yet."""
@@ -375,7 +376,7 @@ CONSENTS_BARRED = (
 
 
 def acts_of(row: Import) -> list[str]:
-    """What somebody does who imports this file as it is mapped now (`crm.roles.ACTS`)."""
+    """What somebody does who imports this file as it is mapped now (`workspace.roles.ACTS`)."""
     targets = {**guess(row.mapping["header"]), **row.mapping["columns"]}.values()
     consents = any(map(is_consent, targets)) or bool(reading_of(row).everybody)
     return ["contact.import", *(["consent.record"] if consents else []), *(["run.start_many"] if row.mapping.get("wake") else [])]

@@ -21,13 +21,13 @@ from sqlmodel import select
 
 from crm import mailbox
 from crm.addresses import claim
-from crm.events import append_event
-from crm.locks import lock_contact
-from crm.names import Name
-from crm.payload import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
 from crm.profile import COLUMNS, CheckedFields, read_fields, write_fields, written
 from journeys.rules.fields import path_of
 from models import Contact, Event, Identity, new_id
+from storage.events import append_event
+from storage.identifiers import Name
+from storage.json_values import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
+from storage.locks import lock_contact
 
 if TYPE_CHECKING:
     from crm.identity import Plan

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from crm import profile, scores, tasks, team
-from crm.sql import table
+from crm import profile, scores, tasks
 from engine.live import Engine
 from engine.restored import cause_by_run
 from engine.wakeups import Wakeups
@@ -26,6 +25,8 @@ from journeys.values import (
     StartJourney,
 )
 from models import Event, Run
+from storage.sql import table
+from workspace import members
 
 runs = table(Run)
 
@@ -62,7 +63,7 @@ def _write(session: Session, run: Row[Any], change: Change, now: datetime) -> It
             yield scores.change_score(session, contact_id, group, points, absolute, reason, now, hops=hops, source=source)
         case SetOwner(owner=owner, pool=pool):
             if pool:
-                team.advance_rotation(session, pool, owner)
+                members.advance_rotation(session, pool, owner)
             yield profile.set_owner(session, contact_id, owner, now, source, hops=hops)
         case CreateTask():
             tasks.create(session, change, contact_id=contact_id, run_id=run.id, node=change.id.split(":")[1], now=now)

@@ -14,9 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from crm import contacts, profile
-from crm.audit import record
 from crm.contacts import Wanted
-from crm.locks import lock_contact, lock_contacts
 from crm.rules import expression as rules
 from engine.enrol import Entered, enrol
 from engine.entry import Refused
@@ -26,6 +24,8 @@ from engine.wakeups import Wakeups
 from journeys.errors import Conflict, TooLarge
 from journeys.rules import Group, Rule
 from models import Contact
+from storage.locks import lock_contact, lock_contacts
+from workspace.audit import record
 
 PAGE = 25
 """Contacts of one transaction: each costs some milliseconds, and nobody else can write to SQLite meanwhile."""

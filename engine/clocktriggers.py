@@ -20,9 +20,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from crm import dated
-from crm.audit import record
 from crm.rules import expression as sql_rules
-from crm.sql import table, upsert
 from engine.enrol import Entered, enrol, record_refusals
 from engine.entry import Refused
 from engine.live import Engine, LiveJourney
@@ -35,6 +33,8 @@ from journeys.cron import next_after
 from journeys.document import DateTrigger, Entry, ScheduleTrigger, Trigger
 from journeys.errors import PfadwerkError
 from models import Contact, TriggerCursor, lock
+from storage.sql import table, upsert
+from workspace.audit import record
 
 log = logging.getLogger(__name__)
 

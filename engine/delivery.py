@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from crm.sql import on, table
 from engine.live import Engine
 from models import Subscription
+from storage.sql import on, table
 
 subscriptions = table(Subscription)
 

@@ -17,10 +17,10 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.sql import table
 from journeys import conflicts
 from journeys.merge import Merged, Path, merge
 from models import DraftRevision, Journey
+from storage.sql import table
 
 KEPT = 200
 """Drafts of a journey. At a save a second, that is how long somebody may be without a connection while another works."""

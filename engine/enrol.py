@@ -13,10 +13,6 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from crm import tally
-from crm.events import insert_events
-from crm.runs import deliver, milestone
-from crm.sql import on, table
 from engine.delivery import is_heard
 from engine.entry import Refused, is_held_out, refusal
 from engine.live import Engine, LiveJourney
@@ -25,6 +21,10 @@ from engine.step import WAIT_FOR_BELL, lock_run, move, subscription
 from engine.wakeups import Wakeups
 from journeys.runkeys import run_key
 from models import Contact, Event, Refusal, Run, Subscription, new_id
+from storage import tally
+from storage.events import insert_events
+from storage.run_rows import deliver, milestone
+from storage.sql import on, table
 
 runs = table(Run)
 contacts = table(Contact)

@@ -14,13 +14,13 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from crm.rules.sql_facts import SqlFacts
-from crm.sql import on, table
 from engine.live import Engine, LiveJourney
 from journeys.draws import draw
 from journeys.rules import explain, holds
 from journeys.runkeys import is_same
 from journeys.values import RunInfo
 from models import Contact, Event, Run
+from storage.sql import on, table
 
 runs = table(Run)
 contacts = table(Contact)

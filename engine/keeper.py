@@ -18,8 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import audit, tally, tasks, uploads
-from crm.sql import changed_rows, table
+from crm import tasks, uploads
 from engine import clocktriggers, migrate, unmet, unrouted
 from engine.client import Temporal
 from engine.live import Engine, NotLoaded
@@ -30,6 +29,9 @@ from engine.step import WAIT_FOR_BELL, lock_run, where
 from engine.wakeups import Wakeups
 from journeys.errors import PfadwerkError
 from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
+from storage import tally
+from storage.sql import changed_rows, table
+from workspace import audit
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,6 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm import audit
-from crm.calendar import Calendars
-from crm.freshness import freshness, is_changing
-from crm.sql import table
 from engine.advance import exit_topics
 from engine.clock import Clock
 from engine.tracing import NoTracing, Tracing
@@ -30,6 +26,10 @@ from journeys.errors import PfadwerkError
 from journeys.nodes import Palette
 from journeys.upgrade import upgrade
 from models import Database, Journey, Restore, Version
+from storage.freshness import freshness, is_changing
+from storage.sql import table
+from workspace import audit
+from workspace.calendar import Calendars
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from crm import duplicates
-from crm.audit import record
 from crm.merge import merge
 from crm.unmerge import Parted, newest, unmerge
 from engine.live import Engine
 from engine.router import routed
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict
+from workspace.audit import record
 
 
 def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, by: str, now: datetime) -> Wakeups:

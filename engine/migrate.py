@@ -16,10 +16,6 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import tally
-from crm.audit import record
-from crm.lots import drawn
-from crm.sql import table
 from engine.advance import Note, exit_topics, wait_topics
 from engine.live import Engine
 from engine.publish import get_journey, get_version
@@ -30,6 +26,10 @@ from engine.wakeups import Wakeups
 from journeys.compile import Program
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Inbox, MigratedRun, Migration, Run, Subscription, Trail
+from storage import tally
+from storage.sampling import drawn
+from storage.sql import table
+from workspace.audit import record
 
 runs = table(Run)
 trail = table(Trail)

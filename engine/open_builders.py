@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from crm.roles import may
-from crm.sql import table
 from engine.presence import GONE_AFTER, SILENT_AFTER
 from models import Member, OpenBuilder, Process
+from storage.sql import table
+from workspace.roles import may
 
 MOST = 50
 """Pages that are told of."""

@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from crm.audit import record
 from crm.jobs import add_job, newest_job
-from crm.sql import on, table
 from crm.uncertain import decide
 from engine.live import Engine
 from engine.restored import PERHAPS_SENT, Assume, assume_from_now_on
@@ -21,6 +19,8 @@ from engine.runs import resume_stuck
 from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound
 from models import Job, Message, Restore, RestoredMessage, Run
+from storage.sql import on, table
+from workspace.audit import record
 
 messages = table(Message)
 marked = table(RestoredMessage)

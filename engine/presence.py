@@ -15,11 +15,11 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm.sql import table, upsert
 from engine.live import Engine
 from engine.step import where
 from journeys.errors import Conflict
 from models import Process, new_id
+from storage.sql import table, upsert
 
 log = logging.getLogger(__name__)
 

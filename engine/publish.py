@@ -12,11 +12,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import secrets, settings
-from crm.audit import record
 from crm.catalogue import load_catalogue
-from crm.freshness import bump
-from crm.sql import table
 from engine import clocktriggers, drafts, presence
 from engine.live import JOURNEYS, Engine
 from engine.wakeups import Wakeups
@@ -30,6 +26,10 @@ from journeys.reading import read
 from journeys.stray import UNKNOWN_KEY
 from journeys.unfinished import parts_of
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
+from storage.freshness import bump
+from storage.sql import table
+from workspace import secrets, settings
+from workspace.audit import record
 
 runs = table(Run)
 RUNS_ON = frozenset({UNKNOWN_KEY})

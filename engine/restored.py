@@ -16,16 +16,16 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import Row, bindparam, case, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from crm import tally
-from crm.audit import record
-from crm.held import AGAIN
-from crm.sql import on, table, upsert
 from engine.clock import Clock
 from engine.live import Engine
 from engine.state import State
 from journeys.compile import Program
 from journeys.reach import soonest_visit
 from models import OPEN_MESSAGE, Event, Message, MigratedRun, Restore, RestoredMessage, RestoredRun, Run, Stamp, new_id
+from storage import tally
+from storage.held_messages import AGAIN
+from storage.sql import on, table, upsert
+from workspace.audit import record
 
 runs = table(Run)
 messages = table(Message)

@@ -19,9 +19,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm import tally
 from crm.rules.sql_facts import SqlFacts
-from crm.sql import changed_rows, on, savepoint, table
 from engine import unrouted
 from engine.enrol import Entered, enrol
 from engine.live import Engine, LiveJourney, NotLoaded
@@ -33,6 +31,8 @@ from journeys.catalogue import is_genuine
 from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
 from journeys.rules import matches
 from models import Contact, Event, Inbox, Run, Subscription
+from storage import tally
+from storage.sql import changed_rows, on, savepoint, table
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,6 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import held
-from crm.audit import record
-from crm.beside import note_beside
-from crm.locks import lock_contact
-from crm.runs import end_runs
-from crm.sql import table
 from crm.tasks import meant_for
 from engine.delivery import is_heard
 from engine.live import Engine
@@ -26,6 +20,12 @@ from engine.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound
 from journeys.values import Do, WaitFor
 from models import Contact, Event, Inbox, Journey, Message, Run, Task, Trail, Version
+from storage import held_messages
+from storage.locks import lock_contact
+from storage.run_rows import end_runs
+from storage.run_trail import note_beside
+from storage.sql import table
+from workspace.audit import record
 
 runs = table(Run)
 trail = table(Trail)
@@ -99,7 +99,7 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
     skipped = replace(state, blocked=None, go_to=target)
     values = {"status": "active", "reason": "", "error": "", "state": skipped.to_json(), "updated_at": now}
     session.execute(update(runs).where(runs.c.id == run_id).values(values))
-    behind = held.close(session, row, "run_moved_on", now)
+    behind = held_messages.close(session, row, "run_moved_on", now)
     note_beside(session, row, "skipped", now, {"by": by}, outlet)
     record(session, by, "run.skip", f"run:{run_id}", {"node": state.node, "outlet": outlet, "to": target}, now)
     return Wakeups(bells={run_id, *behind})

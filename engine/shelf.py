@@ -12,14 +12,14 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
-from crm import tally
-from crm.audit import record
-from crm.jsonsql import has_text
-from crm.payload import clean_text
-from crm.sql import table
 from engine.publish import differs, get_journey
 from journeys.errors import Invalid, Issue
 from models import Journey, Run, Version
+from storage import tally
+from storage.json_sql import has_text
+from storage.json_values import clean_text
+from storage.sql import table
+from workspace.audit import record
 
 runs = table(Run)
 MOST_TAGS = 20

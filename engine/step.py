@@ -20,12 +20,7 @@ from sqlalchemy import Row, bindparam, delete, false, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm import held, tally
-from crm.beside import note_beside
-from crm.events import genuine, insert_events
 from crm.rules.sql_facts import SqlFacts
-from crm.runs import milestone
-from crm.sql import on, savepoint, table
 from engine.advance import Advanced, Note, advance
 from engine.apply import apply_changes
 from engine.delivery import is_heard
@@ -36,6 +31,11 @@ from journeys.calls import activity_of, queue_of
 from journeys.errors import NotFound, PfadwerkError
 from journeys.values import Do, End, Performed, Received, RunInfo
 from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
+from storage import held_messages, tally
+from storage.events import genuine, insert_events
+from storage.run_rows import milestone
+from storage.run_trail import note_beside
+from storage.sql import on, savepoint, table
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def _written(engine: Engine, session: Session, row: Row[Any], advanced: Advanced
     """Stores where `advance` led. A run that ends while its message is held lets those behind it go."""
     instruction = write(engine, session, row, advanced, as_of)
     if isinstance(advanced.answer, End):
-        for run_id in held.close(session, row, "run_ended", as_of):
+        for run_id in held_messages.close(session, row, "run_ended", as_of):
             wakeups.ring(run_id)
     return Moved(instruction, wakeups)
 

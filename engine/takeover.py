@@ -14,13 +14,13 @@ from typing import Any
 
 from sqlalchemy import Executable, bindparam, false, select
 
-from crm.sql import on, table
 from engine import presence
 from engine.client import Temporal
 from engine.keeper import ring_or_start
 from engine.live import Engine
 from engine.step import where
 from models import Inbox, Run, id_at
+from storage.sql import on, table
 
 log = logging.getLogger(__name__)
 

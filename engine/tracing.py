@@ -14,8 +14,8 @@ from typing import Final, Literal, Protocol
 
 from sqlalchemy import bindparam, select
 
-from crm.sql import on, table
 from models import Database, Run
+from storage.sql import on, table
 
 Kind = Literal["internal", "server", "client"]
 Callers = Literal["ignore", "link", "parent"]

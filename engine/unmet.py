@@ -14,13 +14,13 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
-from crm import tally
 from crm.rules.sql_facts import SqlFacts
-from crm.sql import on, table
 from engine.live import LiveJourney
 from journeys.document import AttributeTrigger, EventTrigger, ScoreTrigger, Trigger
 from journeys.rules import DictFacts, FieldTerm, ScoreTerm, explain, explain_event
 from models import UNMET, Event, Journey, Refusal
+from storage import tally
+from storage.sql import on, table
 
 KEPT = 1_000
 """Refusals of this reason that a journey keeps."""

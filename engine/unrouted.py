@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from crm.sql import changed_rows, on, table, upsert
 from models import Event, Unrouted
+from storage.sql import changed_rows, on, table, upsert
 
 unrouted = table(Unrouted)
 events = table(Event)

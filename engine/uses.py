@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.settings import Setting
 from engine.live import Engine
 from journeys.errors import Conflict
 from journeys.names import all_names
 from models import Member, Rotation
+from workspace.settings import Setting
 
 RUNNING = ("live", "paused")
 

@@ -22,7 +22,7 @@ class ApiKey(SQLModel, table=True):
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     kind: str = Field(max_length=8)
     role: str = Field(default="", max_length=16)
-    """What an admin key may do: a role as members have it (`crm.roles`); empty for the other kinds."""
+    """What an admin key may do: a role as members have it (`workspace.roles`); empty for the other kinds."""
     name: str = Field(max_length=120)
     prefix: str = Field(max_length=16)
     key_hash: str = Field(unique=True, max_length=64)

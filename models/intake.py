@@ -12,7 +12,7 @@ from models.columns import big_id
 
 class IntakeProblem(SQLModel, table=True):
     """`what`: refused (the event was left out), left_out (a field was), kept (a value stayed as it came although the catalogue expects another
-    type). `reason` is a code (`crm.intake.REASONS`); `event` and `field` are names, shortened, never values. The oldest of a key go first."""
+    type). `reason` is a code (`workspace.intake.REASONS`); `event` and `field` are names, shortened, never values. The oldest of a key go first."""
 
     __tablename__ = "intake_problem"
     __table_args__ = (

@@ -1,6 +1,6 @@
 """The contacts behind a number: who waits at a step, came through it, got its message or did not, or was not let into a journey.
 
-Newest first, page by page after a key, each question through one index. What a number counts is written down in `crm.tally`; here are
+Newest first, page by page after a key, each question through one index. What a number counts is written down in `storage.tally`; here are
 the rows it was counted from.
 """
 

@@ -16,10 +16,10 @@ from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-from crm import audit
 from models import Database
 from tests.compiled import share_compiled
 from tests.plans import no_table_is_read_whole
+from workspace import audit
 
 MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30

@@ -6,10 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from activities.ledger import FATES, messages
-from crm import tally
 from engine.step import runs
 from journeys.channels import SENDABLE
 from models import Refusal, Trail
+from storage import tally
 
 
 def recounted(session: Session, journey_id: str) -> tally.Counts:

@@ -19,7 +19,7 @@ from api.worker_port import WorkerMetrics, WorkerPort
 from commands.api_main import STOP_SECONDS, refuse_unnamed_proxy
 from commands.backup import backup
 from commands.doctor import doctor
-from crm import audit, contacts, erasure_rest, jobs, uploads
+from crm import contacts, erasure_rest, jobs, uploads
 from journeys.errors import Misconfigured
 from models import Database, Job, Upload
 from models.migrate import check, upgrade
@@ -28,6 +28,7 @@ from tests import postgres
 from tests.api.conftest import TestClient
 from tests.engine.conftest import REFERENCE, World
 from tests.engine.conftest import build as build_world
+from workspace import audit
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -34,7 +34,7 @@ from journeys.nodes import BUILT_IN, Palette
 from settings import CHANNELS, Settings
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journeys", "reports")
+ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journeys", "reports", "storage", "workspace")
 assert models
 
 

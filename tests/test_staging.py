@@ -51,13 +51,13 @@ PROGRAM = textwrap.dedent(
     performers = worker.build_performers(settings, engine, [], {})
     from engine import publish
     from engine.router import route
-    from crm.events import append_event
+    from storage.events import append_event
     from models import Contact
     document = json.loads(sys.argv[1])
     now = datetime.now(UTC)
     with db.write() as session:
         session.add(Contact(id="c" * 32, email="ada@example.org", created_at=now, updated_at=now)); session.flush()
-        from crm.secrets import put
+        from workspace.secrets import put
         put(session, engine.address_keys, "slack", "http://127.0.0.1:9/hook", "test", now)
         journey = publish.create_journey(session, document, "test", now)
         publish.publish(engine, session, journey.id, "test", "", now)

@@ -13,9 +13,9 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
-from crm.sql import table, upsert
 from journeys.channels import SENDABLE
 from models import Database, OutboxItem
+from storage.sql import table, upsert
 
 CHANNELS = frozenset({*SENDABLE, "team"})
 items = table(OutboxItem)

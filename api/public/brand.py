@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from crm import settings
+from workspace import settings
 
 LEAST_CONTRAST = 4.5
 LIGHT, DARK = "#ffffff", "#16181b"

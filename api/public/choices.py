@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import listed, settings
 from crm.consent import Evidence, record_consent
 from crm.mailbox import says_no
 from models import ConsentState, Event, Message
+from workspace import listed_names, settings
 
 CHANNELS: Mapping[str, str] = {
     "email": "By e-mail",
@@ -79,7 +79,7 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
     statement = select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == message.contact_id)
     states = {(channel, purpose): state for channel, purpose, state in session.execute(statement)}
     pairs = sorted({pair for pair in states if pair[0] in CHANNELS} | _own(message))
-    called = listed.labels(session, "purposes", language)
+    called = listed_names.labels(session, "purposes", language)
     boxes = [
         Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c], sender.allows(session, c, p, states.get((c, p)))) for c, p in pairs
     ]
@@ -88,7 +88,7 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
 
 def examples(session: Session, language: str) -> list[Choice]:
     """Boxes as a contact of this workspace who said nothing yet would see them."""
-    named = list(listed.labels(session, "purposes", language).items())[:3]
+    named = list(listed_names.labels(session, "purposes", language).items())[:3]
     boxes = [Choice("email", key, label, CHANNELS["email"], chosen=False) for key, label in named]
     return [*boxes, _tracking(session, None)]
 

@@ -12,10 +12,11 @@ from sqlmodel import col, select
 from activities import shelf
 from builder_ui.speech import Speech
 from builder_ui.templates.frames import address
-from crm import listed, secrets, settings, tags
+from crm import tags
 from crm.catalogue import load_catalogue
 from journeys.catalogue import Catalogue
 from models import Journey, Member, Rotation, Template
+from workspace import listed_names, secrets, settings
 
 MAKERS = {
     "template": "/ui/new-template",
@@ -81,7 +82,7 @@ def load(session: Session, speech: Speech) -> Knowledge:
 
 
 def _listed(session: Session, speech: Speech, name: str) -> list[Choice]:
-    return [(key, speech(label)) for key, label in listed.labels(session, name, speech.language).items()]
+    return [(key, speech(label)) for key, label in listed_names.labels(session, name, speech.language).items()]
 
 
 def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.speech import Speech
 from builder_ui.words import REASONS, REFUSALS, coded
-from crm.tally import AtNode, Counts
+from storage.tally import AtNode, Counts
 
 FATES = ("sent", "opened", "clicked", "bounced", "failed")
 NAMES = {

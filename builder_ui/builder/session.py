@@ -45,8 +45,6 @@ from builder_ui.screen import NOTICE_SECONDS, allowed
 from builder_ui.speech import Speech
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
-from crm import secrets, tally
-from crm.roles import NotAllowed
 from engine import drafts, publish, shelf
 from engine.forecast import Forecast
 from engine.open_builders import Present
@@ -57,6 +55,9 @@ from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, 
 from journeys.reading import read
 from journeys.unfinished import parts_of
 from models import Journey, Version, new_id
+from storage import tally
+from workspace import secrets
+from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
 

@@ -18,13 +18,13 @@ from builder_ui.permits import does
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, House, Page, Visit
-from crm import login, sessions, team, zones
-from crm.passwords import MAX_CHARACTERS, MIN_CHARACTERS
-from crm.sessions import ProofNeeded
-from crm.tries import network_of
 from journeys.errors import Conflict, Invalid, TooMany
 from locales import SUPPORTED
 from models import LoginSession, Member
+from workspace import login, members, sessions, time_zones
+from workspace.login_attempts import network_of
+from workspace.passwords import MAX_CHARACTERS, MIN_CHARACTERS
+from workspace.sessions import ProofNeeded
 
 PROBLEMS = {
     "old": "This is not your current password.",
@@ -48,7 +48,7 @@ class Data:
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        member = team.get_member(session, visit.member.id)
+        member = members.get_member(session, visit.member.id)
         rows = sessions.list_sessions(session, member.id, visit.house.real_now())
         return Data(member, rows, second.read(visit, session, member))
 
@@ -58,7 +58,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     fields = [
         forms.Field("name", speech("Name"), value=member.name, most=120, required=True),
         forms.Field("locale", speech("Language"), "select", member.locale[:2], [(code, LANGUAGES[code]) for code in SUPPORTED]),
-        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(zones.known())),
+        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(time_zones.known())),
     ]
     about = forms.form(
         visit,
@@ -93,13 +93,13 @@ def stamp_of(member: Member) -> str:
 def save(visit: Visit, values: forms.Values) -> None:
     changes = {"name": values["name"], "locale": values["locale"], "timezone": values["timezone"]}
     with visit.engine.db.write() as session:
-        team.change_member(session, visit.member.id, changes, visit.by, visit.house.now())
+        members.change_member(session, visit.member.id, changes, visit.by, visit.house.now())
 
 
 def ending(id: str) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            team.log_out(session, visit.member.id, visit.by, visit.house.real_now(), id)
+            members.log_out(session, visit.member.id, visit.by, visit.house.real_now(), id)
 
     return do
 

@@ -19,9 +19,9 @@ from builder_ui.permits import does, may
 from builder_ui.sections import framed, panel
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, House, Page, Visit
-from crm import audit
 from crm.sheets import line_of
 from models import Audit
+from workspace import audit
 
 PAGE_SIZE = 50
 CSV_PAGE = 200

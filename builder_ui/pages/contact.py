@@ -16,12 +16,13 @@ from builder_ui.people import called, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from crm import consent as consent_log
-from crm import listed, mailbox
+from crm import mailbox
 from crm.contacts import get, names_of
 from crm.timeline import KINDS, Item, TimelinePage, timeline
 from crm.unmerge import newest as newest_merge
 from engine.runs import RunFilter, list_runs
 from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
+from workspace import listed_names
 
 KIND_NAMES = {
     "event": "Events",
@@ -93,7 +94,7 @@ def load(visit: Visit) -> Data:
             _steps(visit, session, page),
             consent_log.history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
             newest_merge(session, contact.id),
-            listed.labels(session, "purposes", visit.speech.language),
+            listed_names.labels(session, "purposes", visit.speech.language),
             suppressions(visit, session, contact),
             list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
             subjects(session, page),

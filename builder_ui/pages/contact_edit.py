@@ -11,16 +11,16 @@ from builder_ui.pages.chosen import tag_all
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
 from crm import consent, contacts, mailbox, suppression
-from crm.audit import record
-from crm.locks import person_of
-from crm.payload import clean_text
-from crm.team import list_members
 from engine import merging
 from engine.router import routed
 from engine.wakeups import Wakeups
 from journeys.channels import ASKED
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member, Merge
+from storage.json_values import clean_text
+from storage.locks import person_of
+from workspace.audit import record
+from workspace.members import list_members
 
 FIELDS = {
     "first_name": "First name",

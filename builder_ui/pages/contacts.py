@@ -18,9 +18,9 @@ from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
 from crm import contacts
 from crm.contacts import MAX_COUNTED, ContactPage, search
-from crm.team import list_members
 from journeys.channels import ASKED
 from models import Contact, Journey, Member
+from workspace.members import list_members
 
 SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "Name"}
 JOURNEYS = ("live", "paused")

@@ -9,8 +9,8 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.sections import framed
 from builder_ui.visit import Acts, Page, Visit
-from crm import intake, keys
 from models import ApiKey, IntakeProblem
+from workspace import api_keys, intake
 
 TITLE = "Refused events"
 LEAD = "Events sent with this key that were refused, or stored as they came. Names only, no values; updated every few seconds."
@@ -29,7 +29,7 @@ class Data:
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        key = keys.get_key(session, visit.arguments["id"])
+        key = api_keys.get_key(session, visit.arguments["id"])
         return Data(key, intake.problems_of(session, key.id))
 
 

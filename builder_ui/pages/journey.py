@@ -18,7 +18,7 @@ from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded, mistake
 from builder_ui.work import ended_early
-from crm import contacts, tally
+from crm import contacts
 from crm.jobs import add_job, newest_job
 from engine import shelf, unmet
 from engine.publish import get_journey, get_version
@@ -29,6 +29,7 @@ from journeys.graph import Graph, build
 from journeys.nodes import Node
 from journeys.upgrade import upgrade
 from models import UNMET, Job, Journey, Refusal, Run
+from storage import tally
 
 PAGE_SIZE = 50
 

@@ -16,10 +16,10 @@ from builder_ui.operate import shelve, stuck_notice, switches
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
-from crm import notices
 from engine import shelf
 from engine.live import NotLoaded
 from models import Journey
+from workspace import notices
 
 PAGE_SIZE = 60
 NO_FOLDER = "-"
@@ -51,7 +51,7 @@ class Data:
     tags: list[str]
     next_after: str | None
     stuck: list[Row[Any]] = field(default_factory=list)
-    """Journeys in which runs wait for a person (`crm.notices.stuck`)."""
+    """Journeys in which runs wait for a person (`workspace.notices.stuck`)."""
 
 
 def wanted(visit: Visit) -> shelf.Wanted:

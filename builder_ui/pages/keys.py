@@ -12,10 +12,10 @@ from builder_ui.pages.users import ROLE_WORDS
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import ROLE_NAMES
-from crm import keys
-from crm.audit import record
 from journeys.errors import Invalid, Issue
 from models import ApiKey
+from workspace import api_keys
+from workspace.audit import record
 
 PAGE_SIZE = 50
 SENDERS = {
@@ -54,7 +54,7 @@ class Data:
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        found = keys.list_keys(session, before=visit.query.get("before"), limit=PAGE_SIZE + 1)
+        found = api_keys.list_keys(session, before=visit.query.get("before"), limit=PAGE_SIZE + 1)
     return Data(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
 
 
@@ -73,7 +73,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         "Keys",
         "Keys let other programs send events and use the API.",
         forms.once(visit, speech("The new key"), shown, note) if shown else None,
-        snippet(visit, shown) if shown and shown.startswith(keys.PREFIXES["browser"]) else None,
+        snippet(visit, shown) if shown and shown.startswith(api_keys.PREFIXES["browser"]) else None,
         parts.table(speech("Keys"), columns, [row(visit, key, acts) for key in data.keys])
         if data.keys
         else parts.empty("key", speech("No keys yet."), None),
@@ -82,7 +82,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
             speech("New key"),
             forms.form(visit, acts, "key", fields, speech("Create"), "key.manage", making(acts), "Key created.", newest),
         ),
-        rights(visit, any(key.kind == "server" and keys.is_valid(key, visit.house.real_now()) for key in data.keys)),
+        rights(visit, any(key.kind == "server" and api_keys.is_valid(key, visit.house.real_now()) for key in data.keys)),
         wide=True,
     )
 
@@ -152,7 +152,7 @@ def state(visit: Visit, key: ApiKey) -> Element:
     speech, now = visit.speech, visit.house.real_now()
     if key.revoked_at is not None:
         return parts.badge(speech("revoked"), "bad", "ban")
-    if not keys.is_valid(key, now):
+    if not api_keys.is_valid(key, now):
         return parts.badge(speech("expired"), "bad", "ban")
     if key.expires_at is not None:
         return html._(parts.badge(speech("ends"), "warn", "hourglass"), " ", parts.moment(speech, key.expires_at))
@@ -162,7 +162,7 @@ def state(visit: Visit, key: ApiKey) -> Element:
 def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
     speech = visit.speech
     refused = html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("Refused")) if key.kind != "admin" else None
-    if not keys.is_valid(key, visit.house.real_now()):
+    if not api_keys.is_valid(key, visit.house.real_now()):
         return refused
     ways = [
         (
@@ -188,7 +188,9 @@ def making(acts: Acts) -> forms.Change:
         if values["kind"] not in dict(kinds(visit)) or not values["name"]:
             raise Invalid("Expected a name.", [Issue(code="key", text="Expected a name.", field="name")])
         with forms.plainly("name"), visit.engine.db.write() as session:
-            row, secret = keys.add_key(session, cast(keys.Kind, kind), values["name"], now, role=cast(keys.Role, role or "admin"))
+            row, secret = api_keys.add_key(
+                session, cast(api_keys.Kind, kind), values["name"], now, role=cast(api_keys.Role, role or "admin")
+            )
             record(session, visit.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
         acts.drafts["key"] = secret
 
@@ -199,7 +201,7 @@ def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
     def do(visit: Visit) -> None:
         now = visit.house.real_now()
         with visit.engine.db.write() as session:
-            row, secret = keys.rotate_key(session, key_id, now, grace)
+            row, secret = api_keys.rotate_key(session, key_id, now, grace)
             record(session, visit.by, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
         visit.house.forget_keys()
         acts.drafts["key"] = secret
@@ -211,7 +213,7 @@ def revoking(key_id: str) -> Do:
     def do(visit: Visit) -> None:
         now = visit.house.real_now()
         with visit.engine.db.write() as session:
-            keys.revoke_key(session, key_id, now)
+            api_keys.revoke_key(session, key_id, now)
             record(session, visit.by, "key.revoke", f"key:{key_id}", {}, now)
         visit.house.forget_keys()
 

@@ -14,8 +14,8 @@ from builder_ui.host import Host
 from builder_ui.permits import does, may
 from builder_ui.sections import panel
 from builder_ui.visit import House, Visit
-from crm import logo, settings
 from models import Member
+from workspace import logo, settings
 
 BACK = "/ui/settings/workspace/appearance"
 PROBLEM = "The logo must be a PNG or a JPEG file of at most 64 KB."

@@ -17,7 +17,6 @@ from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.work import ended_early
 from crm.jobs import newest_job
-from crm.locks import person_of
 from engine import perhaps
 from engine.live import Engine
 from engine.perhaps import Listed
@@ -27,6 +26,7 @@ from journeys.errors import Invalid
 from models import Job, Journey, Message, Restore
 from reports import messages
 from reports.messages import Wanted
+from storage.locks import person_of
 
 PAGE_SIZE = 50
 UNDECIDED = "undecided"

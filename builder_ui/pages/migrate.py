@@ -17,13 +17,13 @@ from builder_ui.pages.versions import MIGRATION_STATES
 from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.work import ended_early
-from crm import tally
 from crm.jobs import add_job, newest_job
 from engine import migrate
 from engine.forecast import Forecast
 from engine.publish import get_journey, get_version
 from journeys.errors import Invalid, TooMany
 from models import Job, Journey, Migration, Run, Version
+from storage import tally
 
 DRY = "dry run"
 """Where the drafts of a page keep what was found out, as JSON."""

@@ -17,9 +17,9 @@ from builder_ui.people import member_names
 from builder_ui.sections import framed, panel
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Page, Visit
-from crm import notices
 from engine.wakeups import Wakeups
 from models import Journey
+from workspace import notices
 
 TITLE = "Notices"
 WAY_STATES: Mapping[str, tuple[str, str, str]] = {

@@ -11,11 +11,11 @@ from builder_ui.compat import Element, html
 from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import team
-from crm.audit import record
 from engine.uses import Use, uses_of_last
 from journeys.errors import Conflict, Invalid, Issue
 from models import Member, Rotation
+from workspace import members as team
+from workspace.audit import record
 
 Reorder = Callable[[list[str]], list[str]]
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -9,9 +9,9 @@ from builder_ui.compat import Element, html
 from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import secrets
 from engine.uses import Use, refuse, uses_of
 from journeys.errors import Invalid, Issue
+from workspace import secrets
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

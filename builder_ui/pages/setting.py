@@ -11,10 +11,10 @@ from builder_ui.pages import logo
 from builder_ui.people import member_names, places
 from builder_ui.sections import SECTIONS, framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import listed, settings
 from engine.uses import uses_of_removed
 from journeys.errors import Invalid
 from models import WorkspaceSetting
+from workspace import listed_names, settings
 
 LEADS = {
     "sender": "Who the messages are from.",
@@ -52,7 +52,7 @@ def load(visit: Visit) -> Data:
 def load_named(visit: Visit, name: str) -> Data:
     with visit.engine.db.read() as session:
         setting = settings.get(session, name)
-        return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed.unlisted(session, name))
+        return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed_names.unlisted(session, name))
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -96,7 +96,7 @@ def others(visit: Visit, data: Data, acts: Acts) -> Element:
 def listing(name: str, key: str) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            listed.add(session, name, key, visit.by, visit.house.now())
+            listed_names.add(session, name, key, visit.by, visit.house.now())
 
     return do
 

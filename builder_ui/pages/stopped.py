@@ -14,8 +14,8 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.sections import framed
 from builder_ui.visit import Acts, Page, Visit
-from crm import stopped
 from engine.wakeups import Wakeups
+from workspace import stopped_accounts
 
 TITLE = "Provider accounts"
 LEAD = (
@@ -45,7 +45,7 @@ WHAT_TO_DO: tuple[tuple[str, str], ...] = (
 
 def load(visit: Visit) -> Sequence[Row[Any]]:
     with visit.engine.db.read() as session:
-        return stopped.listed(session)
+        return stopped_accounts.listed(session)
 
 
 def stamp(visit: Visit) -> object:
@@ -80,7 +80,7 @@ def what_to_do(code: str) -> str:
 
 def try_now(visit: Visit, account: str) -> Wakeups | None:
     with visit.engine.db.write() as session:
-        stopped.try_now(session, account, visit.by, datetime.now(UTC))
+        stopped_accounts.try_now(session, account, visit.by, datetime.now(UTC))
     return None
 
 

@@ -17,13 +17,13 @@ from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import OUTLETS, TASK_STATES, coded
 from crm import tasks
 from crm.identity import find
-from crm.payload import clean_text
-from crm.team import list_members
 from engine.router import route
 from engine.wakeups import Wakeups
 from journeys.errors import Invalid
 from journeys.values import CreateTask
 from models import Contact, Member, Task, new_id
+from storage.json_values import clean_text
+from workspace.members import list_members
 
 PRIORITIES = {"normal": "normal", "high": "high", "low": "low"}
 

@@ -14,10 +14,11 @@ from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import factor, login, sessions, team, zones
 from engine.uses import Use, uses_of_member
 from journeys.errors import Invalid, Issue
 from models import LoginSession, Member
+from workspace import login, members, sessions, time_zones
+from workspace import second_factor as factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Data:
 
 def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
-        member = team.get_member(session, visit.arguments["id"])
+        member = members.get_member(session, visit.arguments["id"])
         found = sessions.list_sessions(session, member.id, visit.house.real_now())
         return Data(member, found, uses_of_member(visit.engine, session, member.id), factor.is_on(session, member.id))
 
@@ -70,7 +71,7 @@ def profile(visit: Visit, member: Member, acts: Acts) -> Element:
         forms.Field("email", speech("E-mail address"), value=member.email, most=320, required=True),
         forms.Field("role", speech("Role"), "select", member.role, users.roles(visit)),
         forms.Field("locale", speech("Language"), "select", member.locale[:2], users.languages()),
-        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(zones.known())),
+        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(time_zones.known())),
         forms.Field(
             "absent_until", speech("Absent until"), "date", absent, hint=speech("First day back at work; leave empty if not absent.")
         ),
@@ -82,12 +83,12 @@ def profile(visit: Visit, member: Member, acts: Acts) -> Element:
 def changing(member_id: str) -> forms.Change:
     def do(visit: Visit, values: forms.Values) -> None:
         with visit.engine.db.write() as session, forms.plainly("role"):
-            member = team.get_member(session, member_id)
+            member = members.get_member(session, member_id)
             wanted = {**values, "absent_until": back_on(values["absent_until"], member.timezone)}
             present = {name: getattr(member, name) for name in wanted} | {"locale": member.locale[:2]}
             changes = {name: value for name, value in wanted.items() if value != present[name]}
             if changes:
-                team.change_member(session, member_id, changes, visit.by, visit.house.now())
+                members.change_member(session, member_id, changes, visit.by, visit.house.now())
 
     return do
 
@@ -120,7 +121,7 @@ def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
 def logging_out(member_id: str, id: str | None = None) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session:
-            team.log_out(session, member_id, visit.by, visit.house.real_now(), id)
+            members.log_out(session, member_id, visit.by, visit.house.real_now(), id)
 
     return do
 
@@ -172,7 +173,7 @@ def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
 def switching(member_id: str, active: bool) -> Do:
     def do(visit: Visit) -> None:
         with visit.engine.db.write() as session, forms.plainly():
-            team.change_member(session, member_id, {"active": active}, visit.by, visit.house.now())
+            members.change_member(session, member_id, {"active": active}, visit.by, visit.house.now())
 
     return do
 

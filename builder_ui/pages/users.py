@@ -12,9 +12,10 @@ from builder_ui.host import LANGUAGES
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import ROLE_NAMES
-from crm import sessions, team
 from locales import SUPPORTED
 from models import Member
+from workspace import members as team
+from workspace import sessions
 
 ROLE_WORDS = {
     "admin": "can do everything",

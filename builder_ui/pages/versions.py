@@ -15,10 +15,10 @@ from builder_ui.compat import Element, html
 from builder_ui.people import actor, member_names
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
-from crm import tally
 from engine import publish
 from journeys.errors import Invalid, Issue
 from models import Journey, Migration, Version
+from storage import tally
 
 PAGE_SIZE = 20
 MOST_CHANGES = 60

@@ -28,10 +28,10 @@ from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm import contacts
 from crm.catalogue import load_catalogue
-from crm.roles import NotAllowed
 from engine import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import TemplateVersion, new_id
+from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
 

@@ -38,15 +38,15 @@ from commands.demo.story import Now, Postbox, Story, StoryClock
 from commands.demo.weeks import Weeks, arrivals
 from commands.workspace import ACTOR
 from commands.workspace import engine as live_engine
-from crm import settings as workspace_settings
 from crm.catalogue import learn
-from crm.team import put_rotation
 from engine import publish as publishing
 from engine.live import Engine
 from journeys.errors import PfadwerkError
 from locales import translator
 from models import Contact, Journey, Member, WorkspaceSetting
 from settings import Settings
+from workspace import settings as workspace_settings
+from workspace.members import put_rotation
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from sqlmodel import col, select
 from activities.effect import Effects, perform
 from activities.providers.outbox import Outbox
 from activities.providers.provider import AddressDead, Answer, Outgoing
-from crm.events import append_event
 from crm.tasks import OPEN
 from engine.clock import Clock
 from engine.keeper import Keeper
@@ -30,6 +29,7 @@ from engine.state import Instruction
 from engine.step import step
 from engine.wakeups import Wakeups
 from models import Database, Event, Run, Task
+from storage.events import append_event
 
 Happening = Callable[[], None]
 NO_SUCH_MAILBOX = "smtp_550_5.1.1"

@@ -23,16 +23,16 @@ from commands.demo.shop import FORMS, SOURCE, afternoon, cart, moments, product,
 from commands.demo.story import Story
 from crm.consent import Evidence, confirm, record_consent
 from crm.duplicates import suggest
-from crm.events import event_row, insert_events
-from crm.names import normalise
 from crm.profile import add_tag, update_fields
 from crm.scores import change_score
-from crm.sql import table
 from journeys.clock import zone_of
 from journeys.cron import next_after
 from journeys.document import ScheduleTrigger
 from journeys.draws import draw
 from models import Contact, Event, Identity, new_id
+from storage.events import event_row, insert_events
+from storage.identifiers import normalise
+from storage.sql import table
 
 WORDING = "I would like to get news and offers by e-mail. I can unsubscribe at any time."
 LARGE = 250.0

@@ -15,9 +15,6 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, FromClause, String, Table, and_, case, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import Session
 
-from crm import lots
-from crm.jsonsql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
-from crm.sql import table
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules import (
@@ -36,6 +33,9 @@ from journeys.rules import (
 )
 from journeys.rules.fields import CONTACT_COLUMNS
 from models import ConsentState, Contact, Event, Score, Tag
+from storage import sampling
+from storage.json_sql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
+from storage.sql import table
 
 Answer = ColumnElement[bool]
 
@@ -88,7 +88,7 @@ def page(session: Session, rule: Rule, as_of: datetime, after_id: str = "", limi
 def some(session: Session, rule: Rule, as_of: datetime, size: int, of: int) -> Sequence[str]:
     """`size` of the living contacts for whom the rule holds, drawn by lot; `of` or more are known to be there."""
     statement = select(_contact.c.id).where(living(), expression(rule, as_of))
-    return session.execute(lots.drawn(statement, _contact.c.id, size, of)).scalars().all()
+    return session.execute(sampling.drawn(statement, _contact.c.id, size, of)).scalars().all()
 
 
 def among(session: Session, rule: Rule, as_of: datetime, ids: Collection[str]) -> Sequence[str]:

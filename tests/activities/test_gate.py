@@ -19,15 +19,15 @@ import crm.consent
 import crm.mailbox
 import crm.suppression
 from activities import gate
-from crm import settings
-from crm.sql import table
 from crm.suppression import hashed
 from engine.gate import REACHED_BY, Limits, Verdict, Wanted
 from engine.state import State
 from journeys.values import Call, Do, WaitUntil
 from models import ConsentState, Contact, Database, Journey, MailboxConsent, Message, Run, Suppression, Version
+from storage.sql import table
 from tests.broken import broken, load, whole
 from tests.gate_cases import Asked, asked, cases, told
+from workspace import settings
 
 KEYS = (b"n" * 32, b"o" * 32)
 LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)

@@ -14,9 +14,9 @@ from activities.messages import House
 from activities.providers import Answer, InDoubt, MessageDead, Outbox, Outgoing
 from activities.templates import Saved, archive, latest, load, preview, save, send_test
 from activities.tracking import Tracking
-from crm.settings import put
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Audit, Body, Contact, Database, Event, Member, Message, OutboxItem, Template, TemplateVersion
+from workspace.settings import put
 
 BODY = (
     "<mjml><mj-body><mj-section><mj-column><mj-text>Hallo {{ contact.first_name }}, {{ trigger.total|money('EUR') }} "

@@ -12,8 +12,8 @@ from sqlmodel import select
 from activities.rendering import link_digest
 from activities.tracking import MAX_HITS, Fetch, Tracking, classify, level, own_domains, record_click, record_open, store_links, target
 from crm.consent import Evidence, record_consent
-from crm.settings import put
 from models import Contact, Database, Event, Hit, Link, Message
+from workspace.settings import put
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 OLD = {"k1": b"1" * 32}

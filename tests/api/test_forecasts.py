@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 
 from api.journeys import DOCUMENT
-from crm import settings as workspace
 from crm.consent import Evidence, record_consent
 from engine.live import Engine
 from models import Contact, Message, Refusal, Run
+from workspace import settings as workspace
 
 BASE = "/api/v1/journeys/news"
 JOURNEY: dict[str, Any] = {

@@ -14,13 +14,14 @@ from sqlalchemy import event, text
 from sqlmodel import col, select
 
 from api.jobs import add_job, do_page
-from crm import erasure_fence, identity, imports, uploads
+from crm import identity, imports, uploads
 from crm.erasure import erase_person
 from engine.clock import Clock
 from engine.live import Engine
 from journeys.errors import Conflict
 from journeys.nodes import Palette
 from models import Contact, Database, Import, Job
+from storage import erasure_fence
 
 KEYS = (b"k" * 32,)
 WHO = "xanthippe@example.org"

@@ -10,9 +10,9 @@ import pytest
 from sqlmodel import col, select
 
 from api.keys import add_key
-from crm.intake import MAX_GATHERED, MOST, REASONS, Intake, code_of, problems_of, shortened
 from engine.live import Engine
 from models import ApiKey, Database
+from workspace.intake import MAX_GATHERED, MOST, REASONS, Intake, code_of, problems_of, shortened
 
 Send = Callable[..., Any]
 NOW = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)

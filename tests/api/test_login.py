@@ -19,14 +19,14 @@ from api.app import create_app
 from api.errors import Unauthorized
 from api.keys import add_key
 from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
-from crm import audit, factor, passwords, secrets, sessions
-from crm import settings as settings_of
 from crm.identity import resolve
-from crm.roles import ACTS, OWING, PROVED, may
-from crm.team import ROLES, add_member
 from engine.live import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
 from settings import Settings
+from workspace import audit, passwords, second_factor, secrets, sessions
+from workspace import settings as settings_of
+from workspace.members import ROLES, add_member
+from workspace.roles import ACTS, OWING, PROVED, may
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
@@ -346,11 +346,11 @@ def app_of(engine: Engine, member_id: str) -> pyotp.TOTP:
     """The authenticator app of a member who turned the second factor on an hour ago."""
     before = engine.clock.now() - timedelta(hours=1)
     with engine.db.write() as session:
-        factor.begin(session, engine.address_keys, member_id, before)
-        begun = factor.setup(session, engine.address_keys, session.get_one(Member, member_id), before)
+        second_factor.begin(session, engine.address_keys, member_id, before)
+        begun = second_factor.setup(session, engine.address_keys, session.get_one(Member, member_id), before)
         assert begun is not None
         app = pyotp.TOTP(begun.secret)
-        factor.confirm(session, engine.address_keys, member_id, app.at(before), before)
+        second_factor.confirm(session, engine.address_keys, member_id, app.at(before), before)
     return app
 
 

@@ -10,11 +10,11 @@ from sqlmodel import select
 
 from crm import contacts, identity, profile
 from crm.consent import Evidence, record_consent
-from crm.keys import add_key
-from crm.locks import lock_contact, person_of
 from crm.merge import merge
 from crm.unmerge import unmerge
 from models import Audit, Contact, Merge, Task
+from storage.locks import lock_contact, person_of
+from workspace.api_keys import add_key
 
 
 @pytest.fixture

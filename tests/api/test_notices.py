@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from crm import notices
 from models import Journey, Run, Version
 from tests.api.conftest import TestClient
+from workspace import notices
 
 
 def stuck_run(engine: Any, now: Any, key: str) -> None:

@@ -13,12 +13,12 @@ import pytest
 
 from api import access, login
 from api.login import mint_link
-from crm import factor, passwords
-from crm.keys import add_key, rotate_key
-from crm.team import add_member
 from engine.clock import Clock
 from engine.live import Engine
 from models import Member
+from workspace import passwords, second_factor
+from workspace.api_keys import add_key, rotate_key
+from workspace.members import add_member
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # see conftest
@@ -53,11 +53,11 @@ def app_of(engine: Engine, member_id: str) -> pyotp.TOTP:
     """An authenticator app, which knows no time but the world's; set up an hour ago."""
     before = datetime.now(UTC) - timedelta(hours=1)
     with engine.db.write() as session:
-        factor.begin(session, engine.address_keys, member_id, before)
-        begun = factor.setup(session, engine.address_keys, session.get_one(Member, member_id), before)
+        second_factor.begin(session, engine.address_keys, member_id, before)
+        begun = second_factor.setup(session, engine.address_keys, session.get_one(Member, member_id), before)
         assert begun is not None
         app = pyotp.TOTP(begun.secret)
-        factor.confirm(session, engine.address_keys, member_id, app.at(before), before)
+        second_factor.confirm(session, engine.address_keys, member_id, app.at(before), before)
     return app
 
 

@@ -9,11 +9,12 @@ import pytest
 from sqlmodel import select
 
 from api.jobs import do_page
-from crm import audit, uncertain
+from crm import uncertain
 from engine import perhaps
 from engine.live import Engine
 from models import Database, Job, Message
 from tests.restored import Died, decided, dying_at_message, fates, hold
+from workspace import audit
 
 BASE = "/api/v1/restores"
 MANY = 2 * perhaps.PAGE + 3

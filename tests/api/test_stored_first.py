@@ -331,7 +331,7 @@ def test_a_read_only_database_acknowledges_nothing(db: Database, settings: Setti
 
 
 def test_a_role_that_may_not_insert_acknowledges_nothing(postgres_db: Database, settings: Settings) -> None:
-    from crm.keys import add_key
+    from workspace.api_keys import add_key
 
     with postgres_db.write() as session:
         key = add_key(session, "server", "Shop", NOW)[1]
@@ -368,7 +368,7 @@ def test_what_the_keeper_cannot_route_does_not_come_before_everything_else(db: D
 
 
 def test_the_api_shows_what_waits_and_tries_it_again(db: Database, settings: Settings) -> None:
-    from crm.keys import add_key
+    from workspace.api_keys import add_key
 
     put_live(knowing(db), WELCOME, CARD)
     unable = lacking(db)

@@ -38,13 +38,10 @@ from activities.tracking import Fetch, Tracking, record_open
 from api.app import create_app
 from api.login import mint_link
 from commands.demo.documents import shown
-from crm import settings as workspace
 from crm.consent import Evidence, record_consent
-from crm.events import append_event
 from crm.identity import resolve
 from crm.profile import add_tag, update_fields
 from crm.scores import change_score
-from crm.team import add_member, put_rotation
 from engine import publish
 from engine.clock import Clock
 from engine.live import Engine
@@ -56,9 +53,12 @@ from engine.wakeups import Wakeups
 from journeys.nodes import Palette
 from models import Contact, Database, Journey, Message, Restore, Run
 from settings import Settings
+from storage.events import append_event
 from tests.builder_ui.browsing import Enter, Serve
 from tests.compiled import share_compiled
 from tests.plans import no_table_is_read_whole
+from workspace import settings as workspace
+from workspace.members import add_member, put_rotation
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx

@@ -16,13 +16,14 @@ from sqlmodel import select
 
 from builder_ui.pages import PAGES
 from builder_ui.tour import STEPS
-from crm import notices, sessions, uploads
+from crm import uploads
 from crm.contacts import Wanted
-from crm.intake import Intake
 from crm.jobs import WANTED, add_job
-from crm.keys import add_key
 from engine.unrouted import entry_of, owe
 from models import ApiKey, Event, Import, Member, OutboxItem, Restore
+from workspace import notices, sessions
+from workspace.api_keys import add_key
+from workspace.intake import Intake
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 WORST = ("serious", "critical")

@@ -20,11 +20,11 @@ from builder_ui.pages.outbox_item import PAGE as MAIL
 from builder_ui.screen import BARRED, load, stamp
 from builder_ui.speech import speech_of
 from builder_ui.visit import Visit
-from crm.keys import add_key
-from crm.roles import ACTS, may, roles_for
-from crm.team import ROLES
 from models import Consent, Contact, Import, Job, LoginSession, Member, OutboxItem
 from tests.builder_ui.test_contact_import import ended, map_columns, send
+from workspace.api_keys import add_key
+from workspace.members import ROLES
+from workspace.roles import ACTS, may, roles_for
 
 ROOT = Path(__file__).parents[2]
 REFUSED = "Your role does not allow this."

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from crm import tally
 from engine import publish
 from reports.behind import Asked, people
+from storage import tally
 
 
 def everybody(session: Any, asked: Asked) -> list[Any]:

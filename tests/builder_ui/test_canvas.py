@@ -14,13 +14,13 @@ from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
 from builder_ui.builder.session import Editor
 from builder_ui.speech import Speech
-from crm import secrets
-from crm.tally import Counts
 from engine import publish
 from journeys.document import digest
 from journeys.reading import read
 from models import Member
+from storage.tally import Counts
 from tests.builder_ui.test_builder import edited, ops, stored, visit_of
+from workspace import secrets
 
 NOTE = {"text": "Ask Vera", "color": "blue", "x": 10, "y": -40.4, "width": 200, "height": 90}
 

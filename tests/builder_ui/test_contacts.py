@@ -13,10 +13,10 @@ from sqlmodel import select
 from api.jobs import do_page
 from crm import consent, jobs, suppression
 from crm.contacts import Wanted, count, search
-from crm.events import append_event
 from crm.sheets import cell_of, line_of, plain_of
 from engine.wakeups import Wakeups
 from models import Audit, Contact, Job, Run, Tag, Task
+from storage.events import append_event
 
 
 def say(opened: Any, client: Any, path: str) -> str:

@@ -23,15 +23,16 @@ from sqlmodel import SQLModel
 from builder_ui.pages import PAGES
 from builder_ui.reading_form import ORDERS
 from builder_ui.speech import Speech, speech_of
-from crm import secrets, settings, suppression, uploads
+from crm import suppression, uploads
 from crm.consent import Evidence, record_consent
 from crm.jobs import add_job
-from crm.keys import add_key, rotate_key
 from crm.profile import update_fields
 from crm.scores import change_score
 from engine import migrate, publish
 from models import Member
 from tests.builder_ui.test_accessibility import FURTHER, address
+from workspace import secrets, settings
+from workspace.api_keys import add_key, rotate_key
 
 ISO = re.compile(r"\b\d{4}-\d\d-\d\d(?!\d)|\bUTC\b|\+00:00|\bGMT\b|\d\d:\d\d:\d\dZ")
 ENGLISH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|January|February|March|April|June|July|August|September|October|November|December)"

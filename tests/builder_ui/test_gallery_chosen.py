@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from crm import team
 from engine import publish
 from engine.live import Engine
 from journeys.templates import gallery
@@ -19,6 +18,7 @@ from models import Database
 from settings import Settings
 from tests.builder_ui.conftest import Town, make_engine
 from tests.plans import no_table_is_read_whole
+from workspace import members
 
 CHOICES = {"mql_to_sql": [("owner", "pool"), ("call", "escalate_to"), ("escalate", "to.0")]}
 """Journey -> the fields (step and path) that name something of the demo's workspace."""
@@ -48,7 +48,7 @@ def town(request: pytest.FixtureRequest, engine: Engine) -> Town:
     town = Town(engine, None, now)  # type: ignore[arg-type]
     with engine.db.write() as session:
         for name, role in (("Ada Admin", "admin"), ("Mara Marti", "marketer")):
-            member = team.add_member(session, name, f"{role}@example.com", role, now, locale=request.param)
+            member = members.add_member(session, name, f"{role}@example.com", role, now, locale=request.param)
             member.preferences = {"tour": "done"}
             town.members[role] = member.id
     return town
@@ -56,7 +56,7 @@ def town(request: pytest.FixtureRequest, engine: Engine) -> Town:
 
 def language_of(town: Town) -> str:
     with town.db.read() as session:
-        return team.get_member(session, town.members["marketer"]).locale
+        return members.get_member(session, town.members["marketer"]).locale
 
 
 def problems(town: Town, key: str) -> list[Any]:
@@ -98,7 +98,7 @@ def test_a_journey_of_the_gallery_is_chosen_through_and_published(
     found = problems(town, entry.key)
     assert {(issue.node_id, issue.field) for issue in found} == set(wanted)
     with town.db.write() as session:
-        team.put_rotation(session, "team", [town.members["marketer"]], "Team")
+        members.put_rotation(session, "team", [town.members["marketer"]], "Team")
     values = {"pool": "team"}
     for issue in found:
         with opened(client, f"/ui/journeys/{entry.key}/edit") as page:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from crm import settings, tasks, team
+from crm import tasks
 from crm.scores import change_score
 from engine import publish
 from journeys.values import CreateTask
 from models import Member
 from tests.builder_ui.test_settings_pages import submit
+from workspace import members, settings
 
 CALLS: dict[str, Any] = {
     "spec": 1,
@@ -107,7 +108,7 @@ def test_the_last_one_of_a_rotation_is_taken_out_after_a_question(log_in: Any, o
     with opened(log_in("admin"), f"/ui/settings/users/{town.members['sales']}") as page:
         assert "No one else is active in one of their rotations that journeys use: Calls (Share out), MQL to SQL (" in page.text
     with town.db.write() as session:
-        team.put_rotation(session, "sales", [town.members["sales"], town.members["admin"]])
+        members.put_rotation(session, "sales", [town.members["sales"], town.members["admin"]])
     with opened(log_in("marketer"), "/ui/settings/rotations") as page:
         assert "No one else in it is active" not in page.text
 
@@ -117,7 +118,7 @@ def test_the_last_one_of_a_rotation_is_taken_out_after_a_question(log_in: Any, o
 )
 def test_whom_a_task_was_meant_for_is_seen_wherever_the_task_is(log_in: Any, opened: Any, town: Any, language: str, said: str) -> None:
     with town.db.write() as session:
-        gone = team.add_member(session, "Gerda Gone", "gerda@example.com", "sales", town.now)
+        gone = members.add_member(session, "Gerda Gone", "gerda@example.com", "sales", town.now)
         gone.active = False
         session.get_one(Member, town.members["admin"]).locale = language
         run = town.run_of("Anna")

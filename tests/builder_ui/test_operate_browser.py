@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.stopped import stop
 from engine import publish
 from models import Member
 from tests.builder_ui.browsing import Enter, complaints
+from workspace.stopped_accounts import stop
 
 DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}

@@ -9,9 +9,9 @@ import pytest
 
 from builder_ui import pages as all_pages
 from crm import tasks, uploads
-from crm.keys import add_key
 from engine import publish
 from models import Member, Message, Run
+from workspace.api_keys import add_key
 
 
 def say(opened: Any, client: Any, path: str) -> str:

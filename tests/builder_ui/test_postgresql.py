@@ -10,9 +10,9 @@ import pytest
 
 from builder_ui import pages as all_pages
 from crm import uploads
-from crm.keys import add_key
 from engine.live import Engine
 from models import Database
+from workspace.api_keys import add_key
 
 
 @pytest.fixture

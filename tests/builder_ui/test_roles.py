@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from crm import secrets, stopped
-from crm.keys import add_key
-from crm.roles import may
-from crm.team import ROLES, add_member, put_rotation
 from engine.unrouted import owe
 from models import Event, Journey, Member, Message, Run, Task
+from workspace import secrets, stopped_accounts
+from workspace.api_keys import add_key
+from workspace.members import ROLES, add_member, put_rotation
+from workspace.roles import may
 
 REFUSED = "Your role does not allow this."
 
@@ -84,7 +84,7 @@ UNCERTAIN = "f" * 32
 
 def stopped_account(town: Any) -> None:
     with town.db.write() as session:
-        stopped.stop(session, "smtp.default", "smtp_unreachable", town.engine.clock.now())
+        stopped_accounts.stop(session, "smtp.default", "smtp_unreachable", town.engine.clock.now())
 
 
 LIVE = put(Journey, {"key": "welcome"}, state="live")

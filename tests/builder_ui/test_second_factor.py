@@ -17,11 +17,11 @@ from starlette.websockets import WebSocketDisconnect
 from builder_ui.screen import NotAllowed, allowed
 from builder_ui.speech import speech_for
 from builder_ui.visit import House, Visit
-from crm import audit, factor, login, passwords, sessions, settings
-from crm.roles import ACTS, PROVED
 from journeys.errors import Unauthorized
 from models import ApiKey, LoginSession, Member
 from tests.builder_ui.logins import login_of
+from workspace import audit, login, passwords, second_factor, sessions, settings
+from workspace.roles import ACTS, PROVED
 
 PASSWORD = "correct horse battery"
 
@@ -133,15 +133,15 @@ def test_who_owes_one_is_led_to_the_account_and_their_sockets_stay_shut(log_in: 
 def test_an_admin_resets_the_factor_of_somebody_else(log_in: Any, opened: Any, town: Any) -> None:
     keys, now, id = town.engine.address_keys, town.engine.clock.now(), town.members["marketer"]
     with town.db.write() as session:
-        factor.begin(session, keys, id, now)
-        begun = factor.setup(session, keys, session.get_one(Member, id), now)
+        second_factor.begin(session, keys, id, now)
+        begun = second_factor.setup(session, keys, session.get_one(Member, id), now)
         assert begun is not None
-        factor.confirm(session, keys, id, pyotp.TOTP(begun.secret).at(now), now)
+        second_factor.confirm(session, keys, id, pyotp.TOTP(begun.secret).at(now), now)
     with opened(log_in("admin"), f"/ui/settings/users/{id}") as page:
         page.press("Reset")
         page.see_until("They can log in without a second factor")
     with town.db.read() as session:
-        assert not factor.is_on(session, id)
+        assert not second_factor.is_on(session, id)
         assert [line.subject for line in audit.list_lines(session, action="second_factor.off")] == [f"member:{id}"]
 
 
@@ -165,7 +165,7 @@ def test_a_person_sets_up_an_app_and_logs_in_with_it(served: None, enter: Any, t
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("The second factor is on.")).to_be_visible()
     codes = page.get_by_label("Recovery codes").input_value().split("\n")
-    assert len(codes) == factor.RECOVERY_CODES
+    assert len(codes) == second_factor.RECOVERY_CODES
     context.clear_cookies()
     page.goto("/login?from=/ui/settings")
     page.get_by_label("E-mail address").fill(f" {email.upper()}")

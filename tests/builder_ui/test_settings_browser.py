@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.login import mint_link
-from crm import settings as workspace
 from settings import Settings
+from workspace import settings as workspace
 
 PASSWORD = "correct horse battery"
 

@@ -16,11 +16,11 @@ from builder_ui.pages.audit import rows_of
 from builder_ui.pages.rotations import earlier
 from builder_ui.sessions import browser
 from builder_ui.speech import speech_for, speech_of
-from crm import audit, login, sessions, settings
-from crm import logo as picture
-from crm.intake import Intake
-from crm.keys import add_key
 from models import ApiKey, Audit, Member, OutboxItem
+from workspace import audit, login, sessions, settings
+from workspace import logo as picture
+from workspace.api_keys import add_key
+from workspace.intake import Intake
 
 PASSWORD = "correct horse battery"
 

@@ -39,11 +39,12 @@ from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
-from crm import audit, imports, reading, recipes, settings, team
+from crm import imports, reading, recipes
 from journeys.nodes import BUILT_IN, Palette
 from journeys.nodes.notify_team import NotifyTeam
 from locales import translator
 from models import Member
+from workspace import audit, members, settings
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
@@ -133,11 +134,11 @@ def tables() -> Iterator[str]:
     yield from (f"{kind} key" for kind in (*keys.SENDERS, "admin"))
     for table in (users.ROLE_WORDS, words.ROLE_NAMES, keys.SENDERS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
         yield from table.values()
-    for table in (account_mail._SUBJECTS, account_mail._TEXTS, team._EXPECTED):
+    for table in (account_mail._SUBJECTS, account_mail._TEXTS, members._EXPECTED):
         yield from table.values()
     yield from (text for pair in controls.TITLES.values() for text in pair if text)
     yield from (text for _, text, _ in SECTIONS)
-    yield from (f"role: {role}" for role in team.ROLES)
+    yield from (f"role: {role}" for role in members.ROLES)
     for table in (audit.BROKEN, behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
         yield from table.values()
     yield from (text for text, _, _ in work.STATES.values())

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from commands.workspace import engine
-from crm import audit
 from settings import Settings
+from workspace import audit
 
 
 @pytest.fixture

@@ -15,14 +15,15 @@ from commands.demo.people import PEOPLE
 from commands.dev import migrate
 from commands.start import prepare, welcome
 from commands.workspace import database, engine
-from crm import settings, tally
 from crm.rules import expression as rules
-from crm.team import next_owner
 from journeys.document import ScheduleTrigger
 from journeys.rules import DictFacts, holds
 from models import Contact, Event, Journey, Member, Run, Template, TemplateVersion
 from settings import Settings
+from storage import tally
 from tests.recount import recounted
+from workspace import settings
+from workspace.members import next_owner
 
 
 def test_five_journeys_are_live_with_templates_in_two_languages(demo):

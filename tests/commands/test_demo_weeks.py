@@ -24,7 +24,7 @@ from commands.demo.people import DEAD, PEOPLE, crowd
 from commands.dev import migrate
 from commands.setup import connect
 from commands.workspace import engine
-from crm import audit, erasure, profile, tally
+from crm import erasure, profile
 from crm.timeline import timeline
 from engine import runs
 from engine.client import Temporal
@@ -51,8 +51,10 @@ from models import (
     TriggerCursor,
 )
 from settings import Settings
+from storage import tally
 from tests.recount import recounted
 from worker import build_house
+from workspace import audit
 
 NOW = datetime(2026, 11, 25, 14, 20, tzinfo=UTC)
 """A Wednesday, at work."""

@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
-from crm import audit
 from models import Contact, Database, Journey, Run, Version
+from workspace import audit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

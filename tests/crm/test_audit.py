@@ -13,10 +13,10 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import audit
 from journeys.errors import Invalid, TooLarge
 from models import Audit, AuditNote, Database
 from tests.broken import copies
+from workspace import audit
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

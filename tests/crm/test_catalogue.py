@@ -19,10 +19,10 @@ from crm.catalogue import (
     learn,
     load_catalogue,
 )
-from crm.freshness import freshness
 from journeys.catalogue import Catalogue, EventSpec, FieldSpec
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Database
+from storage.freshness import freshness
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -13,10 +13,8 @@ from sqlmodel import SQLModel, col, select
 
 from crm import consent, contacts, identity, mailbox, profile, scores, tasks, timeline
 from crm.erasure import DELETED, erase
-from crm.events import append_event
 from crm.export import PARTS, export
 from crm.merge import MOVED, merge
-from crm.sql import table
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
 from models import (
@@ -35,6 +33,8 @@ from models import (
     Task,
     Trail,
 )
+from storage.events import append_event
+from storage.sql import table
 
 SECRET = "Xanthippe"
 KEYS = [b"k" * 32]

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm.events import MAX_EVENT_BYTES, append_event, event_row, insert_events
 from journeys.errors import Invalid, TooLarge
 from models import Event
+from storage.events import MAX_EVENT_BYTES, append_event, event_row, insert_events
 
 
 def test_an_event_is_stored_with_its_id_and_waits_for_routing(session: Session, contact: str, now: datetime) -> None:

@@ -10,10 +10,10 @@ import pytest
 from argon2 import PasswordHasher
 from sqlmodel import select
 
-from crm import audit, factor, login, passwords, sessions, settings, team
-from crm.login import CodeNeeded
 from journeys.errors import Conflict, Invalid, TooMany, Unauthorized
 from models import Database, Member, RecoveryCode, SecondFactor
+from workspace import audit, login, members, passwords, second_factor, sessions, settings
+from workspace.login import CodeNeeded
 
 KEYS = [b"k" * 32]
 PASSWORD = "correct horse battery"
@@ -24,7 +24,7 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 @pytest.fixture
 def grace(db: Database, now: datetime) -> Member:
     with db.write() as session:
-        member = team.add_member(session, "Grace Hopper", EMAIL, "admin", now)
+        member = members.add_member(session, "Grace Hopper", EMAIL, "admin", now)
         member.password_hash = passwords.hash_of(PASSWORD, QUICK)
         return member
 
@@ -37,11 +37,11 @@ def app(db: Database, grace: Member, now: datetime) -> pyotp.TOTP:
 
 def turned_on(db: Database, member: Member, at: datetime) -> tuple[pyotp.TOTP, list[str]]:
     with db.write() as session:
-        factor.begin(session, KEYS, member.id, at)
-        begun = factor.setup(session, KEYS, member, at)
+        second_factor.begin(session, KEYS, member.id, at)
+        begun = second_factor.setup(session, KEYS, member, at)
         assert begun is not None
         app = pyotp.TOTP(begun.secret)
-        return app, factor.confirm(session, KEYS, member.id, app.at(at), at)
+        return app, second_factor.confirm(session, KEYS, member.id, app.at(at), at)
 
 
 def first_step(db: Database, at: datetime) -> str:
@@ -138,13 +138,13 @@ def test_codes_are_read_as_people_type_them(db: Database, app: pyotp.TOTP, now: 
 
 def test_a_recovery_code_is_good_once(db: Database, grace: Member, now: datetime) -> None:
     _, codes = turned_on(db, grace, now - timedelta(hours=1))
-    assert len(set(codes)) == factor.RECOVERY_CODES
+    assert len(set(codes)) == second_factor.RECOVERY_CODES
     assert second_step(db, codes[0].upper().replace("-", " "), now) == "in"
     assert second_step(db, codes[0], now) == "wrong"
     with db.write() as session:
-        assert factor.codes_left(session, grace.id) == 9
+        assert second_factor.codes_left(session, grace.id) == 9
         lines = [line for line in audit.list_lines(session) if line.action == "second_factor.recovery_code"]
-        renewed = factor.renew_codes(session, KEYS, grace.id, now)
+        renewed = second_factor.renew_codes(session, KEYS, grace.id, now)
     assert [line.detail for line in lines] == [{"left": 9}]
     assert second_step(db, codes[1], now) == "wrong"
     assert second_step(db, renewed[0], now) == "in"
@@ -153,7 +153,7 @@ def test_a_recovery_code_is_good_once(db: Database, grace: Member, now: datetime
 def test_somebody_elses_recovery_code_is_none(db: Database, grace: Member, now: datetime) -> None:
     turned_on(db, grace, now - timedelta(hours=1))
     with db.write() as session:
-        other = team.add_member(session, "Ada Lovelace", "ada@example.org", "admin", now)
+        other = members.add_member(session, "Ada Lovelace", "ada@example.org", "admin", now)
     _, codes = turned_on(db, other, now - timedelta(hours=1))
     assert second_step(db, codes[0], now) == "wrong"
 
@@ -164,7 +164,7 @@ def test_neither_secret_nor_codes_are_stored_readable(db: Database, grace: Membe
         rows = [*session.scalars(select(SecondFactor)), *session.scalars(select(RecoveryCode)), *audit.list_lines(session)]
     stored = "".join(row.model_dump_json() for row in rows)
     assert app.secret not in stored
-    assert not any(code in stored or factor.plain(code) in stored for code in codes)
+    assert not any(code in stored or second_factor.plain(code) in stored for code in codes)
 
 
 def test_wrong_codes_are_slowed_down_and_a_right_password_does_not_help(db: Database, app: pyotp.TOTP, now: datetime) -> None:
@@ -193,23 +193,23 @@ def test_a_chosen_password_does_not_lift_the_lock_on_codes_and_a_reset_does(
 
 def test_a_factor_counts_only_once_it_is_confirmed(db: Database, grace: Member, now: datetime) -> None:
     with db.write() as session:
-        factor.begin(session, KEYS, grace.id, now)
+        second_factor.begin(session, KEYS, grace.id, now)
         with pytest.raises(Invalid):
-            factor.confirm(session, KEYS, grace.id, "000000", now)
+            second_factor.confirm(session, KEYS, grace.id, "000000", now)
     assert login.log_in(db, KEYS, EMAIL, PASSWORD, now)
     with db.write() as session:
-        begun = factor.setup(session, KEYS, grace, now)
+        begun = second_factor.setup(session, KEYS, grace, now)
         assert begun is not None
-        late = now + factor.SETUP_LIFE + timedelta(seconds=1)
-        assert factor.setup(session, KEYS, grace, late) is None
+        late = now + second_factor.SETUP_LIFE + timedelta(seconds=1)
+        assert second_factor.setup(session, KEYS, grace, late) is None
         with pytest.raises(Conflict):
-            factor.confirm(session, KEYS, grace.id, pyotp.TOTP(begun.secret).at(late), late)
+            second_factor.confirm(session, KEYS, grace.id, pyotp.TOTP(begun.secret).at(late), late)
 
 
 def test_the_picture_is_drawn_and_holds_no_address_of_others(db: Database, grace: Member, now: datetime) -> None:
     with db.write() as session:
-        factor.begin(session, KEYS, grace.id, now)
-        begun = factor.setup(session, KEYS, grace, now)
+        second_factor.begin(session, KEYS, grace.id, now)
+        begun = second_factor.setup(session, KEYS, grace, now)
     assert begun is not None
     assert begun.picture.startswith("data:image/svg+xml")
     assert begun.secret not in repr(begun)
@@ -217,7 +217,7 @@ def test_the_picture_is_drawn_and_holds_no_address_of_others(db: Database, grace
 
 def test_one_that_counts_is_not_replaced_silently(db: Database, grace: Member, app: pyotp.TOTP, now: datetime) -> None:
     with db.write() as session, pytest.raises(Conflict):
-        factor.begin(session, KEYS, grace.id, now)
+        second_factor.begin(session, KEYS, grace.id, now)
     assert second_step(db, app.at(now), now) == "in"
 
 
@@ -246,10 +246,10 @@ def test_a_proof_is_the_code_where_there_is_one(db: Database, grace: Member, app
 )
 def test_who_owes_one(db: Database, now: datetime, wanted: str, role: str, owed: bool) -> None:
     with db.write() as session:
-        member = team.add_member(session, "Alan Turing", "alan@example.org", role, now)
+        member = members.add_member(session, "Alan Turing", "alan@example.org", role, now)
         settings.put(session, "access", {"second_factor": wanted}, "test", now)
     with db.read() as session:
-        assert factor.is_owed(session, member) == owed
+        assert second_factor.is_owed(session, member) == owed
     turned_on(db, member, now)
     with db.read() as session:
-        assert not factor.is_owed(session, member)
+        assert not second_factor.is_owed(session, member)

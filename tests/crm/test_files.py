@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
-from crm import files, uploads
+from crm import uploads
 from crm.csv_file import examine, records
-from crm.files import Room, StoredFile
 from journeys.errors import Conflict, Invalid, NotFound, TooLarge
 from models import Database, Upload, UploadPart
+from storage import files
+from storage.files import Room, StoredFile
 
 CONTENT = "email;name\r\n".encode("utf-16") + "".join(f"p{n}@example.org;Zoë {n}\r\n" for n in range(5_000)).encode("utf-16-le")
 

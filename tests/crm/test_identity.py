@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm import consent, duplicates, scores
-from crm.events import append_event
 from crm.identity import alias, find, resolve, resolve_batch, resolve_many
 from crm.merge import merge
-from crm.names import Name, Refused
 from crm.profile import update_fields
 from journeys.errors import Invalid
 from models import Contact, Database, Event, Identity, Merge, Score
+from storage.events import append_event
+from storage.identifiers import Name, Refused
 
 
 def known(session: Session) -> dict[Name, str]:

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from crm import consent, identity, imports, profile, suppression, team
+from crm import consent, identity, imports, profile, suppression
 from crm.catalogue import load_catalogue
 from crm.imports import ImportReport, Options, RowError, import_contacts, make_plan, preview
 from crm.reading import Reading
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Consent, Contact, Database, Event, Identity, Import, Tag
+from workspace import members
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_a_row_that_cannot_be_written_changes_nothing(db: Database, tmp_path: Pa
 
 def test_owners_are_members(db: Database, tmp_path: Path, clock: Callable[[], datetime], now: datetime) -> None:
     with db.write() as session:
-        member = team.add_member(session, "Bert", "bert@example.org", "sales", now).id
+        member = members.add_member(session, "Bert", "bert@example.org", "sales", now).id
     rows = [("email", "owner"), ("a@example.org", "Bert@Example.org"), ("b@example.org", "nobody")]
     report = import_contacts(db, write(tmp_path, rows), clock)
     assert [(error.reason, error.column, error.taken) for error in report.errors] == [("unknown_owner", "owner", True)]

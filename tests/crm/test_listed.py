@@ -8,10 +8,10 @@ from datetime import datetime
 import pytest
 from sqlalchemy.orm import Session
 
-from crm import listed, settings
 from crm.consent import Evidence, record_consent
 from crm.scores import change_score
 from journeys.errors import Invalid, NotFound
+from workspace import listed_names, settings
 
 
 def names(*keys: str) -> dict[str, list[dict[str, str]]]:
@@ -28,9 +28,9 @@ def test_what_contacts_say_is_kept_and_waits_to_be_listed(session: Session, make
         (one, "email", "marketing"), (one, "sms", "fair"), (other, "email", "fair"), (other, "email", "autumn:sale"), (one, "push", "zoo"),
     ):  # fmt: skip
         says(session, contact, channel, purpose, now)
-    assert listed.unlisted(session, "purposes") == ["autumn:sale", "fair", "zoo"]
-    listed.add(session, "purposes", "fair", "member:m1", now)
-    assert listed.unlisted(session, "purposes") == ["autumn:sale", "zoo"]
+    assert listed_names.unlisted(session, "purposes") == ["autumn:sale", "fair", "zoo"]
+    listed_names.add(session, "purposes", "fair", "member:m1", now)
+    assert listed_names.unlisted(session, "purposes") == ["autumn:sale", "zoo"]
     assert [one.key for one in settings.load(session, settings.Purposes).names] == ["marketing", "newsletter", "service", "fair"]
 
 
@@ -39,30 +39,30 @@ def test_scores_that_programs_give_wait_too(session: Session, make_contact: Call
         contact = make_contact(id)
         if group:
             change_score(session, contact, group, 5, False, "test", now, source="test")
-    assert listed.unlisted(session, "score_groups") == ["loyalty"]
-    assert listed.unlisted(session, "sender") == []
+    assert listed_names.unlisted(session, "score_groups") == ["loyalty"]
+    assert listed_names.unlisted(session, "sender") == []
 
 
 def test_what_no_list_can_hold_is_not_offered(session: Session, contact: str, now: datetime) -> None:
     for group in (" fair", "two\nlines", "fair"):
         change_score(session, contact, group, 5, False, "test", now, source="test")
-    assert listed.unlisted(session, "score_groups") == ["fair"]
+    assert listed_names.unlisted(session, "score_groups") == ["fair"]
 
 
 def test_no_more_than_a_hundred_are_offered(session: Session, contact: str, now: datetime) -> None:
-    for n in range(listed.MOST_UNLISTED + 5):
+    for n in range(listed_names.MOST_UNLISTED + 5):
         says(session, contact, "email", f"p{n:03}", now)
-    assert listed.unlisted(session, "purposes") == [f"p{n:03}" for n in range(100)]
+    assert listed_names.unlisted(session, "purposes") == [f"p{n:03}" for n in range(100)]
 
 
 def test_a_name_is_added_once_and_only_to_a_list(session: Session, now: datetime) -> None:
     for _ in range(2):
-        listed.add(session, "score_groups", "loyalty", "member:m1", now)
+        listed_names.add(session, "score_groups", "loyalty", "member:m1", now)
     assert [one.key for one in settings.load(session, settings.ScoreGroups).names] == ["engagement", "fit", "loyalty"]
     with pytest.raises(NotFound):
-        listed.add(session, "sender", "loyalty", "member:m1", now)
+        listed_names.add(session, "sender", "loyalty", "member:m1", now)
     with pytest.raises(Invalid):
-        listed.add(session, "score_groups", "x" * 65, "member:m1", now)
+        listed_names.add(session, "score_groups", "x" * 65, "member:m1", now)
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_a_label_is_the_workspaces_else_the_built_in_else_the_key(session: Sessi
     }  # fmt: skip
     settings.put(session, "purposes", value, "member:m1", now)
     built_in = {"service": "Help with what you bought", "spring_sale": "spring sale"}
-    assert listed.labels(session, "purposes", "de") == {"marketing": "Angebote", "fair": "Messe", **built_in}
-    assert listed.labels(session, "purposes", "en") == {"marketing": "Offers", "fair": "Messe", **built_in}
+    assert listed_names.labels(session, "purposes", "de") == {"marketing": "Angebote", "fair": "Messe", **built_in}
+    assert listed_names.labels(session, "purposes", "en") == {"marketing": "Offers", "fair": "Messe", **built_in}

@@ -9,9 +9,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlmodel import select
 
-from crm import audit, login, passwords, sessions, settings, team
 from journeys.errors import Conflict, Invalid, NotFound, TooMany, Unauthorized
 from models import Database, LoginFailure, LoginSession, Member
+from workspace import audit, login, members, passwords, sessions, settings
 
 KEYS = [b"k" * 32]
 PASSWORD = "correct horse battery"
@@ -23,8 +23,8 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 def grace(db: Database, now: datetime) -> str:
     """A member whose hash is cheap to verify."""
     with db.write() as session:
-        team.add_member(session, "Ada Lovelace", "ada@example.org", "admin", now)
-        member = team.add_member(session, "Grace Hopper", EMAIL, "admin", now)
+        members.add_member(session, "Ada Lovelace", "ada@example.org", "admin", now)
+        member = members.add_member(session, "Grace Hopper", EMAIL, "admin", now)
         member.password_hash = passwords.hash_of(PASSWORD, QUICK)
         return member.id
 
@@ -56,7 +56,7 @@ def test_nothing_else_does(db: Database, grace: str, now: datetime) -> None:
     assert tries(db, PASSWORD, now, "nobody@example.org") == "wrong"
     assert tries(db, "", now, "ada@example.org") == "wrong", "she has no password yet"
     with db.write() as session:
-        team.change_member(session, grace, {"active": False}, "test", now)
+        members.change_member(session, grace, {"active": False}, "test", now)
     assert tries(db, PASSWORD, now) == "wrong"
 
 
@@ -130,7 +130,7 @@ def test_every_spelling_that_finds_a_member_is_counted_as_that_member(db: Databa
     for _ in range(5):
         assert tries(db, "wrong", now) == "wrong"
     with db.read() as session:
-        found = team.find_member(session, email)
+        found = members.find_member(session, email)
     assert found is None or tries(db, PASSWORD, now, email) == "1"
     assert found is not None or login.who_is(KEYS, email) != login.who_is(KEYS, EMAIL)
 
@@ -200,7 +200,7 @@ def test_a_weak_hash_is_renewed_by_logging_in(db: Database, grace: str, now: dat
 
 def link(db: Database, member_id: str, now: datetime) -> str:
     with db.write() as session:
-        return team.password_link(session, member_id, "test", now)[2].rpartition("/")[2]
+        return members.password_link(session, member_id, "test", now)[2].rpartition("/")[2]
 
 
 def test_a_link_sets_the_password_once_and_ends_what_was_open(db: Database, grace: str, now: datetime) -> None:
@@ -225,7 +225,7 @@ def test_a_weak_choice_leaves_the_link_good(db: Database, grace: str, now: datet
 
 def test_an_invitation_lasts_three_days_and_a_reset_an_hour(db: Database, grace: str, now: datetime) -> None:
     with db.write() as session:
-        invited, path = team.invite(session, "Alan Turing", "alan@example.org", "tester", "test", now)
+        invited, path = members.invite(session, "Alan Turing", "alan@example.org", "tester", "test", now)
     for member_id, token, life in (
         (invited.id, path.rpartition("/")[2], timedelta(days=3)),
         (grace, link(db, grace, now), timedelta(hours=1)),
@@ -318,7 +318,7 @@ def test_a_proof_is_good_for_a_while_and_given_by_the_password(db: Database, gra
 
 def test_who_has_no_password_yet_needs_a_fresh_link_to_choose_one_in_a_session(db: Database, grace: str, now: datetime) -> None:
     with db.write() as session:
-        ada = team.find_member(session, "ada@example.org")
+        ada = members.find_member(session, "ada@example.org")
         assert ada is not None
         token = sessions.mint(session, ada.id, "login", now).rpartition("/")[2]
     cookie, _ = login.by_link(db, KEYS, token, now)
@@ -333,9 +333,9 @@ def test_a_deactivated_member_is_out_at_once_and_stays_out(db: Database, grace: 
     cookie, _ = login.log_in(db, KEYS, EMAIL, PASSWORD, now)
     token = link(db, grace, now)
     with db.write() as session:
-        team.change_member(session, grace, {"active": False}, "test", now)
+        members.change_member(session, grace, {"active": False}, "test", now)
     with db.write() as session:
-        team.change_member(session, grace, {"active": True}, "test", now)
+        members.change_member(session, grace, {"active": True}, "test", now)
     assert sessions.member_of(db, cookie, now) is None
     with pytest.raises(Unauthorized):
         login.choose(db, KEYS, token, "quite another one", now)
@@ -364,12 +364,12 @@ def test_sessions_are_ended_one_by_one_or_all(db: Database, grace: str, now: dat
 
 def test_the_last_admin_cannot_be_taken_away(db: Database, grace: str, now: datetime) -> None:
     with db.write() as session:
-        ada = team.find_member(session, "ada@example.org")
+        ada = members.find_member(session, "ada@example.org")
         assert ada is not None
-        team.change_member(session, ada.id, {"role": "viewer"}, "test", now)
+        members.change_member(session, ada.id, {"role": "viewer"}, "test", now)
     for change in ({"role": "viewer"}, {"active": False}):
         with db.write() as session, pytest.raises(Conflict):
-            team.change_member(session, grace, change, "test", now)
+            members.change_member(session, grace, change, "test", now)
 
 
 @pytest.mark.parametrize(
@@ -386,5 +386,5 @@ def test_the_last_admin_cannot_be_taken_away(db: Database, grace: str, now: date
 )
 def test_wrong_values_name_their_field(db: Database, grace: str, now: datetime, change: dict[str, object]) -> None:
     with db.write() as session, pytest.raises(Invalid) as refused:
-        team.change_member(session, grace, change, "test", now)
+        members.change_member(session, grace, change, "test", now)
     assert [issue.field for issue in refused.value.issues] == list(change)

@@ -12,11 +12,11 @@ from sqlmodel import col, select
 
 from crm import consent, profile, scores, tasks
 from crm.consent import STRICTNESS, Evidence
-from crm.events import append_event
 from crm.merge import Merged, merge
 from journeys.errors import Conflict, NotFound
 from journeys.values import CreateTask
 from models import Consent, ConsentState, Contact, Database, Event, Identity, Inbox, Merge, Message, Run, Score, Subscription, Task, Trail
+from storage.events import append_event
 
 HOUR = timedelta(hours=1)
 Make = Callable[..., str]

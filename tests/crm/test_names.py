@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.names import PLACEHOLDERS, Refused, normalise, normalise_all
+from storage.identifiers import PLACEHOLDERS, Refused, normalise, normalise_all
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher
 
-from crm import passwords
 from journeys.errors import Invalid, TooMany
+from workspace import passwords
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 

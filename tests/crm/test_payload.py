@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.payload import MAX_DEPTH, clean, clean_object, same
 from journeys.errors import TooLarge
+from storage.json_values import MAX_DEPTH, clean, clean_object, same
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.datetimes(timezones=st.just(UTC)),

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from crm import identity, profile
-from crm.payload import MAX_ATTRIBUTES
 from journeys.errors import Invalid, NotFound, TooLarge
 from models import Contact, Event
+from storage.json_values import MAX_ATTRIBUTES
 
 
 def update(session: Session, contact: str, now: datetime, **fields: Any) -> Event | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from crm import audit
-from crm.refusals import MOST, Refusals
 from models import Database
+from workspace import audit
+from workspace.refusals import MOST, Refusals
 
 
 def lines(db: Database) -> list[tuple[str, str, str]]:

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from crm.rules import expression as sql
 from crm.rules.sql_facts import SqlFacts
-from crm.sql import table
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, NotFound
 from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
 from journeys.values import Received, RunInfo
 from models import ConsentState, Contact, Database, Event, Member, Rotation, Score, Tag, WorkspaceSetting
+from storage.sql import table
 from tests.journeys.rules import strategies
 
 AS_OF = strategies.AS_OF

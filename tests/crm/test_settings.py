@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import logo, settings
-from crm.calendar import Calendars, build, load_calendar
-from crm.freshness import bump
-from crm.settings import SETTINGS, FrequencyCaps, QuietHours, WorkCalendar
 from journeys.errors import Invalid, NotFound
 from journeys.rules.facts import Calendar
 from models import Audit, WorkspaceSetting
+from storage.freshness import bump
+from workspace import logo, settings
+from workspace.calendar import Calendars, build, load_calendar
+from workspace.settings import SETTINGS, FrequencyCaps, QuietHours, WorkCalendar
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from crm.sql import on, savepoint, table, undone
 from models import Freshness
+from storage.sql import on, savepoint, table, undone
 
 numbers = table(Freshness)
 

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import audit, suppression
+from crm import suppression
 from journeys.errors import Invalid
 from models import Audit, Suppression
+from workspace import audit
 
 OLD, NEW = b"old" * 16, b"new" * 16
 

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import tasks, team
+from crm import tasks
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
 from models import Contact, Event, Member, Task
+from workspace import members
 
 HOUR = timedelta(hours=1)
 
@@ -23,12 +24,12 @@ def create(session: Session, contact: str, now: datetime, id: str = "r1:call:1",
 
 @pytest.fixture
 def anna(session: Session, now: datetime) -> str:
-    return team.add_member(session, "Anna", "anna@example.org", "sales", now).id
+    return members.add_member(session, "Anna", "anna@example.org", "sales", now).id
 
 
 @pytest.fixture
 def bert(session: Session, now: datetime) -> str:
-    return team.add_member(session, "Bert", "bert@example.org", "sales", now).id
+    return members.add_member(session, "Bert", "bert@example.org", "sales", now).id
 
 
 def what(session: Session, task: Task) -> list[str]:
@@ -146,7 +147,7 @@ def test_lists_by_filter_and_page(session: Session, make_contact: Callable[..., 
 
 @pytest.fixture
 def admin(session: Session, now: datetime) -> str:
-    return team.add_member(session, "Ada", "ada@example.org", "admin", now).id
+    return members.add_member(session, "Ada", "ada@example.org", "admin", now).id
 
 
 def change(session: Session, task: Task, what: str) -> dict[str, Any]:
@@ -185,8 +186,8 @@ def test_a_task_for_somebody_who_is_not_there_goes_to_the_contacts_owner(
 
 
 def test_else_it_goes_to_the_admin_who_has_been_here_longest(session: Session, contact: str, anna: str, admin: str, now: datetime) -> None:
-    team.add_member(session, "Adele", "adele@example.org", "admin", now + HOUR)
-    leave(session, team.add_member(session, "Adam", "adam@example.org", "admin", now - HOUR).id)
+    members.add_member(session, "Adele", "adele@example.org", "admin", now + HOUR)
+    leave(session, members.add_member(session, "Adam", "adam@example.org", "admin", now - HOUR).id)
     session.get_one(Contact, contact).owner = anna
     leave(session, anna)
     assert create(session, contact, now, id="a", owner="ghost").owner == admin

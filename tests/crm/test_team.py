@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from crm import profile, team
+from crm import profile
 from journeys.errors import Conflict, Invalid, NotFound
+from workspace import members as team
 
 
 @pytest.fixture

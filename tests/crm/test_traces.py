@@ -12,10 +12,9 @@ from sqlmodel import SQLModel, select
 
 from activities.rendering.links import link_digest
 from activities.tracking import Tracking, store_links
-from crm import audit, erasure_fence, erasure_rest, files, identity, jobs, mailbox, profile, scores, suppression, tasks, traces, uploads
+from crm import erasure_rest, identity, jobs, mailbox, profile, scores, suppression, tasks, traces, uploads
 from crm.consent import Evidence, record_consent
 from crm.erasure import erase_person
-from crm.events import append_event
 from crm.merge import merge
 from journeys.errors import NotFound
 from journeys.values import CreateTask
@@ -41,6 +40,9 @@ from models import (
     Version,
 )
 from models.session import PRAGMAS
+from storage import erasure_fence, files
+from storage.events import append_event
+from workspace import audit
 
 MARKER = "xanthippe"
 PHONE = "+41446681800"

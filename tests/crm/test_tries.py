@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import select
 
-from crm import audit, tries
-from crm.tries import CODE, PASSWORD, Rule
 from journeys.errors import TooMany
 from models import Database, LoginFailure
+from workspace import audit, login_attempts
+from workspace.login_attempts import CODE, PASSWORD, Rule
 
 KEYS = [b"k" * 32]
 HOME, AWAY = "192.0.2.0/24", "198.51.100.0/24"
@@ -22,8 +22,8 @@ def fail(db: Database, who: str, network: str, at: datetime, rules: Mapping[str,
     """A wrong try; the seconds it had to wait instead, 0 where it was looked at."""
     try:
         with db.write() as session:
-            one = tries.begin(session, KEYS, tries.keyed(KEYS, who), network, at, f"member:{who}", rules)
-            tries.note(session, one, "login", at)
+            one = login_attempts.begin(session, KEYS, login_attempts.keyed(KEYS, who), network, at, f"member:{who}", rules)
+            login_attempts.note(session, one, "login", at)
     except TooMany as error:
         return error.retry_after_seconds
     return 0
@@ -31,9 +31,9 @@ def fail(db: Database, who: str, network: str, at: datetime, rules: Mapping[str,
 
 def let_in(db: Database, who: str, network: str, at: datetime) -> None:
     with db.write() as session:
-        one = tries.begin(session, KEYS, tries.keyed(KEYS, who), network, at, f"member:{who}")
-        tries.succeed(session, one)
-        tries.trust(session, KEYS, tries.keyed(KEYS, who), network, at)
+        one = login_attempts.begin(session, KEYS, login_attempts.keyed(KEYS, who), network, at, f"member:{who}")
+        login_attempts.succeed(session, one)
+        login_attempts.trust(session, KEYS, login_attempts.keyed(KEYS, who), network, at)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def let_in(db: Database, who: str, network: str, at: datetime) -> None:
     ],
 )
 def test_an_address_is_counted_with_its_network(address: str, network: str) -> None:
-    assert tries.network_of(address) == network
+    assert login_attempts.network_of(address) == network
 
 
 def test_a_pair_is_locked_and_nobody_else(db: Database, now: datetime) -> None:
@@ -84,7 +84,7 @@ def test_where_a_member_was_before_strangers_elsewhere_keep_nobody_out(db: Datab
 
 def test_a_known_network_is_forgotten_after_a_quarter(db: Database, now: datetime) -> None:
     let_in(db, "grace", HOME, now)
-    later = now + tries.KNOWN_FOR
+    later = now + login_attempts.KNOWN_FOR
     for n in range(30):
         fail(db, "grace", f"10.0.{n}.0/24", later)
     assert fail(db, "grace", HOME, later) > 0

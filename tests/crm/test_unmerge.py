@@ -13,12 +13,12 @@ from sqlmodel import select
 from crm import consent, duplicates, profile, scores
 from crm.consent import Evidence, record_consent
 from crm.erasure import erase
-from crm.events import append_event
 from crm.identity import find, resolve
 from crm.merge import merge
 from crm.unmerge import newest, unmerge
 from journeys.errors import Conflict, NotFound
 from models import Audit, Contact, Event, Identity, Merge, MergeMoved, Message, Run, Score, Subscription, Tag
+from storage.events import append_event
 
 HOUR = timedelta(hours=1)
 MakeRun = Callable[..., Run]

@@ -15,10 +15,10 @@ from crm.consent import Evidence, record_consent
 from crm.identity import Plan, resolve, resolve_batch
 from crm.mailbox import says_no
 from crm.merge import merge
-from crm.names import Name
 from crm.profile import update_fields
 from crm.visitors import FILLED, NEEDS_SERVER, fill_fields, is_empty, why_not
 from models import Contact, Database
+from storage.identifiers import Name
 from tests.broken import copies
 
 A, B = ("anonymous_id", "a"), ("anonymous_id", "b")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.web_addresses import web_address
+from workspace.web_addresses import web_address
 
 ONLY_HTTPS = "Enter an address that begins with https://."
 HTTP_TOO = "Enter an address that begins with https:// or http://."

@@ -18,8 +18,6 @@ from activities.gate import Pass, Verdict
 from activities.ledger import messages
 from activities.performer import Draft, Job
 from activities.providers.provider import Answer, Doubt
-from crm import tally
-from crm.events import append_event
 from engine import publish as publishing
 from engine.clock import Clock
 from engine.live import Engine
@@ -32,6 +30,8 @@ from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import NotFound
 from journeys.nodes import Palette
 from models import Contact, Database, Journey, Template, Trail, new_id
+from storage import tally
+from storage.events import append_event
 from tests.recount import recounted
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -15,12 +15,12 @@ from activities.doubts import settle
 from activities.effect import Effects
 from activities.gate import Hold, Refuse
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
-from crm import stopped
 from crm.uncertain import decide
 from engine.runs import end_run
 from journeys.errors import Conflict, NotFound
 from models import Audit, Body, Event, Message, new_id
 from reports.messages import undecided
+from workspace import stopped_accounts
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_nobody_decides_what_is_not_uncertain_or_not_there(world, uncertain):
 def test_while_its_account_is_stopped_it_waits_and_is_no_second_probe(world, uncertain):
     world.effects = Effects(world.engine, world.effects.performers, Breakers(world.db, lambda: world.now))
     with world.db.write() as session:
-        stopped.stop(session, "counting.default", "smtp_535", world.now)
+        stopped_accounts.stop(session, "counting.default", "smtp_535", world.now)
     say(world, uncertain, "again")
     look(world)
     assert (the(world).status, the(world).attempts) == ("held", 1)
@@ -246,5 +246,5 @@ def test_while_its_account_is_stopped_it_waits_and_is_no_second_probe(world, unc
     world.later(seconds=15)
     look(world)
     with world.db.read() as session:
-        assert stopped.find(session, "counting.default") is None
+        assert stopped_accounts.find(session, "counting.default") is None
     assert the(world).status == "sent"

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from crm.events import append_event
 from crm.rules.sql_facts import SqlFacts
 from engine.router import route
 from engine.step import run_info
 from journeys.rules import EventTerm
 from models import Run
+from storage.events import append_event
 
 
 @pytest.fixture

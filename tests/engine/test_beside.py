@@ -8,10 +8,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
-from crm.beside import FIRST, MOST, note_beside
 from engine import publish
 from engine.runs import end_run, resume_stuck, skip_stuck, timeline
 from engine.step import halt, lock_run
+from storage.run_trail import FIRST, MOST, note_beside
 
 BY = "member:m1"
 

@@ -30,10 +30,10 @@ from activities.providers.provider import (
 )
 from activities.tracking import Tracking
 from activities.watch import watch
-from crm import settings, stopped
 from locales import translator
 from models import Audit, Member, NoticeDelivery
 from tests.engine.conftest import StoryClock
+from workspace import settings, stopped_accounts
 
 REFUSED = "smtp_550_5.7.1"
 SOON = timedelta(seconds=15)
@@ -107,7 +107,7 @@ def account(world, reference) -> Refusing:
 
 def row_of(world: Any) -> Any:
     with world.db.read() as session:
-        return stopped.find(session, "counting.default")
+        return stopped_accounts.find(session, "counting.default")
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -121,7 +121,7 @@ def test_of_many_that_wait_one_tries_and_all_go_soon_after_the_mend(world, accou
     queue.until(began + timedelta(minutes=2))
     assert row_of(world).code == failure.code
     tries = len(account.attempts) - first
-    assert 110 / (stopped.PAUSE + rules.AGAIN).total_seconds() <= tries <= 110 / stopped.PAUSE.total_seconds() + 1
+    assert 110 / (stopped_accounts.PAUSE + rules.AGAIN).total_seconds() <= tries <= 110 / stopped_accounts.PAUSE.total_seconds() + 1
     account.mended, mended_at = True, world.now
     queue.until(mended_at + SOON)
     assert queue.due == {}
@@ -137,7 +137,7 @@ def test_many_recipients_refused_by_policy_are_the_account_and_none_of_them_fail
     runs = list(queue.due)
     queue.until(began + timedelta(minutes=2))
     assert row_of(world).code == REFUSED
-    assert len(account.attempts) <= workers * rules.RECIPIENTS + 120 / stopped.PAUSE.total_seconds() + 1
+    assert len(account.attempts) <= workers * rules.RECIPIENTS + 120 / stopped_accounts.PAUSE.total_seconds() + 1
     assert {message.status for run in runs for message in world.messages(run)} == {"planned"}
     account.mended, mended_at = True, world.now
     queue.until(mended_at + SOON)
@@ -174,7 +174,7 @@ def test_who_was_refused_before_another_was_served_tells_nothing_of_the_account(
     for number in range(1, rules.RECIPIENTS):
         breakers.suspects(turn, REFUSED, f"b{number}", 1)
     with world.db.read() as session:
-        assert stopped.find(session, "smtp").code == REFUSED
+        assert stopped_accounts.find(session, "smtp").code == REFUSED
 
 
 def test_a_lone_recipient_refused_by_policy_fails_in_the_end(world, account):
@@ -202,7 +202,7 @@ def test_a_message_that_waits_is_listed_and_fails_after_as_long_as_any_may_wait(
 def test_however_many_wait_so_many_come_back_in_a_second(world):
     breakers = Breakers(world.db, lambda: world.now)
     with world.db.write() as session:
-        stopped.stop(session, "a", "x", world.now)
+        stopped_accounts.stop(session, "a", "x", world.now)
     after = [turn.after for _ in range(50_000) if isinstance(turn := breakers.turn("a", 5.0), rules.Stopped)]
     assert len(after) == 50_000
     for many in (1_000, 25_000, 49_000):
@@ -219,7 +219,7 @@ def test_one_answer_between_failures_is_no_stop(world):
             breakers.fails(turn, "smtp_unreachable", refused=False)
         breakers.works(turn)
     with world.db.read() as session:
-        assert stopped.listed(session) == []
+        assert stopped_accounts.listed(session) == []
 
 
 @pytest.mark.parametrize("failure", [MessageDead("smtp_554"), RetryLater("smtp_451")])
@@ -264,7 +264,7 @@ def test_trying_now_lets_the_next_message_try(world, account):
     queue = Queue.of(world, 1)
     queue.until(world.now)
     with world.db.write() as session:
-        stopped.try_now(session, "counting.default", "test", world.now)
+        stopped_accounts.try_now(session, "counting.default", "test", world.now)
     world.later(seconds=2)
     turn = queue.workers[0].breakers.turn("counting.default", 5.0)
     assert isinstance(turn, rules.Turn)
@@ -316,7 +316,7 @@ class Town:
 
     def row(self) -> Any:
         with self.world.db.read() as session:
-            return stopped.find(session, "smtp.default")
+            return stopped_accounts.find(session, "smtp.default")
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def town(world) -> Town:
     with world.db.write() as session:
         for name, role in (("ada", "admin"), ("vic", "viewer")):
             session.add(Member(name=name, email=f"{name}@example.org", role=role, created_at=world.now))
-        stopped.stop(session, "smtp.default", "smtp_535", world.now)
+        stopped_accounts.stop(session, "smtp.default", "smtp_535", world.now)
     return Town(world, mail, team, Effects(world.engine, performers, Breakers(world.db, lambda: world.now)))
 
 

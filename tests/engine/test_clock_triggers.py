@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
-from crm.audit import list_lines
 from crm.catalogue import declare_field
 from crm.profile import update_fields
 from engine import clocktriggers
@@ -21,6 +20,7 @@ from journeys.nodes.wait_until import DateField
 from journeys.rules.dict_facts import DictFacts
 from journeys.values import Context, RunInfo
 from models import Contact, Refusal, TriggerCursor
+from workspace.audit import list_lines
 
 DATED = {
     "spec": 1,

@@ -22,7 +22,6 @@ from activities.breakers import Breakers
 from activities.doubts import settle
 from activities.effect import Effects, perform
 from activities.ledger import messages
-from crm.events import event_row, insert_events
 from crm.rules.sql_facts import SqlFacts
 from engine.keeper import Keeper, recover
 from engine.live import Engine
@@ -31,6 +30,7 @@ from engine.state import Instruction
 from engine.step import runs, step
 from engine.wakeups import Wakeups
 from models import Event, Journey, Trail
+from storage.events import event_row, insert_events
 from tests.engine.conftest import StoryClock
 
 OUTAGE = timedelta(minutes=2)

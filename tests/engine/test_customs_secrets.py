@@ -16,7 +16,6 @@ from temporalio.exceptions import ApplicationError
 from activities.breakers import Breakers
 from activities.customs import CustomPerformer
 from activities.effect import Effects
-from crm import secrets
 from engine.live import Engine
 from journeys.calls import activity_of
 from journeys.custom import CustomActivity, GiveUp, NoSecret, Result, Retry, Secret, activity
@@ -24,6 +23,7 @@ from journeys.errors import Invalid
 from journeys.nodes import Palette
 from settings import Settings
 from worker import _reveal, build_performers, custom_performers
+from workspace import secrets
 
 VALUE = "sk_live_4711"
 SHOP = activity_of("custom:shop@1")

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select
 
-from crm import tally
-from crm.events import append_event
 from engine import unmet
 from engine.router import MAX_HOPS, route
 from models import Refusal, Run
+from storage import tally
+from storage.events import append_event
 from tests.engine.conftest import build
 
 WAIT_AND_END = {

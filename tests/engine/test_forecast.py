@@ -24,13 +24,11 @@ from activities.messages import House, MessagePerformer
 from activities.providers.outbox import Outbox
 from activities.rendering import INLINE, RenderFailed
 from activities.tracking import Tracking
-from crm import contacts, stopped
-from crm import settings as workspace
+from crm import contacts
 from crm.catalogue import declare_field
 from crm.consent import Evidence, record_consent
 from crm.contacts import Wanted
 from crm.suppression import suppress
-from crm.team import add_member, put_rotation
 from engine import by_hand, clocktriggers, migrate
 from engine import publish as publishing
 from engine.forecast import Forecast
@@ -43,6 +41,9 @@ from journeys.reading import read
 from models import Contact, Journey, Refusal, Run, Template, id_at
 from tests.engine.conftest import Counting, StoryClock, World
 from tests.journeys.graphs import KNOWN, documents
+from workspace import settings as workspace
+from workspace import stopped_accounts
+from workspace.members import add_member, put_rotation
 
 KEYS = (b"n" * 32, b"k" * 32)
 ONWARD = ("sent", "skipped", "failed")
@@ -590,7 +591,7 @@ def test_an_account_that_accepts_nothing_is_named(lite: Town) -> None:
     lite.person("email", "sms")
     assert lite.foretold(journey).stopped == []
     with lite.world.db.write() as session:
-        stopped.stop(session, "smtp.default", "535", lite.world.now)
+        stopped_accounts.stop(session, "smtp.default", "535", lite.world.now)
     assert lite.foretold(journey).stopped == ["smtp.default"]
 
 

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from api.errors import is_busy, is_out_of_space
-from crm.locks import lock_contact
 from models import Database, Limits
 from settings import Settings
+from storage.locks import lock_contact
 from tests.engine.conftest import World, build
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from crm import audit
-from crm.events import append_event
 from engine import publish as publishing
 from engine.clock import Clock
 from engine.keeper import Keeper, recover
@@ -18,6 +16,8 @@ from engine.runs import runs
 from engine.state import Instruction
 from engine.wakeups import Wakeups
 from models import Audit, Lease
+from storage.events import append_event
+from workspace import audit
 
 
 @dataclass

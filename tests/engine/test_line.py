@@ -23,7 +23,7 @@ from activities.messages import House, MessagePerformer
 from activities.performer import Job
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
 from activities.tracking import Tracking
-from crm import consent, settings
+from crm import consent
 from engine import publish, runs
 from engine.gate import Verdict
 from engine.step import Moved
@@ -31,6 +31,7 @@ from engine.wakeups import Wakeups
 from journeys.calls import activity_of
 from models import Run
 from tests.engine.conftest import Counting, World
+from workspace import settings
 
 GALLERY = Path(__file__).parents[2] / "journeys" / "templates"
 EVENING = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from crm import tally
 from crm.merge import merge
 from crm.unmerge import newest, unmerge
 from engine import migrate
 from journeys.errors import Conflict, Invalid
 from models import Migration
 from reports.behind import Asked, people
+from storage import tally
 
 OLD = {
     "spec": 1,

@@ -6,13 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from crm import settings, tasks, team
+from crm import tasks
 from crm.catalogue import declare_missing
 from engine import publish as publishing
 from engine import uses
 from journeys.errors import Conflict, Invalid
 from journeys.templates import TemplateEntry, gallery
 from models import Template
+from workspace import members as team
+from workspace import settings
 
 CALL = {
     "spec": 1,

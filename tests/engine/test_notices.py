@@ -18,11 +18,11 @@ from activities.notices import TRIES, TYPES, Notifier, tell
 from activities.outward import TeamPerformer
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Outgoing, RetryLater, SenderStopped
 from activities.tracking import Tracking
-from crm import notices, secrets, settings, stopped
 from engine.runs import resume_stuck
 from engine.step import halt, lock_run
 from locales import translator
 from models import Member, Notice, NoticeDelivery, Run
+from workspace import notices, secrets, settings, stopped_accounts
 
 WAITING = {
     "spec": 1,
@@ -305,14 +305,14 @@ def test_two_keepers_at_once_tell_once(desk):
 def test_mails_wait_while_their_account_is_stopped(desk):
     desk.set(roles=["admin"])
     with desk.world.db.write() as session:
-        stopped.stop(session, "smtp.default", "smtp_535", desk.world.now)
+        stopped_accounts.stop(session, "smtp.default", "smtp_535", desk.world.now)
     desk.stuck(*desk.runs(desk.world.publish(WAITING), 1))
     desk.tell()
     for _ in range(3):
         desk.tell(minutes=2)
     assert desk.mail.sent == []
     with desk.world.db.write() as session:
-        stopped.works(session, "smtp.default", desk.world.now)
+        stopped_accounts.works(session, "smtp.default", desk.world.now)
     desk.tell(minutes=1)
     assert recipients(desk) == ["ada@example.org"]
 
@@ -324,7 +324,7 @@ def test_an_account_that_refuses_a_notice_counts_as_stopped(desk):
     desk.tell()
     desk.tell(minutes=2)
     with desk.world.db.read() as session:
-        assert [row.account for row in stopped.listed(session)] == ["smtp.default"]
+        assert [row.account for row in stopped_accounts.listed(session)] == ["smtp.default"]
 
 
 def test_where_nobody_may_mend_an_admin_is_told(desk):

@@ -14,9 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities import restored
 from activities.providers.provider import RetryLater
 from activities.restored import FOREVER
-from crm import held, uncertain
-from crm.events import append_event
-from crm.sql import table
+from crm import uncertain
 from engine import restored as beginnings
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, LostTime, mark
 from engine.runs import resume_stuck, skip_stuck
@@ -25,6 +23,9 @@ from journeys.compile import compile_journey
 from journeys.document import Journey
 from journeys.nodes import Palette
 from models import Message, RestoredMessage, RestoredRun, Run
+from storage import held_messages
+from storage.events import append_event
+from storage.sql import table
 from tests.broken import copies
 from tests.engine.conftest import START, Counting
 
@@ -268,7 +269,7 @@ def test_a_call_whose_answer_the_run_needs_leaves_it_to_a_person(world):
 
 @pytest.mark.parametrize(
     ("assume", "status", "reason"),
-    [("ask", "uncertain", PERHAPS_SENT), ("sent", "sent", ASSUMED_SENT), ("unsent", "held", held.AGAIN)],
+    [("ask", "uncertain", PERHAPS_SENT), ("sent", "sent", ASSUMED_SENT), ("unsent", "held", held_messages.AGAIN)],
 )
 def test_what_somebody_had_asked_for_again_just_before_may_have_left_once_more(world, run, assume, status, reason):
     restore(world, 2 * DAY)

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from crm.team import add_member, put_rotation
 from engine.simulate import Script, simulate
 from journeys.compile import compile_journey
 from journeys.nodes import Palette
 from journeys.reading import read
 from models import Journey, Template, Trail
 from tests.journeys.graphs import KNOWN, documents
+from workspace.members import add_member, put_rotation
 
 EVENTS = ["Order Completed", "Product Viewed", "Message Opened", "Cart Viewed", "Signed Up"]
 happenings = st.lists(st.tuples(st.integers(1, 40 * 24 * 60), st.sampled_from(EVENTS)), max_size=6, unique_by=lambda pair: pair[0])

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from crm.sql import table
 from engine import presence
 from engine.presence import BEAT_SECONDS, SILENT_AFTER, Presence
 from engine.takeover import PAGE, Takeover
 from models import Process
+from storage.sql import table
 from tests.engine.test_keeper import Told
 
 processes = table(Process)

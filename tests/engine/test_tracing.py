@@ -17,12 +17,12 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import come_back
 from api.app import create_app
 from api.keys import add_key
-from crm.sql import table
 from engine.log_fields import present
 from engine.otlp import OtlpTracing
 from engine.tracing import ATTRIBUTES, NOTHING, Callers, NoTracing, is_traceparent
 from models import Event, Run
 from settings import Settings
+from storage.sql import table
 from tests.api.conftest import TestClient, Woken
 from tests.collector import Collector, Seen, collecting
 from tests.engine.conftest import World

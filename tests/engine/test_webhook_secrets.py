@@ -19,9 +19,9 @@ from activities.messages import House
 from activities.pretend import PretendWebhook
 from activities.tracking import Tracking
 from activities.webhooks import WebhookPerformer
-from crm import secrets
 from journeys.calls import activity_of
 from journeys.errors import Invalid
+from workspace import secrets
 
 VALUE = "sk_live_4711"
 CALL = activity_of("webhook")

@@ -23,11 +23,11 @@ from sqlalchemy import select
 from activities import templates
 from activities.ledger import messages
 from commands.process import python
-from crm import tally
-from crm.sql import table
 from engine import publish
 from engine.step import runs, trail
 from models import Event, Inbox, Journey
+from storage import tally
+from storage.sql import table
 from tests.kill.house import MORTAL, House, Shop
 from tests.recount import recounted
 from worker import build_engine

@@ -24,8 +24,8 @@ from sqlalchemy import select
 from activities.ledger import messages
 from commands.backup import backup
 from commands.process import python
-from crm.sql import table
 from models import RestoredMessage
+from storage.sql import table
 from tests.kill.house import House, Shop
 from tests.kill.test_kill import JOURNEYS, await_true, furnish, rows
 

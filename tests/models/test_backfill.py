@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from crm import tally
 from models import Database, migrate
+from storage import tally
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC).isoformat(sep=" ")[:26]
 

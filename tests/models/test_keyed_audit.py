@@ -12,10 +12,10 @@ import orjson
 import pytest
 from sqlalchemy import create_engine, text
 
-from crm import audit
 from models import Database, migrate
 from settings import Settings
 from worker import build_engine
+from workspace import audit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INSERT = text(

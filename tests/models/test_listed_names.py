@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from crm import settings
 from models import Database, WorkspaceSetting, migrate
+from workspace import settings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC).isoformat(sep=" ")[:26]
 DRAFT: dict[str, Any] = {

@@ -19,11 +19,12 @@ from sqlmodel import select
 from activities.rendering import link_digest
 from activities.tracking import Tracking, store_links
 from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
-from crm import consent, logo, mailbox, profile, settings
+from crm import consent, mailbox, profile
 from crm.consent import Evidence, record_consent
 from engine.live import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP
+from workspace import logo, settings
 
 FIREFOX = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm.sql import on, table, upsert
 from models import Freshness
+from storage.sql import on, table, upsert
 
 _all = select(table(Freshness).c.topic, table(Freshness).c.number)
 _SEEN, _BUMPED = "freshness seen", "freshness bumped"

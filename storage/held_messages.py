@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from crm import tally
-from crm.sql import on, table
 from models import Message, Run
+from storage import tally
+from storage.sql import on, table
 
 messages = table(Message)
 runs = table(Run)

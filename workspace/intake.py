@@ -15,9 +15,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm.sql import table, upsert
 from journeys.spelling import one_line
 from models import Database, IntakeProblem
+from storage.sql import table, upsert
 
 MOST = 100
 """Of one key; the oldest are forgotten."""

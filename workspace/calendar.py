@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from crm.freshness import freshness
-from crm.settings import WorkCalendar, load, public_holidays
 from journeys.rules.facts import Calendar
+from storage.freshness import freshness
+from workspace.settings import WorkCalendar, load, public_holidays
 
 YEARS_AHEAD = 2
 

@@ -25,10 +25,10 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.audit import record
-from crm.sql import upsert
 from journeys.errors import TooMany
 from models import KnownNetwork, LoginFailure, lock
+from storage.sql import upsert
+from workspace.audit import record
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """After so long without a try a count begins anew."""

@@ -15,13 +15,13 @@ from sqlalchemy import and_, delete, false, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import held, tally
-from crm.events import event_row, genuine, insert_events
-from crm.sql import upsert
 from journeys.document import Goal
 from journeys.rules import matches
 from journeys.rules.fields import path_of, read
 from models import Event, Inbox, Journey, Run, Subscription, Trail, Version, lock
+from storage import held_messages, tally
+from storage.events import event_row, genuine, insert_events
+from storage.sql import upsert
 
 
 def open_runs(session: Session, contact_ids: Iterable[str]) -> list[Run]:
@@ -93,7 +93,7 @@ def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime, 
         ended.append(run.id)
     session.flush()
     for run in closing:
-        held.close(session, run, "run_ended", now)
+        held_messages.close(session, run, "run_ended", now)
     insert_events(
         session,
         [

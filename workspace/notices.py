@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from crm.audit import record
-from crm.sql import changed_rows, table, upsert
 from models import STUCK_RUN, Journey, Notice, NoticeDelivery, Run, new_id
+from storage.sql import changed_rows, table, upsert
+from workspace.audit import record
 
 notices = table(Notice)
 deliveries = table(NoticeDelivery)

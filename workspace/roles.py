@@ -91,7 +91,7 @@ PROVED: Final[frozenset[str]] = frozenset(
     {"me.second_factor", "member.manage", "key.manage", "secret.change", "contact.erase", "access.change"}
 )
 """Acts that weigh more: to change something by them, a member must have proved who they are minutes ago, by password, code or link
-(`crm.sessions.require_proof`). Admin keys are not asked: a key is itself the proof, nobody sits there to give another, and keys are made only
+(`workspace.sessions.require_proof`). Admin keys are not asked: a key is itself the proof, nobody sits there to give another, and keys are made only
 by somebody who was asked."""
 OWING: Final[frozenset[str]] = frozenset({"me.read", "me.change", "me.second_factor"})
 """All that a member may do who still owes the second factor that the workspace asks for."""

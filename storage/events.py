@@ -13,12 +13,12 @@ from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm.payload import clean_object, clean_text
-from crm.sql import insert_new, on
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, TooLarge
 from journeys.spelling import one_line
 from models import Event, new_id
+from storage.json_values import clean_object, clean_text
+from storage.sql import insert_new, on
 
 MAX_EVENT_BYTES = 32_768
 """Of properties and context each. Source: Segment, HTTP tracking API limits."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import BindParameter, bindparam, cast, delete, insert, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from crm.sql import on, table, upsert
 from models import Tally, TallyDelta, lock
+from storage.sql import on, table, upsert
 
 tallies = table(Tally)
 deltas = table(TallyDelta)

@@ -16,9 +16,9 @@ from sqlalchemy import delete, func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.payload import clean_text
 from journeys.errors import Conflict, Invalid, NotFound, TooLarge
 from models import Database, Upload, UploadPart, lock
+from storage.json_values import clean_text
 
 PART_BYTES = 1_048_576
 MAX_FILES = 200

@@ -1,7 +1,7 @@
 """The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when the app is gone.
 
 The secret is sealed like every other secret; recovery codes are stored as keyed hashes. A factor counts once a code has shown that the app
-knows the secret. Nothing here counts tries: `crm.login` does, before it asks.
+knows the secret. Nothing here counts tries: `workspace.login` does, before it asks.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.audit import record
-from crm.secrets import seal, unseal
-from crm.settings import Access, load
 from journeys.errors import Conflict, Invalid, Issue
 from models import Member, RecoveryCode, SecondFactor, lock
+from workspace.audit import record
+from workspace.secrets import seal, unseal
+from workspace.settings import Access, load
 
 STEP_SECONDS = 30
 DRIFT_STEPS = 1

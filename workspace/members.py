@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import names, sessions
-from crm.audit import record
-from crm.payload import clean_text
-from crm.zones import is_zone
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Member, Rotation, lock
+from storage import identifiers
+from storage.json_values import clean_text
+from workspace import sessions
+from workspace.audit import record
+from workspace.time_zones import is_zone
 
 ROLES = ("admin", "marketer", "engineer", "tester", "sales", "viewer")
 LOCALES = ("en", "de")
@@ -30,8 +31,8 @@ def add_member(
         Invalid: no name, no e-mail address, or an unknown role.
         Conflict: somebody has this address already.
     """
-    address = names.normalise("email", email)
-    if not clean_text(name).strip() or isinstance(address, names.Refused):
+    address = identifiers.normalise("email", email)
+    if not clean_text(name).strip() or isinstance(address, identifiers.Refused):
         raise Invalid(
             "A member of the team needs a name and an e-mail address.",
             [_issue("name" if not clean_text(name).strip() else "email", "A member of the team needs a name and an e-mail address.")],
@@ -56,7 +57,7 @@ def get_member(session: Session, member_id: str) -> Member:
 
 def find_member(session: Session, email: str) -> Member | None:
     """The member with this e-mail address, however it is spelled."""
-    return session.scalar(select(Member).where(Member.email == names.mailbox(email)))
+    return session.scalar(select(Member).where(Member.email == identifiers.mailbox(email)))
 
 
 def is_active(session: Session, member_id: str) -> bool:
@@ -188,8 +189,8 @@ _EXPECTED = {
 
 
 def _address(session: Session, member: Member, value: str) -> str:
-    address = names.normalise("email", value)
-    if isinstance(address, names.Refused):
+    address = identifiers.normalise("email", value)
+    if isinstance(address, identifiers.Refused):
         raise Invalid("Expected an e-mail address.", [_issue("email", "Expected an e-mail address.")])
     other = find_member(session, address)
     if other is not None and other.id != member.id:

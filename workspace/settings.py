@@ -16,13 +16,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from crm import logo, names
-from crm.audit import record
-from crm.freshness import bump, freshness, is_changing
-from crm.web_addresses import web_address
-from crm.zones import is_zone
 from journeys.errors import Invalid, Issue, NotFound
 from models import WorkspaceSetting
+from storage import identifiers
+from storage.freshness import bump, freshness, is_changing
+from workspace import logo
+from workspace.audit import record
+from workspace.time_zones import is_zone
+from workspace.web_addresses import web_address
 
 
 def _known_zone(name: str) -> str:
@@ -38,7 +39,7 @@ def _one_line(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if text and isinstance(names.normalise("email", text), names.Refused):
+    if text and isinstance(identifiers.normalise("email", text), identifiers.Refused):
         raise ValueError("Expected an e-mail address.")
     return _one_line(text)
 

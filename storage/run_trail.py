@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from crm.sql import on, table
 from models import Trail
+from storage.sql import on, table
 
 trail = table(Trail)
 

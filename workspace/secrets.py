@@ -11,9 +11,9 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.audit import record
 from journeys.errors import Invalid, NotFound
 from models import Secret
+from workspace.audit import record
 
 MAX_CHARACTERS = 4_000
 

@@ -1,6 +1,6 @@
 """Logging in: with a password or a link, and a code where there is a second factor; choosing and changing a password; proving it again.
 
-Tries are counted before a proof is looked at (`crm.tries`). Whoever comes in, fails, is locked out, or changes what lets them in stands in the
+Tries are counted before a proof is looked at (`workspace.login_attempts`). Whoever comes in, fails, is locked out, or changes what lets them in stands in the
 audit trail: members by id, others under a keyed hash, networks shortened.
 """
 
@@ -12,11 +12,12 @@ from typing import NoReturn
 
 from sqlalchemy.orm import Session
 
-from crm import factor, names, passwords, sessions, tries
-from crm.audit import record
-from crm.team import find_member
 from journeys.errors import Conflict, Invalid, Issue, TooMany, Unauthorized
 from models import Database, Member
+from storage import identifiers
+from workspace import login_attempts, passwords, second_factor, sessions
+from workspace.audit import record
+from workspace.members import find_member
 
 WRONG = "The e-mail address or password is incorrect."
 
@@ -42,7 +43,7 @@ def log_in(
     one, member = _verified(db, keys, email, password, now, network)
     renewed = _renewed(member.password_hash or "", password)
     with db.write() as session:
-        tries.succeed(session, one)
+        login_attempts.succeed(session, one)
         present = session.get(Member, member.id)
         if present is None or not present.active or present.password_hash != member.password_hash:
             raise Unauthorized(WRONG)
@@ -82,7 +83,7 @@ def by_code(
             sessions.use(session, ticket, "code", now)
             cookie = _open(session, keys, member, now, user_agent, network, "code")
     if not right:
-        raise Invalid("{problem}", [factor.WRONG], problem=factor.WRONG)
+        raise Invalid("{problem}", [second_factor.WRONG], problem=second_factor.WRONG)
     return cookie, member
 
 
@@ -90,13 +91,13 @@ def _enter(
     session: Session, keys: Sequence[bytes], member: Member, now: datetime, user_agent: str, network: str, way: str
 ) -> tuple[str, str]:
     """(cookie, ticket): one of them is empty."""
-    if factor.is_on(session, member.id):
+    if second_factor.is_on(session, member.id):
         return "", sessions.ticket(session, member.id, now)
     return _open(session, keys, member, now, user_agent, network, way), ""
 
 
 def _open(session: Session, keys: Sequence[bytes], member: Member, now: datetime, user_agent: str, network: str, way: str) -> str:
-    tries.trust(session, keys, who_is(keys, member.email), network, now)
+    login_attempts.trust(session, keys, who_is(keys, member.email), network, now)
     record(session, f"member:{member.id}", "login", f"member:{member.id}", {"with": way, "network": network}, now)
     return sessions.open_session(session, member.id, now, user_agent)
 
@@ -107,29 +108,31 @@ def _handed(cookie: str, ticket: str) -> str:
     return cookie
 
 
-def _verified(db: Database, keys: Sequence[bytes], email: str, password: str, now: datetime, network: str) -> tuple[tries.Try, Member]:
+def _verified(
+    db: Database, keys: Sequence[bytes], email: str, password: str, now: datetime, network: str
+) -> tuple[login_attempts.Try, Member]:
     """The member whose password this is; a try that is not one is counted and stays counted."""
     who = who_is(keys, email)
     with db.read() as session:
         member = find_member(session, email)
     shown = f"member:{member.id}" if member is not None else f"address:{who[:16]}"
     with db.write() as session:
-        one = tries.begin(session, keys, who, network, now, shown)
+        one = login_attempts.begin(session, keys, who, network, now, shown)
     stored = member.password_hash if member is not None and member.active else None
     try:
         right = passwords.fits(stored or passwords.DUMMY, password)
     except TooMany:
         with db.write() as session:
-            tries.take_back(session, one)
+            login_attempts.take_back(session, one)
         raise
     if not right or not stored or member is None:
         _refuse(db, one, now)
     return one, member
 
 
-def _refuse(db: Database, one: tries.Try, now: datetime) -> NoReturn:
+def _refuse(db: Database, one: login_attempts.Try, now: datetime) -> NoReturn:
     with db.write() as session:
-        tries.note(session, one, "login", now)
+        login_attempts.note(session, one, "login", now)
     raise Unauthorized(WRONG)
 
 
@@ -139,11 +142,11 @@ def _code_fits(session: Session, keys: Sequence[bytes], member: Member, code: st
     Raises:
         TooMany: too many wrong codes.
     """
-    one = tries.begin(session, keys, code_subject(keys, member.id), network, now, f"member:{member.id}", tries.CODE)
-    if factor.accept(session, keys, member.id, code, now):
-        tries.succeed(session, one)
+    one = login_attempts.begin(session, keys, code_subject(keys, member.id), network, now, f"member:{member.id}", login_attempts.CODE)
+    if second_factor.accept(session, keys, member.id, code, now):
+        login_attempts.succeed(session, one)
         return True
-    tries.note(session, one, "code", now)
+    login_attempts.note(session, one, "code", now)
     return False
 
 
@@ -210,7 +213,7 @@ def _check_old(db: Database, keys: Sequence[bytes], member: Member, old: str, no
     except Unauthorized:
         raise Invalid("{problem}", [_OLD], problem=_OLD) from None
     with db.write() as session:
-        tries.succeed(session, one)
+        login_attempts.succeed(session, one)
 
 
 _OLD = Issue(code="password", text="This is not your current password.", field="old")
@@ -224,12 +227,12 @@ def prove(db: Database, keys: Sequence[bytes], member: Member, cookie: str, proo
         TooMany: as for logging in.
     """
     with db.write() as session:
-        coded = factor.is_on(session, member.id)
+        coded = second_factor.is_on(session, member.id)
         right = coded and _code_fits(session, keys, member, proof, now, network)
         if right:
             sessions.prove(session, cookie, now)
     if coded and not right:
-        raise Invalid("{problem}", [factor.WRONG], problem=factor.WRONG)
+        raise Invalid("{problem}", [second_factor.WRONG], problem=second_factor.WRONG)
     if not coded:
         _check_old(db, keys, member, proof, now, network)
         with db.write() as session:
@@ -241,7 +244,7 @@ def _put(session: Session, keys: Sequence[bytes], member: Member, stored: str, n
     session.add(member)
     sessions.forget_links(session, member.id)
     sessions.forget_links(session, member.id, "code")
-    tries.lift(session, who_is(keys, member.email))
+    login_attempts.lift(session, who_is(keys, member.email))
     record(session, f"member:{member.id}", "member.password", f"member:{member.id}", {}, now)
 
 
@@ -251,15 +254,15 @@ def reset_factor(session: Session, keys: Sequence[bytes], member_id: str, by: st
     Raises:
         Conflict: there is none.
     """
-    factor.remove(session, member_id, by, now)
-    tries.lift(session, code_subject(keys, member_id))
+    second_factor.remove(session, member_id, by, now)
+    login_attempts.lift(session, code_subject(keys, member_id))
 
 
 def who_is(keys: Sequence[bytes], email: str) -> str:
     """The keyed hash under which tries for an address are counted, however it is spelled."""
-    return tries.keyed(keys, "address", names.mailbox(email))
+    return login_attempts.keyed(keys, "address", identifiers.mailbox(email))
 
 
 def code_subject(keys: Sequence[bytes], member_id: str) -> str:
     """The keyed hash under which wrong codes of a member are counted."""
-    return tries.keyed(keys, "code", member_id)
+    return login_attempts.keyed(keys, "code", member_id)

@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from crm import settings
-from crm.sql import table
 from journeys.errors import NotFound
 from models import ConsentState, Score
+from storage.sql import table
+from workspace import settings
 
 consents, scores = table(ConsentState), table(Score)
 MOST_UNLISTED = 100

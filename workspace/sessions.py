@@ -1,7 +1,7 @@
 """Browsers that are logged in, and one-time links. Only hashes are stored of either.
 
 A link is minted for a purpose, used once, and good for a while; a session ends after two weeks, when nobody uses it for a while
-(`crm.settings.Access`), at log-out, when its member's password changes, or at once when the member is deactivated. A session knows when its
+(`workspace.settings.Access`), at log-out, when its member's password changes, or at once when the member is deactivated. A session knows when its
 member proved last who they are; acts that weigh more ask for a proof that is not old.
 """
 
@@ -16,11 +16,11 @@ from sqlalchemy import ColumnElement, delete, func, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.audit import record
-from crm.keys import hashed
-from crm.settings import Access, load
 from journeys.errors import NotFound, PfadwerkError, Unauthorized
 from models import Database, LoginSession, LoginToken, Member
+from workspace.api_keys import hashed
+from workspace.audit import record
+from workspace.settings import Access, load
 
 Purpose = Literal["login", "invitation", "reset"]
 

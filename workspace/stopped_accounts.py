@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.orm import Session
 
-from crm.audit import record
-from crm.sql import changed_rows, table, upsert
 from journeys.errors import NotFound
 from models import StoppedAccount
+from storage.sql import changed_rows, table, upsert
+from workspace.audit import record
 
 stopped = table(StoppedAccount)
 

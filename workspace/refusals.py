@@ -6,8 +6,8 @@ import threading
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from crm.audit import record
 from models import Database
+from workspace.audit import record
 
 EVERY = timedelta(minutes=1)
 MOST = 10

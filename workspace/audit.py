@@ -24,9 +24,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.payload import clean_object, clean_text
 from journeys.errors import Invalid
 from models import Audit, AuditNote, Database
+from storage.json_values import clean_object, clean_text
 
 log = logging.getLogger("pfadwerk.audit")
 """Written at every log level (`commands.logs`)."""
