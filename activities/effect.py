@@ -49,7 +49,6 @@ runs = table(Run)
 _run = select(runs).where(runs.c.id == bindparam("run_id"))
 _due = update(runs).where(runs.c.id == bindparam("run_id"))
 RENDER_PAUSE = timedelta(seconds=2)
-MERGED_AGAIN = timedelta(seconds=10)
 """Between two looks at a call that another run of the person left without an answer: the keeper finds out in its rounds."""
 
 
@@ -270,17 +269,12 @@ def _enter_ledger(
         case ledger.Doubtful() | ledger.Fresh():
             contact = on(session).execute(merged.contact_of, merged.asking_for(row)).first()
             if contact is not None and contact.has_others and isinstance(stands, ledger.Fresh):
-                match merged.made_by_others(session, row, job.state.node, job.state.visit, _window(job)):
+                match merged.made_by_others(session, row, job.state.node, job.state.visit, merged.window_of(job.program)):
                     case merged.Made() as made:
                         return _made_already(session, engine, row, performer, job, made)
                     case merged.Underway(lease_until=until):
-                        return _Later(BUSY, "other_run_in_flight", max(until, job.as_of + MERGED_AGAIN))
+                        return _Later(BUSY, merged.UNDERWAY, max(until, job.as_of + merged.AGAIN))
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
-
-
-def _window(job: Job) -> timedelta | None:
-    reentry = job.program.entry.reentry
-    return reentry.window if reentry.policy == "after_window" else None
 
 
 def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Performer, job: Job, made: merged.Made) -> Moved:

@@ -2,8 +2,8 @@
 
 Whether somebody enters is asked of `engine.entry`, where they get to of `engine.forecast` (which is `advance`), whether a message may leave of
 `activities.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
-nothing is written, so what changes between the look and the act changes the outcome. Up to `EVERYBODY` each is judged; of more people
-`SAMPLE`, drawn by lot, and the answer says so.
+nothing is written, so what changes between the look and the act changes the outcome. Of many people a sample is judged (`Limits`), drawn by
+lot, and the answer says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, cast
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from activities import gate, twins
+from activities import gate, merged, twins
 from activities.messages import House, MessagePerformer
 from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
@@ -27,8 +27,8 @@ from engine import by_hand, clocktriggers, migrate, publish
 from engine.advance import exit_topics
 from engine.entry import is_held_out, refusal
 from engine.facts import Overlay
-from engine.forecast import RUN_ID, Course, Forecast, Foreseen, course
-from engine.gate import Former, Pass, Refuse, Twin, Verdict
+from engine.forecast import RUN_ID, Course, Forecast, Foreseen, Made, course, made_by_nobody
+from engine.gate import Former, Hold, Pass, Refuse, Twin, Verdict
 from engine.live import Engine, LiveJourney
 from engine.state import State
 from engine.step import read_inbox
@@ -37,17 +37,13 @@ from journeys.compile import Program, compile_journey
 from journeys.errors import Invalid
 from journeys.reading import read
 from journeys.runkeys import run_key
-from journeys.values import Call, RunInfo
+from journeys.values import Call, Performed, RunInfo
 from models import Contact, Run, Version
 from storage import tally
 from storage.locks import person_of
 from storage.sql import table
 from workspace import stopped_accounts
 
-EVERYBODY = 1_000
-"""So many people are judged one by one: some milliseconds each."""
-SAMPLE = 500
-"""Of more people so many."""
 AHEAD = timedelta(hours=24)
 """How far a publication looks ahead for what the clock sets off."""
 LOOKS = 20
@@ -61,11 +57,25 @@ runs = table(Run)
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many are judged while somebody waits: of up to `everybody` each, some milliseconds apiece, of more people `sample`. What filters
+    find is counted up to `counted`."""
+
+    everybody: int = 1_000
+    sample: int = 500
+    counted: int = MAX_COUNTED
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Forecaster:
     """Asks on behalf of one reader; serves one act and then goes."""
 
     engine: Engine
     house: House
+    limits: Limits = LIMITS
 
     # Enrolling
 
@@ -76,22 +86,25 @@ class Forecaster:
         """
         live = by_hand.published(self.engine, session, journey_id)
         ids, count = draw_people(
-            by_hand.fitting(session, whom, now, "", EVERYBODY + 1),
-            lambda: by_hand.count_of(session, whom, now),
+            self.limits,
+            by_hand.fitting(session, whom, now, "", self.limits.everybody + 1),
+            lambda: by_hand.count_of(session, whom, now, self.limits.counted),
             lambda size, of: by_hand.some_of(session, whom, now, size, of),
         )
         found = self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in ids], count)
-        found.at_least = isinstance(whom, Wanted) and count > MAX_COUNTED
+        found.at_least = isinstance(whom, Wanted) and count > self.limits.counted
         return found
 
     def enrolment_of(self, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> Forecast:
-        """The same for these contacts, the first `EVERYBODY` of them.
+        """The same for these contacts, the first of them if there are more than `limits.everybody`.
 
         Raises: as `enrolment`.
         """
         live = by_hand.published(self.engine, session, journey_id)
         people = dict.fromkeys(person_of(session, id) for id in contact_ids)
-        return self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in list(people)[:EVERYBODY]], len(people))
+        return self._entering(
+            session, live, _pinned(session, live), [(id, now, {}) for id in list(people)[: self.limits.everybody]], len(people)
+        )
 
     def _entering(
         self, session: Session, live: LiveJourney, pins: Mapping[str, int], whom: Sequence[tuple[str, datetime, dict[str, Any]]], count: int
@@ -132,7 +145,8 @@ class Forecaster:
         journey = publish.get_journey(session, journey_id)
         version = publish.get_version(session, journey.id, to_version)
         ids, count = draw_people(
-            migrate.open_page(session, journey.id, from_version, "", EVERYBODY + 1),
+            self.limits,
+            migrate.open_page(session, journey.id, from_version, "", self.limits.everybody + 1),
             lambda: migrate.preview(self.engine, session, journey_id, from_version, to_version, node_map).open_runs,
             lambda size, of: migrate.some_open(session, journey.id, from_version, size, of),
         )
@@ -162,6 +176,7 @@ class Forecaster:
             now,
             mail.gate_of(planned, now),
             read_inbox(session, row.id),
+            made=_made_of(session, row, mail.program, now),
             paused=state == "paused" or row.status == "quarantined",
         )
 
@@ -201,16 +216,16 @@ class Forecaster:
     def _occurrence(
         self, session: Session, live: LiveJourney, pins: Mapping[str, int], those: Sequence[clocktriggers.Coming]
     ) -> Occurrence:
-        whom, looks = list[tuple[str, datetime, dict[str, Any]]](), LOOKS
+        whom, looks, most = list[tuple[str, datetime, dict[str, Any]]](), LOOKS, self.limits.everybody
         ends = True
         for one in those:
             after: str | None = ""
-            while after is not None and looks and len(whom) <= EVERYBODY:
-                found, after = one.look(session, after, EVERYBODY + 1 - len(whom))
+            while after is not None and looks and len(whom) <= most:
+                found, after = one.look(session, after, most + 1 - len(whom))
                 whom += [(id, one.at, data) for id, data in found]
                 looks -= 1
-            ends = ends and after is None and len(whom) <= EVERYBODY
-        judged = whom[:EVERYBODY]
+            ends = ends and after is None and len(whom) <= most
+        judged = whom[:most]
         forecast = self._entering(session, live, pins, judged, len(judged))
         return Occurrence(those[0].trigger.type, those[0].at, those[-1].at, at_least=not ends, forecast=forecast)
 
@@ -241,12 +256,14 @@ class Publication:
 # Who is judged
 
 
-def draw_people(first: Sequence[str], count: Callable[[], int], some: Callable[[int, int], Sequence[str]]) -> tuple[Sequence[str], int]:
-    """Whom to judge, in the order of ids, and of how many: `first` if those are all, else `SAMPLE` of them from `some(size, of)`."""
-    if len(first) <= EVERYBODY:
+def draw_people(
+    limits: Limits, first: Sequence[str], count: Callable[[], int], some: Callable[[int, int], Sequence[str]]
+) -> tuple[Sequence[str], int]:
+    """Whom to judge, in the order of ids, and of how many: `first` if those are all, else a sample of them from `some(size, of)`."""
+    if len(first) <= limits.everybody:
         return first, len(first)
     of = count()
-    return sorted(some(SAMPLE, of)), of
+    return sorted(some(limits.sample, of)), of
 
 
 def _stopped(session: Session) -> list[str]:
@@ -256,6 +273,26 @@ def _stopped(session: Session) -> list[str]:
 def _pinned(session: Session, live: LiveJourney) -> Mapping[str, int]:
     pins: Mapping[str, int] = publish.get_version(session, live.id, live.version_number).pins.get("templates", {})
     return pins
+
+
+# What another run has made already
+
+
+def _made_of(session: Session, row: Row[Any], program: Program, now: datetime) -> Made:
+    """As a claim asks it: what runs that this one excludes have made of the same call."""
+    contact = session.execute(merged.contact_of, merged.asking_for(row)).first()
+    if contact is None or not contact.has_others:
+        return made_by_nobody
+
+    def made(state: State) -> Performed | Hold | None:
+        match merged.made_by_others(session, row, state.node, state.visit, merged.window_of(program)):
+            case merged.Made(outlet=outlet, data=data):
+                return Performed(outlet=outlet, data=data)
+            case merged.Underway(lease_until=until):
+                return Hold(max(until, now + merged.AGAIN), merged.UNDERWAY)
+        return None
+
+    return made
 
 
 # Their messages

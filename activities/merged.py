@@ -15,6 +15,7 @@ from sqlalchemy import Row, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from activities.ledger import message_id_of
+from journeys.compile import Program
 from models import Contact, Message, Run
 from storage.sql import on, table
 
@@ -22,6 +23,9 @@ messages = table(Message)
 runs = table(Run)
 contacts = table(Contact)
 
+UNDERWAY = "other_run_in_flight"
+AGAIN = timedelta(seconds=10)
+"""After which it is asked again what became of the other run's call."""
 GONE = ("sent", "delivered", "uncertain")
 """What reached the person, or may have."""
 
@@ -66,10 +70,16 @@ def asking_for(run: Row[Any]) -> dict[str, Any]:
     return {"of_contact": run.contact_id, "of_journey": run.journey_id, "of_key": run.run_key, "of_run": run.id, "since": run.started_at}
 
 
+def window_of(program: Program) -> timedelta | None:
+    """The time between two starts from which on one person may have two runs of a journey; None: never."""
+    reentry = program.entry.reentry
+    return reentry.window if reentry.policy == "after_window" else None
+
+
 def made_by_others(session: Session, run: Row[Any], node: str, visit: int, window: timedelta | None) -> Made | Underway | None:
     """What runs that this one excludes have made of the same call; what arrived goes before what is on its way.
 
-    `window`: the time between two starts from which on one person may have two runs (None: never).
+    `window` as `window_of` says it.
     """
     others = on(session).execute(_others, asking_for(run)).all()
     excluded = [other.id for other in others if window is None or abs(other.started_at - run.started_at) < window]

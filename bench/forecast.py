@@ -123,7 +123,7 @@ def _prepared(db: Database, people: int, pool: RenderPool) -> tuple[Forecaster, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--people", type=int, default=forecasts.EVERYBODY)
+    parser.add_argument("--people", type=int, default=forecasts.LIMITS.everybody)
     print(json.dumps(run(**vars(parser.parse_args()))))
 
 

@@ -121,6 +121,7 @@ REASONS = {
     "same_mailbox": "another contact with this address gets this message",
     "held_too_long_same_mailbox": "it is unknown whether the same message to another contact with this address arrived",
     "sent_by_other_run": "another run of this contact, from before two contacts were merged, has already sent it",
+    "other_run_in_flight": "another run of this contact, from before two contacts were merged, is just sending it",
     "account_stopped": "the provider account is not accepting messages",
     "in_line": "waiting for other messages",
     "send_again": "to be sent again, by decision",

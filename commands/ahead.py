@@ -22,16 +22,20 @@ def look(settings: Settings, live: Engine, key: str, document: Mapping[str, Any]
     """
     from activities.forecasts import Forecaster
     from activities.messages import House
+    from activities.rendering import RenderLimits, RenderPool
     from activities.tracking import Tracking
 
     keys = settings.signing_keys()
     tracking = Tracking(keys, settings.public_url)
-    house = House(tracking, tuple(keys.values()), settings.mail_from, settings.tracking, settings.language, settings.time_zone)
+    sender = (tuple(keys.values()), settings.mail_from, settings.tracking, settings.language, settings.time_zone)
+    renderer = RenderPool(RenderLimits(**settings.render_limits()))  # templates are what people wrote, here as anywhere
     try:
         with live.db.read() as session:
-            return Forecaster(live, house).publication(session, key, live.clock.now(), document)
+            return Forecaster(live, House(tracking, *sender, renderer)).publication(session, key, live.clock.now(), document)
     except (Invalid, NotFound):
         return None
+    finally:
+        renderer.close()
 
 
 def lines(found: Publication, translate: Translate) -> Iterator[str]:

@@ -179,9 +179,9 @@ def search(session: Session, wanted: Wanted, *, before: str | None = None, limit
     return ContactPage(page, page[-1].id if len(found) > limit else None, sort)
 
 
-def count(session: Session, wanted: Wanted) -> int:
-    """How many fit; ten thousand and one stands for more."""
-    some = _found(wanted, select(Contact.id)).limit(MAX_COUNTED + 1).subquery()
+def count(session: Session, wanted: Wanted, most: int = MAX_COUNTED) -> int:
+    """How many fit; one more than `most` stands for more."""
+    some = _found(wanted, select(Contact.id)).limit(most + 1).subquery()
     return int(session.scalar(select(func.count()).select_from(some)) or 0)
 
 

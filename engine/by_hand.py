@@ -134,9 +134,9 @@ def some_of(session: Session, whom: Whom, now: datetime, size: int, of: int) -> 
     return rules.some(session, whom or EVERYONE, now, size, of)
 
 
-def count_of(session: Session, whom: Whom, now: datetime) -> int:
-    """How many are meant; filters stop counting at ten thousand and one."""
-    return contacts.count(session, whom) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)
+def count_of(session: Session, whom: Whom, now: datetime, most: int = contacts.MAX_COUNTED) -> int:
+    """How many are meant; what filters find is counted up to `most` and one more."""
+    return contacts.count(session, whom, most) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)
 
 
 def published(engine: Engine, session: Session, journey_id: str, looked_at: int | None = None) -> LiveJourney:

@@ -138,10 +138,10 @@ class Coming:
 
     def look(self, session: Session, after_id: str, limit: int) -> tuple[Sequence[tuple[str, dict[str, Any]]], str | None]:
         """(contact id, what its run would know of the occurrence) of the next ones after `after_id`, and where to go on (None: that was
-        all). Of a date one stretch of contacts is looked through at a time."""
+        all). Of a date one stretch of contacts is looked through at a time; who entered for the same day in another zone is passed over."""
         work = _Work(self.at, self.at, False, after_id)
         page = _look(session, self.pulled, work, limit, stretches=1)
-        return [(id, _data(self.pulled.trigger, self.at, day)) for id, day in page.found], page.last_id
+        return [(id, data) for id, data in _yet_to_enter(session, self.pulled, page.found, self.at)], page.last_id
 
 
 def coming(session: Session, live: LiveJourney, now: datetime, until: datetime) -> list[Coming]:
@@ -294,15 +294,22 @@ def _enrol_all(
     engine: Engine, session: Session, pulled: _Pulled, concerned: Sequence[tuple[str, date | None]], at: datetime, now: datetime
 ) -> Wakeups:
     wakeups = Wakeups()
-    before = _entered_before(session, pulled, [id for id, _ in concerned], at)
-    for contact_id, day in concerned:
-        data = _data(pulled.trigger, at, day)
-        if day is not None and (contact_id, _said(data)) in before:
-            continue
+    for contact_id, data in _yet_to_enter(session, pulled, concerned, at):
         entered = enrol(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at), caused_at=at)
         if isinstance(entered, Entered):
             wakeups.add(entered.wakeups)
     return wakeups
+
+
+def _yet_to_enter(
+    session: Session, pulled: _Pulled, concerned: Sequence[tuple[str, date | None]], at: datetime
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(contact, what stands for the properties of an event) of those who did not enter for the same day already."""
+    before = _entered_before(session, pulled, [id for id, _ in concerned], at)
+    for contact_id, day in concerned:
+        data = _data(pulled.trigger, at, day)
+        if day is None or (contact_id, _said(data)) not in before:
+            yield contact_id, data
 
 
 def _data(trigger: Trigger, at: datetime, day: date | None) -> dict[str, Any]:

@@ -104,6 +104,13 @@ class Course:
 
 Ask = Callable[[Call, State, Overlay], Verdict]
 """The gate for a message of this walk, at the state it is blocked in."""
+Made = Callable[[State], Performed | Hold | None]
+"""What another run has made of the call that the walk is blocked in; None: nothing."""
+MADE = "sent_by_other_run"
+
+
+def made_by_nobody(_state: State) -> None:
+    """For a run that nobody else could have stood in for."""
 
 
 def course(
@@ -115,6 +122,7 @@ def course(
     ask: Ask,
     received: Sequence[Received] = (),
     *,
+    made: Made = made_by_nobody,
     paused: bool = False,
 ) -> Course:
     """Where the walk leads from `state` until it blocks on more than a call. In a paused journey exits act, and nothing else does."""
@@ -132,13 +140,17 @@ def course(
                 return _stopped(tuple(due), advanced)
             state, received, performed = advanced.state, (), None  # its time had come before it began to wait
             continue
-        one = _performed(advanced, advanced.answer.call, overlay, ask, program)
+        already = made(advanced.state)
+        one = _due(advanced, advanced.answer.call, overlay, ask, already)
         due.append(one)
         if one.outcome == "held":
             return Course(tuple(due), one.node, one.until)
-        if one.is_message:
+        if isinstance(already, Performed):  # nothing happens to the contact, and the run goes on as after a call of its own
+            performed = already
+        else:
+            performed = _answer(one, program)
             _remember(facts, one, advanced.answer.call, now)
-        state, received, performed = advanced.state, (), _answer(one, program)
+        state, received = advanced.state, ()
     return Course(tuple(due), state.node, stuck="RunawayError")
 
 
@@ -150,11 +162,11 @@ def _stopped(due: tuple[Due, ...], advanced: Advanced) -> Course:
     return Course(due, node, until)
 
 
-def _performed(advanced: Advanced, call: Call, overlay: Overlay, ask: Ask, program: Program) -> Due:
+def _due(advanced: Advanced, call: Call, overlay: Overlay, ask: Ask, already: Performed | Hold | None) -> Due:
     node = advanced.state.node
-    if call.channel not in SENDABLE:
-        return Due(node, call.channel)
-    verdict = ask(call, advanced.state, overlay)
+    if isinstance(already, Performed):
+        return Due(node, call.channel, "skipped", MADE)
+    verdict = already or (ask(call, advanced.state, overlay) if call.channel in SENDABLE else None)
     if isinstance(verdict, Hold):
         return Due(node, call.channel, "held", verdict.reason, verdict.until)
     if isinstance(verdict, Refuse):
@@ -171,6 +183,8 @@ def _answer(one: Due, program: Program) -> Performed:
 
 
 def _remember(facts: Foreseen, one: Due, call: Call, now: datetime) -> None:
+    if not one.is_message:
+        return
     name = EVENTS["sent" if one.outcome == "now" else one.outcome]
     about = {"node": one.node, "template": str(call.input.get("template", "")), "channel": one.channel, "machine": False}
     facts.happens(name, about | ({"reason": one.reason} if one.reason else {}), now)
@@ -264,12 +278,12 @@ class Forecast:
         elif one.ended:
             self.ended[one.ended] += 1
             self._name(contact_id, f"ended:{one.ended}")
-        elif not (one.due and one.due[-1].outcome == "held"):
+        elif not (one.due and one.due[-1].outcome == "held" and one.due[-1].is_message):  # which is said with the message
             self.waits[one.node] += 1
 
     def _add(self, contact_id: str, due: Due) -> None:
         if not due.is_message:
-            self.calls[due.node] += 1
+            self.calls.update([due.node] if due.outcome == "now" else [])
             return
         self.steps.setdefault(due.node, Step(due.node, due.channel)).add(due)
         self._name(contact_id, ":".join(part for part in (due.outcome, due.node, due.reason) if part))

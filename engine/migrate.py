@@ -272,6 +272,7 @@ def _page(session: Session, migration: Migration, chunk: int) -> list[str]:
 def _of_version(journey_id: str, version: int, after_run: str) -> tuple[Any, ...]:
     return (
         runs.c.journey_id == journey_id,
+        runs.c.ended_at.is_(None),  # word for word, for the index
         runs.c.status.in_(OPEN),
         runs.c.version_number == version,
         runs.c.id > after_run,

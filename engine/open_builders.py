@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from engine.presence import GONE_AFTER, SILENT_AFTER
@@ -18,7 +19,7 @@ from storage.sql import table
 from workspace.roles import may
 
 MOST = 50
-"""Pages that are told of."""
+"""Pages that are looked at."""
 
 pages = table(OpenBuilder)
 processes = table(Process)
@@ -42,22 +43,34 @@ def enter(session: Session, page: OpenBuilder, now: datetime) -> None:
     session.execute(pages.insert().values(page.model_dump()))
 
 
-def move(session: Session, id: str, place: str) -> None:
-    session.execute(update(pages).where(pages.c.id == id).values(place=place))
+def move(session: Session, page: OpenBuilder, now: datetime) -> None:
+    """A page is at another place. One that was forgotten, since its server was silent for long, is there again."""
+    moved = session.execute(update(pages).where(_is(page, page.id)).values(place=page.place).returning(pages.c.id))
+    if moved.first() is None:
+        enter(session, page, now)
 
 
-def leave(session: Session, *ids: str) -> None:
-    session.execute(delete(pages).where(pages.c.id.in_(ids)))
+def leave(session: Session, page: OpenBuilder, id: str = "") -> None:
+    """A page closes, or another of its member's in the same journey, of which only the `id` is known."""
+    session.execute(delete(pages).where(_is(page, id or page.id)))
 
 
-def others(session: Session, journey_id: str, id: str, now: datetime) -> list[Present]:
-    """The other pages of a journey, in the order in which they were opened."""
+def _is(page: OpenBuilder, id: str) -> Any:
+    """Ids come from browsers, too: none names somebody else's page."""
+    return and_(pages.c.id == id, pages.c.journey_id == page.journey_id, pages.c.member_id == page.member_id)
+
+
+def others(session: Session, page: OpenBuilder, now: datetime) -> tuple[list[Present], bool]:
+    """(the other pages of the journey, in the order in which they were opened; whether this page is still known)."""
+    alive = and_(processes.c.seen_at >= now - SILENT_AFTER, members.c.active)
     found = (
         select(pages.c.id, pages.c.member_id, members.c.name, pages.c.place, members.c.role)
-        .join(processes, processes.c.id == pages.c.process_id)
+        .join(processes, processes.c.id == pages.c.process_id, isouter=True)
         .join(members, members.c.id == pages.c.member_id)
-        .where(pages.c.journey_id == journey_id, pages.c.id != id, processes.c.seen_at >= now - SILENT_AFTER, members.c.active)
+        .where(pages.c.journey_id == page.journey_id, or_(pages.c.id == page.id, alive))
         .order_by(pages.c.id)
         .limit(MOST)
     )
-    return [Present(*row[:4]) for row in session.execute(found) if may(row[4], "journey.read")]
+    rows = session.execute(found).all()
+    there = [Present(*row[:4]) for row in rows if row[0] != page.id and may(row[4], "journey.read")]
+    return there, any(row[0] == page.id for row in rows) or len(rows) == MOST

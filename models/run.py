@@ -32,6 +32,14 @@ class Run(SQLModel, table=True):
         UniqueConstraint("journey_id", "trigger_event_id", "contact_id", name="uq_run_trigger"),
         Index("ix_run_due", "due_at", sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
         Index("ix_run_open", "status", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+        Index(
+            "ix_run_version_open",
+            "journey_id",
+            "version_number",
+            "id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
         Index("ix_run_stuck", "journey_id", "notice_id", "id", sqlite_where=text(_STUCK), postgresql_where=text(_STUCK)),
         Index("ix_run_ended", "ended_at", sqlite_where=text("ended_at IS NOT NULL"), postgresql_where=text("ended_at IS NOT NULL")),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,7 @@ class Others:
         self._visit = visit
         self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=visit.member.id, process_id=visit.engine.process_id)
         self._entered = self._closed = False
+        self._writing = threading.Lock()
         self.former = ""
         """The page that this one goes on from, after a lost connection."""
 
@@ -71,24 +73,22 @@ class Others:
             raise
         self._say(place)
         with visit.engine.db.read() as session:
-            people = open_builders.others(session, page.journey_id, page.id, visit.house.real_now())
+            people, self._entered = open_builders.others(session, page, visit.house.real_now())
             wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
             revision, *live = session.execute(wanted).one()
         return Seen(tuple(people), revision, (live[0], live[1]))
 
     def _say(self, place: str) -> None:
-        if self._entered and place == self._page.place and not self.former:
-            return
-        former, self.former = self.former, ""
-        self._page.place = place
-        with self._visit.engine.db.write() as session:
-            if former:
-                open_builders.leave(session, former)
-            if self._entered:
-                open_builders.move(session, self._page.id, place)
-            else:
-                open_builders.enter(session, self._page, self._visit.house.real_now())
-        self._entered = True
+        with self._writing:  # a page that closes meanwhile leaves after this, and one that is closed says nothing more
+            if self._closed or (self._entered and place == self._page.place and not self.former):
+                return
+            former, self.former = self.former, ""
+            self._page.place = place
+            with self._visit.engine.db.write() as session:
+                if former:
+                    open_builders.leave(session, self._page, former)
+                open_builders.move(session, self._page, self._visit.house.real_now())
+            self._entered = True
 
     def close(self) -> None:
         """The page is gone."""
@@ -96,11 +96,12 @@ class Others:
         asyncio.get_running_loop().run_in_executor(None, partial(self._attempt, self._leave))
 
     def _leave(self) -> None:
-        if not self._entered:
-            return
-        with self._visit.engine.db.write() as session:
-            open_builders.leave(session, self._page.id)
-        self._entered = False
+        with self._writing:
+            if not self._entered:
+                return
+            with self._visit.engine.db.write() as session:
+                open_builders.leave(session, self._page)
+            self._entered = False
 
     @staticmethod
     def _attempt(work: Callable[[], None]) -> None:

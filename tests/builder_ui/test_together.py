@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from builder_ui.builder import disputes, page
 from builder_ui.builder.others import Others, initials
@@ -563,8 +565,6 @@ def test_each_sees_who_else_is_inside_and_where(town: Any, alive: Presence) -> N
 
 
 def test_who_is_only_looking_writes_nothing(town: Any, alive: Presence) -> None:
-    from sqlalchemy import event
-
     mara = inside(town, "marketer", "1")
     names(mara, "voucher")
     written: list[str] = []
@@ -587,6 +587,54 @@ def test_a_page_goes_with_its_server(town: Any, alive: Presence) -> None:
     assert names(other) == []
     with town.db.read() as session:
         assert [one.id for one in session.query(OpenBuilder).all()] == ["4"]
+
+
+def test_a_page_that_closes_during_its_first_write_leaves_no_trace(town: Any, alive: Presence) -> None:
+    mara, alex = inside(town, "marketer", "1"), inside(town, "admin", "2")
+
+    async def story() -> None:
+        loop, closed = asyncio.get_running_loop(), threading.Event()
+
+        def close_now(*arguments: Any) -> None:
+            if arguments[2].startswith("INSERT INTO open_builder") and not closed.is_set():
+                loop.call_soon_threadsafe(lambda: (mara.close(), closed.set()))
+                assert closed.wait(60)
+
+        event.listen(town.db.engine, "before_cursor_execute", close_now)
+        await asyncio.to_thread(mara.look, "voucher")
+        event.remove(town.db.engine, "before_cursor_execute", close_now)
+        await loop.shutdown_default_executor()
+
+    asyncio.run(story())
+    assert names(alex) == []
+    mara._say("end")
+    assert names(alex) == [], "and nothing is said of it any more"
+
+
+def test_who_comes_back_takes_off_pages_of_their_own_and_of_that_journey_only(town: Any, alive: Presence) -> None:
+    mara, elsewhere, alex = inside(town, "marketer", "1"), inside(town, "marketer", "2", "welcome"), inside(town, "admin", "3")
+    for one in (mara, elsewhere, alex):
+        names(one)
+    back = inside(town, "marketer", "4")
+    for id in ("3", "2", "1"):
+        back.former = id
+        names(back)
+    with town.db.read() as session:
+        assert sorted(one.id for one in session.query(OpenBuilder).all()) == ["2", "3", "4"]
+
+
+def test_a_page_that_was_forgotten_is_there_again_by_itself(town: Any, alive: Presence) -> None:
+    mara, alex = inside(town, "marketer", "1"), inside(town, "admin", "2")
+    names(mara, "voucher")
+    with town.db.write() as session:
+        session.delete(session.get_one(OpenBuilder, "1"))
+    names(mara, "voucher")
+    names(mara, "voucher")
+    assert names(alex) == [("Mara Marti", "voucher")]
+    with town.db.write() as session:
+        session.delete(session.get_one(OpenBuilder, "1"))
+    names(mara, "end")
+    assert ("Mara Marti", "end") in names(alex)
 
 
 def test_who_may_not_look_any_more_vanishes(town: Any, alive: Presence) -> None:

@@ -104,6 +104,19 @@ def test_a_dry_run_says_what_publishing_would_bring(run, demo, folder):
         assert publishing.get_journey(session, "welcome").live_version == 1
 
 
+def test_a_dry_run_fills_in_what_people_wrote_within_limits(run, demo, folder, monkeypatch):
+    """As everywhere: a template that takes too much is said to, and the command ends."""
+    rule = {"field": "lifecycle_stage", "operator": "!=", "value": "nowhere"}
+    edit(folder / "welcome.json", lambda data: data["entry"]["triggers"].append({"type": "schedule", "cron": "0 * * * *", "rule": rule}))
+    hello = folder / "templates" / "welcome-1-hello"
+    for text in hello.glob("*.mjml"):
+        text.write_text(text.read_text().replace("</mj-text>", "{{ contact.first_name }}" * 10_000 + "</mj-text>", 1))
+    assert run("push", hello).code == 0
+    monkeypatch.setenv("PFADWERK_RENDER_CPU_SECONDS", "0.2")
+    ran = run("push", folder / "welcome.json", "--publish", "--dry-run")
+    assert (ran.code, "render_too_long" in ran.out) == (0, True), ran
+
+
 def test_a_publication_does_not_look_ahead_and_a_dry_run_that_cannot_says_so(run, demo, folder):
     """Drafts are stored by then: what comes between them and their publication may not fail."""
 

@@ -18,16 +18,16 @@ from temporalio.exceptions import ApplicationError
 from activities import forecasts, templates
 from activities.breakers import Breakers
 from activities.effect import Effects
-from activities.forecasts import Forecaster
+from activities.forecasts import Forecaster, Limits
 from activities.ledger import messages
 from activities.messages import House, MessagePerformer
 from activities.providers.outbox import Outbox
 from activities.rendering import INLINE, RenderFailed
 from activities.tracking import Tracking
-from crm import contacts
 from crm.catalogue import declare_field
 from crm.consent import Evidence, record_consent
 from crm.contacts import Wanted
+from crm.merge import merge
 from crm.suppression import suppress
 from engine import by_hand, clocktriggers, migrate
 from engine import publish as publishing
@@ -110,6 +110,10 @@ class Town:
         with self.world.db.write() as session:
             workspace.put(session, name, values, "test", self.world.now)
 
+    def judge(self, **limits: int) -> None:
+        """Fewer people are many from now on."""
+        self.forecaster = replace(self.forecaster, limits=Limits(**limits))
+
     def foretold(self, journey: str, whom: by_hand.Whom = None) -> Forecast:
         with self.world.db.read() as session:
             return self.forecaster.enrolment(session, journey, whom, self.world.now)
@@ -123,20 +127,23 @@ class Town:
         self.go(journey)
 
     def go(self, journey: str, version: int | None = None) -> None:
-        now = self.world.now
         for run_id in self.open(journey, version):
-            instruction = self.world.row(run_id).instruction
-            while instruction["op"] == "do" or (instruction["until"] and instruction["until"] <= now.isoformat()):
-                try:
-                    then, step = instruction.get("then"), instruction["step"]
-                    moved = self.world.perform(run_id, step, then["activity"]) if then else self.world.step(run_id, step)
-                except ApplicationError as error:
-                    if error.type != "held":
-                        raise
-                    break
-                instruction = moved.instruction
-                if instruction["op"] == "end":
-                    break
+            self.lead(run_id)
+
+    def lead(self, run_id: str) -> None:
+        """As far as it gets at once."""
+        now, instruction = self.world.now, self.world.row(run_id).instruction
+        while instruction["op"] == "do" or (instruction["until"] and instruction["until"] <= now.isoformat()):
+            try:
+                then, step = instruction.get("then"), instruction["step"]
+                moved = self.world.perform(run_id, step, then["activity"]) if then else self.world.step(run_id, step)
+            except ApplicationError as error:
+                if error.type != "held":
+                    raise
+                break
+            instruction = moved.instruction
+            if instruction["op"] == "end":
+                break
 
     def open(self, journey: str, version: int | None = None) -> list[str]:
         found = select(Run.id).where(Run.journey_id == journey, Run.status == "active").order_by(Run.id)
@@ -525,6 +532,31 @@ def test_a_step_without_a_target_keeps_its_people(lite: Town) -> None:
     assert (found.begins, dict(found.refused)) == (0, {"no_target": 1})
 
 
+def test_what_the_run_of_a_contact_merged_in_has_sent_is_not_sent_to_who_is_moved(town: Town) -> None:
+    world = town.world
+    journey = world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]}, exit_when=[])
+    elder, younger = (town.person("email", "sms") for _ in range(2))
+    town.enrol(journey, Wanted(ids=(elder,)), "job:1")
+    world.later(seconds=1)
+    town.enrol(journey, Wanted(ids=(younger,)), "job:2")
+    [waiting] = town.open(journey)[:1]
+    world.later(days=2)
+    [ahead] = [run for run in town.open(journey) if run != waiting]
+    town.lead(ahead)
+    with world.db.write() as session:
+        merge(session, elder, younger, world.now)
+    world.publish(moved())
+    with world.db.read() as session:
+        found = town.forecaster.move(session, journey, 1, 2, {}, world.now)
+    assert dict(found.steps["bye"].skipped) == {"sent_by_other_run": 1}
+    assert (found.due_now, found.steps["bye"].now, dict(found.ended)) == (0, 0, {"completed": 1})
+    before = town.became(journey)
+    move(town, journey)
+    after = town.became(journey)
+    assert after["skipped"] - before["skipped"] == Counter({("bye", "sent_by_other_run"): 1})
+    assert after["now"] == before["now"]
+
+
 # Publishing
 
 
@@ -568,6 +600,31 @@ def test_publishing_says_whose_day_comes(town: Town) -> None:
     assert (coming.at, coming.last_at > coming.at) == (world.now.replace(hour=10), True)
 
 
+def test_who_entered_for_the_day_where_they_lived_before_does_not_enter_once_more(town: Town) -> None:
+    world = town.world
+    trigger = {"type": "date", "field": "birthday", "at": "10:00", "yearly": True}
+    with world.db.write() as session:
+        declare_field(session, "birthday", "date", world.now)
+    day = {"nick": "Adi", "birthday": f"1990-{world.now:%m-%d}"}
+    world.now = world.now.replace(hour=0)
+    world.publish({**JOURNEY, "entry": {**JOURNEY["entry"], "triggers": [trigger]}})
+    moves, stays = (town.person("email", "sms", timezone=zone, attributes=day) for zone in ("Asia/Tokyo", "UTC"))
+    for hour in (0, 2):  # at the first they are met, at the second it is ten where one of them lives
+        world.now = world.now.replace(hour=hour)
+        clocktriggers.pull(world.engine)
+    with world.db.write() as session:
+        session.get_one(Contact, moves).timezone = "UTC"
+        journey = session.scalars(select(Journey.id)).one()
+    with world.db.read() as session:
+        [coming] = town.forecaster.publication(session, journey, world.now).coming
+    assert (coming.forecast.population, coming.forecast.named["begins"]) == (1, [stays])
+    world.now = coming.at
+    clocktriggers.pull(world.engine)
+    with world.db.read() as session:
+        entered = Counter(session.scalars(select(Run.contact_id).where(Run.journey_id == journey)))
+    assert entered == {moves: 1, stays: 1}
+
+
 def test_publishing_for_events_sends_nothing_and_says_who_stays(lite: Town) -> None:
     journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
     lite.person("email", "sms")
@@ -609,9 +666,8 @@ def test_what_cannot_be_published_says_why(lite: Town) -> None:
 # Many
 
 
-def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecasts, "EVERYBODY", 40)
-    monkeypatch.setattr(forecasts, "SAMPLE", 20)
+def test_of_many_some_are_drawn_and_the_answer_says_so(town: Town) -> None:
+    town.judge(everybody=40, sample=20)
     cap = {"count": 30, "per": "P1D"}
     journey = town.world.publish(JOURNEY, entry={**JOURNEY["entry"], "cap": cap, "holdout_percent": 0})
     for number in range(60):
@@ -634,10 +690,9 @@ def numbered(lite: Town, days: int, number: int, **fields: Any) -> None:
         session.add(Contact(id=id, created_at=lite.world.now, updated_at=lite.world.now, **fields))
 
 
-def test_whom_an_import_brought_all_at_once_is_drawn_like_anybody(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whom_an_import_brought_all_at_once_is_drawn_like_anybody(town: Town) -> None:
     """A year ago 280 came in one import, since then one every ten days: those are an eighth, and an eighth of the sample."""
-    monkeypatch.setattr(forecasts, "EVERYBODY", 100)
-    monkeypatch.setattr(forecasts, "SAMPLE", 80)
+    town.judge(everybody=100, sample=80)
     journey = town.world.publish(JOURNEY, entry=JOURNEY["entry"])
     for number in range(280):
         numbered(town, 400, number)
@@ -648,10 +703,8 @@ def test_whom_an_import_brought_all_at_once_is_drawn_like_anybody(town: Town, mo
     assert 5 <= found.refused["filter"] <= 15, "ten of eighty are expected"
 
 
-def test_what_filters_do_not_count_to_the_end_is_no_population(lite: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, most in (("EVERYBODY", 10), ("SAMPLE", 8), ("MAX_COUNTED", 12)):
-        monkeypatch.setattr(forecasts, name, most)
-    monkeypatch.setattr(contacts, "MAX_COUNTED", 12)
+def test_what_filters_do_not_count_to_the_end_is_no_population(lite: Town) -> None:
+    lite.judge(everybody=10, sample=8, counted=12)
     journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
     for number in range(20):
         numbered(lite, 1, number)
