@@ -36,8 +36,7 @@ class _Both:
 
     def names(self) -> dict[str, str]:
         """Node id -> what people call the step; the later name counts."""
-        nodes = {**self.before.nodes, **self.after.nodes}
-        return {id: words.name_of(id, self.node(id, raw), self.speech) for id, raw in nodes.items()}
+        return words.names_in(self.speech, self.palette, {**self.before.nodes, **self.after.nodes})
 
     def node(self, id: str, raw: Any) -> Node | None:
         found = self.palette.parse(id, raw)

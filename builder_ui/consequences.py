@@ -13,7 +13,7 @@ from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
 from builder_ui.speech import Speech
 from builder_ui.visit import Visit
-from builder_ui.words import REASONS, REFUSALS, coded, name_of
+from builder_ui.words import REASONS, REFUSALS, coded, names_of
 from crm.contacts import MAX_COUNTED
 from engine.forecast import Forecast, Step, ids_named
 from journeys.nodes import Node
@@ -43,10 +43,10 @@ class Wording:
     """How the sentences are said: in whose language, and with which names of steps."""
 
     speech: Speech
-    nodes: Mapping[str, Node]
+    names: Mapping[str, str]
 
     def node(self, id: str) -> str:
-        return name_of(id, self.nodes.get(id), self.speech).replace("*", "")
+        return self.names.get(id, id).replace("*", "")
 
     def count(self, found: Forecast, number: int) -> str:
         """Of a sample: about how many of all, or its share where nobody counted all."""
@@ -67,13 +67,13 @@ def forecaster(visit: Visit) -> Forecaster:
 
 def entering(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
     """What an enrolment would come to, after the sentence of who would enter."""
-    words = Wording(speech, nodes)
+    words = Wording(speech, names_of(speech, nodes))
     return [*_sampled(words, found), *_refused(words, found), *_held_out(words, found), *_at_once(words, found)]
 
 
 def moving(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
     """What a migration would come to at once."""
-    words = Wording(speech, nodes)
+    words = Wording(speech, names_of(speech, nodes))
     stay = [
         Line(
             speech("{count} would stay where they are: {reason}", count=words.count(found, number), reason=speech(STAYS[reason])),

@@ -6,6 +6,8 @@ fields, so a new kind needs nothing here.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -30,7 +32,7 @@ from journeys.document import (
     ScoreTrigger,
     Trigger,
 )
-from journeys.nodes import Node
+from journeys.nodes import Node, Palette
 from journeys.nodes.wait_until import Window
 from journeys.rules import Rule, dates, parse_rule, sentence
 from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, ScoreTerm, TagTerm
@@ -329,11 +331,53 @@ def rule(speech: Speech, one: Rule, names: Names | None = None) -> str:
     return sentence(one, speech.translate, {**(names or {}), "": "…"}, speech.written)  # a step that is still to be chosen has no id
 
 
-def name_of(node_id: str, node: Node | None, speech: Speech) -> str:
-    """What people call a step: its own name, else its kind's label with its id where that says more."""
-    if node is None:
-        return node_id
-    return node.name or f"{speech(node.label)} · {node_id}"
+def names_of(speech: Speech, nodes: Mapping[str, Node]) -> dict[str, str]:
+    """Node id -> what people call the step."""
+    return told_apart({id: (node.name, speech(node.label)) for id, node in nodes.items()})
+
+
+def names_in(speech: Speech, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The same for steps as they are drawn, complete or not."""
+    return told_apart({id: (own_name(raw), kind_of(speech, palette, raw)) for id, raw in nodes.items()})
+
+
+def own_name(raw: Mapping[str, Any]) -> str:
+    name = raw.get("name")
+    return name[:120] if isinstance(name, str) else ""
+
+
+def kind_of(speech: Speech, palette: Palette, raw: Mapping[str, Any]) -> str:
+    """What people call the kind of a step; one that nobody knows as it is written."""
+    kind = raw.get("kind")
+    return speech(palette[kind].label) if isinstance(kind, str) and kind in palette else str(kind)[:60]
+
+
+def told_apart(steps: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Node id -> its own name, else the label of its kind, with a number from the second of a label on. `steps`: id -> (own name or empty, label).
+
+    Who is the second is a matter of the ids (`wait` before `wait_2`), so that every page calls a step the same and none is called
+    otherwise because another was put before it. Ids themselves are for engineers.
+    """
+    taken, last = {own for own, _ in steps.values() if own}, Counter[str]()
+    found = {}
+    for id in sorted(steps, key=_natural):
+        own, label = steps[id]
+        found[id] = own or _free(label, taken, last)
+    return {id: found[id] for id in steps}
+
+
+def _free(label: str, taken: set[str], last: Counter[str]) -> str:
+    while True:
+        last[label] += 1
+        name = label if last[label] == 1 else f"{label} {last[label]}"
+        if name not in taken:
+            taken.add(name)
+            return name
+
+
+def _natural(id: str) -> list[str | int]:
+    """`wait_2` comes before `wait_10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", id)]
 
 
 def fields(speech: Speech, node: Node, names: Names) -> list[tuple[str, str]]:

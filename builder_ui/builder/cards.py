@@ -28,7 +28,7 @@ GROUPS = {"time": "Time", "paths": "Paths", "messages": "Messages", "contact": "
 LONGEST_SUMMARY = 160
 
 View = dict[str, Any]
-"""`label` (the kind), `name`, `summary`, `icon`, `group`, `outlets`: [[id, words, may stay open]]"""
+"""`label` (the kind), `name` (its own, or empty), `called` (what people call it), `summary`, `icon`, `group`, `outlets`: [[id, words, may stay open]]"""
 Hints = dict[str, list[str]]
 """Node id -> [short, in full]: how long after entry a contact gets there at the earliest."""
 DAY = timedelta(days=1)
@@ -36,25 +36,19 @@ DAY = timedelta(days=1)
 
 def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: words.Names, before: View | None = None) -> View:
     """The card of a step. A step that cannot be read has the outlets that it names, else those of the card `before`."""
-    node = palette.parse(node_id, raw)
-    name = raw.get("name") if isinstance(raw.get("name"), str) else ""
+    node, label, name = palette.parse(node_id, raw), words.kind_of(speech, palette, raw), words.own_name(raw)
+    called = {"label": label, "name": name, "called": names.get(node_id) or name or label}
     if isinstance(node, Node):
-        return _card(speech, node, name, _summary(speech, node, names), _outlets(speech, node))
+        outlets = _outlets(speech, node)
+        return {**called, "summary": _summary(speech, node, names), "icon": node.icon, "group": node.group, "outlets": outlets}
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
-    outlets = _outlets_named(speech, kind, raw) or (before["outlets"] if before else _outlets_of_kind(speech, kind))
     return {
-        "label": speech(kind.label) if kind else str(raw.get("kind"))[:60],
-        "name": str(name)[:120],
+        **called,
         "summary": speech("Not complete yet"),
         "icon": kind.icon if kind else "alert",
         "group": kind.group if kind else "code",
-        "outlets": outlets,
+        "outlets": _outlets_named(speech, kind, raw) or (before["outlets"] if before else _outlets_of_kind(speech, kind)),
     }
-
-
-def _card(speech: Speech, node: Node, name: Any, summary: str, outlets: list[list[Any]]) -> View:
-    label = speech(node.label)
-    return {"label": label, "name": name, "summary": summary, "icon": node.icon, "group": node.group, "outlets": outlets}
 
 
 def _outlets(speech: Speech, node: Node) -> list[list[Any]]:
@@ -100,6 +94,7 @@ def entry_view(speech: Speech, draft: Draft) -> View:
     return {
         "label": speech("Start"),
         "name": speech("Who enters"),
+        "called": speech("Who enters"),
         "summary": summary,
         "icon": "play",
         "group": "entry",
@@ -132,18 +127,6 @@ def _joined(said: Iterable[str]) -> str:
     """Some sentences on one card; what is too long ends in dots."""
     text = parts.plain(" · ".join(said))
     return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1].rstrip()}…"
-
-
-def names_of(speech: Speech, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Node id -> what people call the step."""
-    return {id: _called(speech, palette, id, raw) for id, raw in nodes.items()}
-
-
-def _called(speech: Speech, palette: Palette, id: str, raw: Mapping[str, Any]) -> str:
-    name, kind = raw.get("name"), raw.get("kind")
-    if isinstance(name, str) and name:
-        return name
-    return f"{speech(palette[kind].label)} · {id}" if isinstance(kind, str) and kind in palette else id
 
 
 def palette_of(speech: Speech, palette: Palette) -> dict[str, Any]:
@@ -221,7 +204,7 @@ def _hint(speech: Speech, after: timedelta) -> list[str]:
 
 def drawing(speech: Speech, palette: Palette, draft: Draft) -> dict[str, Any]:
     """A whole journey as the canvas takes it."""
-    names = names_of(speech, palette, draft.nodes)
+    names = words.names_in(speech, palette, draft.nodes)
     nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(speech, draft)}}
     nodes |= {id: {"raw": raw, "view": view_of(speech, palette, id, raw, names)} for id, raw in draft.nodes.items()}
     return graph_of(draft, nodes)

@@ -86,7 +86,7 @@ def _called(editor: Editor, one: conflicts.Open) -> str:
         return str(editor.speech("Note"))
     raw = one.mine["raw"] if len(one.path) == 2 and one.place not in editor.draft.nodes else None
     return editor.names.get(one.place) or (
-        cards.names_of(editor.speech, editor.visit.engine.palette, {one.place: raw})[one.place] if raw else one.place
+        words.names_in(editor.speech, editor.visit.engine.palette, {one.place: raw})[one.place] if raw else one.place
     )
 
 
@@ -146,7 +146,7 @@ def _whole(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> 
         if raw is None:
             return str(speech("deleted"))
         view = cards.view_of(speech, editor.visit.engine.palette, id, raw, editor.names)
-        return ": ".join(part for part in (view["name"] or view["label"], view["summary"]) if part)
+        return ": ".join(part for part in (view["called"], view["summary"]) if part)
 
     return speech("Step"), said(conflicts.current(document, one.path)), said(one.mine["raw"])
 

@@ -945,9 +945,9 @@ def small(label: str, handler: Callable[[Any], None], title: str = "", tone: str
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """What only the journey itself offers: `fields` are names beside the contact's (`steps.…`, `trigger.…`)."""
+    """What only the journey itself offers: `fields` are names beside the contact's (`steps.…`, `trigger.…`), each with what people call it."""
 
-    fields: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
@@ -957,7 +957,7 @@ def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions(
         html.option({"key": name, "value": name}, speech(spec.title) if spec.title else name)
         for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
     ]
-    fields += [html.option({"key": name, "value": name}, name) for name in own.fields[:MOST_OFFERED]]
+    fields += [html.option({"key": name, "value": name}, said) for name, said in own.fields[:MOST_OFFERED]]
     events = [html.option({"key": name, "value": name}, spec.title or name) for name, spec in list(catalogue.events.items())[:MOST_OFFERED]]
     tags = [html.option({"key": name, "value": name}) for name, _ in knowledge.offered("tag", {})]
     return html.div(datalist({"id": "pfb-fields"}, fields), datalist({"id": "pfb-events"}, events), datalist({"id": "pfb-tags"}, tags))

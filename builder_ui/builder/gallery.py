@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlmodel import select
 
 from activities import templates
-from builder_ui import parts
+from builder_ui import parts, words
 from builder_ui.builder import cards
 from builder_ui.builder.bundle import assets
 from builder_ui.builder.draft import Draft
@@ -133,12 +133,12 @@ def _offer(visit: Visit, entry: TemplateEntry) -> Element:
 def _steps(visit: Visit, document: Mapping[str, Any]) -> Element:
     """The steps in the order of their ways."""
     speech, palette, draft = visit.speech, visit.engine.palette, Draft(document)
-    names = cards.names_of(speech, palette, draft.nodes)
+    names = words.names_in(speech, palette, draft.nodes)
     views = {id: cards.view_of(speech, palette, id, raw, names) for id, raw in draft.nodes.items()}
     start = cards.entry_view(speech, draft)
     lines = [start, *(views[id] for id in cards.in_order(draft, views))]
     items = [
-        html.li({"key": str(n)}, parts.icon(one["icon"]), html.span(html.b(one["name"] or one["label"]), " ", html.small(one["summary"])))
+        html.li({"key": str(n)}, parts.icon(one["icon"]), html.span(html.b(one["called"]), " ", html.small(one["summary"])))
         for n, one in enumerate(lines)
     ]
     return html.ol({"className": "pfb-preview"}, items)

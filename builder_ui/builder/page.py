@@ -6,7 +6,7 @@ The component around them has no state, so that a click never sends the whole dr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -405,10 +405,18 @@ def _suggested(editor: Editor) -> tuple[forms.Suggestions, Knowledge]:
     palette, knowledge = editor.visit.engine.palette, editor.knowledge
     read = {id: palette.parse(id, raw) for id, raw in editor.draft.nodes.items()}
     left = results.names_of({id: node.results() for id, node in read.items() if isinstance(node, Node)})
+    names = editor.names
     triggers = at(editor.draft.parts, ("entry", "triggers"))
     events = [knowledge.catalogue.event(str(one.get("event"))) for one in triggers or () if isinstance(one, dict)]
     properties = dict.fromkeys(f"trigger.{name}" for event in events if event for name in event.properties)
-    return forms.Suggestions((*properties, *left)), knowledge
+    said = [(name, _left_by(names, name)) for name in left]
+    return forms.Suggestions((*((name, name) for name in properties), *said)), knowledge
+
+
+def _left_by(names: Mapping[str, str], path: str) -> str:
+    """What a step leaves, with what people call the step."""
+    node, _, field = path.removeprefix(results.STEPS).partition(".")
+    return f"{names.get(node, node)}: {field}"
 
 
 @component
@@ -606,14 +614,16 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
     value = editor.wishes.get((id, outlet), target)
     fresh = value[1:] if value.startswith("+") else ""
     kind = next((one for one in editor.visit.engine.palette if one.kind == fresh), None)
+    anew = speech("{step} (new)")
     attributes = {
         "canvas": CANVAS_ID,
         "field": field,
         "step": id,
         "value": value,
-        "named": speech(kind.label) if kind else editor.names.get(value, value),
+        "named": anew.format(step=speech(kind.label)) if kind else editor.names.get(value, value),
         "nothing": nothing,
         "fresh": speech("New step, inserted"),
+        "anew": anew,
         "old": speech("Step of this journey"),
         "disabled": not editor.editable,
         "onEvent": chosen,
@@ -868,7 +878,7 @@ def _line(editor: Editor, id: str, place: int) -> Element:
         {"key": id, "className": "pfb-line here" if here else "pfb-line"},
         html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])),
         html.div(
-            html.button(name, f"{place}. " if place else "", view["name"] or view["label"]),
+            html.button(name, f"{place}. " if place else "", view["called"]),
             html.p(
                 {"className": "quiet"},
                 view["label"] if view["name"] else None,

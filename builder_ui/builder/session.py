@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui import consequences, people
+from builder_ui import consequences, people, words
 from builder_ui.builder import before, cards, joining, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
@@ -224,7 +224,7 @@ class Editor(Teller):
 
     def names_of(self, draft: Draft) -> dict[str, str]:
         """Node id -> what people call the step."""
-        return cards.names_of(self.speech, self.visit.engine.palette, draft.nodes)
+        return words.names_in(self.speech, self.visit.engine.palette, draft.nodes)
 
     def raw(self, id: str) -> dict[str, Any] | None:
         return self.draft.parts if id == ENTRY else self.draft.nodes.get(id)
@@ -463,7 +463,7 @@ class Editor(Teller):
         sender = source if before.sends(palette, self.draft.nodes.get(source, {})) else before.last_message(self.draft, palette, source)
         raw = before.asking(cards.beginning(palette[kind], ready), sender)
         self.draft.nodes[id] = raw
-        self._look([id])
+        looks = self._look()
         edges = [[source, outlet, id]]
         follower = self.draft.edges.get((source, outlet))
         first = next((name for name, *_ in self.views[id]["outlets"]), None)
@@ -471,7 +471,8 @@ class Editor(Teller):
             edges.append([id, first, follower])
         self.draft.edges |= {(one, out): to for one, out, to in edges}
         self.selection = (id,)
-        self.send(nodes={id: {"raw": raw, "view": self.views[id]}}, edges=edges, select=[id])
+        news = {other: {"view": view} for other, view in looks.items()}
+        self.send(nodes={**news, id: {"raw": raw, "view": self.views[id]}}, edges=edges, select=[id])
         self._after_change()
 
     def remove(self, id: str) -> None:
@@ -485,9 +486,9 @@ class Editor(Teller):
         self.draft.edges = {place: to for place, to in self.draft.edges.items() if place[0] != id and to != id}
         drawn = [[source, outlet, follower] for source, outlet in into if follower and follower not in (id, source)]
         self.draft.edges |= {(source, outlet): to for source, outlet, to in drawn}
-        self._look()
+        news = {other: {"view": view} for other, view in self._look().items()}
         self.selection = ()
-        self.send(gone=[id], edges=drawn, select=[])
+        self.send(nodes=news, gone=[id], edges=drawn, select=[])
         self._after_change()
 
     # Notes

@@ -76,8 +76,7 @@ def titled(visit: Visit, asked: Asked, nodes: dict[str, dict[str, str]]) -> str:
     speech = visit.speech
     if not asked.node:
         return speech(WHOLE[asked.what])
-    node = visit.engine.palette.parse(asked.node, nodes.get(asked.node, {}))
-    place = asked.node if isinstance(node, list) else words.name_of(asked.node, node, speech)
+    place = words.names_in(speech, visit.engine.palette, nodes).get(asked.node, asked.node)
     return speech(TITLES[asked.what], place=speech("“{value}”", value=place))
 
 

@@ -118,9 +118,7 @@ def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, st
     versions = {one.data["version_id"] for one in page.items if one.kind == "run"}
     programs = {id: visit.engine.program(session, id) for id in sorted(versions)}
     return {
-        (id, node_id): words.name_of(node_id, node, visit.speech)
-        for id, program in programs.items()
-        for node_id, node in program.nodes.items()
+        (id, node_id): name for id, program in programs.items() for node_id, name in words.names_of(visit.speech, program.nodes).items()
     }
 
 

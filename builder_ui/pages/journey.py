@@ -43,6 +43,8 @@ class Data:
     document: Document
     graph: Graph
     numbers: shelf.Numbers
+    steps: dict[str, str]
+    """Node id -> what people call the step."""
     unpublished: bool = False
     """The draft is not what is live."""
     since: datetime | None = None
@@ -59,7 +61,7 @@ class Data:
     """The last time all stuck runs were told to try again."""
 
     def node_name(self, node_id: str, visit: Visit) -> str:
-        return words.name_of(node_id, self.graph.nodes.get(node_id), visit.speech) if node_id else visit.speech("Start")
+        return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
 
 
 def load(visit: Visit) -> Data:
@@ -72,7 +74,8 @@ def load(visit: Visit) -> Data:
         document = Document.model_validate(upgrade(raw))
         numbers = shelf.numbers(session, [journey.id])[journey.id]
         differs, since = journey.id in shelf.unpublished(session, [journey]), shelf.published_since(session, [journey.id]).get(journey.id)
-        common = (journey, document, build(document, visit.engine.palette, pinned), numbers, differs, since, number)
+        graph = build(document, visit.engine.palette, pinned)
+        common = (journey, document, graph, numbers, words.names_of(visit.speech, graph.nodes), differs, since, number)
         match visit.query.get("tab", ""):
             case "runs":
                 found, more = _runs(session, journey.id, visit)
@@ -278,7 +281,6 @@ def walk(graph: Graph) -> list[str]:
 
 def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Element:
     speech, node = visit.speech, data.graph.nodes[node_id]
-    names = {id: words.name_of(id, one, speech) for id, one in data.graph.nodes.items()}
     waiting = data.waiting.get(node_id, 0)
     link = html.a(
         {"className": "waiting", "href": f"{visit.path}?tab=runs&node={node_id}&status=open"},
@@ -291,17 +293,14 @@ def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Elem
             {"className": "step-head"},
             html.span({"className": "step-icon"}, parts.icon(node.icon)),
             html.div(
-                html.h3(node.name or speech(node.label)), html.span({"className": "quiet"}, *kind_line(speech(node.label), node, node_id))
+                html.h3({"title": node_id}, data.node_name(node_id, visit)),
+                html.span({"className": "quiet"}, speech(node.label)) if node.name else None,
             ),
             link if waiting else None,
         ),
-        parts.facts([(title, parts.marked(value)) for title, value in words.fields(speech, node, names)]),
+        parts.facts([(title, parts.marked(value)) for title, value in words.fields(speech, node, data.steps)]),
         outlets(visit, data, node_id, node, places),
     )
-
-
-def kind_line(label: str, node: Node, node_id: str) -> list[str]:
-    return [label, " · ", node_id] if node.name else [node_id]
 
 
 def outlets(visit: Visit, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:

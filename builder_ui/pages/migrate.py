@@ -75,7 +75,7 @@ def load(visit: Visit) -> Data:
         if chosen is None:
             return Data(journey, inside, None)
         programs = [visit.engine.program(session, get_version(session, journey.id, number).id) for number in chosen]
-        old, new = ({id: words.name_of(id, node, visit.speech) for id, node in program.nodes.items()} for program in programs)
+        old, new = (words.names_of(visit.speech, program.nodes) for program in programs)
         targets = migrate.targets_of(visit.engine, session, journey.id, *chosen, {})
         here = tally.read(session, journey.id, chosen[0]).nodes
         places = [

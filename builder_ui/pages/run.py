@@ -41,12 +41,14 @@ class Data:
     story: dict[str, Any]
     journey_state: str
     nodes: Mapping[str, Node]
+    steps: Mapping[str, str]
+    """Node id -> what people call the step."""
     name: str
     mails: dict[str, str]
     members: dict[str, str]
 
     def node_name(self, node_id: str, visit: Visit) -> str:
-        return words.name_of(node_id, self.nodes.get(node_id), visit.speech) if node_id else visit.speech("Start")
+        return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
 
 
 def load(visit: Visit) -> Data:
@@ -60,6 +62,7 @@ def load(visit: Visit) -> Data:
             story,
             get_journey(session, story["journey"]["id"]).state,
             program.nodes,
+            words.names_of(visit.speech, program.nodes),
             contact_names(session, [contact_id]).get(contact_id, ""),
             _mails(session, story["messages"]),
             member_names(session),
@@ -192,8 +195,7 @@ def chapter_item(visit: Visit, data: Data, chapter: Chapter, key: str) -> Elemen
             {"className": "event-body"},
             html.div(
                 {"className": "event-head"},
-                html.h3((node.name or speech(node.label)) if node else data.node_name(chapter.node, visit)),
-                html.span({"className": "quiet"}, chapter.node) if chapter.node else None,
+                html.h3({"title": chapter.node}, data.node_name(chapter.node, visit)),
                 html.time({"dateTime": chapter.at.isoformat(), "title": speech.exactly(chapter.at)}, speech.clock(chapter.at)),
             ),
             html.ul(
@@ -324,8 +326,7 @@ def left_line(visit: Visit, data: Data, chapter: Chapter, key: str, line: dict[s
 
 def term_line(visit: Visit, data: Data, row: dict[str, Any], number: int) -> Element:
     speech = visit.speech
-    names = {id: words.name_of(id, node, speech) for id, node in data.nodes.items()}
-    question, answer = words.term(speech, row, names)
+    question, answer = words.term(speech, row, data.steps)
     good = bool(row.get("result"))
     word = speech("true") if good else speech("not true")
     return html.li(

@@ -213,7 +213,7 @@ def follow(page: Page, outlet: str, choice: str) -> None:
     """By keyboard, from within a form: chooses what follows an outlet, by typing its name, and sets it with the button behind the list."""
     field = page.get_by_label(f"After “{outlet}”", exact=True)
     tab_to(page, field)
-    page.keyboard.type(choice.split(" · ")[0])
+    page.keyboard.type(choice.removesuffix(" (new)"))
     for _ in range(MOST_TABS):  # a step that is there already stands below the kinds of new ones
         if field.evaluate("(list) => list.selectedOptions[0].text") == choice:
             break

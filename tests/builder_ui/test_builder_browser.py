@@ -127,14 +127,14 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     # The start is chosen like any step; its form says what follows.
     into_form(page, "$entry")
     expect(page.get_by_label("After “Start”", exact=True)).to_have_value("exit")
-    follow(page, "Start", "If / else")
+    follow(page, "Start", "If / else (new)")
     expect(step(page, "If / else")).to_be_focused()
     into_form(page, "if_else")
     expect(page.get_by_label("After “yes”", exact=True)).to_have_value("exit")
-    follow(page, "no", "Change score")
+    follow(page, "no", "Change score (new)")
     expect(step(page, "Change score")).to_be_focused()
     into_form(page, "change_score")
-    follow(page, "on", "Exit · exit")
+    follow(page, "on", "Exit")
     saved(page)
 
     # The rule reads as a sentence.

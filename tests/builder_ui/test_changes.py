@@ -38,8 +38,8 @@ def test_fields_have_titles_and_values_are_words() -> None:
         "Who enters changes from When a contact does Signed Up · Each contact only once to When a contact does Order Completed · Each contact only once.",
         "In the step Half a day, “How long” changes from 1 day to 12 hours.",
         "In the step Half a day, “Name” changes from A day to Half a day.",
-        "The connection Hello → Exit · end (sent) was removed.",
-        "The connection Hello → Exit · end (not sent) was added.",
+        "The connection Hello → Exit (sent) was removed.",
+        "The connection Hello → Exit (not sent) was added.",
     ]
 
 

@@ -36,6 +36,8 @@ export function asking(raw, message) {
 export const NOTE = "note:";
 export const isNote = (node) => node.type === "note";
 export const outletsOf = (node) => node.data.view?.outlets ?? [];
+/** What people call the step of a view, as the server says: of two steps without a name one has a number. */
+export const called = (view) => view?.called || view?.name || view?.label || "";
 export const labelled = (node) => outletsOf(node).length > 1;
 
 /** How far from its left edge a step has an outlet. */
@@ -50,8 +52,9 @@ export function portOf(node, outlet) {
 export function sized(node) {
   const many = outletsOf(node).length;
   const { label, name, summary } = node.data.view;
+  const known = name ? [label, name] : [called(node.data.view)];
   const size = { width: Math.max(WIDTH, many * OUTLET_WIDTH), height: many > 1 ? 104 : 80 };
-  return { ...node, ...size, measured: size, handles: handles(node, size), ariaLabel: [label, name, summary].filter(Boolean).join(", ") };
+  return { ...node, ...size, measured: size, handles: handles(node, size), ariaLabel: [...known, summary].filter(Boolean).join(", ") };
 }
 
 /** Where canvas.css puts the handles. React Flow would draw every card to find them out, also those out of sight. */

@@ -419,7 +419,7 @@ function called({ raw, view }, names) {
   if (!raw.name) return [raw, view];
   const name = freshName(raw.name, names);
   names.add(name);
-  return [{ ...raw, name }, { ...view, name }];
+  return [{ ...raw, name }, { ...view, name, called: name }];
 }
 
 /** What of a step the lines depend on. */

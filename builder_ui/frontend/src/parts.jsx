@@ -1,6 +1,6 @@
 // What stands around the canvas: palette, menu of steps, search, shortcuts, toolbar.
 import { useEffect, useId, useMemo, useRef, useState } from "react";
-import { isNote } from "./graph.js";
+import { called, isNote } from "./graph.js";
 import { Icon } from "./shapes.jsx";
 import { useCanvas } from "./store.js";
 
@@ -130,7 +130,7 @@ export function AddMenu({ at, x, y, kinds, groups, onClose }) {
 function matching(nodes, text) {
   const wanted = text.trim().toLowerCase();
   if (!wanted) return [];
-  const said = (node) => isNote(node) ? node.data.text : `${node.id} ${node.data.view.name} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
+  const said = (node) => isNote(node) ? node.data.text : `${node.id} ${called(node.data.view)} ${node.data.view.label} ${node.data.view.summary} ${JSON.stringify(node.data.raw)}`;
   return nodes.filter((node) => said(node).toLowerCase().includes(wanted));
 }
 

@@ -1,7 +1,7 @@
 // The whole journey as a picture: an SVG written from the graph itself, and a PNG drawn from that. Always light, whatever the screen is.
 import { Position, getSmoothStepPath } from "@xyflow/react";
 import { through } from "./courses.js";
-import { ENTRY, isNote, labelled, outletsOf } from "./graph.js";
+import { called, ENTRY, isNote, labelled, outletsOf } from "./graph.js";
 
 const MARGIN = 40;
 const TITLE = 44;
@@ -134,7 +134,7 @@ function card(node, { icons, measure, hint }) {
     `<rect x="${x + 11}" y="${y + 10}" width="30" height="30" rx="8" fill="${soft}"/>`,
     `<path transform="translate(${x + 17} ${y + 16}) scale(.75)" d="${escaped(icons[view.icon] ?? icons.circle)}" fill="none" stroke="${strong}" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/>`,
     word(x + 50, y + 20, cut(kind, room, (text) => measure(text, 10.5)), { size: 10.5, fill: QUIET }),
-    word(x + 50, y + 36, cut(view.name || view.label, room, (text) => measure(text, 13, 620)), { size: 13, weight: 620 }),
+    word(x + 50, y + 36, cut(called(view), room, (text) => measure(text, 13, 620)), { size: 13, weight: 620 }),
     ...summary.map((line, place) => word(x + 50, y + 53 + place * 16, line, { size: 12, fill: QUIET })),
     ...labels,
     "</g>",

@@ -2,7 +2,7 @@
 import { BaseEdge, EdgeLabelRenderer, Handle, NodeResizer, Position, getSmoothStepPath } from "@xyflow/react";
 import { memo, useEffect, useRef, useState } from "react";
 import { through } from "./courses.js";
-import { ENTRY, edgeId, labelled, outletsOf } from "./graph.js";
+import { called, ENTRY, edgeId, labelled, outletsOf } from "./graph.js";
 import { useCanvas, useCounts, useNext, usePinned } from "./store.js";
 
 export function Icon({ name }) {
@@ -30,7 +30,7 @@ function Card({ node, selected, className, children }) {
         <span className={`pfb-card-icon pfb-g-${view.group}`}><Icon name={view.icon} /></span>
         <span className="pfb-card-text">
           <span className="pfb-card-kind">{view.label}<Hint id={node.id} group={view.group} /></span>
-          <b className="pfb-card-name">{view.name || view.label}</b>
+          <b className="pfb-card-name">{called(view)}</b>
           <span className="pfb-card-summary" title={view.summary}>{view.summary}</span>
         </span>
       </div>
@@ -289,8 +289,6 @@ export const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, s
   );
 });
 
-const called = (data) => data?.view.name || data?.view.label || "";
-
 /** Edges with names in the reader's language; what is as before keeps its identity. */
 export function naming(t) {
   const known = new Map();
@@ -302,7 +300,7 @@ export function naming(t) {
       const before = known.get(edge.id);
       if (before && before.edge === edge && before.from === from && before.to === to) return before.named;
       const outlet = from?.view.outlets?.find(([name]) => name === edge.sourceHandle)?.[1] ?? "";
-      const ariaLabel = t("From “{step}”, {outlet}, to “{next}”", { step: called(from), outlet, next: called(to) });
+      const ariaLabel = t("From “{step}”, {outlet}, to “{next}”", { step: called(from?.view), outlet, next: called(to?.view) });
       const named = { ...edge, ariaLabel };
       known.set(edge.id, { edge, from, to, named });
       return named;

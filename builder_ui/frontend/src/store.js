@@ -1,6 +1,6 @@
 // Where the parts of the canvas find each other: the model, the news from the server, and what hangs on single steps.
 import { createContext, useContext, useRef, useSyncExternalStore } from "react";
-import { edgeId, outletsOf } from "./graph.js";
+import { called, edgeId, outletsOf } from "./graph.js";
 
 export const CanvasContext = createContext(null);
 export const useCanvas = () => useContext(CanvasContext);
@@ -23,7 +23,7 @@ export function useNext(node) {
 function nameOf(model, edge) {
   const way = model.edge(edge);
   const view = way && model.node(way.target)?.data.view;
-  return way ? view?.name || view?.label || "" : null;
+  return way ? called(view) : null;
 }
 
 const channels = new Map();
