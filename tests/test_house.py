@@ -143,7 +143,7 @@ def test_forbidden_arrows_are_seen(copy: Path, tmp_path: Path) -> None:
         "engine.planted -> activities",
         "engine.state -> temporalio",
         "engine.gate -> sqlalchemy",
-        "engine.gate -> crm.consent",
+        "engine.gate -> crm.consent.consent",
         "models.planted -> journeys.rules.facts",
         "crm.planted -> engine",
         "storage.planted -> workspace",
