@@ -21,7 +21,7 @@ from activities import gate, merged, twins
 from activities.messages import House, MessagePerformer
 from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
-from crm.contacts import MAX_COUNTED, Wanted
+from crm.people.contacts import MAX_COUNTED, Wanted
 from crm.rules.sql_facts import SqlFacts
 from engine import by_hand, clocktriggers, migrate, publish
 from engine.advance import exit_topics

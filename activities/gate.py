@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from activities.ledger import is_awaited
-from crm import consent, mailbox, suppression
+from crm.consent import consent, mailbox, suppression
 from engine.gate import (
     REACHED_BY,
     Cap,
@@ -141,7 +141,7 @@ def _consents(session: Session, contact_id: str, wanted: Wanted) -> Consents:
 
 
 def _suppressions(session: Session, keys: Sequence[bytes], wanted: Wanted, address: str | None) -> Suppressions:
-    """Why the address gets nothing; `unsubscribe` as well where somebody who has it said no (`crm.mailbox`), which only marketing asks."""
+    """Why the address gets nothing; `unsubscribe` as well where somebody who has it said no (`crm.consent.mailbox`), which only marketing asks."""
     if not address:
         return {}
     reasons = suppression.reasons(session, keys, wanted.channel, address)

@@ -1,6 +1,6 @@
 """One person with two runs that exclude each other, because two contacts became one: what either has sent counts for the other.
 
-`crm.merge` ends the younger of two open runs under the locks of both contacts, and an ended run claims nothing more; where one had come to its
+`crm.people.merge` ends the younger of two open runs under the locks of both contacts, and an ended run claims nothing more; where one had come to its
 end before, the other goes on. But a call of the run that ended may be on its way at that instant, or have arrived: the run that goes on does
 not make it a second time.
 """

@@ -17,7 +17,7 @@ from activities.providers.outbox import Outbox
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.tracking import Level, Tracking, level, own_domains, store_links
-from crm import suppression
+from crm.consent import suppression
 from engine.gate import message_class, wanted
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table

@@ -24,7 +24,7 @@ from sqlmodel import select
 
 from activities.rendering import UNTRACKED, Marks, link_digest
 from activities.rendering.allowed import has_host, scheme
-from crm import consent
+from crm.consent import consent
 from models import Event, Hit, Journey, Link, Message, Run
 from storage import tally
 from storage.events import append_event

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from activities.performer import Job
-from crm import mailbox
+from crm.consent import mailbox
 from engine.gate import Twin
 from models import Message
 from storage.sql import on, table

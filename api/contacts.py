@@ -16,9 +16,12 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute
 from api.paging import Cursor, Id, Limit, Page
 from api.server import TheServer
-from crm import consent, contacts, mailbox, profile, scores, suppression
+from crm.consent import consent, mailbox, suppression
+from crm.people import contacts, profile, scores
+from crm.people.timeline import KINDS, timeline
+from crm.privacy.erasure import erase_person
+from crm.privacy.export import export
 from crm.rules import expression as rules
-from crm.timeline import KINDS
 from engine.by_hand import EVERYONE
 from engine.publish import get_journey
 from engine.router import routed
@@ -337,7 +340,7 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, nee
 
     Files that wait to be imported, and what else names the person, are looked through by a job: its progress is at `/api/v1/jobs/{job_id}`."""
     engine = server.engine
-    done = contacts.erase_person(engine.db, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
+    done = erase_person(engine.db, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
     server.wake(Wakeups(bells=set(done.rung)))
     server.jobs.look()
     return Erased(id=done.contact_id, runs_ended=len(done.rung), job_id=done.job_id)
@@ -347,7 +350,7 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, nee
 def export_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.export")]) -> dict[str, Any]:
     """One bundle with every row that belongs to the person (GDPR Art. 15 and 20)."""
     with server.engine.db.write() as session:
-        bundle = contacts.export(session, contact_id)
+        bundle = export(session, contact_id)
         record(session, actor.id, "contact.export", f"contact:{bundle['contact']['id']}", {}, server.engine.clock.now())
     return bundle
 
@@ -367,7 +370,7 @@ def contact_timeline(
     """Events, messages, decisions of runs, consents, refused entries, tasks, scores and merges, newest first."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
-        page = contacts.timeline(session, contact.id, before=cursor, limit=limit, kinds=kind or KINDS)
+        page = timeline(session, contact.id, before=cursor, limit=limit, kinds=kind or KINDS)
         return Page(items=[StoryItem.model_validate(item) for item in page.items], next=page.next_before)
 
 

@@ -15,7 +15,7 @@ from api.errors import ADMIN, CHANGE, ONE
 from api.json_body import JsonRoute
 from api.paging import Id, Limit, Page
 from api.server import TheServer
-from crm import contacts, duplicates
+from crm.people import contacts, duplicates
 from engine import merging
 from models import Merge
 

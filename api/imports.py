@@ -23,9 +23,10 @@ from api.jobs import JobRow, add_job
 from api.json_body import JsonRoute, StrictRoute
 from api.paging import Id, Limit
 from api.server import TheServer
-from crm import contacts, imports, uploads
-from crm.imports import RowError, Shown
-from crm.reading import Reading
+from crm.imports import imports, uploads
+from crm.imports.imports import RowError, Shown
+from crm.imports.reading import Reading
+from crm.people import contacts
 from models import Import
 from storage import files
 from storage.files import Room

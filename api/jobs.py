@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from api.errors import is_busy, is_out_of_space
-from crm import erasure_rest, uploads
-from crm.contacts import wanted_of
+from crm.imports import uploads
 from crm.jobs import RULE, WANTED, add_job, cancel_job, end, end_early, get_job, locked
+from crm.people.contacts import wanted_of
+from crm.privacy import erasure_rest
 from engine import by_hand, migrate, perhaps, runs
 from engine.live import Engine
 from engine.wakeups import Wakeups

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.journeys import DOCUMENT
 from api.tracking_schema import ref
-from crm.export import MORE_PARTS, PARTS
+from crm.privacy.export import MORE_PARTS, PARTS
 from journeys.document import Journey
 from journeys.schema import open_choices
 from models import Contact

@@ -13,7 +13,7 @@ from api.errors import CHANGE, ONE
 from api.json_body import JsonRoute
 from api.paging import Limit, Page
 from api.server import TheServer
-from crm import tasks
+from crm.sales import tasks
 from engine.router import routed
 from journeys.errors import Invalid
 from journeys.values import CreateTask

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from crm.profile import ALIASES, check_fields
+from crm.people.profile import ALIASES, check_fields
 from journeys.catalogue import is_reserved
 from journeys.errors import Invalid, PfadwerkError, TooLarge
 from journeys.spelling import identifier, one_line

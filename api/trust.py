@@ -1,4 +1,4 @@
-"""Whose word a tracking call is: an authenticated sender's, or anybody's. What anybody may change is decided in `crm.visitors` and `crm.consent`."""
+"""Whose word a tracking call is: an authenticated sender's, or anybody's. What anybody may change is decided in `crm.people.visitors` and `crm.consent.consent`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from api.keys import Key
 from api.tracking import Tracked
-from crm.identity import ResolvedContact, find
-from crm.profile import update_fields
-from crm.visitors import NEEDS_SERVER, fill_fields
+from crm.people.identity import ResolvedContact, find
+from crm.people.profile import update_fields
+from crm.people.visitors import NEEDS_SERVER, fill_fields
 from models import Event
 
 MAX_LISTED = 20

@@ -29,9 +29,9 @@ from api.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_busy, 
 from api.tracking import Tracked
 from api.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
-from crm.coercion import COERCED, Types, fit_event, types_of
-from crm.consent import Evidence, record_consent
-from crm.identity import ResolvedContact, alias, find, resolve_batch
+from crm.consent.consent import Evidence, record_consent
+from crm.people.coercion import COERCED, Types, fit_event, types_of
+from crm.people.identity import ResolvedContact, alias, find, resolve_batch
 from engine.live import Engine
 from engine.router import route
 from engine.step import where

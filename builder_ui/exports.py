@@ -25,8 +25,9 @@ from builder_ui.people import contact_names, member_names
 from builder_ui.permits import does, may
 from builder_ui.visit import House, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
-from crm import contacts
-from crm.sheets import START, line_of
+from crm.imports.csv_cells import START, line_of
+from crm.people import contacts
+from crm.privacy.export import export as export_contact
 from engine.publish import get_journey
 from engine.runs import RunFilter, list_runs
 from journeys.errors import NotFound, PfadwerkError
@@ -205,7 +206,7 @@ def routes(house: House) -> APIRouter:
 
 def _bundle(house: House, id: str, by: str) -> bytes:
     with house.engine.db.write() as session:
-        content = contacts.export(session, id)
+        content = export_contact(session, id)
         record(session, by, "contact.export", f"contact:{content['contact']['id']}", {}, house.now())
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 

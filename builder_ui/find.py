@@ -14,7 +14,7 @@ from builder_ui.host import Host
 from builder_ui.permits import does
 from builder_ui.speech import Speech
 from builder_ui.visit import House
-from crm.search import MOST_CHARACTERS, Group, Hit, search
+from reports.search import MOST_CHARACTERS, Group, Hit, search
 
 QUICK = 4
 """Hits of a kind under the field; the page of results has more."""

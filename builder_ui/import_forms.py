@@ -16,11 +16,11 @@ from builder_ui.import_words import reasons
 from builder_ui.permits import does, may
 from builder_ui.speech import Speech
 from builder_ui.visit import House
-from crm import imports, uploads
-from crm.csv_file import MAX_COLUMNS
-from crm.imports import get_import
+from crm.imports import imports, uploads
+from crm.imports.csv_file import MAX_COLUMNS
+from crm.imports.imports import get_import
+from crm.imports.reading import Reading
 from crm.jobs import add_job
-from crm.reading import Reading
 from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError
 from models import Import, Member
 from storage import files

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from builder_ui.speech import Speech
-from crm import contacts, imports
+from crm.imports import imports
+from crm.people import contacts
 
 
 def reasons(speech: Speech) -> dict[str, str]:

@@ -13,7 +13,7 @@ from sqlmodel import select
 from builder_ui.people import member_names
 from builder_ui.speech import Speech
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
-from crm.contacts import Wanted, equals
+from crm.people.contacts import Wanted, equals
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Journey

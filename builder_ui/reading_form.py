@@ -14,11 +14,11 @@ from builder_ui.import_words import reasons
 from builder_ui.speech import Speech
 from builder_ui.visit import Visit
 from builder_ui.words import CONSENT_STATES
-from crm import uploads
-from crm.csv_file import ENCODINGS
-from crm.imports import Shown
-from crm.reading import Everybody, Reading
-from crm.recipes import recipes
+from crm.imports import uploads
+from crm.imports.csv_file import ENCODINGS
+from crm.imports.imports import Shown
+from crm.imports.reading import Everybody, Reading
+from crm.imports.recipes import recipes
 from journeys.errors import Issue
 from journeys.rules import dates
 from models import Import

@@ -167,7 +167,7 @@ LEFT_OUT = {
     "too_much": "maximum number of fields reached",
     "unusable": "cannot be stored",
 }
-"""Why something that a call says about a contact was left out (`crm.visitors`, `crm.profile`)."""
+"""Why something that a call says about a contact was left out (`crm.people.visitors`, `crm.people.profile`)."""
 CONSENT_STATES = {"granted": "granted", "withdrawn": "withdrawn", "pending": "not confirmed yet", "unknown": "never asked"}
 TASK_CHANGES = {
     "created": "Task created",

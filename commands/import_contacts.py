@@ -1,4 +1,4 @@
-"""`pfadwerk import contacts FILE.csv`: what the terminal shows of `crm.imports`."""
+"""`pfadwerk import contacts FILE.csv`: what the terminal shows of `crm.imports.imports`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from crm import contacts, imports
-from crm.imports import ImportReport, Options, Plan, RowError, Shown
-from crm.reading import Reading
+from crm.imports import imports
+from crm.imports.imports import ImportReport, Options, Plan, RowError, Shown
+from crm.imports.reading import Reading
+from crm.people import contacts
 from journeys.errors import Invalid
 from models import Database
 

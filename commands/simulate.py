@@ -221,7 +221,7 @@ class Known:
 
 def _known_contact(settings: Settings, email: str) -> Known:
     from activities.gate import limits_of
-    from crm.identity import find
+    from crm.people.identity import find
     from workspace.calendar import load_calendar
 
     with database(settings) as db, db.read() as session:
@@ -234,7 +234,7 @@ def _known_contact(settings: Settings, email: str) -> Known:
 
 def _suppressions(settings: Settings, session: Session, contact_id: str) -> dict[str, list[str]]:
     """Channel -> why the contact's address gets nothing there, also by the word of somebody else who has it."""
-    from crm import mailbox, suppression
+    from crm.consent import mailbox, suppression
     from engine.gate import REACHED_BY
     from journeys.channels import SENDABLE
     from models import Contact
@@ -254,7 +254,7 @@ def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, An
     """What is known about the contact as the beginning of a script that starts now."""
     from sqlalchemy import select
 
-    from crm.profile import tags
+    from crm.people.profile import tags
     from crm.rules.sql_facts import SqlFacts
     from journeys.rules.fields import CONTACT_COLUMNS
     from models import ConsentState, Event, Score

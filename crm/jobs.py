@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import uploads
+from crm.imports import uploads
 from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
 from models import Job, lock
 from workspace.audit import record
@@ -17,7 +17,7 @@ from workspace.audit import record
 STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
 WANTED = "wanted"
-"""Where the input of a job holds the filters of a list (`crm.contacts.Wanted`)."""
+"""Where the input of a job holds the filters of a list (`crm.people.contacts.Wanted`)."""
 SEALED = "sealed"
 """Where it holds, sealed, what names a person that was erased."""
 RULE = "rule"

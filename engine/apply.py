@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from crm import profile, scores, tasks
+from crm.people import profile, scores
+from crm.sales import tasks
 from engine.live import Engine
 from engine.restored import cause_by_run
 from engine.wakeups import Wakeups

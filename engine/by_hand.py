@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from crm import contacts, profile
-from crm.contacts import Wanted
+from crm.people import contacts, profile
+from crm.people.contacts import Wanted
 from crm.rules import expression as rules
 from engine.enrol import Entered, enrol
 from engine.entry import Refused

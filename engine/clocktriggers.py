@@ -19,7 +19,7 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import dated
+from crm.rules import dated
 from crm.rules import expression as sql_rules
 from engine.enrol import Entered, enrol, record_refusals
 from engine.entry import Refused

@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import tasks, uploads
+from crm.imports import uploads
+from crm.sales import tasks
 from engine import clocktriggers, migrate, unmet, unrouted
 from engine.client import Temporal
 from engine.live import Engine, NotLoaded

@@ -1,4 +1,4 @@
-"""Merging and parting contacts as people ask for it: audited, and what it sets off reaches the runs. What moves is `crm.merge`'s."""
+"""Merging and parting contacts as people ask for it: audited, and what it sets off reaches the runs. What moves is `crm.people.merge`'s."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from crm import duplicates
-from crm.merge import merge
-from crm.unmerge import Parted, newest, unmerge
+from crm.people import duplicates
+from crm.people.merge import merge
+from crm.people.unmerge import Parted, newest, unmerge
 from engine.live import Engine
 from engine.router import routed
 from engine.wakeups import Wakeups
@@ -21,7 +21,7 @@ def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, b
 
     Raises:
         NotFound: no such pair.
-        Conflict: the pair was decided already, or `winner_id` is not one of the two; and as `crm.merge.merge`.
+        Conflict: the pair was decided already, or `winner_id` is not one of the two; and as `crm.people.merge.merge`.
     """
     pair = duplicates.get(session, pair_id)
     if pair.state != "open":
@@ -37,7 +37,7 @@ def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, b
 
 
 def part(engine: Engine, session: Session, merge_id: int, by: str, now: datetime) -> tuple[Parted, Wakeups]:
-    """Undoes a merge. Raises: as `crm.unmerge.unmerge`."""
+    """Undoes a merge. Raises: as `crm.people.unmerge.unmerge`."""
     done = unmerge(session, merge_id, by, now)
     wakeups = routed(engine, session, done.events, now)
     wakeups.add(Wakeups(bells=set(done.rung)))

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm.tasks import meant_for
+from crm.sales.tasks import meant_for
 from engine.delivery import is_heard
 from engine.live import Engine
 from engine.restored import PERHAPS_SENT, may_go_again

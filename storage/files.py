@@ -1,7 +1,7 @@
 """Files that people send, kept in the database in parts until their work is done.
 
 In the database, because any web server may go on with them and a backup holds everything; in parts, because nobody needs a file of
-100 MB in memory: not who sends it, not who takes it, not who reads it. What a file means is not known here (`crm.uploads`).
+100 MB in memory: not who sends it, not who takes it, not who reads it. What a file means is not known here (`crm.imports.uploads`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,10 @@ from api.worker_port import WorkerMetrics, WorkerPort
 from commands.api_main import STOP_SECONDS, refuse_unnamed_proxy
 from commands.backup import backup
 from commands.doctor import doctor
-from crm import contacts, erasure_rest, jobs, uploads
+from crm import jobs
+from crm.imports import uploads
+from crm.privacy import erasure_rest
+from crm.privacy.erasure import erase_person
 from journeys.errors import Misconfigured
 from models import Database, Job, Upload
 from models.migrate import check, upgrade
@@ -140,7 +143,7 @@ def test_a_day_of_the_program_needs_no_more_than_its_role(world: World, roles: s
     with world.db.write() as session:
         content = b"email,name\nada@example.org,Ada Lovelace\n"
         uploads.take(session, uploads.read_sent("people.csv", content), "m1", world.now)
-    job_id = contacts.erase_person(world.db, who, world.now, by="m1", keys=KEYS).job_id
+    job_id = erase_person(world.db, who, world.now, by="m1", keys=KEYS).job_id
     with world.db.read() as session:
         job = session.get_one(Job, job_id)
     while job.state == "running":

@@ -1,6 +1,6 @@
 """Keys for programs: 256 random bits, of which only the SHA-256 is stored; a key itself is shown once. Looking one up per request is the web server's part.
 
-Three kinds. `browser` and `server` keys send events; what a browser key sends, anybody can have sent (`crm.visitors`). `admin` keys
+Three kinds. `browser` and `server` keys send events; what a browser key sends, anybody can have sent (`crm.people.visitors`). `admin` keys
 open the admin interface, with a role out of the table that members have (`workspace.roles`).
 
 A plain hash is enough because nobody can guess 256 bits; password hashing would cost 100 ms a request and protect nothing.

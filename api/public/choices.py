@@ -12,8 +12,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm.consent import Evidence, record_consent
-from crm.mailbox import says_no
+from crm.consent.consent import Evidence, record_consent
+from crm.consent.mailbox import says_no
 from models import ConsentState, Event, Message
 from workspace import listed_names, settings
 
@@ -60,7 +60,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sender:
-    """From where a page is opened: the message, and the address it went to (None once its body is gone). `keys`: those of `crm.suppression`."""
+    """From where a page is opened: the message, and the address it went to (None once its body is gone). `keys`: those of `crm.consent.suppression`."""
 
     message: Message
     mailbox: str | None

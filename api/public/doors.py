@@ -24,7 +24,7 @@ from api.public.brand import brand
 from api.public.choices import Sender, choices, examples, purpose_of, record
 from api.public.pages import VIEW_POLICY, headers, language_of, page
 from api.server import Server, TheServer
-from crm import consent, mailbox
+from crm.consent import consent, mailbox
 from engine.router import route
 from engine.wakeups import Wakeups
 from models import Body, Contact, Event, Message

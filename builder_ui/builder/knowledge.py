@@ -12,8 +12,8 @@ from sqlmodel import col, select
 from activities import shelf
 from builder_ui.speech import Speech
 from builder_ui.templates.frames import address
-from crm import tags
 from crm.catalogue import load_catalogue
+from crm.people import tags
 from journeys.catalogue import Catalogue
 from models import Journey, Member, Rotation, Template
 from workspace import listed_names, secrets, settings

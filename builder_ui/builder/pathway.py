@@ -20,7 +20,7 @@ from builder_ui.builder.protocol import ENTRY, chosen
 from builder_ui.people import contact_names
 from builder_ui.visit import Visit
 from builder_ui.words import MESSAGE_STATES, OUTLETS, REASONS, coded
-from crm import contacts
+from crm.people import contacts
 from engine.publish import get_version
 from engine.runs import RunFilter, list_runs
 from journeys.errors import NotFound, PfadwerkError

@@ -19,7 +19,7 @@ from builder_ui.permits import does, may
 from builder_ui.sections import framed, panel
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, House, Page, Visit
-from crm.sheets import line_of
+from crm.imports.csv_cells import line_of
 from models import Audit
 from workspace import audit
 

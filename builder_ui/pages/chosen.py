@@ -15,9 +15,9 @@ from builder_ui import consequences, parts
 from builder_ui.compat import Element, component, html, use_state
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
-from crm import profile
-from crm.contacts import MAX_COUNTED, Wanted
 from crm.jobs import WANTED, add_job
+from crm.people import profile
+from crm.people.contacts import MAX_COUNTED, Wanted
 from engine import by_hand
 from engine.enrol import Entered
 from engine.forecast import Forecast

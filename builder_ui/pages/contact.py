@@ -15,11 +15,11 @@ from builder_ui.pages import contact_edit
 from builder_ui.people import called, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
-from crm import consent as consent_log
-from crm import mailbox
-from crm.contacts import get, names_of
-from crm.timeline import KINDS, Item, TimelinePage, timeline
-from crm.unmerge import newest as newest_merge
+from crm.consent import consent as consent_log
+from crm.consent import mailbox
+from crm.people.contacts import get, names_of
+from crm.people.timeline import KINDS, Item, TimelinePage, timeline
+from crm.people.unmerge import newest as newest_merge
 from engine.runs import RunFilter, list_runs
 from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
 from workspace import listed_names

@@ -10,7 +10,9 @@ from builder_ui.compat import Element, component, html, use_state
 from builder_ui.pages.chosen import tag_all
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
-from crm import consent, contacts, mailbox, suppression
+from crm.consent import consent, mailbox, suppression
+from crm.people import contacts
+from crm.privacy.erasure import erase_person
 from engine import merging
 from engine.router import routed
 from engine.wakeups import Wakeups
@@ -381,7 +383,7 @@ def forgetting(contact_id: str, acts: Acts) -> Do:
         if acts.drafts.get("erase", "").strip() != visit.speech("ERASE"):
             raise Invalid("The word was not typed; nothing was deleted.")
         engine = visit.engine
-        done = contacts.erase_person(engine.db, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
+        done = erase_person(engine.db, contact_id, visit.house.now(), by=visit.by, keys=engine.address_keys)
         acts.drafts.clear()
         return Wakeups(bells=set(done.rung))
 

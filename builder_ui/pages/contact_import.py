@@ -14,12 +14,12 @@ from builder_ui.pages.contact_imports import PROBLEMS, state
 from builder_ui.reading_form import ASKED
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.work import ended_early
-from crm import uploads
 from crm.catalogue import load_catalogue
-from crm.columns import TYPES, is_consent
-from crm.imports import Shown, get_import
+from crm.imports import uploads
+from crm.imports.columns import TYPES, is_consent
+from crm.imports.imports import Shown, get_import
+from crm.imports.uploads import Column
 from crm.jobs import add_job, cancel_job, newest_job
-from crm.uploads import Column
 from journeys.errors import Issue
 from models import Import, Job
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.visit import Acts, Page, Visit
-from crm.imports import list_imports
-from crm.uploads import CONSENTS_BARRED, KINDS_OF_FILE, UNUSABLE
+from crm.imports.imports import list_imports
+from crm.imports.uploads import CONSENTS_BARRED, KINDS_OF_FILE, UNUSABLE
 from models import Import
 
 STATES = {

@@ -16,8 +16,8 @@ from builder_ui.pages.chosen import Chosen, Everyone, all_of
 from builder_ui.people import called, contact_link
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, coded
-from crm import contacts
-from crm.contacts import MAX_COUNTED, ContactPage, search
+from crm.people import contacts
+from crm.people.contacts import MAX_COUNTED, ContactPage, search
 from journeys.channels import ASKED
 from models import Contact, Journey, Member
 from workspace.members import list_members

@@ -6,8 +6,8 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.people import called, contact_link
 from builder_ui.visit import Acts, Do, Page, Visit
-from crm import duplicates
-from crm.duplicates import Pair, PairPage
+from crm.people import duplicates
+from crm.people.duplicates import Pair, PairPage
 from engine import merging
 from engine.wakeups import Wakeups
 from models import Contact

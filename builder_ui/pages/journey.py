@@ -18,8 +18,8 @@ from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded, mistake
 from builder_ui.work import ended_early
-from crm import contacts
 from crm.jobs import add_job, newest_job
+from crm.people import contacts
 from engine import shelf, unmet
 from engine.publish import get_journey, get_version
 from engine.runs import RunFilter, list_runs

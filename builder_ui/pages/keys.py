@@ -31,7 +31,7 @@ RIGHTS = (
     ("Withdraw a consent", True, True),
     ("Give a consent", False, True),
 )
-"""What is done with a key -> whether a browser key and a server key may (`crm.visitors`, `crm.consent`)."""
+"""What is done with a key -> whether a browser key and a server key may (`crm.people.visitors`, `crm.consent.consent`)."""
 SNIPPET = """\
 import {{ AnalyticsBrowser }} from "@segment/analytics-next";
 

@@ -6,7 +6,7 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.find import KINDS, address, look
 from builder_ui.visit import Acts, Page, Visit
-from crm.search import LEAST_CHARACTERS, Group, Hit
+from reports.search import LEAST_CHARACTERS, Group, Hit
 
 MOST = 20
 

@@ -15,8 +15,8 @@ from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names, meant_for, member_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import OUTLETS, TASK_STATES, coded
-from crm import tasks
-from crm.identity import find
+from crm.people.identity import find
+from crm.sales import tasks
 from engine.router import route
 from engine.wakeups import Wakeups
 from journeys.errors import Invalid

@@ -26,8 +26,8 @@ from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
-from crm import contacts
 from crm.catalogue import load_catalogue
+from crm.people import contacts
 from engine import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import TemplateVersion, new_id

@@ -15,7 +15,7 @@ from activities.tracking import Fetch, Tracking, record_click, record_open, targ
 from commands.demo.people import DEAD, Person
 from commands.demo.shop import awake
 from commands.demo.story import Story
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 from models import Event
 
 READER = Fetch(user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0")

@@ -15,8 +15,8 @@ from commands.demo.documents import Translate
 from commands.demo.people import Person
 from commands.demo.shop import SOURCE
 from commands.demo.story import Story
-from crm import tasks
-from crm.scores import change_score
+from crm.people.scores import change_score
+from crm.sales import tasks
 from journeys.rules.facts import Calendar
 from journeys.values import CreateTask
 from journeys.worktime import add_working_time

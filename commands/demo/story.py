@@ -20,7 +20,7 @@ from sqlmodel import col, select
 from activities.effect import Effects, perform
 from activities.providers.outbox import Outbox
 from activities.providers.provider import AddressDead, Answer, Outgoing
-from crm.tasks import OPEN
+from crm.sales.tasks import OPEN
 from engine.clock import Clock
 from engine.keeper import Keeper
 from engine.live import Engine

@@ -21,10 +21,10 @@ from commands.demo.people import Person, arrived, order
 from commands.demo.readers import Inboxes
 from commands.demo.shop import FORMS, SOURCE, afternoon, cart, moments, product, some_day
 from commands.demo.story import Story
-from crm.consent import Evidence, confirm, record_consent
-from crm.duplicates import suggest
-from crm.profile import add_tag, update_fields
-from crm.scores import change_score
+from crm.consent.consent import Evidence, confirm, record_consent
+from crm.people.duplicates import suggest
+from crm.people.profile import add_tag, update_fields
+from crm.people.scores import change_score
 from journeys.clock import zone_of
 from journeys.cron import next_after
 from journeys.document import ScheduleTrigger

@@ -108,4 +108,4 @@ DUPLICATES = tuple(
           AND NOT EXISTS (SELECT 1 FROM duplicate d WHERE d.one_id = m.first AND d.other_id = c.id)"""
     for column in ("email", "phone")
 )
-"""Each with the eldest contact that has the same, as `crm.duplicates` goes on to do."""
+"""Each with the eldest contact that has the same, as `crm.people.duplicates` goes on to do."""

@@ -11,15 +11,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import crm.mailbox
+import crm.suppression
 import pytest
 from sqlalchemy import event, insert
 from sqlalchemy.orm import Session
 
 import crm.consent
-import crm.mailbox
-import crm.suppression
 from activities import gate
-from crm.suppression import hashed
+from crm.consent.suppression import hashed
 from engine.gate import REACHED_BY, Limits, Verdict, Wanted
 from engine.state import State
 from journeys.values import Call, Do, WaitUntil
@@ -389,10 +389,10 @@ def broken_gates() -> Iterator[tuple[str, Ask]]:
     for what, tree in broken(Path(gate.__file__)):
         yield what, load(tree, "activities.gate")["ask"]
     for name, module, statement in (
-        ("consent", crm.consent, "_state"),
-        ("suppression", crm.suppression, "_reasons"),
-        ("mailbox", crm.mailbox, "_word"),
-        ("mailbox", crm.mailbox, "says_no"),
+        ("consent", crm.consent.consent, "_state"),
+        ("suppression", crm.consent.suppression, "_reasons"),
+        ("mailbox", crm.consent.mailbox, "_word"),
+        ("mailbox", crm.consent.mailbox, "says_no"),
     ):
         for what, tree in broken(Path(module.__file__ or ""), (statement,)):
             copy = SimpleNamespace(**load(tree, module.__name__))

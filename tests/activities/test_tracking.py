@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import MAX_HITS, Fetch, Tracking, classify, level, own_domains, record_click, record_open, store_links, target
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 from models import Contact, Database, Event, Hit, Link, Message
 from workspace.settings import put
 

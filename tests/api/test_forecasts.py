@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from api.journeys import DOCUMENT
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 from engine.live import Engine
 from models import Contact, Message, Refusal, Run
 from workspace import settings as workspace

@@ -14,8 +14,9 @@ from sqlalchemy import event, text
 from sqlmodel import col, select
 
 from api.jobs import add_job, do_page
-from crm import identity, imports, uploads
-from crm.erasure import erase_person
+from crm.imports import imports, uploads
+from crm.people import identity
+from crm.privacy.erasure import erase_person
 from engine.clock import Clock
 from engine.live import Engine
 from journeys.errors import Conflict

@@ -11,8 +11,8 @@ from sqlmodel import select
 
 from api.jobs import WANTED, Jobs, add_job, cancel_job, do_page
 from api.journeys import DOCUMENT
-from crm import contacts, profile
 from crm.jobs import end_early, why
+from crm.people import contacts, profile
 from engine import migrate
 from engine.by_hand import PAGE
 from engine.live import Engine

@@ -19,7 +19,7 @@ from api.app import create_app
 from api.errors import Unauthorized
 from api.keys import add_key
 from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
-from crm.identity import resolve
+from crm.people.identity import resolve
 from engine.live import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
 from settings import Settings

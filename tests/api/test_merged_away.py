@@ -8,10 +8,10 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlmodel import select
 
-from crm import contacts, identity, profile
-from crm.consent import Evidence, record_consent
-from crm.merge import merge
-from crm.unmerge import unmerge
+from crm.consent.consent import Evidence, record_consent
+from crm.people import contacts, identity, profile
+from crm.people.merge import merge
+from crm.people.unmerge import unmerge
 from models import Audit, Contact, Merge, Task
 from storage.locks import lock_contact, person_of
 from workspace.api_keys import add_key

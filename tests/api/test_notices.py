@@ -11,7 +11,7 @@ from workspace import notices
 
 def stuck_run(engine: Any, now: Any, key: str) -> None:
     with engine.db.write() as session:
-        from crm.identity import resolve
+        from crm.people.identity import resolve
 
         contact_id = resolve(session, [("user_id", key)], now).contact_id
         journey = Journey(key=key, name=key.title(), draft={}, created_at=now, updated_at=now)

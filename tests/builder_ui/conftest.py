@@ -38,10 +38,10 @@ from activities.tracking import Fetch, Tracking, record_open
 from api.app import create_app
 from api.login import mint_link
 from commands.demo.documents import shown
-from crm.consent import Evidence, record_consent
-from crm.identity import resolve
-from crm.profile import add_tag, update_fields
-from crm.scores import change_score
+from crm.consent.consent import Evidence, record_consent
+from crm.people.identity import resolve
+from crm.people.profile import add_tag, update_fields
+from crm.people.scores import change_score
 from engine import publish
 from engine.clock import Clock
 from engine.live import Engine

@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from sqlmodel import select
 
 from api.keys import add_key
-from crm.profile import add_tag
+from crm.people.profile import add_tag
 from engine import publish
 from models import LoginSession, Run
 from tests.builder_ui.browsing import eventually

@@ -16,9 +16,9 @@ from sqlmodel import select
 
 from builder_ui.pages import PAGES
 from builder_ui.tour import STEPS
-from crm import uploads
-from crm.contacts import Wanted
+from crm.imports import uploads
 from crm.jobs import WANTED, add_job
+from crm.people.contacts import Wanted
 from engine.unrouted import entry_of, owe
 from models import ApiKey, Event, Import, Member, OutboxItem, Restore
 from workspace import notices, sessions

@@ -80,7 +80,7 @@ def test_every_page_and_every_act_on_it_is_in_the_table() -> None:
                     wrong.append(f"{file.name}:{call.lineno}: {ast.unparse(act)}")
     named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "builder_ui/sections.py").read_text("utf-8")))
     named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "builder_ui/pages/chosen.py").read_text("utf-8")))
-    named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "crm/uploads.py").read_text("utf-8")))
+    named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "crm/imports/uploads.py").read_text("utf-8")))
     assert wrong == []
     assert set(ACTS) - named == set(), "an act that nothing asks for is a promise nobody keeps"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 from engine import publish
 from tests.builder_ui.browsing import Enter, complaints, eventually
 

@@ -12,8 +12,8 @@ import pytest
 from sqlmodel import select
 
 from api.jobs import do_page
-from crm import uploads
-from crm.imports import ROWS_A_TRANSACTION
+from crm.imports import uploads
+from crm.imports.imports import ROWS_A_TRANSACTION
 from crm.jobs import add_job, newest_job
 from models import Consent, Contact, Event, Import, Job, Tag, Upload
 

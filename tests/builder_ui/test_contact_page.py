@@ -9,9 +9,10 @@ from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import Fetch, record_click, record_open, store_links, target
-from crm import suppression, tasks
-from crm.identity import resolve
-from crm.profile import add_tag, update_fields
+from crm.consent import suppression
+from crm.people.identity import resolve
+from crm.people.profile import add_tag, update_fields
+from crm.sales import tasks
 from journeys.values import CreateTask
 from models import Contact, Message, new_id
 from tests.builder_ui.test_pages import say

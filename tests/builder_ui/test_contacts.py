@@ -11,9 +11,10 @@ import pytest
 from sqlmodel import select
 
 from api.jobs import do_page
-from crm import consent, jobs, suppression
-from crm.contacts import Wanted, count, search
-from crm.sheets import cell_of, line_of, plain_of
+from crm import jobs
+from crm.consent import consent, suppression
+from crm.imports.csv_cells import cell_of, line_of, plain_of
+from crm.people.contacts import Wanted, count, search
 from engine.wakeups import Wakeups
 from models import Audit, Contact, Job, Run, Tag, Task
 from storage.events import append_event

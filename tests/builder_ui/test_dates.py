@@ -23,11 +23,12 @@ from sqlmodel import SQLModel
 from builder_ui.pages import PAGES
 from builder_ui.reading_form import ORDERS
 from builder_ui.speech import Speech, speech_of
-from crm import suppression, uploads
-from crm.consent import Evidence, record_consent
+from crm.consent import suppression
+from crm.consent.consent import Evidence, record_consent
+from crm.imports import uploads
 from crm.jobs import add_job
-from crm.profile import update_fields
-from crm.scores import change_score
+from crm.people.profile import update_fields
+from crm.people.scores import change_score
 from engine import migrate, publish
 from models import Member
 from tests.builder_ui.test_accessibility import FURTHER, address

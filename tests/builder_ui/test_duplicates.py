@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crm import profile
+from crm.people import profile
 from models import Contact
 
 

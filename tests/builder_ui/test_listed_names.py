@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from crm import tasks
-from crm.scores import change_score
+from crm.people.scores import change_score
+from crm.sales import tasks
 from engine import publish
 from journeys.values import CreateTask
 from models import Member

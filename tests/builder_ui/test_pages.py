@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from builder_ui import pages as all_pages
-from crm import tasks, uploads
+from crm.imports import uploads
+from crm.sales import tasks
 from engine import publish
 from models import Member, Message, Run
 from workspace.api_keys import add_key

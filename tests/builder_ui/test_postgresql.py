@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builder_ui import pages as all_pages
-from crm import uploads
+from crm.imports import uploads
 from engine.live import Engine
 from models import Database
 from workspace.api_keys import add_key

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from crm import tasks
-from crm.profile import update_fields
+from crm.people.profile import update_fields
+from crm.sales import tasks
 from journeys.values import CreateTask
 from models import Member
 

@@ -74,7 +74,7 @@ def test_strange_questions_have_answers(log_in: Any, text: str) -> None:
 
 
 def test_erased_and_archived_ones_are_not_found(log_in: Any, town: Any) -> None:
-    from crm.contacts import erase
+    from crm.privacy.erasure import erase
 
     with town.db.write() as session:
         publish.archive(session, "survey", "test", town.now)

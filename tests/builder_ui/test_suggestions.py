@@ -19,8 +19,8 @@ from builder_ui.builder.rulebook import FRESH, rule_field
 from builder_ui.builder.session import Editor
 from builder_ui.compat import serve
 from builder_ui.speech import speech_for
-from crm import tags
-from crm.profile import add_tag
+from crm.people import tags
+from crm.people.profile import add_tag
 from engine.publish import get_journey
 from journeys.nodes import BUILT_IN, Node
 from models import Template

@@ -39,7 +39,7 @@ from builder_ui.sections import SECTIONS
 from builder_ui.speech import Speech, language_for, speech_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
-from crm import imports, reading, recipes
+from crm.imports import imports, reading, recipes
 from journeys.nodes import BUILT_IN, Palette
 from journeys.nodes.notify_team import NotifyTeam
 from locales import translator

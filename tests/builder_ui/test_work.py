@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.jobs import do_page
-from crm import uploads
+from crm.imports import uploads
 from crm.jobs import add_job, end_early
 from engine import migrate
 from journeys.errors import Conflict, PfadwerkError

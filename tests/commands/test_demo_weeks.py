@@ -24,8 +24,9 @@ from commands.demo.people import DEAD, PEOPLE, crowd
 from commands.dev import migrate
 from commands.setup import connect
 from commands.workspace import engine
-from crm import erasure, profile
-from crm.timeline import timeline
+from crm.people import profile
+from crm.people.timeline import timeline
+from crm.privacy import erasure
 from engine import runs
 from engine.client import Temporal
 from engine.live import Engine

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands.import_contacts import import_contacts, parse_columns
-from crm.imports import Options
+from crm.imports.imports import Options
 from journeys.errors import Invalid
 from models import Database
 

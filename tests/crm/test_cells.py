@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.cells import (
+from crm.imports.cells import (
     CellProblem,
     address,
     check_phone,

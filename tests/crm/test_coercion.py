@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from crm.bulk import Manner, write_people
 from crm.catalogue import declare_event, declare_field, forget_field, learn
-from crm.coercion import fit, fit_event, types_of
-from crm.columns import Person
-from crm.profile import update_fields
+from crm.imports.bulk import Manner, write_people
+from crm.imports.columns import Person
+from crm.people.coercion import fit, fit_event, types_of
+from crm.people.profile import update_fields
 from models import Contact, Database
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.cells import slug_of
-from crm.columns import Columns, Person, RowProblem, Said, guess
-from crm.reading import Everybody, Reading
+from crm.imports.cells import slug_of
+from crm.imports.columns import Columns, Person, RowProblem, Said, guess
+from crm.imports.reading import Everybody, Reading
 from journeys.errors import Invalid
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -9,10 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from crm import consent
-from crm.bulk import Manner, write_people
-from crm.columns import Person, Said
-from crm.consent import (
+from crm.consent import consent
+from crm.consent.consent import (
     CONSENTS,
     STRICTNESS,
     Evidence,
@@ -26,6 +24,8 @@ from crm.consent import (
     shorten_ip,
     state,
 )
+from crm.imports.bulk import Manner, write_people
+from crm.imports.columns import Person, Said
 from journeys.errors import Invalid, TooLarge
 from models import Contact, Database, Event, Identity
 from tests.broken import copies

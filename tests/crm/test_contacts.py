@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import contacts, profile
-from crm.contacts import Wanted
-from crm.merge import merge
+from crm.people import contacts, profile
+from crm.people.contacts import Wanted
+from crm.people.merge import merge
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Contact
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm.csv_file import MAX_LINE_CHARACTERS, Dialect, Line, examine, records
+from crm.imports.csv_file import MAX_LINE_CHARACTERS, Dialect, Line, examine, records
 from journeys.errors import Invalid
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm.dated import Days, among, next_stretch
+from crm.rules.dated import Days, among, next_stretch
 from journeys.rules.dates import day_of, in_year
 from models import Contact, Database
 

@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm import consent, contacts, identity, mailbox, profile, scores, tasks, timeline
-from crm.erasure import DELETED, erase
-from crm.export import PARTS, export
-from crm.merge import MOVED, merge
+from crm.consent import consent, mailbox
+from crm.people import contacts, identity, profile, scores, timeline
+from crm.people.merge import MOVED, merge
+from crm.privacy.erasure import DELETED, erase
+from crm.privacy.export import PARTS, export
+from crm.sales import tasks
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
 from models import (

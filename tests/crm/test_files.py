@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
-from crm import uploads
-from crm.csv_file import examine, records
+from crm.imports import uploads
+from crm.imports.csv_file import examine, records
 from journeys.errors import Conflict, Invalid, NotFound, TooLarge
 from models import Database, Upload, UploadPart
 from storage import files

@@ -12,10 +12,11 @@ from sqlalchemy import event as sql_event
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import consent, duplicates, scores
-from crm.identity import alias, find, resolve, resolve_batch, resolve_many
-from crm.merge import merge
-from crm.profile import update_fields
+from crm.consent import consent
+from crm.people import duplicates, scores
+from crm.people.identity import alias, find, resolve, resolve_batch, resolve_many
+from crm.people.merge import merge
+from crm.people.profile import update_fields
 from journeys.errors import Invalid
 from models import Contact, Database, Event, Identity, Merge, Score
 from storage.events import append_event

@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from crm import consent, identity, imports, profile, suppression
 from crm.catalogue import load_catalogue
-from crm.imports import ImportReport, Options, RowError, import_contacts, make_plan, preview
-from crm.reading import Reading
+from crm.consent import consent, suppression
+from crm.imports import imports
+from crm.imports.imports import ImportReport, Options, RowError, import_contacts, make_plan, preview
+from crm.imports.reading import Reading
+from crm.people import identity, profile
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Consent, Contact, Database, Event, Identity, Import, Tag
 from workspace import members

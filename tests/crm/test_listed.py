@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 from sqlalchemy.orm import Session
 
-from crm.consent import Evidence, record_consent
-from crm.scores import change_score
+from crm.consent.consent import Evidence, record_consent
+from crm.people.scores import change_score
 from journeys.errors import Invalid, NotFound
 from workspace import listed_names, settings
 

@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from activities.gate import Pass, Refuse, Wanted, ask
-from crm import bulk, consent, mailbox, profile, suppression
-from crm.columns import Person, Said
-from crm.consent import Evidence, record_consent
-from crm.erasure import erase
-from crm.merge import merge
+from crm.consent import consent, mailbox, suppression
+from crm.consent.consent import Evidence, record_consent
+from crm.imports import bulk
+from crm.imports.columns import Person, Said
+from crm.people import profile
+from crm.people.merge import merge
+from crm.privacy.erasure import erase
 from models import Audit, Contact, Database, MailboxConsent
 
 KEYS = [b"k" * 32, b"old" * 11]

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import consent, profile, scores, tasks
-from crm.consent import STRICTNESS, Evidence
-from crm.merge import Merged, merge
+from crm.consent import consent
+from crm.consent.consent import STRICTNESS, Evidence
+from crm.people import profile, scores
+from crm.people.merge import Merged, merge
+from crm.sales import tasks
 from journeys.errors import Conflict, NotFound
 from journeys.values import CreateTask
 from models import Consent, ConsentState, Contact, Database, Event, Identity, Inbox, Merge, Message, Run, Score, Subscription, Task, Trail

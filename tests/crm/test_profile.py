@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from crm import identity, profile
+from crm.people import identity, profile
 from journeys.errors import Invalid, NotFound, TooLarge
 from models import Contact, Event
 from storage.json_values import MAX_ATTRIBUTES

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crm.columns import Columns, Person
-from crm.csv_file import records
-from crm.imports import Options, make_plan
-from crm.reading import Reading
+from crm.imports.columns import Columns, Person
+from crm.imports.csv_file import records
+from crm.imports.imports import Options, make_plan
+from crm.imports.reading import Reading
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEADER = ("E-Mail", "Vorname", "Umsatz", "Geburtstag", "Tags")

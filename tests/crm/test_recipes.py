@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from commands.import_contacts import Said, options_of, preview
-from crm import recipes, uploads
-from crm.imports import Importer, Options, Plan, make_plan
-from crm.reading import Everybody, Reading
+from crm.imports import recipes, uploads
+from crm.imports.imports import Importer, Options, Plan, make_plan
+from crm.imports.reading import Everybody, Reading
 from journeys.errors import Invalid
 from models import Database
 

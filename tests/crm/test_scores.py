@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm.scores import MAX_SCORE, change_score
+from crm.people.scores import MAX_SCORE, change_score
 from journeys.errors import Invalid
 from models import Score, ScoreChange
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.sheets import cell_of, line_of, plain_of
+from crm.imports.csv_cells import cell_of, line_of, plain_of
 
 FORMULAS = ("=", "+", "-", "@")
 

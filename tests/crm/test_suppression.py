@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import suppression
+from crm.consent import suppression
 from journeys.errors import Invalid
 from models import Audit, Suppression
 from workspace import audit

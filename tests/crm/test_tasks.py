@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import tasks
+from crm.sales import tasks
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.values import CreateTask
 from models import Contact, Event, Member, Task

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from crm import profile
+from crm.people import profile
 from journeys.errors import Conflict, Invalid, NotFound
 from workspace import members as team
 

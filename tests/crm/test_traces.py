@@ -12,10 +12,15 @@ from sqlmodel import SQLModel, select
 
 from activities.rendering.links import link_digest
 from activities.tracking import Tracking, store_links
-from crm import erasure_rest, identity, jobs, mailbox, profile, scores, suppression, tasks, traces, uploads
-from crm.consent import Evidence, record_consent
-from crm.erasure import erase_person
-from crm.merge import merge
+from crm import jobs
+from crm.consent import mailbox, suppression
+from crm.consent.consent import Evidence, record_consent
+from crm.imports import uploads
+from crm.people import identity, profile, scores
+from crm.people.merge import merge
+from crm.privacy import erasure_rest, traces
+from crm.privacy.erasure import erase_person
+from crm.sales import tasks
 from journeys.errors import NotFound
 from journeys.values import CreateTask
 from models import (

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import consent, duplicates, profile, scores
-from crm.consent import Evidence, record_consent
-from crm.erasure import erase
-from crm.identity import find, resolve
-from crm.merge import merge
-from crm.unmerge import newest, unmerge
+from crm.consent import consent
+from crm.consent.consent import Evidence, record_consent
+from crm.people import duplicates, profile, scores
+from crm.people.identity import find, resolve
+from crm.people.merge import merge
+from crm.people.unmerge import newest, unmerge
+from crm.privacy.erasure import erase
 from journeys.errors import Conflict, NotFound
 from models import Audit, Contact, Event, Identity, Merge, MergeMoved, Message, Run, Score, Subscription, Tag
 from storage.events import append_event

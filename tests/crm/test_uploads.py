@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 from sqlmodel import select
 
-from crm import uploads
-from crm.imports import ROWS_A_TRANSACTION
+from crm.imports import uploads
+from crm.imports.imports import ROWS_A_TRANSACTION
 from models import Consent, Contact, Database, Event, Import, Tag, Upload
 
 MANY = 2 * ROWS_A_TRANSACTION + 9

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import event as sql_event
 from sqlalchemy.orm import Session
 
-from crm import visitors
-from crm.consent import Evidence, record_consent
-from crm.identity import Plan, resolve, resolve_batch
-from crm.mailbox import says_no
-from crm.merge import merge
-from crm.profile import update_fields
-from crm.visitors import FILLED, NEEDS_SERVER, fill_fields, is_empty, why_not
+from crm.consent.consent import Evidence, record_consent
+from crm.consent.mailbox import says_no
+from crm.people import visitors
+from crm.people.identity import Plan, resolve, resolve_batch
+from crm.people.merge import merge
+from crm.people.profile import update_fields
+from crm.people.visitors import FILLED, NEEDS_SERVER, fill_fields, is_empty, why_not
 from models import Contact, Database
 from storage.identifiers import Name
 from tests.broken import copies

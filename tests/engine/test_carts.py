@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import journeys.templates
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 
 TEXT = (Path(journeys.templates.__file__).parent / "cart_abandonment" / "journey.json").read_text()
 CART = json.loads(re.sub("cart-[12]-[a-z]+", "a", TEXT))

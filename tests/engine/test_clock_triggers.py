@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from crm.catalogue import declare_field
-from crm.profile import update_fields
+from crm.people.profile import update_fields
 from engine import clocktriggers
 from engine import publish as publishing
 from engine.keeper import Keeper

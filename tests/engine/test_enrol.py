@@ -227,7 +227,7 @@ def test_the_goal_counts_once_and_only_within_its_window(world):
 
 
 def test_a_score_that_rises_past_the_threshold_enters(world):
-    from crm.scores import change_score
+    from crm.people.scores import change_score
     from engine.router import route
 
     world.publish(with_entry(triggers=[{"type": "score", "group": "fit", "at_least": 50}]))
@@ -244,7 +244,7 @@ def test_a_score_that_rises_past_the_threshold_enters(world):
 
 
 def test_a_changed_field_enters(world):
-    from crm.profile import update_fields
+    from crm.people.profile import update_fields
     from engine.router import route
 
     world.publish(with_entry(triggers=[{"type": "attribute", "field": "lifecycle_stage", "any_value": False, "to": "lead"}]))

@@ -25,10 +25,10 @@ from activities.providers.outbox import Outbox
 from activities.rendering import INLINE, RenderFailed
 from activities.tracking import Tracking
 from crm.catalogue import declare_field
-from crm.consent import Evidence, record_consent
-from crm.contacts import Wanted
-from crm.merge import merge
-from crm.suppression import suppress
+from crm.consent.consent import Evidence, record_consent
+from crm.consent.suppression import suppress
+from crm.people.contacts import Wanted
+from crm.people.merge import merge
 from engine import by_hand, clocktriggers, migrate
 from engine import publish as publishing
 from engine.forecast import Forecast

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crm.catalogue import declare_field, declare_missing, load_catalogue
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 from journeys.templates import TemplateEntry, gallery
 
 STARTS: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import engine.gate
 import journeys.clock
 from builder_ui.words import REASONS as WORDS
-from crm.suppression import REASONS
+from crm.consent.suppression import REASONS
 from engine.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
 from journeys.document import Settings
 from tests.broken import broken, load, whole

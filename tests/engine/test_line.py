@@ -23,7 +23,7 @@ from activities.messages import House, MessagePerformer
 from activities.performer import Job
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
 from activities.tracking import Tracking
-from crm import consent
+from crm.consent import consent
 from engine import publish, runs
 from engine.gate import Verdict
 from engine.step import Moved

@@ -18,8 +18,8 @@ from activities.gate import Hold
 from activities.ledger import messages
 from activities.performer import Draft, Job
 from activities.providers.provider import Answer, MessageDead, RetryLater
-from crm.merge import merge
-from crm.unmerge import newest, unmerge
+from crm.people.merge import merge
+from crm.people.unmerge import newest, unmerge
 from engine.state import Instruction
 from models import Run
 from tests.engine.conftest import StoryClock

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from crm.merge import merge
-from crm.unmerge import newest, unmerge
+from crm.people.merge import merge
+from crm.people.unmerge import newest, unmerge
 from engine import migrate
 from journeys.errors import Conflict, Invalid
 from models import Migration

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from crm import tasks
 from crm.catalogue import declare_missing
+from crm.sales import tasks
 from engine import publish as publishing
 from engine import uses
 from journeys.errors import Conflict, Invalid

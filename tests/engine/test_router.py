@@ -65,7 +65,7 @@ def test_an_event_that_does_not_fit_is_read_and_forgotten(world, contact, run):
 
 
 def test_a_rule_that_becomes_true_wins(world, contact, run):
-    from crm.profile import update_fields
+    from crm.people.profile import update_fields
 
     with world.db.write() as session:
         event = update_fields(session, contact, {"lifecycle_stage": "lead"}, world.now, "test")

@@ -12,7 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
-from crm.merge import merge
+from crm.people.merge import merge
 from engine import migrate, publish
 from engine.merging import newest, part
 from engine.runs import end_run, remove_contact, resume_stuck, skip_stuck, timeline

@@ -17,7 +17,7 @@ from activities.ledger import messages
 from activities.messages import House, MessagePerformer
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
 from activities.tracking import Tracking
-from crm.consent import Evidence, record_consent
+from crm.consent.consent import Evidence, record_consent
 from engine import by_hand
 from engine import runs as running
 from engine.enrol import Entered

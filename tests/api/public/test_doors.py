@@ -19,8 +19,9 @@ from sqlmodel import select
 from activities.rendering import link_digest
 from activities.tracking import Tracking, store_links
 from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
-from crm import consent, mailbox, profile
-from crm.consent import Evidence, record_consent
+from crm.consent import consent, mailbox
+from crm.consent.consent import Evidence, record_consent
+from crm.people import profile
 from engine.live import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP

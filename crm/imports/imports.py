@@ -19,13 +19,14 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import profile, recipes
-from crm.bulk import Manner, write_people
 from crm.catalogue import learn, load_catalogue
-from crm.cells import region_of
-from crm.columns import Cell, Columns, Person, RowProblem, column_types, guess
-from crm.csv_file import SHOWN, Bytes, Line, Source, Survey, examine, records
-from crm.reading import Everybody, Reading, complete
+from crm.imports import recipes
+from crm.imports.bulk import Manner, write_people
+from crm.imports.cells import region_of
+from crm.imports.columns import Cell, Columns, Person, RowProblem, column_types, guess
+from crm.imports.csv_file import SHOWN, Bytes, Line, Source, Survey, examine, records
+from crm.imports.reading import Everybody, Reading, complete
+from crm.people import profile
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
 from models import Database, Import, lock, new_id
 from storage import erasure_fence
@@ -82,7 +83,7 @@ class ImportReport(BaseModel):
 
 @dataclass(slots=True)
 class Options:
-    """`mapping`: header -> target (see `crm.columns`). `reading`: what is chosen about cells and consents; the rest is guessed. `wake`: let
+    """`mapping`: header -> target (see `crm.imports.columns`). `reading`: what is chosen about cells and consents; the rest is guessed. `wake`: let
     journeys start. `source`: where the consents come from, if no column says so; default is the file's name. `keys`: the first hashes
     addresses that are suppressed."""
 
@@ -212,7 +213,7 @@ def import_contacts(
 
 
 def field_types(session: Session) -> dict[str, str]:
-    """Field -> type, where one is built in or declared. What traffic taught describes values and must not change them (`crm.coercion`)."""
+    """Field -> type, where one is built in or declared. What traffic taught describes values and must not change them (`crm.people.coercion`)."""
     return {name: spec.type for name, spec in load_catalogue(session).fields.items() if spec.origin != "learned"}
 
 
@@ -469,4 +470,4 @@ REASONS = {
     "conflict": "The contact was erased or merged meanwhile.",
     "invalid": "The line cannot be stored.",
 }
-"""Code of an error -> sentence (message id of the catalogues); codes of fields are in `crm.contacts.REASONS`."""
+"""Code of an error -> sentence (message id of the catalogues); codes of fields are in `crm.people.contacts.REASONS`."""

@@ -20,10 +20,11 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm import duplicates, mailbox
-from crm.addresses import settle_shared
-from crm.consent import put_state, stricter
-from crm.scores import MAX_SCORE
+from crm.consent import mailbox
+from crm.consent.consent import put_state, stricter
+from crm.people import duplicates
+from crm.people.addresses import settle_shared
+from crm.people.scores import MAX_SCORE
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,

@@ -6,7 +6,7 @@ A browser proves one thing, that it is the same browser: by its anonymous id, wh
   (`Contact.vouched`), and only where there is none yet;
 - fills empty fields of whomever it names and overwrites none.
 
-What it may say about consent is in `crm.consent`. Everything left out is told with a reason; nothing here is an error.
+What it may say about consent is in `crm.consent.consent`. Everything left out is told with a reason; nothing here is an error.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import mailbox
-from crm.addresses import claim
-from crm.profile import COLUMNS, CheckedFields, read_fields, write_fields, written
+from crm.consent import mailbox
+from crm.people.addresses import claim
+from crm.people.profile import COLUMNS, CheckedFields, read_fields, write_fields, written
 from journeys.rules.fields import path_of
 from models import Contact, Event, Identity, new_id
 from storage.events import append_event
@@ -30,7 +30,7 @@ from storage.json_values import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
 from storage.locks import lock_contact
 
 if TYPE_CHECKING:
-    from crm.identity import Plan
+    from crm.people.identity import Plan
 
 NEEDS_SERVER = "needs_server_key"
 FILLED = "filled"

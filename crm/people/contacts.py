@@ -13,12 +13,9 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.erasure import erase, erase_person
-from crm.export import export
-from crm.identity import find, resolve
-from crm.profile import check_fields, update_fields
+from crm.people.identity import find, resolve
+from crm.people.profile import check_fields, update_fields
 from crm.rules.expression import expression
-from crm.timeline import timeline
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.rules import parse_rule
 from models import ConsentState, Contact, Event, Identity, Run, Score, Tag
@@ -33,15 +30,11 @@ __all__ = [
     "count",
     "create",
     "equals",
-    "erase",
-    "erase_person",
-    "export",
     "find",
     "get",
     "ids",
     "names_of",
     "search",
-    "timeline",
     "update",
     "wanted_of",
 ]
@@ -114,7 +107,7 @@ def create(
 
     Raises:
         Invalid: a name or a field cannot be used; every problem is listed.
-        Conflict: somebody is meant by the names (`crm.identity`); `details["contact_id"]` says who.
+        Conflict: somebody is meant by the names (`crm.people.identity`); `details["contact_id"]` says who.
     """
     named = [*names, *((kind, str(fields[kind])) for kind in ("email", "phone") if fields.get(kind))]
     usable, refused = normalise_all(named, region)

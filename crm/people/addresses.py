@@ -1,6 +1,6 @@
 """What follows when a contact gets an address or an id: the name it is known by, addresses that people share, duplicates to look at.
 
-Kept apart from `crm.identity`, which decides who is meant: fields are also written by people, imports, journeys and merges.
+Kept apart from `crm.people.identity`, which decides who is meant: fields are also written by people, imports, journeys and merges.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm.duplicates import suggest
+from crm.people.duplicates import suggest
 from models import Contact, Identity
 from storage.sql import table, upsert
 

@@ -17,12 +17,12 @@ from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm import cells as read_cell
-from crm.cells import NO, YES, CellProblem, slug_of
-from crm.csv_file import MAX_CELL_CHARACTERS
-from crm.profile import ALIASES, COLUMNS, check_fields
-from crm.reading import Reading, type_of
-from crm.sheets import plain_of
+from crm.imports import cells as read_cell
+from crm.imports.cells import NO, YES, CellProblem, slug_of
+from crm.imports.csv_cells import plain_of
+from crm.imports.csv_file import MAX_CELL_CHARACTERS
+from crm.imports.reading import Reading, type_of
+from crm.people.profile import ALIASES, COLUMNS, check_fields
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules.fields import CONTACT_COLUMNS

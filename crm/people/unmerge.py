@@ -2,7 +2,7 @@
 
 Only the newest merge of a contact can be undone, so that what later ones put on top is taken off first. What happened after the merge stays with
 the contact that stayed; where the two allowed different things and somebody has spoken since, the stricter holds for both. Runs that
-the merge ended stay ended. Who was parted is remembered as different (`crm.duplicates`): no call merges them again.
+the merge ended stay ended. Who was parted is remembered as different (`crm.people.duplicates`): no call merges them again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import duplicates, mailbox
-from crm.addresses import claim, settle_shared
-from crm.consent import put_state, stricter
-from crm.merge import FIELDS, MOVED, verdict
-from crm.scores import MAX_SCORE
+from crm.consent import mailbox
+from crm.consent.consent import put_state, stricter
+from crm.people import duplicates
+from crm.people.addresses import claim, settle_shared
+from crm.people.merge import FIELDS, MOVED, verdict
+from crm.people.scores import MAX_SCORE
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,

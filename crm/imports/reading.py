@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from crm.cells import WORDS_OF_TRUTH, DateOrder, Decimal, date_orders, decimal_signs, is_serial
-from crm.csv_file import ENCODINGS, MAX_FOOTER, SEPARATORS, Dialect, Line, Survey
+from crm.imports.cells import WORDS_OF_TRUTH, DateOrder, Decimal, date_orders, decimal_signs, is_serial
+from crm.imports.csv_file import ENCODINGS, MAX_FOOTER, SEPARATORS, Dialect, Line, Survey
 from journeys.errors import Issue
 from workspace.time_zones import is_zone
 

@@ -2,7 +2,7 @@
 
 The statement said last counts, whenever it arrives; of two said at the same instant the stricter. What stands behind a statement
 (`Evidence`) limits what it may loosen. Statements that do not count are logged with `proof["applied"] = false`. What counts is also said of
-the contact's addresses (`crm.mailbox`). This module decides
+the contact's addresses (`crm.consent.mailbox`). This module decides
 nothing about sending (the gate does) and asks nobody.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.mailbox import EVERYTHING, FIELDS, says_no, words, write
+from crm.consent.mailbox import EVERYTHING, FIELDS, says_no, words, write
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from crm import mailbox
-from crm.addresses import claim
-from crm.coercion import fit_fields
+from crm.consent import mailbox
+from crm.people.addresses import claim
+from crm.people.coercion import fit_fields
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
@@ -82,7 +82,7 @@ def check_fields(fields: Mapping[str, object], region: str | None = None) -> Che
 
 
 def read_fields(session: Session, fields: Mapping[str, object], region: str | None = None) -> CheckedFields:
-    """`check_fields`, and then every value in the type that the catalogue declares for it (`crm.coercion`)."""
+    """`check_fields`, and then every value in the type that the catalogue declares for it (`crm.people.coercion`)."""
     checked = check_fields(fields, region)
     fitted = fit_fields(session, checked.values)
     return CheckedFields(fitted.values, checked.refused, fitted.unfit)
@@ -102,7 +102,7 @@ def update_fields(
 
     `contact`: its id, or the row itself if the caller has locked it (so in every function of this room).
     A new e-mail address also becomes a name of the contact, unless another contact is known by it; whoever has the same address or number is
-    suggested as a duplicate (`crm.addresses`).
+    suggested as a duplicate (`crm.people.addresses`).
 
     Into `told` goes field -> why it was left out, or which type was expected of it.
 

@@ -1,7 +1,7 @@
 """What one cell of a spreadsheet says: numbers, dates, truth, addresses and tags as people write them.
 
 Pure functions of the text and the choices of a `Reading`. What cannot be understood, or could mean two things, raises `CellProblem`
-with a code of `crm.imports.REASONS` and never with the text itself.
+with a code of `crm.imports.imports.REASONS` and never with the text itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exports of other programs, by their headers: one JSON file each says what the columns become and what the file means for consent.
 
 A recipe is a proposal: it fills in what nobody has chosen, is named where the file is looked at, and can be switched off. Adding one is adding
-a file. Headers are compared as slugs (`crm.cells.slug_of`), so that case, spaces and punctuation do not matter; exports whose headers
+a file. Headers are compared as slugs (`crm.imports.cells.slug_of`), so that case, spaces and punctuation do not matter; exports whose headers
 are translated list both.
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from crm.cells import slug_of
-from crm.columns import may_be_shared
-from crm.reading import Reading
+from crm.imports.cells import slug_of
+from crm.imports.columns import may_be_shared
+from crm.imports.reading import Reading
 
 
 class Recipe(BaseModel):
-    """`all_of`: of every list one header must be there; `none_of`: none of these. `columns`: slug of a header -> target (see `crm.columns`),
+    """`all_of`: of every list one header must be there; `none_of`: none of these. `columns`: slug of a header -> target (see `crm.imports.columns`),
     empty to leave it out; columns that are not named are guessed. `reading`: what it says about cells and consent. `meaning`: a sentence
     for people about what the file does to consents (message id of the catalogues)."""
 

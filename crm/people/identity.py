@@ -9,7 +9,7 @@ Rules (decision 014):
 - An anonymous id alone never joins two contacts that have different e-mail addresses or phone numbers (a shared device).
 - Two contacts of whom a person said that they are not the same are merged by no call.
 - An e-mail address that another user id holds stays there; the caller's contact may still carry it as a field.
-- Calls that anybody can have made have rules of their own (`crm.visitors`); the others vouch for the contact they name.
+- Calls that anybody can have made have rules of their own (`crm.people.visitors`); the others vouch for the contact they name.
 
 The costly path is the bulk one: a batch takes the same number of statements whatever its size, merges apart.
 """
@@ -27,11 +27,11 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.addresses import ID_KINDS, differ, is_id, mark_shared
-from crm.duplicates import SUGGESTS, suggest
-from crm.merge import merge
-from crm.visitors import NEEDS_SERVER
-from crm.visitors import plan_call as plan_visitor
+from crm.people.addresses import ID_KINDS, differ, is_id, mark_shared
+from crm.people.duplicates import SUGGESTS, suggest
+from crm.people.merge import merge
+from crm.people.visitors import NEEDS_SERVER
+from crm.people.visitors import plan_call as plan_visitor
 from journeys.errors import Conflict, Invalid
 from models import Contact, Duplicate, Event, Identity, lock, new_id
 from storage.identifiers import Name, Refused, normalise_all
@@ -83,7 +83,7 @@ def resolve_batch(
 ) -> list[ResolvedContact | None]:
     """`resolve` for many calls at once, as if one after the other. Contacts that are found are locked, ids sorted.
 
-    `visitors`: places of the calls that anybody can have made (`crm.visitors`).
+    `visitors`: places of the calls that anybody can have made (`crm.people.visitors`).
     Two or three statements, two more if contacts are created, and those of each merge.
     """
     calls = [normalise_all(names, region) for names in list_of_names]
@@ -115,7 +115,7 @@ def find(session: Session, *names: Name, region: str | None = None) -> str | Non
 
 @dataclass(slots=True)
 class Plan:
-    """What a batch will do (for `crm.visitors` too, which plans the calls that anybody can have made). `heads` follows merges planned
+    """What a batch will do (for `crm.people.visitors` too, which plans the calls that anybody can have made). `heads` follows merges planned
     earlier in the batch: loser -> winner."""
 
     holders: dict[Name, str]

@@ -1,7 +1,7 @@
 """Writing what many people say in a handful of statements, whatever their number: the costly part of an import.
 
 Everything that decides is read once for all of them, every row is applied in its order to what stands in memory, and what changed is
-written in bulk. The outcome is the one of `crm.profile` and `crm.consent` called row by row, but for one thing: what a row changes in
+written in bulk. The outcome is the one of `crm.people.profile` and `crm.consent.consent` called row by row, but for one thing: what a row changes in
 fields and tags is one event `Contact Changed`, not one for each tag.
 """
 
@@ -18,11 +18,12 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm import mailbox, profile, suppression
-from crm.addresses import claim
-from crm.columns import Person, Said
-from crm.consent import Evidence, Standing, check, does_apply
-from crm.identity import resolve_batch
+from crm.consent import mailbox, suppression
+from crm.consent.consent import Evidence, Standing, check, does_apply
+from crm.imports.columns import Person, Said
+from crm.people import profile
+from crm.people.addresses import claim
+from crm.people.identity import resolve_batch
 from journeys.errors import Conflict, TooLarge
 from models import Consent, ConsentState, Contact, Event, Tag, new_id
 from storage.events import event_row

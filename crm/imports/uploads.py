@@ -19,10 +19,11 @@ from sqlalchemy import or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import profile, recipes
-from crm.columns import Columns, guess, is_consent
-from crm.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
-from crm.imports import (
+from crm.imports import recipes
+from crm.imports.columns import Columns, guess, is_consent
+from crm.imports.csv_cells import line_of
+from crm.imports.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
+from crm.imports.imports import (
     ROWS_A_TRANSACTION,
     Importer,
     ImportReport,
@@ -36,8 +37,8 @@ from crm.imports import (
     make_plan,
     shown,
 )
-from crm.reading import Reading
-from crm.sheets import line_of
+from crm.imports.reading import Reading
+from crm.people import profile
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Database, Import, Job, Upload, lock
 from storage import files
@@ -69,7 +70,7 @@ UNUSABLE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person decided about a file. `columns`: header -> target, empty to leave it out; the rest as in `crm.imports.Options`."""
+    """What a person decided about a file. `columns`: header -> target, empty to leave it out; the rest as in `crm.imports.imports.Options`."""
 
     columns: Mapping[str, str]
     reading: Reading | None = None
@@ -445,7 +446,7 @@ _readings = _Readings()
 
 
 def prepare(db: Database, import_id: str, now: datetime, keys: Sequence[bytes] = ()) -> None:
-    """Reads and understands the next chunk, outside any transaction that would lock others out. `keys`: see `crm.suppression`.
+    """Reads and understands the next chunk, outside any transaction that would lock others out. `keys`: see `crm.consent.suppression`.
 
     Raises:
         NotFound: the file is gone.

@@ -21,8 +21,10 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 from sqlmodel import col, func, select
 
-from crm import jobs, traces, uploads
-from crm.traces import OVERLAP, Values
+from crm import jobs
+from crm.imports import uploads
+from crm.privacy import traces
+from crm.privacy.traces import OVERLAP, Values
 from journeys.errors import Conflict
 from models import AuditNote, Database, Import, Job, Upload, UploadPart, lock
 from storage.erasure_fence import JOB

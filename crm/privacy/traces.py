@@ -1,7 +1,7 @@
 """Where a person can be found beyond the rows that carry the contact's id: in links, in files that wait, in what somebody typed.
 
 What is looked for are the person's names and addresses as they stand now. Reads only, but for `forget_links` and `forget_words`. Files and
-what stands elsewhere are looked through later, by the job of `crm.erasure_rest`.
+what stands elsewhere are looked through later, by the job of `crm.privacy.erasure_rest`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, String, cast, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import contacts
-from crm.tasks import OPEN
+from crm.people import contacts
+from crm.sales.tasks import OPEN
 from models import Contact, Identity, Journey, Message, OutboxItem, Run, Task, Template
 from storage.json_values import clean_text
 

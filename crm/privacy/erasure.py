@@ -1,9 +1,9 @@
 """Erasing a person (GDPR Art. 17): what named the person goes, what was counted stays.
 
 The row stays as an empty shell so that events, runs and messages keep their place in reports. Suppressions are keyed hashes and
-stay, and what was said of the person's addresses becomes one (`crm.mailbox`), so that a later import cannot bring them back into marketing. The consent log stays
+stay, and what was said of the person's addresses becomes one (`crm.consent.mailbox`), so that a later import cannot bring them back into marketing. The consent log stays
 without its proofs (Art. 17(3)(e)). Workflow histories hold ids only. Links that only this person got go as a whole
-(`crm.traces`), and so do files that name the person and still wait to be imported (`crm.erasure_rest`).
+(`crm.privacy.traces`), and so do files that name the person and still wait to be imported (`crm.privacy.erasure_rest`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from sqlalchemy import bindparam, delete, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
-from crm import duplicates, erasure_rest, mailbox, traces
-from crm.merge import FIELDS
+from crm.consent import mailbox
+from crm.people import duplicates
+from crm.people.merge import FIELDS
+from crm.privacy import erasure_rest, traces
 from models import (
     Body,
     Consent,
@@ -76,7 +78,7 @@ class Erased:
 def erase_person(db: Database, contact_id: str, now: datetime, *, by: str, keys: Sequence[bytes] = ()) -> Erased:
     """Erases a person from the whole database, its free pages and SQLite's log included. See `erase`.
 
-    The contact's rows are emptied at once. Files that wait, and what others typed elsewhere, are looked through by a job (`crm.erasure_rest`) that
+    The contact's rows are emptied at once. Files that wait, and what others typed elsewhere, are looked through by a job (`crm.privacy.erasure_rest`) that
     the same transaction queues.
 
     Raises:
@@ -97,7 +99,7 @@ def erase_person(db: Database, contact_id: str, now: datetime, *, by: str, keys:
 def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Sequence[bytes] = ()) -> Erased:
     """Erases the person: the contact, the one it was merged into, and everything that was. A second call changes nothing.
 
-    `keys` are those of `crm.suppression`; without them a withdrawn consent leaves no trace. Open runs end with the reason `erased`.
+    `keys` are those of `crm.consent.suppression`; without them a withdrawn consent leaves no trace. Open runs end with the reason `erased`.
 
     Raises:
         NotFound: no such contact.

@@ -15,8 +15,8 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm import suppression
-from crm.suppression import hashed
+from crm.consent import suppression
+from crm.consent.suppression import hashed
 from models import ConsentState, Contact, MailboxConsent
 from storage import identifiers
 from storage.json_values import clean_text
@@ -62,7 +62,7 @@ _word = sql_select(
 def says_no(session: Session, keys: Sequence[bytes], channel: str, purpose: str, address: str) -> bool:
     """Whether anybody who has `address` said no on `channel` to `purpose`, and nobody took it back from the mailbox since.
 
-    One lookup by the primary key. `keys` are those of `crm.suppression`: words of erased contacts are kept under hashes.
+    One lookup by the primary key. `keys` are those of `crm.consent.suppression`: words of erased contacts are kept under hashes.
     """
     if channel not in FIELDS:
         return False

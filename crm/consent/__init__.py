@@ -1,0 +1,1 @@
+"""What a contact or a mailbox allowed, and addresses that get nothing."""

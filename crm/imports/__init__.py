@@ -1,0 +1,1 @@
+"""Contacts from files: reading tables, mapping columns, dry run, import."""

@@ -1,0 +1,1 @@
+"""What people of the team do for a contact: tasks."""
