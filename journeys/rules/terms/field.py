@@ -53,6 +53,11 @@ class FieldTerm(Term):
     def test(self) -> Question:
         return test_of(self._asked())
 
+    def question(self) -> Question:
+        """In one call less, because this is what most rules ask."""
+        name, test = self.field, self.test()
+        return lambda facts, as_of: test(facts.value(name), as_of)
+
     def question_on_event(self) -> Question:
         path, test = path_of(self.field), test_of(predicate(self))
         if len(path) == 1:

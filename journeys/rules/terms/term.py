@@ -142,8 +142,13 @@ class Term(BaseModel):
         return {}
 
 
+_WHOLE = (bool, int, float)
+
+
 def short(value: Any) -> Any:
     """Long texts and lists cut; of an object its keys."""
+    if value is None or value.__class__ in _WHOLE:
+        return value
     if isinstance(value, str):
         return value if len(value) <= MAX_SHOWN_TEXT else value[: MAX_SHOWN_TEXT - 1] + "…"
     if isinstance(value, list | tuple):
