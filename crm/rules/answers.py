@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, FromClause, Table, not_, select
 
-from storage.sql import table
 from models import Contact, Event
+from storage.sql import table
 
 Answer = ColumnElement[bool]
 

@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, String, and_, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import Session
 
-from storage import sampling
 from crm.rules.answers import INSTANT, Answer, Clock, contacts
 from crm.rules.terms import SQL
 from journeys.errors import Invalid, Issue
 from journeys.rules import Group, Rule, dates, needs_run
+from storage import sampling
 
 
 def expression(rule: Rule, as_of: datetime) -> Answer:

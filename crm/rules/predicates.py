@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, String, and_, case, false, func, literal, not_, or_, true
 
-from storage.json_sql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
 from crm.rules.answers import COMPARE, INSTANT, Answer, Clock
 from journeys.rules import dates, predicates
+from storage.json_sql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
 
 
 class Source(Protocol):

@@ -16,19 +16,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from workspace.calendar import Calendars
-from storage.json_sql import Kind, Text, place
 from crm.rules.answers import INSTANT
 from crm.rules.expression import Builder
 from crm.rules.terms.event import conditions
-from storage.sql import on, table
-from workspace.members import next_owner
 from journeys.errors import NotFound
 from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
 from models import ConsentState, Contact, Event, Score, Tag
+from storage.json_sql import Kind, Text, place
+from storage.sql import on, table
+from workspace.calendar import Calendars
+from workspace.members import next_owner
 
 _contacts = table(Contact)
 _one = bindparam("contact", type_=String())

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from crm.rules.answers import Answer, contacts, exists
 from crm.rules.terms.term import Builder, TermSql
-from storage.sql import table
 from journeys.rules import ConsentTerm
 from journeys.rules.terms.consent import UNKNOWN
 from models import ConsentState
+from storage.sql import table
 
 
 class ConsentSql(TermSql[ConsentTerm]):

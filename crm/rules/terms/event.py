@@ -4,10 +4,10 @@ from sqlalchemy import FromClause, func, select
 
 from crm.rules.answers import NOW, OPPOSITE, Answer, compared, contacts, exists
 from crm.rules.terms.term import Builder, TermSql
-from storage.sql import table
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.rules import EventTerm
 from models import Event
+from storage.sql import table
 
 
 class EventSql(TermSql[EventTerm]):

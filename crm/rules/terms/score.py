@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from crm.rules.answers import COMPARE, OPPOSITE, Answer, compared, contacts, exists
 from crm.rules.terms.term import Builder, TermSql
-from storage.sql import table
 from journeys.rules import ScoreTerm
 from models import Score
+from storage.sql import table
 
 
 class ScoreSql(TermSql[ScoreTerm]):

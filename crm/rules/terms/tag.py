@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from crm.rules.answers import Answer, contacts, exists
 from crm.rules.terms.term import Builder, TermSql
-from storage.sql import table
 from journeys.rules import TagTerm
 from models import Tag
+from storage.sql import table
 
 
 class TagSql(TermSql[TagTerm]):
