@@ -23,7 +23,8 @@ from pydantic import BaseModel
 from api.errors import Malformed, refuse
 from api.stray import Stray, models_in
 from journeys.errors import TooLarge
-from journeys.rules.model import Group, Term, stray_keys
+from journeys.rules import Group, Term
+from journeys.rules.model import stray_keys
 
 MAX_STRAY = 20
 MAX_DEPTH = 64
@@ -148,7 +149,9 @@ def _rules_of(route: APIRoute) -> tuple[str, ...]:
         inside = models_in(field.annotation)
         if Group in inside:
             found.append(name)
-    if lax := [held.__name__ for held in models_in(model) if not issubclass(held, Term) and held.model_config.get("extra") != "forbid"]:
+    if lax := [
+        held.__name__ for held in models_in(model) if not issubclass(held, Group | Term) and held.model_config.get("extra") != "forbid"
+    ]:
         raise TypeError(f"bodies of {route.path} forbid unknown keys: {lax} do not")
     return tuple(found)
 

@@ -34,11 +34,9 @@ from journeys.document import (
 )
 from journeys.nodes import Node, Palette
 from journeys.nodes.wait_until import Window
-from journeys.rules import Rule, dates, parse_rule, sentence
-from journeys.rules.model import ConsentTerm, EventTerm, FieldTerm, Group, MessageTerm, ScoreTerm, TagTerm
+from journeys.rules import Group, Rule, Term, dates, parse_rule, sentence
 from journeys.runkeys import Key, paths_of
 
-RULES = (Group, FieldTerm, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTerm)
 Names = Mapping[str, str]
 """Node id -> the name people know it by."""
 
@@ -407,7 +405,7 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
             return speech.span(value)
         case int() | float():
             return speech.number(value)
-        case _ if isinstance(value, RULES):
+        case Group() | Term():
             return rule(speech, value, names)
         case Window():
             return f"{value.start}–{value.end}, {days(speech, value.weekdays)}"

@@ -25,7 +25,7 @@ from journeys.nodes import Palette
 from journeys.nodes.notify_team import OWNER
 from journeys.nodes.send_email import Send
 from journeys.results import STEPS, Missing, Results, look_up
-from journeys.rules import MessageTerm, Rule, check_rule, terms
+from journeys.rules import Rule, check_rule, terms
 from journeys.rules.check import Scope, leads_nowhere
 from journeys.stray import stray_issues
 
@@ -192,16 +192,18 @@ def _trigger_events(journey: Journey) -> list[str] | None:
 def _own_messages(rule: Rule, node_id: str | None, path: str, graph: Graph) -> Iterator[Issue]:
     """A term on a message of this run must name a step that sends one."""
     for place, term in terms(rule):
-        if not isinstance(term, MessageTerm) or term.node is None or term.journey is not None or term.node in graph.unread:
-            continue
-        if not term.node:
-            yield FieldLabel("Message of the step", chosen=True).empty(node_id, ".".join((path, *place, "node")))
-            continue
-        node = graph.nodes.get(term.node)
-        if not isinstance(node, Send):
-            text = "There is no step “{node}”." if node is None else "The step “{node}” sends no message."
-            field = ".".join((path, *place, "node"))
-            yield Issue(code="unknown_message", text=text, values={"node": term.node}, node_id=node_id, field=field)
+        key, step = term.message_step() or ("", None)
+        if step is not None and step not in graph.unread:
+            yield from _sends(step, node_id, ".".join((path, *place, key)), graph)
+
+
+def _sends(step: str, node_id: str | None, field: str, graph: Graph) -> Iterator[Issue]:
+    node = graph.nodes.get(step)
+    if not step:
+        yield FieldLabel("Message of the step", chosen=True).empty(node_id, field)
+    elif not isinstance(node, Send):
+        text = "There is no step “{node}”." if node is None else "The step “{node}” sends no message."
+        yield Issue(code="unknown_message", text=text, values={"node": step}, node_id=node_id, field=field)
 
 
 def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> Iterator[Issue]:

@@ -14,8 +14,7 @@ from pydantic.fields import FieldInfo
 from journeys.compile import document_rules
 from journeys.document import Journey
 from journeys.nodes.node import Node
-from journeys.rules import Rule, terms
-from journeys.rules.model import Term
+from journeys.rules import Group, Rule, Term, terms
 from journeys.secret import Secret
 
 
@@ -77,5 +76,5 @@ def _inside(value: Any, place: str) -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _inside(inner, f"{place}.{key}")
-    elif isinstance(value, BaseModel) and not isinstance(value, Term):
+    elif isinstance(value, BaseModel) and not isinstance(value, Group | Term):
         yield from names_in(value, f"{place}.")

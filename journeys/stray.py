@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from journeys.catalogue import closest
 from journeys.errors import Issue
-from journeys.rules.model import Term, stray_keys
+from journeys.rules.model import Group, stray_keys
+from journeys.rules.terms import Term
 
 UNKNOWN_KEY = "rule.unknown_key"
 MOST_TOLD = 20
@@ -35,7 +36,7 @@ def _issues(read: Any, raw: Any, node_id: str | None) -> Iterator[Issue]:
 
 def _rules(read: Any, raw: Any, path: str) -> Iterator[tuple[str, Any]]:
     """(place, JSON) of each rule; walks what was read beside what it was read of."""
-    if isinstance(read, Term):
+    if isinstance(read, Group | Term):
         yield path, raw
     elif isinstance(read, BaseModel) and isinstance(raw, Mapping):
         for name, field in type(read).model_fields.items():

@@ -132,7 +132,7 @@ def test_who_offers_channels_asks_the_one_list(name: str) -> None:
 
 
 def test_conditions_offer_what_messages_report() -> None:
-    from journeys.rules.messages import MESSAGE_EVENTS
+    from journeys.rules.terms.message import MESSAGE_EVENTS
 
     assert {MESSAGE_EVENTS[name] for name in rulebook.MESSAGES} <= set(EVENTS)
 

@@ -16,7 +16,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from crm.rules.expression import INSTANT, event_conditions
+from crm.rules.answers import INSTANT
+from crm.rules.expression import Builder
+from crm.rules.terms.event import conditions
 from journeys.errors import NotFound
 from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
@@ -186,7 +188,7 @@ def _statement(text: str) -> _Asked:
     """By the term's JSON and not by the term: `1`, `1.0` and `True` are equal to Python, so terms that differ could be, too."""
     term = EventTerm.model_validate_json(text)
     events, clock = table(Event), _Later()
-    found = [events.c.contact_id == _one, *event_conditions(term, events, clock)]
+    found = [events.c.contact_id == _one, *conditions(term, events, Builder(clock))]
     if term.since_entry:
         found += [events.c.occurred_at >= bindparam("started_at", type_=INSTANT), events.c.id != bindparam("trigger")]
     if term.own_run:

@@ -8,7 +8,7 @@ from journeys import values
 from journeys.document import Key
 from journeys.nodes.node import Node
 from journeys.nodes.update_contact import Copy, FieldName
-from journeys.rules.model import Scalar
+from journeys.rules.types import Scalar
 from journeys.values import Answer, Context, Leave
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from journeys.document import Part
 from journeys.errors import Issue
 from journeys.nodes.node import Node
-from journeys.rules.model import Scalar
+from journeys.rules.types import Scalar
 from journeys.values import AddTag, Answer, Change, Context, Leave, RemoveTag, SetFields
 
 FieldName = Annotated[str, Field(min_length=1, max_length=120)]

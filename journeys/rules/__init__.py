@@ -9,23 +9,11 @@ from journeys.rules.closures import holds, matches
 from journeys.rules.dates import normalise, normalise_deep
 from journeys.rules.dict_facts import DictFacts
 from journeys.rules.explain import explain, explain_event
-from journeys.rules.messages import MESSAGE_EVENTS, desugar
-from journeys.rules.model import (
-    MAX_DEPTH,
-    MAX_TERMS,
-    ConsentTerm,
-    Count,
-    EventTerm,
-    FieldTerm,
-    Group,
-    MessageTerm,
-    Rule,
-    ScoreTerm,
-    TagTerm,
-    Term,
-    parse_rule,
-)
+from journeys.rules.model import MAX_DEPTH, MAX_TERMS, Group, Rule, parse_rule
 from journeys.rules.sentence import sentence
+from journeys.rules.terms import ConsentTerm, EventTerm, FieldTerm, MessageTerm, ScoreTerm, TagTerm, Term
+from journeys.rules.terms.event import Count
+from journeys.rules.terms.message import MESSAGE_EVENTS, desugar
 from journeys.rules.walk import needs_run, next_flip, terms, topics
 
 __all__ = [

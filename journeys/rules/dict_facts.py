@@ -12,7 +12,7 @@ from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import TRIGGER, path_of, read
 
 if TYPE_CHECKING:
-    from journeys.rules.model import EventTerm
+    from journeys.rules.terms.event import EventTerm
 
 
 class Happened(Protocol):

@@ -12,7 +12,7 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from journeys.rules.model import EventTerm
+    from journeys.rules.terms.event import EventTerm
 
 Json = Any  # str, int, float, bool, None, list or dict thereof
 

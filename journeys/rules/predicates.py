@@ -9,7 +9,7 @@ operator (`!=`, `notIn`, `doesNotContain`, `notNull`) is the exact opposite of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from journeys.rules import dates
 
 if TYPE_CHECKING:
-    from journeys.rules.model import FieldTerm
+    from journeys.rules.terms.field import FieldTerm
 
 Comparison = Literal["<", "<=", ">", ">="]
 
@@ -100,6 +100,17 @@ def predicate(term: FieldTerm, *, instant_column: bool = False) -> Predicate:
     a column of instants (`created_at`) has no text to search in."""
     made = _MAKERS[term.operator](term.value)
     return _only_instants(made) if instant_column else made
+
+
+def movings(asked: Predicate) -> Iterator[Moving]:
+    """The bounds in it that move with now."""
+    if isinstance(asked, Moving):
+        yield asked
+    elif isinstance(asked, Not):
+        yield from movings(asked.inner)
+    elif isinstance(asked, All | AnyOf):
+        for inner in asked.inner:
+            yield from movings(inner)
 
 
 def _one_of(value: Any) -> OneOf:

@@ -10,12 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from journeys.catalogue import CONTACT_FIELDS
-from journeys.channels import CHANNELS, TRACKING
-from journeys.results import STEPS
 from journeys.rules import dates
-from journeys.rules.fields import TRIGGER
-from journeys.rules.model import ConsentTerm, Count, EventTerm, FieldTerm, Group, MessageTerm, Rule, ScoreTerm, TagTerm
+from journeys.rules.model import Group, Rule
 
 Translate = Callable[[str], str]
 Written = Callable[[date], str]
@@ -34,24 +30,26 @@ def sentence(rule: Rule, translate: Translate, names: Mapping[str, str] | None =
 
     `names` maps node ids to the names they carry on the canvas; names stand between asterisks.
     """
-    return _Speaker(translate, names or {}, written).say(rule)
+    return Speaker(translate, names or {}, written).say(rule)
 
 
-class _Speaker:
+class Speaker:
+    """What sentences are made of in a reader's language. `names` are those that the journey's steps carry on the canvas."""
+
     def __init__(self, translate: Translate, names: Mapping[str, str], written: Written) -> None:
         self.translate = translate
         self.written = written
         self.names = names
 
     def say(self, rule: Rule, inside: bool = False) -> str:
+        """`inside`: as one of several."""
         if isinstance(rule, Group):
             return self._group(rule, inside)
-        return _SAYING[type(rule)](self, rule)
+        return rule.sentence(self)
 
     def fill(self, text: str, **values: Any) -> str:
+        """The translated message id, its places filled."""
         return self.translate(text).format(**values)
-
-    # Groups
 
     def _group(self, group: Group, inside: bool) -> str:
         if not group.rules:
@@ -65,86 +63,45 @@ class _Speaker:
         link = self.translate("and" if group.combinator == "and" else "or")
         return f" {link} ".join(self.say(rule, inside=len(group.rules) > 1) for rule in group.rules)
 
-    # Terms
-
-    def field(self, term: FieldTerm) -> str:
-        value: Any = term.value
-        text = _FIELD[term.operator]
-        if term.operator in ("withinLast", "withinNext"):
-            return self.fill(text, field=self._title(term.field), when=self._span(value, _LAST if term.operator == "withinLast" else _NEXT))
-        if term.operator in ("before", "after") and (offset := dates.duration(value)) is not None:
-            return self.fill(_MOVING[term.operator], field=self._title(term.field), value=self._offset(offset))
-        if term.operator == "between":
-            low, high = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
-            return self.fill(text, field=self._title(term.field), low=self._value(low), high=self._value(high))
-        return self.fill(text, field=self._title(term.field), value=self._value(value))
-
-    def event(self, term: EventTerm) -> str:
-        whether = term.count == Count()
-        text = "did {event}{times}{when}" if term.did or not whether else "did not do {event}{times}{when}"
-        words = self.fill(text, event=f"*{term.event}*", times=self._times(term), when=self._when(term))
-        if term.where is None or not term.where.rules:
-            return words
-        return self.fill("{sentence}, where {rule}", sentence=words, rule=self.say(term.where))
-
-    def message(self, term: MessageTerm) -> str:
-        text = _MESSAGE[term.message][0 if term.did else 1]
-        return self.fill(text, message=self._message(term), when=self._past(term.within))
-
-    def consent(self, term: ConsentTerm) -> str:
-        text = _CONSENT[term.value][0 if term.operator == "=" else 1]
-        return self.fill(text, channel=self.translate(_SUBJECTS[term.consent]), purpose=term.purpose)
-
-    def score(self, term: ScoreTerm) -> str:
-        return self.fill(_SCORE[term.operator], group=f"*{term.score}*", value=_number(term.value))
-
-    def tag(self, term: TagTerm) -> str:
-        return self.fill("has the tag {tag}" if term.has else "does not have the tag {tag}", tag=f"*{term.tag}*")
-
     # Parts of a sentence
 
-    def _title(self, name: str) -> str:
-        if name.startswith(TRIGGER):
-            return self.fill("{field} of the trigger", field=name.removeprefix(TRIGGER))
-        if name.startswith(STEPS):
-            node, _, field = name.removeprefix(STEPS).partition(".")
-            return self.fill("{field} of the step “{node}”", field=field, node=node)
-        title = _TITLES.get(name)
-        return self.translate(title) if title else name
-
-    def _value(self, value: Any) -> str:
+    def value(self, value: Any) -> str:
+        """What something is compared with."""
         if isinstance(value, bool):
             return self.translate("yes" if value else "no")
         if value is None:
             return self.translate("nothing")
         if isinstance(value, tuple):
-            return ", ".join(self._value(one) for one in value) or self.translate("nothing")
+            return ", ".join(self.value(one) for one in value) or self.translate("nothing")
         if isinstance(value, str):
             return self._text(value)
-        return _number(value)
+        return self.number(value)
 
     def _text(self, value: str) -> str:
         at = dates.read(value)
         return self.fill("“{value}”", value=value) if at is None else self.written(at)
 
-    def _times(self, term: EventTerm) -> str:
-        if term.count == Count():
-            return ""
-        operator = term.count.operator if term.did else _OPPOSITE[term.count.operator]
-        return " " + self.fill(_TIMES[operator], count=term.count.value)
+    def number(self, value: float) -> str:
+        return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
 
-    def _when(self, term: EventTerm) -> str:
-        own = self.translate("in this run") if term.own_run else self.translate("since entry") if term.since_entry else ""
-        return self._past(term.within) + (f" {own}" if own else "")
-
-    def _past(self, within: timedelta | None) -> str:
+    def past(self, within: timedelta | None) -> str:
+        """` in the last 3 days`, with the blank before it; empty without a limit."""
         return "" if within is None else " " + self._unit(within, _LAST)
+
+    def last(self, span: Any) -> str:
+        """`in the last 3 days`, of an ISO 8601 duration."""
+        return self._span(span, _LAST)
+
+    def next(self, span: Any) -> str:
+        """`in the next 3 days`, of an ISO 8601 duration."""
+        return self._span(span, _NEXT)
 
     def _span(self, value: Any, units: Mapping[str, tuple[str, ...]]) -> str:
         span = dates.duration(value)
-        return self._value(value) if span is None else self._unit(span, units)
+        return self.value(value) if span is None else self._unit(span, units)
 
-    def _offset(self, offset: timedelta) -> str:
+    def offset(self, offset: timedelta) -> str:
+        """`3 days ago`, `3 days from now`, `now`."""
         if not offset:
             return self.translate("now")
         return self._unit(abs(offset), _AGO if offset < timedelta(0) else _AHEAD)
@@ -156,98 +113,6 @@ class _Speaker:
         number = seconds // size
         return self.fill(units[unit][0 if number == 1 else -1], n=number)
 
-    def _message(self, term: MessageTerm) -> str:
-        if term.node is not None and term.journey is None:
-            return f"*{self.names.get(term.node) or term.node}*"
-        named = [
-            self.fill(text, name=f"*{name}*")
-            for text, name in (
-                ("message {name}", term.node),
-                ("with the template {name}", term.template),
-                ("of the journey {name}", term.journey),
-            )
-            if name is not None
-        ]
-        if term.node is None:
-            named.insert(0, self.translate("a message") if term.did else self.translate("any message"))
-        return " ".join(named)
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
-
-
-_TITLES = {spec.name: spec.title for spec in CONTACT_FIELDS}
-
-_SAYING: Mapping[type, Callable[[_Speaker, Any], str]] = {
-    FieldTerm: _Speaker.field,
-    EventTerm: _Speaker.event,
-    MessageTerm: _Speaker.message,
-    ConsentTerm: _Speaker.consent,
-    ScoreTerm: _Speaker.score,
-    TagTerm: _Speaker.tag,
-}
-
-_FIELD = {
-    "=": "{field} is {value}",
-    "!=": "{field} is not {value}",
-    "<": "{field} is less than {value}",
-    "<=": "{field} is at most {value}",
-    ">": "{field} is more than {value}",
-    ">=": "{field} is at least {value}",
-    "contains": "{field} contains {value}",
-    "doesNotContain": "{field} does not contain {value}",
-    "beginsWith": "{field} begins with {value}",
-    "endsWith": "{field} ends with {value}",
-    "in": "{field} is one of {value}",
-    "notIn": "{field} is none of {value}",
-    "between": "{field} is between {low} and {high}",
-    "null": "{field} is unknown",
-    "notNull": "{field} is known",
-    "before": "{field} is before {value}",
-    "after": "{field} is after {value}",
-    "withinLast": "{field} was {when}",
-    "withinNext": "{field} will be {when}",
-}
-
-_MOVING = {"before": "{field} is earlier than {value}", "after": "{field} is later than {value}"}
-
-_MESSAGE = {
-    "sent": ("was sent {message}{when}", "was not sent {message}{when}"),
-    "delivered": ("received {message}{when}", "did not receive {message}{when}"),
-    "opened": ("opened {message}{when}", "did not open {message}{when}"),
-    "clicked": ("clicked in {message}{when}", "did not click in {message}{when}"),
-    "bounced": ("had {message} bounce{when}", "did not have {message} bounce{when}"),
-}
-
-_CONSENT = {
-    "granted": ("allowed {channel} for {purpose}", "has not consented to {channel} for {purpose}"),
-    "withdrawn": ("withdrew the consent to {channel} for {purpose}", "has not withdrawn the consent to {channel} for {purpose}"),
-    "pending": ("has not confirmed {channel} for {purpose} yet", "has no open confirmation of {channel} for {purpose}"),
-    "unknown": ("never answered for {channel} ({purpose})", "answered for {channel} ({purpose})"),
-}
-
-_SUBJECTS = {name: channel.noun for name, channel in CHANNELS.items()} | {TRACKING: "tracking"}
-
-_SCORE = {
-    "=": "score {group} is {value}",
-    "!=": "score {group} is not {value}",
-    "<": "score {group} is less than {value}",
-    "<=": "score {group} is at most {value}",
-    ">": "score {group} is more than {value}",
-    ">=": "score {group} is at least {value}",
-}
-
-_TIMES = {
-    "=": "exactly {count} times",
-    "!=": "not exactly {count} times",
-    "<": "fewer than {count} times",
-    "<=": "at most {count} times",
-    ">": "more than {count} times",
-    ">=": "at least {count} times",
-}
-
-_OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _LAST = {

@@ -1,4 +1,4 @@
-"""What a condition still wants: a value to compare with, or a condition in a group. Pure."""
+"""What a condition still wants, such as a value to compare with. Pure."""
 
 from __future__ import annotations
 
@@ -6,27 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from journeys.errors import Issue
-from journeys.labels import FieldLabel
-
-VALUE = FieldLabel("Value")
-_NO_VALUE = ("null", "notNull")
-"""Operators that compare with nothing."""
-
-
-def wants_value(operator: object, value: Any) -> bool:
-    """Whether a comparison lacks what it compares with; of two bounds, one."""
-    if operator in _NO_VALUE:
-        return False
-    if operator == "between" and isinstance(value, list | tuple):
-        return len(value) != 2 or any(one in (None, "") for one in value)
-    return value in (None, "", [], ())
+from journeys.rules.terms import TERMS
 
 
 def unfilled(data: Any, node_id: str | None, path: str = "") -> Iterator[Issue]:
-    """The same for the JSON of a step or a part of a journey, wherever rules are in it: also of what cannot be read yet."""
+    """What the terms lack in the JSON of a step or a part of a journey, wherever rules are in it: also in what cannot be read yet."""
     if isinstance(data, Mapping):
-        if "field" in data and "operator" in data and wants_value(data["operator"], data.get("value")):
-            yield VALUE.empty(node_id, _join(path, "value"))
+        for term in TERMS:
+            if term.kind in data:
+                yield from (label.empty(node_id, _join(path, key)) for key, label in term.unfilled(data))
         for key, inner in data.items():
             yield from unfilled(inner, node_id, _join(path, str(key)))
     elif isinstance(data, list | tuple):

@@ -23,7 +23,8 @@ from journeys.rules import (
     sentence,
 )
 from journeys.rules.fields import CONTACT_COLUMNS
-from journeys.rules.model import MAX_LIST, MAX_TEXT, MAX_VALUES, Operator
+from journeys.rules.model import MAX_VALUES
+from journeys.rules.types import MAX_LIST, MAX_TEXT, Operator
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

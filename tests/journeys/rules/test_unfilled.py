@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from journeys.rules.unfilled import wants_value
+from journeys.rules.operands import wants_value
 
 
 @pytest.mark.parametrize(

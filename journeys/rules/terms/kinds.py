@@ -1,0 +1,49 @@
+"""`Kinds`: the terms that are known, by telling key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from journeys.rules.terms.term import Term
+
+
+class Kinds:
+    """Terms in order. An object is of the first kind whose key it has; without any, of the first of all."""
+
+    def __init__(self, kinds: Iterable[type[Term]]) -> None:
+        """Raises ValueError when two claim the same key."""
+        self.all: tuple[type[Term], ...] = ()
+        self._add(kinds)
+
+    def _add(self, kinds: Iterable[type[Term]]) -> None:
+        for kind in kinds:
+            if kind.kind in self.names():
+                raise ValueError(f"{kind.__module__}.{kind.__name__} and another term both claim the key {kind.kind}")
+            self.all += (kind,)
+        self._otherwise, *self._told = self.all
+        self.nested = frozenset(key for kind in self.all for key in kind.nested)
+        """The keys that hold a rule inside a term."""
+
+    def __iter__(self) -> Iterator[type[Term]]:
+        return iter(self.all)
+
+    def names(self) -> tuple[str, ...]:
+        """The telling keys."""
+        return tuple(kind.kind for kind in self.all)
+
+    def of(self, data: Mapping[str, Any]) -> type[Term]:
+        """Which kind an object is."""
+        return next((kind for kind in self._told if kind.kind in data), self._otherwise)
+
+    @contextmanager
+    def also(self, *kinds: type[Term]) -> Iterator[None]:
+        """With `kinds` known as well, until the block ends."""
+        before = self.all
+        self._add(kinds)
+        try:
+            yield
+        finally:
+            self.all = before
+            self._add(())

@@ -1,0 +1,132 @@
+"""The shape of a term in the rule editor: widgets in rows, as data. Every text is a message id of the catalogues. Pure.
+
+`builder_ui.builder.term_widgets` draws them; there is one function for each widget and none for a term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Choices = Sequence[tuple[Any, str]]
+"""(what is stored, what is shown)"""
+
+OPERATORS = {
+    "=": "is",
+    "!=": "is not",
+    "<": "is less than",
+    "<=": "is at most",
+    ">": "is more than",
+    ">=": "is at least",
+    "contains": "contains",
+    "doesNotContain": "does not contain",
+    "beginsWith": "begins with",
+    "endsWith": "ends with",
+    "in": "is one of",
+    "notIn": "is none of",
+    "between": "is between",
+    "null": "is empty",
+    "notNull": "is not empty",
+    "before": "is before",
+    "after": "is after",
+    "withinLast": "was within the last",
+    "withinNext": "is within the next",
+}
+COMPARE = ("=", "!=", "<", "<=", ">", ">=")
+COMPARISONS: Choices = [(one, OPERATORS[one]) for one in COMPARE]
+"""For numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A word between the widgets."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """One of a few, chosen from a list. `key` may lead into an object (`count.operator`); `default` holds where nothing is stored."""
+
+    key: str
+    label: str
+    choices: Choices
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A line of text. `offered`: the noun of which names are suggested (`event`, `tag`)."""
+
+    key: str
+    label: str
+    offered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number; `whole`: from zero on and without fractions."""
+
+    key: str
+    label: str
+    default: float | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A length of time."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Yes or no, with its text beside the box."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One of what the workspace has; `noun` as in the hints of forms (`purpose`, `score_group`)."""
+
+    key: str
+    label: str
+    noun: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PickMessage:
+    """A step of this journey that sends a message, or any message: then nothing is stored."""
+
+    key: str
+    label: str
+    any: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A field, an operator that fits its type, and a value that fits both."""
+
+    field: str
+    operator: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A rule on the properties of the event that stands in the field `event`."""
+
+    key: str
+    event: str
+
+
+Widget = Words | Choose | Write | Number | Span | Tick | Pick | PickMessage | Comparison | Where
+Row = tuple[Widget, ...]
+Shape = Sequence[Row | Widget]
+"""Rows below each other; a widget that is in no row stands alone."""
