@@ -11,13 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import crm.suppression
 import pytest
 from sqlalchemy import event, insert
 from sqlalchemy.orm import Session
 
 import crm.consent
 import crm.consent.mailbox
+import crm.consent.suppression
 from activities import gate
 from crm.consent.suppression import hashed
 from engine.gate import REACHED_BY, Limits, Verdict, Wanted
