@@ -31,6 +31,7 @@ docs: $(VENV)/dev.stamp ## write the generated pages under docs/
 	$(BIN)/python -m settings > docs/settings.md
 	$(BIN)/python -m journeys.schema > docs/journey.schema.json
 	$(BIN)/python -m journeys.nodes.page > docs/nodes.md
+	$(BIN)/python -m journeys.triggers.docs > docs/triggers.md
 
 bench: $(VENV)/dev.stamp ## run the benchmarks; `make bench NAME=engine` runs one
 	$(BIN)/pfadwerk bench $(NAME) --json

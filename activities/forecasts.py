@@ -227,15 +227,17 @@ class Forecaster:
             ends = ends and after is None and len(whom) <= most
         judged = whom[:most]
         forecast = self._entering(session, live, pins, judged, len(judged))
-        return Occurrence(those[0].trigger.type, those[0].at, those[-1].at, at_least=not ends, forecast=forecast)
+        trigger = those[0].trigger
+        return Occurrence(trigger.type, trigger.coming, those[0].at, those[-1].at, at_least=not ends, forecast=forecast)
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """What a clock trigger (`schedule` or `date`) sets off next, from `at` (in the first zone) to `last_at`. `at_least`: there are more
-    people than were looked at."""
+    """What a clock trigger (`trigger`: its kind) sets off next, from `at` (in the first zone) to `last_at`. `heading`: a message id that
+    says so. `at_least`: there are more people than were looked at."""
 
     trigger: str
+    heading: str
     at: datetime
     last_at: datetime
     at_least: bool

@@ -24,10 +24,6 @@ STAYS = {
     "ended": "they have left meanwhile",
 }
 """Why a run is not moved."""
-TRIGGERS = {
-    "schedule": "Next occurrence of the schedule, {from_at}:",
-    "date": "Next contacts by date, {from_at} to {to_at}:",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +163,7 @@ def publishing(speech: Speech, nodes: Mapping[str, Node], found: Publication) ->
         yield speech("The journey stays paused: whoever enters waits until it is resumed."), None, []
     for one in found.coming:
         times = {"from_at": speech.moment(one.at), "to_at": speech.moment(one.last_at)}
-        yield speech(TRIGGERS[one.trigger], **times), one.forecast, [_begin(speech, one), *entering(speech, nodes, one.forecast)]
+        yield speech(one.heading, **times), one.forecast, [_begin(speech, one), *entering(speech, nodes, one.forecast)]
 
 
 def _begin(speech: Speech, one: Occurrence) -> Line:

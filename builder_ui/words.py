@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -19,23 +20,12 @@ from pydantic.fields import FieldInfo
 from builder_ui import times
 from builder_ui.speech import Speech
 from journeys.cron import OPEN
-from journeys.document import (
-    AttributeTrigger,
-    DateTrigger,
-    Entry,
-    EventTrigger,
-    Exit,
-    Goal,
-    JourneyTrigger,
-    ManualTrigger,
-    ScheduleTrigger,
-    ScoreTrigger,
-    Trigger,
-)
+from journeys.document import Entry, Exit, Goal
 from journeys.nodes import Node, Palette
 from journeys.nodes.wait_until import Window
 from journeys.rules import Group, Rule, Term, dates, parse_rule, sentence
 from journeys.runkeys import Key, paths_of
+from journeys.triggers import Trigger
 
 Names = Mapping[str, str]
 """Node id -> the name people know it by."""
@@ -217,29 +207,31 @@ def mistake(speech: Speech, error: str) -> str:
     return f"{place}{colon}{speech(sentence)}" if colon else error
 
 
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What triggers make their sentences of (`journeys.triggers.Phrases`)."""
+
+    speech: Speech
+
+    def __call__(self, text: str, **values: object) -> str:
+        return self.speech(text, **values)
+
+    def number(self, value: float) -> str:
+        return self.speech.number(value)
+
+    def span(self, span: timedelta) -> str:
+        return self.speech.span(span)
+
+    def rule(self, one: Rule) -> str:
+        return rule(self.speech, one)
+
+    def times(self, cron: str) -> str:
+        return schedule(self.speech, cron)
+
+
 def trigger(speech: Speech, one: Trigger) -> str:
     """What lets contacts in, as a sentence."""
-    match one:
-        case EventTrigger(event=event, where=where) if where is not None:
-            return speech("When a contact does *{event}*, where {rule}", event=event, rule=rule(speech, where))
-        case EventTrigger(event=event):
-            return speech("When a contact does *{event}*", event=event)
-        case AttributeTrigger(field=field, any_value=True):
-            return speech("When the field *{field}* changes", field=field)
-        case AttributeTrigger(field=field, to=to):
-            return speech("When the field *{field}* changes to “{value}”", field=field, value=to)
-        case DateTrigger():
-            return _date(speech, one)
-        case ScheduleTrigger(cron=cron, rule=where):
-            return speech(
-                "On a schedule, {times}: everyone for whom this holds: {rule}", times=schedule(speech, cron), rule=rule(speech, where)
-            )
-        case ManualTrigger():
-            return speech("Added manually or via API")
-        case ScoreTrigger(group=group, at_least=least):
-            return speech("When the score *{group}* reaches {least}", group=group, least=speech.number(least))
-        case JourneyTrigger():
-            return speech("Sent by another journey")
+    return one.sentence(Phrases(speech))
 
 
 def schedule(speech: Speech, line: str) -> str:
@@ -264,15 +256,6 @@ def schedule(speech: Speech, line: str) -> str:
 def _yearly(speech: Speech, found: times.Times) -> str:
     pattern = "d. MMMM" if speech.language == "de" else "d MMMM"
     return format_date(date(2024, found.month or 1, min(found.day or 1, 29 if found.month == 2 else 30)), pattern, locale=speech.locale)
-
-
-def _date(speech: Speech, one: DateTrigger) -> str:
-    days = one.offset_days
-    text = "At {at} on the day of *{field}*"
-    if days:
-        text = "At {at}, {span} after *{field}*" if days > 0 else "At {at}, {span} before *{field}*"
-    said = speech(text, at=one.at, field=one.field, span=speech.span(timedelta(days=abs(days))))
-    return speech("{sentence}, every year", sentence=said) if one.yearly else said
 
 
 def entry(speech: Speech, one: Entry) -> list[str]:

@@ -12,7 +12,8 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta, tzinfo
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select
@@ -28,10 +29,10 @@ from engine.router import lock_contacts
 from engine.runs import runs
 from engine.step import where
 from engine.wakeups import Wakeups
-from journeys.clock import next_clock_time, zone_of
-from journeys.cron import next_after
-from journeys.document import DateTrigger, Entry, ScheduleTrigger, Trigger
+from journeys.clock import zone_of
+from journeys.document import Entry
 from journeys.errors import PfadwerkError
+from journeys.triggers import ClockTrigger, Everyone, Trigger, WithDay
 from models import Contact, TriggerCursor, lock
 from storage.sql import table, upsert
 from workspace.audit import record
@@ -50,12 +51,10 @@ TWO_DAYS = timedelta(days=2)
 contacts = table(Contact)
 cursors = table(TriggerCursor)
 
-ClockTrigger = DateTrigger | ScheduleTrigger
-
 
 @dataclass(frozen=True, slots=True)
 class _Pulled:
-    """One clock trigger of a live journey, in one of the contacts' zones ("" for a schedule, and for contacts without a zone)."""
+    """One clock trigger of a live journey, in one of the contacts' zones ("" where it has one clock for all, and for contacts without a zone)."""
 
     live: LiveJourney
     trigger: ClockTrigger
@@ -67,12 +66,10 @@ class _Pulled:
 
     def following(self, after: datetime) -> datetime:
         """When it comes due next."""
-        if isinstance(self.trigger, ScheduleTrigger):
-            return next_after(self.trigger.cron, after, zone_of(None, self.live.program.settings.timezone))
-        return next_clock_time(after, time.fromisoformat(self.trigger.at), self.clock)
+        return next(self.trigger.instants(after, self.clock))
 
     @property
-    def clock(self) -> Any:
+    def clock(self) -> tzinfo:
         return zone_of(self.zone, self.live.program.settings.timezone)
 
 
@@ -88,7 +85,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """`found`: (contact id, the day in its field; None for a schedule). `last_id` is where to go on; None when all were seen."""
+    """`found`: (contact id, the day in its field; None where no field is asked). `last_id` is where to go on; None when all were seen."""
 
     found: Sequence[tuple[str, date | None]]
     last_id: str | None
@@ -161,12 +158,11 @@ def _all(engine: Engine) -> list[_Pulled]:
 
 
 def _clock_triggers(session: Session, entry: Entry) -> Iterator[tuple[ClockTrigger, str]]:
-    """A schedule has one clock, a date one per zone that contacts live in ("" for those without)."""
+    """Each with "" where it has one clock for all, else with the zones that contacts live in ("" for those without)."""
     for trigger in entry.triggers:
-        if isinstance(trigger, ScheduleTrigger):
-            yield trigger, ""
-        elif isinstance(trigger, DateTrigger):
-            yield from ((trigger, zone) for zone in ["", *session.scalars(_known_zones)])
+        if isinstance(trigger, ClockTrigger):
+            zones = session.scalars(_known_zones) if trigger.each_zone else ()
+            yield from ((trigger, zone) for zone in ["", *zones])
 
 
 def _pull_one(engine: Engine, pulled: _Pulled, wakeups: Wakeups) -> None:
@@ -214,10 +210,15 @@ def _next_work(cursor: TriggerCursor, pulled: _Pulled, now: datetime, horizon: d
 def _look(session: Session, pulled: _Pulled, work: _Work, limit: int | None = None, stretches: int = STRETCHES) -> _Page:
     """The next contacts it concerns, as this snapshot has them."""
     limit = limit or (LEFT_OUT_PAGE if work.left_out else PAGE)
-    if isinstance(pulled.trigger, ScheduleTrigger):
-        ids = sql_rules.page(session, pulled.trigger.rule, work.at, work.after_contact, limit)
+    whom = _whom(pulled, work)
+    if isinstance(whom, Everyone):
+        ids = sql_rules.page(session, whom.rule, work.at, work.after_contact, limit)
         return _Page([(id, None) for id in ids], ids[-1] if len(ids) == limit else None)
-    asked, after, found = _days(pulled.trigger, pulled, work), work.after_contact, list[tuple[str, date | None]]()
+    return _look_for_days(session, _days(whom, pulled), work.after_contact, limit, stretches)
+
+
+def _look_for_days(session: Session, asked: dated.Days, after: str, limit: int, stretches: int) -> _Page:
+    found = list[tuple[str, date | None]]()
     for _ in range(stretches):
         stretch = dated.next_stretch(session, asked, after)
         found += stretch.found
@@ -232,24 +233,24 @@ def _look(session: Session, pulled: _Pulled, work: _Work, limit: int | None = No
 def _still(session: Session, pulled: _Pulled, work: _Work, page: _Page) -> Sequence[tuple[str, date | None]]:
     """Those of the page whom it concerns now, under their locks: they may have changed since it was read."""
     ids = [id for id, _ in page.found]
-    if isinstance(pulled.trigger, ScheduleTrigger):
-        return [(id, None) for id in sql_rules.among(session, pulled.trigger.rule, work.at, ids)]
-    return dated.among(session, _days(pulled.trigger, pulled, work), ids)
+    whom = _whom(pulled, work)
+    if isinstance(whom, Everyone):
+        return [(id, None) for id in sql_rules.among(session, whom.rule, work.at, ids)]
+    return dated.among(session, _days(whom, pulled), ids)
 
 
-def _days(trigger: DateTrigger, pulled: _Pulled, work: _Work) -> dated.Days:
-    days = frozenset(at.astimezone(pulled.clock).date() - timedelta(days=trigger.offset_days) for at in _occurrences(pulled, work))
-    return dated.Days(trigger.field, days, trigger.yearly, pulled.zone, pulled.clock)
+def _whom(pulled: _Pulled, work: _Work) -> Everyone | WithDay:
+    return pulled.trigger.whom(_occurrences(pulled, work), pulled.clock)
+
+
+def _days(whom: WithDay, pulled: _Pulled) -> dated.Days:
+    return dated.Days(whom.field, whom.days, whom.yearly, pulled.zone, pulled.clock)
 
 
 def _occurrences(pulled: _Pulled, work: _Work) -> Iterator[datetime]:
     if not work.left_out:
-        yield work.at
-        return
-    at = pulled.following(work.after)
-    while at <= work.at:
-        yield at
-        at = pulled.following(at)
+        return iter((work.at,))
+    return takewhile(lambda at: at <= work.at, pulled.trigger.instants(work.after, pulled.clock))
 
 
 # What becomes of them
@@ -308,39 +309,34 @@ def _yet_to_enter(
     before = _entered_before(session, pulled, [id for id, _ in concerned], at)
     for contact_id, day in concerned:
         data = _data(pulled.trigger, at, day)
-        if day is None or (contact_id, _said(data)) not in before:
+        if day is None or (contact_id, _said(pulled.trigger, data)) not in before:
             yield contact_id, data
 
 
-def _data(trigger: Trigger, at: datetime, day: date | None) -> dict[str, Any]:
+def _data(trigger: ClockTrigger, at: datetime, day: date | None) -> dict[str, Any]:
     """What stands for the properties of an event."""
-    return {"scheduled_at": at.isoformat(), **(_says(trigger, day) if day is not None else {})}
+    return {"scheduled_at": at.isoformat(), **(trigger.properties(day) if day is not None else {})}
 
 
 def _occasion(pulled: _Pulled, at: datetime) -> str:
-    """What those enter together for: one occurrence of a schedule; of a date the day, in whatever zone they live."""
-    when = at.isoformat() if isinstance(pulled.trigger, ScheduleTrigger) else at.astimezone(pulled.clock).date().isoformat()
+    """What those enter together for: one instant of the one clock, or the day, in whatever zone they live."""
+    when = at.astimezone(pulled.clock).date().isoformat() if pulled.trigger.each_zone else at.isoformat()
     return f"{pulled.trigger.type}:{_name(pulled.trigger, '')[:24]}:{when}"
 
 
-def _says(trigger: Trigger, day: date) -> dict[str, Any]:
-    """What a run knows of the date that started it."""
-    assert isinstance(trigger, DateTrigger)
-    return {"field": trigger.field, "day": day.isoformat(), "offset_days": trigger.offset_days, "at": trigger.at}
-
-
-def _said(data: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(data.get(name) for name in ("field", "day", "offset_days", "at"))
+def _said(trigger: ClockTrigger, data: dict[str, Any]) -> tuple[Any, ...]:
+    """What a run knows of the day that started it."""
+    return tuple(data.get(name) for name in trigger.properties(date.min))
 
 
 def _entered_before(session: Session, pulled: _Pulled, ids: Sequence[str], at: datetime) -> set[tuple[str, tuple[Any, ...]]]:
     """Who entered for the same day already, in the zone they lived in before."""
-    if not ids or isinstance(pulled.trigger, ScheduleTrigger):
+    if not ids or not pulled.trigger.each_zone:
         return set()
     recent = select(runs.c.contact_id, runs.c.trigger).where(
         runs.c.contact_id.in_(ids), runs.c.journey_id == pulled.live.id, runs.c.started_at > at - TWO_DAYS
     )
-    return {(row.contact_id, _said(row.trigger)) for row in session.execute(recent)}
+    return {(row.contact_id, _said(pulled.trigger, row.trigger)) for row in session.execute(recent)}
 
 
 def _leave_out(session: Session, pulled: _Pulled, work: _Work, ids: Sequence[str], now: datetime) -> None:

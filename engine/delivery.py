@@ -20,7 +20,7 @@ _hears = (
 
 def is_heard(engine: Engine, session: Session, contact_id: str, name: str) -> bool:
     """Whether an event of that name would wake or start anything for the contact; if not, it need not be routed."""
-    index = engine.index(session)
-    if name in index.by_event or index.entered_by(name):
+    index, topic = engine.index(session), f"event:{name}"
+    if topic in index.by_topic or index.entered_by([topic]):
         return True
-    return on(session).execute(_hears, {"contact": contact_id, "of_topic": f"event:{name}"}).first() is not None
+    return on(session).execute(_hears, {"contact": contact_id, "of_topic": topic}).first() is not None

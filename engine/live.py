@@ -7,7 +7,7 @@ never hangs on a message between processes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,10 +20,11 @@ from engine.advance import exit_topics
 from engine.clock import Clock
 from engine.tracing import NoTracing, Tracing
 from journeys.compile import Program, compile_journey
-from journeys.document import AttributeTrigger, Entry, EventTrigger, ScoreTrigger, Trigger
+from journeys.document import Entry
 from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
 from journeys.nodes import Palette
+from journeys.triggers import Trigger
 from journeys.upgrade import upgrade
 from models import Database, Journey, Restore, Version
 from storage.freshness import freshness, is_changing
@@ -61,23 +62,32 @@ class NotLoaded(PfadwerkError):
 
 @dataclass(frozen=True, slots=True)
 class BrokenJourney:
-    """A published journey that this process cannot load. `events` are the names its triggers hang on, None if not even they can be read."""
+    """A published journey that this process cannot load. `topics` are those its triggers hang on, None if not even they can be read."""
 
     id: str
     key: str
     state: str
     why: NotLoaded
-    events: frozenset[str] | None
+    topics: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """A trigger of a live journey; `place` orders them by the journey's key, then as the document has them."""
+
+    place: int
+    live: LiveJourney
+    trigger: Trigger
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The published journeys at one freshness number, by id, by key, and by the event name their triggers hang on."""
+    """The published journeys at one freshness number, by id, by key, and by the topics their triggers hang on."""
 
     number: int = -1
     by_id: Mapping[str, LiveJourney] = field(default_factory=dict)
     by_key: Mapping[str, LiveJourney] = field(default_factory=dict)
-    by_event: Mapping[str, list[tuple[LiveJourney, Trigger]]] = field(default_factory=dict)
+    by_topic: Mapping[str, list[Hanging]] = field(default_factory=dict)
     broken: tuple[BrokenJourney, ...] = ()
 
     def state(self, journey_id: str) -> str:
@@ -90,9 +100,14 @@ class Index:
         live = self.by_id.get(journey_id) or self._broken(journey_id)
         return live.key if live else ""
 
-    def entered_by(self, event: str) -> list[BrokenJourney]:
-        """The broken journeys that an event of this name may start."""
-        return [one for one in self.broken if one.state != "stopped" and (one.events is None or event in one.events)]
+    def hanging_on(self, topics: Collection[str]) -> list[Hanging]:
+        """The triggers that hang on any of the topics, each once, in order."""
+        found = {one.place: one for topic in topics for one in self.by_topic.get(topic, ())}
+        return [found[place] for place in sorted(found)]
+
+    def entered_by(self, topics: Collection[str]) -> list[BrokenJourney]:
+        """The broken journeys that an event under these topics may start."""
+        return [one for one in self.broken if one.state != "stopped" and (one.topics is None or not one.topics.isdisjoint(topics))]
 
     def find(self, key: str) -> LiveJourney | None:
         """The published journey of this key.
@@ -214,39 +229,30 @@ class Engine:
         broken = tuple(one for one in loaded if isinstance(one, BrokenJourney))
         for one in broken:
             log.error("the journey %s cannot run in this process: %s", one.key, one.why)
-        by_event: dict[str, list[tuple[LiveJourney, Trigger]]] = {}
-        for live in journeys:
-            for trigger in live.program.entry.triggers:
-                if live.state != "stopped" and (name := trigger_event(trigger)):
-                    by_event.setdefault(name, []).append((live, trigger))
-        return Index(number, {live.id: live for live in journeys}, {live.key: live for live in journeys}, by_event, broken)
+        return Index(number, {live.id: live for live in journeys}, {live.key: live for live in journeys}, _by_topic(journeys), broken)
 
     def _live(self, session: Session, row: Any) -> LiveJourney | BrokenJourney:
         try:
             program = self.program(session, row.version_id)
         except NotLoaded as error:
-            return BrokenJourney(row.id, row.key, row.state, error, _entry_events(session, row.version_id))
+            return BrokenJourney(row.id, row.key, row.state, error, _entry_topics(session, row.version_id))
         return LiveJourney(row.id, row.key, row.state, row.version_id, row.number, program, exit_topics(program))
 
 
-def _entry_events(session: Session, version_id: str) -> frozenset[str] | None:
-    """The event names that start a journey, read without its steps; None if that fails, too."""
+def _by_topic(journeys: Iterable[LiveJourney]) -> dict[str, list[Hanging]]:
+    running = [(live, trigger) for live in journeys if live.state != "stopped" for trigger in live.program.entry.triggers]
+    found: dict[str, list[Hanging]] = {}
+    for place, (live, trigger) in enumerate(running):
+        for topic in trigger.topics():
+            found.setdefault(topic, []).append(Hanging(place, live, trigger))
+    return found
+
+
+def _entry_topics(session: Session, version_id: str) -> frozenset[str] | None:
+    """What the triggers of a journey hang on, read without its steps; None if that fails, too."""
     document = session.execute(select(versions.c.document).where(versions.c.id == version_id)).scalar_one()
     try:
         entry = Entry.model_validate(upgrade(document)["entry"])
     except (ValueError, LookupError, TypeError, PfadwerkError):
         return None
-    return frozenset(name for trigger in entry.triggers if (name := trigger_event(trigger)))
-
-
-def trigger_event(trigger: Trigger) -> str | None:
-    """The name of the event a trigger hangs on; None for those that the keeper or a person pulls."""
-    match trigger:
-        case EventTrigger(event=name):
-            return name
-        case AttributeTrigger():
-            return "Contact Changed"
-        case ScoreTrigger():
-            return "Score Changed"
-        case _:
-            return None
+    return frozenset(topic for trigger in entry.triggers for topic in trigger.topics())

@@ -22,14 +22,15 @@ from sqlalchemy.orm import Session
 from crm.rules.sql_facts import SqlFacts
 from engine import unrouted
 from engine.enrol import Entered, enrol
-from engine.live import Engine, LiveJourney, NotLoaded
+from engine.live import Engine, Hanging, LiveJourney, NotLoaded
 from engine.paths import dig
 from engine.step import where
 from engine.unmet import Unmet
 from engine.wakeups import Wakeups
 from journeys.catalogue import is_genuine
-from journeys.document import AttributeTrigger, EventTrigger, Goal, ScoreTrigger, Trigger
+from journeys.document import Goal
 from journeys.rules import matches
+from journeys.triggers import Trigger
 from models import Contact, Event, Inbox, Run, Subscription
 from storage import tally
 from storage.sql import changed_rows, on, savepoint, table
@@ -88,9 +89,10 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
                 for run_id in _hoping(event, heard):
                     with attempt(unrouted.goal_of(run_id)):
                         _count_goal(engine, session, run_id, event)
-            for broken in index.entered_by(event.name):
+            topics = event_topics(event)
+            for broken in index.entered_by(topics):
                 unrouted.owe(session, _id(event), unrouted.entry_of(broken.id), broken.why.code, now)
-            for live, triggers in _by_journey(index.by_event.get(event.name, ())):
+            for live, triggers in _by_journey(index.hanging_on(topics)):
                 with attempt(unrouted.entry_of(live.id)):
                     if _enter(engine, session, live, triggers, event, now, wakeups, unmet):
                         listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
@@ -120,9 +122,9 @@ def _route_part(engine: Engine, session: Session, event: Event, part: str, now: 
     elif name == "goal":
         _count_goal(engine, session, of, event)
     elif (live := engine.index(session).get(of)) is not None:
-        hanging = [trigger for live_, trigger in engine.index(session).by_event.get(event.name, ()) if live_.id == of]
+        hanging = engine.index(session).hanging_on(event_topics(event))
         unmet = Unmet()
-        _enter(engine, session, live, hanging, event, now, wakeups, unmet)
+        _enter(engine, session, live, [one.trigger for one in hanging if one.live.id == of], event, now, wakeups, unmet)
         unmet.write(session)
     return wakeups
 
@@ -151,11 +153,11 @@ def _id(event: Event) -> int:
     return event.id
 
 
-def _by_journey(hanging: Iterable[tuple[LiveJourney, Trigger]]) -> Iterable[tuple[LiveJourney, list[Trigger]]]:
+def _by_journey(hanging: Iterable[Hanging]) -> Iterable[tuple[LiveJourney, list[Trigger]]]:
     """Journeys with those of their triggers that hang on an event, in the order of the index."""
-    for _, group in groupby(hanging, key=lambda pair: pair[0].id):
-        pairs = list(group)
-        yield pairs[0][0], [trigger for _, trigger in pairs]
+    for _, group in groupby(hanging, key=lambda one: one.live.id):
+        found = list(group)
+        yield found[0].live, [one.trigger for one in found]
 
 
 def _enter(
@@ -169,9 +171,12 @@ def _enter(
     unmet: Unmet,
 ) -> bool:
     """Enrols the contact for each trigger that fires; whether somebody entered. Where none does, its condition is noted."""
-    firing = [trigger for trigger in triggers if fires(session, trigger, event, now)] if event.hops <= MAX_HOPS else []
-    if not firing and event.hops <= MAX_HOPS:
-        unmet.note(session, live, triggers, event, now)
+    if event.hops > MAX_HOPS:
+        return False
+    facts = SqlFacts(session, event.contact_id, as_of=now)
+    firing = [trigger for trigger in triggers if trigger.fires(event, facts, now)]
+    if not firing:
+        unmet.note(live, triggers, event, facts, now)
     anybody = False
     for _ in firing:
         entered = enrol(engine, session, live, event.contact_id, now, event=event)
@@ -243,21 +248,6 @@ def _derived_topics(name: str, properties: dict[str, Any]) -> Iterable[str]:
         yield f"score:{properties.get('group')}"
     elif name == "Consent Changed":
         yield "consent"
-
-
-def fires(session: Session, trigger: Trigger, event: Event, now: datetime) -> bool:
-    """Whether the event is what the trigger waits for."""
-    match trigger:
-        case EventTrigger(where=where):
-            return where is None or matches(where, event.properties, now)
-        case AttributeTrigger(field=field, to=to, any_value=any_value):
-            changed = event.type == "system" and field in event.properties.get("fields", ())
-            return changed and (any_value or SqlFacts(session, event.contact_id, as_of=now).value(field) == to)
-        case ScoreTrigger(group=group, at_least=at_least):
-            before, after = event.properties.get("before", 0.0), event.properties.get("after", 0.0)
-            return event.type == "system" and event.properties.get("group") == group and before < at_least <= after
-        case _:
-            return False
 
 
 def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> None:

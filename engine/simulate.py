@@ -20,12 +20,12 @@ from engine.state import State
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.channels import SENDABLE
 from journeys.compile import Program
-from journeys.document import Span
 from journeys.errors import Invalid, Issue
 from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
 from journeys.rules.facts import Calendar
 from journeys.runkeys import run_key
+from journeys.types import Span
 from journeys.values import Call, Change, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000

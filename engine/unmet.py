@@ -6,7 +6,7 @@ out what is older than the last thousand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,9 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
-from crm.rules.sql_facts import SqlFacts
 from engine.live import LiveJourney
-from journeys.document import AttributeTrigger, EventTrigger, ScoreTrigger, Trigger
-from journeys.rules import DictFacts, FieldTerm, ScoreTerm, explain, explain_event
+from journeys.rules.facts import Facts
+from journeys.triggers import Trigger
 from models import UNMET, Event, Journey, Refusal
 from storage import tally
 from storage.sql import on, table
@@ -51,9 +50,9 @@ class Unmet:
 
     by_journey: dict[str, tuple[LiveJourney, list[dict[str, Any]]]] = field(default_factory=dict)
 
-    def note(self, session: Session, live: LiveJourney, triggers: Sequence[Trigger], event: Event, now: datetime) -> None:
+    def note(self, live: LiveJourney, triggers: Sequence[Trigger], event: Event, facts: Facts, now: datetime) -> None:
         """None of the journey's triggers that hang on this event let the contact in."""
-        rows = [row for trigger in triggers for row in _terms(session, trigger, event, now)]
+        rows = [row for trigger in triggers for row in trigger.unmet(event, facts, now)]
         if not rows:
             return
         _, noted = self.by_journey.setdefault(live.id, (live, []))
@@ -73,24 +72,6 @@ class Unmet:
             on(session).execute(_insert, noted[-KEPT:])
             tally.append(session, live.id, live.version_number, {("", "refused", "condition"): len(noted)})
         self.by_journey.clear()
-
-
-def _terms(session: Session, trigger: Trigger, event: Event, now: datetime) -> list[dict[str, Any]]:
-    """The terms of a condition with what was found, as `journeys.rules.explain` has them; none where the event is not about it."""
-    match trigger:
-        case EventTrigger(where=where) if where is not None:
-            return explain_event(where, event.properties, now)
-        case AttributeTrigger(field=name, to=to, any_value=False) if name in event.properties.get("fields", ()):
-            return explain(FieldTerm(field=name, operator="=", value=to), SqlFacts(session, event.contact_id, as_of=now), now)
-        case ScoreTrigger(group=group, at_least=least) if event.properties.get("group") == group:
-            return _score(group, least, event.properties, now)
-    return []
-
-
-def _score(group: str, least: float, properties: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """Nothing for a score that had been high enough before."""
-    after = float(properties.get("after") or 0.0)
-    return explain(ScoreTerm(score=group, value=least), DictFacts({}, scores={group: after}), now) if after < least else []
 
 
 def with_many(session: Session) -> list[str]:

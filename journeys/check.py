@@ -13,9 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from journeys import conflicts, unfinished
 from journeys.catalogue import Catalogue, closest
 from journeys.compile import document_rules
-from journeys.cron import OPEN, CronError
-from journeys.cron import parse as parse_cron
-from journeys.document import Exit, Journey, Trigger
+from journeys.document import Exit, Journey
 from journeys.errors import Issue, Label
 from journeys.graph import Graph, build
 from journeys.known import Known
@@ -28,6 +26,7 @@ from journeys.results import STEPS, Missing, Results, look_up
 from journeys.rules import Rule, check_rule, terms
 from journeys.rules.check import Scope, leads_nowhere
 from journeys.stray import stray_issues
+from journeys.triggers import Trigger
 
 LONG_WAIT = timedelta(days=366)
 ORDER_KEY = "order_id"
@@ -76,7 +75,7 @@ def _once_only(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
     if journey.entry.reentry.policy != "never":
         return
     for trigger in journey.entry.triggers:
-        event = catalogue.event(trigger.event) if trigger.type == "event" else None
+        event = catalogue.event(trigger.event_name) if trigger.event_name is not None else None
         if event is not None and ORDER_KEY in event.properties:
             text = (
                 "Each contact enters only once: a second “{event}” of the same contact does nothing. If each one "
@@ -88,24 +87,12 @@ def _once_only(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
 
 
 def _trigger(trigger: Trigger, path: str, catalogue: Catalogue) -> Iterator[Issue]:
-    if trigger.type == "event":
-        yield from _event(trigger.event, trigger.where, path, catalogue)
-    elif trigger.type in ("attribute", "date"):
-        if trigger.type == "attribute" and not trigger.any_value and trigger.to in (None, ""):
-            yield FieldLabel("Go to value").empty(None, f"{path}.to")
-        yield from _field(trigger.field, None, f"{path}.field", catalogue)
-    elif trigger.type == "schedule":
-        yield from _cron(trigger.cron, f"{path}.cron")
-
-
-def _cron(line: str, path: str) -> Iterator[Issue]:
-    if OPEN in line:
-        yield FieldLabel("Days", chosen=True).empty(None, path)
-        return
-    try:
-        parse_cron(line)
-    except CronError as error:
-        yield Issue(code="bad_cron", text=error.text, values=error.values, field=path)
+    yield from trigger.problems(path)
+    for field, noun, name in trigger.references():
+        known = _known_event if noun == "event" else _field
+        yield from known(name, None, f"{path}.{field}", catalogue)
+    for field, event, where in trigger.event_rules():
+        yield from check_rule(where, catalogue, None, f"{path}.{field}", scope="event", event=event)
 
 
 def _exits(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
@@ -163,7 +150,7 @@ def _settings(journey: Journey, known: Known) -> Iterator[Issue]:
 def _rules(journey: Journey, graph: Graph, catalogue: Catalogue) -> Iterator[Issue]:
     triggers, steps = _trigger_events(journey), _results(graph)
     for _, path, rule in document_rules(journey):
-        # A schedule asks its rule of many contacts before there is any run.
+        # A trigger asks its rule of many contacts before there is any run.
         scope: Scope = "contact" if path.startswith("entry.triggers.") else "run"
         yield from check_rule(
             rule, catalogue, None, path, scope=scope, triggers=triggers, steps=steps if path.startswith("exit_when") else None
@@ -185,7 +172,7 @@ def _results(graph: Graph) -> dict[str, Results | None]:
 def _trigger_events(journey: Journey) -> list[str] | None:
     """The events that can start a run; None when it can also start otherwise, with values nobody knows beforehand."""
     triggers = journey.entry.triggers
-    events = [trigger.event for trigger in triggers if trigger.type == "event"]
+    events = [trigger.event_name for trigger in triggers if trigger.event_name is not None]
     return events if events and len(events) == len(triggers) else None
 
 

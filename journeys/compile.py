@@ -65,8 +65,7 @@ def document_rules(journey: Journey) -> Iterable[tuple[None, str, Rule]]:
     if journey.entry.filter is not None:
         yield None, "entry.filter", journey.entry.filter
     for i, trigger in enumerate(journey.entry.triggers):
-        if trigger.type == "schedule":
-            yield None, f"entry.triggers.{i}.rule", trigger.rule
+        yield from ((None, f"entry.triggers.{i}.{path}", rule) for path, rule in trigger.rules())
     for i, leaving in enumerate(journey.exit_when):
         if leaving.rule is not None:
             yield None, f"exit_when.{i}.rule", leaving.rule

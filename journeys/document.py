@@ -12,10 +12,11 @@ import json
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from journeys.rules import Rule
-from journeys.spelling import one_line
+from journeys.triggers import AnyTrigger
+from journeys.types import EventName, Key, NodeId, Part, Span
 
 SPEC = 1
 """Format version of the document; `journeys.upgrade` lifts older ones."""
@@ -24,89 +25,7 @@ MAX_NODES = 2_000
 MAX_EDGES = 4_000
 MAX_DOCUMENT_BYTES = 2_000_000
 
-Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-NodeId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-def _spelt(name: object) -> object:
-    return one_line(name) if isinstance(name, str) else name
-
-
-EventName = Annotated[str, BeforeValidator(_spelt), Field(min_length=1, max_length=200)]
-"""The name of an event, spelt as events are stored."""
 PropertyPath = Annotated[str, Field(min_length=1, max_length=120)]
-Span = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1830))]
-"""A duration as ISO 8601 text ("PT1H", "P3D"), at most five years."""
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-# --- Entry: triggers joined by OR ---------------------------------------------------------------------------------
-
-
-class EventTrigger(Part):
-    """Enters when the event happens; `where` is a rule on the event's properties."""
-
-    type: Literal["event"] = "event"
-    event: EventName = Field(title="Event")
-    where: Rule | None = None
-
-
-class AttributeTrigger(Part):
-    """Enters when a contact field changes, optionally only from/to given values."""
-
-    type: Literal["attribute"] = "attribute"
-    field: str = Field(title="Field", min_length=1, max_length=120)
-    to: Any = None
-    any_value: bool = True
-
-
-class DateTrigger(Part):
-    """Enters `offset` after (negative: before) the date in a contact field, at `at` o'clock in the contact's zone; `yearly` for birthdays."""
-
-    type: Literal["date"] = "date"
-    field: str = Field(title="Field", min_length=1, max_length=120)
-    offset_days: int = Field(0, ge=-366, le=366)
-    at: str = Field("09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    yearly: bool = False
-
-
-class ScheduleTrigger(Part):
-    """Enters, at each time of a cron line in the journey's zone, everyone for whom `rule` holds, page by page."""
-
-    type: Literal["schedule"] = "schedule"
-    cron: str = Field(title="At these times", min_length=1, max_length=100)
-    rule: Rule = Field(title="Who")
-
-
-class ManualTrigger(Part):
-    """Enters contacts picked in the list, by API or in bulk."""
-
-    type: Literal["manual"] = "manual"
-
-
-class ScoreTrigger(Part):
-    """Enters when a score group rises to `at_least` from below."""
-
-    type: Literal["score"] = "score"
-    group: Key = Field(title="Score", json_schema_extra={"widget": "score_group", "names": "score"})
-    at_least: float = Field(title="At least")
-
-
-class JourneyTrigger(Part):
-    """Enters when another journey's `start_journey` step names this one."""
-
-    type: Literal["journey"] = "journey"
-
-
-Trigger = Annotated[
-    EventTrigger | AttributeTrigger | DateTrigger | ScheduleTrigger | ManualTrigger | ScoreTrigger | JourneyTrigger,
-    Field(discriminator="type"),
-]
-
-
 RunKey = Annotated[str, Field(max_length=120)] | Annotated[tuple[PropertyPath, ...], Field(min_length=1, max_length=10)]
 """A path into an event's properties, or a list of paths tried in order (`journeys.runkeys`)."""
 
@@ -131,7 +50,7 @@ class EntryCap(Part):
 class Entry(Part):
     """Who comes in: triggers joined by OR, a filter, the re-entry policy, a hold-out share and a cap."""
 
-    triggers: tuple[Trigger, ...] = Field((), max_length=20)
+    triggers: tuple[AnyTrigger, ...] = Field((), max_length=20)
     filter: Rule | None = None
     reentry: Reentry = Reentry()
     holdout_percent: float = Field(0, ge=0, le=50)

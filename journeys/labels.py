@@ -11,7 +11,7 @@ from journeys.errors import Issue, Label
 EMPTY = "missing"
 """The code of every issue that says that something is not filled in yet."""
 
-_WRITTEN = frozenset(("text", "json", "fields", "event", "field", "rule", "time", "paths", "recipients", "tags", "field_names"))
+_WRITTEN = frozenset(("text", "json", "fields", "event", "field", "rule", "cron", "time", "paths", "recipients", "tags", "field_names"))
 """Widgets into which something is written; into the others it is chosen."""
 
 

@@ -123,7 +123,7 @@ def test_forbidden_arrows_are_seen(copy: Path, tmp_path: Path) -> None:
         "journeys/planted.py": "import random\nimport sqlalchemy\n",
         "engine/planted.py": "import activities\n",
         "engine/state.py": "import temporalio\n",
-        "engine/gate.py": "import sqlalchemy\nfrom crm import consent\n",
+        "engine/gate.py": "import sqlalchemy\nfrom crm.consent.consent import consent\n",
         "models/planted.py": "from journeys.rules import facts\n",
         "crm/planted.py": "import engine\n",
         "storage/planted.py": "import workspace\n",

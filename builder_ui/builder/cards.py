@@ -14,7 +14,7 @@ from builder_ui import parts, words
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.speech import Speech
-from journeys.document import Entry, Trigger
+from journeys.document import Entry
 from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
 from journeys.graph import build
@@ -22,6 +22,7 @@ from journeys.nodes import Node, Palette
 from journeys.nodes.node import Ready
 from journeys.nodes.send_email import Send
 from journeys.timing import earliest
+from journeys.triggers import AnyTrigger, Trigger
 from journeys.upgrade import upgrade
 
 GROUPS = {"time": "Time", "paths": "Paths", "messages": "Messages", "contact": "Contact and sales", "code": "Code"}
@@ -113,7 +114,7 @@ def _entry_in_words(speech: Speech, raw: Any) -> list[str]:
     return words.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
 
 
-_triggers: TypeAdapter[Trigger] = TypeAdapter(Trigger)
+_triggers: TypeAdapter[Trigger] = TypeAdapter(AnyTrigger)
 
 
 def _trigger(raw: Any) -> Trigger | None:

@@ -104,7 +104,9 @@ def part(form: Form, schema: Schema, path: Path) -> Element:
 def _fields(form: Form, schema: Schema, path: Path, hidden: Sequence[str] = ()) -> list[Element]:
     needed = schema.get("required", ())
     properties = schema.get("properties", {})
-    shown = [name for name in properties if name not in (*hidden, "kind") and labels.matters(form.target, name, form.value(path) or {})]
+    around = form.value(path) or {}
+    offered = [name for name in properties if name not in (*hidden, "kind")]
+    shown = [name for name in offered if labels.matters(form.target, (*path, name), properties[name], around)]
     return [labelled(form, (*path, name), properties[name], name in needed) for name in shown]
 
 
@@ -733,9 +735,9 @@ def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any]
         )
 
     def add(name: str) -> Callable[[Any], None]:
-        return lambda _event: keep([*value, labels.fresh_of_type(name)])
+        return lambda _event: keep([*value, labels.fresh_of_type(name, types[name])])
 
-    said = {name: speech(labels.choice(name)) for name in types}
+    said = {name: speech(str(one["title"])) for name, one in types.items()}
     buttons = [small(f"+ {said[name]}", add(name), speech("Add: {entry}", entry=said[name])) for name in types]
     return html.div({"className": "pfb-row pfb-adding"}, *buttons)
 
@@ -807,9 +809,9 @@ def _variant(form: Form, path: Path, types: Mapping[str, Schema]) -> list[Elemen
 
     def changed(event: Mapping[str, Any]) -> None:
         if _said(event) in types:
-            form.edit(path, labels.fresh_of_type(_said(event)), True)
+            form.edit(path, labels.fresh_of_type(_said(event), types[_said(event)]), True)
 
-    options = [html.option({"key": name, "value": name}, speech(labels.choice(name))) for name in types]
+    options = [html.option({"key": name, "value": name}, speech(str(one["title"]))) for name, one in types.items()]
     attributes = {"value": present or "", "onChange": changed, "aria-label": speech("Type"), "disabled": not form.editable}
     schema = types.get(str(present))
     return [html.select(attributes, options), *(_fields(form, schema, path, ("type",)) if schema else ())]

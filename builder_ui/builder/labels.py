@@ -23,15 +23,6 @@ _TITLES = {
     "where": "Only if",
     "rule": "Rule",
     "match_key": "Same value of",
-    "field": "Field",
-    "to": "Go to value",
-    "any_value": "Any value",
-    "offset_days": "Days after (negative: before)",
-    "at": "Time of day",
-    "yearly": "Every year",
-    "cron": "At these times",
-    "group": "Score",
-    "at_least": "At least",
     "window": "Within",
     "value": "Property that holds the value",
     "ends_run": "Reaching the goal ends the journey",
@@ -59,11 +50,9 @@ _DESCRIPTIONS = {
     "timezone": "For contacts whose own time zone is unknown.",
     "priority": "1 goes first where a frequency cap lets only one through.",
     "spread": "So that not all contacts get it in the same second.",
-    "any_value": "Any new value.",
 }
 _WIDGETS = {
     "event": "event",
-    "field": "field",
     "where": "rule",
     "filter": "rule",
     "rule": "rule",
@@ -71,18 +60,8 @@ _WIDGETS = {
     "key": "paths",
     "match_key": "paths",
     "value": "property",
-    "cron": "cron",
 }
 _CHOICES = {
-    "event": "Event happens",
-    "attribute": "Field changes",
-    "date": "Date in a field",
-    "schedule": "On a schedule",
-    "manual": "Manually or via API",
-    "score": "Score rises",
-    "journey": "Sent by another journey",
-    "clock": "Time of day",
-    "window": "Weekday window",
     "never": "Each contact only once",
     "after_exit": "Again after exiting",
     "after_window": "Again after some time",
@@ -93,27 +72,24 @@ _CHOICES = {
     "normal": "normal",
     "high": "high",
 }
-_FRESH_TYPES: Mapping[str, dict[str, Any]] = {
-    "event": {"event": ""},
-    "attribute": {"field": ""},
-    "date": {"field": ""},
-    "schedule": {"cron": ""},
-    "score": {"group": ""},
-}
-"""What a new entry begins as: nothing is filled in, and what is missing is told as a problem."""
+
+
+def _has_own(target: str, path: Path) -> bool:
+    """Steps and triggers bring words and hints with their fields; the other parts of the journey's own form have them here."""
+    return target != ENTRY or (path[:2] == ("entry", "triggers") and len(path) > 2)
 
 
 def title(target: str, path: Path, schema: Mapping[str, Any]) -> str:
-    """A message id. Steps bring their own titles; a clock of the journey's entry is named like any."""
+    """A message id. A clock of the journey's entry is named like any."""
     last = next((str(one) for one in reversed(path) if isinstance(one, str)), "")
-    if target == ENTRY:
-        return _TITLES.get(last, str(schema.get("title", last)))
-    return str(schema.get("title") or _TITLES.get(last) or last)
+    if _has_own(target, path):
+        return str(schema.get("title") or _TITLES.get(last) or last)
+    return _TITLES.get(last, str(schema.get("title", last)))
 
 
 def description(target: str, path: Path, schema: Mapping[str, Any]) -> str:
     last = str(path[-1]) if path else ""
-    if target == ENTRY:
+    if not _has_own(target, path):
         return _DESCRIPTIONS.get(last, "")
     text = schema.get("description", "") if "properties" not in schema else ""
     return " ".join(str(text).split())
@@ -121,19 +97,24 @@ def description(target: str, path: Path, schema: Mapping[str, Any]) -> str:
 
 def widget(target: str, path: Path) -> str:
     last = str(path[-1]) if path else ""
-    return _WIDGETS.get(last, "") if target == ENTRY else ""
+    return "" if _has_own(target, path) else _WIDGETS.get(last, "")
 
 
 _MATTERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "window": lambda around: around.get("policy") in (None, "after_window") and ("policy" in around or "event" in around),
     "key": lambda around: around.get("policy") == "per_key",
-    "to": lambda around: around.get("any_value") is False,
 }
 
 
-def matters(target: str, name: str, around: Any) -> bool:
-    """Whether a field has a say beside what else is set: the length of a window only where the policy has one."""
-    return target != ENTRY or not isinstance(around, Mapping) or name not in _MATTERS or name in around or bool(_MATTERS[name](around))
+def matters(target: str, path: Path, schema: Mapping[str, Any], around: Any) -> bool:
+    """Whether a field has a say beside what else is set: the length of a window only where the policy has one. A field says so itself
+    with `only_if`, the values that others must have."""
+    name = str(path[-1])
+    if not isinstance(around, Mapping) or name in around:
+        return True
+    if any(around.get(other) != value for other, value in schema.get("only_if", {}).items()):
+        return False
+    return _has_own(target, path) or name not in _MATTERS or _MATTERS[name](around)
 
 
 def choice(value: Any) -> str:
@@ -145,8 +126,10 @@ def is_clock(schema: Mapping[str, Any]) -> bool:
     return str(schema.get("pattern", "")).startswith("^([01]")
 
 
-def fresh_of_type(name: str) -> dict[str, Any]:
-    return {"type": name, **_FRESH_TYPES.get(name, {})}
+def fresh_of_type(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What a new entry of a type begins as: nothing is filled in, and what is missing is told as a problem."""
+    texts = [one for one in schema.get("required", ()) if schema["properties"][one].get("type") == "string"]
+    return {"type": name, **dict.fromkeys(texts, "")}
 
 
 def fresh(path: Path, item: Mapping[str, Any], present: list[Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from journeys.document import MAX_DOCUMENT_BYTES, MAX_EDGES, MAX_NODES, Key, NodeId
+from journeys.document import MAX_DOCUMENT_BYTES, MAX_EDGES, MAX_NODES
+from journeys.types import Key, NodeId
 
 ENTRY = "$entry"
 """The card that stands for the journey itself; its edge leads to the first step."""

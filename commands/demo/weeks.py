@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import bindparam, insert, update
@@ -26,9 +27,8 @@ from crm.people.duplicates import suggest
 from crm.people.profile import add_tag, update_fields
 from crm.people.scores import change_score
 from journeys.clock import zone_of
-from journeys.cron import next_after
-from journeys.document import ScheduleTrigger
 from journeys.draws import draw
+from journeys.triggers import ClockTrigger
 from models import Contact, Event, Identity, new_id
 from storage.events import event_row, insert_events
 from storage.identifiers import normalise
@@ -285,11 +285,9 @@ class Weeks:
         """When *Re-engagement* looks for whom to ask."""
         with self.story.engine.db.read() as session:
             program = self.story.engine.index(session).by_key["re_engagement"].program
-        [trigger] = [one for one in program.entry.triggers if isinstance(one, ScheduleTrigger)]
-        zone, found = zone_of(None, program.settings.timezone), [self.begin - timedelta(days=8)]
-        while (at := next_after(trigger.cron, found[-1], zone)) <= self.present:
-            found.append(at)
-        return found[1:]
+        [trigger] = [one for one in program.entry.triggers if isinstance(one, ClockTrigger)]
+        instants = trigger.instants(self.begin - timedelta(days=8), zone_of(None, program.settings.timezone))
+        return list(takewhile(lambda at: at <= self.present, instants))
 
     def _settle(self) -> None:
         """The scores that the people of the README have today; and who has somebody else's number is suggested as a duplicate."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from journeys.document import Key
 from journeys.nodes.node import Node
+from journeys.types import Key
 from journeys.values import Answer, Context, Leave, SetOwner
 
 

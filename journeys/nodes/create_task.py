@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from journeys import values
-from journeys.document import Span
 from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
 from journeys.nodes.wait_for import OutletName
 from journeys.placeholders import fields, fill
 from journeys.results import Results
+from journeys.types import Span
 from journeys.values import Answer, Context, Leave
 from journeys.worktime import add_working_time
 

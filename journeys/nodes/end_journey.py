@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from journeys import values
-from journeys.document import Key
 from journeys.nodes.node import Node
+from journeys.types import Key
 from journeys.values import Answer, Context, Leave
 
 

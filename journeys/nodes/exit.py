@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from journeys.document import Key
 from journeys.nodes.node import Node
+from journeys.types import Key
 from journeys.values import Answer, Context, End
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from journeys.nodes import Node, Palette
@@ -40,7 +40,7 @@ def _section(kind: type[Node]) -> str:
             f"{inspect.getdoc(kind)}\n",
             "| field | what | |",
             "|---|---|---|",
-            *_rows(kind.form()),
+            *field_rows(kind.form()),
             "",
             "```json",
             json.dumps(example, ensure_ascii=False),
@@ -51,10 +51,11 @@ def _section(kind: type[Node]) -> str:
     )
 
 
-def _rows(form: Mapping[str, Any]) -> Iterator[str]:
+def field_rows(form: Mapping[str, Any], hidden: Collection[str] = ("name",)) -> Iterator[str]:
+    """A row of a Markdown table for each field of a form, and for those inside it."""
     needed = form.get("required", [])
     for name, field in form["properties"].items():
-        if name != "name":
+        if name not in hidden:
             yield from _row(name, field, form.get("$defs", {}), needed=name in needed)
 
 

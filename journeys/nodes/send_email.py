@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from journeys.document import Key
 from journeys.nodes.node import Node
 from journeys.results import Results
+from journeys.types import Key
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 
 

@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from journeys.document import Key
 from journeys.errors import Unfilled
 from journeys.nodes.send_email import Send
+from journeys.types import Key
 from journeys.values import Answer, Context
 
 

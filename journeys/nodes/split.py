@@ -5,11 +5,11 @@ from itertools import accumulate
 
 from pydantic import Field
 
-from journeys.document import Part
 from journeys.draws import draw
 from journeys.errors import Issue
 from journeys.nodes.node import Node
 from journeys.nodes.wait_for import OutletName
+from journeys.types import Part
 from journeys.values import Answer, Context, Leave
 
 TOLERANCE = 0.01

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from journeys import values
-from journeys.document import Key
 from journeys.nodes.node import Node
 from journeys.nodes.update_contact import Copy, FieldName
 from journeys.rules.types import Scalar
+from journeys.types import Key
 from journeys.values import Answer, Context, Leave
 
 

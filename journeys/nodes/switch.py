@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from journeys.document import Part
 from journeys.errors import Issue
 from journeys.nodes.node import Node
 from journeys.nodes.wait_for import OutletName
 from journeys.rules import Rule, explain, holds
+from journeys.types import Part
 from journeys.values import Answer, Context, Leave
 
 OTHERWISE = "otherwise"

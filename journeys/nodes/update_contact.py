@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from journeys.document import Part
 from journeys.errors import Issue
 from journeys.nodes.node import Node
 from journeys.rules.types import Scalar
+from journeys.types import Part
 from journeys.values import AddTag, Answer, Change, Context, Leave, RemoveTag, SetFields
 
 FieldName = Annotated[str, Field(min_length=1, max_length=120)]

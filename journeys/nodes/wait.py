@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from journeys.document import Span
 from journeys.nodes.node import Node
+from journeys.types import Span
 from journeys.values import Answer, Context, Leave, Outcome, WaitUntil
 from journeys.worktime import add_working_time
 

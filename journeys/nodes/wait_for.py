@@ -7,11 +7,11 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from journeys import values
-from journeys.document import EventName, Part, Span
 from journeys.errors import Issue, Unfilled
 from journeys.nodes.node import LAST_MESSAGE, Node, Ready
 from journeys.results import Results
 from journeys.rules import Rule, explain, holds
+from journeys.types import EventName, Part, Span
 from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome
 
 TIMED_OUT = "timed_out"

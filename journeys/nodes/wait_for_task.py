@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from journeys.document import NodeId, Span
 from journeys.errors import Issue
 from journeys.nodes.create_task import OVERDUE, CreateTask
 from journeys.nodes.node import Node
@@ -14,6 +13,7 @@ from journeys.nodes.wait_for import OutletName
 from journeys.results import Results
 from journeys.rules import EventTerm, FieldTerm, holds
 from journeys.rules import Group as RuleGroup
+from journeys.types import NodeId, Span
 from journeys.values import Answer, Branch, Context, Leave, Occurred, Outcome, WaitFor
 
 TASK_FINISHED = "Task Finished"

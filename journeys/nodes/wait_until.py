@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from journeys import values
 from journeys.clock import instant_of, next_clock_time, next_opening
-from journeys.document import Part
 from journeys.draws import spread
 from journeys.nodes.node import Node
 from journeys.rules import dates
+from journeys.types import Part
 from journeys.values import Answer, Context, Leave, Outcome
 
 ClockText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", json_schema_extra={"widget": "time"})]
@@ -24,6 +24,8 @@ LONGEST_OFFSET = timedelta(days=366)
 class ClockTime(Part):
     """The next time the contact's clock shows `at`, on one of the weekdays."""
 
+    model_config = ConfigDict(title="Time of day")
+
     type: Literal["clock"] = "clock"
     at: ClockText = Field("09:00", title="Time of day")
     weekdays: Weekdays = EVERY_DAY
@@ -35,6 +37,8 @@ class ClockTime(Part):
 class Window(Part):
     """Continues right away inside the window, otherwise when it next opens. With `end` at or before `start`, the window runs
     past midnight."""
+
+    model_config = ConfigDict(title="Weekday window")
 
     type: Literal["window"] = "window"
     start: ClockText = Field("09:00", title="Opens at")
@@ -57,6 +61,8 @@ class DateField(Part):
     """A date in a contact field, shifted by `offset` ("-P3D" is three days before). With `at`, the wait ends on that day at
     that time; without it, at the time in the field. `yearly` uses the next anniversary (29 February: the 28th in other
     years)."""
+
+    model_config = ConfigDict(title="Date in a field")
 
     type: Literal["date"] = "date"
     field: str = Field(title="Field", min_length=1, max_length=120, json_schema_extra={"widget": "field", "names": "field"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -21,11 +21,11 @@ from engine import publish
 from journeys import unfinished
 from journeys.catalogue import Catalogue
 from journeys.check import check
-from journeys.document import Trigger
 from journeys.errors import Invalid, Issue
 from journeys.nodes import BUILT_IN, Node, Palette
 from journeys.reading import read
 from journeys.rules.terms import TERMS
+from journeys.triggers import TRIGGERS, Trigger
 from models import Member
 from tests.builder_ui.test_builder import edited, stored, visit_of
 
@@ -111,12 +111,12 @@ def test_a_ready_step_asks_about_the_message_before_it_and_about_none_if_there_i
     assert "…" in cards.view_of(languages()[0], PALETTE, "x", complete, {})["summary"]
 
 
-@pytest.mark.parametrize("name", [one.model_fields["type"].default for one in get_args(get_args(Trigger)[0])])
-def test_a_new_trigger_is_empty_and_names_what_it_needs_in_both_languages(name: str) -> None:
-    raw = labels.fresh_of_type(name)
+@pytest.mark.parametrize("kind", TRIGGERS, ids=lambda kind: kind.kind())
+def test_a_new_trigger_is_empty_and_names_what_it_needs_in_both_languages(kind: type[Trigger]) -> None:
+    raw = labels.fresh_of_type(kind.kind(), kind.form())
     assert list(held({key: value for key, value in raw.items() if key != "type"})) == []
     found = unfinished.wrong("entry", {"triggers": [raw]})
-    assert bool(found) is (name not in NOTHING_TO_FILL_IN)
+    assert bool(found) is (kind.kind() not in NOTHING_TO_FILL_IN)
     english, german = said(found)
     assert all(one != other and "“" in one for one, other in zip(english, german, strict=True))
 

@@ -12,7 +12,7 @@ import pytest
 from builder_ui.builder import forms
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import load
-from builder_ui.builder.labels import _FRESH_TYPES, fresh_of_type
+from builder_ui.builder.labels import fresh_of_type
 from builder_ui.builder.page import suggestions
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rulebook import FRESH, rule_field
@@ -23,6 +23,7 @@ from crm.people import tags
 from crm.people.profile import add_tag
 from engine.publish import get_journey
 from journeys.nodes import BUILT_IN, Node
+from journeys.triggers import TRIGGERS
 from models import Template
 from tests.builder_ui.test_builder import edited
 
@@ -64,7 +65,7 @@ def test_a_step_offers_what_there_is(kind: type[Node], form: Any) -> None:
 
 
 def test_the_journey_offers_what_there_is(form: Any) -> None:
-    triggers = [fresh_of_type(name) for name in _FRESH_TYPES]
+    triggers = [fresh_of_type(one.kind(), one.form()) for one in TRIGGERS]
     entry = {"triggers": triggers, "reentry": {"policy": "per_key"}}
     raw = {"entry": entry, "exit_when": [{"event": "Order Completed"}], "goal": {"event": "Order Completed"}}
     drawn = [forms.part(form(ENTRY, raw), schema, (name,)) for name, _, schema in JOURNEY_FORM if name != "about"]

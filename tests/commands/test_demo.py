@@ -16,8 +16,8 @@ from commands.dev import migrate
 from commands.start import prepare, welcome
 from commands.workspace import database, engine
 from crm.rules import expression as rules
-from journeys.document import ScheduleTrigger
 from journeys.rules import DictFacts, holds
+from journeys.triggers import ClockTrigger
 from models import Contact, Event, Journey, Member, Run, Template, TemplateVersion
 from settings import Settings
 from storage import tally
@@ -54,8 +54,9 @@ def test_nothing_that_was_made_up_starts_a_journey(demo):
 def test_re_engagement_finds_somebody_and_leaves_the_others_alone(demo):
     now = datetime.now(UTC)
     with engine(Settings(home=demo)) as live, live.db.read() as session:
-        [trigger] = [t for t in live.index(session).by_key["re_engagement"].program.entry.triggers if isinstance(t, ScheduleTrigger)]
-        found = rules.page(session, trigger.rule, now, "", 100)
+        [trigger] = [t for t in live.index(session).by_key["re_engagement"].program.entry.triggers if isinstance(t, ClockTrigger)]
+        [(_, rule)] = trigger.rules()
+        found = rules.page(session, rule, now, "", 100)
         names = {session.get_one(Contact, id).first_name for id in found}
     assert names == {"Marco", "Nina", "Oliver", "Paula", "Quentin"}
 
