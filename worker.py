@@ -38,13 +38,13 @@ from commands.providers import provider_named
 from commands.servers import free_port
 from commands.tracing import tracing_of
 from engine import stamp
-from engine.behaviours import refuse_unknown_behaviours
-from engine.client import Temporal
+from engine.engine import Engine, NewJourney
 from engine.keeper import Keeper
-from engine.live import Engine, NewJourney
 from engine.presence import Presence
 from engine.takeover import Takeover
-from engine.workflow import RunWorkflow
+from engine.temporal.client import Temporal
+from engine.temporal.workflow import RunWorkflow
+from engine.versions.behaviours import refuse_unknown_behaviours
 from journeys.calls import RUN_QUEUE, queue_of, unversioned
 from journeys.channels import SENDABLE
 from journeys.custom import CustomActivity

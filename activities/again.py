@@ -28,9 +28,9 @@ from activities.messages import stored
 from activities.performer import Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
 from crm.uncertain import lock_message
-from engine.live import Engine, NotLoaded
-from engine.state import State
-from engine.step import where
+from engine.engine import Engine, NotLoaded
+from engine.interpreter.state import State
+from engine.runs.step import where
 from journeys.values import Call
 from models import OPEN_MESSAGE, Contact, Run
 from storage import held_messages

@@ -18,7 +18,7 @@ from activities.messages import contact_values
 from activities.performer import CannotPrepare, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
 from activities.redaction import tells, texts_in
-from engine.step import where
+from engine.runs.step import where
 from journeys.custom import ActivityContext, Answered, Answering, CustomActivity, GiveUp, Result
 from journeys.errors import NotFound, TooLarge
 from journeys.secret import NoSecret, Reveal

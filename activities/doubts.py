@@ -17,8 +17,8 @@ from activities.effect import Effects, Fate, append_fate
 from activities.ledger import messages
 from activities.performer import Performer
 from activities.providers.provider import Answer, ProviderFailure
-from engine.step import lock_run
-from engine.wakeups import Wakeups
+from engine.runs.step import lock_run
+from engine.temporal.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from models import OPEN_MESSAGE, Run
 from storage import held_messages

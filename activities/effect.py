@@ -26,12 +26,12 @@ from activities.gate import Hold, Pass, Refuse
 from activities.performer import CannotPrepare, Draft, Job, Performer
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
 from activities.rendering import RenderBusy
-from engine.delivery import is_heard
-from engine.live import Engine
+from engine.engine import Engine
+from engine.interpreter.state import Instruction, State
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT
-from engine.state import Instruction, State
-from engine.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
-from engine.wakeups import Wakeups
+from engine.runs.delivery import is_heard
+from engine.runs.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
+from engine.temporal.wakeups import Wakeups
 from journeys.calls import activity_of, unversioned
 from journeys.channels import SENDABLE
 from journeys.errors import PfadwerkError

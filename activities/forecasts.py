@@ -1,6 +1,6 @@
 """What an act would bring about at once, before it is done: enrolling people, moving runs to another version, publishing a draft.
 
-Whether somebody enters is asked of `engine.entry`, where they get to of `engine.forecast` (which is `advance`), whether a message may leave of
+Whether somebody enters is asked of `engine.enrolment.entry`, where they get to of `engine.interpreter.forecast` (which is `advance`), whether a message may leave of
 `activities.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
 nothing is written, so what changes between the look and the act changes the outcome. Of many people a sample is judged (`Limits`), drawn by
 lot, and the answer says so.
@@ -23,15 +23,16 @@ from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
 from crm.people.contacts import MAX_COUNTED, Wanted
 from crm.rules.sql_facts import SqlFacts
-from engine import by_hand, clocktriggers, migrate, publish
-from engine.advance import exit_topics
-from engine.entry import is_held_out, refusal
-from engine.facts import Overlay
-from engine.forecast import RUN_ID, Course, Forecast, Foreseen, Made, course, made_by_nobody
-from engine.gate import Former, Hold, Pass, Refuse, Twin, Verdict
-from engine.live import Engine, LiveJourney
-from engine.state import State
-from engine.step import read_inbox
+from engine.engine import Engine, LiveJourney
+from engine.enrolment import manual, schedules
+from engine.enrolment.entry import is_held_out, refusal
+from engine.interpreter.advance import exit_topics
+from engine.interpreter.forecast import RUN_ID, Course, Forecast, Foreseen, Made, course, made_by_nobody
+from engine.interpreter.gate import Former, Hold, Pass, Refuse, Twin, Verdict
+from engine.interpreter.overlay import Overlay
+from engine.interpreter.state import State
+from engine.runs.step import read_inbox
+from engine.versions import migrate, publish
 from journeys.channels import SENDABLE
 from journeys.compile import Program, compile_journey
 from journeys.errors import Invalid
@@ -79,17 +80,17 @@ class Forecaster:
 
     # Enrolling
 
-    def enrolment(self, session: Session, journey_id: str, whom: by_hand.Whom, now: datetime) -> Forecast:
+    def enrolment(self, session: Session, journey_id: str, whom: manual.Whom, now: datetime) -> Forecast:
         """What `by_hand.enrol_page` would come to for everybody who is meant.
 
         Raises: Conflict if the journey was never published; RenderBusy.
         """
-        live = by_hand.published(self.engine, session, journey_id)
+        live = manual.published(self.engine, session, journey_id)
         ids, count = draw_people(
             self.limits,
-            by_hand.fitting(session, whom, now, "", self.limits.everybody + 1),
-            lambda: by_hand.count_of(session, whom, now, self.limits.counted),
-            lambda size, of: by_hand.some_of(session, whom, now, size, of),
+            manual.fitting(session, whom, now, "", self.limits.everybody + 1),
+            lambda: manual.count_of(session, whom, now, self.limits.counted),
+            lambda size, of: manual.some_of(session, whom, now, size, of),
         )
         found = self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in ids], count)
         found.at_least = isinstance(whom, Wanted) and count > self.limits.counted
@@ -100,7 +101,7 @@ class Forecaster:
 
         Raises: as `enrolment`.
         """
-        live = by_hand.published(self.engine, session, journey_id)
+        live = manual.published(self.engine, session, journey_id)
         people = dict.fromkeys(person_of(session, id) for id in contact_ids)
         return self._entering(
             session, live, _pinned(session, live), [(id, now, {}) for id in list(people)[: self.limits.everybody]], len(people)
@@ -201,21 +202,17 @@ class Forecaster:
         state = "paused" if journey.state == "paused" else "live"
         live = LiveJourney(journey.id, journey.key, state, "", number, program, exit_topics(program))
         inside = {version: one.inside for version, one in tally.by_version(session, journey.id).items() if one.inside}
-        ahead = clocktriggers.coming(session, live, now, now + AHEAD)
+        ahead = schedules.coming(session, live, now, now + AHEAD)
         return Publication(number, state, inside, self._coming(session, live, pins["templates"], ahead))
 
-    def _coming(
-        self, session: Session, live: LiveJourney, pins: Mapping[str, int], ahead: Sequence[clocktriggers.Coming]
-    ) -> list[Occurrence]:
+    def _coming(self, session: Session, live: LiveJourney, pins: Mapping[str, int], ahead: Sequence[schedules.Coming]) -> list[Occurrence]:
         """One for each trigger: of a date, all zones together."""
-        by_trigger: dict[str, list[clocktriggers.Coming]] = {}
+        by_trigger: dict[str, list[schedules.Coming]] = {}
         for one in ahead:
             by_trigger.setdefault(one.trigger.model_dump_json(), []).append(one)
         return [self._occurrence(session, live, pins, those) for those in by_trigger.values()]
 
-    def _occurrence(
-        self, session: Session, live: LiveJourney, pins: Mapping[str, int], those: Sequence[clocktriggers.Coming]
-    ) -> Occurrence:
+    def _occurrence(self, session: Session, live: LiveJourney, pins: Mapping[str, int], those: Sequence[schedules.Coming]) -> Occurrence:
         whom, looks, most = list[tuple[str, datetime, dict[str, Any]]](), LOOKS, self.limits.everybody
         ends = True
         for one in those:

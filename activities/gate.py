@@ -1,4 +1,4 @@
-"""What the gate must know, gathered from the database in the transaction that would claim the message; `engine.gate` decides.
+"""What the gate must know, gathered from the database in the transaction that would claim the message; `engine.interpreter.gate` decides.
 
 A message costs six statements at most: consent, suppression, the word of the mailbox, what has left, what waits, and once a transaction
 whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from activities.ledger import is_awaited
 from crm.consent import consent, mailbox, suppression
-from engine.gate import (
+from engine.interpreter.gate import (
     REACHED_BY,
     Cap,
     Consents,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from engine.state import State
+from engine.interpreter.state import State
 from journeys.values import Do
 from models import Message
 from storage import tally

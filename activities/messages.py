@@ -18,7 +18,7 @@ from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
-from engine.gate import message_class, wanted
+from engine.interpreter.gate import message_class, wanted
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table
 from workspace import settings

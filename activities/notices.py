@@ -24,7 +24,7 @@ from activities.ledger import message_id_of
 from activities.outward import TeamPerformer, secret_of
 from activities.performer import CannotPrepare
 from activities.providers.provider import Answer, InDoubt, ProviderFailure, RetryLater, SenderStopped, Unreachable
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from models import Journey, Member
 from workspace import notices, settings
 from workspace.members import stand_in

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from activities.gate import Verdict
 from activities.providers.provider import Answer, Doubt
-from engine.state import State
+from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.values import Call
 from models import Contact

@@ -15,7 +15,7 @@ from activities import templates
 from activities.messages import SHOWN
 from activities.rendering import CompiledTemplate, Renderer, RenderFailed
 from activities.tracking import Tracking
-from engine.gate import message_class
+from engine.interpreter.gate import message_class
 from journeys.compile import Program
 from journeys.errors import NotFound
 from journeys.values import Call
@@ -27,7 +27,7 @@ NOBODY = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """`engine.simulate.Fill` with the newest versions of a journey's templates."""
+    """`engine.interpreter.simulate.Fill` with the newest versions of a journey's templates."""
 
     tracking: Tracking
     language: str

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from activities.ledger import message_id_of
 from activities.performer import Job, Performer
-from engine.live import Engine
+from engine.engine import Engine
 from engine.restored import LostTime, may_have_left
 from models import RestoredMessage
 from storage.sql import on, table, upsert

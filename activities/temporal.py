@@ -15,11 +15,11 @@ from temporalio.exceptions import ApplicationError
 from activities.effect import Effects, NotServed, give_up, perform
 from activities.failures import BUSY, HELD, RETRY_LATER, unforeseen
 from activities.measures import Measures, NoMeasures
-from engine.client import Temporal
-from engine.live import Engine
+from engine.engine import Engine
+from engine.interpreter.state import Instruction
 from engine.log_fields import log_fields
-from engine.state import Instruction
-from engine.step import Moved, step
+from engine.runs.step import Moved, step
+from engine.temporal.client import Temporal
 from engine.tracing import of_run
 from journeys.calls import STEP, activity_of
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from activities.performer import Job
 from crm.consent import mailbox
-from engine.gate import Twin
+from engine.interpreter.gate import Twin
 from models import Message
 from storage.sql import on, table
 

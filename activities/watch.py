@@ -17,7 +17,7 @@ from activities.effect import Effects
 from activities.messages import MessagePerformer
 from activities.outward import TeamPerformer
 from activities.providers.provider import Provider, ProviderFailure
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from models import StoppedAccount
 from storage.sql import changed_rows
 from workspace import notices, stopped_accounts

@@ -17,24 +17,27 @@ from activities.providers import Outbox, Provider
 from activities.rendering import Renderer, RenderLimits, RenderPool
 from activities.rendering.turns import Turns
 from activities.tracking import Tracking
-from api import errors, health, ingest, login, openapi
-from api.admin import admin_routers
-from api.bodies import Bodies
-from api.doors import Doors
-from api.keys import KeyRing
-from api.limits import Limits
+from api import health
+from api.admin.routers import admin_routers
+from api.auth import login
+from api.auth.origin import Origin
+from api.http import errors, openapi
+from api.http.headers import Doors
+from api.http.rate_limits import Limits
+from api.http.request_bodies import Bodies
 from api.metrics import Metrics
-from api.origin import Origin
 from api.public import public_router
 from api.server import Server
-from api.temporal import Bells, Connect
-from api.writer import Waker, Writer
+from api.tracking import endpoints
+from api.tracking.write_keys import KeyRing
+from api.tracking.writer import Waker, Writer
+from api.wakeups import Bells, Connect
 from builder_ui import pages
-from engine.client import Temporal
-from engine.live import Engine
+from engine.engine import Engine
 from engine.presence import Presence
-from engine.step import where
-from engine.wakeups import Wakeups
+from engine.runs.step import where
+from engine.temporal.client import Temporal
+from engine.temporal.wakeups import Wakeups
 from models import Member
 from settings import Settings
 from storage.files import Room
@@ -88,7 +91,7 @@ def create_app(
     app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"), tracing=engine.tracing)
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
     for router in (
-        ingest.router,
+        endpoints.router,
         *admin_routers(),
         login.router,
         health.router,

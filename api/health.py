@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from api.errors import Forbidden, answers, takes_nothing
+from api.http.errors import Forbidden, answers, takes_nothing
 from api.measured import may_measure
 from api.server import Server, TheServer
-from api.temporal import Bells
-from engine import unrouted
-from engine.live import Engine
+from api.wakeups import Bells
+from engine.engine import Engine
+from engine.enrolment import unrouted
 from models import Contact, Event
 from workspace import stopped_accounts
 

@@ -17,14 +17,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from api.errors import is_busy, is_out_of_space
+from api.http.errors import is_busy, is_out_of_space
 from crm.imports import uploads
 from crm.jobs import RULE, WANTED, add_job, cancel_job, end, end_early, get_job, locked
 from crm.people.contacts import wanted_of
 from crm.privacy import erasure_rest
-from engine import by_hand, migrate, perhaps, runs
-from engine.live import Engine
-from engine.wakeups import Wakeups
+from engine import perhaps
+from engine.engine import Engine
+from engine.enrolment import manual
+from engine.runs import operations
+from engine.temporal.wakeups import Wakeups
+from engine.versions import migrate
 from journeys.errors import Conflict, NotFound, PfadwerkError, Sentence
 from journeys.rules import Rule
 from models import Job, Migration, Run
@@ -54,17 +57,17 @@ class Page:
 def _enrol_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
     occasion = f"job:{job.id}"
     journey_id, whom = job.input["journey_id"], _whom(job)
-    wakeups, after, counts = by_hand.enrol_page(engine, session, journey_id, whom, job.cursor, now, occasion, job.created_at)
+    wakeups, after, counts = manual.enrol_page(engine, session, journey_id, whom, job.cursor, now, occasion, job.created_at)
     return Page(wakeups, after or job.cursor, counts, finished=after is None)
 
 
 def _tag_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
     tag, added = job.input["tag"], job.input["added"]
-    wakeups, after, counts = by_hand.tag_page(engine, session, _whom(job), tag, added, job.cursor, now, job.created_by)
+    wakeups, after, counts = manual.tag_page(engine, session, _whom(job), tag, added, job.cursor, now, job.created_by)
     return Page(wakeups, after or job.cursor, counts, finished=after is None)
 
 
-def _whom(job: Job) -> by_hand.Whom:
+def _whom(job: Job) -> manual.Whom:
     return wanted_of(job.input[WANTED]) if WANTED in job.input else _rule.validate_python(job.input[RULE])
 
 
@@ -101,7 +104,7 @@ def _resume_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
     wakeups, resumed = Wakeups(), 0
     for run_id in page:
         try:
-            wakeups.add(runs.resume_stuck(engine, session, run_id, job.created_by, now))
+            wakeups.add(operations.resume_stuck(engine, session, run_id, job.created_by, now))
             resumed += 1
         except Conflict:
             continue

@@ -9,10 +9,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from api.doors import known
+from api.http.headers import known
 from api.samples import Samples
-from api.writer import Writer
-from engine.live import Engine
+from api.tracking.writer import Writer
+from engine.engine import Engine
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 

@@ -13,9 +13,10 @@ from sqlalchemy import false, func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from engine import shelf, unrouted
-from engine.live import Engine
-from engine.shelf import HALTED
+from engine.engine import Engine
+from engine.enrolment import unrouted
+from engine.versions import listing
+from engine.versions.listing import HALTED
 from models import OPEN_MESSAGE, Event, Inbox, Journey, Message
 from workspace import notices, stopped_accounts
 
@@ -79,7 +80,7 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
 
 def _open_runs(session: Session) -> dict[str, int]:
     """From the tally: counting the rows would cost the more the more contacts wait."""
-    journeys = shelf.numbers(session, session.scalars(select(Journey.id)).all()).values()
+    journeys = listing.numbers(session, session.scalars(select(Journey.id)).all()).values()
     return {
         "active": sum(one.active for one in journeys),
         **{status: sum(one.halted.get(status, 0) for one in journeys) for status in HALTED},

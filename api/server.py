@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from activities.messages import House
 from activities.providers import Provider
 from activities.rendering.turns import Turns
+from api.http.rate_limits import Limits, Rate
 from api.jobs import Jobs
-from api.keys import KeyRing
-from api.limits import Limits, Rate
 from api.metrics import Metrics
-from api.writer import Waker, Writer
-from engine.live import Engine
-from engine.wakeups import Wakeups
+from api.tracking.write_keys import KeyRing
+from api.tracking.writer import Waker, Writer
+from engine.engine import Engine
+from engine.temporal.wakeups import Wakeups
 from settings import Settings
 from workspace.refusals import Refusals
 

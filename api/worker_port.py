@@ -22,7 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.measured import may_measure
 from api.samples import Samples
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.channels import SENDABLE
 
 CHECK_SECONDS = 2.0

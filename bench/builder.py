@@ -22,13 +22,13 @@ from typing import Any
 from sqlalchemy import select
 
 from activities import templates
-from api.login import COOKIE, exchange, mint_link
+from api.auth.login import COOKIE, exchange, mint_link
 from bench.crowd import seed
 from bench.graphs import MAIL, OTHER_JOURNEY, POOL, journey_document
 from bench.line import open_line
 from bench.measure import machine, say
 from bench.scene import Scene, Workspace, open_scene
-from engine import publish
+from engine.versions import publish
 from journeys.errors import Misconfigured
 from journeys.templates import gallery
 from models import Member

@@ -13,10 +13,10 @@ from sqlalchemy import func, insert, select
 
 from bench.scene import Workspace
 from bench.simulate import somebody
-from engine import publish
-from engine.advance import Note
-from engine.simulate import Path, simulate
-from engine.step import tallied
+from engine.interpreter.advance import Note
+from engine.interpreter.simulate import Path, simulate
+from engine.runs.step import tallied
+from engine.versions import publish
 from journeys.compile import compile_journey
 from journeys.reading import read
 from models import Run, Trail, Version, new_id

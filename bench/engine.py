@@ -23,9 +23,9 @@ from temporalio.client import Client
 from bench import baseline, reference
 from bench.measure import cpu_seconds, machine, memory_bytes, say, spread_ms
 from bench.scene import Scene, Workspace, open_scene
-from engine.client import Temporal
-from engine.router import route
-from engine.wakeups import Wakeups
+from engine.enrolment.routing import route
+from engine.temporal.client import Temporal
+from engine.temporal.wakeups import Wakeups
 from models import Event, Run, Trail, new_id
 from storage.events import event_row, insert_events
 from storage.sql import table

@@ -26,9 +26,9 @@ from activities.rendering import RenderLimits, RenderPool
 from activities.tracking import Tracking
 from bench import reference
 from bench.measure import machine
-from engine import publish
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
+from engine.versions import publish
 from journeys.nodes import Palette
 from models import ConsentState, Contact, Database, new_id
 from storage.sql import table

@@ -14,9 +14,9 @@ from sqlalchemy import insert, select
 
 from activities import templates
 from activities.rendering import CompiledTemplate
-from api.keys import add_key
-from engine import publish as publishing
-from engine.live import Engine
+from api.tracking.write_keys import add_key
+from engine.engine import Engine
+from engine.versions import publish as publishing
 from journeys.templates import Mail, gallery
 from models import ConsentState, Contact, Database, Identity, TemplateVersion, new_id
 from models.migrate import upgrade

@@ -18,7 +18,7 @@ from bench import reference
 from bench.serve import RECEIVER_PORT
 from commands.process import Process, Program, python
 from commands.servers import LOOPBACK, free_port, start_temporal
-from engine.live import Engine
+from engine.engine import Engine
 from models import Database
 from settings import Settings
 from worker import build_engine

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.graphs import chooser, grow
 from bench.measure import machine
-from engine.simulate import Script, ScriptEvent, simulate
+from engine.interpreter.simulate import Script, ScriptEvent, simulate
 from journeys.compile import Program, compile_journey
 from journeys.nodes import Palette
 from journeys.reading import read

@@ -15,7 +15,7 @@ from builder_ui.speech import Speech
 from builder_ui.visit import Visit
 from builder_ui.words import REASONS, REFUSALS, coded, names_of
 from crm.people.contacts import MAX_COUNTED
-from engine.forecast import Forecast, Step, ids_named
+from engine.interpreter.forecast import Forecast, Step, ids_named
 from journeys.nodes import Node
 
 STAYS = {

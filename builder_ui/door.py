@@ -1,6 +1,6 @@
 """The pages in front of the house: logging in, choosing a password, asking for a new one. Native forms, no script, no socket.
 
-They are drawn here so that they look like the rest; what their forms do is in `api.login`.
+They are drawn here so that they look like the rest; what their forms do is in `api.auth.login`.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from builder_ui.words import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STA
 from crm.imports.csv_cells import START, line_of
 from crm.people import contacts
 from crm.privacy.export import export as export_contact
-from engine.publish import get_journey
-from engine.runs import RunFilter, list_runs
+from engine.runs.operations import RunFilter, list_runs
+from engine.versions.publish import get_journey
 from journeys.errors import NotFound, PfadwerkError
 from models import ConsentState, Contact, Tag
 from storage.locks import person_of

@@ -14,7 +14,7 @@ from typing import Any
 from builder_ui import parts
 from builder_ui.compat import Element, datalist, html, submitted
 from builder_ui.visit import Acts, Visit
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import Conflict, Invalid, Issue
 
 MOST = 10_000

@@ -1,7 +1,7 @@
 """Serves the pages: an HTML shell per page, the socket behind it, and static files.
 
 A shell holds what every page has (menu, language, log-out), so it paints before any socket is open; the page itself comes over the
-socket. Who is not logged in is refused before the socket is accepted (who comes from another site, earlier: `api.origin`). Pages are looked up
+socket. Who is not logged in is refused before the socket is accepted (who comes from another site, earlier: `api.auth.origin`). Pages are looked up
 by path and bring their own content; nothing here knows one of them.
 """
 

@@ -12,9 +12,10 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.visit import Acts, Do, Visit
 from builder_ui.words import OUTLETS, coded
-from engine import publish, runs
-from engine.live import Engine
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.runs import operations
+from engine.temporal.wakeups import Wakeups
+from engine.versions import publish
 from models import Journey
 
 Change = Callable[[Engine, Session, str, str, datetime], Wakeups]
@@ -114,20 +115,20 @@ def _stop_and_archive(engine: Engine) -> Callable[[Session, str, str, datetime],
 
 
 def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, ...], journey_state: str) -> list[Element]:
-    """Resume, skip and end for one run (a row of `engine.runs`); nothing for ended ones or those who may not."""
+    """Resume, skip and end for one run (a row of `engine.runs.operations`); nothing for ended ones or those who may not."""
     if not visit.may("run.mend") or run["ended_at"] is not None:
         return []
     speech, id = visit.speech, run["id"]
     offered: list[Element] = []
     halted = run["status"] != "active"
     if halted and not (run["status"] == "held" and journey_state == "paused"):
-        again = acts.act("run.mend", writing(runs.resume_stuck, id), "The run tries again.")
+        again = acts.act("run.mend", writing(operations.resume_stuck, id), "The run tries again.")
         offered.append(parts.button(speech("Try again"), again, "play", "main"))
     if halted and outlets:
         ways = [
             (
                 coded(speech, OUTLETS, outlet),
-                acts.act("run.mend", writing(runs.skip_stuck, id, outlet), "The run continues after the step."),
+                acts.act("run.mend", writing(operations.skip_stuck, id, outlet), "The run continues after the step."),
             )
             for outlet in outlets
         ]
@@ -137,7 +138,7 @@ def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, 
             speech("End run"),
             speech("The contact leaves the journey at once. This cannot be undone."),
             speech("End run"),
-            acts.act("run.mend", writing(runs.end_run, id), "The run has ended."),
+            acts.act("run.mend", writing(operations.end_run, id), "The run has ended."),
             "square",
             "danger",
         )

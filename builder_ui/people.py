@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from builder_ui.compat import Element, html
 from builder_ui.speech import Speech
-from engine.uses import Use
+from engine.versions.uses import Use
 from models import Contact, Journey, Member
 
 MOST_PLACES = 10

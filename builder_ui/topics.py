@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from builder_ui.compat import use_effect, use_ref, use_state
-from engine.step import where
+from engine.runs.step import where
 
 log = logging.getLogger("pfadwerk.pages")
 

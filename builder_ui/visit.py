@@ -17,8 +17,8 @@ from activities.rendering import INLINE, Renderer
 from activities.rendering.turns import Turns
 from builder_ui.permits import may
 from builder_ui.speech import Speech
-from engine.live import Engine
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.temporal.wakeups import Wakeups
 from models import Member
 from storage.files import Room
 from workspace.sessions import Purpose

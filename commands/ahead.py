@@ -9,7 +9,7 @@ from journeys.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from activities.forecasts import Occurrence, Publication
-    from engine.live import Engine
+    from engine.engine import Engine
     from settings import Settings
 
 Translate = Callable[[str], str]

@@ -17,7 +17,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from uvicorn import Server
 
-    from api.temporal import Connect
+    from api.wakeups import Connect
 
 STOP_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
@@ -117,7 +117,7 @@ def _connect(settings: Settings) -> Connect | None:
         return None
     from temporalio.runtime import Runtime, TelemetryConfig
 
-    from engine.client import Temporal
+    from engine.temporal.client import Temporal
 
     runtime = Runtime(telemetry=TelemetryConfig(logging=core_logging(settings)))
     return lambda: Temporal.connect(**settings.temporal(), runtime=runtime)

@@ -168,8 +168,8 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
         return
     from activities.custom import load_custom
     from engine import stamp
-    from engine.behaviours import refuse_unknown_behaviours
-    from engine.live import Engine
+    from engine.engine import Engine
+    from engine.versions.behaviours import refuse_unknown_behaviours
     from journeys.nodes import Palette
     from models import Database
     from models.migrate import check

@@ -10,7 +10,7 @@ from settings import Settings
 
 if TYPE_CHECKING:
     from activities.providers import Provider
-    from engine.live import Engine
+    from engine.engine import Engine
 
 
 def provider_named(settings: Settings, engine: Engine, name: str) -> Provider:

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from activities.rendering.partials import mentioned
 from commands.files import TEMPLATES, MailTemplate, Memory, digest_of, write_template, write_text
 from commands.workspace import database
-from engine.publish import get_journey
+from engine.versions.publish import get_journey
 from journeys.document import Journey as Document
 from journeys.document import pretty
 from journeys.nodes import Palette

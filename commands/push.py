@@ -25,8 +25,8 @@ from commands.check import issue_line
 from commands.files import ABOUT, TEMPLATES, MailTemplate, Memory, read_template, template_folders
 from commands.pull import as_template, journey_digest, templates_of
 from commands.workspace import ACTOR, engine
-from engine import publish as publishing
-from engine.live import Engine
+from engine.engine import Engine
+from engine.versions import publish as publishing
 from journeys.diff import Difference, diff
 from journeys.document import Journey as Document
 from journeys.errors import Invalid, Issue, NotFound

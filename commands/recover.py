@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from commands.progress import progress
 from commands.workspace import engine
-from engine.live import Engine
+from engine.engine import Engine
 from models import Run
 from settings import Settings
 
@@ -37,7 +37,7 @@ def recover(settings: Settings, *, out: TextIO, translate: Callable[[str], str],
 async def _recover(settings: Settings, live: Engine, translate: Callable[[str], str]) -> tuple[int, int]:
     from commands.setup import connect
     from engine import keeper
-    from engine.client import Temporal
+    from engine.temporal.client import Temporal
 
     temporal = Temporal(await connect(settings))
     looked = started = 0

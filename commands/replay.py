@@ -20,8 +20,8 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from commands.progress import progress
 from commands.setup import NoTemporal, connect
 from commands.workspace import database
-from engine.publish import get_journey
-from engine.workflow import RunWorkflow
+from engine.temporal.workflow import RunWorkflow
+from engine.versions.publish import get_journey
 from journeys.calls import JOURNEY_ATTRIBUTE, RUN_WORKFLOW
 from journeys.errors import Invalid
 from settings import Settings

@@ -10,7 +10,7 @@ from api.jobs import do_page
 from commands.workspace import ACTOR, engine
 from crm.jobs import get_job
 from engine import perhaps
-from engine.live import Engine
+from engine.engine import Engine
 from engine.restored import ASSUMPTIONS, Assume
 from journeys.errors import Invalid, NotFound
 from settings import Settings

@@ -1,7 +1,7 @@
 """`pfadwerk simulate JOURNEY`: one contact walks through a journey on a virtual clock; prints where they went, when and why.
 
 JOURNEY is a file, the key of a journey of the workspace (its draft), or of the gallery. A scenario file holds a script
-(`engine.simulate.Script`), or a list of them, with `name`, `expect` (the outlets in order: [{"node", "outlet"}]) and `ends` (the reason) on
+(`engine.interpreter.simulate.Script`), or a list of them, with `name`, `expect` (the outlets in order: [{"node", "outlet"}]) and `ends` (the reason) on
 top; a difference from what is expected is told, and the exit code is 1. Nothing is sent, stored or reached.
 """
 
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pydantic import ValidationError
 
 from commands.workspace import database, is_out_of_reach, palette
-from engine.gate import Limits
-from engine.simulate import Fill, Line, Script, always_fills
-from engine.simulate import simulate as walk
+from engine.interpreter.gate import Limits
+from engine.interpreter.simulate import Fill, Line, Script, always_fills
+from engine.interpreter.simulate import simulate as walk
 from journeys.clock import zone_of
 from journeys.compile import Program, compile_journey
 from journeys.document import Journey as Document
@@ -159,7 +159,7 @@ def find_document(settings: Settings, name: str) -> Document:
 
 
 def _draft(settings: Settings, key: str) -> Document | None:
-    from engine.publish import get_journey
+    from engine.versions.publish import get_journey
 
     try:
         with database(settings) as db, db.read() as session:
@@ -235,7 +235,7 @@ def _known_contact(settings: Settings, email: str) -> Known:
 def _suppressions(settings: Settings, session: Session, contact_id: str) -> dict[str, list[str]]:
     """Channel -> why the contact's address gets nothing there, also by the word of somebody else who has it."""
     from crm.consent import mailbox, suppression
-    from engine.gate import REACHED_BY
+    from engine.interpreter.gate import REACHED_BY
     from journeys.channels import SENDABLE
     from models import Contact
 

@@ -26,7 +26,7 @@ def prepare(demo: bool, language: str = "en") -> Callable[[Settings], None]:
 
 def login_link(settings: Settings) -> str:
     """A link that logs the first administrator in once."""
-    from api.login import mint_link
+    from api.auth.login import mint_link
     from commands.workspace import engine
 
     with engine(settings) as live:

@@ -20,7 +20,7 @@ from journeys.nodes import Palette
 from settings import Settings
 
 if TYPE_CHECKING:
-    from engine.live import Engine
+    from engine.engine import Engine
     from models import Database
 
 ACTOR = "cli"
@@ -98,7 +98,7 @@ def palette(settings: Settings) -> Palette:
 
 def _of(db: Database, kinds: Palette) -> Surroundings:
     from crm.catalogue import load_catalogue
-    from engine.publish import known
+    from engine.versions.publish import known
 
     with db.read() as session:
         return Surroundings(kinds, load_catalogue(session), known(session), of_workspace=True)

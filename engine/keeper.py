@@ -20,14 +20,15 @@ from sqlmodel import col
 
 from crm.imports import uploads
 from crm.sales import tasks
-from engine import clocktriggers, migrate, unmet, unrouted
-from engine.client import Temporal
-from engine.live import Engine, NotLoaded
-from engine.router import route, route_part
-from engine.runs import end_locked
-from engine.state import Instruction
-from engine.step import WAIT_FOR_BELL, lock_run, where
-from engine.wakeups import Wakeups
+from engine.engine import Engine, NotLoaded
+from engine.enrolment import schedules, unmet, unrouted
+from engine.enrolment.routing import route, route_part
+from engine.interpreter.state import Instruction
+from engine.runs.operations import end_locked
+from engine.runs.step import WAIT_FOR_BELL, lock_run, where
+from engine.temporal.client import Temporal
+from engine.temporal.wakeups import Wakeups
+from engine.versions import migrate
 from journeys.errors import PfadwerkError
 from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
 from storage import tally
@@ -183,7 +184,7 @@ class Keeper:
 
     def pull_clock_triggers(self) -> Wakeups:
         """Schedules and date fields that have come due; one page each."""
-        return clocktriggers.pull(self.engine)
+        return schedules.pull(self.engine)
 
     def escalate_tasks(self) -> Wakeups:
         """Tasks past their SLA: handed on; who waits for them hears of it when the event is routed."""

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from crm.people import duplicates
 from crm.people.merge import merge
 from crm.people.unmerge import Parted, newest, unmerge
-from engine.live import Engine
-from engine.router import routed
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.enrolment.routing import routed
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import Conflict
 from workspace.audit import record
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from crm.jobs import add_job, newest_job
 from crm.uncertain import decide
-from engine.live import Engine
+from engine.engine import Engine
 from engine.restored import PERHAPS_SENT, Assume, assume_from_now_on
-from engine.runs import resume_stuck
-from engine.wakeups import Wakeups
+from engine.runs.operations import resume_stuck
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound
 from models import Job, Message, Restore, RestoredMessage, Run
 from storage.sql import on, table

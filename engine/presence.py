@@ -15,8 +15,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from engine.live import Engine
-from engine.step import where
+from engine.engine import Engine
+from engine.runs.step import where
 from journeys.errors import Conflict
 from models import Process, new_id
 from storage.sql import table, upsert

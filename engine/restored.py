@@ -17,8 +17,8 @@ from sqlalchemy import Row, bindparam, case, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from engine.clock import Clock
-from engine.live import Engine
-from engine.state import State
+from engine.engine import Engine
+from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.reach import soonest_visit
 from models import OPEN_MESSAGE, Event, Message, MigratedRun, Restore, RestoredMessage, RestoredRun, Run, Stamp, new_id

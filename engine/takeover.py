@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Executable, bindparam, false, select
 
 from engine import presence
-from engine.client import Temporal
+from engine.engine import Engine
 from engine.keeper import ring_or_start
-from engine.live import Engine
-from engine.step import where
+from engine.runs.step import where
+from engine.temporal.client import Temporal
 from models import Inbox, Run, id_at
 from storage.sql import on, table
 

@@ -1,6 +1,6 @@
 """The values nodes speak in: answers, outcomes, calls and changes.
 
-A node never blocks and never acts. It answers with a value; `engine.advance` walks on from it. Everything here is
+A node never blocks and never acts. It answers with a value; `engine.interpreter.advance` walks on from it. Everything here is
 frozen and turns into JSON and back without loss (`pack`, `unpack`), because it is stored between two steps.
 """
 

@@ -33,7 +33,7 @@ class Journey(SQLModel, table=True):
 
 
 class DraftRevision(SQLModel, table=True):
-    """A draft that was replaced, by whom and when: what a page that began with it is compared with (`engine.drafts`). A journey has the newest some."""
+    """A draft that was replaced, by whom and when: what a page that began with it is compared with (`engine.versions.drafts`). A journey has the newest some."""
 
     __tablename__ = "draft_revision"
 

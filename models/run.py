@@ -116,7 +116,7 @@ class Subscription(SQLModel, table=True):
 
 
 class Trail(SQLModel, table=True):
-    """One thing that happened to a run, in order; (run, step, seq) exists once. `what` is one of `engine.trail.KINDS`."""
+    """One thing that happened to a run, in order; (run, step, seq) exists once. `what` is one of `engine.runs.trail.KINDS`."""
 
     __tablename__ = "trail"
     __table_args__ = (Index("ix_trail_node", "version_id", "node", "what"),)

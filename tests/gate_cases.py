@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from engine.gate import Consents, Former, Held, Limits, Person, Suppressions, Twin, Wanted
+from engine.interpreter.gate import Consents, Former, Held, Limits, Person, Suppressions, Twin, Wanted
 
 FOLDER = Path(__file__).parent / "engine" / "gate"
 WANTED: dict[str, Any] = {

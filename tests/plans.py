@@ -55,7 +55,7 @@ GROWING = frozenset(
 """Tables that grow with people and with what they do."""
 
 READ_WHOLE = {
-    ("engine/runs.py", "run"): "newest first by the key, and no further than the page goes",
+    ("engine/runs/operations.py", "run"): "newest first by the key, and no further than the page goes",
     ("reports/messages.py", "message"): "newest first by the key, and no further than the page goes",
     ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
     ("crm/privacy/erasure_rest.py", "upload"): "an erasure looks through the files that wait; there is room for 200",

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from activities.ledger import FATES, messages
-from engine.step import runs
+from engine.runs.step import runs
 from journeys.channels import SENDABLE
 from models import Refusal, Trail
 from storage import tally

@@ -122,14 +122,14 @@ def test_forbidden_arrows_are_seen(copy: Path, tmp_path: Path) -> None:
     planted = {
         "journeys/planted.py": "import random\nimport sqlalchemy\n",
         "engine/planted.py": "import activities\n",
-        "engine/state.py": "import temporalio\n",
-        "engine/gate.py": "import sqlalchemy\nfrom crm.consent.consent import consent\n",
+        "engine/interpreter/state.py": "import temporalio\n",
+        "engine/interpreter/gate.py": "import sqlalchemy\nfrom crm.consent.consent import consent\n",
         "models/planted.py": "from journeys.rules import facts\n",
         "crm/planted.py": "import engine\n",
         "storage/planted.py": "import workspace\n",
         "workspace/planted.py": "import crm\n",
         "reports/planted.py": "import settings\n",
-        "activities/planted.py": "import engine.router\n",
+        "activities/planted.py": "import engine.enrolment.routing\n",
         "api/planted.py": "import worker\n",
     }
     for name, text in planted.items():
@@ -141,15 +141,15 @@ def test_forbidden_arrows_are_seen(copy: Path, tmp_path: Path) -> None:
         "journeys.planted -> random",
         "journeys.planted -> sqlalchemy",
         "engine.planted -> activities",
-        "engine.state -> temporalio",
-        "engine.gate -> sqlalchemy",
-        "engine.gate -> crm.consent.consent",
+        "engine.interpreter.state -> temporalio",
+        "engine.interpreter.gate -> sqlalchemy",
+        "engine.interpreter.gate -> crm.consent.consent",
         "models.planted -> journeys.rules.facts",
         "crm.planted -> engine",
         "storage.planted -> workspace",
         "workspace.planted -> crm",
         "reports.planted -> settings",
-        "activities.planted -> engine.router",
+        "activities.planted -> engine.enrolment.routing",
         "api.planted -> worker",
     ):
         assert chain in linted.stdout
@@ -173,7 +173,7 @@ UNSTEADY = "import os\nimport random\nimport time\nimport uuid\nfrom datetime im
         ("journeys/planted.py", 5),
         ("journeys/nodes/planted.py", 5),
         *[(f"engine/{name}.py", 5) for name in ("advance", "facts", "forecast", "gate", "state", "simulate", "simulated_gate", "workflow")],
-        ("engine/step.py", 0),
+        ("engine/runs/step.py", 0),
         ("crm/planted.py", 0),
     ],
 )

@@ -24,10 +24,10 @@ from activities.outward import TeamPerformer
 from activities.providers.outbox import Outbox
 from activities.rendering.compile import PARTS
 from activities.webhooks import WebhookPerformer
-from api.run_story import TrailLine
+from api.admin.run_timeline import TrailLine
 from builder_ui import words
 from builder_ui.builder import rulebook
-from engine.trail import KINDS
+from engine.runs.trail import KINDS
 from journeys.catalogue import EVENTS, SYSTEM_EVENTS
 from journeys.channels import ASKED, CONSENTS, SENDABLE
 from journeys.nodes import BUILT_IN, Palette
@@ -60,7 +60,7 @@ def texts(*, without: Iterable[str] = ()) -> set[str]:
 # Events
 
 
-LISTS_OF_EVENTS = ("journeys/catalogue.py", "journeys/rules/messages.py", "engine/simulate.py")
+LISTS_OF_EVENTS = ("journeys/catalogue.py", "journeys/rules/messages.py", "engine/interpreter/simulate.py")
 """Where names of events are only listed or played, not written."""
 
 

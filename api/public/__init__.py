@@ -3,6 +3,6 @@
 No login, no cookie, no script: what a token in the address says is all that is known. An address that we did not sign is a plain 404.
 """
 
-from api.public.doors import router as public_router
+from api.public.endpoints import router as public_router
 
 __all__ = ["public_router"]

@@ -16,7 +16,7 @@ from builder_ui.builder.protocol import ENTRY, chosen
 from builder_ui.changes import Change, changes
 from builder_ui.compat import Element, component, html, use_state
 from builder_ui.visit import Acts, Page, Visit
-from engine import publish
+from engine.versions import publish
 from journeys.diff import Difference
 from journeys.errors import NotFound
 from models import Journey, Version

@@ -22,8 +22,8 @@ from builder_ui.host import Host
 from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
 from crm.catalogue import declare_missing
-from engine import publish
-from engine.live import NewJourney
+from engine.engine import NewJourney
+from engine.versions import publish
 from journeys import unfinished
 from journeys.document import MAX_DOCUMENT_BYTES
 from journeys.errors import Conflict, NotFound, PfadwerkError, TooLarge

@@ -15,7 +15,7 @@ from builder_ui.screen import allowed
 from builder_ui.visit import Visit
 from engine import open_builders
 from engine.open_builders import Present
-from engine.step import where
+from engine.runs.step import where
 from journeys.errors import PfadwerkError
 from models import Journey, OpenBuilder
 

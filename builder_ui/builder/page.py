@@ -27,7 +27,7 @@ from builder_ui.topics import use_reading, use_topics
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from engine.open_builders import Present
-from engine.publish import get_journey
+from engine.versions.publish import get_journey
 from journeys import results
 from journeys.errors import Issue
 from journeys.nodes import Node

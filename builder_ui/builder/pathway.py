@@ -21,8 +21,8 @@ from builder_ui.people import contact_names
 from builder_ui.visit import Visit
 from builder_ui.words import MESSAGE_STATES, OUTLETS, REASONS, coded
 from crm.people import contacts
-from engine.publish import get_version
-from engine.runs import RunFilter, list_runs
+from engine.runs.operations import RunFilter, list_runs
+from engine.versions.publish import get_version
 from journeys.errors import NotFound, PfadwerkError
 
 LOOK_EVERY_SECONDS = 3.0

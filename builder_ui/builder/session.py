@@ -45,10 +45,10 @@ from builder_ui.screen import NOTICE_SECONDS, allowed
 from builder_ui.speech import Speech
 from builder_ui.topics import Teller
 from builder_ui.visit import Visit
-from engine import drafts, publish, shelf
-from engine.forecast import Forecast
+from engine.interpreter.forecast import Forecast
 from engine.open_builders import Present
-from engine.step import where
+from engine.runs.step import where
+from engine.versions import drafts, listing, publish
 from journeys import conflicts, merge
 from journeys.compile import compile_journey
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, Unauthorized
@@ -668,7 +668,7 @@ class Editor(Teller):
             journey = publish.get_journey(session, self.journey.id)
             issues = publish.check_draft(self.visit.engine, session, journey.draft)
             hints = cards.hints(self.speech, self.visit.engine.palette, journey.draft)
-            differs = bool(shelf.unpublished(session, [journey]))
+            differs = bool(listing.unpublished(session, [journey]))
             since = drafts.since(session, journey, revision)
             live = journey.state, journey.live_version, _versions(session, journey)
             return News(since, issues, hints, differs, people.member_names(session), journey.updated_by, *live)
@@ -784,7 +784,7 @@ class Editor(Teller):
             saved = journey.revision
         with visit.engine.db.read() as session:
             issues = publish.check_draft(visit.engine, session, document)
-            differs = bool(shelf.unpublished(session, [publish.get_journey(session, self.journey.id)]))
+            differs = bool(listing.unpublished(session, [publish.get_journey(session, self.journey.id)]))
         return saved, issues, cards.hints(self.speech, visit.engine.palette, document), differs
 
     async def keep_mine(self) -> None:
@@ -1038,9 +1038,9 @@ def fetch(visit: Visit) -> Stored:
             known,
             hints,
             _versions(session, journey),
-            bool(shelf.unpublished(session, [journey])),
+            bool(listing.unpublished(session, [journey])),
             live is not None and live.program.goal is not None,
-            shelf.published_since(session, [journey.id]).get(journey.id),
+            listing.published_since(session, [journey.id]).get(journey.id),
             people.member_names(session),
         )
 

@@ -46,8 +46,8 @@ from builder_ui.pages import (
 from builder_ui.templates import frames, listing, makers
 from builder_ui.templates import page as template
 from builder_ui.visit import House, Login, MailLink, Post
-from engine.live import Engine
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.temporal.wakeups import Wakeups
 from storage.files import Room
 
 PAGES = (

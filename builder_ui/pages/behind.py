@@ -10,7 +10,7 @@ from builder_ui.compat import Element, html
 from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
-from engine.publish import get_journey, get_version
+from engine.versions.publish import get_journey, get_version
 from journeys.errors import NotFound
 from reports.behind import Asked, One, people
 

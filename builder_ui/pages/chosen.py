@@ -18,10 +18,10 @@ from builder_ui.visit import Acts, Do, Visit
 from crm.jobs import WANTED, add_job
 from crm.people import profile
 from crm.people.contacts import MAX_COUNTED, Wanted
-from engine import by_hand
-from engine.enrol import Entered
-from engine.forecast import Forecast
-from engine.wakeups import Wakeups
+from engine.enrolment import manual
+from engine.enrolment.enrol import Entered
+from engine.interpreter.forecast import Forecast
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid, PfadwerkError
 from models import Journey, new_id
 
@@ -165,7 +165,7 @@ def begin_enrolling(journey_id: str, wanted: Wanted, count: int, jobs: list[str]
 def still_live(visit: Visit, journey_id: str, looked_at: int | None) -> None:
     """Raises: Invalid, which says so on the page, if another version is live by now than was looked at."""
     with visit.engine.db.read() as session:
-        live = by_hand.published(visit.engine, session, journey_id)
+        live = manual.published(visit.engine, session, journey_id)
     if looked_at is not None and live.version_number != looked_at:
         raise Invalid("Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number)
 
@@ -220,7 +220,7 @@ def foretell(visit: Visit, key: str, look: Look) -> Told:
         journey = session.scalar(select(Journey).where(Journey.key == key))
         if journey is None:
             return Told((speech("This journey does not exist any more."),))
-        live = by_hand.published(visit.engine, session, journey.id)
+        live = manual.published(visit.engine, session, journey.id)
         found = look(consequences.forecaster(visit), session, journey.id)
         called = consequences.names(visit, session, found)
     enter = found.begins + found.held_out
@@ -253,7 +253,7 @@ def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do
         profile.read_tag(tag)
         for few in batched(sorted(ids), AT_ONCE):
             with visit.engine.db.write() as session:
-                woken, those = by_hand.tag_some(visit.engine, session, few, tag, added, now, visit.by)
+                woken, those = manual.tag_some(visit.engine, session, few, tag, added, now, visit.by)
             wakeups.add(woken)
             changed.extend(those)
         return wakeups
@@ -273,7 +273,7 @@ def enrol_all(journey_id: str, ids: Sequence[str], looked_at: int | None) -> Do:
         still_live(visit, journey_id, looked_at)
         for id in ids:
             with visit.engine.db.write() as session:
-                answer = by_hand.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)
+                answer = manual.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)
                 if isinstance(answer, Entered):
                     wakeups.add(answer.wakeups)
         return wakeups

@@ -20,7 +20,7 @@ from crm.consent import mailbox
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
-from engine.runs import RunFilter, list_runs
+from engine.runs.operations import RunFilter, list_runs
 from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
 from workspace import listed_names
 

@@ -14,8 +14,8 @@ from crm.consent import consent, mailbox, suppression
 from crm.people import contacts
 from crm.privacy.erasure import erase_person
 from engine import merging
-from engine.router import routed
-from engine.wakeups import Wakeups
+from engine.enrolment.routing import routed
+from engine.temporal.wakeups import Wakeups
 from journeys.channels import ASKED
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member, Merge

@@ -9,7 +9,7 @@ from builder_ui.visit import Acts, Do, Page, Visit
 from crm.people import duplicates
 from crm.people.duplicates import Pair, PairPage
 from engine import merging
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from models import Contact
 
 REASONS = {"email": "the same e-mail address", "phone": "the same phone number"}

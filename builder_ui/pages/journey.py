@@ -20,9 +20,10 @@ from builder_ui.words import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STA
 from builder_ui.work import ended_early
 from crm.jobs import add_job, newest_job
 from crm.people import contacts
-from engine import shelf, unmet
-from engine.publish import get_journey, get_version
-from engine.runs import RunFilter, list_runs
+from engine.enrolment import unmet
+from engine.runs.operations import RunFilter, list_runs
+from engine.versions import listing
+from engine.versions.publish import get_journey, get_version
 from journeys.compile import behaviours_of
 from journeys.document import Journey as Document
 from journeys.graph import Graph, build
@@ -42,7 +43,7 @@ class Data:
     journey: Journey
     document: Document
     graph: Graph
-    numbers: shelf.Numbers
+    numbers: listing.Numbers
     steps: dict[str, str]
     """Node id -> what people call the step."""
     unpublished: bool = False
@@ -72,8 +73,11 @@ def load(visit: Visit) -> Data:
         raw = version.document if version else journey.draft
         pinned = behaviours_of(version.pins.get("behaviours", ())) if version else None
         document = Document.model_validate(upgrade(raw))
-        numbers = shelf.numbers(session, [journey.id])[journey.id]
-        differs, since = journey.id in shelf.unpublished(session, [journey]), shelf.published_since(session, [journey.id]).get(journey.id)
+        numbers = listing.numbers(session, [journey.id])[journey.id]
+        differs, since = (
+            journey.id in listing.unpublished(session, [journey]),
+            listing.published_since(session, [journey.id]).get(journey.id),
+        )
         graph = build(document, visit.engine.palette, pinned)
         common = (journey, document, graph, numbers, words.names_of(visit.speech, graph.nodes), differs, since, number)
         match visit.query.get("tab", ""):
@@ -146,7 +150,7 @@ def stamp(visit: Visit) -> object:
         journey = get_journey(session, visit.arguments["key"])
         more = versions.stamp(session, journey) if visit.query.get("tab") == "versions" else None
         what = (journey.state, journey.live_version, journey.revision, journey.archived_at, journey.name)
-        return what, tally.read(session, journey.id), shelf.numbers(session, [journey.id]), more
+        return what, tally.read(session, journey.id), listing.numbers(session, [journey.id]), more
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:

@@ -16,8 +16,8 @@ from builder_ui.operate import shelve, stuck_notice, switches
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import JOURNEY_STATES
-from engine import shelf
-from engine.live import NotLoaded
+from engine.engine import NotLoaded
+from engine.versions import listing
 from models import Journey
 from workspace import notices
 
@@ -32,7 +32,7 @@ class Card:
     """A journey and its numbers. `unpublished`: its draft is not what is live; `since`: when it was first published."""
 
     journey: Journey
-    numbers: shelf.Numbers
+    numbers: listing.Numbers
     has_goal: bool = False
     unpublished: bool = False
     since: datetime | None = None
@@ -54,10 +54,10 @@ class Data:
     """Journeys in which runs wait for a person (`workspace.notices.stuck`)."""
 
 
-def wanted(visit: Visit) -> shelf.Wanted:
+def wanted(visit: Visit) -> listing.Wanted:
     query = visit.query
     folder = query.get("folder") or None
-    return shelf.Wanted(
+    return listing.Wanted(
         text=query.get("q", "").strip()[:100],
         state=query.get("state") or None,
         folder="" if folder == NO_FOLDER else folder,
@@ -70,18 +70,18 @@ def wanted(visit: Visit) -> shelf.Wanted:
 def load(visit: Visit) -> Data:
     asked = wanted(visit)
     with visit.engine.db.read() as session:
-        found = shelf.page(session, asked, after=visit.query.get("before"), limit=PAGE_SIZE)
+        found = listing.page(session, asked, after=visit.query.get("before"), limit=PAGE_SIZE)
         cards = _cards(visit, session, found.journeys)
-        archived = sum(shelf.by_state(session, shelf.Wanted(archived=True)).values())
+        archived = sum(listing.by_state(session, listing.Wanted(archived=True)).values())
         not_loaded = {one.id: one.why for one in visit.engine.index(session).broken}
-        labels = shelf.labels(session)
-        return Data(cards, shelf.by_state(session, asked), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
+        labels = listing.labels(session)
+        return Data(cards, listing.by_state(session, asked), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
 
 
 def _cards(visit: Visit, session: Session, journeys: Sequence[Journey]) -> list[Card]:
     ids = [journey.id for journey in journeys]
-    numbers, since, live = shelf.numbers(session, ids), shelf.published_since(session, ids), visit.engine.index(session).by_id
-    differing = shelf.unpublished(session, journeys)
+    numbers, since, live = listing.numbers(session, ids), listing.published_since(session, ids), visit.engine.index(session).by_id
+    differing = listing.unpublished(session, journeys)
     with_goal = {id for id in ids if id in live and live[id].program.goal is not None}
     return [
         Card(journey, numbers[journey.id], journey.id in with_goal, journey.id in differing, since.get(journey.id)) for journey in journeys
@@ -289,7 +289,7 @@ def labels(visit: Visit, journey: Journey, acts: Acts) -> Element:
 
     return html.div(
         {"className": "labels"},
-        field("folder", speech("Folder"), journey.folder, shelf.FOLDER_CHARACTERS, list="folders"),
+        field("folder", speech("Folder"), journey.folder, listing.FOLDER_CHARACTERS, list="folders"),
         field("tags", speech("Tags, separated by commas"), ", ".join(journey.tags), 900),
         html.button(
             {
@@ -307,7 +307,7 @@ def putting_away(journey: Journey, acts: Acts) -> Do:
         folder = acts.drafts.pop(f"folder.{journey.id}", journey.folder)
         tags = acts.drafts.pop(f"tags.{journey.id}", ",".join(journey.tags)).split(",")
         with visit.engine.db.write() as session:
-            shelf.put_away(session, journey.id, folder, tags, visit.by, visit.house.now())
+            listing.put_away(session, journey.id, folder, tags, visit.by, visit.house.now())
 
     return do
 

@@ -18,7 +18,7 @@ from builder_ui.words import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.work import ended_early
 from crm.jobs import newest_job
 from engine import perhaps
-from engine.live import Engine
+from engine.engine import Engine
 from engine.perhaps import Listed
 from engine.restored import Assume
 from journeys.channels import SENDABLE

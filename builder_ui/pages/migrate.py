@@ -18,9 +18,9 @@ from builder_ui.people import contact_link, contact_names
 from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.work import ended_early
 from crm.jobs import add_job, newest_job
-from engine import migrate
-from engine.forecast import Forecast
-from engine.publish import get_journey, get_version
+from engine.interpreter.forecast import Forecast
+from engine.versions import migrate
+from engine.versions.publish import get_journey, get_version
 from journeys.errors import Invalid, TooMany
 from models import Job, Journey, Migration, Run, Version
 from storage import tally

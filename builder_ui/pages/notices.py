@@ -17,7 +17,7 @@ from builder_ui.people import member_names
 from builder_ui.sections import framed, panel
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Page, Visit
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from models import Journey
 from workspace import notices
 

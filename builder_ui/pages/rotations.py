@@ -11,7 +11,7 @@ from builder_ui.compat import Element, html
 from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
-from engine.uses import Use, uses_of_last
+from engine.versions.uses import Use, uses_of_last
 from journeys.errors import Conflict, Invalid, Issue
 from models import Member, Rotation
 from workspace import members as team

@@ -15,8 +15,8 @@ from builder_ui.operate import run_acts
 from builder_ui.people import contact_link, contact_names, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, MESSAGE_STATES, OUTLETS, REASONS, RUN_STATES, coded, mistake
-from engine.publish import get_journey
-from engine.runs import timeline
+from engine.runs.operations import timeline
+from engine.versions.publish import get_journey
 from journeys.errors import NotFound
 from journeys.nodes import Node
 from models import Journey, Message, OutboxItem, Run
@@ -36,7 +36,7 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """`story` is `engine.runs.timeline`; `mails` maps a message id to what its rendered form is found under."""
+    """`story` is `engine.runs.operations.timeline`; `mails` maps a message id to what its rendered form is found under."""
 
     story: dict[str, Any]
     journey_state: str

@@ -9,7 +9,7 @@ from builder_ui.compat import Element, html
 from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
-from engine.uses import Use, refuse, uses_of
+from engine.versions.uses import Use, refuse, uses_of
 from journeys.errors import Invalid, Issue
 from workspace import secrets
 

@@ -11,7 +11,7 @@ from builder_ui.pages import logo
 from builder_ui.people import member_names, places
 from builder_ui.sections import SECTIONS, framed, panel
 from builder_ui.visit import Acts, Do, Page, Visit
-from engine.uses import uses_of_removed
+from engine.versions.uses import uses_of_removed
 from journeys.errors import Invalid
 from models import WorkspaceSetting
 from workspace import listed_names, settings

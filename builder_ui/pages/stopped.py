@@ -14,7 +14,7 @@ from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.sections import framed
 from builder_ui.visit import Acts, Page, Visit
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from workspace import stopped_accounts
 
 TITLE = "Provider accounts"

@@ -17,8 +17,8 @@ from builder_ui.visit import Acts, Do, Page, Visit
 from builder_ui.words import OUTLETS, TASK_STATES, coded
 from crm.people.identity import find
 from crm.sales import tasks
-from engine.router import route
-from engine.wakeups import Wakeups
+from engine.enrolment.routing import route
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid
 from journeys.values import CreateTask
 from models import Contact, Member, Task, new_id

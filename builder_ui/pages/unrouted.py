@@ -13,9 +13,9 @@ from builder_ui.compat import Element, html
 from builder_ui.sections import framed
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Page, Visit
-from engine import unrouted
-from engine.live import NotLoaded
-from engine.wakeups import Wakeups
+from engine.engine import NotLoaded
+from engine.enrolment import unrouted
+from engine.temporal.wakeups import Wakeups
 from models import Journey
 
 MOST = 100

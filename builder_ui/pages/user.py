@@ -14,7 +14,7 @@ from builder_ui.people import places
 from builder_ui.sections import framed, panel
 from builder_ui.sessions import session_table
 from builder_ui.visit import Acts, Do, Page, Visit
-from engine.uses import Use, uses_of_member
+from engine.versions.uses import Use, uses_of_member
 from journeys.errors import Invalid, Issue
 from models import LoginSession, Member
 from workspace import login, members, sessions, time_zones

@@ -15,7 +15,7 @@ from builder_ui.compat import Element, html
 from builder_ui.people import actor, member_names
 from builder_ui.speech import Speech
 from builder_ui.visit import Acts, Do, Visit
-from engine import publish
+from engine.versions import publish
 from journeys.errors import Invalid, Issue
 from models import Journey, Migration, Version
 from storage import tally

@@ -28,7 +28,7 @@ from builder_ui.topics import Teller
 from builder_ui.visit import Visit
 from crm.catalogue import load_catalogue
 from crm.people import contacts
-from engine import publish
+from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import TemplateVersion, new_id
 from workspace.roles import NotAllowed

@@ -27,7 +27,7 @@ from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.rendering import INLINE
 from activities.tracking import Tracking
-from api.keys import add_key
+from api.tracking.write_keys import add_key
 from commands.demo import documents
 from commands.demo.at_once import AtOnce
 from commands.demo.documents import Translate
@@ -39,8 +39,8 @@ from commands.demo.weeks import Weeks, arrivals
 from commands.workspace import ACTOR
 from commands.workspace import engine as live_engine
 from crm.catalogue import learn
-from engine import publish as publishing
-from engine.live import Engine
+from engine.engine import Engine
+from engine.versions import publish as publishing
 from journeys.errors import PfadwerkError
 from locales import translator
 from models import Contact, Journey, Member, WorkspaceSetting
@@ -116,7 +116,7 @@ def start_runs(settings: Settings) -> None:
 async def _start_runs(settings: Settings, engine: Engine) -> None:
     from commands.setup import connect
     from engine import keeper
-    from engine.client import Temporal
+    from engine.temporal.client import Temporal
 
     temporal = Temporal(await connect(settings))
     async for _ in keeper.recover(engine, temporal):

@@ -22,12 +22,12 @@ from activities.providers.outbox import Outbox
 from activities.providers.provider import AddressDead, Answer, Outgoing
 from crm.sales.tasks import OPEN
 from engine.clock import Clock
+from engine.engine import Engine
+from engine.enrolment.routing import route
+from engine.interpreter.state import Instruction
 from engine.keeper import Keeper
-from engine.live import Engine
-from engine.router import route
-from engine.state import Instruction
-from engine.step import step
-from engine.wakeups import Wakeups
+from engine.runs.step import step
+from engine.temporal.wakeups import Wakeups
 from models import Database, Event, Run, Task
 from storage.events import append_event
 

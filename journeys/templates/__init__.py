@@ -68,7 +68,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A script for the simulator (`engine.simulate.Script` as JSON) and what it must show: (node, outlet) in order, and how it ends."""
+    """A script for the simulator (`engine.interpreter.simulate.Script` as JSON) and what it must show: (node, outlet) in order, and how it ends."""
 
     name: str
     script: Mapping[str, Any]

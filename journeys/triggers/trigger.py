@@ -66,7 +66,7 @@ class Trigger(Part):
         return str(cls.model_fields["type"].default)
 
     def topics(self) -> Collection[str]:
-        """What it hangs on, in the words of `engine.router.event_topics`: `event:Order Completed`, `field:plan`. None: no event fires it."""
+        """What it hangs on, in the words of `engine.enrolment.routing.event_topics`: `event:Order Completed`, `field:plan`. None: no event fires it."""
         return ()
 
     def fires(self, event: Happened, facts: Facts, as_of: datetime) -> bool:

@@ -20,8 +20,8 @@ import crm.consent.mailbox
 import crm.consent.suppression
 from activities import gate
 from crm.consent.suppression import hashed
-from engine.gate import REACHED_BY, Limits, Verdict, Wanted
-from engine.state import State
+from engine.interpreter.gate import REACHED_BY, Limits, Verdict, Wanted
+from engine.interpreter.state import State
 from journeys.values import Call, Do, WaitUntil
 from models import ConsentState, Contact, Database, Journey, MailboxConsent, Message, Run, Suppression, Version
 from storage.sql import table

@@ -17,10 +17,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.keys import add_key
+from api.tracking.write_keys import add_key
 from engine.clock import Clock
-from engine.live import Engine
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.temporal.wakeups import Wakeups
 from journeys.nodes import Palette
 from models import Database
 from settings import Settings

@@ -15,7 +15,7 @@ import pytest
 from sqlmodel import col, select
 
 from builder_ui.frontend.bundle import node_folder
-from engine.live import Engine
+from engine.engine import Engine
 from models import Contact, Event
 
 with warnings.catch_warnings():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlmodel import select
 
-from engine.live import Engine
+from engine.engine import Engine
 from models import Audit, OutboxItem
 
 if TYPE_CHECKING:

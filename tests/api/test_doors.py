@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from api.app import create_app
-from engine.live import Engine
+from engine.engine import Engine
 from settings import Settings
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from api.journeys import DOCUMENT
+from api.admin.journeys import DOCUMENT
 from crm.consent.consent import Evidence, record_consent
-from engine.live import Engine
+from engine.engine import Engine
 from models import Contact, Message, Refusal, Run
 from workspace import settings as workspace
 

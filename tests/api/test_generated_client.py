@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from api.journeys import DOCUMENT
-from engine.trail import KINDS
+from api.admin.journeys import DOCUMENT
+from engine.runs.trail import KINDS
 from models import Contact, Journey, Run, Trail, Version
 from tests.api.conftest import Send, TestClient
 

@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from api.jobs import do_page
-from engine.live import Engine
+from engine.engine import Engine
 from models import Contact, Upload, UploadPart
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from crm.imports import imports, uploads
 from crm.people import identity
 from crm.privacy.erasure import erase_person
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.errors import Conflict
 from journeys.nodes import Palette
 from models import Contact, Database, Import, Job

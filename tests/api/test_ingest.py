@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from engine.live import Engine
+from engine.engine import Engine
 from models import ConsentState, Contact, Database, Event, Identity, Merge
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def test_when_too_much_is_waiting_the_door_asks_to_come_back(client: TestClient,
 
 def _full(writer: Any) -> Any:
     """The same check with a queue of a hundred calls that nobody works on."""
-    from api.writer import Writer
+    from api.tracking.writer import Writer
 
     waiting = Writer(writer.engine, None, writer._loop, max_backlog=100)
     waiting._queue.extend([None] * 100)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from api.keys import add_key
-from engine.live import Engine
+from api.tracking.write_keys import add_key
+from engine.engine import Engine
 from models import ApiKey, Database
 from workspace.intake import MAX_GATHERED, MOST, REASONS, Intake, code_of, problems_of, shortened
 
@@ -151,9 +151,9 @@ def test_every_sentence_of_the_door_has_a_reason() -> None:
     import ast
     from pathlib import Path
 
-    import api.tracking
+    import api.tracking.calls
 
-    calls = [node for node in ast.walk(ast.parse(Path(api.tracking.__file__).read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(ast.parse(Path(api.tracking.calls.__file__).read_text())) if isinstance(node, ast.Call)]
     said = [
         ast.unparse(one.args[1]).lstrip("f").strip("'\"") for one in calls if getattr(one.func, "id", "") == "Bad" and len(one.args) == 2
     ]

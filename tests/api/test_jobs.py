@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlmodel import select
 
+from api.admin.journeys import DOCUMENT
 from api.jobs import WANTED, Jobs, add_job, cancel_job, do_page
-from api.journeys import DOCUMENT
 from crm.jobs import end_early, why
 from crm.people import contacts, profile
-from engine import migrate
-from engine.by_hand import PAGE
-from engine.live import Engine
-from engine.publish import create_journey, publish
+from engine.engine import Engine
+from engine.enrolment.manual import PAGE
+from engine.versions import migrate
+from engine.versions.publish import create_journey, publish
 from journeys.errors import Invalid, NotFound
 from locales import translator
 from models import Contact, Database, Event, Job, Run, Tag

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.journeys import DOCUMENT
+from api.admin.journeys import DOCUMENT
 from models import Database
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from api.keys import KeyRing, add_key, revoke_key, rotate_key
-from engine.live import Engine
+from api.tracking.write_keys import KeyRing, add_key, revoke_key, rotate_key
+from engine.engine import Engine
 from journeys.errors import Conflict, Invalid, NotFound
 from models import ApiKey
 

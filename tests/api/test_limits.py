@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from api.errors import TooMany
-from api.limits import Limits, Rate
+from api.http.errors import TooMany
+from api.http.rate_limits import Limits, Rate
 from commands.servers import free_port
 
 FEW = Rate("few", per_second=0.001, burst=3)

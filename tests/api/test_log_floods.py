@@ -12,9 +12,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from api.login import COOKIE, exchange, mint_link
+from api.auth.login import COOKIE, exchange, mint_link
 from commands import log_limit
-from engine.live import Engine
+from engine.engine import Engine
 
 
 @pytest.fixture

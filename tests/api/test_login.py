@@ -16,11 +16,11 @@ from sqlmodel import select
 
 from activities import templates
 from api.app import create_app
-from api.errors import Unauthorized
-from api.keys import add_key
-from api.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
+from api.auth.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
+from api.http.errors import Unauthorized
+from api.tracking.write_keys import add_key
 from crm.people.identity import resolve
-from engine.live import Engine
+from engine.engine import Engine
 from models import LoginFailure, LoginSession, LoginToken, Member, OutboxItem
 from settings import Settings
 from workspace import audit, passwords, second_factor, secrets, sessions

@@ -9,7 +9,7 @@ import pytest
 
 from api.app import create_app
 from api.measured import FORWARDED
-from engine.live import Engine
+from engine.engine import Engine
 from settings import Settings
 
 

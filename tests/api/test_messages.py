@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.live import Engine
+from engine.engine import Engine
 from models import Contact, Database, Message, new_id
 from reports.messages import Wanted, page
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from api.odd_json import MAX_BYTES, read_odd_json
-from engine.live import Engine
+from api.http.odd_json import MAX_BYTES, read_odd_json
+from engine.engine import Engine
 from models import Event
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
-from api import origin
-from api.login import COOKIE, exchange, mint_link
-from api.origin import EXEMPT, REFUSED, SAFE, Origin
-from engine.live import Engine
+from api.auth import origin
+from api.auth.login import COOKIE, exchange, mint_link
+from api.auth.origin import EXEMPT, REFUSED, SAFE, Origin
+from engine.engine import Engine
 from tests.broken import broken, load
 
 with warnings.catch_warnings():

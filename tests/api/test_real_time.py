@@ -11,10 +11,10 @@ from typing import Any
 import pyotp
 import pytest
 
-from api import access, login
-from api.login import mint_link
+from api.auth import access, login
+from api.auth.login import mint_link
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
 from models import Member
 from workspace import passwords, second_factor
 from workspace.api_keys import add_key, rotate_key

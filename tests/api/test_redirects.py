@@ -10,9 +10,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api.login import COOKIE, exchange, mint_link
+from api.auth.login import COOKIE, exchange, mint_link
 from builder_ui.host import is_page
-from engine.live import Engine
+from engine.engine import Engine
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # see conftest

@@ -11,7 +11,7 @@ from sqlmodel import select
 from api.jobs import do_page
 from crm import uncertain
 from engine import perhaps
-from engine.live import Engine
+from engine.engine import Engine
 from models import Database, Job, Message
 from tests.restored import Died, decided, dying_at_message, fates, hold
 from workspace import audit

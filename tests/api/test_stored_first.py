@@ -16,15 +16,16 @@ from sqlalchemy import event as hooks
 from sqlalchemy import select, text
 
 from api.app import create_app
-from api.errors import Unavailable
-from api.tracking import Envelope, read_event
-from api.writer import Writer
-from engine import publish, unrouted
+from api.http.errors import Unavailable
+from api.tracking.calls import Envelope, read_event
+from api.tracking.writer import Writer
 from engine.clock import Clock
+from engine.engine import Engine
+from engine.enrolment import unrouted
 from engine.keeper import Keeper
-from engine.live import Engine
 from engine.presence import Presence
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
+from engine.versions import publish
 from journeys.custom import activity
 from journeys.errors import Conflict
 from journeys.nodes import Palette

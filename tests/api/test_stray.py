@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api.json_body import JsonRoute, StrictRoute, query_parameters
+from api.http.json_body import JsonRoute, StrictRoute, query_parameters
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tracking import Bad, Envelope, read_event, read_time
+from api.tracking.calls import Bad, Envelope, read_event, read_time
 
 NOW = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from api.keys import add_key
-from engine.live import Engine
+from api.tracking.write_keys import add_key
+from engine.engine import Engine
 from journeys.errors import Conflict
 from models import ConsentState, Contact, Event, Identity, Merge
 

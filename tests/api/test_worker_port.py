@@ -11,7 +11,7 @@ import pytest
 from api.measured import FORWARDED
 from api.worker_port import MOST_CONNECTIONS, WorkerMetrics, WorkerPort, served
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.nodes import Palette
 from models import Database
 from tests.api.conftest import TestClient

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import select
 
-from api.errors import Unavailable
-from api.tracking import Envelope, Tracked, read_event
-from api.writer import MAX_ROWS, Writer, next_chunk
-from engine.live import Engine
+from api.http.errors import Unavailable
+from api.tracking.calls import Envelope, Tracked, read_event
+from api.tracking.writer import MAX_ROWS, Writer, next_chunk
+from engine.engine import Engine
 from models import Database, Event
 
 if TYPE_CHECKING:

@@ -36,20 +36,20 @@ from activities.outward import TeamPerformer
 from activities.providers.outbox import Outbox
 from activities.tracking import Fetch, Tracking, record_open
 from api.app import create_app
-from api.login import mint_link
+from api.auth.login import mint_link
 from commands.demo.documents import shown
 from crm.consent.consent import Evidence, record_consent
 from crm.people.identity import resolve
 from crm.people.profile import add_tag, update_fields
 from crm.people.scores import change_score
-from engine import publish
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
+from engine.enrolment.routing import route
+from engine.interpreter.state import Instruction
 from engine.restored import mark
-from engine.router import route
-from engine.state import Instruction
-from engine.step import step
-from engine.wakeups import Wakeups
+from engine.runs.step import step
+from engine.temporal.wakeups import Wakeups
+from engine.versions import publish
 from journeys.nodes import Palette
 from models import Contact, Database, Journey, Message, Restore, Run
 from settings import Settings
@@ -331,8 +331,8 @@ def _sales(town: Town, present: datetime) -> None:
 
 def _stuck(town: Town, present: datetime) -> None:
     """Two runs of a step that nobody serves, as after a mistake in a custom step."""
-    from engine.enrol import Entered, enrol
-    from engine.step import halt, lock_run
+    from engine.enrolment.enrol import Entered, enrol
+    from engine.runs.step import halt, lock_run
 
     for first in ("Nina", "Oliver"):
         town.now = present - timedelta(hours=4)

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from engine import publish
+from engine.versions import publish
 from journeys.reading import read
 
 

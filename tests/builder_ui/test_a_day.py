@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import delete
 from sqlmodel import select
 
-from api.keys import add_key
+from api.tracking.write_keys import add_key
 from crm.people.profile import add_tag
-from engine import publish
+from engine.versions import publish
 from models import LoginSession, Run
 from tests.builder_ui.browsing import eventually
 from tests.builder_ui.drawing import (

@@ -19,7 +19,7 @@ from builder_ui.tour import STEPS
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job
 from crm.people.contacts import Wanted
-from engine.unrouted import entry_of, owe
+from engine.enrolment.unrouted import entry_of, owe
 from models import ApiKey, Event, Import, Member, OutboxItem, Restore
 from workspace import notices, sessions
 from workspace.api_keys import add_key

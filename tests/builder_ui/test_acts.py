@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import delete, select, update
 from starlette.routing import Route, WebSocketRoute
 
-from api.access import act_of
+from api.auth.access import act_of
 from builder_ui.host import Host
 from builder_ui.pages import PAGES
 from builder_ui.pages.outbox_item import PAGE as MAIL
@@ -41,7 +41,7 @@ OPEN = {
     "/metrics": "operation",
 }
 """Routes without an act, and why. Those of the doors, of tracking and of recipients are under `OPEN_ROOMS`."""
-OPEN_ROOMS = ("api.ingest", "api.login", "api.health", "api.public")
+OPEN_ROOMS = ("api.tracking.endpoints", "api.auth.login", "api.health", "api.public")
 """Rooms whose routes ask for no role: write keys, people who log in, probes, recipients with a signed address."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from builder_ui import consequences
 from builder_ui.pages import chosen
-from engine.forecast import Forecast
+from engine.interpreter.forecast import Forecast
 from tests.builder_ui.test_builder import visit_of
 
 

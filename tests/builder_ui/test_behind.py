@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from engine import publish
+from engine.versions import publish
 from reports.behind import Asked, people
 from storage import tally
 

@@ -24,7 +24,7 @@ from builder_ui.builder.session import Editor, fetch
 from builder_ui.compat import serve
 from builder_ui.speech import speech_for, speech_of
 from builder_ui.visit import House, Post, Visit
-from engine import publish
+from engine.versions import publish
 from journeys.errors import Issue
 from models import Member
 from tests.builder_ui.logins import login_of

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import delete
 
-from engine import publish
+from engine.versions import publish
 from journeys.reading import read
 from models import DraftRevision
 from tests.builder_ui.browsing import Enter, Serve, complaints

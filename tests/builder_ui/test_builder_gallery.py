@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from engine import publish
-from engine.live import NewJourney
+from engine.engine import NewJourney
+from engine.versions import publish
 from journeys.errors import NotFound
 from journeys.templates import AIMS, gallery
 from models import Template

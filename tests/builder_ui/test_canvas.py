@@ -14,7 +14,7 @@ from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
 from builder_ui.builder.session import Editor
 from builder_ui.speech import Speech
-from engine import publish
+from engine.versions import publish
 from journeys.document import digest
 from journeys.reading import read
 from models import Member

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import update
 
-from engine import publish
+from engine.versions import publish
 from models import Member
 from tests.builder_ui.browsing import Enter, Serve, complaints, eventually
 from tests.builder_ui.drawing import at_rest, pick, saved, step, write

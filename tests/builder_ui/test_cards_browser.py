@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, expect
 from sqlmodel import col, update
 
-from engine import publish
+from engine.versions import publish
 from journeys.errors import Issue
 from journeys.nodes import Node, Palette
 from models import Member

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from crm.consent.consent import Evidence, record_consent
-from engine import publish
+from engine.versions import publish
 from tests.builder_ui.browsing import Enter, complaints, eventually
 
 

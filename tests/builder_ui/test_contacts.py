@@ -15,7 +15,7 @@ from crm import jobs
 from crm.consent import consent, suppression
 from crm.imports.csv_cells import cell_of, line_of, plain_of
 from crm.people.contacts import Wanted, count, search
-from engine.wakeups import Wakeups
+from engine.temporal.wakeups import Wakeups
 from models import Audit, Contact, Job, Run, Tag, Task
 from storage.events import append_event
 

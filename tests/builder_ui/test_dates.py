@@ -29,7 +29,7 @@ from crm.imports import uploads
 from crm.jobs import add_job
 from crm.people.profile import update_fields
 from crm.people.scores import change_score
-from engine import migrate, publish
+from engine.versions import migrate, publish
 from models import Member
 from tests.builder_ui.test_accessibility import FURTHER, address
 from workspace import secrets, settings

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine import publish
-from engine.live import Engine
+from engine.engine import Engine
+from engine.versions import publish
 from journeys.templates import gallery
 from locales import translator
 from models import Database

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
-from engine import publish
+from engine.versions import publish
 from tests.builder_ui.browsing import Enter, complaints
 from tests.builder_ui.drawing import at_rest, pick, saved, step
 

@@ -17,7 +17,7 @@ from builder_ui.builder.rulebook import FRESH
 from builder_ui.builder.session import Editor
 from builder_ui.speech import Speech, speech_of
 from crm.catalogue import load_catalogue
-from engine import publish
+from engine.versions import publish
 from journeys import unfinished
 from journeys.catalogue import Catalogue
 from journeys.check import check

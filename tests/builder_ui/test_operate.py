@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builder_ui.pages import migrate as page_of_moves
-from engine import migrate, publish, shelf
+from engine.versions import listing, migrate, publish
 from models import Job, Migration, Run
 
 WELCOME = "/ui/journeys/welcome"
@@ -146,7 +146,7 @@ def test_edits_that_were_never_published_are_asked_about(log_in: Any, opened: An
         page.press(button)
         page.see_until("The earlier version is live again, as a new version.")
     with town.db.read() as session:
-        keys = [one.key for one in shelf.page(session, shelf.Wanted(text="welcome_draft")).journeys]
+        keys = [one.key for one in listing.page(session, listing.Wanted(text="welcome_draft")).journeys]
     assert keys == (["welcome_draft"] if copied else [])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine import publish
+from engine.versions import publish
 from models import Member
 from tests.builder_ui.browsing import Enter, complaints
 from workspace.stopped_accounts import stop

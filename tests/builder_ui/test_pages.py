@@ -10,7 +10,7 @@ import pytest
 from builder_ui import pages as all_pages
 from crm.imports import uploads
 from crm.sales import tasks
-from engine import publish
+from engine.versions import publish
 from models import Member, Message, Run
 from workspace.api_keys import add_key
 
@@ -227,7 +227,7 @@ def test_a_role_that_was_lost_meanwhile_counts(log_in: Any, opened: Any, town: A
 
 
 def test_what_somebody_else_did_first_is_a_sentence(log_in: Any, opened: Any, town: Any) -> None:
-    from engine import publish
+    from engine.versions import publish
 
     with opened(log_in("marketer"), "/ui/journeys/welcome") as page:
         with town.db.write() as session:

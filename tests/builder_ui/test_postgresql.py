@@ -10,7 +10,7 @@ import pytest
 
 from builder_ui import pages as all_pages
 from crm.imports import uploads
-from engine.live import Engine
+from engine.engine import Engine
 from models import Database
 from workspace.api_keys import add_key
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from engine.unrouted import owe
+from engine.enrolment.unrouted import owe
 from models import Event, Journey, Member, Message, Run, Task
 from workspace import secrets, stopped_accounts
 from workspace.api_keys import add_key

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from api.login import mint_link
+from api.auth.login import mint_link
 from settings import Settings
 from workspace import settings as workspace
 

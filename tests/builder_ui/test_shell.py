@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builder_ui import tour
-from engine import publish
+from engine.versions import publish
 from models import Member, Run, Task
 
 

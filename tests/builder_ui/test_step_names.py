@@ -15,7 +15,7 @@ from builder_ui import words
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
 from builder_ui.speech import speech_for
-from engine import publish
+from engine.versions import publish
 from journeys.nodes import Palette
 from models import Member, Run
 from tests.builder_ui.browsing import Enter

@@ -21,7 +21,7 @@ from builder_ui.compat import serve
 from builder_ui.speech import speech_for
 from crm.people import tags
 from crm.people.profile import add_tag
-from engine.publish import get_journey
+from engine.versions.publish import get_journey
 from journeys.nodes import BUILT_IN, Node
 from journeys.triggers import TRIGGERS
 from models import Template

@@ -27,7 +27,7 @@ from builder_ui.templates import frames, listing, makers, page, snippets
 from builder_ui.templates.protocol import Texts, parse
 from builder_ui.templates.session import Writing, fetch
 from builder_ui.visit import House, Post, Visit
-from engine import publish
+from engine.versions import publish
 from journeys.errors import Conflict, NotFound
 from locales import translator
 from models import Audit, Member, OutboxItem, Template, TemplateVersion, Version

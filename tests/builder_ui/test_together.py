@@ -18,8 +18,8 @@ from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.speech import speech_of
-from engine import drafts
 from engine.presence import SILENT_AFTER, Presence
+from engine.versions import drafts
 from journeys import conflicts
 from models import Member, OpenBuilder
 from tests.builder_ui.test_builder import drawn, ops, stored, visit_of

@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlmodel import select
 
-from api.keys import add_key
+from api.tracking.write_keys import add_key
 from bench.line import Line, open_line
-from engine import publish
+from engine.versions import publish
 from models import Identity, Run
 from tests.builder_ui.browsing import eventually
 from tests.builder_ui.drawing import choose, form, go_live, offer, saved, step, stored, write

@@ -9,7 +9,7 @@ import pytest
 from api.jobs import do_page
 from crm.imports import uploads
 from crm.jobs import add_job, end_early
-from engine import migrate
+from engine.versions import migrate
 from journeys.errors import Conflict, PfadwerkError
 from models import Job, Member
 

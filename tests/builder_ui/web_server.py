@@ -10,7 +10,7 @@ import uvicorn
 
 from api.app import create_app
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.nodes import Palette
 from models import Database
 from settings import Settings

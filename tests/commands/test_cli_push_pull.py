@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from activities import templates
 from commands.workspace import engine
-from engine import publish as publishing
+from engine.versions import publish as publishing
 from models import Journey, Version
 from settings import Settings
 

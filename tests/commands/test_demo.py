@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlmodel import select
 
-from api.keys import KeyRing
+from api.tracking.write_keys import KeyRing
 from commands.demo import QUIET, TEAM, Scale, prepare_demo
 from commands.demo.people import PEOPLE
 from commands.dev import migrate

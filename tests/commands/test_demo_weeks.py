@@ -27,11 +27,11 @@ from commands.workspace import engine
 from crm.people import profile
 from crm.people.timeline import timeline
 from crm.privacy import erasure
-from engine import runs
-from engine.client import Temporal
-from engine.live import Engine
-from engine.router import routed
-from engine.step import step
+from engine.engine import Engine
+from engine.enrolment.routing import routed
+from engine.runs import operations
+from engine.runs.step import step
+from engine.temporal.client import Temporal
 from locales import translator
 from models import (
     Contact,
@@ -198,7 +198,7 @@ def test_the_stuck_run_says_what_is_wrong_and_goes_on_once_that_is_mended(own):
     assert run.error.endswith(": A task needs a title.")
     with own.db.write() as session:
         routed(own, session, [profile.update_fields(session, run.contact_id, {"company": "Beispiel AG"}, NOW, "test")], NOW)
-        runs.resume_stuck(own, session, run.id, "test", NOW)
+        operations.resume_stuck(own, session, run.id, "test", NOW)
     step(own, run.id, run.step, NOW)
     with own.db.read() as session:
         assert session.get_one(Run, run.id).status == "active"

@@ -78,7 +78,7 @@ def test_a_start_that_fails_says_so_in_one_line(clean: Path, name: str) -> None:
 
 
 def formatted(message: str, *arguments: object, **more: Any) -> dict[str, Any]:
-    record = logging.LogRecord("engine.step", logging.WARNING, "step.py", 7, message, arguments, more.pop("exc_info", None))
+    record = logging.LogRecord("engine.runs.step", logging.WARNING, "step.py", 7, message, arguments, more.pop("exc_info", None))
     record.__dict__.update(more)
     text = JsonLines("worker").format(record)
     assert "\n" not in text
@@ -91,7 +91,7 @@ def test_a_line_says_what_it_is_about() -> None:
         line = formatted("run %s is stuck\nat %s", "r1", "hello", node="hello", journey="calm", other="not a field")
     assert line["message"] == "run r1 is stuck\nat hello"
     assert {name: line[name] for name in ("level", "logger", "run_id", "node", "journey")} == {
-        "level": "warning", "logger": "engine.step", "run_id": "r1", "node": "hello", "journey": "calm",
+        "level": "warning", "logger": "engine.runs.step", "run_id": "r1", "node": "hello", "journey": "calm",
     }  # fmt: skip
     assert set(line) == ALWAYS | {"run_id", "node", "journey"}
     assert line["ts"].endswith("Z")

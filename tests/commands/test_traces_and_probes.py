@@ -18,7 +18,7 @@ from temporalio.client import Client
 from activities import templates
 from commands.process import Process, Program, python
 from commands.servers import free_port, start_temporal
-from engine import publish
+from engine.versions import publish
 from models import Database
 from settings import Settings
 from tests.collector import Seen, collecting

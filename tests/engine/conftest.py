@@ -18,13 +18,13 @@ from activities.gate import Pass, Verdict
 from activities.ledger import messages
 from activities.performer import Draft, Job
 from activities.providers.provider import Answer, Doubt
-from engine import publish as publishing
 from engine.clock import Clock
-from engine.live import Engine
-from engine.router import route
-from engine.state import Instruction
-from engine.step import Moved, runs, step
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.enrolment.routing import route
+from engine.interpreter.state import Instruction
+from engine.runs.step import Moved, runs, step
+from engine.temporal.wakeups import Wakeups
+from engine.versions import publish as publishing
 from journeys.calls import activity_of
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import NotFound

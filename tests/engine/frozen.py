@@ -16,7 +16,7 @@ from activities.breakers import Breakers
 from activities.effect import Effects, perform
 from activities.performer import Draft, Job
 from engine.clock import Clock
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.calls import activity_of
 from journeys.nodes import Palette
 from models import Database, Limits

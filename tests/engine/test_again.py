@@ -16,7 +16,7 @@ from activities.effect import Effects
 from activities.gate import Hold, Refuse
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
 from crm.uncertain import decide
-from engine.runs import end_run
+from engine.runs.operations import end_run
 from journeys.errors import Conflict, NotFound
 from models import Audit, Body, Event, Message, new_id
 from reports.messages import undecided

@@ -18,7 +18,7 @@ from activities.ledger import MARGIN
 from activities.performer import CannotPrepare
 from activities.providers.provider import Answer, RetryLater
 from activities.temporal import TRIES, effect_activity
-from engine.step import WAIT_FOR_BELL
+from engine.runs.step import WAIT_FOR_BELL
 
 
 @pytest.fixture

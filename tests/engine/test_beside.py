@@ -8,9 +8,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
-from engine import publish
-from engine.runs import end_run, resume_stuck, skip_stuck, timeline
-from engine.step import halt, lock_run
+from engine.runs.operations import end_run, resume_stuck, skip_stuck, timeline
+from engine.runs.step import halt, lock_run
+from engine.versions import publish
 from storage.run_trail import FIRST, MOST, note_beside
 
 BY = "member:m1"

@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from crm.catalogue import declare_field
 from crm.people.profile import update_fields
-from engine import clocktriggers
-from engine import publish as publishing
+from engine.enrolment import schedules
 from engine.keeper import Keeper
-from engine.runs import runs
+from engine.runs.operations import runs
+from engine.versions import publish as publishing
 from journeys.nodes.wait_until import DateField
 from journeys.rules.dict_facts import DictFacts
 from journeys.values import Context, RunInfo
@@ -70,7 +70,7 @@ def pull(world, at=None, *, times=1):
     world.now = at or world.now
     world.engine.clock = Standing(world.now)
     for _ in range(times):
-        clocktriggers.pull(world.engine)
+        schedules.pull(world.engine)
 
 
 def entered(world):
@@ -262,10 +262,10 @@ def test_a_clock_that_goes_back_enters_nobody_again(dated):
 
 def test_an_outage_in_the_middle_of_an_occurrence_finishes_it_within_the_window_only(dated):
     dated.publish(DATED)
-    people = [born(dated, "03-05") for _ in range(clocktriggers.PAGE + 20)]
+    people = [born(dated, "03-05") for _ in range(schedules.PAGE + 20)]
     pull(dated, datetime(2026, 3, 5, 7, tzinfo=UTC))
     pull(dated, datetime(2026, 3, 5, 9, tzinfo=UTC))
-    assert len(entered(dated)) == clocktriggers.PAGE
+    assert len(entered(dated)) == schedules.PAGE
     pull(dated, datetime(2026, 3, 7, 7, tzinfo=UTC), times=2)
     assert sorted([*who(dated), *missed(dated)]) == sorted(people)
     assert len(missed(dated)) == 20
@@ -273,7 +273,7 @@ def test_an_outage_in_the_middle_of_an_occurrence_finishes_it_within_the_window_
 
 def test_a_long_occurrence_that_is_worked_at_is_finished_however_long_it_takes(dated):
     dated.publish(DATED)
-    people = [born(dated, "03-05") for _ in range(clocktriggers.PAGE * 2 + 20)]
+    people = [born(dated, "03-05") for _ in range(schedules.PAGE * 2 + 20)]
     pull(dated, datetime(2026, 3, 5, 7, tzinfo=UTC))
     for hours in (9, 29, 49):
         pull(dated, datetime(2026, 3, 5, tzinfo=UTC) + timedelta(hours=hours))
@@ -362,15 +362,15 @@ def test_the_day_is_looked_at_again_under_the_lock(dated):
     pull(dated, datetime(2026, 3, 5, 7, tzinfo=UTC))
     dated.engine.clock = Standing(datetime(2026, 3, 5, 9, tzinfo=UTC))
     now = dated.engine.clock.now()
-    pulled = next(one for one in clocktriggers._all(dated.engine) if one.zone == "Europe/Berlin")
+    pulled = next(one for one in schedules._all(dated.engine) if one.zone == "Europe/Berlin")
     with dated.db.read() as session:
-        work = clocktriggers._next_work(session.get(TriggerCursor, pulled.key), pulled, now, now - timedelta(days=1))
-        page = clocktriggers._look(session, pulled, work)
+        work = schedules._next_work(session.get(TriggerCursor, pulled.key), pulled, now, now - timedelta(days=1))
+        page = schedules._look(session, pulled, work)
     assert page.found == [(contact, date(2026, 3, 5))]
     with dated.db.write() as session:
         update_fields(session, contact, {"birthday": "1990-04-05"}, now, "test")
     with dated.db.write() as session:
-        clocktriggers._take(dated.engine, session, pulled, work, page, now)
+        schedules._take(dated.engine, session, pulled, work, page, now)
     assert entered(dated) == []
 
 
@@ -378,13 +378,13 @@ def test_a_page_that_another_keeper_took_is_not_taken_twice(world):
     world.publish(HOURLY)
     contact = world.contact(locale="de")
     now = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
-    [pulled] = clocktriggers._all(world.engine)
+    [pulled] = schedules._all(world.engine)
     with world.db.read() as session:
-        work = clocktriggers._next_work(session.get(TriggerCursor, pulled.key), pulled, now, now - timedelta(days=1))
-        page = clocktriggers._look(session, pulled, work)
+        work = schedules._next_work(session.get(TriggerCursor, pulled.key), pulled, now, now - timedelta(days=1))
+        page = schedules._look(session, pulled, work)
     for _ in range(2):
         with world.db.write() as session:
-            clocktriggers._take(world.engine, session, pulled, work, page, now)
+            schedules._take(world.engine, session, pulled, work, page, now)
     assert who(world) == [contact]
 
 

@@ -23,12 +23,12 @@ from activities.doubts import settle
 from activities.effect import Effects, perform
 from activities.ledger import messages
 from crm.rules.sql_facts import SqlFacts
+from engine.engine import Engine
+from engine.enrolment.routing import route
+from engine.interpreter.state import Instruction
 from engine.keeper import Keeper, recover
-from engine.live import Engine
-from engine.router import route
-from engine.state import Instruction
-from engine.step import runs, step
-from engine.wakeups import Wakeups
+from engine.runs.step import runs, step
+from engine.temporal.wakeups import Wakeups
 from models import Event, Journey, Trail
 from storage.events import event_row, insert_events
 from tests.engine.conftest import StoryClock

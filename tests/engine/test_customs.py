@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.breakers import Breakers
 from activities.customs import MAX_DATA_BYTES, CustomPerformer
 from activities.effect import Effects
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.calls import activity_of
 from journeys.custom import GiveUp, Result, activity
 from journeys.nodes import Palette

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.breakers import Breakers
 from activities.customs import CustomPerformer
 from activities.effect import Effects
-from engine.live import Engine
+from engine.engine import Engine
 from journeys.calls import activity_of
 from journeys.custom import CustomActivity, GiveUp, NoSecret, Result, Retry, Secret, activity
 from journeys.errors import Invalid

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import select
 
-from engine import drafts, publish
+from engine.versions import drafts, publish
 from journeys import conflicts
 from journeys.errors import Conflict
 from models import Database, DraftRevision
@@ -133,7 +133,7 @@ def test_what_a_document_says_of_its_builder_silences_nobody_else(db: Database, 
 
 def _engine(db: Database) -> Any:
     from engine.clock import Clock
-    from engine.live import Engine
+    from engine.engine import Engine
     from journeys.nodes import Palette
 
     return Engine(db, Clock(), Palette.built_in(), (b"k" * 32,))

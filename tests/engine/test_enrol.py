@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select
 
-from engine import unmet
-from engine.router import MAX_HOPS, route
+from engine.enrolment import unmet
+from engine.enrolment.routing import MAX_HOPS, route
 from models import Refusal, Run
 from storage import tally
 from storage.events import append_event
@@ -228,7 +228,7 @@ def test_the_goal_counts_once_and_only_within_its_window(world):
 
 def test_a_score_that_rises_past_the_threshold_enters(world):
     from crm.people.scores import change_score
-    from engine.router import route
+    from engine.enrolment.routing import route
 
     world.publish(with_entry(triggers=[{"type": "score", "group": "fit", "at_least": 50}]))
     contact = world.contact()
@@ -245,7 +245,7 @@ def test_a_score_that_rises_past_the_threshold_enters(world):
 
 def test_a_changed_field_enters(world):
     from crm.people.profile import update_fields
-    from engine.router import route
+    from engine.enrolment.routing import route
 
     world.publish(with_entry(triggers=[{"type": "attribute", "field": "lifecycle_stage", "any_value": False, "to": "lead"}]))
     contact = world.contact()
@@ -279,7 +279,7 @@ def test_backfilled_events_wake_nobody(world):
 
 
 def test_the_same_event_enters_once_however_often_it_is_routed(world):
-    from engine.router import route
+    from engine.enrolment.routing import route
     from models import Event
 
     world.publish(with_entry(reentry={"policy": "after_exit"}))

@@ -29,11 +29,12 @@ from crm.consent.consent import Evidence, record_consent
 from crm.consent.suppression import suppress
 from crm.people.contacts import Wanted
 from crm.people.merge import merge
-from engine import by_hand, clocktriggers, migrate
-from engine import publish as publishing
-from engine.forecast import Forecast
-from engine.runs import runs
-from engine.simulate import Script, simulate
+from engine.enrolment import manual, schedules
+from engine.interpreter.forecast import Forecast
+from engine.interpreter.simulate import Script, simulate
+from engine.runs.operations import runs
+from engine.versions import migrate
+from engine.versions import publish as publishing
 from journeys.compile import compile_journey
 from journeys.errors import Conflict, Invalid
 from journeys.nodes import Palette
@@ -114,16 +115,16 @@ class Town:
         """Fewer people are many from now on."""
         self.forecaster = replace(self.forecaster, limits=Limits(**limits))
 
-    def foretold(self, journey: str, whom: by_hand.Whom = None) -> Forecast:
+    def foretold(self, journey: str, whom: manual.Whom = None) -> Forecast:
         with self.world.db.read() as session:
             return self.forecaster.enrolment(session, journey, whom, self.world.now)
 
-    def enrol(self, journey: str, whom: by_hand.Whom = None, occasion: str = "job:1") -> None:
+    def enrol(self, journey: str, whom: manual.Whom = None, occasion: str = "job:1") -> None:
         """Everybody, page by page, as a job does it; then every run goes as far as it gets at once."""
         after: str | None = ""
         while after is not None:
             with self.world.db.write() as session:
-                _, after, _ = by_hand.enrol_page(self.world.engine, session, journey, whom, after, self.world.now, occasion)
+                _, after, _ = manual.enrol_page(self.world.engine, session, journey, whom, after, self.world.now, occasion)
         self.go(journey)
 
     def go(self, journey: str, version: int | None = None) -> None:
@@ -245,7 +246,7 @@ def test_who_is_enrolled_comes_to_what_was_said(town: Town) -> None:
     crowd(town)
     with town.world.db.write() as session:  # two are in it already
         for id in session.scalars(select(Contact.id).order_by(Contact.id).limit(2)).all():
-            by_hand.enrol_contact(town.world.engine, session, journey, id, {}, town.world.now - timedelta(days=9), "test")
+            manual.enrol_contact(town.world.engine, session, journey, id, {}, town.world.now - timedelta(days=9), "test")
     town.go(journey)
     before = town.became(journey)
     found = told(town.foretold(journey))
@@ -425,7 +426,7 @@ def test_whatever_is_drawn_the_first_stretch_is_what_was_said(stage: Town, docum
     with stage.world.db.read() as session:
         found = stage.forecaster.enrolment_of(session, journey, [person], stage.world.now)
     with stage.world.db.write() as session:
-        by_hand.enrol_contact(stage.world.engine, session, journey, person, {}, stage.world.now, "test")
+        manual.enrol_contact(stage.world.engine, session, journey, person, {}, stage.world.now, "test")
     stage.go(journey)
     note(str(document))
     assert stage.became(journey) == told(found)
@@ -580,7 +581,7 @@ def test_publishing_says_what_the_clock_sets_off_next(town: Town) -> None:
     assert not found["now"]
     world.publish(document)
     world.now = coming.at
-    clocktriggers.pull(world.engine)
+    schedules.pull(world.engine)
     town.go(journey)
     assert town.became(journey) == found
 
@@ -611,7 +612,7 @@ def test_who_entered_for_the_day_where_they_lived_before_does_not_enter_once_mor
     moves, stays = (town.person("email", "sms", timezone=zone, attributes=day) for zone in ("Asia/Tokyo", "UTC"))
     for hour in (0, 2):  # at the first they are met, at the second it is ten where one of them lives
         world.now = world.now.replace(hour=hour)
-        clocktriggers.pull(world.engine)
+        schedules.pull(world.engine)
     with world.db.write() as session:
         session.get_one(Contact, moves).timezone = "UTC"
         journey = session.scalars(select(Journey.id)).one()
@@ -619,7 +620,7 @@ def test_who_entered_for_the_day_where_they_lived_before_does_not_enter_once_mor
         [coming] = town.forecaster.publication(session, journey, world.now).coming
     assert (coming.forecast.population, coming.forecast.named["begins"]) == (1, [stays])
     world.now = coming.at
-    clocktriggers.pull(world.engine)
+    schedules.pull(world.engine)
     with world.db.read() as session:
         entered = Counter(session.scalars(select(Run.contact_id).where(Run.journey_id == journey)))
     assert entered == {moves: 1, stays: 1}

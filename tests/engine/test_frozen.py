@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from api.errors import is_busy, is_out_of_space
+from api.http.errors import is_busy, is_out_of_space
 from models import Database, Limits
 from settings import Settings
 from storage.locks import lock_contact

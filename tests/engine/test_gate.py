@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import engine.gate
+import engine.interpreter.gate
 import journeys.clock
 from builder_ui.words import REASONS as WORDS
 from crm.consent.suppression import REASONS
-from engine.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
+from engine.interpreter.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
 from journeys.document import Settings
 from tests.broken import broken, load, whole
 from tests.gate_cases import asked, cases, told, update
@@ -158,7 +158,7 @@ def test_a_line_of_equals_leaves_in_order_and_within_the_caps(
 def test_many_caps_and_many_messages_are_no_work() -> None:
     """Bounded: what is asked of the walk grows with what is ahead, not with time. Counted in looks at the clock of a window."""
     looked = Counter[str]()
-    names = load(whole(GATE), "engine.gate")
+    names = load(whole(GATE), "engine.interpreter.gate")
     inner = names["_past_full_window"]
 
     def counting(*arguments: Any) -> Any:
@@ -179,7 +179,7 @@ def test_many_caps_and_many_messages_are_no_work() -> None:
 
 # --- every rule broken on purpose ---
 
-GATE, CLOCK = Path(engine.gate.__file__), Path(journeys.clock.__file__)
+GATE, CLOCK = Path(engine.interpreter.gate.__file__), Path(journeys.clock.__file__)
 QUIET = ("earliest_allowed", "_quiet_around", "zone_of")
 SAME = {
     "if isinstance(name, str) -> True": "a name that is no text is None here, and None is no zone",
@@ -195,11 +195,11 @@ SAME = {
 
 def broken_gates() -> Iterator[tuple[str, Callable[..., Verdict]]]:
     for what, tree in broken(GATE):
-        names = load(tree, "engine.gate")
+        names = load(tree, "engine.interpreter.gate")
         yield what, _asking(names["decide"], names["Wanted"])
     for what, tree in broken(CLOCK, QUIET):
         clock = load(tree, "journeys.clock")
-        gate = load(whole(GATE), "engine.gate", earliest_allowed=clock["earliest_allowed"], zone_of=clock["zone_of"])
+        gate = load(whole(GATE), "engine.interpreter.gate", earliest_allowed=clock["earliest_allowed"], zone_of=clock["zone_of"])
         yield what, gate["decide"]
 
 
@@ -227,7 +227,7 @@ def test_a_gate_with_any_rule_broken_fails_the_tables() -> None:
 
 def test_a_gate_that_only_asks_for_an_address_fails_the_tables() -> None:
     def careless(message: Wanted, person: Person | None, *_: Any) -> Verdict:
-        return Pass(person.address or "") if person else engine.gate.Refuse("no_contact")
+        return Pass(person.address or "") if person else engine.interpreter.gate.Refuse("no_contact")
 
     assert is_seen(careless)
 
@@ -243,6 +243,6 @@ def test_a_gate_that_only_asks_for_an_address_fails_the_tables() -> None:
 def test_a_step_says_what_it_sends_and_else_its_journey_does(said: dict[str, Any], purpose: str, kind: str) -> None:
     """What the tables are not asked for: `decide` is given the message as it is wanted."""
     journey = Settings(purpose="news", message_class="transactional", cap_class="rare", priority=2, timezone="Asia/Tokyo")
-    message = engine.gate.wanted("m1", "email", said, journey)
+    message = engine.interpreter.gate.wanted("m1", "email", said, journey)
     assert (message.purpose, message.message_class, message.cap_class, message.priority) == (purpose, kind, "rare", 2)
     assert (message.fallback_zone, message.quiet_hours, message.since) == ("Asia/Tokyo", None, None)

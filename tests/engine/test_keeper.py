@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from engine import publish as publishing
 from engine.clock import Clock
+from engine.interpreter.state import Instruction
 from engine.keeper import Keeper, recover
-from engine.runs import runs
-from engine.state import Instruction
-from engine.wakeups import Wakeups
+from engine.runs.operations import runs
+from engine.temporal.wakeups import Wakeups
+from engine.versions import publish as publishing
 from models import Audit, Lease
 from storage.events import append_event
 from workspace import audit

@@ -24,10 +24,11 @@ from activities.performer import Job
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
 from activities.tracking import Tracking
 from crm.consent import consent
-from engine import publish, runs
-from engine.gate import Verdict
-from engine.step import Moved
-from engine.wakeups import Wakeups
+from engine.interpreter.gate import Verdict
+from engine.runs import operations
+from engine.runs.step import Moved
+from engine.temporal.wakeups import Wakeups
+from engine.versions import publish
 from journeys.calls import activity_of
 from models import Run
 from tests.engine.conftest import Counting, World
@@ -268,7 +269,7 @@ def test_an_exit_that_the_activity_finds_lets_the_next_one_go(due: Due) -> None:
 def test_a_run_that_a_person_ends_lets_the_next_one_go(due: Due) -> None:
     cart, welcome = in_line(due)
     with due.world.db.write() as session:
-        runs.end_run(due.world.engine, session, cart, "test", due.world.now)
+        operations.end_run(due.world.engine, session, cart, "test", due.world.now)
     assert due.stands(cart) == ("skipped", "run_ended", None)
     assert due.world.row(welcome).due_at == due.world.now
     goes_now(due, welcome)
@@ -289,7 +290,7 @@ def test_a_run_that_is_led_past_its_message_lets_the_next_one_go(due: Due) -> No
     with due.world.db.write() as session:
         session.get_one(Run, cart).status = "stuck"
         session.flush()
-        wakeups = runs.skip_stuck(due.world.engine, session, cart, "skipped", "test", due.world.now)
+        wakeups = operations.skip_stuck(due.world.engine, session, cart, "skipped", "test", due.world.now)
     assert wakeups == Wakeups(bells={cart, welcome})
     assert due.stands(cart) == ("skipped", "run_moved_on", None)
     goes_now(due, welcome)

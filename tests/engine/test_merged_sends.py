@@ -20,7 +20,7 @@ from activities.performer import Draft, Job
 from activities.providers.provider import Answer, MessageDead, RetryLater
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
-from engine.state import Instruction
+from engine.interpreter.state import Instruction
 from models import Run
 from tests.engine.conftest import StoryClock
 

@@ -8,7 +8,7 @@ import pytest
 
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
-from engine import migrate
+from engine.versions import migrate
 from journeys.errors import Conflict, Invalid
 from models import Migration
 from reports.behind import Asked, people

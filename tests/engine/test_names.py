@@ -8,8 +8,8 @@ import pytest
 
 from crm.catalogue import declare_missing
 from crm.sales import tasks
-from engine import publish as publishing
-from engine import uses
+from engine.versions import publish as publishing
+from engine.versions import uses
 from journeys.errors import Conflict, Invalid
 from journeys.templates import TemplateEntry, gallery
 from models import Template

@@ -18,8 +18,8 @@ from activities.notices import TRIES, TYPES, Notifier, tell
 from activities.outward import TeamPerformer
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Outgoing, RetryLater, SenderStopped
 from activities.tracking import Tracking
-from engine.runs import resume_stuck
-from engine.step import halt, lock_run
+from engine.runs.operations import resume_stuck
+from engine.runs.step import halt, lock_run
 from locales import translator
 from models import Member, Notice, NoticeDelivery, Run
 from workspace import notices, secrets, settings, stopped_accounts

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from engine import migrate
+from engine.versions import migrate
 
 
 def test_a_page_of_open_runs_goes_by_its_index(world: Any) -> None:

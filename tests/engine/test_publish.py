@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
-from engine import publish
+from engine.versions import publish
 from journeys.document import digest
 from journeys.errors import Conflict, Invalid, NotFound
 from journeys.reading import read

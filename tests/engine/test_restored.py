@@ -17,7 +17,7 @@ from activities.restored import FOREVER
 from crm import uncertain
 from engine import restored as beginnings
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, LostTime, mark
-from engine.runs import resume_stuck, skip_stuck
+from engine.runs.operations import resume_stuck, skip_stuck
 from journeys.calls import activity_of
 from journeys.compile import compile_journey
 from journeys.document import Journey

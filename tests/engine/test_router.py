@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from engine.router import route
+from engine.enrolment.routing import route
 from models import Event, Inbox, Subscription
 
 LISTENING = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine import publish, shelf
-from engine.runs import counts
-from engine.step import halt, lock_run
+from engine.runs.operations import counts
+from engine.runs.step import halt, lock_run
+from engine.versions import listing, publish
 from journeys.errors import Invalid
 
 DOCUMENT = {
@@ -30,7 +30,7 @@ def stocked(world):
 
 def listed(world, wanted, **more):
     with world.db.read() as session:
-        found = shelf.page(session, wanted, **more)
+        found = listing.page(session, wanted, **more)
         return [journey.name for journey in found.journeys], found.next_after
 
 
@@ -44,39 +44,39 @@ def listed(world, wanted, **more):
     ],
 )
 def test_pages_follow_each_other_in_every_order(stocked, order, names):
-    found, after = listed(stocked, shelf.Wanted(order=order), limit=2)
-    more, after = listed(stocked, shelf.Wanted(order=order), limit=2, after=after)
-    last, none = listed(stocked, shelf.Wanted(order=order), limit=2, after=after)
+    found, after = listed(stocked, listing.Wanted(order=order), limit=2)
+    more, after = listed(stocked, listing.Wanted(order=order), limit=2, after=after)
+    last, none = listed(stocked, listing.Wanted(order=order), limit=2, after=after)
     assert (found + more + last, none) == (names, None)
 
 
 def test_a_page_behind_one_that_is_gone_begins_anew(stocked):
-    assert listed(stocked, shelf.Wanted(), after="gone")[0] == listed(stocked, shelf.Wanted())[0]
+    assert listed(stocked, listing.Wanted(), after="gone")[0] == listed(stocked, listing.Wanted())[0]
 
 
 def put_away(world, key, folder, tags):
     with world.db.write() as session:
-        return shelf.put_away(session, key, folder, tags, "test", world.now)
+        return listing.put_away(session, key, folder, tags, "test", world.now)
 
 
 def test_folders_and_tags_narrow(stocked):
     put_away(stocked, "j1", " Shop ", ["spring", "spring", "", "Größe 42"])
     put_away(stocked, "j2", "Shop", ["spring"])
-    assert listed(stocked, shelf.Wanted(folder="Shop"))[0] == ["apple", "Banana"]
-    assert listed(stocked, shelf.Wanted(folder=""))[0] == ["100%", "apple pie", "Zebra"]
-    assert listed(stocked, shelf.Wanted(tag="Größe 42"))[0] == ["apple"]
-    assert listed(stocked, shelf.Wanted(tag="spring", text="BAN"))[0] == ["Banana"]
-    assert listed(stocked, shelf.Wanted(text="0%"))[0] == ["100%"]
+    assert listed(stocked, listing.Wanted(folder="Shop"))[0] == ["apple", "Banana"]
+    assert listed(stocked, listing.Wanted(folder=""))[0] == ["100%", "apple pie", "Zebra"]
+    assert listed(stocked, listing.Wanted(tag="Größe 42"))[0] == ["apple"]
+    assert listed(stocked, listing.Wanted(tag="spring", text="BAN"))[0] == ["Banana"]
+    assert listed(stocked, listing.Wanted(text="0%"))[0] == ["100%"]
     with stocked.db.read() as session:
-        assert shelf.labels(session) == (["Shop"], ["Größe 42", "spring"])
-        assert shelf.by_state(session, shelf.Wanted(state="live", folder="Shop")) == {"draft": 2}
+        assert listing.labels(session) == (["Shop"], ["Größe 42", "spring"])
+        assert listing.by_state(session, listing.Wanted(state="live", folder="Shop")) == {"draft": 2}
 
 
 def test_archived_ones_have_a_list_of_their_own(stocked):
     with stocked.db.write() as session:
         publish.archive(session, "j0", "test", stocked.now)
-    assert "Zebra" not in listed(stocked, shelf.Wanted())[0]
-    assert listed(stocked, shelf.Wanted(archived=True))[0] == ["Zebra"]
+    assert "Zebra" not in listed(stocked, listing.Wanted())[0]
+    assert listed(stocked, listing.Wanted(archived=True))[0] == ["Zebra"]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_numbers_of_a_page_agree_with_the_rows(world):
         world.step(run)
     with world.db.write() as session:
         halt(session, lock_run(session, inside[3]), world.now, "stuck", "KeyError")
-        found = shelf.numbers(session, [key, other])
+        found = listing.numbers(session, [key, other])
         assert {id: found[id].by_status() for id in found} == {id: counts(session, id) for id in (key, other)}
         assert (found[key].whole.runs, found[key].whole.inside, found[key].stuck) == (4, 1, 1)
-        assert shelf.numbers(session, []) == {}
+        assert listing.numbers(session, []) == {}
 
 
 def test_a_draft_that_is_not_live_is_told_and_positions_do_not_count(world):
@@ -113,16 +113,16 @@ def test_a_draft_that_is_not_live_is_told_and_positions_do_not_count(world):
         with world.db.write() as session:
             journey = publish.get_journey(session, id)
             publish.save_draft(session, id, {**document, **changes}, journey.revision, "test", world.now)
-            return shelf.unpublished(session, [publish.get_journey(session, id)])
+            return listing.unpublished(session, [publish.get_journey(session, id)])
 
     assert saved(ui={"positions": {"pause": [1, 2]}}) == set()
     assert saved(description="Other") == {id}
     assert saved() == set()
     with world.db.read() as session:
-        assert shelf.published_since(session, [id]) == {id: world.now}
-        assert shelf.unpublished(session, []) == set()
+        assert listing.published_since(session, [id]) == {id: world.now}
+        assert listing.unpublished(session, []) == set()
 
 
 def test_a_journey_that_was_never_published_has_nothing_unpublished(stocked):
     with stocked.db.read() as session:
-        assert shelf.unpublished(session, [publish.get_journey(session, "j0")]) == set()
+        assert listing.unpublished(session, [publish.get_journey(session, "j0")]) == set()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from engine.simulate import Script, simulate
+from engine.interpreter.simulate import Script, simulate
 from journeys.compile import compile_journey
 from journeys.nodes import Palette
 from journeys.reading import read

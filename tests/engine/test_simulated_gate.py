@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.gate import Cap, Limits, QuietTime
-from engine.simulate import Path, Script, simulate
+from engine.interpreter.gate import Cap, Limits, QuietTime
+from engine.interpreter.simulate import Path, Script, simulate
 from journeys.compile import compile_journey
 from journeys.nodes import Palette
 from journeys.reading import read

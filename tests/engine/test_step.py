@@ -9,8 +9,8 @@ from typing import ClassVar
 from sqlalchemy import event as hooks
 from sqlmodel import select
 
-from engine import publish as publishing
-from engine import runs as running
+from engine.runs import operations as running
+from engine.versions import publish as publishing
 from journeys.nodes import Node
 from journeys.values import AddTag, Answer, Context, Leave
 from models import Inbox, Task

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import come_back
 from api.app import create_app
-from api.keys import add_key
+from api.tracking.write_keys import add_key
 from engine.log_fields import present
 from engine.otlp import OtlpTracing
 from engine.tracing import ATTRIBUTES, NOTHING, Callers, NoTracing, is_traceparent

@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
 from crm.people.merge import merge
-from engine import migrate, publish
 from engine.merging import newest, part
-from engine.runs import end_run, remove_contact, resume_stuck, skip_stuck, timeline
-from engine.step import halt, lock_run
-from engine.trail import KINDS
+from engine.runs.operations import end_run, remove_contact, resume_stuck, skip_stuck, timeline
+from engine.runs.step import halt, lock_run
+from engine.runs.trail import KINDS
+from engine.versions import migrate, publish
 
 ROOT = Path(__file__).parents[2]
 BY = "member:m1"

@@ -18,9 +18,9 @@ from activities.messages import House, MessagePerformer
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
 from activities.tracking import Tracking
 from crm.consent.consent import Evidence, record_consent
-from engine import by_hand
-from engine import runs as running
-from engine.enrol import Entered
+from engine.enrolment import manual
+from engine.enrolment.enrol import Entered
+from engine.runs import operations as running
 from journeys.calls import activity_of
 from models import Contact, Run, new_id
 from tests.engine.conftest import World
@@ -82,7 +82,7 @@ class Town:
         runs = []
         with self.world.db.write() as session:
             for contact_id in people:
-                entered = by_hand.enrol_contact(self.world.engine, session, self.journey, contact_id, {}, self.world.now, "test", occasion)
+                entered = manual.enrol_contact(self.world.engine, session, self.journey, contact_id, {}, self.world.now, "test", occasion)
                 assert isinstance(entered, Entered)
                 runs.append(entered.run_id)
         return runs
@@ -248,6 +248,6 @@ def test_the_database_refuses_a_second_holder(town: Town) -> None:
 def test_what_is_entered_together_is_one_occasion(town: Town) -> None:
     people = town.people(NUMBER, NUMBER)
     with town.world.db.write() as session:
-        by_hand.enrol_page(town.world.engine, session, town.journey, None, "", town.world.now, "job:7")
+        manual.enrol_page(town.world.engine, session, town.journey, None, "", town.world.now, "job:7")
         found = {session.get_one(Run, run.id).occasion for run in session.query(Run).where(Run.contact_id.in_(people))}  # type: ignore[attr-defined]
     assert found == {"job:7"}

@@ -18,12 +18,12 @@ from activities.breakers import Breakers
 from activities.effect import Effects
 from activities.ledger import messages
 from commands.servers import temporal_binary
-from engine import migrate
-from engine.client import Temporal
-from engine.live import Engine
-from engine.privacy import BARE
-from engine.step import runs
-from engine.wakeups import Wakeups
+from engine.engine import Engine
+from engine.runs.step import runs
+from engine.temporal.client import Temporal
+from engine.temporal.failures import BARE
+from engine.temporal.wakeups import Wakeups
+from engine.versions import migrate
 from journeys.calls import activity_of
 from journeys.custom import CustomActivity, Result, activity
 from journeys.errors import Conflict, Misconfigured

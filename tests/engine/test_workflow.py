@@ -17,14 +17,14 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
-import engine.workflow
+import engine.temporal.workflow
 from activities.gate import Hold
 from activities.temporal import effect_activity, step_activity
 from commands.servers import temporal_binary
-from engine.client import Temporal
-from engine.privacy import BARE
-from engine.state import Instruction
-from engine.workflow import RunWorkflow
+from engine.interpreter.state import Instruction
+from engine.temporal.client import Temporal
+from engine.temporal.failures import BARE
+from engine.temporal.workflow import RunWorkflow
 from journeys.calls import RUN_QUEUE, activity_of, queue_of
 
 RECORDED = Path(__file__).with_name("histories")
@@ -254,7 +254,7 @@ def test_standing_in_line_costs_a_timer_and_another_attempt(sqlite_world, refere
 
 
 def test_a_long_history_goes_on_in_a_fresh_one(sqlite_world, reference, monkeypatch):
-    monkeypatch.setattr(engine.workflow, "LONG_HISTORY", 15)
+    monkeypatch.setattr(engine.temporal.workflow, "LONG_HISTORY", 15)
     reason, history = tell(sqlite_world, reference, goes_through)
     assert reason == "completed"
     assert len(kinds(history)) < 34

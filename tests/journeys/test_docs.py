@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.simulate import Script, simulate
+from engine.interpreter.simulate import Script, simulate
 from journeys.catalogue import Catalogue
 from journeys.check import check
 from journeys.compile import compile_journey

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from crm.rules import expression as sql_rules
-from engine.simulate import Script, simulate
+from engine.interpreter.simulate import Script, simulate
 from journeys.catalogue import Catalogue
 from journeys.check import check
 from journeys.compile import compile_journey

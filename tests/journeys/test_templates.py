@@ -12,7 +12,7 @@ import pytest
 
 from activities.rendering.compile import compile_template
 from activities.rendering.render import render
-from engine.simulate import Script, simulate
+from engine.interpreter.simulate import Script, simulate
 from journeys.catalogue import Catalogue
 from journeys.check import check
 from journeys.compile import compile_journey

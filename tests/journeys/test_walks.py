@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.graphs import POOL
-from engine.simulate import Script, simulate
+from engine.interpreter.simulate import Script, simulate
 from journeys.compile import compile_journey
 from journeys.nodes import Palette
 from journeys.reading import read

@@ -20,10 +20,10 @@ from sqlalchemy import func, select
 from temporalio.client import Client
 
 from activities.ledger import messages
-from api.keys import add_key
+from api.tracking.write_keys import add_key
 from commands import servers
 from commands.process import Process, Program, ServerFailed, last_lines, python
-from engine.step import runs
+from engine.runs.step import runs
 from models import Database
 from settings import Settings
 

@@ -23,8 +23,8 @@ from sqlalchemy import select
 from activities import templates
 from activities.ledger import messages
 from commands.process import python
-from engine import publish
-from engine.step import runs, trail
+from engine.runs.step import runs, trail
+from engine.versions import publish
 from models import Event, Inbox, Journey
 from storage import tally
 from storage.sql import table

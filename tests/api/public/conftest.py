@@ -10,7 +10,7 @@ import pytest
 from activities.rendering import link_digest
 from activities.tracking import Tracking, store_links
 from crm.consent.consent import Evidence, record_consent
-from engine.live import Engine
+from engine.engine import Engine
 from models import Body, Contact, Message, new_id
 from settings import Settings
 

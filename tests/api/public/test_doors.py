@@ -22,7 +22,7 @@ from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, rea
 from crm.consent import consent, mailbox
 from crm.consent.consent import Evidence, record_consent
 from crm.people import profile
-from engine.live import Engine
+from engine.engine import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP
 from workspace import logo, settings

@@ -18,11 +18,11 @@ from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.speech import speech_for
 from crm.people.profile import add_tag, remove_tag
-from engine import clocktriggers
 from engine.clock import Clock
-from engine.live import Engine
-from engine.publish import create_journey, publish
-from engine.router import routed
+from engine.engine import Engine
+from engine.enrolment import schedules
+from engine.enrolment.routing import routed
+from engine.versions.publish import create_journey, publish
 from journeys.catalogue import Catalogue
 from journeys.check import check
 from journeys.nodes import Palette
@@ -87,10 +87,10 @@ def lived(engine: Engine) -> dict[str, Any]:
     with db.read() as session:
         live = engine.index(session).by_key["toys"]
         ends["unmet"] = [row.detail for row in session.scalars(select(Refusal).where(Refusal.reason == "condition"))]
-        ahead = clocktriggers.coming(session, live, NOW, NOW + timedelta(days=366))
+        ahead = schedules.coming(session, live, NOW, NOW + timedelta(days=366))
         ends["coming"] = [(one.trigger.type, one.trigger.coming, one.at.isoformat(), one.look(session, "", 10)[0]) for one in ahead]
     Standing.at = datetime(2027, 1, 1, 0, 1, tzinfo=UTC)
-    clocktriggers.pull(engine)
+    schedules.pull(engine)
     return {**ends, "turned": entered(db)}
 
 

@@ -1,0 +1,1 @@
+"""The admin API: one router a noun, all under `/api/v1`."""

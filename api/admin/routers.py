@@ -1,0 +1,49 @@
+"""The admin interface: one router a noun, all under `/api/v1`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from api.admin import (
+    accounts,
+    catalogue,
+    contacts,
+    duplicates,
+    events,
+    imports,
+    journeys,
+    messages,
+    notices,
+    restores,
+    runs,
+    tasks,
+    team,
+    templates,
+    workspace,
+)
+
+
+def admin_routers() -> Sequence[APIRouter]:
+    """In the order in which the documentation shows them."""
+    return [
+        module.router
+        for module in (
+            journeys,
+            runs,
+            events,
+            contacts,
+            duplicates,
+            imports,
+            templates,
+            messages,
+            restores,
+            accounts,
+            tasks,
+            catalogue,
+            team,
+            notices,
+            workspace,
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Who asks: logging in, keys and roles, and where a request may come from."""

@@ -1,0 +1,315 @@
+"""The public addresses. Looking (GET, HEAD) changes nothing a person would mind; only POST unsubscribes or saves.
+
+Sources: RFC 8058 (one click is a POST with a fixed body, without cookie, login or redirect; scanners follow every GET).
+"""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+
+from activities.tracking import Fetch, Purpose, Tracking, record_click, record_open, target
+from api.http.rate_limits import Rate
+from api.public.brand import brand
+from api.public.pages import VIEW_POLICY, headers, language_of, page
+from api.public.preferences import Sender, choices, examples, purpose_of, record
+from api.server import Server, TheServer
+from crm.consent import consent, mailbox
+from engine.enrolment.routing import route
+from engine.temporal.wakeups import Wakeups
+from models import Body, Contact, Event, Message
+
+log = logging.getLogger("pfadwerk.api")
+
+router = APIRouter(tags=["public pages"], include_in_schema=False)
+
+PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+PER_TOKEN = Rate("public-token", per_second=1, burst=60)
+MAX_FORM_BYTES = 16_384
+MAX_FIELDS = 200
+
+
+async def _form(request: Request) -> frozenset[tuple[str, str]]:
+    """The fields of a small form; urlencoded or multipart, without files."""
+    if len(await request.body()) > MAX_FORM_BYTES:
+        raise HTTPException(413)
+    async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES) as form:
+        return frozenset((name, value) for name, value in form.multi_items() if isinstance(value, str))
+
+
+Form = Annotated[frozenset[tuple[str, str]], Depends(_form)]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request whose token is ours: the message, its contact, and the language to speak."""
+
+    server: Server
+    request: Request
+    message: Message
+    contact: Contact
+    language: str
+    mailbox: str | None
+    """The address the message went to; None once its body is gone."""
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(self.message, self.mailbox, self.server.engine.address_keys)
+
+    @property
+    def proof(self) -> dict[str, object]:
+        """Kept with a statement of consent; the address is shortened when it is stored."""
+        return {"message_id": self.message.id, "ip": _address(self.request), "method": self.request.method}
+
+
+@router.api_route("/o/{token}", methods=["GET", "HEAD"])
+def pixel(token: str, request: Request, server: TheServer) -> Response:
+    """The picture of one point that says a mail was opened."""
+    message_id = _tracking(request).read("open", token.removesuffix(".gif"))
+    if message_id is None:
+        return _nothing(server, request)
+    server.take(PER_TOKEN, token)
+    _record(server, lambda session, now: [record_open(session, message_id, _fetch(request), now)])
+    return Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store, max-age=0", "X-Robots-Tag": "noindex"})
+
+
+@router.api_route("/c/{token}", methods=["GET", "HEAD"])
+def click(token: str, request: Request, server: TheServer) -> Response:
+    """Goes on to the stored target of a link; never anywhere else."""
+    ids = _tracking(request).read_click(token)
+    if ids is None:
+        return _nothing(server, request)
+    with server.engine.db.read() as session:
+        link = target(session, ids[1])
+    if link is None:
+        return _nothing(server, request)
+    server.take(PER_TOKEN, token)
+    _record(server, lambda session, now: [record_click(session, ids[0], link, _fetch(request), now)])
+    return RedirectResponse(link.url, 302, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"})
+
+
+@router.api_route("/u/{token}", methods=["GET", "HEAD"])
+def ask_to_unsubscribe(token: str, request: Request, server: TheServer) -> Response:
+    """Asks; a GET never unsubscribes."""
+    visit = _visit(server, request, "unsubscribe", token)
+    return _unsubscribe_page(visit, done=False) if visit else _nothing(server, request)
+
+
+@router.post("/u/{token}")
+def unsubscribe(token: str, request: Request, server: TheServer, form: Form) -> Response:
+    """Withdraws the consent that the message was sent under; by one click in the mail program, or by the page's button."""
+    visit = _visit(server, request, "unsubscribe", token)
+    if visit is None:
+        return _nothing(server, request)
+    if ("List-Unsubscribe", "One-Click") in form:
+        _withdraw(visit, "one-click")
+        return Response(status_code=200, headers={"Cache-Control": "no-store"})
+    if ("confirm", "yes") not in form:
+        return _page(visit, "unsubscribe", 400, done=False, **_links(visit))
+    _withdraw(visit, "unsubscribe-page")
+    return _unsubscribe_page(visit, done=True)
+
+
+@router.api_route("/p/preview", methods=["GET", "HEAD"])
+def preview(request: Request, server: TheServer) -> Response:
+    """What the page looks like, for whoever sets up how it looks: made-up choices, and nothing that can be sent."""
+    server.take(PER_TOKEN, "preview")
+    language = language_of(request, None, server.settings.language)
+    with server.engine.db.read() as session:
+        look, boxes = brand(session), examples(session, language)
+    return page("preferences", language, look, saved=False, test=True, choices=boxes)
+
+
+@router.api_route("/p/{token}", methods=["GET", "HEAD"])
+def ask_for_preferences(token: str, request: Request, server: TheServer) -> Response:
+    """Shows what the contact may be told, and by which way."""
+    visit = _visit(server, request, "preferences", token)
+    return _preferences_page(visit, saved=False) if visit else _nothing(server, request)
+
+
+@router.post("/p/{token}")
+def save_preferences(token: str, request: Request, server: TheServer, form: Form) -> Response:
+    """Records what was changed on the page, or the objection to everything."""
+    visit = _visit(server, request, "preferences", token)
+    if visit is None:
+        return _nothing(server, request)
+    if not _is_idle(visit):
+        names = frozenset(name for name, _ in form)
+        if "nothing" in names:
+            _must(visit, lambda s, now: _object(s, visit, now))
+        elif "save" in names:
+            _must(visit, lambda s, now: list(record(s, visit.sender, names, now, visit.proof, visit.language)))
+    return _preferences_page(visit, saved=True)
+
+
+@router.api_route("/v/{token}", methods=["GET", "HEAD"])
+def view(token: str, request: Request, server: TheServer) -> Response:
+    """The message as it was sent, in the browser."""
+    visit = _visit(server, request, "view", token)
+    if visit is None or visit.message.body_id is None:
+        return _nothing(server, request)
+    with server.engine.db.read() as session:
+        body = session.get(Body, visit.message.body_id)
+    if body is None:
+        return _nothing(server, request)
+    if not body.html:
+        return _page(visit, "text", subject=body.subject, text=body.text)
+    return HTMLResponse(body.html, headers=headers(VIEW_POLICY))
+
+
+def _tracking(request: Request) -> Tracking:
+    """Made once per app: the keys may lie in a file."""
+    state = request.app.state
+    if not hasattr(state, "tracking"):
+        settings = state.server.settings
+        state.tracking = Tracking(settings.signing_keys(), settings.public_url)
+    tracking: Tracking = state.tracking
+    return tracking
+
+
+def _visit(server: Server, request: Request, purpose: Purpose, token: str) -> Visit | None:
+    """Who comes with this token; None for a token that is not ours, or whose message or contact is gone."""
+    message_id = _tracking(request).read(purpose, token)
+    if message_id is None:
+        return None
+    server.take(PER_TOKEN, token)
+    with server.engine.db.read() as session:
+        message = session.get(Message, message_id)
+        contact = _contact(session, message.contact_id) if message else None
+        body = session.get(Body, message.body_id) if message and message.body_id else None
+    if message is None or contact is None:
+        return None
+    language = language_of(request, message.locale or contact.locale, server.settings.language)
+    return Visit(server, request, message, contact, language, (body.recipient if body else None) or None)
+
+
+def _contact(session: Session, contact_id: str) -> Contact | None:
+    """The contact as merged since; None once it is erased."""
+    contact = session.get(Contact, contact_id)
+    for _ in range(10):
+        if contact is None or contact.merged_into is None:
+            break
+        contact = session.get(Contact, contact.merged_into)
+    return contact if contact is not None and contact.erased_at is None else None
+
+
+def _is_idle(visit: Visit) -> bool:
+    """A test message goes to a colleague; its links must not speak for the contact it was filled in for."""
+    return visit.message.test
+
+
+def _withdraw(visit: Visit, source: str) -> None:
+    channel, purpose, contact_id = visit.message.channel, purpose_of(visit.message), visit.contact.id
+
+    def said(session: Session, now: datetime) -> list[Event | None]:
+        if consent.state(session, contact_id, channel, purpose) == "withdrawn" and _is_stopped(session, visit):
+            return []
+        return [
+            consent.record_consent(
+                session,
+                contact_id,
+                channel,
+                purpose,
+                "withdrawn",
+                now,
+                evidence=consent.Evidence.DATED,
+                source=source,
+                proof=visit.proof,
+                mailbox=visit.mailbox,
+            )
+        ]
+
+    if not _is_idle(visit):
+        _must(visit, said)
+
+
+def _is_stopped(session: Session, visit: Visit) -> bool:
+    """Whether the mailbox that the message went to says no already, which need not be the contact's present one."""
+    keys, channel = visit.server.engine.address_keys, visit.message.channel
+    return (
+        visit.mailbox is None
+        or channel not in mailbox.FIELDS
+        or mailbox.says_no(session, keys, channel, purpose_of(visit.message), visit.mailbox)
+    )
+
+
+def _object(session: Session, visit: Visit, now: datetime) -> list[Event | None]:
+    came_from = (visit.message.channel, visit.mailbox) if visit.mailbox else None
+    return list(consent.object_all(session, visit.contact.id, now, source="preferences", proof=visit.proof, mailbox=came_from))
+
+
+Happening = Callable[[Session, datetime], list[Event | None]]
+
+
+def _must(visit: Visit, happening: Happening) -> None:
+    """Stores and routes; an error reaches the visitor, who can try again."""
+    _happened(visit.server, happening)
+
+
+def _record(server: Server, happening: Happening) -> None:
+    """Stores and routes if that is possible now: a full or busy database must not keep anybody from the page behind a link."""
+    try:
+        _happened(server, happening)
+    except DBAPIError as error:
+        log.warning("a hit was not recorded: %s", type(error.orig).__name__)
+
+
+def _happened(server: Server, happening: Happening) -> None:
+    engine = server.engine
+    now = engine.clock.now()
+    wakeups = Wakeups()
+    with engine.db.write() as session:
+        events = [event for event in happening(session, now) if event is not None]
+        if events:
+            wakeups = route(engine, session, events, now)
+        for event in events:
+            event.routed = True
+    server.wake(wakeups)
+
+
+def _unsubscribe_page(visit: Visit, *, done: bool) -> Response:
+    return _page(visit, "unsubscribe", done=done, **_links(visit))
+
+
+def _links(visit: Visit) -> dict[str, Any]:
+    return {"test": visit.message.test, "preferences": _tracking(visit.request).preferences_url(visit.message.id)}
+
+
+def _preferences_page(visit: Visit, *, saved: bool) -> Response:
+    with visit.server.engine.db.read() as session:
+        boxes = choices(session, visit.sender, visit.language)
+    return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes)
+
+
+def _page(visit: Visit, name: str, status: int = 200, **values: Any) -> Response:
+    with visit.server.engine.db.read() as session:
+        look = brand(session)
+    return page(name, visit.language, look, status, **values)
+
+
+def _nothing(server: Server, request: Request) -> Response:
+    """The same answer for every address that leads nowhere, whatever the reason; guessing gets slow."""
+    limit = server.settings.public_requests_per_minute
+    server.take(Rate("public", per_second=limit / 60, burst=limit), _address(request))
+    with server.engine.db.read() as session:
+        look = brand(session)
+    return page("nothing", language_of(request, None, server.settings.language), look, 404)
+
+
+def _fetch(request: Request) -> Fetch:
+    said = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz")).lower()
+    return Fetch(request.headers.get("user-agent", ""), request.method, "prefetch" in said or "preview" in said)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

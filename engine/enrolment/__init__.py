@@ -1,0 +1,1 @@
+"""Who enters a journey, and by what: events, schedules, people."""

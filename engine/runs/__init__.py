@@ -1,0 +1,1 @@
+"""How a run moves, what it hears, and what people do with it."""

@@ -1,0 +1,1 @@
+"""What Temporal knows of us: the workflow, signals and starts, failures without personal data."""

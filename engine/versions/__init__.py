@@ -1,0 +1,1 @@
+"""A journey's life: drafts, publishing, moving runs between versions, lists."""
