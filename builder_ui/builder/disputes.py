@@ -95,7 +95,7 @@ def _sides(editor: Editor, one: conflicts.Open) -> tuple[Side, Side]:
     speech, me = editor.speech, editor.visit.by
     if one.over == one.by:
         return Side(speech("Saved first"), one.over_at), Side(speech("Saved second"), one.at)
-    theirs, mine = (speech("Yours") if by == me else editor.name_of(by) for by in (one.over, one.by))
+    theirs, mine = (speech("Yours") if by == me else editor.name_of(by) if by else speech("Somebody else") for by in (one.over, one.by))
     return Side(theirs, one.over_at), Side(mine, one.at)
 
 
