@@ -631,7 +631,7 @@ def test_who_was_away_for_more_saves_than_are_kept_is_asked_part_by_part(town: A
         assert mara.status == "saved"
         asked = {one.path: one.mine for one in mara.conflicts}
         assert asked == {("nodes", "voucher", "name"): "By Mara", ("nodes", "end", "name"): None}
-        assert "Somebody else" in str(disputes.disputes(mara))
+        assert "Leave it as in the draft" in str(disputes.disputes(mara))
         assert mara.draft.nodes["voucher"]["name"] == f"By Alex {drafts.KEPT + 1}"
 
     both(town, story)
