@@ -2,7 +2,8 @@
 
 Both sides are compared with the document they began with, part by part: each field of a step, each outlet, each field of the journey's own
 form, each note. A part that one side changed is as that side has it; a part that both changed in different ways stays as it is in `theirs` and
-is told as a conflict, with what `mine` has. Where things stand on the canvas is no question: there `mine` counts.
+is told as a conflict, with what `mine` has. Steps that both put into one edge follow one another (`journeys.insertions`). Where things stand on
+the canvas is no question: there `mine` counts.
 
 Pure, and knows no kinds of steps. Whether what comes out makes sense is judged by `check`.
 """
@@ -14,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from journeys import unfinished
+from journeys import insertions, unfinished
+from journeys.insertions import Outlet
 
 START = "$entry"
 """What stands in for the journey itself where an edge begins: its outlet `next` leads to the first step."""
@@ -33,7 +35,6 @@ _SETS: frozenset[Path] = frozenset({("parts", "entry", "triggers"), ("parts", "e
 _OWN_PLACES = (unfinished.PLACE, "positions", "notes", PLACE)
 
 Flat = dict[Path, Any]
-Outlet = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,25 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
-def merge(base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Merged:
-    """`mine` and `theirs` both began as `base`. All three are valid documents of one key."""
-    both = _Both(_Side(base), _Side(mine), _Side(theirs))
+def merge(base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any], *, older: bool = False) -> Merged:
+    """`mine` and `theirs` both began as `base`. All three are valid documents of one key.
+
+    `older`: nobody has the draft any more that `mine` began with, and `theirs` alone began as `base`. Whatever `mine` has otherwise may be a
+    change or what others have changed since: nothing of `theirs` gives way to it unasked.
+    """
+    both = _Both(_Side(base), _Side(mine), _Side(theirs), older)
     whole = {id: None for id in (*both.theirs.nodes, *both.mine.nodes) if both.differ_wholly(id)}
     both.keep_what_follows(whole)
+    chains = both.chains(whole)
     found: Flat = {}
     conflicts = [Conflict(("nodes", id), both.step(id)) for id in whole]
     for path in dict.fromkeys((*both.theirs.flat, *both.mine.flat)):
-        value, clash = both.whole_part(path, whole) or both.part(path)
+        value, clash = both.whole_part(path, whole) or both.chained_part(path, chains) or both.part(path)
         if value is not _ABSENT:
             found[path] = value
         if clash:
             conflicts.append(Conflict(path, both.mine.flat.get(path)))
+    found |= {("edges", *place): to for chain in chains.values() for place, to in chain.items()}
     return Merged(_document(found, both.mine, both.theirs), tuple(conflicts))
 
 
@@ -113,6 +120,8 @@ class _Both:
     base: _Side
     mine: _Side
     theirs: _Side
+    older: bool = False
+    """Whether `mine` began with a later draft than `base`."""
 
     def part(self, path: Path) -> tuple[Any, bool]:
         """(the value, whether both sides changed it in different ways)."""
@@ -121,9 +130,21 @@ class _Both:
             return keeper.flat.get(path, _ABSENT), False
         if same(here, there) or same(here, was):
             return there, False
+        if self.older:
+            return self._unsure(path, was, here, there)
         if same(there, was) or not _is_content(path):
             return here, False
         together = _together(was, here, there) if path in _SETS else None
+        return (there, True) if together is None else (together, False)
+
+    def _unsure(self, path: Path, was: Any, here: Any, there: Any) -> tuple[Any, bool]:
+        """`part`, where `mine` has something else than `base` and `theirs`, and it is not known who of them changed it."""
+        if was is _ABSENT and there is _ABSENT:
+            return here, False
+        if not _is_content(path):
+            return there, False
+        grown = path in _SETS and isinstance(here, list) and isinstance(there, list) and all(one in here for one in there)
+        together = _together(was, here, there) if grown else None
         return (there, True) if together is None else (together, False)
 
     def _keeper(self, id: str) -> _Side | None:
@@ -134,6 +155,21 @@ class _Both:
         keeper = self.mine if here else self.theirs
         return None if keeper.notes[id].get("text") == self.base.notes[id].get("text") else keeper
 
+    # Steps that follow one another
+
+    def chains(self, whole: Mapping[str, None]) -> dict[Outlet, dict[Outlet, str]]:
+        """As `insertions.chained`, but for steps that are decided as a whole."""
+        mine, theirs = (insertions.Drawn(side.edges, side.nodes.keys() - self.base.nodes.keys()) for side in (self.mine, self.theirs))
+        found = insertions.chained(self.base.edges, mine, theirs)
+        return {
+            place: chain for place, chain in found.items() if not whole.keys() & {place[0], *self._ends(("edges", *place)), *chain.values()}
+        }
+
+    def chained_part(self, path: Path, chains: Mapping[Outlet, Any]) -> tuple[Any, bool] | None:
+        """`part` of an edge into which both put something, None for anything else."""
+        chained = path[0] == "edges" and path[1:] in chains
+        return (self.theirs.flat.get(path, _ABSENT), False) if chained else None
+
     # Steps that are decided as a whole
 
     def differ_wholly(self, id: str) -> bool:
@@ -142,7 +178,8 @@ class _Both:
         if was is None:
             return here is not None and there is not None and dict(here) != dict(there)
         if here is None or there is None:
-            return self._is_touched(id, self.theirs if here is None else self.mine)
+            unsure = self.older and here is None and there is not None
+            return unsure or self._is_touched(id, self.theirs if here is None else self.mine)
         kinds = {side.get("kind") for side in (was, here, there)}
         return len(kinds) > 1 and dict(was) not in (dict(here), dict(there)) and dict(here) != dict(there)
 

@@ -95,7 +95,7 @@ def _sides(editor: Editor, one: conflicts.Open) -> tuple[Side, Side]:
     speech, me = editor.speech, editor.visit.by
     if one.over == one.by:
         return Side(speech("Saved first"), one.over_at), Side(speech("Saved second"), one.at)
-    theirs, mine = (speech("Yours") if by == me else editor.name_of(by) for by in (one.over, one.by))
+    theirs, mine = (speech("Yours") if by == me else editor.name_of(by) if by else speech("In the draft") for by in (one.over, one.by))
     return Side(theirs, one.over_at), Side(mine, one.at)
 
 
@@ -111,9 +111,12 @@ def _choice(editor: Editor, one: conflicts.Open, name: str) -> Element:
     theirs, mine = _sides(editor, one)
 
     def button(side: Side, other: bool) -> Element:
-        text = speech("Keep mine") if side.name == speech("Yours") else speech("Take the version of {name}", name=side.name)
         if one.over == one.by:
             text = speech("Take the second") if other else speech("Take the first")
+        elif not (one.by if other else one.over):  # nobody knows any more who saved it
+            text = speech("Leave it as in the draft")
+        else:
+            text = speech("Keep mine") if side.name == speech("Yours") else speech("Take the version of {name}", name=side.name)
         return parts.button(text, lambda _event: editor.decide(one.place, one.by, other), **{"aria-label": f"{text}: {name}"})
 
     return html.div({"className": "actions"}, button(theirs, False), button(mine, True))

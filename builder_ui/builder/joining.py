@@ -10,6 +10,7 @@ from typing import Any
 
 from builder_ui.builder.draft import Draft, Edges, at, replaced
 from builder_ui.builder.protocol import ENTRY, Changes, Note
+from journeys.insertions import Drawn, chained
 from journeys.merge import Conflict
 
 Path = tuple[str, ...]
@@ -100,16 +101,26 @@ def overrun(changes: Changes, before: Draft, news: News) -> list[Conflict]:
     """What changes of a page that did not know the news wanted otherwise than these."""
     mine, theirs = _ways(before, changes.gone, changes.cut, changes.edges), _ways(before, news["gone"], news["cut"], news["edges"])
     whole = dict.fromkeys((*_lost(changes, news), *_missed(changes, before, news)))
+    chains = _chains(changes, before, news)
     return [
         *(Conflict(("nodes", id), _step_of(id, changes, before, mine, theirs)) for id in whole),
         *(
             one
             for one in _overrun_ways(changes, news)
-            if not whole.keys() & {one.path[1], one.mine, theirs.get((one.path[1], one.path[2]))}
+            if (one.path[1], one.path[2]) not in chains
+            and not whole.keys() & {one.path[1], one.mine, theirs.get((one.path[1], one.path[2]))}
         ),
         *(one for id, step in changes.nodes.items() if step.raw is not None for one in _overrun_fields(id, step.raw, before, news)),
         *_overrun_notes(changes, before, news),
     ]
+
+
+def _chains(changes: Changes, before: Draft, news: News) -> dict[tuple[str, str], dict[tuple[str, str], str]]:
+    """Outlets in whose edges the changes put steps as the news did, and the edges by which theirs follow those of the news."""
+    made = [id for id, step in changes.nodes.items() if step.raw is not None and id not in before.nodes and id != ENTRY]
+    come = [id for id, one in news["nodes"].items() if "raw" in one and id not in before.nodes]
+    mine = Drawn(_ways(before, changes.gone, changes.cut, changes.edges), frozenset(made))
+    return chained(before.edges, mine, Drawn(_ways(before, news["gone"], news["cut"], news["edges"]), frozenset(come)))
 
 
 def _lost(changes: Changes, news: News) -> list[str]:
@@ -157,13 +168,20 @@ def _overrun_notes(changes: Changes, before: Draft, news: News) -> Iterator[Conf
 
 
 def kept(draft: Draft, changes: Changes, before: Draft, news: News) -> Draft | None:
-    """`draft`, in which the news are, with what neither side may lose: steps that the changes took out while the news work with them, and texts
-    of notes that only the changes wrote. None: nothing of that kind."""
+    """`draft`, in which the news are, with what neither side may lose: steps that the changes took out while the news work with them, texts of
+    notes that only the changes wrote, and the way to steps that both put into one edge. None: nothing of that kind."""
     missed = [id for id in _missed(changes, before, news) if id not in draft.nodes]
     written = {id: note.text for id, note in changes.notes.items() if id in before.notes and note.text != before.notes[id].text}
-    if not missed and not written:
+    chains = [
+        chain
+        for chain in _chains(changes, before, news).values()
+        if {end for one in chain for end in (one[0], chain[one])} <= draft.nodes.keys()
+    ]
+    if not missed and not written and not chains:
         return None
     made = Draft(draft.document())
+    for chain in chains:
+        made.edges |= chain
     for id in missed:
         raw = before.nodes[id]
         for path, value in news["nodes"].get(id, {}).get("set", ()):

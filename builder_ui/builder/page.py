@@ -497,7 +497,7 @@ def panel(editor: Editor) -> Element:
     chosen = editor.selection
     if len(chosen) > 1:
         return many(editor, len(chosen))
-    if chosen and chosen[0] != ENTRY and chosen[0] in editor.draft.nodes:
+    if chosen and chosen[0] != ENTRY and editor.raw(chosen[0]) is not None:
         return step_panel(editor, chosen[0])
     return journey_panel(editor)
 
@@ -507,8 +507,8 @@ def ways(editor: Editor) -> Element:
     """What follows the chosen step, or the start."""
     use_mark(editor, editor.ways_mark)
     speech, chosen = editor.speech, editor.selection
-    id = chosen[0] if chosen and chosen[0] in editor.draft.nodes else ENTRY
-    if len(chosen) > 1:
+    id = chosen[0] if chosen else ENTRY
+    if len(chosen) > 1 or (id != ENTRY and id not in editor.draft.nodes):
         return None
     outlets = editor.views[id]["outlets"]
     remove = (
@@ -559,7 +559,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
 def step_panel(editor: Editor, id: str) -> Element:
     """The form of one step: its kind's fields, what follows, and its problems."""
     speech, palette = editor.speech, editor.visit.engine.palette
-    view, raw = editor.views[id], editor.draft.nodes[id]
+    view, raw = editor.views[id], editor.raw(id) or {}
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
     return html.div(

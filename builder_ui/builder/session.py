@@ -39,7 +39,7 @@ from builder_ui.builder.protocol import (
     Select,
     Writing,
 )
-from builder_ui.builder.writing import Fields
+from builder_ui.builder.writing import Fields, Gone
 from builder_ui.changes import changes as told
 from builder_ui.screen import NOTICE_SECONDS, allowed
 from builder_ui.speech import Speech
@@ -66,6 +66,8 @@ COUNT_EVERY_SECONDS = 3.0
 MOST_BADGES = 300
 MOST_NAMED = 3
 """Steps in the word about what somebody else changed."""
+MOST_UNSEEN = 100
+"""News that wait for a canvas to say that it has seen them; after more of them it gets everything anew."""
 TRIES = 5
 Path = tuple[str | int, ...]
 
@@ -220,14 +222,19 @@ class Editor(Teller):
         """Node id -> what people call the step, and `member:<id>` -> what they call the member."""
         members = {f"member:{id}": name for id, name in self.knowledge.choices.get("user", [])}
         owner = {"member:owner": self.speech("the contact's owner")}
-        return {**self.names_of(self.draft), **members, **owner}
+        held = {gone.id: gone.name} if (gone := self.fields.held) else {}
+        return {**held, **self.names_of(self.draft), **members, **owner}
 
     def names_of(self, draft: Draft) -> dict[str, str]:
         """Node id -> what people call the step."""
         return words.names_in(self.speech, self.visit.engine.palette, draft.nodes)
 
     def raw(self, id: str) -> dict[str, Any] | None:
-        return self.draft.parts if id == ENTRY else self.draft.nodes.get(id)
+        """What the form of a step, or of the journey, is about; None: nothing can be shown."""
+        if id == ENTRY:
+            return self.draft.parts
+        gone = self.fields.held
+        return gone.raw if gone and gone.id == id and id not in self.draft.nodes else self.draft.nodes.get(id)
 
     def problems(self) -> dict[str, dict[str, Any]]:
         """Node id -> what its badge says: how many problems and how many hints, and the first of the worse ones."""
@@ -290,7 +297,7 @@ class Editor(Teller):
         if ids is None or ENTRY in ids:
             fresh[ENTRY] = cards.entry_view(self.speech, self.draft)
         changed = {id: view for id, view in fresh.items() if before.get(id) != view}
-        kept = {id: view for id, view in before.items() if id in self.draft.nodes or id == ENTRY}
+        kept = {id: view for id, view in before.items() if self.raw(id) is not None}
         self.views = {**kept, **fresh}
         return changed
 
@@ -320,7 +327,9 @@ class Editor(Teller):
                 self._patches = [patch for patch in self._patches if patch["seq"] > seq]
                 self._unseen = [one for one in self._unseen if one.seq > seq]
             case Select(ids=ids, chapter=chapter):
-                self.select([id for id in ids if id == ENTRY or id in self.draft.nodes])
+                wanted = [id for id in ids if id == ENTRY or id in self.draft.nodes]
+                if wanted or self.fields.held is None:  # the canvas has nothing chosen any more where a form outlasts its step
+                    self.select(wanted)
                 if chapter and chapter != self.chapter:
                     self.open_chapter(chapter)
             case Save():
@@ -331,8 +340,7 @@ class Editor(Teller):
             case Back():
                 self.spawn(self.look_again)
             case Writing(field=written):
-                if self.fields.write(written):
-                    self.tell("panel")
+                self._write(written)
             case Resync():
                 self._resync(message)
             case Ops():
@@ -351,7 +359,7 @@ class Editor(Teller):
             self.send(nodes=shown)
         if [self.raw(id) for id in chosen] != shown_before:  # news that change nothing in the form leave an edit on its way alone
             self.generation += 1
-        self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
+        self.selection = tuple(id for id in self.selection if self.raw(id) is not None)
         self._after_change()
 
     def _resync(self, message: Resync) -> None:
@@ -397,10 +405,39 @@ class Editor(Teller):
             self.tell("panel")
         self.select([issue.node_id or ENTRY], show=True)
 
+    def _write(self, field: str) -> None:
+        """Somebody writes in a field, or has left it as it was. A form whose step went at that instant is there again."""
+        held = self.fields.held
+        fresh = self.fields.write(field)
+        if held is None and self.fields.held is not None:
+            self._hold(self.fields.held)
+        elif held is not None and self.fields.held is None:
+            self._let_go()
+        elif fresh:
+            self.tell("panel")
+
+    def _hold(self, gone: Gone) -> None:
+        """The form of a step that is gone stays, and everybody is asked whether the step comes back."""
+        self.views[gone.id] = cards.view_of(self.speech, self.visit.engine.palette, gone.id, gone.raw, self.names)
+        self.selection = (gone.id,)
+        self._note([gone.with_value((), None)], gone.saved)
+
+    def _let_go(self) -> None:
+        """Nobody writes any more in the form of a step that is gone."""
+        self.fields.leave()
+        self.selection = tuple(id for id in self.selection if self.raw(id) is not None)
+        self.views = {id: view for id, view in self.views.items() if self.raw(id) is not None}
+        self.tell("panel", "outline")
+
     def edit(self, id: str, path: Path, value: Any, redraw: bool = False) -> None:
         """Sets one value of a step's form, or of the journey's (`$entry`). None takes it out. `redraw`: fields moved."""
         before = self.raw(id)
         if not self.editable or before is None:
+            return
+        gone = self.fields.held
+        if gone is not None and id == gone.id and id not in self.draft.nodes:
+            self._note([gone.with_value(path, value)], gone.saved)
+            self._let_go()
             return
         dispute = self.fields.dispute(id, path, value, before)
         if dispute is not None:
@@ -641,27 +678,25 @@ class Editor(Teller):
             began = self.revision
             news = await asyncio.to_thread(self._news, began)
             # A page that came back meanwhile began with another draft: what leads there from its own is asked for anew.
-            return self.revision != began or self._hear_news(news)
+            return self.revision != began or await self._hear_news(news)
         except Exception as error:  # noqa: BLE001 - as with saving
             log.error("what others saved could not be taken in: %s", where(error))
             self.status = "failed" if self._changed != self._stored_change else self.status
             self.save_soon(5.0)
             return False
 
-    def _hear_news(self, news: News) -> bool:
+    async def _hear_news(self, news: News) -> bool:
         self.members = {**self.members, **news.members}
         self.state, self.live_version, self.versions = news.state, news.live_version, news.versions
         self.differs = news.differs
-        if news.since is None:
-            self.status, self.by = "conflict", self.name_of(news.by)
-            return False
-        if news.since.steps:
-            try:
-                self._take_in(news, news.since)
-            except TooLarge:  # more than a person can look through: asked as a whole
-                self.status, self.by = "conflict", self.name_of(news.by)
-                return False
-        return True
+        try:
+            if news.since is not None:
+                await self._take_in(news, news.since)
+                return True
+        except TooLarge:  # more than a person can look through
+            pass
+        self.status, self.by = "conflict", self.name_of(news.by)
+        return False
 
     def _news(self, revision: int) -> News:
         with self.visit.engine.db.read() as session:
@@ -673,13 +708,17 @@ class Editor(Teller):
             live = journey.state, journey.live_version, _versions(session, journey)
             return News(since, issues, hints, differs, people.member_names(session), journey.updated_by, *live)
 
-    def _take_in(self, news: News, since: drafts.Since) -> None:
-        """What is unsaved here is merged with it, and saved next."""
-        merged = self._merged(since, self.draft.document())
-        written = self._step_written_in()
-        document = merged.document
-        if written and written not in document["nodes"]:  # a text that is on its way has a step to come to, if that is chosen
-            document = self._asked(document, written, since.last)
+    async def _take_in(self, news: News, since: drafts.Since) -> None:
+        """What is unsaved here is merged with it, and saved next. What is changed while the merge is made comes on top of it."""
+        if not since.is_news:
+            return
+        began, mine = self.revision, self.draft.document()
+        document = await asyncio.to_thread(self._merged, since, mine)
+        if self.revision != began:
+            return
+        now = self.draft.document()
+        if now != mine:
+            document = self._merged(since.followed_by(_as_stored(mine), document), now)
         draft, stored = Draft(document), Draft(since.document)
         self._join(draft, since.last)
         self.revision = since.revision
@@ -693,23 +732,24 @@ class Editor(Teller):
             self.status = "unsaved"
             self.save_soon()  # what is noted of a merge, or was moved here, is nowhere else
 
-    def _merged(self, since: drafts.Since, document: dict[str, Any]) -> merge.Merged:
+    def _merged(self, since: drafts.Since, document: dict[str, Any]) -> dict[str, Any]:
         own = {self.id, self._was} - {""}
-        return since.merged(publish.as_json(read(document)), self.visit.by, self.visit.house.now(), own)
+        return since.merged(_as_stored(document), self.visit.by, self.visit.house.now(), own).document
 
-    def _step_written_in(self) -> str:
+    def _gone_from(self, old: Draft, saved: conflicts.Saved) -> Gone | None:
+        """The step whose form is shown, if it is not there any more."""
         id = self.selection[0] if len(self.selection) == 1 else ""
-        return id if id in self.draft.nodes and self.fields.are_of(id) else ""
-
-    def _asked(self, document: dict[str, Any], id: str, saved: conflicts.Saved) -> dict[str, Any]:
-        """The document, in which somebody took out a step that is being worked on here, with the question whether it comes back."""
-        edges = [[*place, to] for place, to in self.draft.edges.items() if id in (place[0], to)]
-        found = [merge.Conflict(("nodes", id), {"raw": self.draft.nodes[id], "edges": edges})]
-        return conflicts.noted(document, found, self.visit.by, self.visit.house.now().isoformat(), {("nodes", id): saved})
+        if (held := self.fields.held) and held.id not in self.draft.nodes:
+            return held
+        if id not in old.nodes or id in self.draft.nodes:
+            return None
+        edges = [[*place, to] for place, to in old.edges.items() if id in (place[0], to)]
+        return Gone(id, old.nodes[id], edges, self.names_of(old)[id], saved)
 
     def _join(self, draft: Draft, saved: conflicts.Saved) -> None:
         """Puts another draft in place of the present one, which somebody `saved`; the canvas hears what differs, and keeps what is its own."""
         old, self.draft = self.draft, draft
+        held, self.fields.gone = self.fields.held, self._gone_from(old, saved)
         news = joining.between(old, draft)
         changed = [id for id in news["nodes"] if joining.paths(news, id) or "raw" in news["nodes"][id]]
         gone = {id: self.names_of(old).get(id, id) for id in news["gone"]}
@@ -717,11 +757,23 @@ class Editor(Teller):
         if joining.is_empty(news):
             return
         self.fields.change(old, news, saved)
-        self.selection = tuple(id for id in self.selection if id == ENTRY or id in self.draft.nodes)
+        self.selection = tuple(id for id in self.selection if self.raw(id) is not None)
         shown = {id: {**news["nodes"].get(id, {}), "view": self.views[id]} for id in {**news["nodes"], **looks}}
         said = self._word(saved[0], [*(self.names.get(id, self.speech("Journey")) for id in changed), *gone.values()])
         self.send(join={**news, "nodes": shown}, said=said)
         self._unseen.append(Joined(self._sequence, old, news, saved))
+        if len(self._unseen) > MOST_UNSEEN:
+            self._show_anew(saved)
+        now = self.fields.held
+        if now is not None and now is not held:
+            self._hold(now)
+
+    def _show_anew(self, saved: conflicts.Saved) -> None:
+        """Everything, for a canvas that has long been silent: all the news that it has not seen are one."""
+        before = self._unseen[0].before
+        self._patches = []
+        self.reload_canvas()
+        self._unseen = [Joined(self._sequence, before, joining.between(before, self.draft), saved)]
 
     def _word(self, by: str, names: list[str]) -> str:
         """`Kim changed “Wait”, “Exit”.`"""
@@ -828,7 +880,7 @@ class Editor(Teller):
                         since = drafts.since(session, publish.get_journey(session, self.journey.id), revision)
                     if since is None:
                         raise
-                    document, revision = self._merged(since, document).document, since.revision
+                    document, revision = self._merged(since, document), since.revision
         except PfadwerkError as error:
             log.warning("a draft was not saved when its page closed (%s)", error.code)
 
@@ -1063,6 +1115,10 @@ def _fresh_id(kind: str, taken: Mapping[str, Any], salt: str = "") -> str:
     """`salt` tells ids apart that two people make at once."""
     base = kind.removeprefix("custom.")[:50] + (f"_{salt}" if salt else "")
     return base if base not in taken else next(name for n in range(2, 10_000) if (name := f"{base}_{n}") not in taken)
+
+
+def _as_stored(document: Mapping[str, Any]) -> dict[str, Any]:
+    return publish.as_json(read(document))
 
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

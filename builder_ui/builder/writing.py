@@ -32,11 +32,29 @@ class Dispute:
     saved: Saved
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A step that somebody else took out while its form was shown, with its edges as they hung on it, what it was called, and who `saved`."""
+
+    id: str
+    raw: dict[str, Any]
+    edges: list[list[str]]
+    name: str
+    saved: Saved
+
+    def with_value(self, path: Path, value: Any) -> Conflict:
+        """The question whether the step comes back, with what was written into one of its fields."""
+        raw = replaced(self.raw, path, value) if path else self.raw
+        return Conflict(("nodes", self.id), {"raw": raw, "edges": self.edges})
+
+
 class Fields:
-    """`written` is the id of the field that somebody writes in, empty: none."""
+    """`written` is the id of the field that somebody writes in, empty: none. `gone` is the step of the form if it is there no longer; it is
+    `held` while somebody still writes in it."""
 
     def __init__(self) -> None:
         self.written = ""
+        self.gone: Gone | None = None
         self._fresh: Counter[Path] = Counter()
         self._meanwhile: dict[str, Meanwhile] = {}
 
@@ -47,6 +65,11 @@ class Fields:
     def are_of(self, id: str) -> bool:
         """Whether somebody writes into the form of a step."""
         return self.written.startswith(f"pfb-{id.strip('$')}-")
+
+    @property
+    def held(self) -> Gone | None:
+        """The step that is gone and whose form stays until its field is left: what is in it nobody knows yet."""
+        return self.gone if self.gone and self.are_of(self.gone.id) else None
 
     def change(self, old: Draft, news: joining.News, saved: Saved) -> None:
         """Somebody else changed values: all fields but the one that is being written in show them."""
@@ -72,7 +95,7 @@ class Fields:
 
     def leave(self) -> None:
         """Another form is shown."""
-        self.written, self._meanwhile = "", {}
+        self.written, self.gone, self._meanwhile = "", None, {}
 
     def dispute(self, id: str, path: Path, value: Any, present: Mapping[str, Any]) -> Dispute | None:
         """`value` was written into a field; None: nobody else changed it meanwhile. `present` is the step as it is now."""

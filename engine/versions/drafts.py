@@ -1,6 +1,7 @@
 """Drafts as they were before they were replaced, so that somebody who began with one of them can be told what others changed since.
 
-The present draft is in the journey's own row. Of the ones before it the newest are kept; who comes with an older one is asked as a whole.
+The present draft is in the journey's own row. Of the ones before it the newest are kept; who began before all of them is compared with the oldest,
+and asked about everything that may be theirs or somebody else's.
 """
 
 from __future__ import annotations
@@ -62,10 +63,17 @@ class Since:
     document: dict[str, Any]
     steps: tuple[Replaced, ...]
     """The oldest first."""
+    older: bool = False
+    """Somebody began with a draft before all these, which nobody has any more."""
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it has become something else at all."""
+        return bool(self.steps) or self.older
 
     @property
     def base(self) -> dict[str, Any]:
-        """The draft that somebody began with."""
+        """The draft that somebody began with, or the oldest after it that is kept."""
         return unpacked(self.steps[0].packed) if self.steps else self.document
 
     @property
@@ -73,14 +81,20 @@ class Since:
         """Who saved last."""
         return (self.steps[-1].by, self.steps[-1].at) if self.steps else conflicts.NOBODY
 
+    def followed_by(self, draft: Mapping[str, Any], document: dict[str, Any]) -> Since:
+        """What `draft` has become by the last of these, as `document`: for who worked on meanwhile."""
+        by, at = self.last
+        return Since(self.revision, document, (Replaced(by, at, packed(draft)),))
+
     def merged(self, mine: Mapping[str, Any], by: str, now: datetime, own: Collection[str] = ()) -> Merged:
         """The present draft with what `mine` made of `base`; what only a person can decide is noted in it. What was saved by the builders
         `own` (`ui.saved_in`) is an earlier state of `mine`, and no question."""
-        found = merge(self.base, mine, self.document)
+        found = merge(self.base, mine, self.document, older=self.older)
         changes = self._last_changes({one.path for one in found.conflicts})
         # A page is told by its saver, too: documents go from house to house with `saved_in` in them.
         asked = tuple(one for one in found.conflicts if changes[one.path][1] not in own or changes[one.path][0][0] != by)
-        if all(changes[one.path][0] == conflicts.NOBODY for one in asked):  # steps that nobody changed, behind one of one's own
+        by_nobody = all(changes[one.path][0] == conflicts.NOBODY for one in asked)
+        if by_nobody and not self.older:  # steps that nobody changed, behind one of one's own
             asked = ()
         earlier = [one for one in found.conflicts if one not in asked]
         document = conflicts.with_mine(found.document, earlier)
@@ -116,13 +130,13 @@ def _state(document: Mapping[str, Any], path: Path) -> Any:
 
 
 def since(session: Session, journey: Journey, revision: int) -> Since | None:
-    """None: that draft is not kept any more, or is of a database that was put back to an earlier state."""
+    """None: that draft is of a database that was put back to an earlier state."""
     if revision > journey.revision:
         return None
     of = col(DraftRevision.revision)
     # On PostgreSQL somebody may have saved since `journey` was read: what they replaced is no part of how it came to be.
     wanted = select(DraftRevision).where(DraftRevision.journey_id == journey.id, of >= revision, of < journey.revision)
     rows = list(session.scalars(wanted.order_by(of)))
-    whole = [row.revision for row in rows] == list(range(revision, journey.revision))
+    older = [row.revision for row in rows] != list(range(revision, journey.revision))
     steps = tuple(Replaced(row.replaced_by, row.replaced_at.isoformat(), row.document) for row in rows)
-    return Since(journey.revision, dict(journey.draft), steps) if whole else None
+    return Since(journey.revision, dict(journey.draft), steps, older)

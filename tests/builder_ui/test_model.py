@@ -107,3 +107,31 @@ def test_what_is_not_told_yet_is_told_before_news_are_carried_out(sources: Page)
         }"""
     )
     assert found == {"sent": [["ops", "Mine"], ["seen", None]], "left": ["$entry", "a"]}
+
+
+def test_news_that_wait_for_a_drag_to_end_are_asked_for_anew_where_the_connection_breaks_meanwhile(sources: Page) -> None:
+    """The page hands over what it shows, in which they are not, as what it made of the draft before them."""
+    found: Any = sources.evaluate(
+        """() => {
+          const { model, sent, moved, raised } = begun(true);
+          const says = (rev, op, ...news) => {
+            model.saved = { rev, op, all: true };
+            news.forEach((one) => model.join(one));
+            model.acknowledge(news.length > 0);
+          };
+          says(4, 0, raised("b", [[["name"], "Seen"]]));
+          model.held = true;
+          says(5, 0, raised("b", [[["name"], "By Alex"]]));
+          says(6, 0);
+          moved(500, 250);
+          model.resync("first");
+          says(6, 0); // the new server has not heard of it yet
+          model.resync("second");
+          model.release();
+          const told = sent.filter(({ type }) => type === "resync").map(({ rev, nodes }) => [rev, nodes.b.raw.name]);
+          says(7, model.number, raised("b", [[["name"], "By Alex"]]));
+          model.resync("third");
+          return { told, now: sent.filter(({ type }) => type === "resync").map(({ rev, nodes }) => [rev, nodes.b.raw.name]).at(-1) };
+        }"""
+    )
+    assert found == {"told": [[4, "Seen"], [4, "Seen"]], "now": [7, "By Alex"]}

@@ -7,6 +7,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy import event
 from builder_ui.builder import disputes, page
 from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.session import Editor, fetch
+from builder_ui.builder.session import MOST_UNSEEN, Editor, fetch
 from builder_ui.speech import speech_of
 from engine.presence import SILENT_AFTER, Presence
 from engine.versions import drafts
@@ -270,7 +271,67 @@ def test_a_step_that_goes_while_its_form_is_written_in_is_asked(town: Any) -> No
         await alex.save()
         await mara.catch_up()
         assert [one.place for one in mara.conflicts] == ["voucher"]
+        mara.hear(json.dumps({"type": "select", "ids": []}))  # the canvas has nothing chosen any more
+        assert mara.selection == ("voucher",), "the form stays while its text is nowhere else"
+        assert "pfb-voucher-name" in str(page.step_panel(mara, "voucher"))
+        mara.edit("voucher", ("name",), "Half a name")
         assert mara.selection == ()
+        [conflict] = mara.conflicts
+        assert conflict.mine["raw"]["name"] == "Half a name"
+        mara.decide("voucher", mara.visit.by, True)
+        assert (mara.draft.nodes["voucher"]["name"], mara.draft.edges[ENTRY, "next"]) == ("Half a name", "voucher")
+
+    both(town, story)
+
+
+def test_a_field_of_a_step_that_is_gone_goes_when_it_is_left_as_it_was(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        alex.edit("end", ("name",), "The end")
+        await alex.save()
+        await mara.catch_up()
+        assert mara.selection == ("voucher",), "whatever else comes in"
+        mara.hear(json.dumps({"type": "writing", "field": ""}))
+        assert (mara.selection, "voucher" in mara.views) == ((), False)
+        assert len(mara.conflicts) == 1
+
+    both(town, story)
+
+
+def test_a_form_whose_step_goes_before_the_first_letter_is_heard_comes_back_for_it(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        assert (mara.selection, mara.conflicts) == ((), [])
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        assert mara.selection == ("voucher",)
+        assert [one.place for one in mara.conflicts] == ["voucher"]
+        mara.edit("voucher", ("name",), "One letter more")
+        assert mara.conflicts[0].mine["raw"]["name"] == "One letter more"
+
+    both(town, story)
+
+
+def test_what_is_written_after_a_step_was_brought_back_is_in_it(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        choose(mara, "voucher")
+        mara.hear(json.dumps({"type": "writing", "field": "pfb-voucher-name"}))
+        alex.remove("voucher")
+        await alex.save()
+        await mara.catch_up()
+        await mara.save()
+        await alex.catch_up()
+        alex.decide("voucher", mara.visit.by, True)
+        await alex.save()
+        await mara.catch_up()
+        mara.edit("voucher", ("name",), "By Mara")
+        assert (mara.draft.nodes["voucher"]["name"], mara.conflicts) == ("By Mara", [])
 
     both(town, story)
 
@@ -292,6 +353,101 @@ def test_what_the_canvas_says_before_it_has_seen_the_news_is_no_loss(town: Any) 
         assert mara.draft.edges["voucher", "ok"] == "m"
 
     both(town, story)
+
+
+def put_in(id: str) -> str:
+    """A step between the voucher and the end."""
+    return ops(nodes={id: {"raw": {"kind": "wait", "duration": "P1D"}}}, edges=[["voucher", "ok", id], [id, "next", "end"]])
+
+
+def follows(editor: Editor) -> list[str]:
+    found = ["voucher"]
+    for outlet in ("ok", "next", "next"):
+        found.append(editor.draft.edges[found[-1], outlet])
+    return found
+
+
+def test_steps_that_both_put_into_one_edge_follow_one_another(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        mara.hear(put_in("m"))
+        alex.hear(put_in("a"))
+        await alex.save()
+        await mara.save()
+        await alex.catch_up()
+        for editor in (mara, alex):
+            assert (follows(editor), editor.conflicts) == (["voucher", "a", "m", "end"], [])
+
+    both(town, story)
+
+
+def test_a_step_put_into_an_edge_before_the_news_of_another_are_seen_follows_that(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        alex.hear(put_in("a"))
+        await alex.save()
+        await mara.catch_up()
+        mara.hear(put_in("m"))
+        assert (follows(mara), mara.conflicts) == (["voucher", "a", "m", "end"], [])
+        assert joins(mara)[-1]["edges"] == [["a", "next", "m"]], "which the canvas does not know"
+
+    both(town, story)
+
+
+def test_a_canvas_that_is_silent_for_long_gets_everything_anew_and_loses_nothing(town: Any) -> None:
+    async def story(mara: Editor, alex: Editor) -> None:
+        for number in range(MOST_UNSEEN + 20):
+            alex.edit("voucher", ("name",), f"By Alex {number}")
+            await alex.save()
+            await mara.catch_up()
+        assert len(mara._unseen) <= MOST_UNSEEN
+        assert len(mara.feed()["patches"]) <= 2 * MOST_UNSEEN
+        assert any("graph" in patch for patch in mara.feed()["patches"])
+        mara.hear(ops(nodes={"voucher": {"raw": {**mara.draft.nodes["voucher"], "name": "By Mara"}}}))
+        assert mara.draft.nodes["voucher"]["name"] == f"By Alex {MOST_UNSEEN + 19}"
+        assert [one.mine for one in mara.conflicts] == ["By Mara"]
+        seen(mara)
+        assert (mara._unseen, mara.feed()["patches"]) == ([], [])
+
+    both(town, story)
+
+
+def test_what_is_changed_while_a_merge_is_made_comes_on_top_of_it(town: Any) -> None:
+    """And the merge is not made where the pages are drawn."""
+
+    async def story(mara: Editor, alex: Editor) -> None:
+        merged_in: list[bool] = []
+        house = mara.visit.house
+        loop, reached, go_on = threading.get_ident(), threading.Event(), threading.Event()
+
+        class Watched(type(house)):  # type: ignore[misc]
+            def now(self) -> datetime:
+                merged_in.append(threading.get_ident() == loop)
+                if not merged_in[-1]:
+                    reached.set()
+                    assert go_on.wait(60)
+                return datetime.now(UTC)
+
+        mara.edit(ENTRY, ("description",), "Mara")
+        alex.edit("end", ("name",), "By Alex")
+        alex.edit("voucher", ("name",), "By Alex")
+        await alex.save()
+        object.__setattr__(mara.visit, "house", Watched(**{one.name: getattr(house, one.name) for one in fields(house)}))
+        work = asyncio.create_task(mara.catch_up())
+        await asyncio.to_thread(reached.wait, 60)
+        mara.edit("end", ("name",), "By Mara")
+        mara.edit(ENTRY, ("name",), "Anew")
+        go_on.set()
+        await work
+        assert merged_in[0] is False
+        assert (mara.draft.parts["description"], mara.draft.parts["name"], mara.draft.nodes["voucher"]["name"]) == (
+            "Mara",
+            "Anew",
+            "By Alex",
+        )
+        assert [(one.path, one.mine, one.over) for one in mara.conflicts] == [(("nodes", "end", "name"), "By Mara", alex.visit.by)]
+        await mara.save()
+
+    both(town, story)
+    assert stored(town)["name"] == "Anew"
 
 
 def test_a_step_that_goes_while_the_canvas_changes_it_is_asked(town: Any) -> None:
@@ -463,19 +619,24 @@ def test_a_page_that_is_ahead_of_the_database_is_asked(town: Any) -> None:
     assert stored(town)["nodes"]["voucher"]["name"] == "By Mara"
 
 
-def test_what_nobody_knows_the_beginning_of_is_asked_as_a_whole(town: Any) -> None:
+def test_who_was_away_for_more_saves_than_are_kept_is_asked_part_by_part(town: Any) -> None:
     async def story(mara: Editor, alex: Editor) -> None:
-        for number in range(drafts.KEPT + 1):
+        alex.edit("end", ("name",), "Long ago")
+        for number in range(drafts.KEPT + 2):
             alex.edit("voucher", ("name",), f"By Alex {number}")
             await asyncio.to_thread(alex._store, alex.draft.document(), alex.revision + number)
         mara.edit("voucher", ("name",), "By Mara")
+        mara.hear(ops(nodes={"pause": {"raw": {"kind": "wait", "duration": "P2D"}}}))
         await mara.save()
-        assert (mara.status, mara.by) == ("conflict", "Alex Admin")
-        await mara.keep_mine()
         assert mara.status == "saved"
+        asked = {one.path: one.mine for one in mara.conflicts}
+        assert asked == {("nodes", "voucher", "name"): "By Mara", ("nodes", "end", "name"): None}
+        assert "Leave it as in the draft" in str(disputes.disputes(mara))
+        assert mara.draft.nodes["voucher"]["name"] == f"By Alex {drafts.KEPT + 1}"
 
     both(town, story)
-    assert stored(town)["nodes"]["voucher"]["name"] == "By Mara"
+    document = stored(town)
+    assert (document["nodes"]["end"]["name"], "pause" in document["nodes"]) == ("Long ago", True)
     with town.db.read() as session:
         kept = len(session.query(drafts.DraftRevision).all())
     assert kept <= drafts.KEPT + 1

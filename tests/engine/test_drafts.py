@@ -131,6 +131,21 @@ def test_what_a_document_says_of_its_builder_silences_nobody_else(db: Database, 
     assert since.merged(mine, "key:1", NOW, {"mine"}).conflicts == ()
 
 
+def test_who_began_before_all_that_is_kept_is_asked_and_told_of_whom_it_is_known(db: Database, journey_id: str) -> None:
+    """Also of what nobody changed in a draft that is kept: it may be theirs, and may have been changed before."""
+    for number in range(1, drafts.KEPT + 5):
+        save(db, journey_id, named(BASE, "pause", str(number)), number, "member:kim")
+    mine = named(BASE, "pause", "Mine")
+    mine["nodes"] |= {"pause": {**mine["nodes"]["pause"], "duration": "P2D"}, "new": {"kind": "exit"}}
+    save(db, journey_id, mine, 1, "member:me")
+    found = draft(db, journey_id)
+    assert {one.path[-1]: (one.mine, one.by, one.over) for one in conflicts.open_in(found)} == {
+        "name": ("Mine", "member:me", "member:kim"),
+        "duration": ("P2D", "member:me", ""),
+    }
+    assert (found["nodes"]["pause"]["duration"], found["nodes"]["new"]) == ("P1D", {"kind": "exit"})
+
+
 def _engine(db: Database) -> Any:
     from engine.clock import Clock
     from engine.engine import Engine
@@ -145,9 +160,12 @@ def test_the_newest_are_kept_and_no_more(db: Database, journey_id: str) -> None:
     with db.read() as session:
         journey = publish.get_journey(session, journey_id)
         assert session.scalar(select(func.count()).select_from(DraftRevision)) == drafts.KEPT
-        assert drafts.since(session, journey, 1) is None
+        long_ago = drafts.since(session, journey, 1)
+        assert long_ago is not None
+        assert (long_ago.older, long_ago.base["nodes"]["pause"]["name"]) == (True, "4")
         oldest = drafts.since(session, journey, journey.revision - drafts.KEPT)
         assert oldest is not None
+        assert oldest.older is False
         assert oldest.base["nodes"]["pause"]["name"] == "4"
         now = drafts.since(session, journey, journey.revision)
         assert now is not None

@@ -109,14 +109,97 @@ def test_steps_that_both_put_in_are_both_there() -> None:
     assert ways == ["mine", "pause", "theirs", "end"]
 
 
-def test_two_steps_in_one_place_are_kept_and_the_way_there_is_asked() -> None:
+def test_two_steps_put_into_one_edge_follow_one_another_in_the_order_in_which_they_were_saved() -> None:
     def put_in(id: str) -> Raw:
         return edited(put(id, kind="wait", duration="P1D"), lead("hello", "sent", id), lead(id, "next", "pause"))
 
     merged = found(put_in("mine"), put_in("theirs"))
-    assert [(one.path, one.mine) for one in merged.conflicts] == [(("edges", "hello", "sent"), "mine")]
-    assert {"mine", "theirs"} <= merged.document["nodes"].keys()
-    assert way(merged.document, "mine", "next") == "pause"
+    assert merged.conflicts == ()
+    assert [way(merged.document, *place) for place in (("hello", "sent"), ("theirs", "next"), ("mine", "next"))] == [
+        "theirs",
+        "mine",
+        "pause",
+    ]
+
+
+def test_what_was_put_first_into_the_start_and_has_two_ways_leads_to_the_other_by_those_that_led_on() -> None:
+    mine = edited(put("first", kind="wait", duration="P1D"), lead(START, "next", "first"), lead("first", "next", "hello"))
+    split = [put("split", kind="if_else", rule={"field": "email", "operator": "=", "value": "x"}), lead(START, "next", "split")]
+    more = [
+        put("more", kind="wait", duration="P2D"),
+        lead("split", "yes", "more"),
+        lead("more", "next", "hello"),
+        lead("split", "no", "end"),
+    ]
+    merged = found(mine, edited(*split, *more))
+    assert merged.conflicts == ()
+    ways = ((START, "next"), ("split", "yes"), ("split", "no"), ("more", "next"), ("first", "next"))
+    assert [way(merged.document, *place) for place in ways] == ["split", "more", "end", "first", "hello"]
+
+
+def test_two_steps_at_one_open_end_or_in_place_of_one_another_are_kept_and_the_way_there_is_asked() -> None:
+    def hung_on(id: str, outlet: str, **_: Any) -> Raw:
+        return edited(put(id, kind="wait", duration="P1D"), lead("hello", outlet, id))
+
+    for outlet in ("failed", "sent"):
+        merged = found(hung_on("mine", outlet), hung_on("theirs", outlet))
+        assert [(one.path, one.mine) for one in merged.conflicts] == [(("edges", "hello", outlet), "mine")]
+        assert {"mine", "theirs"} <= merged.document["nodes"].keys()
+
+
+def test_steps_put_into_an_edge_to_a_step_that_is_decided_as_a_whole_belong_to_that_decision() -> None:
+    def put_in(id: str, *more: Callable[[Raw], Any]) -> Raw:
+        return edited(put(id, kind="wait", duration="P1D"), lead("hello", "sent", id), lead(id, "next", "pause"), *more)
+
+    merged = found(put_in("mine", put("pause", kind="exit")), put_in("theirs", put("pause", kind="wait_until")))
+    assert ("nodes", "pause") in [one.path for one in merged.conflicts]
+    assert way(merged.document, "theirs", "next") == "pause"
+
+
+# Where nobody knows any more what one of them began with
+
+
+def since_long(mine: Raw, theirs: Raw, base: Raw = BASE) -> Merged:
+    """`base` is the oldest draft that is kept, and `mine` began before it."""
+    merged = merge(base, mine, theirs, older=True)
+    read(merged.document)
+    return merged
+
+
+def test_what_the_others_have_otherwise_than_one_who_was_long_away_is_asked_and_theirs_counts() -> None:
+    mine = edited(put("pause", duration="P2D"), put("added", kind="exit"), lead("hello", "failed", "added"))
+    merged = since_long(mine, edited(put("end", name="The end")))
+    assert [(one.path, one.mine) for one in merged.conflicts] == [(("nodes", "pause", "duration"), "P2D")]
+    nodes = merged.document["nodes"]
+    assert (nodes["pause"]["duration"], nodes["end"]["name"], way(merged.document, "hello", "failed")) == ("P1D", "The end", "added")
+
+
+def test_what_others_made_while_one_was_long_away_is_neither_taken_back_nor_asked_where_it_is_nobody_elses() -> None:
+    kept = edited(
+        put("late", kind="exit"), lead("hello", "failed", "late"), lambda one: one["entry"]["triggers"].append({"type": "manual"})
+    )
+    merged = since_long(copy.deepcopy(BASE), kept, kept)
+    assert way(merged.document, "hello", "failed") == "late"
+    assert {one.path for one in merged.conflicts} == {("nodes", "late"), ("parts", "entry", "triggers")}
+    assert len(merged.document["entry"]["triggers"]) == 2
+
+
+def test_a_step_that_the_others_took_out_meanwhile_is_gone_and_triggers_of_both_are_in() -> None:
+    def enters(event: str) -> Callable[[Raw], Any]:
+        return lambda document: document["entry"]["triggers"].append({"type": "event", "event": event})
+
+    merged = since_long(edited(enters("One")), edited(delete("pause")))
+    assert merged.conflicts == ()
+    assert "pause" not in merged.document["nodes"]
+    assert [one["event"] for one in merged.document["entry"]["triggers"]] == ["Signed Up", "One"]
+
+
+def test_places_notes_and_questions_of_the_others_stay_as_they_are() -> None:
+    question = {"path": ["nodes", "end", "name"], "mine": "x", "by": "member:1", "at": "", "over": "", "over_at": ""}
+    kept = edited(lambda one: one["ui"].update(conflicts=[question], positions={"hello": {"x": 9, "y": 9}}, notes=[]))
+    merged = since_long(edited(put("pause", duration="P2D")), kept, kept)
+    assert merged.document["ui"]["conflicts"] == [question]
+    assert merged.document["ui"]["positions"]["hello"] == {"x": 9, "y": 9}
 
 
 def test_a_step_that_one_took_out_and_the_other_changed_is_asked_as_a_whole() -> None:
@@ -349,6 +432,31 @@ def told(merged: Merged) -> set[Any]:
     return found
 
 
+def beyond(base: Raw, flat: Any, path: Any) -> tuple[set[str], set[str]]:
+    """What an edge leads to: the new steps that follow one another there, and the old ones behind them."""
+    new, old, waiting = set(), set(), [flat.get(path)]
+    while waiting:
+        step = waiting.pop()
+        if step in base["nodes"]:
+            old.add(step)
+        elif step is not None and step not in new:
+            new.add(step)
+            waiting += [to for (noun, source, *_), to in flat.items() if noun == "edges" and source == step]
+    return new, old
+
+
+@given(triples())
+def test_no_step_that_either_put_in_is_left_unconnected_without_a_question(triple: tuple[Raw, Raw, Raw]) -> None:
+    base, mine, theirs = triple
+    merged = merge(base, mine, theirs)
+    after, asked = paths(merged.document), told(merged)
+    led = {to for path, to in after.items() if path[0] == "edges"}
+    for side in (mine, theirs):
+        for path, to in paths(side).items():
+            if path[0] == "edges" and to not in base["nodes"]:
+                assert to in led or path in asked or ("nodes", path[1]) in asked or ("nodes", to) in asked
+
+
 @given(triples())
 def test_no_edit_of_either_is_lost(triple: tuple[Raw, Raw, Raw]) -> None:
     base, mine, theirs = triple
@@ -360,7 +468,7 @@ def test_no_edit_of_either_is_lost(triple: tuple[Raw, Raw, Raw]) -> None:
         for path in {*flat, *before}:
             if flat.get(path) == before.get(path) or path[0] in LOOKS:
                 continue
-            in_it = after.get(path) == flat.get(path)
+            in_it = after.get(path) == flat.get(path) or (path[0] == "edges" and flat.get(path) in set().union(*beyond(base, after, path)))
             both = path == ("parts", "entry", "triggers") and all(one in after[path] for one in flat[path])
             assert in_it or both or path in asked or path[1] in steps, path
 
@@ -375,7 +483,9 @@ def test_whoever_saves_second_the_same_is_decided_and_the_same_is_asked(triple: 
         return
     first, second = paths(one.document), paths(other.document)
     for path in {*first, *second}:
-        if path[0] not in LOOKS and path != ("parts", "entry", "triggers"):
+        if path[0] == "edges":  # what both put into one edge is there in either order
+            assert path[1] not in {*base["nodes"], START} or beyond(base, first, path) == beyond(base, second, path)
+        elif path[0] not in LOOKS and path != ("parts", "entry", "triggers"):
             assert first.get(path) == second.get(path)
 
 

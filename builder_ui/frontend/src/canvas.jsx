@@ -326,7 +326,7 @@ function Board({ id, journey, name, session, initial, palette: paletteText, text
       }
       if (patch.run) ({ undo: model.undo, redo: model.redo, tidy: model.tidy, forget })[patch.run]?.();
     }
-    if (feed.patches.length) model.acknowledge();
+    model.acknowledge(feed.patches.length > 0);
   }), [id, model, fit, focus, follow, tellSelection, board]);
 
   const act = useMemo(() => ({

@@ -24,6 +24,8 @@ export class Model {
     this.said = told([], []);
     this.number = 0; // of the last message with changes
     this.saved = { rev: 0, op: 0, all: true }; // what the server has stored; `all`: nothing of the panel's waits either
+    this.base = 0; // the last revision of which everything is in what is shown here
+    this.handed = 0; // the message that handed everything over to the present server
     this.laid = true; // nobody moved a step since the last layout
     this.held = false; // while something is dragged
     this.waiting = []; // news of others that came meanwhile
@@ -143,9 +145,11 @@ export class Model {
     const dirty = this.number > this.saved.op || !this.saved.all || difference(this.said, this.nodes, this.edges) !== null;
     this.said = told(this.nodes, this.edges);
     this.number += 1;
+    this.handed = this.number;
     this.seen = 0;
+    this.waiting = []; // a server that knows nothing of this page says all that was saved since `base` once more
     const graph = difference(told([], []), this.nodes, this.edges) || { nodes: {}, edges: [], gone: [], cut: [] };
-    this.send({ type: "resync", n: this.number, rev: this.saved.rev, was, dirty, laid: this.laid, ...graph });
+    this.send({ type: "resync", n: this.number, rev: this.base, was, dirty, laid: this.laid, ...graph });
     this.send({ type: "select", ids: this.selectedSteps });
   }
 
@@ -349,9 +353,11 @@ export class Model {
     this.acknowledge();
   }
 
-  /** Says up to where the server's news are carried out; what waits is not. */
-  acknowledge() {
-    if (!this.waiting.length) this.send({ type: "seen", seq: this.seen });
+  /** All that the server has said is carried out here, unless some of it waits; it hears up to where where there were `news`. */
+  acknowledge(news = true) {
+    if (this.waiting.length) return;
+    if (this.saved.op >= this.handed) this.base = this.saved.rev;
+    if (news) this.send({ type: "seen", seq: this.seen });
   }
 
   /** What was dragged or resized stays so: it counts as ours before the news that waited come in. */
