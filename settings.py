@@ -132,12 +132,16 @@ class Settings(BaseSettings):
     channels: dict[str, Account] = Field(
         {},
         description='Channel → provider account, as JSON: `{"email": {"provider": "smtp", "account": "default"}}`. '
-        f"Channels: {', '.join(CHANNELS)}. A channel that is not named goes to `outbox`, which keeps the message in the database.",
+        f"Channels: {', '.join(CHANNELS)}. Only for channels about which nothing is decided yet: the accounts are set up at the first start, and "
+        "changed on **Settings → Provider accounts** from then on. A channel without one goes to `outbox`, which keeps the message in the database.",
     )
     activity_folders: list[Path] = Field(
         [], description="Folders with custom activities (Python files), as a JSON list. Loaded by file, never through `sys.path`."
     )
-    smtp_host: str = Field("", description="Host of the SMTP server of the provider `smtp`.")
+    smtp_host: str = Field(
+        "",
+        description="Host of the SMTP server. It and the five below only set up the first account of the provider `smtp`, at the first start.",
+    )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server.")
     smtp_user: str = Field("", description="User name at the SMTP server. Empty: no login.")
     smtp_password: SecretStr = Field(SecretStr(""), description="Password at the SMTP server.")
@@ -371,6 +375,18 @@ class Settings(BaseSettings):
         """What was set, as environment variables for a child process; the child fills in the rest as we did."""
         chosen = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         return {PREFIX + name.upper(): _as_variable(value) for name, value in chosen.items()} | {PREFIX + "HOME": str(self.home)}
+
+    def account_seeds(self) -> dict[str, dict[str, Any]]:
+        """Provider -> what the environment says about its first account: the fields of its `Config`. An empty one says nothing."""
+        smtp = {
+            "host": self.smtp_host,
+            "port": self.smtp_port,
+            "user": self.smtp_user,
+            "password": self.smtp_password.get_secret_value(),
+            "tls": self.smtp_tls,
+            "timeout_seconds": self.smtp_timeout_seconds,
+        }
+        return {"smtp": {name: value for name, value in smtp.items() if value != ""}}
 
     def render_limits(self) -> dict[str, Any]:
         """What `activities.rendering.RenderLimits` takes."""

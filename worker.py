@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -16,6 +16,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import again
+from activities.accounts import ATTEMPT_MARGIN_SECONDS, Accounts, LivePerformers, LiveTimeouts
 from activities.breakers import Breakers
 from activities.custom import load_custom
 from activities.customs import CustomPerformer
@@ -25,16 +26,16 @@ from activities.measures import Measures
 from activities.messages import House, MessagePerformer
 from activities.notices import Notifier, tell
 from activities.outward import TeamPerformer
-from activities.performer import Performer
+from activities.performer import Carried, Performer
 from activities.pretend import pretend_post
-from activities.providers import Outbox, Provider
+from activities.providers import ConfiguredProvider, Outbox
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.temporal import UNMEASURED, effect_activity, step_activity
 from activities.tracking import Tracking
 from activities.watch import watch
 from commands.dev import NO_ADDRESS, PortInUse
 from commands.logs import core_logging
-from commands.providers import provider_named
+from commands.providers import accounts_of, legacy_queues
 from commands.servers import free_port
 from commands.tracing import tracing_of
 from engine import stamp
@@ -61,16 +62,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ATTEMPT_MARGIN_SECONDS = 5.0
-"""An attempt may take the provider's limit and this, for rendering and the two transactions."""
+OTHER_CALLS_SECONDS = 20.0
+"""The limit of a call about which the process that plans it knows nothing better."""
 
 
-async def run(
-    settings: Settings, ready: Callable[[], None], stop: asyncio.Event, providers: Mapping[str, Callable[[], Provider]] | None = None
-) -> None:
+async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event, kinds: Sequence[type[ConfiguredProvider]] = ()) -> None:
     """Works until `stop` is set, then lets sends in flight finish. `ready` is called once tasks are taken.
 
-    `providers` are further ones that the channels of the live workspace may name.
+    `kinds` are further providers that the live workspace may have accounts of.
 
     Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code; PortInUse.
     """
@@ -80,8 +79,9 @@ async def run(
     refuse_unknown_behaviours(engine)
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
     engine.tracing = tracing_of(settings, "worker")
-    effects = Effects(engine, build_performers(settings, engine, customs, providers or {}, renderer), Breakers(engine.db))
-    engine.effect_timeouts = {channel: p.timeout_seconds + ATTEMPT_MARGIN_SECONDS for channel, p in effects.performers.items()}
+    accounts = accounts_of(settings, engine, kinds)
+    effects = Effects(engine, build_performers(settings, engine, customs, accounts, renderer), Breakers(engine.db), accounts.find)
+    engine.effect_timeouts = build_timeouts(accounts, effects.performers)
     core_port = free_port() if settings.metrics_port else 0
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings, core_port))
     duties = [partial(settle, effects), partial(watch, effects), partial(tell, build_notifier(settings, effects))]
@@ -108,6 +108,7 @@ async def run(
             task.cancel()
     presence.leave()
     renderer.close()
+    accounts.close()
     engine.tracing.close()
     db.close()
 
@@ -149,7 +150,7 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
         clock,
         palette,
         tuple(settings.signing_keys().values()),
-        effect_timeout_seconds=2 * settings.smtp_timeout_seconds + ATTEMPT_MARGIN_SECONDS,
+        effect_timeout_seconds=OTHER_CALLS_SECONDS + ATTEMPT_MARGIN_SECONDS,
         effect_timeouts={custom.channel: custom.timeout.total_seconds() + ATTEMPT_MARGIN_SECONDS for custom in customs},
         accounts=accounts,
         catch_up=settings.catch_up,
@@ -160,40 +161,41 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
     return engine
 
 
-Composition = Callable[[House, Settings, Engine, list[CustomActivity]], dict[str, Performer]]
+def build_timeouts(accounts: Accounts, performers: Mapping[str, Performer]) -> LiveTimeouts:
+    """How long one attempt may take: as the account of its channel says now, or the performer."""
+    fixed = {name: one.timeout_seconds + ATTEMPT_MARGIN_SECONDS for name, one in performers.items() if not isinstance(one, Carried)}
+    return LiveTimeouts(accounts, [name for name in performers if name not in fixed], fixed)
+
+
+Composition = Callable[[House, Settings, Engine, list[CustomActivity], Accounts], Mapping[str, Performer]]
 
 
 def build_performers(
-    settings: Settings,
-    engine: Engine,
-    customs: list[CustomActivity],
-    more: Mapping[str, Callable[[], Provider]],
-    renderer: Renderer = INLINE,
-) -> dict[str, Performer]:
+    settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts, renderer: Renderer = INLINE
+) -> Mapping[str, Performer]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
-    compositions: Mapping[str, Composition] = {"live": partial(_live_performers, more=more), "staging": _staging_performers}
-    return compositions[settings.workspace](build_house(settings, renderer), settings, engine, customs)
+    compositions: Mapping[str, Composition] = {"live": _live_performers, "staging": _staging_performers}
+    return compositions[settings.workspace](build_house(settings, renderer), settings, engine, customs, accounts)
 
 
 def _live_performers(
-    house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], more: Mapping[str, Callable[[], Provider]]
-) -> dict[str, Performer]:
+    house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
+) -> Mapping[str, Performer]:
     from activities.addresses import Guard
     from activities.slack import by_slack
     from activities.webhooks import WebhookPerformer
 
     guard = Guard.allowing(settings.webhook_allow)
-    providers = {
-        channel: more[account.provider]() if account.provider in more else provider_named(settings, engine, account.provider)
-        for channel, account in settings.channels.items()
-    }
-    performers: dict[str, Performer] = {channel: MessagePerformer(house, providers[channel], channel) for channel in SENDABLE}
-    performers["team"] = TeamPerformer(house, providers["team"], partial(by_slack, guard))
-    performers["webhook"] = WebhookPerformer(house, guard)
-    return performers | custom_performers(customs, reveal=partial(_reveal, engine))
+    nobody = accounts.nobody
+    carried: dict[str, Carried] = {channel: MessagePerformer(house, nobody, channel) for channel in SENDABLE}
+    carried["team"] = TeamPerformer(house, nobody, partial(by_slack, guard))
+    others = custom_performers(customs, reveal=partial(_reveal, engine))
+    return LivePerformers(accounts, carried, {"webhook": WebhookPerformer(house, guard), **others})
 
 
-def _staging_performers(house: House, settings: Settings, engine: Engine, customs: list[CustomActivity]) -> dict[str, Performer]:
+def _staging_performers(
+    house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
+) -> Mapping[str, Performer]:
     return pretending_performers(house, Outbox(engine.db, engine.clock.now)) | custom_performers(customs, fake=True)
 
 
@@ -256,6 +258,9 @@ def build_workers(
     queues: dict[str, list[str]] = {}
     for channel in effects.performers:
         queues.setdefault(queue_of(channel, effects.engine.accounts.get(channel, "default")), []).append(channel)
+    for channel, queue in legacy_queues(effects.engine, list(effects.performers)):
+        if channel not in queues.setdefault(queue, []):
+            queues[queue].append(channel)
     return workers + [_effect_worker(settings, temporal, effects, queue, channels, stack, measures) for queue, channels in queues.items()]
 
 

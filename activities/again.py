@@ -25,7 +25,7 @@ from activities.effect import Effects, Fate, append_fate
 from activities.gate import Hold, Pass, Refuse
 from activities.ledger import messages
 from activities.messages import stored
-from activities.performer import Draft, Job, Performer
+from activities.performer import Draft, Job, Performer, named
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
 from crm.uncertain import lock_message
 from engine.engine import Engine, NotLoaded
@@ -45,7 +45,7 @@ PAGE = 20
 LOOK_SECONDS = 5.0
 
 _due = (
-    select(messages.c.id, messages.c.channel, messages.c.once_key)
+    select(messages.c.id, messages.c.channel, messages.c.once_key, messages.c.provider, messages.c.account)
     .where(OPEN_MESSAGE, messages.c.status == "held", messages.c.reason == AGAIN)
     .order_by(messages.c.held_until)
     .limit(PAGE)
@@ -74,7 +74,7 @@ def send_due(effects: Effects) -> None:
         performer = effects.performers.get(row.channel)
         if performer is None:
             continue
-        turn = effects.breakers.turn(effects.account(row.channel), performer.timeout_seconds)
+        turn = effects.breakers.turn(effects.account_of(performer, row.channel), performer.timeout_seconds)
         if isinstance(turn, Stopped):
             _put_off(effects.engine, row.id, now + turn.after)
             continue
@@ -101,8 +101,9 @@ def _send(effects: Effects, performer: Performer, row: Row[Any], turn: Turn) -> 
     """A provider that can tell is asked first: the doubtful attempt may have arrived."""
     engine = effects.engine
     now = engine.clock.now()
+    maker = effects.maker(performer, row.provider, row.account)
     try:
-        known = performer.lookup(row.once_key) if performer.doubt == "lookup" else None
+        known = maker.lookup(row.once_key) if maker is not None and maker.doubt == "lookup" else None
     except RetryLater as failure:
         return _put_off(engine, row.id, now + failure.after)
     if known is not None:
@@ -133,7 +134,7 @@ def _claim(engine: Engine, performer: Performer, message_id: str, now: datetime,
                 else:
                     _write(session, message_id, held_until=until)
             case Pass(address=address):
-                fixed = {**_kept(row), **performer.record(session, job, draft, address)}
+                fixed = {**_kept(row), **named(performer), **performer.record(session, job, draft, address)}
                 passed = timedelta(seconds=time.monotonic() - began + performer.timeout_seconds) + ledger.MARGIN
                 lease_until = engine.clock.to_virtual(engine.clock.to_real(now) + passed)
                 ledger.claim(session, row.once_key, fixed, now, lease_until, row.attempts + 1)
@@ -147,7 +148,7 @@ def _is_due(row: Row[Any], now: datetime) -> bool:
 
 def _kept(row: Row[Any]) -> dict[str, Any]:
     """What a claim writes anew stays as it was."""
-    return {name: getattr(row, name) for name in ("provider", "subject", "locale", "template_version", "body_id", "mailbox_key")}
+    return {name: getattr(row, name) for name in ("subject", "locale", "template_version", "body_id", "mailbox_key")}
 
 
 def _job(engine: Engine, session: Session, row: Row[Any], now: datetime) -> Job:

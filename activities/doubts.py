@@ -35,6 +35,8 @@ _doubtful = (
         messages.c.channel,
         messages.c.template,
         messages.c.attempts,
+        messages.c.provider,
+        messages.c.account,
         runs.c.state,
         runs.c.ended_at,
     )
@@ -59,24 +61,23 @@ def settle(effects: Effects) -> Wakeups:
 
 
 def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime) -> set[str]:
-    """The runs whose messages need not wait for this one any more."""
+    """The runs whose messages need not wait for this one any more. Only the account that made the call is asked."""
+    maker = effects.maker(performer, row.provider, row.account)
+    asked = maker if maker is not None and maker.doubt == "lookup" else None
     try:
-        known = performer.lookup(row.once_key) if performer.doubt == "lookup" else None
+        known = asked.lookup(row.once_key) if asked else None
     except ProviderFailure:
         return set()  # asked again at the next tick
     with effects.engine.db.write() as session:
         run = lock_run(session, row.run_id)
         stands = ledger.look(session, row.once_key, now)
         if isinstance(stands, ledger.Doubtful) and stands.attempts == row.attempts:
-            _write(effects, session, performer, run, row, known, now)
+            _write(effects, session, run, row, known, now, absent=asked is not None and known is None)
             return set(held_messages.call_up(session, run.contact_id, now))
     return set()
 
 
-def _write(
-    effects: Effects, session: Session, performer: Performer, run: Row[Any], row: Row[Any], known: Answer | None, now: datetime
-) -> None:
-    absent = performer.doubt == "lookup" and known is None
+def _write(effects: Effects, session: Session, run: Row[Any], row: Row[Any], known: Answer | None, now: datetime, *, absent: bool) -> None:
     status, reason = ("skipped", "run_moved_on") if absent else (known.status, known.kind) if known else ("uncertain", "no_answer")
     values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None}
     if status in ("sent", "uncertain"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,8 +23,8 @@ from activities.attempt import attempt
 from activities.breakers import Breakers, Stopped, Turn
 from activities.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.gate import Hold, Pass, Refuse
-from activities.performer import CannotPrepare, Draft, Job, Performer
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
+from activities.performer import CannotPrepare, Carried, Draft, Job, Performer, named
+from activities.providers.provider import AddressDead, Answer, Doubt, InDoubt, MessageDead, Provider, RetryLater
 from activities.rendering import RenderBusy
 from engine.engine import Engine
 from engine.interpreter.state import Instruction, State
@@ -63,25 +63,60 @@ class NotServed(PfadwerkError):
     code = "channel_not_served"
 
 
+def _none_other(_provider: str, _account: str) -> Provider | None:
+    """Where accounts are no rows, there is none but those of the performers."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The engine, who performs which channel, and which provider accounts take nothing now."""
+    """The engine, who performs which channel now, and which provider accounts take nothing. `find_account` gives the account that made a former
+    call (provider, account), None where it is gone."""
 
     engine: Engine
     performers: Mapping[str, Performer]
     breakers: Breakers
+    find_account: Callable[[str, str], Provider | None] = field(default=_none_other)
 
     def account(self, channel: str) -> str | None:
         """The provider account that carries the channel, such as `smtp.default`; None for calls that go through none."""
+        return self.account_of(self.performers[channel], channel) if channel in CARRIED else None
+
+    def account_of(self, performer: Performer, channel: str) -> str | None:
+        """The account that this performer goes through."""
         if channel not in CARRIED:
             return None
-        return f"{self.performers[channel].name}.{self.engine.accounts.get(channel, 'default')}"
+        known = performer.account if isinstance(performer, Carried) else ""
+        return known or f"{performer.name}.{self.engine.accounts.get(channel, 'default')}"
+
+    def maker(self, performer: Performer, provider: str, account: str) -> Performer | None:
+        """Who can say what became of a call that was made through `account`: `performer` itself if it goes there still, else the same one through
+        that account; None: nobody can any more."""
+        if not isinstance(performer, Carried) or _is_same(performer, provider, account):
+            return performer
+        found = self.find_account(provider, account)
+        if found is None:
+            return None
+        other: Any = performer.through(account, found)
+        made: Performer = other
+        return made
 
     def performer(self, channel: str) -> Performer:
         try:
             return self.performers[channel]
         except KeyError:
             raise NotServed("No provider is set up for the channel {channel}: name one in PFADWERK_CHANNELS.", channel=channel) from None
+
+
+def _is_same(performer: Carried, provider: str, account: str) -> bool:
+    """Rows from before accounts had names know their provider only."""
+    known = account and performer.account
+    return account == performer.account if known else provider in ("", _name(performer))
+
+
+def _name(performer: Any) -> str:
+    name: str = performer.name
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +141,15 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
         return found
     job, draft = found
     performer = effects.performer(job.call.channel)
-    turn = effects.breakers.turn(effects.account(job.call.channel), performer.timeout_seconds)
+    account = effects.account_of(performer, job.call.channel)
+    turn = effects.breakers.turn(account, performer.timeout_seconds)
     if isinstance(turn, Stopped):
         put_off = _put_off(engine, performer, job, draft, turn)
         if put_off is not None:
             return put_off
-        turn = Turn(effects.account(job.call.channel))
+        turn = Turn(account)
     try:
-        claimed = _claim(engine, performer, job, draft, began)
+        claimed = _claim(effects, performer, job, draft, began)
         if isinstance(claimed, Moved):
             return claimed
         assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
@@ -141,7 +177,7 @@ def _put_off(engine: Engine, performer: Performer, job: Job, draft: Draft | Cann
         if job.as_of > stands.planned_at + job.program.settings.hold_at_most:
             return _answer_in(session, engine, row, performer, job, "failed", stopped.code)
         if stands.is_new:
-            fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
+            fixed = {**job.fixed, **draft.ledger, **named(performer)}
             ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=ACCOUNT_STOPPED)
         back_at = engine.clock.to_virtual(engine.clock.to_real(job.as_of) + stopped.after)
         on(session).execute(_due, {"run_id": job.row.id, "due_at": back_at})
@@ -212,8 +248,9 @@ def _prepared(performer: Performer, session: Session, job: Job) -> Draft | Canno
 # --- transaction A -----------------------------------------------------------------------------------------------------------
 
 
-def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
+def _claim(effects: Effects, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
     """Lock, fence, exits, pause, ledger, gate, claim. The raise of `come_back` comes after the commit: holding is a fact, too."""
+    engine = effects.engine
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
         if row.step != job.number or row.ended_at is not None:
@@ -221,15 +258,16 @@ def _claim(engine: Engine, performer: Performer, job: Job, draft: Draft | Cannot
         left = _leave_first(engine, session, row, job)
         if left is not None:
             return left
-        outcome = _enter_ledger(engine, session, row, performer, job, draft, began)
+        outcome = _enter_ledger(effects, session, row, performer, job, draft, began)
     if isinstance(outcome, _Later):
         real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
         raise come_back(outcome.kind, outcome.code, real)
     if isinstance(outcome, ledger.Doubtful):
         absent = partial(ledger.release, once_key=job.once_key, code="looked_up_absent", attempts=outcome.attempts)
-        return _look_up(engine, performer, job, draft, began, absent)
+        asked = effects.maker(performer, outcome.provider, outcome.account)
+        return _look_up(effects, performer, job, draft, began, absent, asked)
     if isinstance(outcome, restored.Perhaps):  # the call may have left before a backup was restored
-        return _look_up(engine, performer, job, draft, began, partial(restored.note, job=job, lost=outcome.lost, assumed="absent"))
+        return _look_up(effects, performer, job, draft, began, partial(restored.note, job=job, lost=outcome.lost, assumed="absent"))
     return outcome
 
 
@@ -253,18 +291,20 @@ class _Later:
 
 
 def _enter_ledger(
-    engine: Engine, session: Session, row: Row[Any], performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
+    effects: Effects, session: Session, row: Row[Any], performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
 ) -> Moved | _Claimed | _Later | ledger.Doubtful | restored.Perhaps:
-    """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction."""
+    """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction. Only the account that made
+    the call knows: another one would send it a second time."""
+    engine = effects.engine
     stands = ledger.look(session, job.once_key, job.as_of)
     match stands:
         case ledger.Done(outlet=outlet, data=data):
             return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", until)
-        case ledger.Doubtful() if performer.doubt == "lookup":
-            return stands
-        case ledger.Doubtful() if performer.doubt == "blind":
+        case ledger.Doubtful() if (kind := _doubt(effects, performer, stands)) != "idempotent":
+            if kind == "lookup":
+                return stands
             return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
         case ledger.Doubtful() | ledger.Fresh():
             contact = on(session).execute(merged.contact_of, merged.asking_for(row)).first()
@@ -277,13 +317,21 @@ def _enter_ledger(
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
 
 
+def _doubt(effects: Effects, performer: Performer, stands: ledger.Doubtful) -> Doubt:
+    """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises."""
+    maker = effects.maker(performer, stands.provider, stands.account)
+    if maker is None:
+        return "blind"
+    return "blind" if maker is not performer and maker.doubt == "idempotent" else maker.doubt
+
+
 def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Performer, job: Job, made: merged.Made) -> Moved:
     """The run goes on as if the call were its own; its own message is skipped, so that people see why there is none."""
     if job.call.channel in SENDABLE:
         ledger.count_fate(session, job.once_key, row, job.state.node, "skipped", "sent_by_other_run")
     answer = {"outlet": made.outlet, "data": made.data}
     values: dict[str, Any] = {"status": "skipped", "reason": "sent_by_other_run", "held_until": None, "answer": answer}
-    ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
+    ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     moved = replace(move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data)), outcome="skipped")
     for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
         moved.wakeups.ring(run_id)
@@ -305,7 +353,7 @@ def _through_gate(
     dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
     if isinstance(draft, CannotPrepare):
         return _answer_in(session, engine, row, performer, job, dropped, draft.code)
-    fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
+    fixed = {**job.fixed, **draft.ledger, **named(performer)}
     match performer.ask(session, contact, job):
         case Refuse(reason=reason):
             return _answer_in(session, engine, row, performer, job, dropped, reason)
@@ -348,7 +396,7 @@ def _perhaps_left(
 ) -> Moved | restored.Perhaps:
     """Before a backup was restored. A message is kept as it would leave, and its run goes on; a call with an answer that the run needs leaves
     the run to a person, who has it made or leads the run past it."""
-    fixed = {**job.fixed, **draft.ledger, "provider": performer.name}
+    fixed = {**job.fixed, **draft.ledger, **named(performer)}
     new = isinstance(stands, ledger.Fresh) and stands.is_new
     if perhaps.what == "look_up":
         if new:
@@ -438,10 +486,20 @@ Note = Callable[[Session], None]
 """Writes down that the provider does not know a call."""
 
 
-def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float, absent: Note) -> Moved | _Claimed:
-    """The provider knows it: answered. It does not: certainly not sent, so the whole gate again; the note of that comes before the claim."""
+def _look_up(
+    effects: Effects,
+    performer: Performer,
+    job: Job,
+    draft: Draft | CannotPrepare,
+    began: float,
+    absent: Note,
+    asked: Performer | None = None,
+) -> Moved | _Claimed:
+    """The provider (`asked`, where it is another than would be called now) knows it: answered. It does not: certainly not sent, so the whole gate
+    again; the note of that comes before the claim."""
+    engine = effects.engine
     try:
-        known = performer.lookup(job.once_key)
+        known = (asked or performer).lookup(job.once_key)
     except RetryLater as failure:
         raise come_back(RETRY_LATER, failure.code, failure.after) from None
     if known is not None:
@@ -449,7 +507,7 @@ def _look_up(engine: Engine, performer: Performer, job: Job, draft: Draft | Cann
     with engine.db.write() as session:
         lock_run(session, job.row.id)
         absent(session)
-    return _claim(engine, performer, job, draft, began)
+    return _claim(effects, performer, job, draft, began)
 
 
 # --- transaction B ---------------------------------------------------------------------------------------------------------------
@@ -493,7 +551,7 @@ def _answer_in(
         values["provider_id"] = answer.provider_id[:200]
     if job.call.channel in SENDABLE:
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason)
-    ledger.put(session, job.once_key, {**job.fixed, "provider": performer.name}, job.as_of, **values)
+    ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))
     about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
     append_fate(session, engine, about, status, job.as_of, reason)
@@ -509,7 +567,7 @@ def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reas
     ledger.put(
         session,
         job.once_key,
-        {**job.fixed, "provider": performer.name},
+        {**job.fixed, **named(performer)},
         job.as_of,
         status="planned",
         reason=reason[:64],

@@ -318,6 +318,7 @@ class _Nobody:
     channels = frozenset(SENDABLE)
     doubt: Doubt = "blind"
     remembers = timedelta(0)
+    reaches_people = False
     timeout_seconds = 0.0
 
     def send(self, message: Outgoing) -> Answer:

@@ -49,6 +49,9 @@ class Doubtful:
 
     planned_at: datetime
     attempts: int
+    provider: str = ""
+    account: str = ""
+    """Who was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,15 @@ class Done:
     data: dict[str, Any]
 
 
-_look = select(messages.c.status, messages.c.planned_at, messages.c.lease_until, messages.c.attempts, messages.c.answer).where(
-    messages.c.id == bindparam("of_message")
-)
+_look = select(
+    messages.c.status,
+    messages.c.planned_at,
+    messages.c.lease_until,
+    messages.c.attempts,
+    messages.c.answer,
+    messages.c.provider,
+    messages.c.account,
+).where(messages.c.id == bindparam("of_message"))
 _update = update(messages).where(messages.c.id == bindparam("of_message"))
 _insert = insert(messages)
 
@@ -85,7 +94,8 @@ def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | D
     if row.status in ("planned", "held"):
         return Fresh(row.planned_at, row.attempts)
     if row.status == "claimed":
-        return InFlight(row.lease_until) if row.lease_until > now else Doubtful(row.planned_at, row.attempts)
+        over = row.lease_until <= now
+        return Doubtful(row.planned_at, row.attempts, row.provider, row.account) if over else InFlight(row.lease_until)
     return Done(row.answer.get("outlet", "sent"), row.answer.get("data", {}))
 
 
@@ -105,7 +115,7 @@ def _defaults() -> dict[str, Any]:
     """What the column defaults of the model are; Core inserts do not know them. A call that is no message counts for no frequency cap."""
     return {
         "node": "", "purpose": "", "message_class": "marketing", "cap_class": "", "priority": 3, "template": "", "locale": "",
-        "subject": "", "status": "planned", "reason": "", "attempts": 0, "provider": "", "provider_id": "", "test": False,
+        "subject": "", "status": "planned", "reason": "", "attempts": 0, "provider": "", "account": "", "provider_id": "", "test": False,
     }  # fmt: skip
 
 
@@ -126,6 +136,7 @@ def claim(
         held_until=None,
         attempts=attempts,
         provider=fixed.get("provider", ""),
+        account=fixed.get("account", ""),
         subject=fixed.get("subject", ""),
         locale=fixed.get("locale", ""),
         template_version=fixed.get("template_version"),

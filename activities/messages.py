@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 
 from activities import gate, twins
 from activities.ledger import message_id_of
-from activities.performer import CannotPrepare, Draft, Job, Person
-from activities.providers.outbox import Outbox
+from activities.performer import CannotPrepare, Carried, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.tracking import Level, Tracking, level, own_domains, store_links
@@ -64,7 +63,7 @@ class Prepared:
 
 
 @dataclass(slots=True)
-class MessagePerformer:
+class MessagePerformer(Carried):
     """Sends through one provider account on one channel."""
 
     house: House
@@ -122,7 +121,7 @@ class MessagePerformer:
         )
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
-        if contact is not None and contact.demo and self.provider.name != Outbox.name:
+        if contact is not None and contact.demo and self.provider.reaches_people:
             return gate.Refuse(MADE_UP)
         wanted = self.wanted(job)
         address = gate.address_of(contact, self.channel) if contact is not None else None

@@ -13,7 +13,7 @@ from activities import notify
 from activities.gate import Pass, Refuse, Verdict
 from activities.ledger import message_id_of
 from activities.messages import House
-from activities.performer import CannotPrepare, Draft, Job, Person
+from activities.performer import CannotPrepare, Carried, Draft, Job, Person
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
 from journeys.errors import NotFound
 from workspace import secrets, settings
@@ -50,7 +50,7 @@ class Outward:
 
 
 @dataclass(slots=True)
-class TeamPerformer(Outward):
+class TeamPerformer(Carried, Outward):
     """One notice to several colleagues, by e-mail and Slack. Whoever got it does not get it again because another did not."""
 
     house: House

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from activities.gate import Verdict
-from activities.providers.provider import Answer, Doubt
+from activities.providers.provider import Answer, Doubt, Provider
 from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.values import Call
@@ -102,3 +102,20 @@ class Performer(Protocol):
 
     def bounced(self, session: Session, job: Job, address: str) -> None:
         """The address is dead: whatever must be remembered about it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Carried:
+    """What all performers have in common that go through a provider account. `account` is its name, such as `smtp.default`; empty where the
+    composition has none by name. One attempt keeps the account it began with, whatever people change meanwhile."""
+
+    account: str = ""
+
+    def through(self, account: str, provider: Provider) -> Self:
+        """The same performer on another account."""
+        return replace(self, account=account, provider=provider)  # type: ignore[call-arg]
+
+
+def named(performer: Performer) -> dict[str, str]:
+    """Who performs, as the ledger's row says it."""
+    return {"provider": performer.name, "account": performer.account if isinstance(performer, Carried) else ""}

@@ -20,7 +20,7 @@ from activities.providers.provider import Provider, ProviderFailure
 from engine.temporal.wakeups import Wakeups
 from models import StoppedAccount
 from storage.sql import changed_rows
-from workspace import notices, stopped_accounts
+from workspace import accounts, notices, stopped_accounts
 
 UNASKED = timedelta(seconds=30)
 """A probe that is due for so long has no message to go with."""
@@ -29,8 +29,9 @@ TELL_AFTER = timedelta(minutes=1)
 
 
 def watch(effects: Effects) -> Wakeups:
-    """Asks the stopped accounts that nobody tries, and tells the team once of each stop."""
+    """Asks the stopped accounts that nobody tries, tells the team once of each stop, and forgets the secrets of removed accounts in time."""
     now = effects.breakers.now()
+    _forget_removed(effects, now)
     with effects.engine.db.read() as session:
         rows = stopped_accounts.listed(session)
     for row in rows:
@@ -39,6 +40,15 @@ def watch(effects: Effects) -> Wakeups:
         if row.told_at is None and row.since < now - TELL_AFTER:
             _tell(effects, row, now)
     return Wakeups()
+
+
+def _forget_removed(effects: Effects, now: datetime) -> None:
+    """A question each time; a transaction that writes only where something is to be forgotten."""
+    with effects.engine.db.read() as session:
+        due = accounts.is_anything_to_forget(session, now)
+    if due:
+        with effects.engine.db.write() as session:
+            accounts.forget_removed(session, now)
 
 
 def _ask(effects: Effects, row: Row[Any], now: datetime) -> None:
@@ -58,11 +68,11 @@ def _ask(effects: Effects, row: Row[Any], now: datetime) -> None:
 
 
 def _provider(effects: Effects, account: str) -> Provider | None:
-    """The account, if this worker has it."""
+    """The account, if this worker has it; it need not carry a channel any more."""
     for channel, performer in effects.performers.items():
         if isinstance(performer, MessagePerformer | TeamPerformer) and effects.account(channel) == account:
             return performer.provider
-    return None
+    return effects.find_account(account.partition(".")[0], account)
 
 
 def _tell(effects: Effects, row: Row[Any], now: datetime) -> None:

@@ -12,8 +12,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from redis.asyncio import Redis
 
+from activities.accounts import Accounts, LiveTimeouts, ThroughChannel
+from activities.effect import CARRIED
 from activities.messages import House
-from activities.providers import Outbox, Provider
+from activities.providers import Provider, Providers, Surroundings
 from activities.rendering import Renderer, RenderLimits, RenderPool
 from activities.rendering.turns import Turns
 from activities.tracking import Tracking
@@ -21,6 +23,7 @@ from api import health
 from api.admin.routers import admin_routers
 from api.auth import login
 from api.auth.origin import Origin
+from api.callbacks import router as callback_router
 from api.http import errors, openapi
 from api.http.headers import Doors
 from api.http.rate_limits import Limits
@@ -49,29 +52,34 @@ log = logging.getLogger("pfadwerk.api")
 FLUSH_SECONDS = 60.0
 INTAKE_SECONDS = 3.0
 """How long a refused event may take until it stands on its key's page."""
+ACCOUNTS_SECONDS = 5.0
+"""How long what this process plans may go by the time limits of an account that has been changed."""
 REDIS_SECONDS = 0.25
 """Longer than this nobody waits for Redis."""
 
 
 def create_app(
-    settings: Settings, engine: Engine, *, connect: Connect | None = None, waker: Waker | None = None, provider: Provider | None = None
+    settings: Settings, engine: Engine, *, connect: Connect | None = None, waker: Waker | None = None, accounts: Accounts | None = None
 ) -> FastAPI:
     """The app over an engine whose database is migrated. It listens nowhere itself: the caller binds it, to loopback by default.
 
     `connect` replaces the connection to Temporal that the settings name; a `waker` replaces Temporal altogether. With neither a waker
     nor an address in the settings nothing is rung, and the keeper finds what to do from the rows.
-    `provider` carries test sends; the default is the outbox, which reaches nobody.
+    `accounts` carry test sends and mails about members' own accounts, and are set up on the pages; the default has none, and reaches nobody.
     """
     metrics = Metrics()
+    accounts = accounts or Accounts(engine.db, Providers.of_none(), engine.address_keys, Surroundings(engine.db, engine.clock.now))
+    engine.effect_timeouts = LiveTimeouts(accounts, CARRIED, engine.effect_timeouts)
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
     house, turns = _house(settings, renderer), Turns()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _server(settings, engine, metrics, _waker(settings, connect, waker), provider, house, turns) as server:
+        async with _server(settings, engine, metrics, _waker(settings, connect, waker), accounts, house, turns) as server:
             app.state.server = server
             yield
         await run_in_threadpool(renderer.close)
+        await run_in_threadpool(accounts.close)
         await run_in_threadpool(engine.tracing.close)
 
     app = FastAPI(
@@ -96,14 +104,15 @@ def create_app(
         login.router,
         health.router,
         public_router,
-        _pages(app, settings, engine, house, turns),
+        callback_router,
+        _pages(app, settings, engine, accounts, house, turns),
     ):
         app.router.routes += router.routes
     openapi.install(app)
     return app
 
 
-def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House, turns: Turns) -> APIRouter:
+def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts, house: House, turns: Turns) -> APIRouter:
     def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
         found = login.member_of(engine.db, token, engine.clock.real_now(), used=used)
         if found is None or owing:
@@ -149,6 +158,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, house: House, turns
         max_upload_bytes=settings.max_body_bytes,
         room=Room(settings.max_import_bytes, settings.max_waiting_import_bytes),
         post=pages.Post(house, provider),
+        accounts=accounts,
         mail_link=mail_link,
         forget_keys=forget_keys,
         turns=turns,
@@ -168,19 +178,20 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
 
 @asynccontextmanager
 async def _server(
-    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, provider: Provider | None, house: House, turns: Turns
+    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, accounts: Accounts, house: House, turns: Turns
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
     writer = Writer(engine, waker, loop, settings.max_backlog)
     keys = KeyRing(engine.db, engine.clock.real_now)
-    provider = provider or Outbox(engine.db, engine.clock.now)
-    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider, turns=turns)
+    provider = ThroughChannel(accounts, "email")
+    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider, accounts, turns=turns)
     metrics.watch(engine, writer)
     presence = Presence(engine, "web")
     tasks = [
         asyncio.create_task(_regularly(FLUSH_SECONDS, keys.flush)),
         asyncio.create_task(_regularly(INTAKE_SECONDS, writer.intake.flush)),
+        asyncio.create_task(_regularly(ACCOUNTS_SECONDS, accounts.look)),
         asyncio.create_task(presence.run()),
     ]
     if isinstance(waker, Bells):

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
+from activities.accounts import Accounts
 from activities.messages import House
 from activities.providers import Provider
 from activities.rendering.turns import Turns
@@ -27,7 +28,7 @@ WAKE_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Server:
-    """`provider` carries test sends. `waker` is None where no Temporal is wanted (tools, tests): the keeper then finds what to do from the rows."""
+    """`provider` carries test sends: whoever carries e-mail among `accounts`. `waker` is None where no Temporal is wanted (tools, tests): the keeper then finds what to do from the rows."""
 
     settings: Settings
     engine: Engine
@@ -40,6 +41,7 @@ class Server:
     loop: asyncio.AbstractEventLoop
     house: House
     provider: Provider
+    accounts: Accounts
     jobs: Jobs = field(init=False)
     turns: Turns = field(default_factory=Turns)
     """Of previews, by who asks; the pages take them, too."""

@@ -27,11 +27,10 @@ def main() -> None:
 
 def _worker(port: int) -> None:
     import worker
-    from activities.providers.http_fake import HttpFake
+    from activities.providers import http_fake
     from commands.worker_main import ready
 
-    providers = {"http_fake": lambda: HttpFake("127.0.0.1", port)}
-    _until_told(lambda stop: worker.run(Settings.load(), ready, stop, providers))
+    _until_told(lambda stop: worker.run(Settings.load(), ready, stop, [http_fake.at(port)]))
 
 
 def _baseline(port: int) -> None:

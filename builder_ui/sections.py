@@ -32,6 +32,10 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
 """(address, message id, the act of who sees it)"""
 
 
+FOLDERS = ("/ui/settings/users", "/ui/settings/accounts")
+"""Addresses with a page for each of their things below them."""
+
+
 def framed(visit: Visit, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
     """A page of the settings, below the list of all of them."""
     speech = visit.speech
@@ -51,7 +55,7 @@ def _seen(visit: Visit) -> Iterable[tuple[str, str]]:
 
 
 def _link(visit: Visit, address: str, text: str) -> Element:
-    here = visit.path == address or (address == "/ui/settings/users" and visit.path.startswith("/ui/settings/users/"))
+    here = visit.path == address or (address in FOLDERS and visit.path.startswith(f"{address}/"))
     attributes = {"href": address, "key": address, "className": "tab here" if here else "tab"}
     return html.a({**attributes, **({"aria-current": "page"} if here else {})}, visit.speech(text))
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fastapi.responses import Response
 
 from activities import messages
+from activities.accounts import Accounts
 from activities.providers import Provider
 from activities.rendering import INLINE, Renderer
 from activities.rendering.turns import Turns
@@ -63,7 +64,7 @@ class Post:
 @dataclass(frozen=True, slots=True, repr=False)
 class House:
     """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
-    no message is shown or sent. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
+    no message is shown or sent, `accounts` where none can be set up. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
     keys up anew; `turns` are for previews, by session, and for looks ahead, by member. `room` is there for files that come in parts, each smaller than `max_upload_bytes`. `public_url`
     has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
 
@@ -80,6 +81,7 @@ class House:
     mail_link: MailLink = field(default=lambda _member, _purpose, _path: False)
     forget_keys: Callable[[], None] = field(default=lambda: None)
     turns: Turns = field(default_factory=Turns)
+    accounts: Accounts | None = None
 
     @property
     def renderer(self) -> Renderer:

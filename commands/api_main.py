@@ -80,7 +80,7 @@ def build_server(settings: Settings) -> Server:
 
     from activities.custom import load_custom
     from api.app import create_app
-    from commands.providers import mail_provider
+    from commands.providers import accounts_of
     from commands.tracing import tracing_of
     from models import Database
     from models.migrate import check
@@ -94,8 +94,9 @@ def build_server(settings: Settings) -> Server:
     engine.tracing = tracing_of(settings, "api")
     with engine.db.read() as session:
         audit.Watch().look(session)
+    accounts = accounts_of(settings, engine, everything=False)
     config = uvicorn.Config(
-        create_app(settings, engine, connect=_connect(settings), provider=mail_provider(settings, engine)),
+        create_app(settings, engine, connect=_connect(settings), accounts=accounts),
         host=settings.host,
         port=settings.port,
         log_config=None,  # commands.logs has configured it

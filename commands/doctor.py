@@ -9,13 +9,14 @@ import asyncio
 import os
 import platform
 import shutil
-import smtplib
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -23,8 +24,12 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from commands import servers
 from commands.api_main import refuse_unnamed_proxy
 from commands.dev import NO_ADDRESS
-from journeys.errors import Misconfigured, PfadwerkError, Sentence
+from journeys.errors import Issue, Misconfigured, PfadwerkError, Sentence
 from settings import Settings
+
+if TYPE_CHECKING:
+    from activities.providers import ConfiguredProvider, ProviderConfig, Providers
+    from models import Database, ProviderAccount
 
 _LITTLE_SPACE_MB = 1_000
 _OLDEST_SQLITE = (3, 35)  # RETURNING
@@ -53,8 +58,9 @@ class Finding(BaseModel):
         return Sentence(self.text, self.values).say(translate)
 
 
-def doctor(settings: Settings) -> list[Finding]:
-    """All findings, in the order in which a start needs the things; one that cannot be looked at is `bad`, never an exception."""
+def doctor(settings: Settings, kinds: Sequence[type[ConfiguredProvider]] = ()) -> list[Finding]:
+    """All findings, in the order in which a start needs the things; one that cannot be looked at is `bad`, never an exception. `kinds` are
+    further providers that a worker is started with."""
     checks: list[tuple[str, Callable[[Settings], Iterator[Finding]]]] = [
         ("python", _python),
         ("folder", _folder),
@@ -63,11 +69,11 @@ def doctor(settings: Settings) -> list[Finding]:
         ("database", _database),
         ("activities", _activities),
         ("workspace", _workspace),
-        ("providers", _providers),
+        ("providers", partial(_providers, kinds=kinds)),
         ("temporal", _temporal),
         ("redis", _redis),
         ("web", _web),
-        ("mail", _mail),
+        ("mail", partial(_mail, kinds=kinds)),
     ]
     return [finding for subject, check in checks for finding in _looked_at(subject, check, settings)]
 
@@ -190,14 +196,88 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
     yield _good("workspace", "The database belongs to this workspace, and every open run is understood")
 
 
-def _providers(settings: Settings) -> Iterator[Finding]:
-    """Every provider that a channel names, made as a worker makes it."""
-    from commands.providers import refuse_unknown_providers
-
+def _providers(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> Iterator[Finding]:
+    """Every account, opened as a worker opens it: the rows, and what the environment is going to seed."""
     if settings.workspace == "staging":
-        return  # it loads none
-    refuse_unknown_providers(settings)
-    yield _good("providers", "Every channel has a provider")
+        return  # it has none
+    shown = list(_accounts(settings, kinds))
+    for one in shown:
+        if one.config is None:
+            yield _bad("providers", "The account {account} cannot be used ({code}): {advice}", account=one.account, **one.problem())
+        elif one.channels:
+            yield _good("providers", "{account} carries {channels}", account=one.account, channels=", ".join(one.channels))
+        else:
+            yield _hint("providers", "{account} carries no channel", account=one.account)
+    if not shown:
+        yield _good("providers", "Every channel has a provider")
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """One account; `config` is None where this process cannot use it, for the reason `code`."""
+
+    account: str
+    kind: type[ConfiguredProvider] | None
+    config: ProviderConfig | None
+    channels: Sequence[str]
+    code: str = ""
+
+    def problem(self) -> dict[str, object]:
+        from activities.account_setup import OUR_ADVICE
+
+        return {"code": self.code, "advice": Issue(code=self.code, text=OUR_ADVICE[self.code])}
+
+
+def _accounts(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> Iterator[_Account]:
+    """Raises: Misconfigured, as a worker would."""
+    from activities.account_setup import read
+    from commands.providers import providers_of, seeds
+    from workspace import accounts
+
+    providers = providers_of(settings.workspace, kinds)
+    decided: dict[str, str] = {}
+    if (db := _usable_database(settings)) is not None:
+        try:
+            with db.read() as session:
+                decided, carried = accounts.decided(session), accounts.carried(session)
+                for row in accounts.listed(session):
+                    yield _opened(settings, providers, row, [channel for channel, its in carried.items() if its == row.account])
+        finally:
+            db.close()
+    for seed in seeds(settings, providers, decided):
+        kind = providers.kinds[seed.given.provider]
+        config, _ = read(kind, {**seed.given.config, **seed.given.secrets})
+        yield _Account(accounts.account_of(kind.name, seed.name), kind, config, seed.channels)
+
+
+def _opened(settings: Settings, providers: Providers, row: ProviderAccount, channels: list[str]) -> _Account:
+    from pydantic import ValidationError
+
+    from activities import account_setup as setup
+
+    kind = providers.get(row.provider)
+    if kind is None:
+        return _Account(row.account, None, None, channels, setup.UNKNOWN)
+    try:
+        return _Account(row.account, kind, setup.config_of(kind, tuple(settings.signing_keys().values()), row), channels)
+    except setup.Unreadable:
+        return _Account(row.account, kind, None, channels, setup.UNREADABLE)
+    except ValidationError:
+        return _Account(row.account, kind, None, channels, setup.UNFIT)
+
+
+def _usable_database(settings: Settings) -> Database | None:
+    """None where there is none yet, or one of another schema (said above)."""
+    if _has_no_file(settings):
+        return None
+    from models import Database
+    from models.migrate import check
+
+    try:
+        check(settings.database_url)
+    except PfadwerkError:
+        return None
+    return Database(settings.database_url, limits=settings.database_limits())
 
 
 def _has_no_file(settings: Settings) -> bool:
@@ -276,30 +356,43 @@ def _can_listen(settings: Settings) -> bool:
         raise Misconfigured(NO_ADDRESS, host=settings.host, error=error.strerror) from None
 
 
-def _mail(settings: Settings) -> Iterator[Finding]:
-    by_smtp = [name for name, account in settings.channels.items() if account.provider == "smtp"]
-    if by_smtp and settings.workspace == "staging":
-        yield _bad("mail", "This is the staging workspace and a channel has a real provider. Unset PFADWERK_CHANNELS for it.")
-    elif by_smtp and not settings.smtp_host:
-        yield _bad("mail", "A channel uses smtp but no server is configured. Set PFADWERK_SMTP_HOST.")
-    elif by_smtp:
-        yield _ask_smtp(settings)
-    else:
-        yield _hint("mail", "Nothing is sent: every channel keeps its messages in the outbox. Set PFADWERK_CHANNELS to change that.")
+def _mail(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> Iterator[Finding]:
+    """Whether the accounts take messages, asked of each; nobody is sent one."""
+    from activities.providers import Providers
 
-
-def _ask_smtp(settings: Settings) -> Finding:
-    connect = smtplib.SMTP_SSL if settings.smtp_tls == "tls" else smtplib.SMTP
-    values = {"server": f"{settings.smtp_host}:{settings.smtp_port}"}
-    try:
-        with connect(settings.smtp_host, settings.smtp_port, timeout=settings.smtp_timeout_seconds) as server:
-            if settings.smtp_tls == "starttls":
-                server.starttls()
-            if settings.smtp_user:
-                server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
-            server.noop()
-    except (smtplib.SMTPException, OSError) as error:
-        return _bad(
-            "mail", "The SMTP server {server} refused the log-in ({error}). Check PFADWERK_SMTP_*.", error=type(error).__name__, **values
+    outside = any(account.provider != Providers.of_none().nobody.name for account in settings.channels.values())
+    if settings.workspace == "staging":
+        if outside:
+            yield _bad("mail", "This is the staging workspace and a channel has a real provider. Unset PFADWERK_CHANNELS for it.")
+        else:
+            yield _good("mail", "Nothing is sent: this is the staging workspace")
+        return
+    usable = [one for one in _accounts(settings, kinds) if one.config is not None]
+    for one in usable:
+        yield _asked(settings, one)
+    if not usable:
+        yield _hint(
+            "mail",
+            "Nothing is sent: every channel keeps its messages in the outbox. Set up an account under Settings → Provider accounts to change that.",
         )
-    return _good("mail", "{server} answers", **values)
+
+
+def _asked(settings: Settings, one: _Account) -> Finding:
+    from datetime import UTC, datetime
+
+    from activities import account_setup as setup
+    from activities.providers import Providers, Surroundings
+    from models import Database
+
+    assert one.kind is not None
+    assert one.config is not None
+    db = Database(settings.database_url)
+    try:
+        code = setup.test(one.kind, one.config, Surroundings(db, lambda: datetime.now(UTC)))
+    finally:
+        db.close()
+    if not code:
+        return _good("mail", "{account} answers", account=one.account)
+    advice = Issue(code=code, text=setup.what_to_do(Providers.of_none().with_kinds(one.kind), one.account, code))
+    text = "{account} does not answer or refused the log-in ({code}). {advice}"
+    return _bad("mail", text, account=one.account, code=code, advice=advice)

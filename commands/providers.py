@@ -1,61 +1,88 @@
-"""Who carries messages: the provider that a channel's account names, made from the settings. Loads only the one that is asked for."""
+"""Which providers a workspace has, and the accounts that the environment seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from journeys.errors import Misconfigured
-from settings import Settings
-
-if TYPE_CHECKING:
-    from activities.providers import Provider
-    from engine.engine import Engine
-
-
-def provider_named(settings: Settings, engine: Engine, name: str) -> Provider:
-    """Raises: Misconfigured, as `refuse_unknown_providers`."""
-    return _maker(settings, name)(engine)
+from activities import account_setup
+from activities.accounts import Accounts
+from activities.providers import ConfiguredProvider, Providers, Surroundings
+from engine.engine import Engine
+from journeys.calls import queue_of
+from journeys.errors import Invalid, Misconfigured
+from settings import PREFIX, Settings
+from workspace import accounts
 
 
-def mail_provider(settings: Settings, engine: Engine) -> Provider:
-    """Who carries what the web server itself mails: tests of templates, invitations, links to choose a password. Staging reaches nobody, and
-    what only a worker of its own knows (`providers` of `worker.run`) is not at hand here."""
-    reaches_people = settings.workspace == "live" and settings.channels["email"].provider == "smtp"
-    return _maker(settings, "smtp" if reaches_people else "outbox")(engine)
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """An account as the environment describes it, and the channels that shall go through it."""
+
+    given: accounts.SetUp
+    name: str
+    channels: Sequence[str]
 
 
-def refuse_unknown_providers(settings: Settings) -> None:
-    """Raises: Misconfigured, if a channel names a provider that there is not, or one whose settings are missing."""
-    for account in settings.channels.values():
-        _maker(settings, account.provider)
+def providers_of(workspace: str, kinds: Sequence[type[ConfiguredProvider]] = ()) -> Providers:
+    """The providers that accounts can be made of, `kinds` among them. Staging has none, and loads none."""
+    return {"live": lambda: Providers.built_in().with_kinds(*kinds), "staging": Providers.of_none}[workspace]()
 
 
-def _maker(settings: Settings, name: str) -> Callable[[Engine], Provider]:
-    if name == "outbox":
-        return _outbox
-    if name == "smtp":
-        if not settings.smtp_host:
-            raise Misconfigured("The provider smtp needs a server: set PFADWERK_SMTP_HOST.")
-        return lambda _: _smtp(settings)
-    raise Misconfigured("There is no provider {name}: set PFADWERK_CHANNELS to outbox or smtp.", name=name)
+def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[ConfiguredProvider]] = (), *, everything: bool = True) -> Accounts:
+    """The provider accounts of the workspace, those that the environment seeds among them; staging has none, whatever its database says.
+    `everything` false: providers that this process lacks are for others to seed.
+
+    Raises: Misconfigured, as `seeds`.
+    """
+    providers = providers_of(settings.workspace, kinds)
+    seed_accounts(settings, engine, providers, everything=everything)
+    return Accounts(engine.db, providers, engine.address_keys, Surroundings(engine.db, engine.clock.now))
 
 
-def _outbox(engine: Engine) -> Provider:
-    from activities.providers import Outbox
+def seed_accounts(settings: Settings, engine: Engine, providers: Providers, *, everything: bool = True) -> None:
+    """Makes rows of the accounts that the environment names, where nothing is decided about their channels; called at every start.
 
-    return Outbox(engine.db, engine.clock.now)
+    Raises: Misconfigured, as `seeds`.
+    """
+    with engine.db.read() as session:
+        decided = accounts.decided(session)
+    now: datetime = engine.clock.real_now()
+    for seed in seeds(settings, providers, decided, everything=everything):
+        with engine.db.write() as session:
+            accounts.seed(session, engine.address_keys, seed.given, seed.name, seed.channels, now)
 
 
-def _smtp(settings: Settings) -> Provider:
-    from activities.providers.smtp import Smtp, SmtpServer
+def seeds(settings: Settings, providers: Providers, decided: Mapping[str, str], *, everything: bool = True) -> Iterator[Seed]:
+    """What the environment says about channels of which nothing is `decided` yet; nothing, where no provider can have accounts.
 
-    server = SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        user=settings.smtp_user,
-        password=settings.smtp_password.get_secret_value(),
-        tls=settings.smtp_tls,
-        timeout_seconds=settings.smtp_timeout_seconds,
-    )
-    return Smtp(server)
+    Raises: Misconfigured, if a channel names a provider that there is not, or one whose settings are missing.
+    """
+    named: dict[tuple[str, str], list[str]] = {}
+    for channel, account in settings.channels.items():
+        if channel not in decided and account.provider != providers.nobody.name:
+            named.setdefault((account.provider, account.account), []).append(channel)
+    for (provider, name), channels in named.items():
+        if providers.kinds and (everything or providers.get(provider)):
+            yield Seed(_given(settings, providers, provider), name, channels)
+
+
+def _given(settings: Settings, providers: Providers, name: str) -> accounts.SetUp:
+    kind = providers.get(name)
+    if kind is None:
+        known = [one.name for one in (providers.nobody, *providers)]
+        raise Misconfigured("There is no provider {name}: set PFADWERK_CHANNELS to one of {known}.", name=name, known=", ".join(known))
+    try:
+        return account_setup.read(kind, settings.account_seeds().get(name, {}))[1]
+    except Invalid as error:
+        places = [f"{PREFIX}{name.upper()}_{str(issue.field).upper()}" for issue in error.issues]
+        raise Misconfigured("The provider {name} lacks its settings. Set {variables}.", name=name, variables=", ".join(places)) from None
+
+
+def legacy_queues(engine: Engine, channels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(channel, queue) of the queues that were named after accounts of the environment: activities planned there may still wait."""
+    with engine.db.read() as session:
+        names = {row.account.partition(".")[2] for row in accounts.seeded(session)}
+    for name in sorted(names | {"default"}):
+        yield from ((channel, queue_of(channel, name)) for channel in channels if ":" not in channel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, LargeBinary
+from sqlalchemy import Column, ForeignKey, LargeBinary, Text
 from sqlmodel import Field, Index, SQLModel
 
 from models.columns import BigId, big_id, json_field, new_id
@@ -207,6 +207,41 @@ class Process(SQLModel, table=True):
     seen_at: datetime
     taken_over_at: datetime | None = None
     """The `seen_at` after which what it left undone has been done by another (`engine.takeover`)."""
+
+
+class ProviderAccount(SQLModel, table=True):
+    """A login at a provider that people set up (real time). `config` is what everybody may read; `sealed` are its secrets, encrypted with the
+    signing keys, empty once a removed account is past its grace. The row stays for good, so that no variable brings a removed one back."""
+
+    __tablename__ = "provider_account"
+
+    account: str = Field(primary_key=True, max_length=130)
+    """`provider.name`, such as `smtp.default`."""
+    provider: str = Field(max_length=64)
+    config: dict[str, Any] = json_field()
+    sealed: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
+    origin: str = Field(max_length=16)
+    """How it came: environment (variables seeded it) or person."""
+    revision: int = 1
+    tested_at: datetime | None = None
+    tested_code: str = Field(default="", max_length=64)
+    """What the last test heard; empty: all is well."""
+    created_at: datetime
+    updated_at: datetime
+    updated_by: str = Field(default="", max_length=120)
+    removed_at: datetime | None = None
+
+
+class ChannelAccount(SQLModel, table=True):
+    """Which account carries a channel, once that is decided; `account` is empty for none. What is not decided goes nowhere outside, too, and may
+    still be seeded by a variable."""
+
+    __tablename__ = "channel_account"
+
+    channel: str = Field(primary_key=True, max_length=64)
+    account: str = Field(default="", max_length=130)
+    decided_at: datetime
+    decided_by: str = Field(default="", max_length=120)
 
 
 class StoppedAccount(SQLModel, table=True):

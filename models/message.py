@@ -80,6 +80,8 @@ class Message(SQLModel, table=True):
     reason: str = Field(default="", max_length=64)
     attempts: int = 0
     provider: str = Field(default="", max_length=64)
+    account: str = Field(default="", max_length=130, sa_column_kwargs={"server_default": ""})
+    """The provider account of the last call; empty where it goes through none, and in rows from before there were any."""
     provider_id: str = Field(default="", max_length=200)
     claimed_at: datetime | None = None
     lease_until: datetime | None = None

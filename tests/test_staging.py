@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.accounts import ThroughChannel
 from commands import providers
 from engine import stamp
 from journeys.errors import Misconfigured
@@ -48,9 +49,11 @@ PROGRAM = textwrap.dedent(
     upgrade(settings.database_url)
     db = Database(settings.database_url)
     engine = worker.build_engine(settings, db, [])
-    performers = worker.build_performers(settings, engine, [], {})
+    from commands.providers import accounts_of
+    accounts = accounts_of(settings, engine)
+    performers = worker.build_performers(settings, engine, [], accounts)
     from engine import publish
-    from engine.router import route
+    from engine.enrolment.routing import route
     from storage.events import append_event
     from models import Contact
     document = json.loads(sys.argv[1])
@@ -131,5 +134,6 @@ def test_the_web_server_of_staging_mails_nobody_either(tmp_path: Path) -> None:
         settings = Settings(home=home, workspace=workspace, channels=channels, smtp_host="127.0.0.1")  # type: ignore[arg-type]
         upgrade(settings.database_url)
         db = Database(settings.database_url)
-        assert providers.mail_provider(settings, worker.build_engine(settings, db, [])).name == name
+        accounts = providers.accounts_of(settings, worker.build_engine(settings, db, []))
+        assert ThroughChannel(accounts, "email").name == name
         db.close()

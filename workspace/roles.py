@@ -40,7 +40,8 @@ ACTS: Final[Mapping[str, Roles]] = {
     "work.cancel": EDITORS,
     "event.read_unrouted": ANYONE,
     "event.retry": OPERATORS,
-    "account.read": ANYONE,  # which provider accounts take nothing
+    "account.read": ANYONE,  # which provider accounts there are, and which take nothing
+    "account.manage": ADMINS,  # set up, test, choose for channels, remove
     "account.try": OPERATORS,
     "catalogue.read": ANYONE,
     "catalogue.change": EDITORS,
@@ -88,7 +89,7 @@ class NotAllowed(PfadwerkError):
 
 
 PROVED: Final[frozenset[str]] = frozenset(
-    {"me.second_factor", "member.manage", "key.manage", "secret.change", "contact.erase", "access.change"}
+    {"me.second_factor", "member.manage", "key.manage", "secret.change", "account.manage", "contact.erase", "access.change"}
 )
 """Acts that weigh more: to change something by them, a member must have proved who they are minutes ago, by password, code or link
 (`workspace.sessions.require_proof`). Admin keys are not asked: a key is itself the proof, nobody sits there to give another, and keys are made only

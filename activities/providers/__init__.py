@@ -7,21 +7,26 @@ from activities.providers.outbox import Outbox
 from activities.providers.provider import (
     AddressDead,
     Answer,
+    ConfiguredProvider,
     Doubt,
     InDoubt,
     MessageDead,
     Outgoing,
     PolicyRefused,
     Provider,
+    ProviderConfig,
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Surroundings,
     Unreachable,
 )
+from activities.providers.registry import Providers
 
 __all__ = [
     "AddressDead",
     "Answer",
+    "ConfiguredProvider",
     "Doubt",
     "InDoubt",
     "MessageDead",
@@ -29,8 +34,11 @@ __all__ = [
     "Outgoing",
     "PolicyRefused",
     "Provider",
+    "ProviderConfig",
     "ProviderFailure",
+    "Providers",
     "RetryLater",
     "SenderStopped",
+    "Surroundings",
     "Unreachable",
 ]

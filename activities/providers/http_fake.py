@@ -10,18 +10,24 @@ import http.client
 import json
 import threading
 from datetime import timedelta
+from typing import Self
 from urllib.parse import quote
+
+from pydantic import Field, create_model
 
 from activities.providers.provider import (
     AddressDead,
     Answer,
+    ConfiguredProvider,
     Doubt,
     InDoubt,
     MessageDead,
     Outgoing,
+    ProviderConfig,
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Surroundings,
 )
 
 CODES: dict[int, type[ProviderFailure]] = {
@@ -30,13 +36,22 @@ CODES: dict[int, type[ProviderFailure]] = {
 }  # fmt: skip
 
 
-class HttpFake:
+class HttpFakeConfig(ProviderConfig):
+    """Where the receiver listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    timeout_seconds: float = 5.0
+
+
+class HttpFake(ConfiguredProvider):
     """Speaks to the receiver at `host:port`."""
 
     name = "http_fake"
+    label = "HTTP fake"
     channels = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard", "team"})
     doubt: Doubt = "lookup"
-    remembers = timedelta(0)
+    Config = HttpFakeConfig
 
     def __init__(self, host: str, port: int, timeout_seconds: float = 5.0) -> None:
         self.timeout_seconds = timeout_seconds
@@ -44,6 +59,10 @@ class HttpFake:
         self._local = threading.local()
         self._all: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, config: HttpFakeConfig, around: Surroundings) -> Self:
+        return cls(config.host, config.port, config.timeout_seconds)
 
     def send(self, message: Outgoing) -> Answer:
         body = json.dumps({"to": message.recipient, "channel": message.channel, "subject": message.subject, "text": message.text}).encode()
@@ -111,3 +130,9 @@ class HttpFake:
 def _after(response: http.client.HTTPResponse) -> timedelta:
     said = response.getheader("Retry-After", "")
     return timedelta(seconds=min(int(said), 3600)) if said.isdigit() else timedelta(seconds=1)
+
+
+def at(port: int, timeout_seconds: float = 5.0) -> type[HttpFake]:
+    """The provider for a program whose receiver listens at one port: its account needs no configuration, so that the channel alone seeds it."""
+    config = create_model("HttpFakeConfigAt", __base__=HttpFakeConfig, port=(int, port), timeout_seconds=(float, timeout_seconds))
+    return type("HttpFakeAt", (HttpFake,), {"Config": config})

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
+from activities.providers.provider import Answer, ConfiguredProvider, Doubt, MessageDead, Outgoing, ProviderConfig, RetryLater, Surroundings
 from journeys.channels import SENDABLE
 from models import Database, OutboxItem
 from storage.sql import table, upsert
@@ -21,19 +22,25 @@ CHANNELS = frozenset({*SENDABLE, "team"})
 items = table(OutboxItem)
 
 
-class Outbox:
+class Outbox(ConfiguredProvider):
     """Idempotent: the once key is a unique column, so a repeated send finds the first one's row."""
 
     name = "outbox"
+    label = "Outbox"
     channels = CHANNELS
     doubt: Doubt = "idempotent"
     remembers = timedelta.max
     """What it took lies in the database, and is restored or lost with it."""
+    reaches_people = False
     timeout_seconds = 10.0
 
     def __init__(self, db: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._db = db
         self._now = now
+
+    @classmethod
+    def open(cls, config: ProviderConfig, around: Surroundings) -> Self:
+        return cls(around.db, around.now)
 
     def send(self, message: Outgoing) -> Answer:
         try:

@@ -8,10 +8,16 @@ address, because they travel into Temporal histories and logs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, ClassVar, Literal, Protocol
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from activities.providers.callback import Callback
+from models import Database
 
 Doubt = Literal["idempotent", "lookup", "blind"]
 """What to do when nobody knows whether a call arrived: repeat it with the same key, ask with `lookup`, or wait for an echo."""
@@ -121,17 +127,29 @@ class InDoubt(ProviderFailure):
 
 
 class Provider(Protocol):
-    """One account at one provider.
+    """One account at one provider, ready to send: all that those who send ask of it.
 
     `timeout_seconds` bounds one `send`, connection included: the ledger's lease and the graceful shutdown are longer. `remembers` says how
     long it knows a once key, so that the same message sent again goes nowhere; zero unless `doubt` is `idempotent`.
     """
 
-    name: str
-    channels: frozenset[str]
-    doubt: Doubt
-    remembers: timedelta
-    timeout_seconds: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def channels(self) -> frozenset[str]: ...
+
+    @property
+    def doubt(self) -> Doubt: ...
+
+    @property
+    def remembers(self) -> timedelta: ...
+
+    @property
+    def reaches_people(self) -> bool: ...
+
+    @property
+    def timeout_seconds(self) -> float: ...
 
     def send(self, message: Outgoing) -> Answer:
         """Hands the message over.
@@ -156,3 +174,66 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Gives up its connections; no call may follow."""
+
+
+class ProviderConfig(BaseModel):
+    """What an account of a provider is set up with. A field's title and description are its label and its hint in the account form (both are
+    message ids), its type and bounds what the form takes; a `SecretStr` is stored sealed and never shown again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an account may use besides its configuration."""
+
+    db: Database
+    now: Callable[[], datetime]
+
+
+Advice = Sequence[tuple[str, str]]
+"""(pattern of a failure's code, what to do about it as a message id); the first that fits counts."""
+
+
+class ConfiguredProvider(ABC):
+    """A provider that accounts are made of: one class in one file of this folder, named once in `registry.BUILT_IN`.
+
+    Whatever the product says or asks about a provider it reads here: the account form, `doctor`, the pages, the interface, the router of
+    callbacks, the conformance suite. Nothing else knows a provider by its name.
+    """
+
+    name: str
+    """`[a-z][a-z0-9_]*`; for good, since ledger rows and accounts carry it."""
+    label: ClassVar[str]
+    """What people call it; a message id."""
+    channels: frozenset[str]
+    doubt: Doubt
+    remembers: timedelta = timedelta(0)
+    reaches_people: bool = True
+    """False: what it takes stays in the house."""
+    Config: ClassVar[type[ProviderConfig]] = ProviderConfig
+    advice: ClassVar[Advice] = ()
+    callbacks: ClassVar[Mapping[str, type[Callback]]] = {}
+    """Last part of the address under `/callbacks/ACCOUNT/` -> who reads what comes in there."""
+    timeout_seconds: float
+
+    @classmethod
+    @abstractmethod
+    def open(cls, config: Any, around: Surroundings) -> Self:
+        """An account set up with `config`, an instance of `Config`. Connects nowhere yet."""
+
+    @abstractmethod
+    def send(self, message: Outgoing) -> Answer:
+        """As `Provider.send`."""
+
+    @abstractmethod
+    def verify(self) -> None:
+        """As `Provider.verify`: leaves no message with anybody."""
+
+    def lookup(self, once_key: str) -> Answer | None:
+        """As `Provider.lookup`; only those whose `doubt` is `lookup` are asked."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """As `Provider.close`."""

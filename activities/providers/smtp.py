@@ -15,20 +15,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr
 
 from activities.providers.mime import address_of, build
 from activities.providers.provider import (
     AddressDead,
+    Advice,
     Answer,
+    ConfiguredProvider,
     Doubt,
     InDoubt,
     MessageDead,
     Outgoing,
     PolicyRefused,
+    ProviderConfig,
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Surroundings,
     Unreachable,
 )
 
@@ -117,13 +123,39 @@ class _Open:
     mails: int = 0
 
 
-class Smtp:
+class SmtpConfig(ProviderConfig):
+    """A mail server and a log-in there."""
+
+    host: str = Field(pattern=r"^[^\s@/\x00-\x1f]{1,253}$", title="Server", description="For example smtp.example.org.")
+    port: int = Field(587, ge=1, le=65535, title="Port")
+    tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        title="Encryption",
+        json_schema_extra={"words": {"starttls": "STARTTLS (usually port 587)", "tls": "TLS (usually port 465)", "none": "none"}},
+    )
+    user: str = Field("", max_length=320, title="User name", description="Leave empty if the server asks for no log-in.")
+    password: SecretStr = Field(SecretStr(""), max_length=1_000, title="Password")
+    timeout_seconds: float = Field(10.0, ge=1, le=60, title="Seconds to wait for an answer")
+
+
+class Smtp(ConfiguredProvider):
     """`return_path` gives the envelope sender of a message (`bounces+TOKEN@example.org`); None is the sender's own address."""
 
     name = "smtp"
+    label = "E-mail server (SMTP)"
     channels = frozenset({"email", "team"})
     doubt: Doubt = "blind"
-    remembers = timedelta(0)
+    Config = SmtpConfig
+    advice: ClassVar[Advice] = (
+        (r"smtp_unreachable", "The server does not answer: check server and port, and whether a firewall is in the way."),
+        (
+            r"smtp_certificate",
+            "The server's certificate does not match its name or has expired: check the server's name, or contact its administrator.",
+        ),
+        (r"smtp_no_login_or_starttls", "The server does not offer the log-in or the encryption that is set: check encryption and port."),
+        (r"smtp_53\d.*", "User name or password was refused: enter them again."),
+        (r"smtp_5.*", "The server refuses the sender or the account: ask its provider why, and check the sender address in the settings."),
+    )
 
     def __init__(
         self,
@@ -140,6 +172,11 @@ class Smtp:
         self._idle: list[_Open] = []
         self._lock = threading.Lock()
         self.timeout_seconds = 2 * server.timeout_seconds  # once for everything up to the last dot, once for the answer to it
+
+    @classmethod
+    def open(cls, config: SmtpConfig, around: Surroundings) -> Self:
+        server = SmtpServer(config.host, config.port, config.user, config.password.get_secret_value(), config.tls, config.timeout_seconds)
+        return cls(server)
 
     def send(self, message: Outgoing) -> Answer:
         data = _dotted(build(message, self._now()))

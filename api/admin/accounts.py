@@ -1,20 +1,31 @@
-"""Provider accounts that take nothing now: which, since when, why, and trying one at once."""
+"""Provider accounts: set up, tested, chosen for channels, removed; and those that take nothing now, with a try at once."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from activities import account_admin, account_setup
 from api.auth.access import Actor, needs
-from api.http.errors import ADMIN, ONE
+from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
-from api.server import TheServer
+from api.server import Server, TheServer
+from models import ProviderAccount
+from workspace import accounts as rows
 from workspace import stopped_accounts
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["messages"], route_class=JsonRoute)
+
+Name = Annotated[str, Path(max_length=130, description="`PROVIDER.NAME`", examples=["smtp.default"])]
+Config = Annotated[
+    dict[str, Any],
+    Field(
+        max_length=100, description="As the provider's schema says (`/api/v1/accounts/providers`).", examples=[{"host": "smtp.example.org"}]
+    ),
+]
 
 
 class StoppedAccount(BaseModel):
@@ -35,6 +46,133 @@ class StoppedAccounts(BaseModel):
     items: list[StoppedAccount]
 
 
+class ProviderRow(BaseModel):
+    """A provider that accounts can be set up of. Fields of `config_schema` with the format `password` are stored sealed and never shown."""
+
+    name: str = Field(examples=["smtp"])
+    label: str = Field(examples=["E-mail server (SMTP)"])
+    channels: list[str]
+    config_schema: dict[str, Any] = Field(description="JSON Schema of an account's `config`.")
+
+
+class ProviderRows(BaseModel):
+    """All of them; none in staging."""
+
+    items: list[ProviderRow]
+
+
+class AccountRow(BaseModel):
+    """A provider account, without what it is set up with."""
+
+    account: str = Field(examples=["smtp.default"])
+    provider: str
+    channels: list[str] = Field(description="The channels that go through it now.")
+    origin: str = Field(description="`environment`: variables seeded it, and are not read again; `person`.", examples=["person"])
+    tested_at: datetime | None
+    tested_code: str = Field(description="What the last test heard; empty: all is well.")
+
+
+class AccountRows(BaseModel):
+    """All accounts, and the removed ones that can be taken back."""
+
+    items: list[AccountRow]
+    removed: list[str]
+
+
+class AccountDetail(AccountRow):
+    """A provider account as it is set up, but for its secrets."""
+
+    config: dict[str, Any]
+    secrets: list[str] = Field(description="The secret fields that have a value.")
+    revision: int
+    updated_at: datetime
+    updated_by: str
+
+
+class NewAccount(BaseModel):
+    """A new account. It is tested before it is stored, and carries no channel yet."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"provider": "smtp", "name": "main", "config": {"host": "smtp.example.org", "user": "shop", "password": "…"}}
+        },
+    )
+
+    provider: str = Field(max_length=64, examples=["smtp"])
+    name: str = Field(pattern=rf"^{rows.NAME}$", examples=["main"])
+    config: Config
+
+
+class AccountChange(BaseModel):
+    """Another configuration of an account, tested before it is stored. What is not given stays, secrets too."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"config": {"host": "smtp2.example.org"}, "revision": 1}})
+
+    config: Config
+    revision: int = Field(ge=1, description="The one you have seen; another one meanwhile is a conflict.")
+
+
+class Tested(BaseModel):
+    """What a test heard."""
+
+    code: str = Field(description="Empty: the account would take a message.", examples=["smtp_535_5.7.8"])
+    advice: str = Field(description="What to do; empty if all is well.")
+
+
+class Channels(BaseModel):
+    """Which account carries each channel."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"channels": {"email": "smtp.main", "sms": ""}}})
+
+    channels: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=130)]] = Field(
+        max_length=50, description="Channel → account; empty: none, its messages stay in the outbox."
+    )
+
+
+@router.get("", summary="All provider accounts", responses=ADMIN)
+def list_accounts(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> AccountRows:
+    """Secrets are in no answer."""
+    with server.engine.db.read() as session:
+        carried = rows.carried(session)
+        return AccountRows(
+            items=[AccountRow(**_row(row, carried)) for row in rows.listed(session)], removed=[row.account for row in rows.removed(session)]
+        )
+
+
+@router.post("", summary="Set up a provider account", status_code=201, responses=CHANGE)
+def add_account(new: NewAccount, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> AccountDetail:
+    """The account is tested first; if it would take no message now, nothing is stored and 422 says what to do (`account_test_failed`)."""
+    row = account_admin.add(server.accounts, new.provider, new.name, new.config, actor.id, server.engine.clock.real_now())
+    return _detail(server, row.account)
+
+
+@router.get("/providers", summary="The providers that accounts can be set up of", responses=ADMIN)
+def list_providers(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> ProviderRows:
+    """With the JSON Schema of what an account is set up with."""
+    return ProviderRows(
+        items=[
+            ProviderRow(name=kind.name, label=kind.label, channels=sorted(kind.channels), config_schema=kind.Config.model_json_schema())
+            for kind in server.accounts.providers
+        ]
+    )
+
+
+@router.get("/channels", summary="Which account carries each channel", responses=ADMIN)
+def list_channel_accounts(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> Channels:
+    """Channels that are missing go through none: their messages stay in the outbox."""
+    with server.engine.db.read() as session:
+        return Channels(channels=rows.carried(session))
+
+
+@router.put("/channels", summary="Choose accounts for channels", responses=CHANGE)
+def choose_channel_accounts(wanted: Channels, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> Channels:
+    """Only the channels named change. A newly chosen account is tested first. Workers and web servers follow within a second."""
+    account_admin.choose(server.accounts, wanted.channels, actor.id, server.engine.clock.real_now())
+    with server.engine.db.read() as session:
+        return Channels(channels=rows.carried(session))
+
+
 @router.get("/stopped", summary="Provider accounts that take nothing now", responses=ADMIN)
 def list_stopped(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> StoppedAccounts:
     """Empty while every account takes messages, as far as anybody has tried."""
@@ -47,3 +185,60 @@ def try_account(server: TheServer, account: Annotated[str, Path(max_length=130)]
     """The next message that comes by tries it, within seconds; the answer is in the list."""
     with server.engine.db.write() as session:
         stopped_accounts.try_now(session, account, actor.id, datetime.now(UTC))
+
+
+@router.get("/{account}", summary="One provider account", responses=ONE)
+def get_account(account: Name, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> AccountDetail:
+    """As it is set up, but for its secrets."""
+    return _detail(server, account)
+
+
+@router.put("/{account}", summary="Change a provider account", responses=CHANGE)
+def change_account(
+    account: Name, change: AccountChange, server: TheServer, actor: Annotated[Actor, needs("account.manage")]
+) -> AccountDetail:
+    """The new configuration is tested first; if it would take no message now, the old one stays (422, `account_test_failed`)."""
+    account_admin.change(server.accounts, account, change.config, change.revision, actor.id, server.engine.clock.real_now())
+    return _detail(server, account)
+
+
+@router.post("/{account}/test", summary="Test a provider account", responses=ONE)
+def test_account(account: Name, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> Tested:
+    """Asks the provider whether the account would take a message. Nobody is sent one."""
+    code = account_admin.try_out(server.accounts, account, server.engine.clock.real_now())
+    return Tested(code=code, advice=account_setup.what_to_do(server.accounts.providers, account, code) if code else "")
+
+
+@router.delete("/{account}", summary="Remove a provider account", status_code=204, responses=CHANGE)
+def remove_account(
+    account: Name,
+    server: TheServer,
+    actor: Annotated[Actor, needs("account.manage")],
+    anyway: Annotated[bool, Query(description="Although channels go through it: their messages stay in the outbox then.")] = False,
+) -> None:
+    """It can be taken back for seven days; then its secrets are deleted."""
+    with server.engine.db.write() as session:
+        rows.remove(session, account, actor.id, server.engine.clock.real_now(), anyway=anyway)
+
+
+@router.post("/{account}/restore", summary="Take a removed account back", status_code=204, responses=ONE)
+def restore_account(account: Name, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> None:
+    """With its secrets and its channels, as far as no other account was chosen for them meanwhile."""
+    with server.engine.db.write() as session:
+        rows.take_back(session, account, actor.id, server.engine.clock.real_now())
+
+
+def _row(row: ProviderAccount, carried: dict[str, str]) -> dict[str, Any]:
+    names = ("account", "provider", "origin", "tested_at", "tested_code")
+    return {name: getattr(row, name) for name in names} | {"channels": sorted(c for c, its in carried.items() if its == row.account)}
+
+
+def _detail(server: Server, account: str) -> AccountDetail:
+    """Raises: NotFound."""
+    with server.engine.db.read() as session:
+        row = rows.find(session, account)
+        carried = rows.carried(session)
+    held = rows.secrets_of(server.accounts.keys, row) or {}
+    names = ("revision", "updated_at", "updated_by")
+    more = {name: getattr(row, name) for name in names}
+    return AccountDetail(**_row(row, carried), config=row.config, secrets=sorted(name for name, value in held.items() if value), **more)

@@ -17,6 +17,7 @@ from api.http.errors import refuse
 SAFE = ("GET", "HEAD", "OPTIONS")
 EXEMPT: Mapping[str, str] = {
     "/v1/": "Tracking calls come from the customer's own sites and servers; a write key in the call says who they are, and no cookie is read.",
+    "/callbacks/": "Providers report from their own servers; their signature over the call says who they are, and no cookie is read.",
     "/u/": "One-click unsubscribing is a POST of the mail program, without origin (RFC 8058); the signed token in the address is all it needs.",
     "/p/": "Preferences are changed out of a mail, in whatever browser shows it; the signed token in the address is all it needs.",
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
+from activities.accounts import Accounts
 from activities.rendering.turns import Turns
 from builder_ui import exports, find, host, import_forms, mail, tour
 from builder_ui.builder import compare, gallery
@@ -31,12 +32,13 @@ from builder_ui.pages import (
     notices,
     outbox,
     outbox_item,
+    provider_account,
+    provider_accounts,
     rotations,
     run,
     search,
     secrets,
     setting,
-    stopped,
     tasks,
     unrouted,
     user,
@@ -84,7 +86,8 @@ PAGES = (
     notices.PAGE,
     work.PAGE,
     unrouted.PAGE,
-    stopped.PAGE,
+    provider_accounts.PAGE,
+    provider_account.PAGE,
     compare.DIFF,
     compare.DRAWING,
     behind.PAGE,
@@ -105,6 +108,7 @@ def router(
     max_upload_bytes: int = 4_194_304,
     room: Room | None = None,
     post: Post | None = None,
+    accounts: Accounts | None = None,
     mail_link: MailLink = lambda _member, _purpose, _path: False,
     forget_keys: Callable[[], None] = lambda: None,
     turns: Turns | None = None,
@@ -129,6 +133,7 @@ def router(
         mail_link,
         forget_keys,
         turns=turns or Turns(),
+        accounts=accounts,
     )
     serving = host.Host(house, PAGES, tour.shown)
     routes = host.routes(serving)

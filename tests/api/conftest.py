@@ -24,6 +24,7 @@ from engine.temporal.wakeups import Wakeups
 from journeys.nodes import Palette
 from models import Database
 from settings import Settings
+from tests.toy_provider import accounts_of
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx` with")  # starlette would like a client that is not released for httpx
@@ -66,7 +67,7 @@ def woken() -> Woken:
 
 @pytest.fixture
 def app(settings: Settings, engine: Engine, woken: Woken) -> FastAPI:
-    return create_app(settings, engine, waker=woken)
+    return create_app(settings, engine, waker=woken, accounts=accounts_of(engine))
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ from storage.events import append_event
 from tests.builder_ui.browsing import Enter, Serve
 from tests.compiled import share_compiled
 from tests.plans import no_table_is_read_whole
+from tests.toy_provider import accounts_of
 from workspace import settings as workspace
 from workspace.members import add_member, put_rotation
 
@@ -412,7 +413,7 @@ def woken() -> Woken:
 
 @pytest.fixture
 def app(settings: Settings, engine: Engine, woken: Woken) -> FastAPI:
-    return create_app(settings, engine, waker=woken)
+    return create_app(settings, engine, waker=woken, accounts=accounts_of(engine))
 
 
 @pytest.fixture
@@ -616,7 +617,7 @@ class Site:
     @contextmanager
     def served(self) -> Iterator[None]:
         """The web server as long as the block lasts."""
-        with running(create_app(self.settings, self.town.engine, waker=self.woken), self.listening):
+        with running(create_app(self.settings, self.town.engine, waker=self.woken, accounts=accounts_of(self.town.engine)), self.listening):
             yield
 
     def link(self, role: str) -> str:

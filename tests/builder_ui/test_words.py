@@ -13,8 +13,10 @@ from babel import Locale
 from babel.messages.pofile import read_po
 
 from activities import account_mail
+from activities.account_setup import OUR_ADVICE
 from activities.layouts import layouts
-from builder_ui import controls, exports, find, listing, reading_form, tour, words
+from activities.providers import Providers
+from builder_ui import account_form, controls, exports, find, listing, reading_form, tour, words
 from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU, THEMES
 from builder_ui.pages import (
@@ -28,6 +30,7 @@ from builder_ui.pages import (
     contacts,
     journeys,
     keys,
+    provider_accounts,
     run,
     setting,
     tasks,
@@ -81,6 +84,8 @@ SAME = {
     "Logo",
     "Website",
     "System",
+    "Server",
+    "Port",
 }
 """Words that are the same in both languages."""
 
@@ -119,6 +124,9 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (name for _, name in contact_import.ASKED)
     yield from (contact_import.OPTED_OUT, contact_import.SUPPRESSED)
+    for kind in Providers.built_in():
+        yield from account_form.words_of(kind)
+    yield from (*OUR_ADVICE.values(), provider_accounts.NOBODY, provider_accounts.NONE_HERE, provider_accounts.SEEDED)
     for table in (reading_form.SEPARATORS, reading_form.ORDERS, reading_form.DECIMALS, reading_form.EMPTY, reading_form.STATES):
         yield from table.values()
     for table in (imports.REASONS, reading.OPEN, reading.BOTH):

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.breakers import Breakers
 from activities.customs import CustomPerformer
 from activities.effect import Effects
+from commands.providers import accounts_of
 from engine.engine import Engine
 from journeys.calls import activity_of
 from journeys.custom import CustomActivity, GiveUp, NoSecret, Result, Retry, Secret, activity
@@ -137,7 +138,7 @@ def test_the_workers_of_staging_cannot_fetch_a_value(sqlite_world, tmp_path) -> 
     started(sqlite_world, custom)
     for workspace, can in (("staging", False), ("live", True)):
         settings = Settings(home=tmp_path, workspace=workspace, database_url="sqlite:///unused.db")
-        performer = build_performers(settings, sqlite_world.engine, [custom], {})[custom.channel]
+        performer = build_performers(settings, sqlite_world.engine, [custom], accounts_of(settings, sqlite_world.engine))[custom.channel]
         assert isinstance(performer, CustomPerformer)
         assert (performer.fake, performer.reveal is not None) == (not can, can)
         assert performer.reveal is None or performer.reveal("shop_key") == VALUE

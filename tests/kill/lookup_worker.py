@@ -7,7 +7,7 @@ import os
 import signal
 
 import worker
-from activities.providers.http_fake import HttpFake
+from activities.providers import http_fake
 from commands import lifeline
 from commands.logs import configure
 from settings import Settings
@@ -17,7 +17,7 @@ async def work(settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     port = int(os.environ["PFADWERK_TEST_LOOKUP_PORT"])
-    await worker.run(settings, lifeline.announce_ready, stop, {"http_fake": lambda: HttpFake("127.0.0.1", port, 2.0)})
+    await worker.run(settings, lifeline.announce_ready, stop, [http_fake.at(port, 2.0)])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,15 @@ from activities.providers import Answer, InDoubt, MessageDead, Outgoing, Provide
 SPOKEN = "person@example.org said Müller"
 """What the other side puts into its error texts; none of it may come back to us."""
 
+RECIPIENTS = {
+    "sms": "+41791234567",
+    "whatsapp": "+41791234567",
+    "push": "device-token-1",
+    "in_app": "c1",
+    "postcard": "Ada Lovelace, 8001 Zurich",
+}
+"""Channel -> whom a message is for, where that is no e-mail address."""
+
 
 @dataclass(frozen=True)
 class Arrived:
@@ -70,6 +79,12 @@ class Conformance:
         answer = wire.provider.send(message)
         assert answer.status == "sent"
         assert wire.arrived(message.once_key) == [Arrived("anna@example.org", message.subject, message.text)]
+
+    def test_each_channel_carries_a_message(self, wire: Wire) -> None:
+        for channel in sorted(wire.provider.channels):
+            message = outgoing(f"run1:{channel}:1", channel=channel, recipient=RECIPIENTS.get(channel, "anna@example.org"))
+            assert wire.provider.send(message).status == "sent"
+            assert [one.recipient for one in wire.arrived(message.once_key)] == [message.recipient]
 
     def test_many_threads_send_at_once(self, wire: Wire) -> None:
         messages = [outgoing(f"run{number}:send:1") for number in range(24)]

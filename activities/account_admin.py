@@ -1,0 +1,118 @@
+"""What people do with provider accounts, for the pages and the interface alike: set one up, change it, test it, choose it for channels.
+
+A configuration is tested before it is stored, so that nothing is ever in use that no test has seen. A test leaves no message with anybody and is
+made outside of any transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from activities import account_setup as setup
+from activities.accounts import Accounts
+from activities.providers.registry import Kind
+from journeys.errors import Invalid, Issue, NotFound
+from models import ProviderAccount
+from workspace import accounts as rows
+
+
+def kind_of(accounts: Accounts, provider: str) -> Kind:
+    """Raises: NotFound: there is no such provider here, or none can have accounts (staging)."""
+    kind = accounts.providers.get(provider)
+    if kind is None:
+        raise NotFound("There is no provider “{name}” here that accounts could be set up of.", name=provider[:64])
+    return kind
+
+
+def add(accounts: Accounts, provider: str, name: str, values: Mapping[str, Any], by: str, now: datetime) -> ProviderAccount:
+    """A new account that carries no channel yet.
+
+    Raises: NotFound; Invalid; TestFailed; Conflict: the name is taken.
+    """
+    kind = kind_of(accounts, provider)
+    if not re.fullmatch(rows.NAME, name):
+        raise Invalid("{problem}", [problem := _issue("name", "Expected letters, digits, dots, - and _, at most 64.")], problem=problem)
+    config, given = setup.read(kind, values)
+    _must_work(accounts, kind, rows.account_of(provider, name), config)
+    with accounts.db.write() as session:
+        row = rows.add(session, accounts.keys, name, given, by, now)
+        rows.note_test(session, row.account, "", now)
+    return row
+
+
+def change(accounts: Accounts, account: str, values: Mapping[str, Any], revision: int, by: str, now: datetime) -> ProviderAccount:
+    """Another configuration. A secret that is not given, or empty, stays.
+
+    Raises: NotFound; Invalid; TestFailed; Conflict: somebody changed it since `revision`, or a secret cannot be kept.
+    """
+    with accounts.db.read() as session:
+        row = rows.find(session, account)
+    kind = kind_of(accounts, row.provider)
+    config, given = setup.read(kind, setup.merged(kind, accounts.keys, row, values))
+    _must_work(accounts, kind, account, config)
+    with accounts.db.write() as session:
+        row = rows.change(session, accounts.keys, account, given, revision, by, now)
+        rows.note_test(session, account, "", now)
+    return row
+
+
+def try_out(accounts: Accounts, account: str, now: datetime) -> str:
+    """Tests what is stored; returns the code, empty if all is well. Raises: NotFound; Invalid."""
+    with accounts.db.read() as session:
+        row = rows.find(session, account)
+    code = _tested(accounts, row)
+    with accounts.db.write() as session:
+        rows.note_test(session, account, code, now)
+    return code
+
+
+def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime) -> None:
+    """Decides which account carries each channel of `wanted`; an empty one: none.
+
+    Raises: NotFound; Invalid: an account cannot carry that channel; TestFailed: a newly chosen one takes no messages.
+    """
+    for channel in wanted:
+        if channel not in accounts.providers.nobody.channels:
+            raise Invalid("{problem}", [problem := _issue(channel, "There is no such channel.")], problem=problem)
+    with accounts.db.read() as session:
+        before = rows.carried(session)
+        new = {channel: rows.find(session, account) for channel, account in wanted.items() if account and before.get(channel) != account}
+    for channel, row in new.items():
+        kind = kind_of(accounts, row.provider)
+        if channel not in kind.channels:
+            issue = _issue(channel, "This account cannot carry this channel.")
+            raise Invalid("{problem}", [issue], problem=issue)
+    for account in sorted({row.account for row in new.values()}):
+        if code := try_out(accounts, account, now):
+            raise _failed(accounts, account, code)
+    with accounts.db.write() as session:
+        rows.carry(session, wanted, by, now)
+
+
+def _tested(accounts: Accounts, row: ProviderAccount) -> str:
+    kind = accounts.providers.get(row.provider)
+    if kind is None:
+        return setup.UNKNOWN
+    try:
+        return setup.test(kind, setup.config_of(kind, accounts.keys, row), accounts.around)
+    except setup.Unreadable:
+        return setup.UNREADABLE
+    except ValueError:
+        return setup.UNFIT
+
+
+def _must_work(accounts: Accounts, kind: Kind, account: str, config: Any) -> None:
+    if code := setup.test(kind, config, accounts.around):
+        raise _failed(accounts, account, code)
+
+
+def _failed(accounts: Accounts, account: str, code: str) -> setup.TestFailed:
+    advice = Issue(code=code, text=setup.what_to_do(accounts.providers, account, code))
+    return setup.TestFailed("Nothing was changed: the test of the account failed ({code}). {advice}", code=code, advice=advice)
+
+
+def _issue(field: str, text: str) -> Issue:
+    return Issue(code="account", text=text, field=field)

@@ -1,0 +1,108 @@
+"""What people set up of a provider account: its configuration read, completed, tested, and what to do when it is refused.
+
+Nothing is stored here (`workspace.accounts`), and nothing is in use before it was tested.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from activities.providers.provider import ConfiguredProvider, ProviderConfig, ProviderFailure, Surroundings
+from activities.providers.registry import Kind, Providers
+from journeys.errors import Conflict, Invalid, PfadwerkError
+from journeys.reading import issues_of
+from models import ProviderAccount
+from workspace import accounts as rows
+
+UNKNOWN, UNREADABLE, UNFIT = "account_unknown_provider", "account_sealed_elsewhere", "account_unfit"
+"""Why an account cannot be used in this process; its messages wait, as if the provider refused them."""
+
+
+class TestFailed(PfadwerkError):
+    """The account would take no message now, so nothing was changed."""
+
+    code = "account_test_failed"
+    status = 422
+    __test__ = False  # for pytest
+
+
+class Unreadable(Exception):
+    """The secrets of an account were sealed with a key that this process does not have."""
+
+
+def secret_fields(kind: Kind) -> frozenset[str]:
+    """The fields of its configuration that are sealed."""
+    return frozenset(name for name, one in kind.Config.model_fields.items() if one.annotation is SecretStr)
+
+
+def config_of(kind: Kind, keys: Sequence[bytes], row: ProviderAccount) -> ProviderConfig:
+    """What the account is set up with, secrets included.
+
+    Raises: Unreadable; ValidationError.
+    """
+    secrets = rows.secrets_of(keys, row)
+    if secrets is None:
+        raise Unreadable
+    return kind.Config.model_validate({**row.config, **secrets})
+
+
+def read(kind: Kind, values: Mapping[str, Any]) -> tuple[ProviderConfig, rows.SetUp]:
+    """The values as a configuration, and as a row keeps it.
+
+    Raises: Invalid: names every field that is wrong, without what was typed.
+    """
+    try:
+        config = kind.Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise Invalid("This configuration cannot be used:\n{problems}", issues_of(error, {}), problems=issues_of(error, {})) from None
+    secret = secret_fields(kind)
+    plain = {name: value for name, value in config.model_dump(mode="json").items() if name not in secret}
+    sealed = {name: getattr(config, name).get_secret_value() for name in secret}
+    return config, rows.SetUp(kind.name, plain, sealed)
+
+
+def merged(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Mapping[str, Any]) -> dict[str, Any]:
+    """New values over those of the account; a secret that is not among them, or empty, stays.
+
+    Raises: Conflict: a secret that should stay cannot be read any more.
+    """
+    given = {name: value for name, value in values.items() if name not in secret_fields(kind) or value}
+    kept = rows.secrets_of(keys, row)
+    if kept is None:
+        if secret_fields(kind) - given.keys():
+            raise Conflict("The secrets of this account were encrypted with a key that is gone: enter them again.")
+        kept = {}
+    return {**row.config, **kept, **given}
+
+
+def test(kind: Kind, config: ProviderConfig, around: Surroundings) -> str:
+    """What the provider says to this configuration: a code, empty if it would take a message. Nobody is sent one."""
+    provider: ConfiguredProvider = kind.open(config, around)
+    try:
+        provider.verify()
+    except ProviderFailure as failure:
+        return failure.code
+    finally:
+        provider.close()
+    return ""
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def what_to_do(providers: Providers, account: str, code: str) -> str:
+    """A message id: what the provider of the account says about a code that it was refused with."""
+    kind = providers.get(account.partition(".")[0])
+    known = next((text for pattern, text in kind.advice if re.fullmatch(pattern, code)), None) if kind else None
+    return known or OUR_ADVICE.get(code, "The provider takes no messages right now. If that continues, ask it why.")
+
+
+OUR_ADVICE: Mapping[str, str] = {
+    UNKNOWN: "This server does not know the provider of this account: install it here, too, or remove the account.",
+    UNREADABLE: "The secrets of this account were encrypted with a key that is gone: enter them again.",
+    UNFIT: "The stored configuration of this account does not fit this version: check and save it again.",
+}

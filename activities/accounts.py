@@ -1,0 +1,299 @@
+"""The provider accounts as one process sees them: who carries a channel now, and who made a former call.
+
+A process looks once a second at most, where it sends, whether the number of `workspace.accounts.TOPIC` has grown (one row, by its key), and only
+then reads the accounts anew; nobody has to be started again. What is on its way keeps the account it began with: an account that was changed or
+removed is closed once every call it may be in is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from activities.account_setup import UNFIT, UNKNOWN, UNREADABLE, Unreadable, config_of
+from activities.performer import Carried, Performer
+from activities.providers.callback import Callback
+from activities.providers.provider import (
+    Answer,
+    Doubt,
+    Outgoing,
+    Provider,
+    SenderStopped,
+    Surroundings,
+)
+from activities.providers.registry import Providers
+from models import Database, ProviderAccount
+from storage.freshness import freshness
+from workspace import accounts as rows
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_MARGIN_SECONDS = 5.0
+"""An attempt may take the provider's limit and this, for rendering and the two transactions."""
+KNOWN_FOR_SECONDS = 1.0
+"""So long a process believes what it saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """An account, ready to send."""
+
+    account: str
+    provider: Provider
+
+
+@dataclass(slots=True)
+class Unusable:
+    """What stands in for an account that this process cannot open."""
+
+    name: str
+    why: str
+    channels: frozenset[str] = frozenset()
+    doubt: Doubt = "blind"
+    remembers: timedelta = timedelta(0)
+    reaches_people: bool = True
+    timeout_seconds: float = 10.0
+
+    def send(self, message: Outgoing) -> Answer:
+        raise SenderStopped(self.why)
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return None
+
+    def verify(self) -> None:
+        raise SenderStopped(self.why)
+
+    def close(self) -> None:
+        """There is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The accounts at one number."""
+
+    number: int = -1
+    carriers: Mapping[str, Carrier] = field(default_factory=dict)
+    revisions: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Accounts:
+    """The accounts of one process; its threads share them."""
+
+    db: Database
+    providers: Providers
+    keys: Sequence[bytes] = field(repr=False)
+    around: Surroundings
+    monotonic: Callable[[], float] = time.monotonic
+    _nobody: Carrier = field(init=False)
+    _seen: _Seen = field(default_factory=_Seen)
+    _looked_at: float | None = None
+    _retired: list[tuple[float, Provider]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        kind = self.providers.nobody
+        self._nobody = Carrier(rows.account_of(kind.name, "default"), kind.open(kind.Config(), self.around))
+
+    @property
+    def nobody(self) -> Provider:
+        """Who carries what nobody is chosen for, and reaches no one."""
+        return self._nobody.provider
+
+    def of_channel(self, channel: str) -> Carrier:
+        """Who carries the channel now; where nobody is chosen, who reaches no one."""
+        self.look()
+        return self.known(channel)
+
+    def known(self, channel: str) -> Carrier:
+        """As `of_channel`, as of the last look: for whoever is inside a transaction."""
+        seen = self._seen
+        return seen.carriers.get(seen.channels.get(channel, ""), self._nobody)
+
+    def find(self, provider: str, account: str) -> Provider | None:
+        """The account that made a call, as of the last look: by its name, or, in rows from before accounts had names, the only one of its
+        provider; None: it is gone."""
+        if account in ("", self._nobody.account):
+            ours = [one.provider for one in (self._nobody, *self._seen.carriers.values()) if one.provider.name == provider]
+            return ours[0] if len(ours) == 1 else None
+        known = self._seen.carriers.get(account)
+        return known.provider if known else None
+
+    def named(self, account: str) -> Provider | None:
+        """The account of that name, looked up now."""
+        self.look()
+        if account == self._nobody.account:
+            return self._nobody.provider
+        known = self._seen.carriers.get(account)
+        return known.provider if known else None
+
+    def close(self) -> None:
+        for _, provider in self._retired:
+            provider.close()
+        for carrier in (*self._seen.carriers.values(), self._nobody):
+            carrier.provider.close()
+
+    def callback(self, account: str, route: str) -> Callback | None:
+        """Who reads the calls that come in for an account; None: there is no such account or route here. Raises: Unreadable."""
+        kind = self.providers.get(account.partition(".")[0])
+        reader = kind.callbacks.get(route) if kind else None
+        if kind is None or reader is None:
+            return None
+        with self.db.read() as session:
+            row = session.get(ProviderAccount, account)
+            if row is None or row.removed_at is not None:
+                return None
+            return reader(config_of(kind, self.keys, row))
+
+    def look(self) -> None:
+        """Notices what has changed, unless that was asked a moment ago."""
+        if not self._is_fresh():
+            self._look()
+
+    def _is_fresh(self) -> bool:
+        return self._looked_at is not None and self.monotonic() - self._looked_at < KNOWN_FOR_SECONDS
+
+    def _look(self) -> None:
+        """One thread looks; whoever comes meanwhile waits for it, since the account may be gone."""
+        with self._lock:
+            if self._is_fresh():
+                return
+            with self.db.read() as session:
+                number = freshness(session, rows.TOPIC)
+                if number != self._seen.number:
+                    self._take(number, session)
+            self._looked_at = self.monotonic()
+            self._close_retired()
+
+    def _take(self, number: int, session: Session) -> None:
+        found = rows.listed(session)
+        before = self._seen
+        same = {row.account for row in found if before.revisions.get(row.account) == row.revision}
+        carriers = {row.account: before.carriers[row.account] if row.account in same else self._opened(row) for row in found}
+        now = self.monotonic()
+        self._retired += [(now, one.provider) for account, one in before.carriers.items() if account not in same]
+        self._seen = _Seen(number, carriers, {row.account: row.revision for row in found}, rows.decided(session))
+
+    def _opened(self, row: ProviderAccount) -> Carrier:
+        return Carrier(row.account, self._provider(row))
+
+    def _provider(self, row: ProviderAccount) -> Provider:
+        kind = self.providers.get(row.provider)
+        try:
+            if kind is None:
+                return self._unusable(row, UNKNOWN)
+            return kind.open(config_of(kind, self.keys, row), self.around)
+        except Unreadable:
+            return self._unusable(row, UNREADABLE)
+        except ValidationError:
+            return self._unusable(row, UNFIT)
+
+    def _unusable(self, row: ProviderAccount, why: str) -> Provider:
+        log.error("the account %s cannot be used here: %s", row.account, why)
+        return Unusable(row.provider, why)
+
+    def _close_retired(self) -> None:
+        now = self.monotonic()
+        over = [(since, one) for since, one in self._retired if now - since > 2 * one.timeout_seconds + KNOWN_FOR_SECONDS]
+        self._retired = [pair for pair in self._retired if pair not in over]
+        for _, provider in over:
+            provider.close()
+
+
+class LivePerformers(Mapping[str, Performer]):
+    """Who performs which channel now: `carried` ones through the account that is chosen for their channel, `others` as they are."""
+
+    def __init__(self, accounts: Accounts, carried: Mapping[str, Carried], others: Mapping[str, Performer]) -> None:
+        self._accounts = accounts
+        self._carried = carried
+        self._others = others
+
+    def __getitem__(self, channel: str) -> Performer:
+        if channel not in self._carried:
+            return self._others[channel]
+        carrier = self._accounts.of_channel(channel)
+        found: Any = self._carried[channel].through(carrier.account, carrier.provider)
+        performer: Performer = found
+        return performer
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._carried, *self._others))
+
+    def __len__(self) -> int:
+        return len(self._carried) + len(self._others)
+
+
+class LiveTimeouts(Mapping[str, float]):
+    """Channel -> the seconds that one attempt may take, as of the last look; `fixed` for what goes through no account."""
+
+    def __init__(self, accounts: Accounts, carried: Iterable[str], fixed: Mapping[str, float]) -> None:
+        self._accounts = accounts
+        self._carried = tuple(carried)
+        self._fixed = fixed
+
+    def __getitem__(self, channel: str) -> float:
+        if channel in self._carried:
+            return self._accounts.known(channel).provider.timeout_seconds + ATTEMPT_MARGIN_SECONDS
+        return self._fixed[channel]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._carried, *self._fixed))
+
+    def __len__(self) -> int:
+        return len(self._carried) + len(self._fixed)
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughChannel:
+    """Whoever carries a channel at the moment of the call, as a provider: for single messages that no ledger keeps."""
+
+    accounts: Accounts
+    channel: str
+
+    def _now(self) -> Provider:
+        return self.accounts.of_channel(self.channel).provider
+
+    @property
+    def name(self) -> str:
+        return self._now().name
+
+    @property
+    def channels(self) -> frozenset[str]:
+        return self._now().channels
+
+    @property
+    def doubt(self) -> Doubt:
+        return self._now().doubt
+
+    @property
+    def remembers(self) -> timedelta:
+        return self._now().remembers
+
+    @property
+    def reaches_people(self) -> bool:
+        return self._now().reaches_people
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self._now().timeout_seconds
+
+    def send(self, message: Outgoing) -> Answer:
+        return self._now().send(message)
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return self._now().lookup(once_key)
+
+    def verify(self) -> None:
+        self._now().verify()
+
+    def close(self) -> None:
+        """The accounts are closed together."""

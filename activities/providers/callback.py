@@ -1,0 +1,65 @@
+"""What a provider tells afterwards, by calling us: who signed it, and what happened, in words that are the same for every provider.
+
+A callback is read in two steps, and never the second without the first: `check` looks at the signature over the bytes as they came, `read`
+turns them into `Happening`s. Neither touches the database; `api.callbacks` stores and routes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Kind = Literal["delivered", "bounced", "failed", "complained"]
+"""`bounced`: the address is dead for good; `failed`: this message did not arrive, the address may be fine. Opens and clicks are counted by our own
+links, whoever carries the message."""
+
+
+class CallbackRefused(Exception):
+    """The call is not signed by the provider, or not for this account."""
+
+
+class CallbackUnreadable(Exception):
+    """The call is signed and cannot be read: the provider shall try again, or somebody must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequest:
+    """A call as it came. `url` is the public one (providers sign it), `headers` have names in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that became of one message.
+
+    The message is named by `message_id` (ours, from `Outgoing.message_id`) where the provider keeps that, else by `provider_id` (the provider's
+    name for it). Each kind is taken once for a message. `code` is a code, never text from outside.
+    """
+
+    kind: Kind
+    at: datetime
+    provider_id: str = ""
+    message_id: str = ""
+    code: str = ""
+
+
+class Callback(ABC):
+    """One address that a provider calls. `config` is that of the account the address belongs to."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def check(self, request: CallbackRequest) -> None:
+        """Raises: CallbackRefused, unless the provider has signed the call with what `config` holds."""
+
+    @abstractmethod
+    def read(self, request: CallbackRequest) -> Sequence[Happening]:
+        """What it tells, in its order; what is of no interest is left out. Raises: CallbackUnreadable."""

@@ -1,0 +1,56 @@
+"""Which providers there are: the one list, and the values made of it. A process that must not send loads none that reaches people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Self
+
+from activities.providers.outbox import Outbox
+from activities.providers.provider import ConfiguredProvider
+
+BUILT_IN = ("smtp:Smtp",)
+"""`file:class` of every provider that reaches people, in the order in which pages offer them. The outbox is always there."""
+
+Kind = type[ConfiguredProvider]
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The providers that a process knows. `nobody` carries every channel that no account is chosen for, and reaches no one."""
+
+    kinds: MappingProxyType[str, Kind] = field(default_factory=lambda: MappingProxyType({}))
+    nobody: Kind = Outbox
+
+    @classmethod
+    def built_in(cls) -> Self:
+        """All of `BUILT_IN`, loaded now."""
+        return cls.of_none().with_kinds(*(_loaded(name) for name in BUILT_IN))
+
+    @classmethod
+    def of_none(cls) -> Self:
+        """No account can be set up, and none that is there is used: staging."""
+        return cls()
+
+    def with_kinds(self, *kinds: Kind) -> Self:
+        """These, too."""
+        return type(self)(MappingProxyType({**self.kinds, **{kind.name: kind for kind in kinds}}), self.nobody)
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self.kinds.values())
+
+    def get(self, name: str) -> Kind | None:
+        """The provider of that name, if this process has it and it can have accounts."""
+        return self.kinds.get(name)
+
+    def of_channel(self, channel: str) -> list[Kind]:
+        """Who can carry the channel."""
+        return [kind for kind in self if channel in kind.channels]
+
+
+def _loaded(name: str) -> Kind:
+    file, _, cls = name.partition(":")
+    kind: Kind = getattr(import_module(f"activities.providers.{file}"), cls)
+    return kind

@@ -1,0 +1,92 @@
+"""The door for providers: `POST /callbacks/ACCOUNT/ROUTE`. Signature first; then what it tells is stored and routed, in one transaction.
+
+Which routes there are, how they are signed and read, the provider's own file says (`ConfiguredProvider.callbacks`). Nothing is read of a call
+that is not signed. A call may come twice, or before the answer to the send has been written down: the first changes nothing, the second is
+answered 503 so that it comes again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+
+from activities.account_setup import Unreadable
+from activities.happenings import Recorded, record
+from activities.providers.callback import Callback, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening
+from api.http.errors import BUSY, Forbidden, Malformed, Unavailable
+from api.http.rate_limits import Rate
+from api.server import Server, TheServer
+from engine.enrolment.routing import routed
+from engine.temporal.wakeups import Wakeups
+from journeys.errors import NotFound, TooLarge
+
+router = APIRouter(prefix="/callbacks", tags=["callbacks"], include_in_schema=False)
+
+MAX_BYTES = 1_048_576
+REFUSED = Rate("callback-refused", per_second=1, burst=30)
+"""Unsigned calls, by address."""
+AGAIN_SECONDS = 30
+
+
+async def _body(request: Request) -> bytes:
+    body = await request.body()
+    if len(body) > MAX_BYTES:
+        raise TooLarge("{field} of an event has at most {limit} characters, got {length}.", field="body", limit=MAX_BYTES, length=len(body))
+    return body
+
+
+@router.post("/{account}/{route}")
+def called(account: str, route: str, request: Request, server: TheServer, body: Annotated[bytes, Depends(_body)]) -> JSONResponse:
+    """Answers 200 once everything is committed; 403 without a good signature; 503 when the same call shall come again."""
+    callback = _callback(server, account, route)
+    call = CallbackRequest(request.method, _public_url(server, request), {k.lower(): v for k, v in request.headers.items()}, body)
+    try:
+        callback.check(call)
+    except CallbackRefused:
+        server.take(REFUSED, request.client.host if request.client else "")
+        raise Forbidden("The call is not signed by the provider of this account.") from None
+    try:
+        happenings = callback.read(call)
+    except CallbackUnreadable:
+        raise Malformed("The call cannot be read.") from None
+    taken = [_take(server, account, one) for one in happenings]
+    if "too_early" in taken:
+        return JSONResponse({"taken": taken.count("taken")}, 503, {"Retry-After": str(AGAIN_SECONDS)})
+    return JSONResponse({"taken": taken.count("taken")})
+
+
+def _callback(server: Server, account: str, route: str) -> Callback:
+    """Raises: NotFound: no such account, none that this server can open, or no such route."""
+    try:
+        found = server.accounts.callback(account[:130], route)
+    except Unreadable:
+        found = None
+    if found is None:
+        raise NotFound("There is nothing at this address.")
+    return found
+
+
+def _take(server: Server, account: str, happening: Happening) -> Recorded:
+    """One transaction: what the happening changes, its event, and whatever that event sets off."""
+    engine = server.engine
+    now = engine.clock.now()
+    wakeups = Wakeups()
+    try:
+        with engine.db.write() as session:
+            recorded, event, ringing = record(session, engine.address_keys, account, happening, now)
+            wakeups = routed(engine, session, [event], now)
+    except DBAPIError:
+        raise Unavailable(BUSY) from None
+    for run_id in ringing:
+        wakeups.ring(run_id)
+    server.wake(wakeups)
+    return recorded
+
+
+def _public_url(server: Server, request: Request) -> str:
+    """As the provider called it, whatever proxy stands between."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{server.settings.public_url}{request.url.path}{query}"

@@ -1,0 +1,283 @@
+"""Provider accounts over the interface, and what their providers report: signature first, then stored and routed at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from crm.consent import suppression
+from engine.versions import publish
+from models import Audit, Body, Contact, Event, Message, ProviderAccount, Run
+from tests.api.conftest import TestClient
+from tests.toy_provider import LOFTS, SIGNATURE, Loft, settings_of, signed
+from workspace import accounts, stopped_accounts
+
+NEW = {"provider": "pigeon", "name": "main", "config": settings_of("alps")}
+
+
+@pytest.fixture(autouse=True)
+def loft() -> Iterator[Loft]:
+    LOFTS["alps"] = Loft()
+    yield LOFTS["alps"]
+    LOFTS.clear()
+
+
+@pytest.fixture
+def account(admin: TestClient) -> str:
+    answer = admin.post("/api/v1/accounts", json=NEW)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["account"])
+
+
+def test_what_can_be_set_up_is_told_with_its_schema(admin: TestClient) -> None:
+    found = {one["name"]: one for one in admin.get("/api/v1/accounts/providers").json()["items"]}
+    assert found["pigeon"]["channels"] == ["email", "sms"]
+    assert found["pigeon"]["config_schema"]["properties"]["token"]["format"] == "password"
+    assert "smtp" in found
+
+
+def test_a_secret_goes_in_and_never_comes_out(admin: TestClient, engine: Any, account: str) -> None:
+    detail = admin.get(f"/api/v1/accounts/{account}").json()
+    assert (detail["config"]["loft"], detail["secrets"], detail["tested_code"], detail["channels"]) == ("alps", ["token"], "", [])
+    changed = admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 5}, "revision": detail["revision"]}).json()
+    assert (changed["config"]["letters"], changed["secrets"], changed["revision"]) == (5, ["token"], 2)
+    token = settings_of("alps")["token"]
+    everything = [admin.get(path).text for path in ("/api/v1/accounts", f"/api/v1/accounts/{account}", "/api/v1/audit")]
+    with engine.db.read() as session:
+        row = session.get_one(ProviderAccount, account)
+        everything += [row.sealed, json.dumps(row.config), str([one.detail for one in session.scalars(select(Audit))])]
+        assert accounts.secrets_of(engine.address_keys, row) == {"token": token}
+    assert not [text for text in everything if token in text]
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({"loft": "nowhere", "token": "x"}, "account_test_failed"),
+        ({"loft": "alps", "token": "hawk-hawk"}, "account_test_failed"),
+        ({"loft": "", "token": "x"}, "invalid"),
+        ({"loft": "alps", "breed": "fantail"}, "invalid"),
+        ({"loft": "alps", "coop": 1}, "invalid"),
+        ({}, "invalid"),
+    ],
+)
+def test_what_does_not_work_is_not_stored_and_says_nothing_that_was_typed(
+    admin: TestClient, engine: Any, config: dict[str, Any], code: str
+) -> None:
+    answer = admin.post("/api/v1/accounts", json={**NEW, "config": config})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+    assert "hawk-hawk" not in answer.text
+    with engine.db.read() as session:
+        assert session.scalars(select(ProviderAccount)).all() == []
+
+
+def test_a_change_that_fails_its_test_changes_nothing(admin: TestClient, account: str) -> None:
+    refused = admin.put(f"/api/v1/accounts/{account}", json={"config": {"loft": "nowhere"}, "revision": 1})
+    assert refused.status_code == 422
+    assert "Feed the pigeons." in refused.json()["error"]["message"]
+    assert admin.get(f"/api/v1/accounts/{account}").json()["config"]["loft"] == "alps"
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 3}, "revision": 1}).status_code == 200
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 4}, "revision": 1}).status_code == 409
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "ü"])
+def test_a_name_is_one_that_fits_into_an_address(admin: TestClient, name: str) -> None:
+    assert admin.post("/api/v1/accounts", json={**NEW, "name": name}).status_code == 422
+
+
+def test_channels_choose_an_account_that_can_carry_them_and_works(admin: TestClient, engine: Any, account: str, loft: Loft) -> None:
+    def choose(**channels: str) -> int:
+        return int(admin.put("/api/v1/accounts/channels", json={"channels": channels}).status_code)
+
+    assert choose(team=account) == 422, "pigeons bring no notices"
+    assert choose(fax=account) == 422
+    assert choose(sms="pigeon.other") == 404
+    loft.is_there = False
+    assert choose(sms=account) == 422
+    loft.is_there = True
+    assert choose(sms=account) == 200
+    assert admin.get("/api/v1/accounts/channels").json() == {"channels": {"sms": account}}
+    loft.is_there = False
+    assert choose(sms=account) == 200, "what stays as it is needs no test"
+    assert choose(sms="") == 200
+    assert admin.get("/api/v1/accounts/channels").json() == {"channels": {}}
+
+
+def test_removing_asks_and_can_be_undone_with_all_it_carried(admin: TestClient, account: str) -> None:
+    admin.put("/api/v1/accounts/channels", json={"channels": {"sms": account}})
+    refused = admin.delete(f"/api/v1/accounts/{account}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "account_in_use")
+    assert admin.delete(f"/api/v1/accounts/{account}?anyway=true").status_code == 204
+    assert admin.get("/api/v1/accounts").json() == {"items": [], "removed": [account]}
+    assert admin.get("/api/v1/accounts/channels").json() == {"channels": {}}
+    assert admin.get(f"/api/v1/accounts/{account}").status_code == 404
+    assert admin.post("/api/v1/accounts", json=NEW).status_code == 409, "the name belongs to the one that can be taken back"
+    assert admin.post(f"/api/v1/accounts/{account}/restore").status_code == 204
+    assert admin.get("/api/v1/accounts/channels").json() == {"channels": {"sms": account}}
+    assert admin.get(f"/api/v1/accounts/{account}").json()["secrets"] == ["token"]
+    assert admin.post(f"/api/v1/accounts/{account}/restore").status_code == 404
+
+
+def test_a_test_is_kept_and_an_account_that_works_again_is_tried_at_once(admin: TestClient, engine: Any, account: str, loft: Loft) -> None:
+    loft.is_there = False
+    assert admin.post(f"/api/v1/accounts/{account}/test").json() == {"code": "pigeon_no_loft", "advice": "Feed the pigeons."}
+    [item] = admin.get("/api/v1/accounts").json()["items"]
+    assert item["tested_code"] == "pigeon_no_loft"
+    now = engine.clock.real_now()
+    with engine.db.write() as session:
+        stopped_accounts.stop(session, account, "pigeon_no_loft", now + timedelta(hours=1))
+    loft.is_there = True
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 3}, "revision": 1}).status_code == 200
+    with engine.db.read() as session:
+        row = stopped_accounts.find(session, account)
+    assert row is not None
+    assert row.next_probe_at <= engine.clock.real_now()
+
+
+# What providers report
+
+
+@pytest.fixture
+def message(engine: Any, account: str) -> Message:
+    """A text message that the account has carried, of a contact in a journey that waits."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        session.add(Contact(id="c" * 32, phone="+41791234567", created_at=now, updated_at=now))
+        session.flush()
+        body = Body(contact_id="c" * 32, recipient="+41791234567", text="Hi", created_at=now)
+        session.add(body)
+        row = Message(
+            id="f" * 32,
+            once_key="x:text:1",
+            contact_id="c" * 32,
+            channel="sms",
+            status="sent",
+            provider="pigeon",
+            account=account,
+            provider_id="letter-1",
+            planned_at=now,
+            sent_at=now,
+            body_id=body.id,
+        )
+        session.add(row)
+        session.flush()
+        session.refresh(row)
+        return row
+
+
+def tell(client: TestClient, *news: dict[str, Any], account: str = "pigeon.main", token: str = "", url: str) -> Any:
+    body = json.dumps(news).encode()
+    path = f"/callbacks/{account}/news"
+    signature = signed(token or settings_of("alps")["token"], url, body)
+    return client.post(path, content=body, headers={SIGNATURE: signature, "authorization": ""})
+
+
+def news(engine: Any, what: str, **more: Any) -> dict[str, Any]:
+    return {"what": what, "at": engine.clock.now().isoformat(), "letter": "letter-1", **more}
+
+
+def stored(engine: Any) -> tuple[str, list[str]]:
+    with engine.db.read() as session:
+        names = session.scalars(select(Event.name).where(col(Event.name).startswith("Message ")).order_by(col(Event.id)))
+        return session.get_one(Message, "f" * 32).status, list(names)
+
+
+@pytest.fixture(autouse=True)
+def public(settings: Any) -> str:
+    return str(settings.public_url)
+
+
+def test_a_call_without_a_good_signature_changes_nothing_and_is_not_even_read(
+    client: TestClient, engine: Any, message: Message, public: str
+) -> None:
+    url = f"{public}/callbacks/pigeon.main/news"
+    assert tell(client, news(engine, "bounced"), token="hawk", url=url).status_code == 403
+    assert tell(client, news(engine, "bounced"), url=f"{public}/callbacks/other/news").status_code == 403
+    assert client.post("/callbacks/pigeon.main/news", content=b"{broken").status_code == 403
+    assert stored(engine) == ("sent", [])
+
+
+def test_what_is_reported_is_stored_once_with_its_event(client: TestClient, engine: Any, message: Message, public: str) -> None:
+    url = f"{public}/callbacks/pigeon.main/news"
+    for taken in (1, 0):
+        answer = tell(client, news(engine, "delivered"), url=url)
+        assert (answer.status_code, answer.json()) == (200, {"taken": taken})
+    assert stored(engine) == ("delivered", ["Message Delivered"])
+
+
+@pytest.mark.parametrize(("what", "status", "reason"), [("bounced", "bounced", "hard_bounce"), ("complained", "sent", "complaint")])
+def test_a_dead_or_angry_address_gets_nothing_more(
+    client: TestClient, engine: Any, message: Message, public: str, what: str, status: str, reason: str
+) -> None:
+    url = f"{public}/callbacks/pigeon.main/news"
+    assert tell(client, news(engine, what, code="hawk"), url=url).json() == {"taken": 1}
+    assert stored(engine) == (status, ["Message Bounced" if what == "bounced" else "Message Complained"])
+    with engine.db.read() as session:
+        assert suppression.reasons(session, engine.address_keys, "sms", "+41791234567") == [reason]
+
+
+def test_another_accounts_word_counts_for_nothing(
+    admin: TestClient, client: TestClient, engine: Any, message: Message, public: str
+) -> None:
+    assert admin.post("/api/v1/accounts", json={**NEW, "name": "other"}).status_code == 201
+    old = (engine.clock.now() - timedelta(hours=1)).isoformat()
+    for named in ({"letter": "letter-1"}, {"letter": "", "message": "f" * 32}):
+        told = {"what": "bounced", "at": old, **named}
+        answer = tell(client, told, account="pigeon.other", url=f"{public}/callbacks/pigeon.other/news")
+        assert (answer.status_code, answer.json()) == (200, {"taken": 0})
+    assert stored(engine) == ("sent", [])
+
+
+def test_a_report_that_comes_before_the_answer_comes_again(client: TestClient, engine: Any, message: Message, public: str) -> None:
+    url = f"{public}/callbacks/pigeon.main/news"
+    early = tell(client, news(engine, "delivered", letter="letter-2"), news(engine, "delivered"), url=url)
+    assert (early.status_code, early.headers["retry-after"], early.json()) == (503, "30", {"taken": 1})
+    with engine.db.write() as session:
+        session.get_one(Message, "f" * 32).status = "claimed"
+    assert tell(client, news(engine, "bounced", message="f" * 32), url=url).status_code == 503
+    old = {"what": "delivered", "at": (engine.clock.now() - timedelta(hours=1)).isoformat(), "letter": "letter-3"}
+    assert tell(client, old, url=url).status_code == 200, "nobody asks for ever"
+
+
+def test_what_is_signed_and_cannot_be_read_is_400(client: TestClient, engine: Any, message: Message, public: str) -> None:
+    body = b"{broken"
+    signature = signed(settings_of("alps")["token"], f"{public}/callbacks/pigeon.main/news", body)
+    assert client.post("/callbacks/pigeon.main/news", content=body, headers={SIGNATURE: signature}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["pigeon.none/news", "pigeon.main/gossip", "smtp.default/news", "outbox.default/news", "x/y"])
+def test_there_is_nothing_elsewhere(client: TestClient, account: str, path: str) -> None:
+    assert client.post(f"/callbacks/{path}", content=b"[]").status_code == 404
+
+
+def test_a_removed_account_is_not_listened_to(admin: TestClient, client: TestClient, engine: Any, message: Message, public: str) -> None:
+    assert admin.delete("/api/v1/accounts/pigeon.main?anyway=true").status_code == 204
+    assert tell(client, news(engine, "bounced"), url=f"{public}/callbacks/pigeon.main/news").status_code == 404
+
+
+def test_a_report_is_routed_in_its_transaction(client: TestClient, engine: Any, message: Message, public: str, woken: Any) -> None:
+    """Whoever is told of bounces enters at once: no keeper comes by here."""
+    document = {
+        "spec": 1,
+        "key": "bounced",
+        "name": "Bounced",
+        "entry": {"triggers": [{"type": "event", "event": "Message Bounced"}]},
+        "start": "wait",
+        "nodes": {"wait": {"kind": "wait", "duration": "P1D"}, "end": {"kind": "exit"}},
+        "edges": [{"from": "wait", "to": "end"}],
+    }
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        journey = publish.create_journey(session, document, "test", now)
+        publish.publish(engine, session, journey.id, "test", "", now)
+    assert tell(client, news(engine, "bounced"), url=f"{public}/callbacks/pigeon.main/news").json() == {"taken": 1}
+    with engine.db.read() as session:
+        [run] = session.scalars(select(Run))
+        [event] = session.scalars(select(Event).where(Event.name == "Message Bounced"))
+    assert (run.contact_id, event.routed) == ("c" * 32, True)
+    assert list(woken.wakeups.starts) == [run.id]

@@ -1,0 +1,145 @@
+"""The pages of provider accounts: a form out of the provider's own configuration, secrets that only go in, tests before anything is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from activities import account_setup
+from activities.providers import Providers
+from builder_ui.account_form import PREFIX, fields_of, values_of
+from builder_ui.speech import speech_for
+from tests.builder_ui.test_settings_pages import submit
+from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of
+from workspace import accounts
+
+ADDRESS = "/ui/settings/accounts"
+
+
+@pytest.fixture(autouse=True)
+def loft() -> Iterator[Loft]:
+    LOFTS["alps"] = Loft()
+    yield LOFTS["alps"]
+    LOFTS.clear()
+
+
+def add(town: Any, **channels: str) -> None:
+    now = town.engine.clock.real_now()
+    with town.db.write() as session:
+        accounts.add(session, town.engine.address_keys, "main", account_setup.read(Pigeon, settings_of("alps"))[1], "test", now)
+        accounts.note_test(session, "pigeon.main", "", now)
+        accounts.carry(session, channels, "test", now)
+
+
+def carried(town: Any) -> dict[str, str]:
+    with town.db.read() as session:
+        return accounts.carried(session)
+
+
+def test_the_form_comes_out_of_the_configuration() -> None:
+    fields = {
+        field.name.removeprefix(PREFIX): field for field in fields_of(speech_for("en"), Pigeon, {"loft": "alps", "letters": 3}, ["token"])
+    }
+    assert {name: field.kind for name, field in fields.items()} == {
+        "loft": "text",
+        "token": "password",
+        "breed": "select",
+        "at_night": "checkbox",
+        "letters": "number",
+    }
+    assert (fields["loft"].value, fields["loft"].required, fields["letters"].value, fields["token"].value) == ("alps", True, "3", "")
+    assert (fields["letters"].least, fields["letters"].greatest, fields["breed"].options) == (
+        1,
+        9,
+        [("homing", "Homing"), ("racing", "Racing")],
+    )
+    typed = {
+        PREFIX + name: value for name, value in {"loft": "x", "token": "", "breed": "racing", "at_night": "on", "letters": "4"}.items()
+    }
+    assert values_of(Pigeon, typed) == {"loft": "x", "token": "", "breed": "racing", "at_night": True, "letters": "4"}
+
+
+def test_every_built_in_provider_has_a_form() -> None:
+    for kind in Providers.built_in():
+        assert [field.label for field in fields_of(speech_for("de"), kind, {})]
+
+
+def test_an_account_is_set_up_tested_and_chosen(log_in: Any, opened: Any, town: Any, loft: Loft) -> None:
+    with opened(log_in("admin"), f"{ADDRESS}?provider=pigeon") as page:
+        assert "No account is set up" in page.text
+        submit(page, "main", "nowhere", "coo", "homing", "", "2")
+        page.see_until("Feed the pigeons.")
+        assert carried(town) == {}
+        submit(page, "m/n", "alps", GOOD, "homing", "", "2")
+        page.see_until("Please look at the marked fields.")
+        submit(page, "main", "alps", GOOD, "homing", "", "12")
+        page.see_until("Please look at the marked fields.")
+        submit(page, "main", "alps", GOOD, "homing", "", "2")
+        page.see_until("The account works and is saved.")
+        assert GOOD not in str(page.model)
+        submit(page, "", "pigeon.main")  # e-mail, SMS: in the order of the page
+        page.see_until("It applies within a second.")
+    assert carried(town) == {"sms": "pigeon.main"}
+
+
+def test_an_account_is_changed_without_its_secret_and_tested(log_in: Any, opened: Any, town: Any, loft: Loft) -> None:
+    add(town, sms="pigeon.main")
+    with opened(log_in("admin"), f"{ADDRESS}/pigeon.main") as page:
+        assert "A value is stored and never shown." in page.text
+        assert GOOD not in str(page.model)
+        assert "/callbacks/pigeon.main/news" in page.text
+        submit(page, "alps", "", "racing", "on", "3")
+        page.see_until("The account works and is saved.")
+        loft.is_there = False
+        submit(page, "alps", "", "homing", "", "3")
+        page.see_until("Nothing was changed")
+        page.press("Test the connection")
+        page.see_until("Tested: see the result.")
+        assert "pigeon_no_loft" in page.text
+    with town.db.read() as session:
+        row = accounts.find(session, "pigeon.main")
+        assert (row.config["breed"], row.config["at_night"], row.revision) == ("racing", True, 2)
+        assert accounts.secrets_of(town.engine.address_keys, row) == {"token": GOOD}
+
+
+def test_removing_asks_names_what_it_carries_and_is_undone(log_in: Any, opened: Any, town: Any) -> None:
+    add(town, sms="pigeon.main")
+    with opened(log_in("admin"), f"{ADDRESS}/pigeon.main") as page:
+        assert "It carries: SMS." in page.text
+        page.press("Remove")
+        page.see_until("Account removed.")
+        assert carried(town) == {}
+        page.press("Undo")
+        page.see_until("Undone.")
+    assert carried(town) == {"sms": "pigeon.main"}
+
+
+def test_what_was_chosen_after_the_question_is_not_removed_with_it(log_in: Any, opened: Any, town: Any) -> None:
+    add(town)
+    with opened(log_in("admin"), f"{ADDRESS}/pigeon.main") as page:
+        with town.db.write() as session:
+            accounts.carry(session, {"sms": "pigeon.main"}, "test", town.engine.clock.real_now())
+        page.press("Remove")
+        page.see_until("go through this account")
+    assert carried(town) == {"sms": "pigeon.main"}
+
+
+def test_others_see_which_accounts_there_are_and_change_nothing(log_in: Any, opened: Any, town: Any) -> None:
+    add(town, sms="pigeon.main")
+    client = log_in("viewer")
+    with opened(client, ADDRESS) as page:
+        assert "pigeon.main" in page.text
+        assert "Test and save" not in page.text
+        assert not [node for node in page.nodes() if node.get("eventHandlers")]
+    with opened(client, f"{ADDRESS}/pigeon.main") as page:
+        assert "Your role does not allow this." in page.text
+
+
+def test_a_seeded_account_says_that_variables_are_not_read_again(log_in: Any, opened: Any, town: Any) -> None:
+    now = town.engine.clock.real_now()
+    with town.db.write() as session:
+        accounts.seed(session, town.engine.address_keys, account_setup.read(Pigeon, settings_of("alps"))[1], "env", ["sms"], now)
+    with opened(log_in("admin"), f"{ADDRESS}/pigeon.env") as page:
+        assert "they are not read again" in page.text

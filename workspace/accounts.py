@@ -1,0 +1,231 @@
+"""Provider accounts as rows: what they are set up with, which channel goes through which, removing and taking back.
+
+Secrets are sealed with the signing keys and never handed to a page. Every change raises one number (`TOPIC`), by which the processes that send
+notice it; each is audited without a value. What a configuration must look like, and whether the account takes messages, the callers know: they
+test it first (`activities.accounts`). Real time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from journeys.errors import Conflict, Invalid, NotFound
+from models import ChannelAccount, ProviderAccount, StoppedAccount
+from storage.freshness import bump
+from storage.sql import table
+from workspace.audit import record
+from workspace.secrets import seal, unseal
+
+TOPIC: Final = "accounts"
+KEPT: Final = timedelta(days=7)
+"""So long a removed account can be taken back; then its secrets are gone."""
+MOST: Final = 100
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
+Origin = Literal["environment", "person"]
+accounts = table(ProviderAccount)
+channels = table(ChannelAccount)
+
+
+class InUse(Conflict):
+    """Channels go through the account."""
+
+    code = "account_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What an account is set up with. `secrets` are the values of the provider's secret fields."""
+
+    provider: str
+    config: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+def account_of(provider: str, name: str) -> str:
+    return f"{provider}.{name}"
+
+
+def listed(session: Session) -> list[ProviderAccount]:
+    """Those that are not removed, by name."""
+    statement = select(ProviderAccount).where(col(ProviderAccount.removed_at).is_(None))
+    return list(session.scalars(statement.order_by(col(ProviderAccount.account)).limit(MOST)))
+
+
+def removed(session: Session) -> list[ProviderAccount]:
+    """Those that can be taken back, the one removed last on top."""
+    gone = col(ProviderAccount.removed_at)
+    return list(
+        session.scalars(select(ProviderAccount).where(gone.is_not(None), accounts.c.sealed != "").order_by(gone.desc()).limit(MOST))
+    )
+
+
+def find(session: Session, account: str) -> ProviderAccount:
+    """Raises: NotFound: there is none of that name, or it is removed."""
+    row = session.get(ProviderAccount, account[:130])
+    if row is None or row.removed_at is not None:
+        raise NotFound("There is no provider account “{account}”.", account=account[:130])
+    return row
+
+
+def seeded(session: Session) -> list[ProviderAccount]:
+    """Those that a variable once named, whatever became of them."""
+    return list(session.scalars(select(ProviderAccount).where(accounts.c.origin == "environment").limit(MOST)))
+
+
+def decided(session: Session) -> dict[str, str]:
+    """Channel -> the account that a decision names, empty for none; channels without a decision are missing."""
+    rows = session.execute(select(channels.c.channel, channels.c.account))
+    return {row.channel: row.account for row in rows}
+
+
+def carried(session: Session) -> dict[str, str]:
+    """Channel -> the account that carries it now."""
+    here = {row.account for row in listed(session)}
+    return {channel: account for channel, account in decided(session).items() if account in here}
+
+
+def secrets_of(keys: Sequence[bytes], row: ProviderAccount) -> dict[str, str] | None:
+    """The values; None where they were sealed with a key that is gone."""
+    opened = unseal(keys, row.sealed) if row.sealed else "{}"
+    return None if opened is None else dict(json.loads(opened))
+
+
+def add(
+    session: Session, keys: Sequence[bytes], name: str, given: SetUp, by: str, now: datetime, origin: Origin = "person"
+) -> ProviderAccount:
+    """A new account; it carries no channel yet.
+
+    Raises: Conflict: the name is taken, also by one that was removed.
+    """
+    bump(session, TOPIC)
+    account = account_of(given.provider, name)
+    if session.get(ProviderAccount, account) is not None:
+        raise Conflict("There is, or was, a provider account “{account}”: choose another name.", account=account)
+    if len(listed(session)) >= MOST:
+        raise Invalid("There are {count} accounts already, the most there can be.", count=MOST)
+    row = ProviderAccount(
+        account=account,
+        provider=given.provider,
+        config=dict(given.config),
+        sealed=_sealed(keys, given),
+        origin=origin,
+        created_at=now,
+        updated_at=now,
+        updated_by=by[:120],
+    )
+    session.add(row)
+    record(session, by, "account.add", f"account:{account}", {"origin": origin}, now)
+    session.flush()
+    return row
+
+
+def change(session: Session, keys: Sequence[bytes], account: str, given: SetUp, revision: int, by: str, now: datetime) -> ProviderAccount:
+    """Another configuration of the same account, which has been tested; whatever had stopped it, it is tried at once.
+
+    Raises: NotFound; Conflict: somebody changed it since `revision`.
+    """
+    bump(session, TOPIC)
+    row = find(session, account)
+    if row.revision != revision:
+        raise Conflict("Somebody has changed this account meanwhile; load it and try again.")
+    changed = sorted(name for name in {*row.config, *given.config} if row.config.get(name) != given.config.get(name))
+    new = sorted(name for name, value in given.secrets.items() if (secrets_of(keys, row) or {}).get(name) != value)
+    row.config, row.sealed = dict(given.config), _sealed(keys, given)
+    row.revision, row.updated_at, row.updated_by = row.revision + 1, now, by[:120]
+    session.execute(update(table(StoppedAccount)).where(table(StoppedAccount).c.account == account).values(next_probe_at=now))
+    record(session, by, "account.change", f"account:{account}", {"fields": changed, "secrets": new}, now)
+    session.flush()
+    return row
+
+
+def note_test(session: Session, account: str, code: str, now: datetime) -> None:
+    """What a test of the stored configuration heard; empty: all is well."""
+    session.execute(update(accounts).where(accounts.c.account == account).values(tested_at=now, tested_code=code[:64]))
+
+
+def carry(session: Session, wanted: Mapping[str, str], by: str, now: datetime) -> None:
+    """Decides for channels which account carries each; empty: none does, and their messages stay in the house.
+
+    Raises: NotFound: there is no such account.
+    """
+    bump(session, TOPIC)
+    before = decided(session)
+    for channel, account in wanted.items():
+        if account:
+            find(session, account)
+        if before.get(channel) == account:
+            continue
+        session.execute(delete(channels).where(channels.c.channel == channel))
+        session.add(ChannelAccount(channel=channel, account=account, decided_at=now, decided_by=by[:120]))
+        record(session, by, "account.carry", f"channel:{channel}", {"account": account, "before": before.get(channel, "")}, now)
+    session.flush()
+
+
+def remove(session: Session, account: str, by: str, now: datetime, *, anyway: bool = False) -> None:
+    """Nothing goes through it any more. What it carried stays decided, so that taking it back within `KEPT` brings everything back.
+
+    Raises: NotFound; InUse, unless `anyway`: channels go through it.
+    """
+    bump(session, TOPIC)
+    row = find(session, account)
+    used = sorted(channel for channel, its in carried(session).items() if its == account)
+    if used and not anyway:
+        raise InUse("The channels {channels} go through this account: nobody would be written to.", channels=used)
+    row.removed_at, row.updated_at, row.updated_by = now, now, by[:120]
+    session.execute(delete(table(StoppedAccount)).where(table(StoppedAccount).c.account == account))
+    record(session, by, "account.remove", f"account:{account}", {"channels": used}, now)
+    session.flush()
+
+
+def take_back(session: Session, account: str, by: str, now: datetime) -> None:
+    """Undoes `remove`. Raises: NotFound: it is not removed, or past its grace."""
+    bump(session, TOPIC)
+    row = session.get(ProviderAccount, account[:130])
+    if row is None or row.removed_at is None or not row.sealed:
+        raise NotFound("There is no removed account “{account}” that could be taken back.", account=account[:130])
+    row.removed_at, row.updated_at, row.updated_by = None, now, by[:120]
+    record(session, by, "account.take_back", f"account:{account}", {}, now)
+    session.flush()
+
+
+def is_anything_to_forget(session: Session, now: datetime) -> bool:
+    statement = select(accounts.c.account).where(accounts.c.removed_at < now - KEPT, accounts.c.sealed != "").limit(1)
+    return session.execute(statement).first() is not None
+
+
+def forget_removed(session: Session, now: datetime) -> int:
+    """Deletes the secrets and the configuration of accounts that were removed longer ago than `KEPT`; returns how many."""
+    old = accounts.c.removed_at < now - KEPT
+    gone = list(session.scalars(select(accounts.c.account).where(old, accounts.c.sealed != "").limit(MOST)))
+    if gone:
+        session.execute(update(accounts).where(accounts.c.account.in_(gone)).values(sealed="", config={}))
+        record(session, "system", "account.forget", "", {"accounts": gone}, now)
+    return len(gone)
+
+
+def seed(session: Session, keys: Sequence[bytes], given: SetUp, name: str, wanted: Sequence[str], now: datetime) -> bool:
+    """An account that the environment names: made where there never was one of its name, and for those of the `wanted` channels of which nothing
+    is decided yet. Returns whether anything came of it."""
+    undecided = [channel for channel in wanted if channel not in decided(session)]
+    account = account_of(given.provider, name)
+    row = session.get(ProviderAccount, account)
+    if not undecided or (row is not None and row.removed_at is not None):
+        return False
+    if row is None:
+        add(session, keys, name, given, "system", now, "environment")
+    carry(session, dict.fromkeys(undecided, account), "system", now)
+    return True
+
+
+def _sealed(keys: Sequence[bytes], given: SetUp) -> str:
+    """Never empty, so that an empty one says that the secrets are gone."""
+    return seal(keys, json.dumps(dict(given.secrets), sort_keys=True))
