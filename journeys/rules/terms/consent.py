@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 """What a contact is found to have said who never said anything."""
 
+_LABELS = {name: channel.label for name, channel in CHANNELS.items()} | {TRACKING: "Tracking"}
+
 
 class ConsentTerm(Term):
     """Consent for a channel and purpose is `granted`, `withdrawn`, `pending`, or `unknown` (nothing ever said)."""
@@ -29,7 +31,7 @@ class ConsentTerm(Term):
     shape = (
         (
             Words("Consent"),
-            Choose("consent", "Channel", [(one, CHANNELS[one].label if one in CHANNELS else "Tracking") for one in ASKED]),
+            Choose("consent", "Channel", [(one, _LABELS[one]) for one in ASKED], former=list(_LABELS.items())),
             Pick("purpose", "Consent purpose", "purpose", "marketing"),
             Choose("operator", "Comparison", [("=", "is"), ("!=", "is not")], "="),
             Choose(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from journeys.rules.terms.shape import Write, widgets
 from journeys.rules.terms.term import Term
 
 
@@ -36,6 +37,10 @@ class Kinds:
     def of(self, data: Mapping[str, Any]) -> type[Term]:
         """Which kind an object is."""
         return next((kind for kind in self._told if kind.kind in data), self._otherwise)
+
+    def offered(self) -> frozenset[str]:
+        """The nouns of the names that are suggested where something is written."""
+        return frozenset(one.offered for kind in self.all for one in widgets(kind.shape) if isinstance(one, Write) and one.offered)
 
     @contextmanager
     def also(self, *kinds: type[Term]) -> Iterator[None]:

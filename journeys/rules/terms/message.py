@@ -45,7 +45,7 @@ class MessageTerm(Term):
     shape = (
         (
             PickMessage("node", "Message of the step", "any message"),
-            Choose("message", "What happened", list(OFFERED.items())),
+            Choose("message", "What happened", list(OFFERED.items()), former=[("delivered", "delivered")]),
             Choose("did", "Happened or not", [(True, "yes"), (False, "no")], True),
         ),
         (Words("within"), Span("within", "Within")),
