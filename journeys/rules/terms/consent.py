@@ -25,7 +25,7 @@ class ConsentTerm(Term):
 
     kind = "consent"
     label = "Consent"
-    asks = "what was said for a channel and purpose: `granted`, `withdrawn`, `pending` or `unknown`"
+    asks = "what was said for a channel and purpose: `granted`, `withdrawn`, `pending` or `unknown` (`operator`: `=` or `!=`)"
     example = {"consent": "email", "purpose": "marketing", "value": "granted"}
     fresh = {"consent": ""}
     shape = (

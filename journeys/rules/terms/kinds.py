@@ -15,16 +15,15 @@ class Kinds:
 
     def __init__(self, kinds: Iterable[type[Term]]) -> None:
         """Raises ValueError when two claim the same key."""
-        self.all: tuple[type[Term], ...] = ()
-        self._add(kinds)
+        self._set(tuple(kinds))
 
-    def _add(self, kinds: Iterable[type[Term]]) -> None:
-        for kind in kinds:
-            if kind.kind in self.names():
+    def _set(self, kinds: tuple[type[Term], ...]) -> None:
+        for number, kind in enumerate(kinds):
+            if kind.kind in (other.kind for other in kinds[:number]):
                 raise ValueError(f"{kind.__module__}.{kind.__name__} and another term both claim the key {kind.kind}")
-            self.all += (kind,)
-        self._otherwise, *self._told = self.all
-        self.nested = frozenset(key for kind in self.all for key in kind.nested)
+        self.all = kinds
+        self._otherwise, *self._told = kinds
+        self.nested = frozenset(key for kind in kinds for key in kind.nested)
         """The keys that hold a rule inside a term."""
 
     def __iter__(self) -> Iterator[type[Term]]:
@@ -46,9 +45,8 @@ class Kinds:
     def also(self, *kinds: type[Term]) -> Iterator[None]:
         """With `kinds` known as well, until the block ends."""
         before = self.all
-        self._add(kinds)
+        self._set((*before, *kinds))
         try:
             yield
         finally:
-            self.all = before
-            self._add(())
+            self._set(before)
