@@ -37,9 +37,11 @@ from journeys.rules.terms.shape import widgets
 from locales import translator
 from models import Contact, Database
 from storage.sql import table
-from tests.journeys.rules.domain_term import DomainSql, DomainTerm
+from tests.axes import Tree, sources
+from tests.journeys.rules.toys.domain import DomainTerm
+from tests.journeys.rules.toys.domain_sql import DomainSql
 
-ROOT = Path(__file__).parents[1]
+TOYS = Path(__file__).parent / "journeys" / "rules" / "toys"
 AS_OF = datetime(2026, 3, 2, 9, tzinfo=UTC)
 AT_HOME = {"domain": "example.org"}
 ELSEWHERE = {"domain": "example.org", "has": False}
@@ -209,6 +211,33 @@ def test_the_page_about_rules_has_it() -> None:
     assert row in terms_table(TERMS)
 
 
+# As the recipe says: two files and two lines in lists
+
+
+def test_two_files_and_their_places_in_two_lists_are_all(tmp_path: Path) -> None:
+    tree = Tree.of(tmp_path, "journeys", "crm")
+    term, sql = ((TOYS / file).read_text("utf-8") for file in ("domain.py", "domain_sql.py"))
+    tree.write("journeys/rules/terms/domain.py", term)
+    tree.write("crm/rules/terms/domain.py", sql.replace("tests.journeys.rules.toys.domain", "journeys.rules.terms.domain"))
+    add_to_list(tree, "journeys/rules/terms/", "DomainTerm", "TagTerm)", "TagTerm, DomainTerm)")
+    add_to_list(tree, "crm/rules/terms/", "DomainSql", "TagSql())", "TagSql(), DomainSql())")
+    told = tree.ask(TOYS / "story.py")
+    assert told == {
+        "kinds": [*TERMS.names(), "domain"],
+        "sql": [*SQL, "domain"],
+        "read": "journeys.rules.terms.domain",
+        "schema": ["domain", "has"],
+        "empty": ["“Domain” is not chosen yet."],
+        "page": True,
+    }
+
+
+def add_to_list(tree: Tree, folder: str, name: str, last: str, longer: str) -> None:
+    room = folder.replace("/", ".")
+    first = f"from {room}event import"
+    tree.edit(f"{folder}__init__.py", {first: f"from {room}domain import {name}\n{first}", last: longer})
+
+
 # The two lists
 
 
@@ -248,59 +277,47 @@ def test_a_term_has_an_example_that_can_be_read_and_edited(term: Any) -> None:
 
 # No other file knows a term by its name
 
-CLASSES = {term.__name__ for term in TERMS}
 HOMES = ("journeys/rules/terms/", "crm/rules/terms/")
 ROOMS_OF_RULES = ("journeys/rules/", "crm/rules/", "builder_ui/builder/rulebook.py", "builder_ui/builder/term_widgets.py")
-LIST = 3
-"""Kinds that stand together make a list of kinds."""
+CLASSES = {term.__name__ for term in TERMS}
 
 
-def names_asked(name: str, tree: ast.AST) -> list[str]:
-    """Where a file asks which kind a term is: by its class, or by its key where rules are handled."""
-    asking = [ast.unparse(node) for node in ast.walk(tree) if _asks_class(node) or _lists_kinds(node)]
-    if name.startswith(ROOMS_OF_RULES):
-        asking += [ast.unparse(node) for node in ast.walk(tree) if _asks_key(node)]
-    return asking
+def names_asked(name: str, tree: ast.Module) -> list[str]:
+    """Where a file asks which kind a term is: by its class, by its key where rules are handled, or in a list of kinds."""
+    handles_rules = name.startswith(ROOMS_OF_RULES)
+    nodes = [node for node in ast.walk(tree) if _asks_class(node) or _lists_kinds(node) or (handles_rules and _asks_key(node))]
+    return [ast.unparse(node) for node in nodes]
 
 
 def _asks_class(node: ast.AST) -> bool:
     """`isinstance(x, TagTerm)`, `case TagTerm():`, `type(x) is TagTerm`, a table or a list of classes. To make one is no question."""
     match node:
-        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, which]):
-            return bool(_classes(which))
-        case ast.MatchClass(cls=which):
-            return bool(_classes(which))
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, which]) | ast.MatchClass(cls=which):
+            return any(map(_is_class, ast.walk(which)))
         case ast.Compare(left=left, comparators=others):
-            return any(_is_class(one) for one in (left, *others))
-        case ast.Dict(keys=keys):
-            return any(_is_class(key) for key in keys if key is not None)
-        case ast.Tuple(elts=several, ctx=ast.Load()) | ast.List(elts=several, ctx=ast.Load()) | ast.Set(elts=several):
-            return any(_is_class(one) for one in several)
+            return any(map(_is_class, (left, *others)))
+        case ast.Dict(keys=several) | ast.Tuple(elts=several, ctx=ast.Load()) | ast.List(elts=several) | ast.Set(elts=several):
+            return any(map(_is_class, several))
     return False
 
 
-def _classes(tree: ast.AST) -> set[str]:
-    return {str(getattr(node, "id", getattr(node, "attr", ""))) for node in ast.walk(tree)} & CLASSES
-
-
-def _is_class(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name | ast.Attribute) and bool({getattr(node, "id", ""), getattr(node, "attr", "")} & CLASSES)
+def _is_class(node: ast.AST | None) -> bool:
+    return {getattr(node, "id", ""), getattr(node, "attr", "")} & CLASSES != set()
 
 
 def _lists_kinds(node: ast.AST) -> bool:
-    """All the kinds but for one or two, and little else."""
+    """Three kinds or more, and little else: the sorts of lines on a timeline share some of their names."""
     several = node.keys if isinstance(node, ast.Dict) else node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else []
-    texts = {one.value for one in several if isinstance(one, ast.Constant)}
-    return len(texts & {*TERMS.names()}) >= LIST and len(texts & {*TERMS.names()}) * 2 > len(several)
+    kinds = {one.value for one in several if isinstance(one, ast.Constant)} & {*TERMS.names()}
+    return len(kinds) >= 3 and len(kinds) * 2 > len(several)
 
 
 def _asks_key(node: ast.AST) -> bool:
-    """`kind == "tag"`, `"tag" in term`, `term.get("tag")`."""
+    """`kind == "tag"`, `"tag" in data`, `term.get("tag")`, `term["tag"]`. The scope of a check may be an event."""
     match node:
         case ast.Compare(left=left, comparators=others):
-            asked = {str(one.value) for one in (left, *others) if isinstance(one, ast.Constant)} & {*TERMS.names()}
-            scope = any(isinstance(one, ast.Attribute) and one.attr == "scope" for one in (left, *others))
-            return bool(asked) and not scope
+            asked = [one.value for one in (left, *others) if isinstance(one, ast.Constant)]
+            return bool({*TERMS.names()} & {*map(str, asked)}) and not ast.unparse(left).endswith("scope")
         case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(key)), *_]):
             return key in TERMS.names()
         case ast.Subscript(slice=ast.Constant(value=str(key)), ctx=ast.Load()):
@@ -308,16 +325,8 @@ def _asks_key(node: ast.AST) -> bool:
     return False
 
 
-def product() -> Iterator[tuple[str, ast.Module]]:
-    rooms = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name not in ("tests", "bench", "migrations")]
-    for path in (path for room in rooms for path in room.rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(HOMES):
-            yield name, ast.parse(path.read_text("utf-8"))
-
-
 def test_no_other_file_asks_for_a_term_by_its_name() -> None:
-    found = {name: asked for name, tree in product() if (asked := names_asked(name, tree))}
+    found = {name: asked for name, tree in sources(*HOMES).items() if (asked := names_asked(name, tree))}
     assert found == {}
 
 

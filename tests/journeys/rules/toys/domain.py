@@ -1,5 +1,3 @@
-"""A term from outside the tree, with its SQL: what an engineer writes who adds one. Only tests know it."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -7,16 +5,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from crm.rules.answers import Answer, contacts
-from crm.rules.predicates import Asked, Column
-from crm.rules.terms.term import Builder, TermSql
 from journeys.errors import Issue
 from journeys.rules.fields import topic_of
 from journeys.rules.predicates import Not, Predicate, Text
 from journeys.rules.questions import Question, test_of
-from journeys.rules.terms import Term
 from journeys.rules.terms.shape import Choose, Write
-from journeys.rules.terms.term import Find
+from journeys.rules.terms.term import Find, Term
 from journeys.rules.types import Name
 
 if TYPE_CHECKING:
@@ -57,10 +51,3 @@ class DomainTerm(Term):
     def sentence(self, speaker: Speaker) -> str:
         text = "{field} ends with {value}" if self.has else "{field} is not {value}"
         return speaker.fill(text, field=speaker.translate("E-mail"), value=speaker.value(f"@{self.domain}"))
-
-
-class DomainSql(TermSql[DomainTerm]):
-    term = DomainTerm
-
-    def on_contact(self, term: DomainTerm, builder: Builder) -> Answer:
-        return Asked(Column(contacts.c.email), builder.clock).say(term.asked())
