@@ -22,7 +22,7 @@ from builder_ui.speech import Speech, speech_for
 from crm.rules.expression import expression
 from crm.rules.sql_facts import SqlFacts
 from crm.rules.terms import SQL
-from engine.simulate import Script, simulate
+from engine.interpreter.simulate import Script, simulate
 from journeys.catalogue import Catalogue
 from journeys.check import check
 from journeys.compile import compile_journey
