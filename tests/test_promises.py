@@ -26,11 +26,11 @@ from activities.rendering.compile import PARTS
 from activities.webhooks import WebhookPerformer
 from api.admin.run_timeline import TrailLine
 from builder_ui import words
-from builder_ui.builder import rulebook
 from engine.runs.trail import KINDS
 from journeys.catalogue import EVENTS, SYSTEM_EVENTS
 from journeys.channels import ASKED, CONSENTS, SENDABLE
 from journeys.nodes import BUILT_IN, Palette
+from journeys.rules.terms.message import MESSAGE_EVENTS, OFFERED
 from settings import CHANNELS, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -123,7 +123,7 @@ def test_every_channel_that_is_offered_can_be_sent_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["builder_ui/pages/contact_edit.py", "builder_ui/pages/contacts.py", "builder_ui/builder/rulebook.py", "settings.py"]
+    "name", ["builder_ui/pages/contact_edit.py", "builder_ui/pages/contacts.py", "journeys/rules/terms/consent.py", "settings.py"]
 )
 def test_who_offers_channels_asks_the_one_list(name: str) -> None:
     source = (ROOT / name).read_text("utf-8")
@@ -132,9 +132,7 @@ def test_who_offers_channels_asks_the_one_list(name: str) -> None:
 
 
 def test_conditions_offer_what_messages_report() -> None:
-    from journeys.rules.terms.message import MESSAGE_EVENTS
-
-    assert {MESSAGE_EVENTS[name] for name in rulebook.MESSAGES} <= set(EVENTS)
+    assert {MESSAGE_EVENTS[name] for name in OFFERED} <= set(EVENTS)
 
 
 # Outlets

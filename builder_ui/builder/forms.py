@@ -23,6 +23,7 @@ from builder_ui.compat import Element, datalist, html
 from builder_ui.speech import Speech
 from journeys.errors import Issue
 from journeys.rules import dates
+from journeys.rules.terms import TERMS
 from journeys.runkeys import paths_of
 
 Path = tuple[str | int, ...]
@@ -176,9 +177,9 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if hint == "recipients":
         return recipients(form, path)
     if hint == "event":
-        return text(form, path, offered="pfb-events")
+        return text(form, path, offered=suggested("event"))
     if hint == "field":
-        return text(form, path, offered="pfb-fields")
+        return text(form, path, offered=suggested("field"))
     if hint == "paths":
         return paths(form, path)
     if hint == "property":
@@ -953,7 +954,7 @@ class Suggestions:
 
 
 def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
-    """The lists of suggestions that fields name: contact fields with those of the journey, events, and tags."""
+    """The lists of suggestions that fields name: contact fields with those of the journey, events, tags, and what else terms name."""
     catalogue = knowledge.catalogue
     fields = [
         html.option({"key": name, "value": name}, speech(spec.title) if spec.title else name)
@@ -961,5 +962,14 @@ def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions(
     ]
     fields += [html.option({"key": name, "value": name}, said) for name, said in own.fields[:MOST_OFFERED]]
     events = [html.option({"key": name, "value": name}, spec.title or name) for name, spec in list(catalogue.events.items())[:MOST_OFFERED]]
-    tags = [html.option({"key": name, "value": name}) for name, _ in knowledge.offered("tag", {})]
-    return html.div(datalist({"id": "pfb-fields"}, fields), datalist({"id": "pfb-events"}, events), datalist({"id": "pfb-tags"}, tags))
+    lists = {noun: _names(knowledge, noun) for noun in ("tag", *TERMS.offered())} | {"field": fields, "event": events}
+    return html.div(*(datalist({"key": noun, "id": suggested(noun)}, lists[noun]) for noun in lists))
+
+
+def _names(knowledge: Knowledge, noun: str) -> list[Element]:
+    return [html.option({"key": name, "value": name}) for name, _ in knowledge.offered(noun, {})]
+
+
+def suggested(noun: str) -> str:
+    """The id of the list of suggestions for names of a noun: `field`, `event`, `tag`, and what terms write."""
+    return f"pfb-{noun}s"

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import before, cards, labels
+from builder_ui.builder import before, cards, forms, labels
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.journey_form import JOURNEY_FORM
+from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.rulebook import FRESH
+from builder_ui.builder.rulebook import GROUP, NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
 from builder_ui.speech import Speech, speech_of
 from crm.catalogue import load_catalogue
@@ -135,6 +136,9 @@ def test_a_new_way_out_and_a_new_goal_are_empty_and_say_so() -> None:
     assert said(unfinished.wrong("goal", {"event": ""})) == [["“Event” is still empty."], ["„Ereignis“ ist noch leer."]]
 
 
+FRESH = {**{term.kind: term.fresh for term in TERMS}, "rules": NEW_GROUP}
+
+
 @pytest.mark.parametrize("name", FRESH)
 def test_a_new_condition_is_empty_and_names_what_it_needs_in_both_languages(name: str) -> None:
     assert set(held(FRESH[name])) <= STRUCTURE
@@ -145,7 +149,10 @@ def test_a_new_condition_is_empty_and_names_what_it_needs_in_both_languages(name
 
 
 def test_there_is_a_new_condition_for_every_term() -> None:
-    assert {*TERMS.names(), "rules"} == FRESH.keys()
+    [english, _] = languages()
+    form = forms.Form(english, Knowledge(Catalogue.built_in()), "step", {"rule": {"rules": []}}, lambda *_: None, 0)
+    drawn = json.dumps(rule_field(form, ("rule",), False), default=str)
+    assert all(f"Add a condition: {label}" in drawn for label in (*(term.label for term in TERMS), GROUP))
 
 
 def test_a_value_that_is_taken_away_is_a_problem_again() -> None:

@@ -15,7 +15,7 @@ from builder_ui.builder.knowledge import load
 from builder_ui.builder.labels import fresh_of_type
 from builder_ui.builder.page import suggestions
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.rulebook import FRESH, rule_field
+from builder_ui.builder.rulebook import NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
 from builder_ui.compat import serve
 from builder_ui.speech import speech_for
@@ -23,6 +23,7 @@ from crm.people import tags
 from crm.people.profile import add_tag
 from engine.versions.publish import get_journey
 from journeys.nodes import BUILT_IN, Node
+from journeys.rules.terms import TERMS
 from journeys.triggers import TRIGGERS
 from models import Template
 from tests.builder_ui.test_builder import edited
@@ -72,6 +73,9 @@ def test_the_journey_offers_what_there_is(form: Any) -> None:
     assert unaided(drawn) == []
     offered = str(drawn)
     assert offered.count("'value': 'order_id'") == 2, "the goal's value and the exit's key are properties of its event"
+
+
+FRESH = {**{term.kind: term.fresh for term in TERMS}, "rules": NEW_GROUP}
 
 
 @pytest.mark.parametrize("name", FRESH)

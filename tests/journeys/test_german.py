@@ -12,12 +12,14 @@ import pytest
 from babel.messages.pofile import read_po
 
 from journeys.nodes import BUILT_IN, Node
+from journeys.rules.terms import TERMS, Term
+from journeys.rules.terms.shape import OPERATORS, widgets
 from journeys.templates import AIMS, gallery
 
 ROOT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
-PAGES = ("check", "graph", "reading", "cron", "diff", "labels", "unfinished", "rules/check", "nodes/palette")
-SENTENCES = {"text", "_SENTENCES", "_UNKNOWN", "_EXPECTED"}
+PAGES = ("check", "graph", "reading", "cron", "diff", "labels", "unfinished", "rules/check", "rules/operands", "nodes/palette")
+SENTENCES = {"text", "_SENTENCES", "_UNKNOWN", "_EXPECTED", "EXPECTED"}
 """Names under which these files keep message ids."""
 
 
@@ -44,6 +46,15 @@ def of_kind(kind: type[Node]) -> Iterator[str | None]:
         yield field.get("title")
         yield field.get("description")
         yield from field.get("examples", ())
+
+
+def of_term(kind: type[Term]) -> Iterator[str | None]:
+    yield kind.label
+    yield from kind.ready("w1")
+    for widget in widgets(kind.shape):
+        yield from (getattr(widget, name, None) for name in ("text", "label", "any"))
+        yield from (text for name in ("choices", "former") for _, text in getattr(widget, name, ()))
+    yield from OPERATORS.values()
 
 
 def of_gallery() -> Iterator[str | None]:
@@ -91,6 +102,11 @@ def test_the_gallery_is_told_in_german(german: dict[str, str]) -> None:
     assert missing(german, of_gallery()) == []
 
 
-@pytest.mark.parametrize("page", [*PAGES, *(f"nodes/{kind.kind}" for kind in BUILT_IN)])
+@pytest.mark.parametrize("kind", TERMS.all, ids=lambda kind: kind.kind)
+def test_a_condition_is_edited_in_german(kind: type[Term], german: dict[str, str]) -> None:
+    assert missing(german, of_term(kind)) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(f"nodes/{kind.kind}" for kind in BUILT_IN), *(f"rules/terms/{kind.kind}" for kind in TERMS)])
 def test_problems_are_said_in_german(page: Any, german: dict[str, str]) -> None:
     assert missing(german, of_file(ROOT / "journeys" / f"{page}.py")) == []

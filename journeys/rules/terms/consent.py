@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 """What a contact is found to have said who never said anything."""
 
+_LABELS = {name: channel.label for name, channel in CHANNELS.items()} | {TRACKING: "Tracking"}
+
 
 class ConsentTerm(Term):
     """Consent for a channel and purpose is `granted`, `withdrawn`, `pending`, or `unknown` (nothing ever said)."""
 
     kind = "consent"
     label = "Consent"
-    asks = "what was said for a channel and purpose: `granted`, `withdrawn`, `pending` or `unknown`"
+    asks = "what was said for a channel and purpose: `granted`, `withdrawn`, `pending` or `unknown` (`operator`: `=` or `!=`)"
     example = {"consent": "email", "purpose": "marketing", "value": "granted"}
     fresh = {"consent": ""}
     shape = (
         (
             Words("Consent"),
-            Choose("consent", "Channel", [(one, CHANNELS[one].label if one in CHANNELS else "Tracking") for one in ASKED]),
+            Choose("consent", "Channel", [(one, _LABELS[one]) for one in ASKED], former=list(_LABELS.items())),
             Pick("purpose", "Consent purpose", "purpose", "marketing"),
             Choose("operator", "Comparison", [("=", "is"), ("!=", "is not")], "="),
             Choose(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from journeys.rules.terms.shape import Write, widgets
 from journeys.rules.terms.term import Term
 
 
@@ -14,16 +15,15 @@ class Kinds:
 
     def __init__(self, kinds: Iterable[type[Term]]) -> None:
         """Raises ValueError when two claim the same key."""
-        self.all: tuple[type[Term], ...] = ()
-        self._add(kinds)
+        self._set(tuple(kinds))
 
-    def _add(self, kinds: Iterable[type[Term]]) -> None:
-        for kind in kinds:
-            if kind.kind in self.names():
+    def _set(self, kinds: tuple[type[Term], ...]) -> None:
+        for number, kind in enumerate(kinds):
+            if kind.kind in (other.kind for other in kinds[:number]):
                 raise ValueError(f"{kind.__module__}.{kind.__name__} and another term both claim the key {kind.kind}")
-            self.all += (kind,)
-        self._otherwise, *self._told = self.all
-        self.nested = frozenset(key for kind in self.all for key in kind.nested)
+        self.all = kinds
+        self._otherwise, *self._told = kinds
+        self.nested = frozenset(key for kind in kinds for key in kind.nested)
         """The keys that hold a rule inside a term."""
 
     def __iter__(self) -> Iterator[type[Term]]:
@@ -37,13 +37,16 @@ class Kinds:
         """Which kind an object is."""
         return next((kind for kind in self._told if kind.kind in data), self._otherwise)
 
+    def offered(self) -> frozenset[str]:
+        """The nouns of the names that are suggested where something is written."""
+        return frozenset(one.offered for kind in self.all for one in widgets(kind.shape) if isinstance(one, Write) and one.offered)
+
     @contextmanager
     def also(self, *kinds: type[Term]) -> Iterator[None]:
         """With `kinds` known as well, until the block ends."""
         before = self.all
-        self._add(kinds)
+        self._set((*before, *kinds))
         try:
             yield
         finally:
-            self.all = before
-            self._add(())
+            self._set(before)

@@ -39,13 +39,13 @@ class MessageTerm(Term):
 
     kind = "message"
     label = "Message"
-    asks = "whether a message was `sent`, `opened` or `clicked`, or `bounced`"
+    asks = "what became of a message: `sent`, `opened`, `clicked` or `bounced`"
     example = {"message": "opened", "node": "welcome1", "within": "P3D"}
     fresh = {"message": ""}
     shape = (
         (
             PickMessage("node", "Message of the step", "any message"),
-            Choose("message", "What happened", list(OFFERED.items())),
+            Choose("message", "What happened", list(OFFERED.items()), former=[("delivered", "was delivered")]),
             Choose("did", "Happened or not", [(True, "yes"), (False, "no")], True),
         ),
         (Words("within"), Span("within", "Within")),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,12 +47,14 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Choose:
-    """One of a few, chosen from a list. `key` may lead into an object (`count.operator`); `default` holds where nothing is stored."""
+    """One of a few, chosen from a list. `key` may lead into an object (`count.operator`); `default` holds where nothing is stored;
+    `former` are not offered any more, and shown only where one is stored."""
 
     key: str
     label: str
     choices: Choices
     default: Any = None
+    former: Choices = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +132,9 @@ Widget = Words | Choose | Write | Number | Span | Tick | Pick | PickMessage | Co
 Row = tuple[Widget, ...]
 Shape = Sequence[Row | Widget]
 """Rows below each other; a widget that is in no row stands alone."""
+
+
+def widgets(shape: Shape) -> Iterator[Widget]:
+    """All of them, in reading order."""
+    for one in shape:
+        yield from one if isinstance(one, tuple) else (one,)

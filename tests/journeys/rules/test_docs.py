@@ -9,21 +9,11 @@ from typing import get_args
 
 import pytest
 
-from journeys.rules import (
-    MAX_DEPTH,
-    MAX_TERMS,
-    ConsentTerm,
-    EventTerm,
-    FieldTerm,
-    Group,
-    MessageTerm,
-    ScoreTerm,
-    TagTerm,
-    parse_rule,
-    sentence,
-)
+from journeys.rules import MAX_DEPTH, MAX_TERMS, Group, Term, parse_rule, sentence
+from journeys.rules.docs import with_table
 from journeys.rules.fields import CONTACT_COLUMNS
 from journeys.rules.model import MAX_VALUES
+from journeys.rules.terms import TERMS
 from journeys.rules.types import MAX_LIST, MAX_TEXT, Operator
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
@@ -44,8 +34,12 @@ def test_every_operator_is_explained(operator: str) -> None:
     assert re.search(rf"^\|[^|]*`{re.escape(operator)}`", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("term", [FieldTerm, EventTerm, MessageTerm, ConsentTerm, ScoreTerm, TagTerm, Group])
-def test_every_key_is_named(term: type[Group]) -> None:
+def test_the_table_is_of_today() -> None:
+    assert with_table(PAGE, TERMS) == PAGE, "run `make docs`"
+
+
+@pytest.mark.parametrize("term", [*TERMS, Group])
+def test_every_key_is_named(term: type[Group | Term]) -> None:
     for name, field in term.model_fields.items():
         if not field.exclude:
             assert f"`{field.alias or name}`" in PAGE, name

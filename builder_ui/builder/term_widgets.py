@@ -1,0 +1,258 @@
+"""The widgets of a condition, drawn from the shape of its term (`journeys.rules.terms.shape`): one function for each widget, none for a term."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from builder_ui.builder import forms
+from builder_ui.builder.draft import at
+from builder_ui.builder.forms import Form, Path
+from builder_ui.compat import Element, html
+from journeys.catalogue import FieldSpec
+from journeys.rules.terms import TERMS, Term, shape
+
+Change = Callable[[Path, Any, bool], None]
+ANY = "*"
+"""Stands in the list of messages for any of them."""
+_NUMBER = (*shape.COMPARE, "between", "in", "notIn", "null", "notNull")
+_DATE = ("before", "after", "withinLast", "withinNext", "between", "null", "notNull")
+_FITTING: Mapping[str, tuple[str, ...]] = {
+    "string": ("=", "!=", "contains", "doesNotContain", "beginsWith", "endsWith", "in", "notIn", "null", "notNull"),
+    "number": _NUMBER,
+    "boolean": ("=", "!=", "null", "notNull"),
+    "datetime": _DATE,
+    "date": (*_DATE, "="),
+    "list": ("contains", "doesNotContain", "null", "notNull"),
+}
+"""Type of a field -> the operators that are offered for it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One condition: where it is in its rule, and what is around it.
+
+    `event`: the one whose properties are asked; None: the contact is asked. `where(path, event)` draws a rule on properties; where
+    the place is the `deepest`, none may begin any more.
+    """
+
+    form: Form
+    path: Path
+    change: Change
+    event: str | None
+    where: Callable[[Path, str], Element]
+    deepest: bool
+
+    @property
+    def term(self) -> Mapping[str, Any]:
+        term = self.form.value(self.path)
+        return term if isinstance(term, Mapping) else {}
+
+    def inside(self, key: str) -> Path:
+        """The path of a field; `key` may lead into an object."""
+        return (*self.path, *key.split("."))
+
+    def present(self, key: str, default: Any = None) -> Any:
+        """What is stored there, else the default; but what is left open on purpose has none."""
+        *outer, last = key.split(".")
+        around = at(self.term, tuple(outer))
+        return around.get(last, default) if isinstance(around, Mapping) else default
+
+
+def draw(place: Place, term: type[Term]) -> Element:
+    """The widgets of a term: its one row, or rows and widgets below each other."""
+    parts = [_row(place, one, number) for number, one in enumerate(term.shape)]
+    return parts[0] if len(parts) == 1 else html.div({"className": "pfb-list"}, *parts)
+
+
+def _row(place: Place, one: shape.Row | shape.Widget, number: int) -> Element:
+    if not isinstance(one, tuple):
+        return _widget(place, one)
+    return html.div({"key": f"row-{number}", "className": "pfb-row"}, *(_widget(place, widget) for widget in one))
+
+
+def _widget(place: Place, widget: shape.Widget) -> Element:
+    return _WIDGETS[type(widget)](place, widget)
+
+
+def fresh_on_event() -> dict[str, Any]:
+    """The condition that a rule on an event's properties begins with."""
+    return next(term.beginning(None) for term in TERMS if term.on_event)
+
+
+# One function for each widget
+
+
+def _words(place: Place, widget: shape.Words) -> Element:
+    return html.span(place.form.speech(widget.text))
+
+
+def _choose(place: Place, widget: shape.Choose) -> Element:
+    stored, offered = place.present(widget.key, widget.default), [one for one, _ in widget.choices]
+    former = [(one, text) for one, text in widget.former if one == stored and one not in offered]
+    label = place.form.speech(widget.label)
+    return forms.select(place.form, place.inside(widget.key), [*widget.choices, *former], stored, label=label)
+
+
+def _write(place: Place, widget: shape.Write) -> Element:
+    offered = forms.suggested(widget.offered) if widget.offered else ""
+    return forms.text(place.form, place.inside(widget.key), offered=offered, label=place.form.speech(widget.label))
+
+
+def _number(place: Place, widget: shape.Number) -> Element:
+    bounds = {"type": "integer", "minimum": 0} if widget.whole else {}
+    stored, label = place.present(widget.key, widget.default), place.form.speech(widget.label)
+    return forms.number(place.form, place.inside(widget.key), stored, bounds, label=label)
+
+
+def _span(place: Place, widget: shape.Span) -> Element:
+    label = place.form.speech(widget.label)
+    return forms.duration(place.form, place.inside(widget.key), place.present(widget.key), label=label)
+
+
+def _tick(place: Place, widget: shape.Tick) -> Element:
+    return forms.checkbox(place.form, place.inside(widget.key), bool(place.present(widget.key)), place.form.speech(widget.text))
+
+
+def _pick(place: Place, widget: shape.Pick) -> Element:
+    offered, label = place.form.knowledge.offered(widget.noun, {}), place.form.speech(widget.label)
+    return forms.picker(place.form, place.inside(widget.key), offered, False, value=widget.default, label=label)
+
+
+def _pick_message(place: Place, widget: shape.PickMessage) -> Element:
+    form, stored = place.form, place.present(widget.key)
+    steps = [(id, form.names.get(id, id)) for id, kind in form.kinds.items() if kind.startswith("send_")]
+
+    def chosen(path: Path, value: Any, redraw: bool) -> None:
+        place.change(path, None if value == ANY else value, redraw)
+
+    return forms.select(
+        replace(form, edit=chosen),
+        place.inside(widget.key),
+        [(ANY, form.speech(widget.any)), *steps],
+        ANY if stored is None else stored,
+        label=form.speech(widget.label),
+        own=True,
+    )
+
+
+def _where(place: Place, widget: shape.Where) -> Element:
+    speech, path = place.form.speech, place.inside(widget.key)
+
+    def begin(_event: Any) -> None:
+        place.change(path, {"combinator": "and", "rules": [fresh_on_event()]}, True)
+
+    def end(_event: Any) -> None:
+        place.change(path, None, True)
+
+    if isinstance(place.present(widget.key), Mapping):
+        return html._(
+            html.span({"className": "pfb-legend"}, speech("where")),
+            place.where(path, str(place.present(widget.event) or "")),
+            forms.small(speech("Remove “where”"), end, tone="danger") if place.form.editable else None,
+        )
+    may = place.form.editable and not place.deepest
+    return forms.small(speech("Only with certain properties"), begin) if may else None
+
+
+# A field, how it is compared, and with what
+
+
+def _comparison(place: Place, widget: shape.Comparison) -> Element:
+    form, term = place.form, place.term
+    spec, operator = _spec(place, str(term.get(widget.field) or "")), str(term.get(widget.operator) or "=")
+    offered, listed = _fields(place)
+
+    def chosen(_path: Path, value: Any, _redraw: bool) -> None:
+        # Another kind of question needs another kind of answer.
+        kept = {**term, widget.operator: value, widget.value: _blank(value, term.get(widget.value))}
+        place.change(place.path, {k: v for k, v in kept.items() if k != widget.value or v is not None}, True)
+
+    return html._(
+        forms.text(form, place.inside(widget.field), offered=offered, label=form.speech("Field")),
+        listed,
+        _operator(replace(form, edit=chosen), place.inside(widget.operator), operator, spec),
+        _value(form, place.inside(widget.value), operator, spec),
+    )
+
+
+def _fields(place: Place) -> tuple[str, Element]:
+    """(id of the suggestions, their list where it is not on the page already)."""
+    if place.event is None:
+        return forms.suggested("field"), None
+    return forms.properties(place.form, place.path, [place.event])
+
+
+def _operator(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
+    fitting = _FITTING.get(spec.type if spec else "any", tuple(shape.OPERATORS))
+    choices = [(one, text) for one, text in shape.OPERATORS.items() if one in fitting or one == operator]
+    return forms.select(form, path, choices, operator, label=form.speech("Comparison"))
+
+
+def _spec(place: Place, name: str) -> FieldSpec | None:
+    catalogue = place.form.knowledge.catalogue
+    if place.event is None:
+        return catalogue.field(name)
+    event = catalogue.event(place.event)
+    return event.property(name) if event else None
+
+
+def _blank(operator: str, value: Any) -> Any:
+    """The value to begin with after another operator was chosen: what was there, if it fits."""
+    if operator in ("null", "notNull"):
+        return None
+    if operator == "between":
+        return value if isinstance(value, list) and len(value) == 2 else [value if not isinstance(value, list) else None, None]
+    if operator in ("in", "notIn"):
+        return value if isinstance(value, list) else [value] if value not in (None, "") else []
+    if operator in ("withinLast", "withinNext"):
+        return value if isinstance(value, str) and value.startswith("P") else "P7D"
+    if isinstance(value, list):
+        return next((one for one in value if one is not None), "")
+    return value
+
+
+def _value(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
+    speech = form.speech
+    if operator in ("null", "notNull"):
+        return None
+    if operator in ("withinLast", "withinNext"):
+        return forms.duration(form, path, form.value(path), label=speech("Value"))
+    if operator in ("in", "notIn"):
+        return forms.words_list(form, path, form.value(path) or ())
+    if operator == "between":
+        return html._(_plain(form, (*path, 0), spec), html.span(speech("and")), _plain(form, (*path, 1), spec))
+    return _plain(form, path, spec)
+
+
+def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
+    label, kind = form.speech("Value"), spec.type if spec else "any"
+    if kind == "boolean":
+        return forms.select(form, path, [(True, "yes"), (False, "no")], form.value(path), label=label)
+    if kind == "number":
+        return forms.number(form, path, form.value(path), {}, label=label)
+    if kind == "date":
+        return forms.text(form, path, kind="date", label=label)
+    if kind == "datetime":
+        return forms.instant(form, path, label)
+    if spec and spec.values:
+        names = [(one, form.speech.language_of(str(one)) if spec.name == "locale" else str(one)) for one in spec.values]
+        return forms.select(form, path, names, form.value(path), label=label)
+    if kind == "string":
+        return forms.text(form, path, label=label)
+    return forms.scalar(form, path, label=label)
+
+
+_WIDGETS: Mapping[type, Callable[[Place, Any], Element]] = {
+    shape.Words: _words,
+    shape.Choose: _choose,
+    shape.Write: _write,
+    shape.Number: _number,
+    shape.Span: _span,
+    shape.Tick: _tick,
+    shape.Pick: _pick,
+    shape.PickMessage: _pick_message,
+    shape.Where: _where,
+    shape.Comparison: _comparison,
+}
