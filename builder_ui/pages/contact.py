@@ -21,6 +21,7 @@ from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
 from engine.runs.operations import RunFilter, list_runs
+from journeys.channels import ADDRESSED
 from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
 from workspace import listed_names
 
@@ -103,7 +104,7 @@ def load(visit: Visit) -> Data:
 
 def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
     keys = visit.engine.address_keys
-    pairs = [(channel, mailbox.address_of(contact, channel)) for channel in mailbox.FIELDS]
+    pairs = [(channel, mailbox.address_of(contact, channel)) for channel in ADDRESSED]
     found = {channel: mailbox.refused(session, keys, channel, address) for channel, address in pairs if address}
     return {channel: one for channel, one in found.items() if one}
 
