@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
+import crm.consent.consent as consent_log
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.pages import contact_edit
 from builder_ui.people import called, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
-from crm.consent import consent as consent_log
 from crm.consent import mailbox
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline

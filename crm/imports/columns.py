@@ -17,7 +17,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm.imports import cells as read_cell
+import crm.imports.cells as read_cell
 from crm.imports.cells import NO, YES, CellProblem, slug_of
 from crm.imports.csv_cells import plain_of
 from crm.imports.csv_file import MAX_CELL_CHARACTERS
