@@ -33,7 +33,7 @@ from engine.interpreter.overlay import Overlay
 from engine.interpreter.state import State
 from engine.runs.step import read_inbox
 from engine.versions import migrate, publish
-from journeys.channels import SENDABLE
+from journeys.channels import SENDABLE, address_of
 from journeys.compile import Program, compile_journey
 from journeys.errors import Invalid
 from journeys.reading import read
@@ -379,7 +379,7 @@ class _Mail:
             return Refuse(cannot)
         contact = writer.contact(self.session, job)
         wanted = writer.wanted(job)
-        address = gate.address_of(contact, call.channel) if contact is not None else None
+        address = address_of(contact, call.channel) if contact is not None else None
         mailbox = writer.mailbox_key(job, address)
         twin = Twin() if mailbox in self._mailboxes else twins.holder_of(self.session, mailbox, wanted.message_id) if mailbox else None
         verdict = gate.ask(self.session, contact, wanted, self._house.address_keys, now, twin, left)

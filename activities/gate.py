@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from activities.ledger import is_awaited
 from crm.consent import consent, mailbox, suppression
 from engine.interpreter.gate import (
-    REACHED_BY,
     Cap,
     Consents,
     Former,
@@ -34,6 +33,7 @@ from engine.interpreter.gate import (
     Wanted,
     decide,
 )
+from journeys.channels import address_of
 from models import Contact, Message, Run
 from storage.sql import on, table
 from workspace import settings
@@ -116,12 +116,6 @@ def person_of(contact: Contact | Row[Any], channel: str) -> Person:
     return Person(address_of(contact, channel), contact.timezone, gone)
 
 
-def address_of(contact: Contact | Row[Any], channel: str) -> str | None:
-    """Where the channel reaches the contact."""
-    address: str | None = getattr(contact, REACHED_BY.get(channel, "id"))
-    return address
-
-
 def limits_of(session: Session) -> Limits:
     """The workspace's quiet hours and frequency caps."""
     quiet, caps = settings.load(session, settings.QuietHours), settings.load(session, settings.FrequencyCaps)
@@ -175,4 +169,4 @@ def _others(
     )
 
 
-__all__ = ["Hold", "Pass", "Refuse", "Twin", "Verdict", "Wanted", "address_of", "ask", "limits_of", "person_of"]
+__all__ = ["Hold", "Pass", "Refuse", "Twin", "Verdict", "Wanted", "ask", "limits_of", "person_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, R
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
 from engine.interpreter.gate import message_class, wanted
+from journeys.channels import address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table
 from workspace import settings
@@ -124,7 +125,7 @@ class MessagePerformer(Carried):
         if contact is not None and contact.demo and self.provider.reaches_people:
             return gate.Refuse(MADE_UP)
         wanted = self.wanted(job)
-        address = gate.address_of(contact, self.channel) if contact is not None else None
+        address = address_of(contact, self.channel) if contact is not None else None
         twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id)
         return gate.ask(session, contact, wanted, self.house.address_keys, job.as_of, twin)
 
@@ -210,8 +211,7 @@ class MessagePerformer(Carried):
             row = session.get(TemplateVersion, (key, number))
             if row is None:
                 raise CannotPrepare("no_template")
-            kind: Literal["email", "sms"] = "email" if self.channel == "email" else "sms"
-            known = self._templates[key, number] = CompiledTemplate.from_json(kind, row.compiled)
+            known = self._templates[key, number] = CompiledTemplate.from_json(self.channel, row.compiled)
         return known, number
 
     def pins(self, session: Session, version_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Select, String, func
 from sqlalchemy import cast as sql_cast
@@ -17,7 +17,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities.rendering import INLINE, Kind, Library, Partial, RenderBusy, Renderer, digest
+from activities.rendering import INLINE, Library, Partial, RenderBusy, Renderer, digest
 from activities.rendering.partials import MAX_DEPTH, mentioned, sources_of
 from journeys.errors import Invalid, Issue
 from models import Database, Template, TemplateVersion
@@ -196,7 +196,7 @@ def _brought_up(db: Database, key: str, actor: str, now: datetime, renderer: Ren
     with db.read() as session:
         template = session.get_one(Template, key)
         version = session.scalars(_versions(key)).one()
-        kind, message_class, source = cast(Kind, template.kind), template.message_class, dict(version.source)
+        kind, message_class, source = template.kind, template.message_class, dict(version.source)
         number: int = version.number
         known = library(session, source)
     compiled = renderer.compile_template(source, kind, message_class=message_class, library=known)

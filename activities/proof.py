@@ -16,9 +16,9 @@ from sqlmodel import col, select
 from activities import partials, samples, templates
 from activities.messages import House
 from activities.rendering import NO_PARTIALS, CompiledTemplate, Kind, Library, RenderBusy, Rendered, Renderer, Segments, Variant, segments
-from activities.rendering.compile import PARTS
 from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
+from activities.rendering.kinds import KINDS, PARTIAL, PARTS
 from activities.rendering.partials import inside
 from activities.rendering.tokens import swap
 from crm.catalogue import load_catalogue
@@ -96,7 +96,7 @@ def proof(
     """The variant `locale` for a contact, or for a made-up one. The errors of the other languages come last; `only` leaves them alone.
 
     `key` is the template's, if it has one yet."""
-    library = partials.library(session, variants, own=key if kind == "partial" else "")
+    library = partials.library(session, variants, own=key if kind == PARTIAL else "")
     compiled: dict[str, Variant] = {}
     errors: dict[str, list[Issue]] = {}
     warnings: list[Issue] = []
@@ -122,7 +122,7 @@ def proof(
         [*errors.pop(locale, []), *failed, *(issue for found in errors.values() for issue in found)],
         [*warnings, *advice],
         links(str(variants.get(locale, {}).get("mjml") or "")),
-        segments(rendered.text) if rendered and kind == "sms" else None,
+        segments(rendered.text) if rendered and KINDS[kind].segments else None,
         trigger if any(name.startswith("trigger.") for name in fields) else None,
         invented(fields, contact_id, trigger),
     )

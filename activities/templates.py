@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
@@ -21,9 +21,10 @@ from activities.ledger import message_id_of
 from activities.messages import House, contact_values
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
 from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, digest
-from activities.rendering.compile import MAX_LINE, PARTS
-from activities.rendering.partials import MAX_SOURCE
+from activities.rendering.compile import most_characters
+from activities.rendering.kinds import KINDS, PARTIAL
 from activities.samples import CONTACT, lent
+from journeys.channels import DEFAULT
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
 from storage import freshness
@@ -33,6 +34,8 @@ from workspace import audit, settings
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 CLASSES = ("marketing", "transactional")
 MAX_TAGS = 20
+TO_COLLEAGUES = DEFAULT
+"""The channel by which a member gets the test of a template, whatever the template is for."""
 TESTS_PER_HOUR = 30
 """Test messages to one member."""
 
@@ -73,7 +76,7 @@ def save(
     """
     check_label(key, name, message_class, folder, tags)
     with db.read() as session:
-        library = partials.library(session, variants, own=key if kind == "partial" else "")
+        library = partials.library(session, variants, own=key if kind == PARTIAL else "")
     compiled = renderer.compile_template(variants, kind, message_class=message_class, library=library)
     with db.write() as session:
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
@@ -175,7 +178,7 @@ def load(session: Session, key: str, number: int | None = None) -> CompiledTempl
     version = session.get(TemplateVersion, (key, number if number is not None else latest(session, key)))
     if version is None:
         raise NotFound("There is no such version of this template.", key=key, number=number)
-    return CompiledTemplate.from_json(cast(Kind, template.kind), version.compiled)
+    return CompiledTemplate.from_json(template.kind, version.compiled)
 
 
 def compile_draft(
@@ -186,9 +189,9 @@ def compile_draft(
     Raises:
         Invalid: lists every problem. RenderBusy: nobody could compile it just now.
     """
-    library = partials.library(session, variants, own=template.key if template.kind == "partial" else "")
+    library = partials.library(session, variants, own=template.key if template.kind == PARTIAL else "")
     chosen = message_class or template.message_class
-    return renderer.compile_template(variants, cast(Kind, template.kind), message_class=chosen, library=library)
+    return renderer.compile_template(variants, template.kind, message_class=chosen, library=library)
 
 
 def preview(
@@ -224,7 +227,7 @@ def preview(
         "now": now,
         **house.tracking.urls(message_id),
     }
-    if compiled.kind == "partial":
+    if compiled.kind == PARTIAL:
         values = {**lent((variant.html for variant in compiled.variants.values()), now), **values}
     languages = [name for name in (locale, contact.get("locale"), house.language) if name]
     try:
@@ -273,7 +276,7 @@ def send_test(
         _not_too_many(session, member, now)
         template = get(session, key)
         contact_id = person_of(session, contact_id)
-        if template.kind == "partial":
+        if template.kind == PARTIAL:
             raise Conflict("A partial is not a message; send a test of a template that includes it.")
         used = None if compiled else number if number is not None else latest(session, key)
         compiled = compiled or load(session, key, number)
@@ -290,7 +293,7 @@ def send_test(
         )
         sender = settings.load(session, settings.Sender).email or house.mail_from
     outgoing = Outgoing(
-        once_key, message_id, "email", member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html, text=rendered.text,
+        once_key, message_id, TO_COLLEAGUES, member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html, text=rendered.text,
         headers=rendered.headers,
     )  # fmt: skip
     with db.write() as session:
@@ -298,7 +301,7 @@ def send_test(
         session.flush()
         session.add(
             Message(
-                id=message_id, once_key=once_key, contact_id=contact_id, channel="email", purpose="test", message_class=template.message_class,
+                id=message_id, once_key=once_key, contact_id=contact_id, channel=TO_COLLEAGUES, purpose="test", message_class=template.message_class,
                 template=key, template_version=used, locale=rendered.locale, subject=outgoing.subject, status="claimed", provider=provider.name,
                 planned_at=now, claimed_at=now, body_id=message_id, test=True,
             )
@@ -361,11 +364,11 @@ def _locked(session: Session, key: str, revision: int) -> Template:
 
 def _bounded(kind: str, variants: Mapping[str, Any]) -> None:
     """Raises Invalid unless this could be kept as a draft."""
-    good = 1 <= len(variants) <= 50 and all(
+    shape = KINDS.get(kind)
+    good = shape is not None and 1 <= len(variants) <= 50 and all(
         isinstance(parts, Mapping)
         and all(
-            name in PARTS.get(kind, ()) and isinstance(text, str) and len(text) <= (MAX_SOURCE if name in ("mjml", "text") else MAX_LINE)
-            and "\0" not in text
+            (part := shape.part(name)) is not None and isinstance(text, str) and len(text) <= most_characters(part) and "\0" not in text
             for name, text in parts.items()
         )
         for parts in variants.values()

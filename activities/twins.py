@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from activities.performer import Job
 from crm.consent import mailbox
 from engine.interpreter.gate import Twin
+from journeys.channels import ADDRESSED
 from models import Message
 from storage.sql import on, table
 
@@ -34,7 +35,7 @@ def key_of(job: Job, address: str | None, message_class: str, keys: Sequence[byt
     the signing key is changed.
     """
     channel, occasion = job.call.channel, job.row.occasion
-    if not address or not occasion or channel not in mailbox.FIELDS or message_class == "transactional":
+    if not address or not occasion or channel not in ADDRESSED or message_class == "transactional":
         return None
     said = "\n".join((job.row.journey_id, job.state.node, str(job.state.visit), occasion, channel, mailbox.spelling(channel, address)))
     return hmac.new(keys[-1], said.encode(), hashlib.sha256).hexdigest()

@@ -30,6 +30,8 @@ from crm.people import contacts
 from crm.privacy.export import export as export_contact
 from engine.runs.operations import RunFilter, list_runs
 from engine.versions.publish import get_journey
+from journeys.channels import CHANNELS as CONTACTED
+from journeys.channels import SENDABLE
 from journeys.errors import NotFound, PfadwerkError
 from models import ConsentState, Contact, Tag
 from storage.locks import person_of
@@ -62,7 +64,7 @@ def _contacts(session: Session, visit: Visit, mark: str | None) -> Rows:
         (
             one.id, one.first_name, one.last_name, one.email, one.phone, one.lifecycle_stage, members.get(one.owner or ""), one.locale,
             one.timezone, ", ".join(tags.get(one.id, ())),
-            *(coded(speech, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in ("email", "sms")),
+            *(coded(speech, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in SENDABLE),
             one.created_at, one.last_seen_at, _flat(one),
         )
         for one in page.contacts
@@ -139,7 +141,7 @@ LISTS: Mapping[str, List] = {
     "contacts": List(
         (
             "Contact id", "First name", "Last name", "E-mail", "Phone", "Stage", "Owner", "Language", "Time zone", "Tags",
-            "E-mail (marketing)", "SMS (marketing)", "Created", "Last seen", "Attributes",
+            *(f"{CONTACTED[name].label} (marketing)" for name in SENDABLE), "Created", "Last seen", "Attributes",
         ),
         _contacts,
     ),

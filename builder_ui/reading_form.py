@@ -13,17 +13,19 @@ from builder_ui.compat import Element, html
 from builder_ui.import_words import reasons
 from builder_ui.speech import Speech
 from builder_ui.visit import Visit
-from builder_ui.words import CONSENT_STATES
+from builder_ui.words import CHANNELS, CONSENT_STATES
 from crm.imports import uploads
 from crm.imports.csv_file import ENCODINGS
 from crm.imports.imports import Shown
 from crm.imports.reading import Everybody, Reading
 from crm.imports.recipes import recipes
+from journeys.channels import BUILT_IN, TRACKING
 from journeys.errors import Issue
 from journeys.rules import dates
 from models import Import
 
-ASKED = (("email", "E-mail"), ("sms", "SMS"), ("whatsapp", "WhatsApp"), ("postcard", "Postcard"), ("tracking", "Tracking"))
+ASKED = {name: CHANNELS[name] for name in (*(one.name for one in BUILT_IN if one.in_files), TRACKING)}
+"""What files of other systems tell a consent to -> its name."""
 SEPARATORS = {"comma": "comma ,", "semicolon": "semicolon ;", "tab": "tab", "pipe": "vertical bar |"}
 SIGNS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 ENCODING_NAMES = {
@@ -94,7 +96,7 @@ def everybody(speech: Speech, now: Reading) -> Element:
     """The consent that stands in no column."""
     one = now.everybody[0] if now.everybody else None
     said = one or Everybody()
-    channels = {name: speech(title) for name, title in ASKED}
+    channels = {name: speech(title) for name, title in ASKED.items()}
     return html.section(
         {"className": "panel"},
         html.h2(speech("Consent of everyone in this file")),

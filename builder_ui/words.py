@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from builder_ui import times
 from builder_ui.speech import Speech
+from journeys import channels
 from journeys.cron import OPEN
 from journeys.document import Entry, Exit, Goal
 from journeys.nodes import Node, Palette
@@ -69,12 +70,8 @@ TASK_STATES = {
     "cancelled": ("Cancelled", "quiet", "ban"),
 }
 CHANNELS = {
-    "email": "E-mail",
-    "sms": "SMS",
-    "whatsapp": "WhatsApp",
-    "push": "Push message",
-    "in_app": "In-app message",
-    "postcard": "Postcard",
+    **{name: channel.label for name, channel in channels.CHANNELS.items()},
+    channels.TRACKING: "Tracking",
     "team": "Notice to the team",
     "webhook": "Webhook",
 }

@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from journeys.channels import DEFAULT
 from journeys.errors import Invalid
 from journeys.reading import issues_of
 
@@ -39,7 +40,7 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    kind: str = "email"
+    kind: str = DEFAULT
     message_class: str = "marketing"
     variants: dict[str, dict[str, str]] = {}
     """language -> {"subject", "preheader"}; the bodies are files beside it."""

@@ -235,14 +235,13 @@ def _known_contact(settings: Settings, email: str) -> Known:
 def _suppressions(settings: Settings, session: Session, contact_id: str) -> dict[str, list[str]]:
     """Channel -> why the contact's address gets nothing there, also by the word of somebody else who has it."""
     from crm.consent import mailbox, suppression
-    from engine.interpreter.gate import REACHED_BY
-    from journeys.channels import SENDABLE
+    from journeys.channels import CHANNELS, SENDABLE
     from models import Contact
 
     keys, contact = tuple(settings.signing_keys().values()), session.get_one(Contact, contact_id)
     found: dict[str, list[str]] = {}
     for channel in SENDABLE:
-        address = getattr(contact, REACHED_BY[channel])
+        address = CHANNELS[channel].address_of(contact)
         if address:
             reasons = suppression.reasons(session, keys, channel, address)
             no = mailbox.says_no(session, keys, channel, "marketing", address)

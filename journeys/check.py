@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from journeys import conflicts, unfinished
 from journeys.catalogue import Catalogue, closest
+from journeys.channels import CHANNELS
 from journeys.compile import document_rules
 from journeys.document import Exit, Journey
 from journeys.errors import Issue, Label
@@ -21,7 +22,7 @@ from journeys.labels import EMPTY, FieldLabel
 from journeys.names import names_of, names_of_document
 from journeys.nodes import Palette
 from journeys.nodes.notify_team import OWNER
-from journeys.nodes.send_email import Send
+from journeys.nodes.send import Send
 from journeys.results import STEPS, Missing, Results, look_up
 from journeys.rules import Rule, check_rule, terms
 from journeys.rules.check import Scope, leads_nowhere
@@ -263,9 +264,14 @@ def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterat
             text = "This template is for another channel ({channel})."
             yield Issue(code="wrong_channel", text=text, values={"channel": template.channel}, node_id=node_id, field="template")
         marketing = (node.message_class or journey.settings.message_class) == "marketing"
-        if marketing and node.effect_channel == "email" and not template.unsubscribe:
+        if marketing and _needs_unsubscribe(node) and not template.unsubscribe:
             text = "A marketing e-mail needs an unsubscribe link, and this template has none: add {{{{ unsubscribe_url }}}}."
             yield Issue(code="no_unsubscribe", text=text, node_id=node_id, field="template")
+
+
+def _needs_unsubscribe(node: Send) -> bool:
+    channel = CHANNELS.get(node.effect_channel or "")
+    return channel is not None and channel.needs_unsubscribe
 
 
 def _other_node(name: str, node_id: str, path: str, journey: Journey) -> Iterator[Issue]:

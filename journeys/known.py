@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from journeys.channels import DEFAULT
+
 
 @dataclass(frozen=True, slots=True)
 class KnownTemplate:
     """A message template: its channel, and whether it holds the contact's unsubscribe link."""
 
-    channel: str = "email"
+    channel: str = DEFAULT
     unsubscribe: bool = True
 
 

@@ -1,6 +1,6 @@
 """Layouts to begin a template with, in German and English. Read from the package; nothing is installed into a workspace here.
 
-`<key>.json` names a layout, its subjects and preheaders by language, with the body beside it (`<key>.<language>.mjml`).
+`<key>.json` names a layout, its kind (left out: the default channel’s), its subjects and preheaders by language, with the body beside it (`<key>.<language>.mjml`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from activities.rendering.kinds import KINDS, PARTIAL
+from journeys.channels import DEFAULT, Part
 
 KEYS = ("newsletter", "transactional", "plain")
 BLANK_MJML = """<mjml>
@@ -40,6 +43,7 @@ class Layout:
     name: str
     description: str
     message_class: str
+    kind: str
     variants: Mapping[str, Mapping[str, str]]
 
 
@@ -51,14 +55,17 @@ def layouts() -> tuple[Layout, ...]:
 
 def beginning(layout: str, kind: str) -> tuple[Mapping[str, Mapping[str, str]], str | None]:
     """(variants, class) a new template of that kind starts with; an unknown or empty layout gives a blank one, and no class."""
-    if kind == "email":
-        chosen = next((one for one in layouts() if one.key == layout), None)
-        if chosen is not None:
-            return chosen.variants, chosen.message_class
-        return {"default": {"subject": "…", "preheader": "", "mjml": BLANK_MJML}}, None
-    if kind == "partial":
-        return {"default": {"mjml": BLANK_PARTIAL}}, None
-    return {"default": {"text": "…"}}, None
+    chosen = next((one for one in layouts() if one.key == layout), None)
+    if chosen is not None and chosen.kind == kind:
+        return chosen.variants, chosen.message_class
+    blank = {part.name: _blank(part, kind) for part in KINDS[kind].parts if part.required} if kind in KINDS else {}
+    return {"default": blank}, None
+
+
+def _blank(part: Part, kind: str) -> str:
+    if part.format != "mjml":
+        return "…"
+    return BLANK_PARTIAL if kind == PARTIAL else BLANK_MJML
 
 
 def _layout(key: str) -> Layout:
@@ -67,4 +74,4 @@ def _layout(key: str) -> Layout:
     variants = {
         language: {**about["texts"][language], "mjml": (here / f"{key}.{language}.mjml").read_text("utf-8")} for language in about["texts"]
     }
-    return Layout(key, about["name"], about["description"], about["message_class"], variants)
+    return Layout(key, about["name"], about["description"], about["message_class"], about.get("kind", DEFAULT), variants)

@@ -29,6 +29,7 @@ from activities.providers.provider import (
     SenderStopped,
     Surroundings,
 )
+from journeys.channels import CHANNELS
 
 CODES: dict[int, type[ProviderFailure]] = {
     400: MessageDead, 401: SenderStopped, 403: SenderStopped, 404: AddressDead, 408: RetryLater, 410: AddressDead, 413: MessageDead,
@@ -49,7 +50,7 @@ class HttpFake(ConfiguredProvider):
 
     name = "http_fake"
     label = "HTTP fake"
-    channels = frozenset({"email", "sms", "whatsapp", "push", "in_app", "postcard", "team"})
+    channels = frozenset({*CHANNELS, "team"})
     doubt: Doubt = "lookup"
     Config = HttpFakeConfig
 

@@ -4,8 +4,9 @@
 offers both, in this process or in a `RenderPool` of others.
 """
 
-from activities.rendering.compile import CompiledTemplate, Kind, Variant, compile_template, digest
+from activities.rendering.compile import CompiledTemplate, Variant, compile_template, digest
 from activities.rendering.faults import RenderFailed
+from activities.rendering.kinds import Kind
 from activities.rendering.links import link_digest
 from activities.rendering.partials import NO_PARTIALS, Library, Partial
 from activities.rendering.pool import RenderLimits, RenderPool

@@ -20,6 +20,7 @@ from typing import Any
 from activities.rendering.compile import Variant, compile_template
 from activities.rendering.faults import RenderFailed
 from activities.rendering.render import Marks, fill, render_text
+from journeys.channels import DEFAULT
 from journeys.errors import Invalid
 
 LENGTH = Struct("!I")
@@ -44,7 +45,7 @@ def main(descriptor: int, memory_bytes: int) -> None:
 
 def _warm() -> None:
     """Loads what the first job would load, so that no job pays for it."""
-    compile_template({"en": {"subject": "x", "mjml": "<mjml><mj-body></mj-body></mjml>"}}, "email")
+    compile_template({"en": {"subject": "x", "mjml": "<mjml><mj-body></mj-body></mjml>"}}, DEFAULT)
     render_text("{{ 1|money }} {{ '2026-01-01'|date }}", {})
     gc.freeze()
 

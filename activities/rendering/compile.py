@@ -10,32 +10,25 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from babel import Locale, UnknownLocaleError
 from babel.core import parse_locale
 
 from activities.rendering import foreign, jinja
 from activities.rendering.faults import Fault, Lines, Remark, issue
+from activities.rendering.kinds import KINDS, PARTIAL, PARTS, Kind, needs_unsubscribe
 from activities.rendering.markup import Element
 from activities.rendering.mjml import compile_mjml
 from activities.rendering.partials import MAX_SOURCE, NO_PARTIALS, Expanded, Library, alone, expand
 from activities.rendering.tokens import Swapped, swap
+from journeys.channels import Part
 from journeys.errors import Invalid, Issue
 
 MAX_LINE = 500
 """Characters of a subject or preheader as written."""
 CLIPPED_BYTES = 90_000
 """Above this, warn. Source: Gmail clips messages at about 102 kB."""
-
-Kind = Literal["email", "sms", "text", "partial"]
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "email": ("subject", "preheader", "mjml", "text"),
-    "sms": ("text",),
-    "text": ("subject", "text"),
-    "partial": ("mjml",),
-}
-REQUIRED: Mapping[str, tuple[str, ...]] = {"email": ("subject", "mjml"), "sms": ("text",), "text": ("text",), "partial": ("mjml",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +104,9 @@ def digest(variants: Mapping[str, Any], kind: str, partials: Mapping[str, int] |
 
 
 def _shape(variants: Mapping[str, Any], kind: str) -> Iterator[Issue]:
-    if kind not in PARTS:
-        yield Issue(
-            code="kind", text='Expected the kind email, sms, text or partial, got "{kind}".', values={"kind": str(kind)[:40]}, field="kind"
-        )
+    if kind not in KINDS:
+        values = {"kinds": ", ".join(KINDS), "kind": str(kind)[:40]}
+        yield Issue(code="kind", text='Expected a kind out of {kinds}, got "{kind}".', values=values, field="kind")
         return
     if not variants:
         yield Issue(code="no_variant", text="The template needs a text in at least one language.", field="variants")
@@ -139,15 +131,20 @@ def _variant_shape(locale: str, parts: Any, kind: str) -> Iterator[Issue]:
             yield Issue(
                 code="part", text='There is no part "{part}" here.', values={"part": str(name)[:40]}, field=f"{place}.{str(name)[:40]}"
             )
-    for name in PARTS[kind]:
-        yield from _part_shape(parts.get(name), name, name in REQUIRED[kind], f"{place}.{name}")
+    for part in KINDS[kind].parts:
+        yield from _part_shape(parts.get(part.name), part, f"{place}.{part.name}")
 
 
-def _part_shape(text: Any, name: str, required: bool, place: str) -> Iterator[Issue]:
-    limit = MAX_SOURCE if name in ("mjml", "text") else MAX_LINE
+def most_characters(part: Part) -> int:
+    """How long a part may be as written."""
+    return MAX_LINE if part.format == "line" else MAX_SOURCE
+
+
+def _part_shape(text: Any, part: Part, place: str) -> Iterator[Issue]:
+    limit = most_characters(part)
     if text is not None and not isinstance(text, str):
         yield Issue(code="type", text="Expected a text.", field=place)
-    elif required and not (text or "").strip():
+    elif part.required and not (text or "").strip():
         yield Issue(code="empty", text="This part is empty.", field=place)
     elif text and len(text) > limit:
         yield Issue(
@@ -156,7 +153,7 @@ def _part_shape(text: Any, name: str, required: bool, place: str) -> Iterator[Is
             values={"limit": limit, "count": len(text)},
             field=place,
         )
-    elif text and name in ("subject", "preheader") and re.search(r"[\r\n\x00]", text):
+    elif text and part.format == "line" and re.search(r"[\r\n\x00]", text):
         yield Issue(code="line_break", text="A subject or preheader is one line.", field=place)
     elif text and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", text):
         yield Issue(code="control_character", text="A message cannot contain control characters.", field=place)
@@ -185,7 +182,7 @@ class _Compiler:
         self._issues: list[Issue] = []
         self._mail: Expanded | None = None
         if "mjml" in self._parts:
-            self._mail = (alone if kind == "partial" else expand)(self._parts["mjml"], locale, library)
+            self._mail = (alone if kind == PARTIAL else expand)(self._parts["mjml"], locale, library)
             self._issues += self._mail.issues(f"{self._place}.mjml")
             self._parts["mjml"] = self._mail.text
         self.used = self._mail.used if self._mail else {}
@@ -219,7 +216,7 @@ class _Compiler:
 
     def _lent(self, fault: Fault) -> Fault:
         """A name that a partial does not know itself may come from where it is included."""
-        if self._kind != "partial" or fault.code != "jinja_value":
+        if self._kind != PARTIAL or fault.code != "jinja_value":
             return fault
         text = "“{name}” is not a template value; it has to be set where this partial is included, for example by a loop."
         return Remark(fault.offset, "partial_value", text, name=fault.values["name"])
@@ -261,7 +258,7 @@ class _Compiler:
         if len(html.encode()) > CLIPPED_BYTES:
             self._warning("size", "The HTML has {size} bytes; some mail programs cut messages off at 102000.", size=len(html.encode()))
         if (
-            self._kind == "email"
+            needs_unsubscribe(self._kind)
             and self._message_class == "marketing"
             and not {"unsubscribe_url", "preferences_url"} & set(self._fields())
         ):
@@ -274,7 +271,7 @@ class _Compiler:
                     "This image has no alternative text (alt) for readers who do not see it.",
                 )
                 self._issue(fault, "mjml", lines)
-        if self._kind == "email" and not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):
+        if self._kind != PARTIAL and not re.search(r"\w", self._parts["text"] or "".join(self._visible(root))):
             self._warning("no_text", "The message has no text, only images.")
 
     def _visible(self, root: Element) -> Iterator[str]:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from activities.rendering.compile import CLIPPED_BYTES, Kind, Variant
+from activities.rendering.compile import CLIPPED_BYTES, Variant
 from activities.rendering.faults import Fault, Lines
+from activities.rendering.kinds import PARTS, Kind
 from activities.rendering.tokens import swap
 from journeys.errors import Issue
 
@@ -65,12 +66,12 @@ def hints(
 ) -> list[Issue]:
     """Hints on the variant `locale`. `compiled` holds the variants that could be compiled; `is_known` says of a contact field whether
     the catalogue has it; `size_bytes` is the rendered HTML. Subjects are judged as written, without their Jinja."""
-    parts = variants.get(locale, {})
+    parts, has = variants.get(locale, {}), PARTS[kind]
     found = [
         *_size(locale, size_bytes),
-        *(_subject(locale, parts.get("subject") or "") if kind in ("email", "text") else ()),
-        *(_preheader(locale, parts.get("preheader") or "") if kind == "email" else ()),
-        *(_links(locale, parts.get("mjml") or "") if kind in ("email", "partial") else ()),
+        *(_subject(locale, parts.get("subject") or "") if "subject" in has else ()),
+        *(_preheader(locale, parts.get("preheader") or "") if "preheader" in has else ()),
+        *(_links(locale, parts.get("mjml") or "") if "mjml" in has else ()),
         *_fields(locale, compiled.get(locale), is_known),
         *_drift(locale, variants, compiled),
     ]

@@ -30,8 +30,9 @@ from typing import Any
 from markupsafe import escape
 
 from activities.rendering.child import MAX_FRAME, receive, send
-from activities.rendering.compile import CompiledTemplate, Kind, Variant
+from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
+from activities.rendering.kinds import Kind
 from activities.rendering.partials import NO_PARTIALS, Library
 from activities.rendering.render import UNTRACKED, Filled, Marks, Rendered, chosen, finished
 from activities.rendering.renderer import RenderBusy

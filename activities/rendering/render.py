@@ -20,6 +20,7 @@ from activities.rendering import jinja
 from activities.rendering.budget import State, state
 from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
+from activities.rendering.kinds import KINDS, needs_unsubscribe
 from activities.rendering.languages import serving
 from activities.rendering.links import hosts_in
 from activities.rendering.plain import tidy
@@ -117,8 +118,8 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
 
 def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
     """The message, with the headers that its class asks for."""
-    headers = unsubscribe_headers(values.get("unsubscribe_url")) if kind == "email" and message_class == "marketing" else {}
-    text = filled.text if kind in ("email", "partial") else filled.text.strip()
+    headers = unsubscribe_headers(values.get("unsubscribe_url")) if needs_unsubscribe(kind) and message_class == "marketing" else {}
+    text = filled.text if KINDS[kind].is_html else filled.text.strip()
     return Rendered(filled.subject, filled.html, text, language, headers, filled.links)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from activities.rendering.compile import CompiledTemplate, Kind, compile_template
+from activities.rendering.compile import CompiledTemplate, compile_template
+from activities.rendering.kinds import Kind
 from activities.rendering.partials import NO_PARTIALS, Library
 from activities.rendering.render import UNTRACKED, Marks, Rendered, render, render_text
 from journeys.errors import PfadwerkError

@@ -27,6 +27,7 @@ from engine.enrolment.routing import routed
 from engine.runs.operations import remove_contact
 from engine.temporal.wakeups import Wakeups
 from engine.versions.publish import get_journey
+from journeys.channels import ChannelName, ConsentSubject
 from journeys.errors import Conflict
 from journeys.rules import Rule
 from models import ConsentState, Contact, Event, Score
@@ -161,7 +162,7 @@ class Statement(BaseModel):
         },
     )
 
-    channel: Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
+    channel: ConsentSubject
     purpose: str = Field("marketing", pattern=r"^[a-z][a-z0-9_.:-]{0,63}$")
     state: Literal["granted", "withdrawn", "pending"]
     source: str = Field("api", min_length=1, max_length=200)
@@ -215,7 +216,7 @@ class Address(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"channel": "email", "address": "ada@example.org"}})
 
-    channel: Literal["email", "sms", "whatsapp", "push", "in_app", "postcard"]
+    channel: ChannelName
     address: str = Field(min_length=1, max_length=320)
 
 

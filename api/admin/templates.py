@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from activities import partials, templates
 from activities.rendering import Kind, Rendered
+from activities.rendering.kinds import PARTIAL
 from api.admin.messages import MessageRow
 from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
@@ -20,6 +21,7 @@ from api.http.json_body import JsonRoute
 from api.http.paging import Cursor, Limit, Number, Page, page_of
 from api.server import Server, TheServer
 from engine.versions import publish
+from journeys.channels import DEFAULT
 from journeys.errors import Invalid, Issue, NotFound
 from locales import translator
 from models import Template, TemplateVersion
@@ -120,7 +122,7 @@ class Save(BaseModel):
     )
 
     name: str = Field(min_length=1, max_length=120)
-    kind: Kind = "email"
+    kind: Kind = DEFAULT
     message_class: Literal["marketing", "transactional"] = "marketing"
     variants: dict[str, Any] = Field(max_length=50)
     folder: str | None = Field(None, max_length=120, description="Left out: it stays where it is.")
@@ -280,7 +282,7 @@ def list_uses(key: Key, server: TheServer, actor: Annotated[Actor, needs("templa
     """By name; also through other partials. Empty for what is no partial."""
     with server.engine.db.read() as session:
         template = templates.get(session, key)
-        found = partials.where_used(session, key) if template.kind == "partial" else []
+        found = partials.where_used(session, key) if template.kind == PARTIAL else []
         return [PartialUse.model_validate(one) for one in found]
 
 

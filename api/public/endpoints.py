@@ -27,6 +27,7 @@ from api.server import Server, TheServer
 from crm.consent import consent, mailbox
 from engine.enrolment.routing import route
 from engine.temporal.wakeups import Wakeups
+from journeys.channels import ADDRESSED
 from models import Body, Contact, Event, Message
 
 log = logging.getLogger("pfadwerk.api")
@@ -238,7 +239,7 @@ def _is_stopped(session: Session, visit: Visit) -> bool:
     keys, channel = visit.server.engine.address_keys, visit.message.channel
     return (
         visit.mailbox is None
-        or channel not in mailbox.FIELDS
+        or channel not in ADDRESSED
         or mailbox.says_no(session, keys, channel, purpose_of(visit.message), visit.mailbox)
     )
 

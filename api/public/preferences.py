@@ -14,18 +14,11 @@ from sqlmodel import select
 
 from crm.consent.consent import Evidence, record_consent
 from crm.consent.mailbox import says_no
+from journeys.channels import CHANNELS, DEFAULT, TRACKING
 from models import ConsentState, Event, Message
 from workspace import listed_names, settings
 
-CHANNELS: Mapping[str, str] = {
-    "email": "By e-mail",
-    "sms": "By text message",
-    "whatsapp": "By WhatsApp",
-    "push": "By push message",
-    "in_app": "In the app",
-    "postcard": "By post",
-}
-TRACKING = "You may measure whether I open messages and which links I use."
+ALLOW_TRACKING = "You may measure whether I open messages and which links I use."
 NO_TRACKING = "Do not measure whether I open messages and which links I use."
 """Where nobody is asked first: a box that is ticked before somebody said yes would be no consent (ECJ C-673/17, Planet49)."""
 
@@ -81,15 +74,16 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
     pairs = sorted({pair for pair in states if pair[0] in CHANNELS} | _own(message))
     called = listed_names.labels(session, "purposes", language)
     boxes = [
-        Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c], sender.allows(session, c, p, states.get((c, p)))) for c, p in pairs
+        Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c].wording, sender.allows(session, c, p, states.get((c, p))))
+        for c, p in pairs
     ]
-    return [*boxes, _tracking(session, states.get(("tracking", "marketing")))]
+    return [*boxes, _tracking(session, states.get((TRACKING, "marketing")))]
 
 
 def examples(session: Session, language: str) -> list[Choice]:
     """Boxes as a contact of this workspace who said nothing yet would see them."""
     named = list(listed_names.labels(session, "purposes", language).items())[:3]
-    boxes = [Choice("email", key, label, CHANNELS["email"], chosen=False) for key, label in named]
+    boxes = [Choice(DEFAULT, key, label, CHANNELS[DEFAULT].wording, chosen=False) for key, label in named]
     return [*boxes, _tracking(session, None)]
 
 
@@ -132,5 +126,5 @@ def _tracking(session: Session, state: str | None) -> Choice:
     """What was said about tracking; where nothing was and the workspace does not ask first, the way to object."""
     asks = settings.load(session, settings.Tracking).opens_need_consent
     if state is None and not asks:
-        return Choice("tracking", "marketing", NO_TRACKING, "", chosen=False, objection=True)
-    return Choice("tracking", "marketing", TRACKING, "", chosen=state == "granted")
+        return Choice(TRACKING, "marketing", NO_TRACKING, "", chosen=False, objection=True)
+    return Choice(TRACKING, "marketing", ALLOW_TRACKING, "", chosen=state == "granted")

@@ -9,7 +9,7 @@ from typing import Any
 from builder_ui.builder.draft import Draft
 from journeys.nodes import Palette
 from journeys.nodes.node import LAST_MESSAGE
-from journeys.nodes.send_email import Send
+from journeys.nodes.send import Send
 
 
 def last_message(draft: Draft, palette: Palette, id: str) -> str | None:

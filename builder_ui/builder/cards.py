@@ -20,7 +20,7 @@ from journeys.errors import PfadwerkError
 from journeys.graph import build
 from journeys.nodes import Node, Palette
 from journeys.nodes.node import Ready
-from journeys.nodes.send_email import Send
+from journeys.nodes.send import Send
 from journeys.timing import earliest
 from journeys.triggers import AnyTrigger, Trigger
 from journeys.upgrade import upgrade

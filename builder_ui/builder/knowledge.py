@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities import shelf
+from activities.rendering.kinds import HTML, PARTIAL
 from builder_ui.speech import Speech
 from builder_ui.templates.frames import address
 from crm.catalogue import load_catalogue
@@ -90,6 +91,6 @@ def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:
     looks = {}
     for one in templates:
         texts = {locale: str(parts.get("subject") or parts.get("text") or "")[:200] for locale, parts in one.variants.items()}
-        picture = address(one.key, r=str(numbers.get(one.key, 0))) if one.kind == "email" else ""
+        picture = address(one.key, r=str(numbers.get(one.key, 0))) if one.kind != PARTIAL and one.kind in HTML else ""
         looks[one.key] = Look(f"/ui/templates/{one.key}", picture, texts)
     return looks

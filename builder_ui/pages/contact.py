@@ -9,18 +9,19 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
+import crm.consent.consent as consent_log
 from builder_ui import parts, words
 from builder_ui.compat import Element, html
 from builder_ui.pages import contact_edit
 from builder_ui.people import called, meant_for, member_names
 from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
-from crm.consent import consent as consent_log
 from crm.consent import mailbox
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
 from engine.runs.operations import RunFilter, list_runs
+from journeys.channels import ADDRESSED
 from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
 from workspace import listed_names
 
@@ -103,7 +104,7 @@ def load(visit: Visit) -> Data:
 
 def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
     keys = visit.engine.address_keys
-    pairs = [(channel, mailbox.address_of(contact, channel)) for channel in mailbox.FIELDS]
+    pairs = [(channel, mailbox.address_of(contact, channel)) for channel in ADDRESSED]
     found = {channel: mailbox.refused(session, keys, channel, address) for channel, address in pairs if address}
     return {channel: one for channel, one in found.items() if one}
 

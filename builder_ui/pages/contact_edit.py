@@ -16,7 +16,7 @@ from crm.privacy.erasure import erase_person
 from engine import merging
 from engine.enrolment.routing import routed
 from engine.temporal.wakeups import Wakeups
-from journeys.channels import ASKED
+from journeys.channels import ADDRESSED, ASKED, SENDABLE, address_of
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member, Merge
 from storage.json_values import clean_text
@@ -253,8 +253,8 @@ def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
             block(visit, contact.id, channel, acts) if reasons.get(channel, "unsubscribe") == "unsubscribe" else None,
             unblock(visit, contact.id, channel, acts) if channel in reasons and visit.may("suppression.lift") else None,
         )
-        for channel, address in (("email", contact.email), ("sms", contact.phone))
-        if address
+        for channel in SENDABLE
+        if channel in ADDRESSED and (address := address_of(contact, channel))
     ]
     return html.div({"className": "stack"}, lines) if lines else html.p({"className": "quiet"}, speech("No address is known."))
 
@@ -317,7 +317,7 @@ def lifting(contact_id: str, channel: str, acts: Acts) -> Do:
 
 def _address(session: Any, contact_id: str, channel: str) -> str:
     contact = contacts.get(session, contact_id)
-    address = contact.email if channel == "email" else contact.phone
+    address = address_of(contact, channel)
     if not address:
         raise Conflict("The contact no longer has this address.")
     return address

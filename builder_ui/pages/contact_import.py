@@ -20,6 +20,7 @@ from crm.imports.columns import TYPES, is_consent
 from crm.imports.imports import Shown, get_import
 from crm.imports.uploads import Column
 from crm.jobs import add_job, cancel_job, newest_job
+from journeys.channels import DEFAULT
 from journeys.errors import Issue
 from models import Import, Job
 
@@ -206,11 +207,11 @@ def consents(visit: Visit) -> dict[str, str]:
     speech = visit.speech
     said = {
         f"consent_{channel}_marketing{part}": speech(text, channel=speech(name), purpose="marketing")
-        for channel, name in ASKED
+        for channel, name in ASKED.items()
         for part, text in CONSENTS.items()
     }
-    said |= {f"optout_{channel}_marketing": speech(OPTED_OUT, channel=speech(name), purpose="marketing") for channel, name in ASKED}
-    return said | {"suppress_email": speech(SUPPRESSED, channel=speech("E-mail"))}
+    said |= {f"optout_{channel}_marketing": speech(OPTED_OUT, channel=speech(name), purpose="marketing") for channel, name in ASKED.items()}
+    return said | {f"suppress_{DEFAULT}": speech(SUPPRESSED, channel=speech(ASKED[DEFAULT]))}
 
 
 def choices(visit: Visit, data: Data) -> list[Element]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, cast
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from activities import proof, templates
 from activities.layouts import layouts
 from activities.rendering import CompiledTemplate, Rendered
-from activities.rendering.compile import Kind
 from builder_ui.mail import with_new_tabs
 from builder_ui.permits import does
 from builder_ui.visit import House
@@ -104,7 +103,9 @@ def _layout(house: House, token: str, key: str, locale: str) -> Rendered | None:
         raise NotFound("there is no such layout")
     name = choose(found.variants, "", locale)
     with house.engine.db.read() as session:
-        return proof.proof(session, house.post.house, "email", found.message_class, found.variants, name, house.now(), only=True).rendered
+        return proof.proof(
+            session, house.post.house, found.kind, found.message_class, found.variants, name, house.now(), only=True
+        ).rendered
 
 
 def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
@@ -135,7 +136,7 @@ def _as_saved(house: House, session: Session, template: Template, locale: str, l
     name = choose(version.source, locale, language) if version else ""
     if version is None or name not in version.compiled:
         return None
-    compiled = CompiledTemplate.from_json(cast(Kind, template.kind), {name: version.compiled[name]})
+    compiled = CompiledTemplate.from_json(template.kind, {name: version.compiled[name]})
     return proof.saved(session, house.post.house, compiled, template.message_class, house.now(), contact_id)
 
 
@@ -146,7 +147,7 @@ def _rendered(
     return proof.proof(
         session,
         house.post.house,
-        cast(Kind, template.kind),
+        template.kind,
         template.message_class,
         variants,
         name,

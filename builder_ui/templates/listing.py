@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from activities import partials, shelf, templates
 from activities.partials import Behind, Inclusion
+from activities.rendering.kinds import HTML, KINDS
 from activities.shelf import Use, Wanted
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.templates import frames
 from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
-from builder_ui.templates.page import HTML, KINDS, class_badge, locale_name, older_text
+from builder_ui.templates.page import class_badge, locale_name, older_text
 from builder_ui.visit import Acts, Do, Page, Visit
 from models import Template
 
@@ -65,7 +66,7 @@ def stamp(visit: Visit) -> object:
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
     speech = visit.speech
-    kinds = [("", speech("All"), None), *((kind, speech(words[0]), None) for kind, words in KINDS.items())]
+    kinds = [("", speech("All"), None), *((kind, speech(about.label), None) for kind, about in KINDS.items())]
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     return html._(
         parts.head(speech("Templates"), actions=[begin(visit)]),
@@ -157,12 +158,12 @@ def filters(visit: Visit, data: Data) -> Element:
 
 def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
     speech = visit.speech
-    kind, icon = KINDS[one.kind]
+    kind = KINDS[one.kind]
     facts = [
         html.p({"className": "quiet"}, one.key, *([" · ", one.folder] if one.folder else [])),
         html.p(
             {"className": "tags"},
-            parts.badge(speech(kind), "", icon),
+            parts.badge(speech(kind.label), "", kind.icon),
             class_badge(speech, one),
             [html.a({"key": tag, "className": "tag", "href": visit.link(tag=tag)}, tag) for tag in one.tags],
         ),

@@ -11,11 +11,13 @@ from sqlmodel import select
 
 from activities import shelf, templates
 from activities.layouts import beginning, layouts
+from activities.rendering.kinds import KINDS
 from builder_ui import parts
 from builder_ui.compat import Element, html
 from builder_ui.host import Host
 from builder_ui.permits import does, may
 from builder_ui.visit import Acts, House, Page, Visit
+from journeys.channels import DEFAULT
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from journeys.keys import copy_of, key_of
 from locales import translator
@@ -41,22 +43,19 @@ def view(visit: Visit, _data: None, _acts: Acts) -> Element:
     if not visit.may("template.change"):
         return html._(parts.head(speech("New template"), back=back), parts.empty("ban", speech("Your role does not allow this."), None))
     problem = PROBLEMS.get(visit.query.get("problem", ""))
-    plain = (
-        ("email", speech("Blank e-mail"), speech("An empty mail in MJML."), "mail"),
-        ("sms", speech("SMS"), speech("A text for phones, with a counter for its parts."), "message-square"),
-        ("text", speech("Text"), speech("A text with a title, for other channels."), "megaphone"),
-        ("partial", speech("Partial"), speech("A block shared by several e-mails: header, footer, product card."), "puzzle"),
-    )
     return html._(
         parts.head(speech("New template"), back=back),
         html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
         html.div(
             {"className": "cards"},
             [
-                _card(visit, one.key, "email", speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
+                _card(visit, one.key, one.kind, speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
                 for one in layouts()
             ],
-            [_card(visit, "", kind, name, text, parts.icon(icon)) for kind, name, text, icon in plain],
+            [
+                _card(visit, "", kind, speech(about.start_label), speech(about.start_help), parts.icon(about.icon))
+                for kind, about in KINDS.items()
+            ],
         ),
     )  # fmt: skip
 
@@ -108,7 +107,7 @@ class _Makers:
         request: Request,
         name: Annotated[str, Form(max_length=400)],
         key: Annotated[str, Form(max_length=200)] = "",
-        kind: Annotated[str, Form(max_length=16)] = "email",
+        kind: Annotated[str, Form(max_length=16)] = DEFAULT,
         layout: Annotated[str, Form(max_length=64)] = "",
     ) -> Response:
         return await self._led(request, "/ui/new-template", self._create, key, name, kind, layout)

@@ -13,6 +13,7 @@ from activities import shelf
 from activities.partials import Behind, Inclusion
 from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
 from activities.rendering.hints import LONG_SUBJECT
+from activities.rendering.kinds import HTML, KINDS
 from activities.rendering.sms import LIMITS
 from builder_ui import parts, state_line
 from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref
@@ -23,13 +24,8 @@ from builder_ui.visit import Acts, Page, Visit
 from builder_ui.words import JOURNEY_STATES
 from journeys.errors import Issue
 
-KINDS = {"email": ("E-mail", "mail"), "sms": ("SMS", "message-square"), "text": ("Text", "megaphone"), "partial": ("Partial", "puzzle")}
-HTML = ("email", "partial")
-"""Kinds that are shown as a mail."""
 CLASSES = {"marketing": "Marketing", "transactional": "Transactional"}
-PARTS = {"subject": "Subject", "preheader": "Preheader", "mjml": "Source (MJML)", "text": "Text"}
 LOOKS = {"desktop": "Desktop", "phone": "Phone", "dark": "Dark", "text": "Plain text"}
-LABELS = {"partial": "Labels and usage"}
 PHRASES = (
     "Find", "Replace", "next", "previous", "all", "match case", "by word", "regexp", "replace", "replace all", "close", "Go to line", "go",
     "current match", "replaced $ matches", "replaced match on line $", "on line", "Fold line", "Unfold line", "Folded lines", "Unfolded lines",
@@ -100,13 +96,13 @@ def head(writing: Writing) -> Element:
         text, tone, symbol = "Saved as a draft, no new version yet", "", "pencil"
     if not writing.visit.may("template.change"):
         text, tone, symbol = "View only", "", "ban"
-    kind, icon = KINDS[stored.kind]
+    kind = KINDS[stored.kind]
     number = speech("Version {number}", number=stored.number) if stored.number else speech("No version yet")
     return html.header(
         {"className": "pfb-head tpl-head"},
         html.a({"className": "back", "href": "/ui/templates"}, "← ", speech("Templates")),
         html.h1(stored.name),
-        parts.badge(speech(kind), "", icon),
+        parts.badge(speech(kind.label), "", kind.icon),
         class_badge(speech, stored),
         html.span({"className": "quiet"}, number),
         parts.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
@@ -335,15 +331,21 @@ def _line(writing: Writing, part: str) -> Element:
     more = {"field": field, "most": MAX_LINE, "shown": LONG_SUBJECT if part == "subject" else 0}
     return html.div(
         {"key": part, "className": "tpl-line"},
-        html.label({"htmlFor": field}, writing.speech(PARTS[part])),
+        html.label({"htmlFor": field}, writing.speech(_title(writing, part))),
         line({**_field(writing, part), **more}),
     )
+
+
+def _title(writing: Writing, part: str) -> str:
+    """What the field of a part is called; a version from when the kind had other parts shows its name."""
+    known = KINDS[writing.stored.kind].part(part)
+    return known.title if known else part
 
 
 def _source(writing: Writing, part: str) -> Element:
     _, _, area, _ = bundle.components()
     speech = writing.speech
-    more = {"language": part, "label": speech(PARTS[part]), "phrases": _text({one: speech(one) for one in PHRASES})}
+    more = {"language": part, "label": speech(_title(writing, part)), "phrases": _text({one: speech(one) for one in PHRASES})}
     return html.div({"key": f"source-{part}", "className": "tpl-source"}, area({**_field(writing, part), **more}))
 
 
@@ -397,7 +399,7 @@ def wire(writing: Writing) -> Element:
 def right(writing: Writing) -> Element:
     use_topics(writing, "side")
     speech = writing.speech
-    sides = {"preview": "Preview", "versions": "Versions", "label": LABELS.get(writing.stored.kind, "Labels and journeys")}
+    sides = {"preview": "Preview", "versions": "Versions", "label": KINDS[writing.stored.kind].usage}
     chosen = [
         html.button(
             {
@@ -486,7 +488,7 @@ def _trigger(writing: Writing) -> Element:
 def _inbox(writing: Writing) -> Element:
     """The line of a mailbox: subject and the words after it."""
     found = writing.proof.rendered if writing.proof else None
-    if writing.stored.kind in ("sms", "partial") or found is None:
+    if KINDS[writing.stored.kind].part("subject") is None or found is None:
         return None
     preheader = writing.text("preheader")
     return html.p({"className": "tpl-inbox"}, html.b(found.subject or writing.speech("(no subject)")), html.span(preheader))
@@ -499,7 +501,7 @@ def _shown(writing: Writing) -> Element:
         count = _segments(writing) if found and found.segments else None
         if rendered is None:
             return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
-        bubble = "tpl-bubble" if writing.stored.kind == "sms" else "mail-text"
+        bubble = "tpl-bubble" if KINDS[writing.stored.kind].bubble else "mail-text"
         return html.div({"className": "tpl-plain"}, html.pre({"className": bubble}, rendered.text or "–"), count)
     address = writing.frame()
     if not address:
@@ -680,7 +682,7 @@ def _diff(writing: Writing, found: list[shelf.Change]) -> Element:
         for m, (sign, text) in enumerate(change.lines):
             name, shown = _SIGNS[sign]
             lines.append(html.span({"key": str(m), "className": f"tpl-diff {name}"}, shown, " ", text, "\n"))
-        title = f"{locale_name(speech, change.locale)} · {speech(PARTS[change.part])}"
+        title = f"{locale_name(speech, change.locale)} · {speech(_title(writing, change.part))}"
         blocks.append(html.div({"key": str(n)}, html.h3(title), html.pre({"tabIndex": 0}, lines)))
     return html.div(blocks)
 
@@ -752,7 +754,7 @@ def _is_behind(one: Inclusion, number: int) -> bool:
 
 def _inclusion(writing: Writing, one: Inclusion) -> Element:
     speech, stored = writing.speech, writing.stored
-    kind, icon = KINDS[one.kind]
+    kind = KINDS[one.kind]
     said = (
         speech("takes the newest version along")
         if one.kind == "partial"
@@ -768,7 +770,7 @@ def _inclusion(writing: Writing, one: Inclusion) -> Element:
         html.div(
             html.a({"href": f"/ui/templates/{one.key}"}, one.name),
             " ",
-            parts.badge(speech(kind), "", icon),
+            parts.badge(speech(kind.label), "", kind.icon),
             parts.badge(speech("In the archive"), "warn", "clipboard-check") if one.archived else None,
             html.small(said),
         ),

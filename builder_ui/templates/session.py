@@ -18,7 +18,8 @@ from sqlmodel import col, select
 from activities import partials, samples, shelf, templates
 from activities.proof import Proof, proof, trigger_for
 from activities.rendering import CompiledTemplate
-from activities.rendering.compile import PARTS, is_locale
+from activities.rendering.compile import is_locale
+from activities.rendering.kinds import HTML, PARTS
 from builder_ui.builder.protocol import Ear, Ping, Save
 from builder_ui.people import called
 from builder_ui.screen import allowed
@@ -574,7 +575,7 @@ def fetch(visit: Visit) -> Stored:
             template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),
             template.revision, template.archived_at is not None, templates.latest(session, template.key), shelf.is_draft(session, template),
             shelf.uses(session, template.key).get(template.key, []), fields, shelf.labels(session)[0],
-            partials.offered(session, template.key) if template.kind in ("email", "partial") else [],
+            partials.offered(session, template.key) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],
         )  # fmt: skip

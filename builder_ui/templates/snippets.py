@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from activities.rendering.kinds import HTML
 from builder_ui.speech import Speech
 from locales import translator
 
@@ -31,7 +32,7 @@ def groups(
         for name, title in fields[:MOST_FIELDS]
     ]
     links = [
-        Snippet(speech(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind in ("email", "partial") else f"{{{{ {name} }}}}")
+        Snippet(speech(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind in HTML else f"{{{{ {name} }}}}")
         for title, name in LINKS
     ]
     blocks = [

@@ -19,8 +19,8 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.consent.mailbox import EVERYTHING, FIELDS, says_no, words, write
-from journeys.channels import CONSENTS
+from crm.consent.mailbox import EVERYTHING, says_no, words, write
+from journeys.channels import ADDRESSED, CONSENTS
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
 from storage.events import append_event
@@ -183,7 +183,7 @@ def object_all(
         )
         for channel, purpose in sorted(pairs)
     ]
-    for channel in FIELDS:
+    for channel in ADDRESSED:
         write(session, words(contact, channel, EVERYTHING, "withdrawn", now, from_there.get(channel)))
     return [event for event in events if event is not None]
 

@@ -6,7 +6,7 @@ came from the mailbox itself. A yes of another origin only takes back the speake
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,14 +17,13 @@ from sqlmodel import col, select
 
 from crm.consent import suppression
 from crm.consent.suppression import hashed
+from journeys.channels import ADDRESSED, CHANNELS
 from models import ConsentState, Contact, MailboxConsent
 from storage import identifiers
 from storage.json_values import clean_text
 from storage.sql import on, table, upsert
 from workspace.audit import record
 
-FIELDS: Mapping[str, str] = {"email": "email", "sms": "phone", "whatsapp": "phone"}
-"""Channel -> the contact's field that holds its address. Several people may have the same; other channels reach a contact."""
 EVERYTHING = "*"
 """The purpose of an objection: all of them, also those nobody spoke of yet."""
 WORKSPACE = ""
@@ -64,7 +63,7 @@ def says_no(session: Session, keys: Sequence[bytes], channel: str, purpose: str,
 
     One lookup by the primary key. `keys` are those of `crm.consent.suppression`: words of erased contacts are kept under hashes.
     """
-    if channel not in FIELDS:
+    if channel not in ADDRESSED:
         return False
     spelled = spelling(channel, address)
     spellings = [spelled, *(hashed(key, channel, spelled) for key in keys)]
@@ -74,14 +73,12 @@ def says_no(session: Session, keys: Sequence[bytes], channel: str, purpose: str,
 
 def address_of(contact: Contact | Row[Any], channel: str) -> str | None:
     """The address of a contact on a channel whose addresses may be shared; None on others."""
-    field = FIELDS.get(channel)
-    return getattr(contact, field) if field else None
+    return CHANNELS[channel].address_of(contact) if channel in ADDRESSED else None
 
 
 def spelling(channel: str, address: str) -> str:
     """The one spelling of an address that is stored; what cannot be read is compared in lower case without blanks around it."""
-    kind = {"email": "email", "phone": "phone"}[FIELDS[channel]]
-    found = identifiers.normalise(kind, address)
+    found = identifiers.normalise(ADDRESSED[channel], address)
     return (clean_text(address).strip().lower() if isinstance(found, identifiers.Refused) else found)[:320]
 
 
@@ -90,7 +87,7 @@ def words(contact: Contact, channel: str, purpose: str, state: str, said_at: dat
 
     A no is about both; a yes from a mailbox proves that one.
     """
-    if channel not in FIELDS or state not in ("granted", "withdrawn"):
+    if channel not in ADDRESSED or state not in ("granted", "withdrawn"):
         return []
     proven = spelling(channel, mailbox) if mailbox else None
     own = address_of(contact, channel)
@@ -190,7 +187,7 @@ def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by
     """
     reason = refusal(session, keys, channel, address)
     lifted = suppression.lift(session, keys, channel, address, by, why, now)
-    if reason != "unsubscribe" or channel not in FIELDS:
+    if reason != "unsubscribe" or channel not in ADDRESSED:
         return lifted
     if not lifted:
         entry = f"suppression:{hashed(keys[0], channel, address)[:16]}"
@@ -232,7 +229,7 @@ def hide(session: Session, keys: Sequence[bytes], contact_id: str) -> None:
 def of_contact(session: Session, keys: Sequence[bytes], contact: Contact) -> list[tuple[str, str]]:
     """(channel, purpose) where the contact said yes and its mailbox says no: what pages have to explain."""
     granted = select(ConsentState).where(
-        ConsentState.contact_id == contact.id, ConsentState.state == "granted", col(ConsentState.channel).in_(FIELDS)
+        ConsentState.contact_id == contact.id, ConsentState.state == "granted", col(ConsentState.channel).in_(ADDRESSED)
     )
     return sorted(
         (row.channel, row.purpose)
@@ -242,6 +239,6 @@ def of_contact(session: Session, keys: Sequence[bytes], contact: Contact) -> lis
 
 
 __all__ = [
-    "EVERYTHING", "FIELDS", "WORKSPACE", "Refused", "Word", "address_of", "carry", "hide", "lift", "move", "of_contact", "refusal", "refused",
+    "EVERYTHING", "WORKSPACE", "Refused", "Word", "address_of", "carry", "hide", "lift", "move", "of_contact", "refusal", "refused",
     "says_no", "spelling", "words", "write",
 ]  # fmt: skip

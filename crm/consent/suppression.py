@@ -16,6 +16,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from journeys.channels import ADDRESSED
 from journeys.errors import Invalid
 from models import Suppression
 from storage import identifiers
@@ -107,6 +108,6 @@ def hashed(key: bytes, channel: str, address: str) -> str:
 
 
 def _spelling(channel: str, address: str) -> str:
-    kind = {"email": "email", "sms": "phone", "whatsapp": "phone"}.get(channel)
+    kind = ADDRESSED.get(channel)
     found = identifiers.normalise(kind, address) if kind else clean_text(address).strip()
     return clean_text(address).strip().lower() if isinstance(found, identifiers.Refused) else found

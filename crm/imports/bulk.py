@@ -24,6 +24,7 @@ from crm.imports.columns import Person, Said
 from crm.people import profile
 from crm.people.addresses import claim
 from crm.people.identity import resolve_batch
+from journeys.channels import ADDRESSED, address_of
 from journeys.errors import Conflict, TooLarge
 from models import Consent, ConsentState, Contact, Event, Tag, new_id
 from storage.events import event_row
@@ -145,8 +146,8 @@ class _Batch:
         return change.properties, refused
 
     def _suppress(self, channel: str, contact: Contact, person: Person) -> None:
-        kind = "email" if channel == "email" else "phone"
-        address = dict(person.names).get(kind) or getattr(contact, kind)
+        named = dict(person.names).get(ADDRESSED.get(channel, ""))
+        address = named or address_of(contact, channel)
         if address:
             suppression.suppress(self.session, self.manner.keys, channel, address, "import", self.now, self.manner.source)
 

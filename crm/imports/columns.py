@@ -17,13 +17,13 @@ from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm.imports import cells as read_cell
+import crm.imports.cells as read_cell
 from crm.imports.cells import NO, YES, CellProblem, slug_of
 from crm.imports.csv_cells import plain_of
 from crm.imports.csv_file import MAX_CELL_CHARACTERS
 from crm.imports.reading import Reading, type_of
 from crm.people.profile import ALIASES, COLUMNS, check_fields
-from journeys.channels import CONSENTS
+from journeys.channels import CHANNELS, CONSENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules.fields import CONTACT_COLUMNS
 from storage.identifiers import Name, Refused, normalise, strength
@@ -51,7 +51,7 @@ SILENT = frozenset({"never_subscribed", "not_set", "unknown", "nonsubscribed", "
 TYPES = ("text", "number", "boolean", "date", "datetime", "list")
 _CONSENT = re.compile(rf"consent_({'|'.join(CONSENTS)})_([a-z][a-z0-9_.-]*?)(?:_(at|date|source|wording))?")
 _OPTOUT = re.compile(rf"optout_({'|'.join(CONSENTS)})_([a-z][a-z0-9_.-]*)")
-_SUPPRESS = re.compile(r"suppress_(email|sms|whatsapp|push|postcard)")
+_SUPPRESS = re.compile(rf"suppress_({'|'.join(CHANNELS)})")
 _NAMES = re.compile(r"user_id|anonymous_id|external:[a-z0-9_.-]{1,50}")
 _MARKED = re.compile(r"'(?=\+?[0-9][0-9 ]*$)")
 """An apostrophe that says "text, not a number" to spreadsheets."""

@@ -16,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from crm.imports.cells import WORDS_OF_TRUTH, DateOrder, Decimal, date_orders, decimal_signs, is_serial
 from crm.imports.csv_file import ENCODINGS, MAX_FOOTER, SEPARATORS, Dialect, Line, Survey
+from journeys.channels import DEFAULT, ConsentSubject
 from journeys.errors import Issue
 from workspace.time_zones import is_zone
-
-Channel = Literal["email", "sms", "whatsapp", "push", "in_app", "postcard", "tracking"]
 
 
 class Everybody(BaseModel):
@@ -28,7 +27,7 @@ class Everybody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    channel: Channel = "email"
+    channel: ConsentSubject = DEFAULT
     purpose: str = Field("marketing", pattern=r"^[a-z][a-z0-9_.:-]{0,63}$")
     state: Literal["granted", "withdrawn", "pending"] = "granted"
     said_at: date | None = None

@@ -24,8 +24,6 @@ OVERDUE = timedelta(minutes=15)
 """A held message that should have left so long ago holds nobody any more: its worker is away, or it is never asked for again."""
 TWIN_AGAIN = timedelta(minutes=1)
 """How long a message waits at least for one to the same mailbox whose answer is missing."""
-REACHED_BY: Mapping[str, str] = {"email": "email", "sms": "phone", "whatsapp": "phone"}
-"""Channel -> the contact's field that holds its address; any other channel reaches the contact by its id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine.interpreter import gate
+from journeys.channels import ADDRESSED
 from journeys.document import Settings
 from journeys.rules.facts import Facts
 from journeys.values import Call
@@ -29,7 +30,7 @@ class SimulatedGate:
         """The verdict now; a message that would wait longer than the journey allows is refused, as a real one."""
         since = self._first_held.get(message_id)
         wanted = gate.wanted(message_id, call.channel, call.input, self.settings, since)
-        person = gate.Person(_text(facts.value(gate.REACHED_BY.get(call.channel, "id"))), _text(facts.value("timezone")))
+        person = gate.Person(_text(facts.value(ADDRESSED.get(call.channel, "id"))), _text(facts.value("timezone")))
         stated = facts.consent(call.channel, wanted.purpose)
         consents = {call.channel: {wanted.purpose: stated}} if stated else {}
         verdict = gate.decide(wanted, person, consents, self.suppressions, self.limits, self._former, (), now)

@@ -8,7 +8,7 @@ page, form or setting offers such a channel. Whoever needs names of channels tak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from journeys.channels.channel import Channel, Part, Step, TemplateKind
 from journeys.channels.email import Email
@@ -34,6 +34,14 @@ ADDRESSED: Mapping[str, str] = {channel.name: channel.address_field for channel 
 DEFAULT = Email.name
 """The channel that is meant where none is named: by documents, requests and rows from when there was no other."""
 
+
+def address_of(contact: Any, channel: str) -> str | None:
+    """Where `channel` reaches a contact (`Channel.address_of`); one that is no channel of ours, such as a custom activity's, by its id."""
+    known = CHANNELS.get(channel)
+    address: str | None = known.address_of(contact) if known else contact.id
+    return address
+
+
 if TYPE_CHECKING:
     ChannelName = str
     ConsentSubject = str
@@ -45,5 +53,5 @@ else:
 
 __all__ = [
     "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "SENDABLE", "TRACKING",
-    "Channel", "ChannelName", "ConsentSubject", "Part", "Step", "TemplateKind",
+    "Channel", "ChannelName", "ConsentSubject", "Part", "Step", "TemplateKind", "address_of",
 ]  # fmt: skip

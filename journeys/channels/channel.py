@@ -16,9 +16,10 @@ Format = Literal["line", "text", "mjml"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that an author writes: `name` is its key in a stored variant, `title` what its field is called (a message id)."""
+    """Something that an author writes: `name` is its key in a stored variant (subject, preheader, mjml or text), `title` what its field is
+    called (a message id)."""
 
-    name: Literal["subject", "preheader", "mjml", "text"]
+    name: str
     title: str
     format: Format
     required: bool = False

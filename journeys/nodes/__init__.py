@@ -1,5 +1,6 @@
 """The kinds of step. A new kind is one file in this folder and its name in this list."""
 
+from journeys.channels import CHANNELS
 from journeys.nodes.assign_owner import AssignOwner
 from journeys.nodes.call_webhook import CallWebhook
 from journeys.nodes.change_score import ChangeScore
@@ -10,6 +11,7 @@ from journeys.nodes.if_else import IfElse
 from journeys.nodes.node import Node
 from journeys.nodes.notify_team import NotifyTeam
 from journeys.nodes.palette import Palette
+from journeys.nodes.send import step_of
 from journeys.nodes.send_email import SendEmail
 from journeys.nodes.send_sms import SendSms
 from journeys.nodes.split import Split
@@ -34,6 +36,7 @@ BUILT_IN: tuple[type[Node], ...] = (
     Exit,
     SendEmail,
     SendSms,
+    *(step_of(channel) for channel in CHANNELS.values() if channel.step),
     NotifyTeam,
     UpdateContact,
     ChangeScore,

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from journeys.errors import Unfilled
-from journeys.nodes.send_email import Send
+from journeys.nodes.send import Send
 from journeys.types import Key
 from journeys.values import Answer, Context
 
@@ -44,7 +44,7 @@ class SendSms(Send):
         return self
 
     def enter(self, ctx: Context) -> Answer:
-        return self._do("sms", template=self.template) if self.template else self._do("sms", text=self.text)
+        return self._do(template=self.template) if self.template else self._do(text=self.text)
 
     def references(self) -> Iterable[tuple[str, str, str]]:
         if self.template:

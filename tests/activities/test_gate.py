@@ -15,13 +15,14 @@ import pytest
 from sqlalchemy import event, insert
 from sqlalchemy.orm import Session
 
-import crm.consent
+import crm.consent.consent
 import crm.consent.mailbox
 import crm.consent.suppression
 from activities import gate
 from crm.consent.suppression import hashed
-from engine.interpreter.gate import REACHED_BY, Limits, Verdict, Wanted
+from engine.interpreter.gate import Limits, Verdict, Wanted
 from engine.interpreter.state import State
+from journeys.channels import ADDRESSED
 from journeys.values import Call, Do, WaitUntil
 from models import ConsentState, Contact, Database, Journey, MailboxConsent, Message, Run, Suppression, Version
 from storage.sql import table
@@ -98,7 +99,7 @@ def rows_of(placed: Placed) -> Rows:
 
 
 def contacts_of(placed: Placed, case: Asked) -> Iterator[tuple[type, dict[str, Any]]]:
-    person, field = case.person, REACHED_BY.get(case.wanted.channel, "id")
+    person, field = case.person, ADDRESSED.get(case.wanted.channel, "id")
     if person is not None:
         names = {"email": f"other{placed.number}@example.org", "phone": "+41790000000"}
         names |= {field: placed.address(person.address)} if field != "id" else {}
@@ -144,7 +145,7 @@ def words_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
     """What others who have the address said, among words that must not count: of another address, channel or purpose, or answered since."""
     address = placed.address(case.person.address if case.person else None)
     channel, purpose = case.wanted.channel, case.wanted.purpose
-    if not address or channel not in REACHED_BY:
+    if not address or channel not in ADDRESSED:
         return
     no = {"channel": channel, "mailbox": address, "purpose": purpose, "state": "withdrawn", "said_at": LONG_AGO, "proven": False}
     if placed.case.get("by_mailbox"):

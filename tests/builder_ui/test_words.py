@@ -16,6 +16,7 @@ from activities import account_mail
 from activities.account_setup import OUR_ADVICE
 from activities.layouts import layouts
 from activities.providers import Providers
+from activities.rendering.kinds import KINDS
 from builder_ui import account_form, controls, exports, find, listing, reading_form, tour, words
 from builder_ui.builder import compare, numbers, texts
 from builder_ui.host import MENU, THEMES
@@ -43,6 +44,7 @@ from builder_ui.speech import Speech, language_for, speech_for, speech_of
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
 from crm.imports import imports, reading, recipes
+from journeys.channels import CHANNELS
 from journeys.nodes import BUILT_IN, Palette
 from journeys.nodes.notify_team import NotifyTeam
 from locales import translator
@@ -122,7 +124,8 @@ def tables() -> Iterator[str]:
     yield from (text for text, _, _ in contact_imports.STATES.values())
     for table in (contact_imports.PROBLEMS, contact_import.NAMES, contact_import.FIELDS, contact_import.CONSENTS, contact_import.SAID):
         yield from table.values()
-    yield from (name for _, name in contact_import.ASKED)
+    yield from contact_import.ASKED.values()
+    yield from channel_texts()
     yield from (contact_import.OPTED_OUT, contact_import.SUPPRESSED)
     for kind in Providers.built_in():
         yield from account_form.words_of(kind)
@@ -133,7 +136,7 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())
     yield from contact_import.STEPS
-    for table in (template.PARTS, template.LOOKS, template.CLASSES, template.LABELS, makers.PROBLEMS):
+    for table in (template.LOOKS, template.CLASSES, makers.PROBLEMS):
         yield from table.values()
     yield from (text for text, _, _ in template._STATUS.values())
     yield from template.PHRASES
@@ -163,6 +166,14 @@ def tables() -> Iterator[str]:
     yield from (text for _, _, text, _ in MENU)
     yield from (page.title for page in PAGES)
     yield from (kind.label for kind in BUILT_IN)
+
+
+def channel_texts() -> Iterator[str]:
+    for channel in CHANNELS.values():
+        yield from (channel.label, channel.wording, channel.noun)
+        yield from (channel.step.label, channel.step.help, channel.step.keywords) if channel.step else ()
+    for kind in KINDS.values():
+        yield from (kind.label, kind.start_label, kind.start_help, kind.usage, *(part.title for part in kind.parts))
 
 
 def shells() -> Iterator[str]:
