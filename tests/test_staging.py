@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[1]
 FORBIDDEN = (
     "activities.providers.smtp",
     "activities.providers.http_fake",
-    "activities.webhook",
-    "activities.webhooks",
-    "activities.slack",
+    "activities.webhooks.client",
+    "activities.webhooks.handler",
+    "activities.team.slack",
     "smtplib",
 )
 PROGRAM = textwrap.dedent(
@@ -38,8 +38,8 @@ PROGRAM = textwrap.dedent(
 
     from datetime import datetime, UTC
     import worker
-    from activities.breakers import Breakers
-    from activities.effect import Effects, perform
+    from activities.sending.breakers import Breakers
+    from activities.sending.effect import Effects, perform
     from journeys.calls import activity_of
     from models import Database
     from settings import Settings
