@@ -11,19 +11,38 @@ from activities.rendering.turns import Turns
 from builder_ui import exports, tour
 from builder_ui.app import host
 from builder_ui.builder import page as builder
-from builder_ui.contacts import detail, duplicates, edit, import_forms, import_steps, imports
+from builder_ui.contacts import detail as contact
+from builder_ui.contacts import duplicates, edit, import_forms, import_steps, imports
 from builder_ui.contacts import list as contacts
-from builder_ui.journeys import compare, detail, drilldown, gallery, migrate, run
+from builder_ui.journeys import compare, drilldown, gallery, migrate, run
+from builder_ui.journeys import detail as journey
 from builder_ui.journeys import list as journeys
 from builder_ui.kit.context import House, Login, MailLink, Post
-from builder_ui.messages import detail
+from builder_ui.messages import detail as message
 from builder_ui.messages import list as messages
-from builder_ui.outbox import detail, mail
+from builder_ui.outbox import detail as outbox_item
 from builder_ui.outbox import list as outbox
-from builder_ui.routes import provider_account, provider_accounts
+from builder_ui.outbox import mail
 from builder_ui.sales import tasks
-from builder_ui.search import page, suggest
-from builder_ui.settings import account, audit, intake, jobs, keys, logo, notices, rotations, secrets, setting, user, users, waiting_events
+from builder_ui.search import page as search
+from builder_ui.search import suggest
+from builder_ui.settings import (
+    account,
+    audit,
+    intake,
+    jobs,
+    keys,
+    logo,
+    notices,
+    provider_account,
+    provider_accounts,
+    rotations,
+    secrets,
+    setting,
+    user,
+    users,
+    waiting_events,
+)
 from builder_ui.templates import frames, listing, makers
 from builder_ui.templates import page as template
 from engine.engine import Engine
@@ -32,21 +51,21 @@ from storage.files import Room
 
 PAGES = (
     journeys.PAGE,
-    detail.PAGE,
+    journey.PAGE,
     migrate.PAGE,
     run.PAGE,
     messages.PAGE,
-    detail.PAGE,
+    message.PAGE,
     outbox.PAGE,
-    detail.PAGE,
+    outbox_item.PAGE,
     contacts.PAGE,
     imports.PAGE,
     import_steps.PAGE,
     edit.NEW,
     duplicates.PAGE,
-    detail.PAGE,
+    contact.PAGE,
     tasks.PAGE,
-    page.PAGE,
+    search.PAGE,
     gallery.PAGE,
     builder.PAGE,
     listing.PAGE,

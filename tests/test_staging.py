@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -52,7 +53,7 @@ PROGRAM = textwrap.dedent(
     from commands.providers import accounts_of
     accounts = accounts_of(settings, engine)
     performers = worker.build_performers(settings, engine, [], accounts)
-    from engine import publish
+    from engine.versions import publish
     from engine.enrolment.routing import route
     from storage.events import append_event
     from models import Contact
@@ -111,6 +112,7 @@ def test_a_staging_process_reaches_nobody(tmp_path):
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["end"]["reason"] == "completed"
     assert said["tried"] == []
+    assert all(importlib.util.find_spec(name) for name in FORBIDDEN)
     assert [name for name in FORBIDDEN if name in said["modules"]] == []
 
 

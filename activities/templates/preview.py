@@ -20,8 +20,8 @@ from activities.rendering.kinds import KINDS, PARTIAL, PARTS
 from activities.rendering.partials import inside
 from activities.rendering.tokens import swap
 from activities.sending.messages import House
+from activities.templates import library as templates
 from activities.templates import partials, samples
-from activities.templates.library import library as templates
 from crm.catalogue import load_catalogue
 from journeys.errors import Invalid, Issue, NotFound
 from models import Event

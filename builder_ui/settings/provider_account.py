@@ -16,8 +16,8 @@ from builder_ui.kit.actor_names import member_names
 from builder_ui.kit.context import Acts, Do, Page, Visit
 from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.pages.provider_accounts import ADDRESS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
 from builder_ui.settings import stopped_accounts as stops
+from builder_ui.settings.provider_accounts import ADDRESS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
 from builder_ui.settings.sections import framed, panel
 from journeys.errors import NotFound
 from models import ProviderAccount

@@ -18,7 +18,7 @@ from activities.sending.effect import Effects
 from activities.sending.messages import House as Sender
 from activities.sending.messages import MessagePerformer
 from activities.templates import library
-from activities.templates.library import listing as shelf
+from activities.templates import listing as shelf
 from activities.templates.preview import MADE_UP, Trigger, invented
 from activities.tracking import Tracking
 from builder_ui.builder import knowledge

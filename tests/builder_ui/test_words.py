@@ -85,7 +85,7 @@ SAME = {
 
 def literals() -> Iterator[str]:
     """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
-    for path in [*ROOT.glob("*.py"), *(path for room in ("pages", "templates", "builder") for path in (ROOT / room).glob("*.py"))]:
+    for path in [*ROOT.rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
