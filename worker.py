@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities import again
 from activities.accounts import ATTEMPT_MARGIN_SECONDS, Accounts, LivePerformers, LiveTimeouts
-from activities.breakers import Breakers
-from activities.custom import load_custom
-from activities.customs import CustomPerformer
-from activities.doubts import settle
-from activities.effect import Effects
+from activities.custom.discovery import load_custom
+from activities.custom.handler import CustomPerformer
 from activities.measures import Measures
-from activities.messages import House, MessagePerformer
-from activities.notices import Notifier, tell
-from activities.outward import TeamPerformer
-from activities.performer import Carried, Performer
-from activities.pretend import pretend_post
 from activities.providers import ConfiguredProvider, Outbox
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
-from activities.temporal import UNMEASURED, effect_activity, step_activity
+from activities.sending import resend
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.handler import Carried, Performer
+from activities.sending.messages import House, MessagePerformer
+from activities.sending.reconcile import settle
+from activities.sending.temporal_activities import UNMEASURED, effect_activity, step_activity
+from activities.sending.watch import watch
+from activities.team.handler import TeamPerformer
+from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
-from activities.watch import watch
+from activities.webhooks.fake import pretend_post
 from commands.dev import NO_ADDRESS, PortInUse
 from commands.logs import core_logging
 from commands.providers import accounts_of, legacy_queues
@@ -96,7 +96,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
             asyncio.create_task(presence.run()),
             asyncio.create_task(Takeover(engine, temporal).run()),
         ]
-        resending = asyncio.create_task(again.run(effects, stop))
+        resending = asyncio.create_task(resend.run(effects, stop))
         ready()
         if port:
             port.working = True
@@ -181,9 +181,9 @@ def build_performers(
 def _live_performers(
     house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
 ) -> Mapping[str, Performer]:
-    from activities.addresses import Guard
-    from activities.slack import by_slack
-    from activities.webhooks import WebhookPerformer
+    from activities.team.slack import by_slack
+    from activities.webhooks.address_guard import Guard
+    from activities.webhooks.handler import WebhookPerformer
 
     guard = Guard.allowing(settings.webhook_allow)
     nobody = accounts.nobody
@@ -201,7 +201,7 @@ def _staging_performers(
 
 def pretending_performers(house: House, outbox: Outbox) -> dict[str, Performer]:
     """Who performs every channel without reaching anybody: no provider is loaded and no credential is held."""
-    from activities.pretend import PretendWebhook, pretend_slack
+    from activities.webhooks.fake import PretendWebhook, pretend_slack
 
     performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
     performers["team"] = TeamPerformer(house, outbox, pretend_slack, remembers=outbox.remembers)
@@ -213,8 +213,8 @@ def build_notifier(settings: Settings, effects: Effects) -> Notifier:
     """Who tells the team. In staging the webhook is not called, and mails go where all go."""
     if settings.workspace == "staging":
         return Notifier(effects, pretend_post, translator)
-    from activities.addresses import Guard
-    from activities.notice_webhook import by_webhook
+    from activities.team.webhook import by_webhook
+    from activities.webhooks.address_guard import Guard
 
     return Notifier(effects, partial(by_webhook, Guard.allowing(settings.webhook_allow)), translator)
 

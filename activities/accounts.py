@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from activities.account_setup import UNFIT, UNKNOWN, UNREADABLE, Unreadable, config_of
-from activities.performer import Carried, Performer
 from activities.providers.callback import Callback
 from activities.providers.provider import (
     Answer,
@@ -30,6 +29,7 @@ from activities.providers.provider import (
     Surroundings,
 )
 from activities.providers.registry import Providers
+from activities.sending.handler import Carried, Performer
 from models import Database, ProviderAccount
 from storage.freshness import freshness
 from workspace import accounts as rows

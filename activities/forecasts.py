@@ -1,7 +1,7 @@
 """What an act would bring about at once, before it is done: enrolling people, moving runs to another version, publishing a draft.
 
 Whether somebody enters is asked of `engine.enrolment.entry`, where they get to of `engine.interpreter.forecast` (which is `advance`), whether a message may leave of
-`activities.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
+`activities.sending.gate`, and whether it can be written of the performer that sends it: what the engine asks, in the same order. Nothing is locked and
 nothing is written, so what changes between the look and the act changes the outcome. Of many people a sample is judged (`Limits`), drawn by
 lot, and the answer says so.
 """
@@ -17,10 +17,10 @@ from typing import Any, cast
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from activities import gate, merged, twins
-from activities.messages import House, MessagePerformer
-from activities.performer import CannotPrepare, Job, Person
 from activities.providers.provider import Answer, Doubt, Outgoing
+from activities.sending import gate, merged, twins
+from activities.sending.handler import CannotPrepare, Job, Person
+from activities.sending.messages import House, MessagePerformer
 from crm.people.contacts import MAX_COUNTED, Wanted
 from crm.rules.sql_facts import SqlFacts
 from engine.engine import Engine, LiveJourney

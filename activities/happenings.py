@@ -13,8 +13,8 @@ from typing import Literal
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import ledger
 from activities.providers.callback import Happening
+from activities.sending import ledger
 from crm.consent import suppression
 from journeys.channels import SENDABLE
 from models import Body, Event, Journey, Message, Run

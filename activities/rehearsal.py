@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities import templates
-from activities.messages import SHOWN
 from activities.rendering import CompiledTemplate, Renderer, RenderFailed
+from activities.sending.messages import SHOWN
+from activities.templates import library
 from activities.tracking import Tracking
 from engine.interpreter.gate import message_class
 from journeys.compile import Program
@@ -64,6 +64,6 @@ def rehearsal(session: Session, program: Program, tracking: Tracking, language: 
 
 def _newest(session: Session, key: str) -> CompiledTemplate | None:
     try:
-        return templates.load(session, key)
+        return library.load(session, key)
     except NotFound:
         return None

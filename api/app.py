@@ -13,11 +13,11 @@ from fastapi.responses import Response
 from redis.asyncio import Redis
 
 from activities.accounts import Accounts, LiveTimeouts, ThroughChannel
-from activities.effect import CARRIED
-from activities.messages import House
 from activities.providers import Provider, Providers, Surroundings
 from activities.rendering import Renderer, RenderLimits, RenderPool
 from activities.rendering.turns import Turns
+from activities.sending.effect import CARRIED
+from activities.sending.messages import House
 from activities.tracking import Tracking
 from api import health
 from api.admin.routers import admin_routers
@@ -35,7 +35,7 @@ from api.tracking import endpoints
 from api.tracking.write_keys import KeyRing
 from api.tracking.writer import Waker, Writer
 from api.wakeups import Bells, Connect
-from builder_ui import pages
+from builder_ui import routes
 from engine.engine import Engine
 from engine.presence import Presence
 from engine.runs.step import where
@@ -148,16 +148,16 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts,
     def forget_keys() -> None:
         app.state.server.keys.forget()
 
-    return pages.router(
+    return routes.router(
         engine,
-        pages.Login(login.cookie_name(settings.public_url), member, close, prove, hand_over, refused),
+        routes.Login(login.cookie_name(settings.public_url), member, close, prove, hand_over, refused),
         wake,
         settings.public_url,
         settings.language,
         look=look,
         max_upload_bytes=settings.max_body_bytes,
         room=Room(settings.max_import_bytes, settings.max_waiting_import_bytes),
-        post=pages.Post(house, provider),
+        post=routes.Post(house, provider),
         accounts=accounts,
         mail_link=mail_link,
         forget_keys=forget_keys,

@@ -10,9 +10,9 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 
 from activities.accounts import Accounts
-from activities.messages import House
 from activities.providers import Provider
 from activities.rendering.turns import Turns
+from activities.sending.messages import House
 from api.http.rate_limits import Limits, Rate
 from api.jobs import Jobs
 from api.metrics import Metrics

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from activities import templates
+from activities.templates import library
 from api.auth.login import COOKIE, exchange, mint_link
 from bench.crowd import seed
 from bench.graphs import MAIL, OTHER_JOURNEY, POOL, journey_document
@@ -110,7 +110,7 @@ def key_of(size: int) -> str:
 def _prepare(workspace: Workspace, sizes: Sequence[int]) -> None:
     """Journeys of these sizes without a problem, live, and what they name: a mail, a pool, another journey."""
     now, mail = datetime.now(UTC), next(mail for entry in gallery() for mail in entry.mails)
-    templates.save(workspace.db, MAIL, mail.variants, name="Mail", kind="email", message_class="marketing", actor="bench", now=now)
+    library.save(workspace.db, MAIL, mail.variants, name="Mail", kind="email", message_class="marketing", actor="bench", now=now)
     with workspace.db.write() as session:
         marketer = add_member(session, "Mara", "mara@example.org", "marketer", now)
         put_rotation(session, POOL, [marketer.id])

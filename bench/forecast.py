@@ -19,10 +19,11 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from activities import forecasts, templates
+from activities import forecasts
 from activities.forecasts import Forecaster
-from activities.messages import House
 from activities.rendering import RenderLimits, RenderPool
+from activities.sending.messages import House
+from activities.templates import library
 from activities.tracking import Tracking
 from bench import reference
 from bench.measure import machine
@@ -99,7 +100,7 @@ def _prepared(db: Database, people: int, pool: RenderPool) -> tuple[Forecaster, 
     engine = Engine(db, Clock(), Palette.built_in(), keys)
     house = House(Tracking({"k1": b"1" * 32}, "https://m.example"), keys, "Shop <shop@example.com>", renderer=pool)
     variants = {"default": {"subject": "Hi {{ contact.first_name }}", "mjml": MJML, "text": TEXT}}
-    templates.save(db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="bench", now=NOW)
+    library.save(db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="bench", now=NOW)
     with db.write() as session:
         journey = publish.create_journey(session, JOURNEY, "bench", NOW)
         publish.publish(engine, session, journey.id, "bench", "", NOW)

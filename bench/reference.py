@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from sqlalchemy import insert, select
 
-from activities import templates
 from activities.rendering import CompiledTemplate
+from activities.templates import library
 from api.tracking.write_keys import add_key
 from engine.engine import Engine
 from engine.versions import publish as publishing
@@ -81,7 +81,7 @@ def publish(engine: Engine, raw: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     mail = _mail()
     kind: Literal["email", "sms"] = "email"
-    templates.save(engine.db, mail.key, mail.variants, name=mail.name, kind=kind, message_class=mail.message_class, actor="bench", now=now)
+    library.save(engine.db, mail.key, mail.variants, name=mail.name, kind=kind, message_class=mail.message_class, actor="bench", now=now)
     with engine.db.write() as session:
         journey = publishing.create_journey(session, raw, "bench", now)
         publishing.publish(engine, session, journey.id, "bench", "", now)

@@ -10,9 +10,9 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from activities.layouts import layouts
 from activities.rendering import INLINE, CompiledTemplate, Marks, Rendered, Renderer, RenderPool
-from activities.samples import CONTACT, EVENT, made_up
+from activities.templates.layouts import layouts
+from activities.templates.samples import CONTACT, EVENT, made_up
 from bench.measure import machine, spread_ms
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -11,8 +11,8 @@ from typing import Any
 
 from activities.account_setup import secret_fields
 from activities.providers import ConfiguredProvider
-from builder_ui.forms import Field, Values
-from builder_ui.speech import Speech
+from builder_ui.kit.forms import Field, Values
+from builder_ui.kit.i18n import Speech
 
 Kind = type[ConfiguredProvider]
 MOST = 1_000

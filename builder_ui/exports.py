@@ -17,14 +17,14 @@ from fastapi.responses import Response, StreamingResponse
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui.host import Host, clean
-from builder_ui.listing import read_filters
-from builder_ui.pages import outbox
-from builder_ui.pages import tasks as tasks_page
-from builder_ui.people import contact_names, member_names
-from builder_ui.permits import does, may
-from builder_ui.visit import House, Visit
-from builder_ui.words import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
+from builder_ui.app.host import Host, clean
+from builder_ui.contacts.filters import read_filters
+from builder_ui.kit.actor_names import contact_names, member_names
+from builder_ui.kit.context import House, Visit
+from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
+from builder_ui.kit.permissions import does, may
+from builder_ui.outbox import list as outbox
+from builder_ui.sales import tasks as tasks_page
 from crm.imports.csv_cells import START, line_of
 from crm.people import contacts
 from crm.privacy.export import export as export_contact

@@ -14,9 +14,9 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui.host import THEMES, Host, back_to
-from builder_ui.permits import does
-from builder_ui.visit import House
+from builder_ui.app.host import THEMES, Host, back_to
+from builder_ui.kit.context import House
+from builder_ui.kit.permissions import does
 from models import Journey, Member, Run
 
 DONE = "done"

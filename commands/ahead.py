@@ -21,8 +21,8 @@ def look(settings: Settings, live: Engine, key: str, document: Mapping[str, Any]
     Raises: RenderBusy; database errors.
     """
     from activities.forecasts import Forecaster
-    from activities.messages import House
     from activities.rendering import RenderLimits, RenderPool
+    from activities.sending.messages import House
     from activities.tracking import Tracking
 
     keys = settings.signing_keys()

@@ -78,7 +78,7 @@ def build_server(settings: Settings) -> Server:
     """The web server over a checked database, not yet listening."""
     import uvicorn
 
-    from activities.custom import load_custom
+    from activities.custom.discovery import load_custom
     from api.app import create_app
     from commands.providers import accounts_of
     from commands.tracing import tracing_of

@@ -163,7 +163,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _activities(settings: Settings) -> Iterator[Finding]:
-    from activities.custom import load_custom
+    from activities.custom.discovery import load_custom
 
     yield _good("activities", "Custom activities: {count}", count=len(load_custom(settings.activity_folders)))
 
@@ -172,7 +172,7 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
     """What a worker and a web server ask of the database before they start; nothing where there is none yet, or another schema."""
     if _has_no_file(settings):
         return
-    from activities.custom import load_custom
+    from activities.custom.discovery import load_custom
     from engine import stamp
     from engine.engine import Engine
     from engine.versions.behaviours import refuse_unknown_behaviours

@@ -16,10 +16,11 @@ from typing import Any, Literal, TextIO, cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from activities import partials, templates
 from activities.forecasts import Publication
 from activities.rendering import Library, Partial, RenderBusy, compile_template
 from activities.rendering.partials import mentioned, sources_of
+from activities.templates import library as templates
+from activities.templates import partials
 from commands import ahead
 from commands.check import issue_line
 from commands.files import ABOUT, TEMPLATES, MailTemplate, Memory, read_template, template_folders

@@ -220,7 +220,7 @@ class Known:
 
 
 def _known_contact(settings: Settings, email: str) -> Known:
-    from activities.gate import limits_of
+    from activities.sending.gate import limits_of
     from crm.people.identity import find
     from workspace.calendar import load_calendar
 

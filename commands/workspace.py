@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activities.custom import load_custom
+from activities.custom.discovery import load_custom
 from journeys.catalogue import Catalogue
 from journeys.errors import Misconfigured
 from journeys.known import Known

@@ -1,6 +1,6 @@
 """A person decides what became of a message when nobody knows: it was sent, it shall be sent again, or it is left as it is.
 
-Facts in the database only, under the contact's lock. Who sends again is `activities.again`, through the gate; nothing leaves here.
+Facts in the database only, under the contact's lock. Who sends again is `activities.sending.resend`, through the gate; nothing leaves here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
         \"\"\"Books points in the loyalty system.\"\"\"
 
 The docstring is the help text, the fields of the pydantic input are the form. The step is of the kind `custom.<name>`; the
-function runs as a Temporal activity and is faked in staging. How functions are found: `activities.custom`.
+function runs as a Temporal activity and is faked in staging. How functions are found: `activities.custom.discovery`.
 """
 
 from __future__ import annotations

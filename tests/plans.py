@@ -57,7 +57,7 @@ GROWING = frozenset(
 READ_WHOLE = {
     ("engine/runs/operations.py", "run"): "newest first by the key, and no further than the page goes",
     ("reports/messages.py", "message"): "newest first by the key, and no further than the page goes",
-    ("builder_ui/pages/outbox.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
+    ("builder_ui/outbox/list.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
     ("crm/privacy/erasure_rest.py", "upload"): "an erasure looks through the files that wait; there is room for 200",
     ("storage/files.py", "upload"): "the files that wait for their import; there is room for 200",
     ("builder_ui/exports.py", "outbox_item"): "a file of the whole outbox, a page at a time",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from activities.ledger import FATES, messages
+from activities.sending.ledger import FATES, messages
 from engine.runs.step import runs
 from journeys.channels import SENDABLE
 from models import Refusal, Trail

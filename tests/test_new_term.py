@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from builder_ui.builder import forms
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.rulebook import rule_field
-from builder_ui.speech import Speech, speech_for
+from builder_ui.kit.i18n import Speech, speech_for
 from crm.rules.expression import expression
 from crm.rules.sql_facts import SqlFacts
 from crm.rules.terms import SQL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -21,9 +22,9 @@ ROOT = Path(__file__).parents[1]
 FORBIDDEN = (
     "activities.providers.smtp",
     "activities.providers.http_fake",
-    "activities.webhook",
-    "activities.webhooks",
-    "activities.slack",
+    "activities.webhooks.client",
+    "activities.webhooks.handler",
+    "activities.team.slack",
     "smtplib",
 )
 PROGRAM = textwrap.dedent(
@@ -38,8 +39,8 @@ PROGRAM = textwrap.dedent(
 
     from datetime import datetime, UTC
     import worker
-    from activities.breakers import Breakers
-    from activities.effect import Effects, perform
+    from activities.sending.breakers import Breakers
+    from activities.sending.effect import Effects, perform
     from journeys.calls import activity_of
     from models import Database
     from settings import Settings
@@ -52,7 +53,7 @@ PROGRAM = textwrap.dedent(
     from commands.providers import accounts_of
     accounts = accounts_of(settings, engine)
     performers = worker.build_performers(settings, engine, [], accounts)
-    from engine import publish
+    from engine.versions import publish
     from engine.enrolment.routing import route
     from storage.events import append_event
     from models import Contact
@@ -111,6 +112,7 @@ def test_a_staging_process_reaches_nobody(tmp_path):
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["end"]["reason"] == "completed"
     assert said["tried"] == []
+    assert all(importlib.util.find_spec(name) for name in FORBIDDEN)
     assert [name for name in FORBIDDEN if name in said["modules"]] == []
 
 

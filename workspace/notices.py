@@ -1,4 +1,4 @@
-"""Notices to the team, as rows: what is gathered, what is due, and which of its ways are still to be gone. `activities.notices` goes them.
+"""Notices to the team, as rows: what is gathered, what is due, and which of its ways are still to be gone. `activities.team.notices` goes them.
 
 Real time, not the workspace's clock: people are told when something waits for them. Runs that get stuck are gathered by journey and told of
 together, at most once in a while; each run names the notice that tells of it, so that none is told of twice and none is forgotten.

@@ -281,7 +281,7 @@ class Notices(Setting):
     at_most_every: timedelta = Field(timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=7))
     """Of the stuck runs of one journey."""
     webhook: Annotated[str, AfterValidator(partial(web_address, schemes=("https", "http")))] = Field("", max_length=2_000)
-    """Called with each notice; empty: none. Where it leads is judged when it is called (`activities.addresses`)."""
+    """Called with each notice; empty: none. Where it leads is judged when it is called (`activities.webhooks.address_guard`)."""
     webhook_secret: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=64)
     """The name of the secret that signs those calls; empty: they are not signed."""
 

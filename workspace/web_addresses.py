@@ -1,4 +1,4 @@
-"""Web addresses that people write into settings. Whether one may be called is asked elsewhere (`activities.addresses`)."""
+"""Web addresses that people write into settings. Whether one may be called is asked elsewhere (`activities.webhooks.address_guard`)."""
 
 from __future__ import annotations
 

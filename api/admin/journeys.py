@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.forecasts import Forecaster
-from activities.gate import limits_of
 from activities.rehearsal import rehearsal
+from activities.sending.gate import limits_of
 from api.admin.forecasts import Forecast, PublishPreview, published, shown
 from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import partials, templates
 from activities.rendering import Kind, Rendered
 from activities.rendering.kinds import PARTIAL
+from activities.templates import library, partials
 from api.admin.messages import MessageRow
 from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
@@ -220,7 +220,7 @@ def list_templates(
 def one_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.read")], response: Response) -> TemplateDetail:
     """As edited last. The `ETag` is the revision."""
     with server.engine.db.read() as session:
-        template = templates.get(session, key)
+        template = library.get(session, key)
         response.headers["etag"] = f'"{template.revision}"'
         row = TemplateRow.model_validate(template)
         return TemplateDetail(**row.model_dump(), variants=template.variants, **_version_of(session, key))
@@ -228,7 +228,7 @@ def one_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("tem
 
 def _version_of(session: Session, key: str) -> dict[str, Any]:
     """What stands in the newest version, as `TemplateDetail` says it."""
-    number = templates.latest(session, key)
+    number = library.latest(session, key)
     version = session.get(TemplateVersion, (key, number))
     older = [OlderPartial.model_validate(one) for one in partials.behind(session, key).get(key, [])]
     return {"version": number, "partials": version.partials if version else {}, "older_partials": older}
@@ -240,7 +240,7 @@ def save_template(
 ) -> TemplateDetail:
     """Compiles first: 422 lists every problem with its place and stores nothing. A changed text becomes the next version."""
     engine = server.engine
-    saved = templates.save(
+    saved = library.save(
         engine.db,
         key,
         wanted.variants,
@@ -267,21 +267,21 @@ def save_template(
 def archive_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> TemplateRow:
     """Journeys that pin one of its versions go on with it. Saving it brings it back."""
     with server.engine.db.write() as session:
-        return TemplateRow.model_validate(templates.archive(session, key, actor.id, server.engine.clock.now()))
+        return TemplateRow.model_validate(library.archive(session, key, actor.id, server.engine.clock.now()))
 
 
 @router.post("/templates/{key}/unarchive", summary="Bring a template back", responses=CHANGE)
 def unarchive_template(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> TemplateRow:
     """The opposite of archiving; its text stays as it was."""
     with server.engine.db.write() as session:
-        return TemplateRow.model_validate(templates.unarchive(session, key, actor.id, server.engine.clock.now()))
+        return TemplateRow.model_validate(library.unarchive(session, key, actor.id, server.engine.clock.now()))
 
 
 @router.get("/templates/{key}/uses", summary="Where a partial is used", responses=ONE)
 def list_uses(key: Key, server: TheServer, actor: Annotated[Actor, needs("template.read")]) -> list[PartialUse]:
     """By name; also through other partials. Empty for what is no partial."""
     with server.engine.db.read() as session:
-        template = templates.get(session, key)
+        template = library.get(session, key)
         found = partials.where_used(session, key) if template.kind == PARTIAL else []
         return [PartialUse.model_validate(one) for one in found]
 
@@ -294,7 +294,7 @@ def update_partials(wanted: UpdatePartials, server: TheServer, actor: Annotated[
     with engine.db.read() as session:
         for key in (wanted.partial, wanted.template):
             if key is not None:
-                templates.get(session, key)
+                library.get(session, key)
     found = partials.update(
         engine.db,
         actor=actor.id,
@@ -321,7 +321,7 @@ def list_versions(
     if cursor:
         statement = statement.where(col(TemplateVersion.number) < int(cursor))
     with server.engine.db.read() as session:
-        templates.get(session, key)
+        library.get(session, key)
         rows, following = page_of(list(session.scalars(statement)), limit, "number")
         return Page(items=[TemplateVersionRow.model_validate(row) for row in rows], next=following)
 
@@ -362,12 +362,12 @@ async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: 
 def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
     engine, renderer = server.engine, server.house.renderer
     with engine.db.read() as session:
-        template = templates.get(session, key)
+        template = library.get(session, key)
         if wanted.variants is None:
-            compiled = templates.load(session, key, wanted.version)
+            compiled = library.load(session, key, wanted.version)
         else:
-            compiled = templates.compile_draft(session, renderer, template, wanted.variants)
-        return templates.preview(
+            compiled = library.compile_draft(session, renderer, template, wanted.variants)
+        return library.preview(
             session,
             server.house,
             compiled,
@@ -387,7 +387,7 @@ def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Ac
         raise Invalid(
             "Expected member_id.", [Issue(code="missing", text="An admin key belongs to nobody: name a member.", field="member_id")]
         )
-    message = templates.send_test(
+    message = library.send_test(
         server.engine.db,
         server.house,
         server.provider,

@@ -18,13 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import account_mail
+from activities.team import account_mail
 from api.http.errors import Unauthorized, answers
 from api.http.rate_limits import Rate
 from api.server import Server, TheServer
-from builder_ui import door
-from builder_ui.host import is_page
-from builder_ui.speech import language_for
+from builder_ui.app import login_pages
+from builder_ui.app.host import is_page
+from builder_ui.kit.i18n import language_for
 from journeys.errors import Invalid, TooMany
 from locales import translator
 from models import Database, Member
@@ -194,7 +194,7 @@ def ask(request: Request, server: TheServer, back: From = "") -> HTMLResponse:
     """A form for address and password."""
     _limit(server, request)
     language = _language(request, server)
-    return door.drawn(language, door.log_in(language, back))
+    return login_pages.drawn(language, login_pages.log_in(language, back))
 
 
 @router.post(
@@ -224,10 +224,10 @@ def log_in(given: Annotated[Credentials, Form()], request: Request, server: TheS
     except CodeNeeded as needed:
         return _ask_code(server, needed.ticket, back)
     except Unauthorized:
-        return door.drawn(language, door.log_in(language, back, given.email[:320], door.wrong(language)), 401)
+        return login_pages.drawn(language, login_pages.log_in(language, back, given.email[:320], login_pages.wrong(language)), 401)
     except TooMany as error:
-        said = door.wait(language, error.retry_after_seconds)
-        return door.drawn(language, door.log_in(language, back, given.email[:320], said), 429, error.retry_after_seconds)
+        said = login_pages.wait(language, error.retry_after_seconds)
+        return login_pages.drawn(language, login_pages.log_in(language, back, given.email[:320], said), 429, error.retry_after_seconds)
     return _let_in(server, request, cookie, back if is_page(back) else "/")
 
 
@@ -252,8 +252,8 @@ def _code_form(server: Server, request: Request, back: str, problem: str = "", s
         with server.engine.db.read() as session:
             sessions.owner(session, cookie_of(server, request, TICKET), "code", server.engine.clock.real_now())
     except Unauthorized:
-        return door.drawn(language, door.too_late(language), 401)
-    return door.drawn(language, door.code(language, back, problem), status, wait)
+        return login_pages.drawn(language, login_pages.too_late(language), 401)
+    return login_pages.drawn(language, login_pages.code(language, back, problem), status, wait)
 
 
 @router.post(
@@ -279,9 +279,9 @@ def log_in_by_code(given: Annotated[Code, Form()], request: Request, server: The
     except Unauthorized:
         return _code_form(server, request, back)
     except Invalid:
-        return _code_form(server, request, back, door.wrong_code(language), 422)
+        return _code_form(server, request, back, login_pages.wrong_code(language), 422)
     except TooMany as error:
-        return _code_form(server, request, back, door.wait(language, error.retry_after_seconds), 429, error.retry_after_seconds)
+        return _code_form(server, request, back, login_pages.wait(language, error.retry_after_seconds), 429, error.retry_after_seconds)
     return _let_in(server, request, cookie, back if is_page(back) else "/")
 
 
@@ -304,10 +304,10 @@ def _proof_form(server: Server, request: Request, back: str, problem: str = "", 
     language, engine = _language(request, server), server.engine
     member = member_of(engine.db, cookie_of(server, request), engine.clock.real_now())
     if member is None:
-        return door.drawn(language, door.logged_out(language), 401)
+        return login_pages.drawn(language, login_pages.logged_out(language), 401)
     with engine.db.read() as session:
         coded = second_factor.is_on(session, member.id)
-    return door.drawn(language, door.prove(language, back, coded, member.password_hash is not None, problem), status, wait)
+    return login_pages.drawn(language, login_pages.prove(language, back, coded, member.password_hash is not None, problem), status, wait)
 
 
 @router.post(
@@ -332,9 +332,9 @@ def prove(given: Annotated[Proof, Form()], request: Request, server: TheServer, 
     try:
         login.prove(engine.db, engine.address_keys, member, cookie, proof, engine.clock.real_now(), network_of(request))
     except Invalid as error:
-        return _proof_form(server, request, back, door.said(language, error), 422)
+        return _proof_form(server, request, back, login_pages.said(language, error), 422)
     except TooMany as error:
-        return _proof_form(server, request, back, door.wait(language, error.retry_after_seconds), 429, error.retry_after_seconds)
+        return _proof_form(server, request, back, login_pages.wait(language, error.retry_after_seconds), 429, error.retry_after_seconds)
     return RedirectResponse(back if is_page(back) else "/", 303)
 
 
@@ -346,7 +346,7 @@ def show(token: str, request: Request, server: TheServer) -> HTMLResponse:
     """Shows a button; the link is used up only by pressing it."""
     _limit(server, request)
     language = _language(request, server)
-    return door.drawn(language, door.by_link(language))
+    return login_pages.drawn(language, login_pages.by_link(language))
 
 
 @router.post(
@@ -366,7 +366,7 @@ def log_in_by_link(token: str, request: Request, server: TheServer) -> Response:
         return _ask_code(server, needed.ticket, "")
     except Unauthorized:
         language = _language(request, server)
-        return door.drawn(language, door.spent(language), 401)
+        return login_pages.drawn(language, login_pages.spent(language), 401)
     return _let_in(server, request, cookie, "/")
 
 
@@ -378,7 +378,7 @@ def forgotten(request: Request, server: TheServer) -> HTMLResponse:
     """A form for the address."""
     _limit(server, request)
     language = _language(request, server)
-    return door.drawn(language, door.forgotten(language))
+    return login_pages.drawn(language, login_pages.forgotten(language))
 
 
 @router.post(
@@ -392,7 +392,7 @@ def remind(given: Annotated[Forgotten, Form()], request: Request, server: TheSer
     _limit(server, request)
     language = _language(request, server)
     later.add_task(_send_reset, server, given.email[:320])
-    return door.drawn(language, door.asked(language))
+    return login_pages.drawn(language, login_pages.asked(language))
 
 
 def _send_reset(server: Server, email: str) -> None:
@@ -437,8 +437,8 @@ def _form(server: Server, request: Request, token: str, **more: Any) -> HTMLResp
         with server.engine.db.read() as session:
             member = sessions.owner(session, token, "password", server.engine.clock.real_now())
     except Unauthorized:
-        return door.drawn(language, door.spent(language), 401)
-    return door.drawn(language, door.choose(language, member.email, **more), 422 if more else 200)
+        return login_pages.drawn(language, login_pages.spent(language), 401)
+    return login_pages.drawn(language, login_pages.choose(language, member.email, **more), 422 if more else 200)
 
 
 @router.post(
@@ -456,7 +456,7 @@ def choose(token: str, given: Annotated[Chosen, Form()], request: Request, serve
     _limit(server, request)
     password, engine = given.password.get_secret_value(), server.engine
     if password != given.again.get_secret_value():
-        return _form(server, request, token, problem=door.differ(_language(request, server)))
+        return _form(server, request, token, problem=login_pages.differ(_language(request, server)))
     try:
         cookie, _ = login.choose(
             engine.db, engine.address_keys, token, password, engine.clock.real_now(), _agent(request), network_of(request)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from builder_ui.compat import Component, browser_components
-from builder_ui.host import HERE, STATICS
+from builder_ui.app.host import HERE, STATICS
+from builder_ui.kit.reactpy_compat import Component, browser_components
 
 MANIFEST = HERE / "static" / ".vite" / "manifest.json"
 

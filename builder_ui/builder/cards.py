@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from builder_ui import parts, words
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.speech import Speech
+from builder_ui.kit import components, labels
+from builder_ui.kit.i18n import Speech
 from journeys.document import Entry
 from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
@@ -35,9 +35,11 @@ Hints = dict[str, list[str]]
 DAY = timedelta(days=1)
 
 
-def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: words.Names, before: View | None = None) -> View:
+def view_of(
+    speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: labels.Names, before: View | None = None
+) -> View:
     """The card of a step. A step that cannot be read has the outlets that it names, else those of the card `before`."""
-    node, label, name = palette.parse(node_id, raw), words.kind_of(speech, palette, raw), words.own_name(raw)
+    node, label, name = palette.parse(node_id, raw), labels.kind_of(speech, palette, raw), labels.own_name(raw)
     called = {"label": label, "name": name, "called": names.get(node_id) or name or label}
     if isinstance(node, Node):
         outlets = _outlets(speech, node)
@@ -53,7 +55,7 @@ def view_of(speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, An
 
 
 def _outlets(speech: Speech, node: Node) -> list[list[Any]]:
-    return [[name, words.coded(speech, words.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
+    return [[name, labels.coded(speech, labels.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
 
 
 def _outlets_named(speech: Speech, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
@@ -66,7 +68,7 @@ def _outlets_named(speech: Speech, kind: type[Node] | None, raw: Mapping[str, An
         names = [name for name in dict.fromkeys(kind.outlets(sketch)) if isinstance(name, str) and name]
     except (AttributeError, TypeError):
         return []
-    return [[name, words.coded(speech, words.OUTLETS, name), kind.fallback(sketch, name) is not None] for name in names]
+    return [[name, labels.coded(speech, labels.OUTLETS, name), kind.fallback(sketch, name) is not None] for name in names]
 
 
 def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
@@ -79,12 +81,12 @@ def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
 
 def _outlets_of_kind(speech: Speech, kind: type[Node] | None) -> list[list[Any]]:
     node = Palette([kind]).parse("x", {"kind": kind.kind, **kind.example}) if kind else None
-    return _outlets(speech, node) if isinstance(node, Node) else [["next", words.coded(speech, words.OUTLETS, "next"), False]]
+    return _outlets(speech, node) if isinstance(node, Node) else [["next", labels.coded(speech, labels.OUTLETS, "next"), False]]
 
 
-def _summary(speech: Speech, node: Node, names: words.Names) -> str:
+def _summary(speech: Speech, node: Node, names: labels.Names) -> str:
     """What was set, as short as a card needs it: values, and the titles of what is merely switched on."""
-    said = [title if value == speech("yes") else value for title, value in words.fields(speech, node, names)]
+    said = [title if value == speech("yes") else value for title, value in labels.fields(speech, node, names)]
     return _joined(said)
 
 
@@ -110,8 +112,8 @@ def _entry_in_words(speech: Speech, raw: Any) -> list[str]:
     except ValueError:
         triggers = raw.get("triggers") if isinstance(raw, Mapping) else None
         whole = [one for each in triggers or () if (one := _trigger(each)) is not None] if isinstance(triggers, list | tuple) else []
-        return [*(words.trigger(speech, one) for one in whole), speech("Not complete yet")]
-    return words.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
+        return [*(labels.trigger(speech, one) for one in whole), speech("Not complete yet")]
+    return labels.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
 
 
 _triggers: TypeAdapter[Trigger] = TypeAdapter(AnyTrigger)
@@ -126,7 +128,7 @@ def _trigger(raw: Any) -> Trigger | None:
 
 def _joined(said: Iterable[str]) -> str:
     """Some sentences on one card; what is too long ends in dots."""
-    text = parts.plain(" · ".join(said))
+    text = components.plain(" · ".join(said))
     return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1].rstrip()}…"
 
 
@@ -135,7 +137,7 @@ def palette_of(speech: Speech, palette: Palette) -> dict[str, Any]:
     kinds = [
         offer for kind in palette for offer in (_offer(speech, palette, kind), *(_ready(speech, palette, kind, one) for one in kind.ready))
     ]
-    return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(parts.ICONS)}
+    return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(components.ICONS)}
 
 
 def _offer(speech: Speech, palette: Palette, kind: type[Node]) -> dict[str, Any]:
@@ -154,7 +156,7 @@ def _ready(speech: Speech, palette: Palette, kind: type[Node], ready: Ready) -> 
 
 def _begun(speech: Speech, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
     view = view_of(speech, palette, kind.kind, raw, {})
-    text = parts.plain(speech(help))
+    text = components.plain(speech(help))
     return {
         "kind": kind.kind, "label": speech(label), "group": kind.group, "text": text, "raw": raw, "view": view, "sends": issubclass(kind, Send),
     }  # fmt: skip
@@ -205,7 +207,7 @@ def _hint(speech: Speech, after: timedelta) -> list[str]:
 
 def drawing(speech: Speech, palette: Palette, draft: Draft) -> dict[str, Any]:
     """A whole journey as the canvas takes it."""
-    names = words.names_in(speech, palette, draft.nodes)
+    names = labels.names_in(speech, palette, draft.nodes)
     nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(speech, draft)}}
     nodes |= {id: {"raw": raw, "view": view_of(speech, palette, id, raw, names)} for id, raw in draft.nodes.items()}
     return graph_of(draft, nodes)

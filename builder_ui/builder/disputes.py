@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from builder_ui import parts, words
 from builder_ui.builder import cards, labels
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import Editor
-from builder_ui.compat import Element, html
+from builder_ui.kit import components
+from builder_ui.kit import labels as words
+from builder_ui.kit.reactpy_compat import Element, html
 from journeys import conflicts
 from journeys.document import Journey
 from journeys.errors import PfadwerkError
@@ -40,7 +41,7 @@ def disputes(editor: Editor) -> Element:
     document = editor.draft.document()
     return html.section(
         {"className": "pfb-disputes", "aria-labelledby": "pfb-disputes", "role": "region"},
-        html.h2({"id": "pfb-disputes"}, parts.icon("alert"), speech("Changed by two people at once")),
+        html.h2({"id": "pfb-disputes"}, components.icon("alert"), speech("Changed by two people at once")),
         html.p({"className": "quiet"}, speech("Choose which version counts. Both are kept until then; nothing goes live before.")),
         [_dispute(editor, document, all, n) for n, all in enumerate(list(found.values())[:MOST_SHOWN])],
     )
@@ -117,7 +118,7 @@ def _choice(editor: Editor, one: conflicts.Open, name: str) -> Element:
             text = speech("Leave it as in the draft")
         else:
             text = speech("Keep mine") if side.name == speech("Yours") else speech("Take the version of {name}", name=side.name)
-        return parts.button(text, lambda _event: editor.decide(one.place, one.by, other), **{"aria-label": f"{text}: {name}"})
+        return components.button(text, lambda _event: editor.decide(one.place, one.by, other), **{"aria-label": f"{text}: {name}"})
 
     return html.div({"className": "actions"}, button(theirs, False), button(mine, True))
 
@@ -191,7 +192,7 @@ def _sentences(speech: Any, document: Mapping[str, Any], path: tuple[str, ...]) 
         journey = read({"spec": 1, "key": "x", "name": "x", **({name: document[name]} if name in document else {})})
     except PfadwerkError:
         return str(speech("Not complete yet"))
-    return parts.plain(" · ".join(_told(speech, journey, name))) or "–"
+    return components.plain(" · ".join(_told(speech, journey, name))) or "–"
 
 
 def _told(speech: Any, journey: Journey, name: str) -> list[str]:

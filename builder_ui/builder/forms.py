@@ -14,13 +14,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from builder_ui import parts, words
 from builder_ui.builder import labels
 from builder_ui.builder.draft import at
 from builder_ui.builder.journey_form import DEFINITIONS
 from builder_ui.builder.knowledge import Choice, Knowledge
-from builder_ui.compat import Element, datalist, html
-from builder_ui.speech import Speech
+from builder_ui.kit import components
+from builder_ui.kit import labels as words
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.reactpy_compat import Element, datalist, html
 from journeys.errors import Issue
 from journeys.rules import dates
 from journeys.rules.terms import TERMS
@@ -128,12 +129,12 @@ def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
 
 
 def _small(speech: Speech, text: str) -> Element:
-    return html.small(*parts.marked(speech(text))) if text else None
+    return html.small(*components.marked(speech(text))) if text else None
 
 
 def _wrong(form: Form, issue: Issue) -> Element:
     tone = "pfb-wrong" if issue.severity == "error" else "pfb-wrong warning"
-    return html.p({"className": tone, "role": "alert"}, parts.icon("alert"), issue.say(form.speech.translate))
+    return html.p({"className": tone, "role": "alert"}, components.icon("alert"), issue.say(form.speech.translate))
 
 
 def _inner(form: Form, schema: Schema) -> tuple[bool, Schema]:
@@ -473,7 +474,7 @@ def look(form: Form, hint: str, value: Any) -> Element:
     new = {"target": "_blank", "rel": "noopener"}
     return html.div(
         {"className": "pfb-look"},
-        html.span({"className": "tpl-thumb", "key": found.picture}, parts.picture(found.picture)) if found and found.picture else None,
+        html.span({"className": "tpl-thumb", "key": found.picture}, components.picture(found.picture)) if found and found.picture else None,
         html.div(
             html.p(found.text(speech.language)) if found else None,
             html.a({"href": found.address, **new}, speech("Edit the template")) if found else None,
@@ -594,7 +595,9 @@ def code(form: Form, path: Path) -> Element:
         return field
     line, column, text = wrong
     said = speech("This is not JSON: line {line}, column {column}.", line=line, column=column)
-    return html.div(field, html.p({"className": "pfb-wrong", "role": "alert"}, parts.icon("alert"), html.span(said, " ", html.code(text))))
+    return html.div(
+        field, html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), html.span(said, " ", html.code(text)))
+    )
 
 
 def _json(said: str) -> Any:
@@ -786,7 +789,7 @@ def total(form: Form, path: Path, value: list[Any]) -> Element:
     said = speech("Together {total} %", total=speech.number(round(whole, 2)))
     return html.div(
         {"className": "pfb-row"},
-        html.span({"className": "pfb-total" if good else "pfb-wrong"}, parts.icon("check" if good else "alert"), " ", said),
+        html.span({"className": "pfb-total" if good else "pfb-wrong"}, components.icon("check" if good else "alert"), " ", said),
         small(speech("Share evenly"), lambda _event: form.edit(path, even(value), True)) if form.editable and value else None,
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities import shelf
 from activities.rendering.kinds import HTML, PARTIAL
-from builder_ui.speech import Speech
+from activities.templates import listing
+from builder_ui.kit.i18n import Speech
 from builder_ui.templates.frames import address
 from crm.catalogue import load_catalogue
 from crm.people import tags
@@ -87,7 +87,7 @@ def _listed(session: Session, speech: Speech, name: str) -> list[Choice]:
 
 
 def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:
-    numbers = shelf.numbers(session)
+    numbers = listing.numbers(session)
     looks = {}
     for one in templates:
         texts = {locale: str(parts.get("subject") or parts.get("text") or "")[:200] for locale, parts in one.variants.items()}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from builder_ui.builder import bundle, texts
-from builder_ui.compat import Element, html
-from builder_ui.parts import ICONS
-from builder_ui.visit import Visit
+from builder_ui.kit.components import ICONS
+from builder_ui.kit.context import Visit
+from builder_ui.kit.reactpy_compat import Element, html
 
 Marks = dict[str, dict[str, Any]]
 """Node or edge id -> {"tone", "sign", "said", "lines"}: how it is drawn, the symbol on it, the same in words, and what stands under it."""

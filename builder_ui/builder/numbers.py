@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.speech import Speech
-from builder_ui.words import REASONS, REFUSALS, coded
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.labels import REASONS, REFUSALS, coded
 from storage.tally import AtNode, Counts
 
 FATES = ("sent", "opened", "clicked", "bounced", "failed")

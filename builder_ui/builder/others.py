@@ -11,8 +11,8 @@ from functools import partial
 
 from sqlmodel import select
 
-from builder_ui.screen import allowed
-from builder_ui.visit import Visit
+from builder_ui.app.screen import allowed
+from builder_ui.kit.context import Visit
 from engine import open_builders
 from engine.open_builders import Present
 from engine.runs.step import where

@@ -10,22 +10,22 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from builder_ui import consequences, parts, state_line
-from builder_ui import forms as plain_forms
 from builder_ui.builder import bundle, cards, forms, look, numbers, texts
 from builder_ui.builder.before import last_message
 from builder_ui.builder.disputes import disputes
 from builder_ui.builder.draft import at
-from builder_ui.builder.gallery import KEY_PATTERN
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.others import initials, tone
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
 from builder_ui.builder.session import Editor, Review, Stored, counted, fetch
-from builder_ui.compat import Element, component, html, submitted, use_effect, use_ref, use_state
-from builder_ui.topics import use_reading, use_topics
-from builder_ui.visit import Acts, Page, Visit
-from builder_ui.words import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
+from builder_ui.journeys.gallery import KEY_PATTERN
+from builder_ui.kit import components, consequences, state_line
+from builder_ui.kit import forms as plain_forms
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.labels import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
+from builder_ui.kit.observable import use_reading, use_topics
+from builder_ui.kit.reactpy_compat import Element, component, html, submitted, use_effect, use_ref, use_state
 from engine.open_builders import Present
 from engine.versions.publish import get_journey
 from journeys import results
@@ -154,18 +154,18 @@ def head(editor: Editor) -> Element:
         text, tone, symbol = "View only", "", "ban"
     actions = [*_views(editor), _more(editor)]
     if editor.path is not None:
-        actions = [parts.button(speech("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
+        actions = [components.button(speech("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
     elif editor.editable:
         look_over = lambda _event: editor.spawn(editor.look_over)  # noqa: E731
-        actions.append(parts.button(speech("Publish …"), look_over, "play", "main", id="pfb-publish"))
+        actions.append(components.button(speech("Publish …"), look_over, "play", "main", id="pfb-publish"))
     return html.header(
         {"className": "pfb-head"},
         _jump(speech("Skip to canvas"), "canvas") if editor.path is None and not editor.outlined else None,
         _jump(speech("Skip to form"), "form") if editor.path is None else None,
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
-        parts.badge(speech(state[0]), *state[1:]),
-        parts.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else html.span({"hidden": True}),
+        components.badge(speech(state[0]), *state[1:]),
+        components.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else html.span({"hidden": True}),
         bundle.status()(state_line.props(CANVAS_ID, speech, (text, tone, symbol), _lasts(editor), editor.hear)),
         _people(editor),
         # Keys: what comes and goes before them would have them drawn anew, and an open menu would close under the hand.
@@ -221,7 +221,7 @@ def _jump(text: str, place: str) -> Element:
 def _views(editor: Editor) -> list[Element]:
     """Other ways to look at the same journey."""
     speech = editor.speech
-    outline = parts.button(
+    outline = components.button(
         speech("Canvas") if editor.outlined else speech("Outline"),
         lambda _event: editor.toggle_outline(),
         "route" if editor.outlined else "list-tree",
@@ -231,9 +231,9 @@ def _views(editor: Editor) -> list[Element]:
     counting = editor.figures is not None
     return [
         outline,
-        parts.button(speech("Hide metrics") if counting else speech("Metrics"), lambda _event: editor.toggle_counts(), "people"),
+        components.button(speech("Hide metrics") if counting else speech("Metrics"), lambda _event: editor.toggle_counts(), "people"),
         _counted_version(editor) if counting else None,
-        parts.button(speech("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
+        components.button(speech("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
     ]
 
 
@@ -266,7 +266,7 @@ def _more(editor: Editor) -> Element:
     duplicate = html.form(
         {"className": "pfb-new", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
         html.button({"className": "button"}, speech("Duplicate")),
-        parts.own_key(speech, "key", KEY_PATTERN),
+        components.own_key(speech, "key", KEY_PATTERN),
     )
     return html.details(
         {"className": "ask", "name": "ask", "key": "more"},
@@ -294,8 +294,8 @@ def _conflict(editor: Editor) -> Element:
     return html.div(
         {"className": "pfb-notice bad", "role": "alertdialog", "aria-label": speech("Two people changed this journey")},
         html.p(speech("{name} saved this journey while you changed it. Nothing of yours is lost as long as this page is open.", name=by)),
-        parts.button(speech("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
-        parts.button(speech("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
+        components.button(speech("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
+        components.button(speech("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
     )
 
 
@@ -305,9 +305,9 @@ def _notice(editor: Editor) -> Element:
     text, good = editor.notice
     return html.div(
         {"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"},
-        parts.icon("check" if good else "alert"),
+        components.icon("check" if good else "alert"),
         html.p(text),
-        parts.close(editor.speech, lambda _event: editor.notify(None)),
+        components.close(editor.speech, lambda _event: editor.notify(None)),
     )
 
 
@@ -343,7 +343,7 @@ def review(editor: Editor) -> Element:
                 "onBlur": noted,
             }
         ),
-        parts.button(speech("Publish now"), lambda _event: editor.spawn(editor.publish, note.current), "play", "main"),
+        components.button(speech("Publish now"), lambda _event: editor.spawn(editor.publish, note.current), "play", "main"),
     )
     return html.section(
         {"className": "pfb-review", "aria-label": speech("Before publishing")},
@@ -353,7 +353,9 @@ def review(editor: Editor) -> Element:
         html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
         ahead(editor, found) if not errors else None,
         html.div(
-            {"className": "actions"}, go if not errors else None, parts.button(speech("Not now"), lambda _event: editor.cancel_review())
+            {"className": "actions"},
+            go if not errors else None,
+            components.button(speech("Not now"), lambda _event: editor.cancel_review()),
         ),
     )
 
@@ -564,7 +566,7 @@ def step_panel(editor: Editor, id: str) -> Element:
     body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
     return html.div(
         {"key": f"step/{id}", "className": "pfb-step", "data-step": id},
-        html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])), view["label"]),
+        html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])), view["label"]),
         help_of(speech, kind) if kind else None,
         html._(general(editor, id)),  # one place, however many: what comes behind keeps its own, and with it its handlers and its focus
         body,
@@ -577,7 +579,7 @@ def general(editor: Editor, id: str) -> list[Element]:
     return [
         html.p(
             {"key": f"general{n}", "className": f"pfb-wrong {issue.severity}", "role": "alert"},
-            parts.icon("alert"),
+            components.icon("alert"),
             issue.say(editor.speech.translate),
         )
         for n, issue in enumerate(here)
@@ -585,7 +587,7 @@ def general(editor: Editor, id: str) -> list[Element]:
 
 
 def help_of(speech: Any, kind: Any) -> Element:
-    first, *more = [parts.marked(speech(paragraph)) for paragraph in kind.help()]
+    first, *more = [components.marked(speech(paragraph)) for paragraph in kind.help()]
     if not more:
         return html.p({"className": "pfb-help"}, *first)
     return html.details({"className": "pfb-help"}, html.summary(*first), [html.p({"key": str(n)}, *one) for n, one in enumerate(more)])
@@ -644,12 +646,12 @@ def journey_panel(editor: Editor) -> Element:
     speech, form = editor.speech, _form(editor, ENTRY)
     issues = [issue for issue in editor.issues if issue.node_id is None and not issue.field]
     wrong = [
-        html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, parts.icon("alert"), one.say(speech.translate))
+        html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, components.icon("alert"), one.say(speech.translate))
         for n, one in enumerate(issues)
     ]
     return html.div(
         {"key": "journey", "className": "pfb-step", "data-step": ENTRY},
-        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("play")), speech("Journey")),
+        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("play")), speech("Journey")),
         html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
         html._(wrong),
         [_part(editor, form, name, title, schema) for name, title, schema in JOURNEY_FORM],
@@ -660,7 +662,7 @@ def _part(editor: Editor, form: forms.Form, name: str, title: str, schema: Any) 
     """One chapter of the journey's form. A closed one is a button and nothing else: forms are long."""
     speech, opened = form.speech, editor.chapter == name
     wrong = any(path == name or path.startswith(f"{name}.") for path in form.issues)
-    said = html.span({"className": "pfb-wrong"}, parts.icon("alert"), speech("not complete")) if wrong else None
+    said = html.span({"className": "pfb-wrong"}, components.icon("alert"), speech("not complete")) if wrong else None
     attributes = {
         "type": "button",
         "className": "pfb-chapter",
@@ -716,13 +718,13 @@ def story(editor: Editor) -> Element:
 
     field = {"id": "pfb-whom", "type": "search", "defaultValue": path.text, "maxLength": 200}
     return html._(
-        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, parts.icon("user")), speech("Path of a contact")),
+        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("user")), speech("Path of a contact")),
         html.form(
             {"className": "pfb-field", "role": "search", "onSubmit": submitted(sent)},
             html.label({"htmlFor": "pfb-whom"}, speech("Name or e-mail")),
             html.div({"className": "pfb-row"}, html.input(field), html.button({"className": "pfb-small"}, speech("Find"))),
         ),
-        html.p({"className": "pfb-wrong", "role": "alert"}, parts.icon("alert"), path.wrong) if path.wrong else None,
+        html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), path.wrong) if path.wrong else None,
         _candidates(editor, path),
         _told(editor, path) if path.story else None,
     )
@@ -756,13 +758,13 @@ def _candidate(speech: Any, path: Any, run: dict[str, Any]) -> Element:
     attributes = {"type": "button", "className": "pfb-problem", "value": run["id"], "aria-pressed": str(run["id"] == path.run_id).lower()}
     name = path.names.get(run["contact_id"]) or speech("Contact {id}", id=run["contact_id"][-6:])
     return html.button(
-        attributes, html.span(html.b(name), html.br(), speech.moment(run["started_at"])), parts.badge(speech(state[0]), *state[1:])
+        attributes, html.span(html.b(name), html.br(), speech.moment(run["started_at"])), components.badge(speech(state[0]), *state[1:])
     )
 
 
 def _told(editor: Editor, path: Any) -> Element:
     """The chapters of the run's page under their numbers; a number leads to its card."""
-    from builder_ui.pages import run as run_page
+    from builder_ui.journeys import run as run_page
 
     speech, data, visit = editor.speech, path.story, editor.visit
     run = data.story["run"]
@@ -784,7 +786,7 @@ def _told(editor: Editor, path: Any) -> Element:
 
 
 def _chapter_of(editor: Editor, path: Any, chapter: Any, number: int) -> Element:
-    from builder_ui.pages import run as run_page
+    from builder_ui.journeys import run as run_page
 
     jump = forms.small(
         str(number), lambda _event: path.show(chapter.node), editor.speech("Show visit {number} on the canvas", number=number)
@@ -807,7 +809,7 @@ def problems(editor: Editor) -> Element:
     lines = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(ordered)]
     return html.details(
         {"className": "pfb-problems", "open": bool(errors)},
-        html.summary(parts.icon("alert" if errors else "check"), " ", title),
+        html.summary(components.icon("alert" if errors else "check"), " ", title),
         html.ul(lines) if lines else None,
     )
 
@@ -818,7 +820,7 @@ def problem(editor: Editor, issue: Issue) -> Element:
     name = editor.names.get(place, editor.speech("Journey"))
     jump: Callable[[Any], None] = lambda _event: editor.go_to(issue)  # noqa: E731
     attributes = {"type": "button", "className": f"pfb-problem {issue.severity}", "onClick": jump}
-    return html.button(attributes, parts.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.speech.translate)))
+    return html.button(attributes, components.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.speech.translate)))
 
 
 @component
@@ -856,7 +858,7 @@ def _note(editor: Editor, id: str, text: str, place: int) -> Element:
     field = {"aria-label": speech("Note {number}", number=place), "defaultValue": text, "rows": 3, "maxLength": MAX_NOTE_CHARACTERS}
     return html.li(
         {"key": f"{id}/{text}", "className": "pfb-line"},
-        html.span({"className": "pfb-card-icon"}, parts.icon("pencil")),
+        html.span({"className": "pfb-card-icon"}, components.icon("pencil")),
         html.textarea({**field, "onBlur": left, "disabled": not editor.editable}),
         forms.small(speech("Delete"), lambda _event: editor.tear_note(id), speech("Delete note {number}", number=place), "danger")
         if editor.editable
@@ -876,7 +878,7 @@ def _line(editor: Editor, id: str, place: int) -> Element:
     }
     return html.li(
         {"key": id, "className": "pfb-line here" if here else "pfb-line"},
-        html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, parts.icon(view["icon"])),
+        html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])),
         html.div(
             html.button(name, f"{place}. " if place else "", view["called"]),
             html.p(
@@ -885,7 +887,7 @@ def _line(editor: Editor, id: str, place: int) -> Element:
                 " · " if view["name"] and view["summary"] else None,
                 view["summary"],
             ),
-            html.p({"className": f"pfb-wrong {badge['severity']}"}, parts.icon("alert"), badge["text"]) if badge else None,
+            html.p({"className": f"pfb-wrong {badge['severity']}"}, components.icon("alert"), badge["text"]) if badge else None,
         ),
         forms.small(speech("Delete"), lambda _event: editor.remove(id), speech("Delete step {number}", number=place), "danger")
         if editor.editable and id != ENTRY

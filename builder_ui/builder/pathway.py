@@ -17,9 +17,9 @@ from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
-from builder_ui.people import contact_names
-from builder_ui.visit import Visit
-from builder_ui.words import MESSAGE_STATES, OUTLETS, REASONS, coded
+from builder_ui.kit.actor_names import contact_names
+from builder_ui.kit.context import Visit
+from builder_ui.kit.labels import MESSAGE_STATES, OUTLETS, REASONS, coded
 from crm.people import contacts
 from engine.runs.operations import RunFilter, list_runs
 from engine.versions.publish import get_version
@@ -72,7 +72,7 @@ class Pathway:
 
     async def choose(self, run_id: str) -> None:
         """Draws the way of a run, and again whenever it moves."""
-        from builder_ui.pages import run as run_page
+        from builder_ui.journeys import run as run_page
 
         self._turn += 1
         turn, mark = self._turn, None
@@ -99,7 +99,7 @@ class Pathway:
         return True
 
     def _load(self, visit: Visit) -> tuple[Any, dict[str, Any]]:
-        from builder_ui.pages import run as run_page
+        from builder_ui.journeys import run as run_page
 
         story = run_page.load(visit)
         if story.story["journey"]["id"] != self.journey_id:
@@ -123,7 +123,7 @@ class Pathway:
 
 def marks(visit: Visit, data: Any, drawn: set[tuple[str, str]]) -> Marks:
     """The visits by number on steps and on the ways between, from the trail."""
-    from builder_ui.pages import run as run_page
+    from builder_ui.journeys import run as run_page
 
     speech, run = visit.speech, data.story["run"]
     told = run_page.chapters(data.story) if data.story["trail"] else []

@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from builder_ui import parts, words
 from builder_ui.builder import forms
 from builder_ui.builder.draft import at, replaced
 from builder_ui.builder.forms import Form, Path, small
 from builder_ui.builder.term_widgets import Change, Place, draw, fresh_on_event
-from builder_ui.compat import Element, html
+from builder_ui.kit import components, labels
+from builder_ui.kit.reactpy_compat import Element, html
 from journeys.rules import parse_rule
 from journeys.rules.model import is_group
 from journeys.rules.terms import TERMS
@@ -99,7 +99,7 @@ class _Inner:
 
 def _sentence(form: Form, rule: Mapping[str, Any]) -> list[Element]:
     try:
-        return parts.marked(words.rule(form.speech, parse_rule(rule), form.names))
+        return components.marked(labels.rule(form.speech, parse_rule(rule), form.names))
     except (ValidationError, ValueError, TypeError, KeyError):
         return [form.speech("Not complete yet")]
 

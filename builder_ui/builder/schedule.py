@@ -10,10 +10,10 @@ from typing import Any
 
 from babel.dates import get_month_names
 
-from builder_ui import words
 from builder_ui.builder import forms
-from builder_ui.compat import Element, html
-from builder_ui.times import REPEATS, Times, read
+from builder_ui.kit import labels
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.kit.times import REPEATS, Times, read
 
 
 def field(form: forms.Form, path: forms.Path) -> Element:
@@ -90,6 +90,6 @@ def _weekdays(form: forms.Form, found: Times, keep: Callable[[Times], None]) -> 
             html.input({"type": "checkbox", "checked": day in found.weekdays, "onChange": toggle(day), "disabled": not form.editable}),
             form.speech(name),
         )
-        for day, name in enumerate(words.WEEKDAYS)
+        for day, name in enumerate(labels.WEEKDAYS)
     ]
     return html.div({"className": "pfb-days", "role": "group", "aria-label": form.speech("Days")}, boxes)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui import consequences, people, words
+from builder_ui.app.screen import NOTICE_SECONDS, allowed
 from builder_ui.builder import before, cards, joining, knowledge, numbers
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.knowledge import Knowledge
@@ -40,11 +40,11 @@ from builder_ui.builder.protocol import (
     Writing,
 )
 from builder_ui.builder.writing import Fields, Gone
-from builder_ui.changes import changes as told
-from builder_ui.screen import NOTICE_SECONDS, allowed
-from builder_ui.speech import Speech
-from builder_ui.topics import Teller
-from builder_ui.visit import Visit
+from builder_ui.kit import actor_names, consequences, labels
+from builder_ui.kit.context import Visit
+from builder_ui.kit.differences import changes as told
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.observable import Teller
 from engine.interpreter.forecast import Forecast
 from engine.open_builders import Present
 from engine.runs.step import where
@@ -227,7 +227,7 @@ class Editor(Teller):
 
     def names_of(self, draft: Draft) -> dict[str, str]:
         """Node id -> what people call the step."""
-        return words.names_in(self.speech, self.visit.engine.palette, draft.nodes)
+        return labels.names_in(self.speech, self.visit.engine.palette, draft.nodes)
 
     def raw(self, id: str) -> dict[str, Any] | None:
         """What the form of a step, or of the journey, is about; None: nothing can be shown."""
@@ -706,7 +706,7 @@ class Editor(Teller):
             differs = bool(listing.unpublished(session, [journey]))
             since = drafts.since(session, journey, revision)
             live = journey.state, journey.live_version, _versions(session, journey)
-            return News(since, issues, hints, differs, people.member_names(session), journey.updated_by, *live)
+            return News(since, issues, hints, differs, actor_names.member_names(session), journey.updated_by, *live)
 
     async def _take_in(self, news: News, since: drafts.Since) -> None:
         """What is unsaved here is merged with it, and saved next. What is changed while the merge is made comes on top of it."""
@@ -789,7 +789,7 @@ class Editor(Teller):
         """Whom an actor of the audit trail means: a name, and which of one's own tabs are meant is said as such."""
         if by == self.visit.by:
             return str(self.speech("You, in another tab"))
-        return people.actor(self.speech, self.members, by)
+        return actor_names.actor(self.speech, self.members, by)
 
     def _note(self, found: list[merge.Conflict], saved: conflicts.Saved) -> None:
         """Keeps what was meant here beside what somebody else made of it."""
@@ -1093,7 +1093,7 @@ def fetch(visit: Visit) -> Stored:
             bool(listing.unpublished(session, [journey])),
             live is not None and live.program.goal is not None,
             listing.published_since(session, [journey.id]).get(journey.id),
-            people.member_names(session),
+            actor_names.member_names(session),
         )
 
 

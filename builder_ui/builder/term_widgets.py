@@ -9,7 +9,7 @@ from typing import Any
 from builder_ui.builder import forms
 from builder_ui.builder.draft import at
 from builder_ui.builder.forms import Form, Path
-from builder_ui.compat import Element, html
+from builder_ui.kit.reactpy_compat import Element, html
 from journeys.catalogue import FieldSpec
 from journeys.rules.terms import TERMS, Term, shape
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder_ui.speech import Speech
+from builder_ui.kit.i18n import Speech
 
 CANVAS = (
     "Add a note",

@@ -15,12 +15,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
-from activities import proof, templates
-from activities.layouts import layouts
 from activities.rendering import CompiledTemplate, Rendered
-from builder_ui.mail import with_new_tabs
-from builder_ui.permits import does
-from builder_ui.visit import House
+from activities.templates import library, preview
+from activities.templates.layouts import layouts
+from builder_ui.kit.context import House
+from builder_ui.kit.permissions import does
+from builder_ui.outbox.mail import with_new_tabs
 from journeys.errors import NotFound
 from models import Template, TemplateVersion
 
@@ -103,7 +103,7 @@ def _layout(house: House, token: str, key: str, locale: str) -> Rendered | None:
         raise NotFound("there is no such layout")
     name = choose(found.variants, "", locale)
     with house.engine.db.read() as session:
-        return proof.proof(
+        return preview.proof(
             session, house.post.house, found.kind, found.message_class, found.variants, name, house.now(), only=True
         ).rendered
 
@@ -117,7 +117,7 @@ def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_
     if member is None or house.post is None:
         return None
     with house.engine.db.read() as session:
-        template = templates.get(session, key)
+        template = library.get(session, key)
         language = member.locale or house.language
         if draft and (name := choose(template.variants, locale, language)):
             found = _rendered(house, session, template, template.variants, name, contact_id)
@@ -132,19 +132,19 @@ def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_
 def _as_saved(house: House, session: Session, template: Template, locale: str, language: str, contact_id: str | None) -> Rendered | None:
     """The newest version, with the partials it was saved with."""
     assert house.post is not None
-    version = session.get(TemplateVersion, (template.key, templates.latest(session, template.key)))
+    version = session.get(TemplateVersion, (template.key, library.latest(session, template.key)))
     name = choose(version.source, locale, language) if version else ""
     if version is None or name not in version.compiled:
         return None
     compiled = CompiledTemplate.from_json(template.kind, {name: version.compiled[name]})
-    return proof.saved(session, house.post.house, compiled, template.message_class, house.now(), contact_id)
+    return preview.saved(session, house.post.house, compiled, template.message_class, house.now(), contact_id)
 
 
 def _rendered(
     house: House, session: Session, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
 ) -> Rendered | None:
     assert house.post is not None
-    return proof.proof(
+    return preview.proof(
         session,
         house.post.house,
         template.kind,

@@ -8,16 +8,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities import partials, shelf, templates
-from activities.partials import Behind, Inclusion
 from activities.rendering.kinds import HTML, KINDS
-from activities.shelf import Use, Wanted
-from builder_ui import parts
-from builder_ui.compat import Element, html
+from activities.templates import library, listing, partials
+from activities.templates.listing import Use, Wanted
+from activities.templates.partials import Behind, Inclusion
+from builder_ui.kit import components
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.templates import frames
 from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
 from builder_ui.templates.page import class_badge, locale_name, older_text
-from builder_ui.visit import Acts, Do, Page, Visit
 from models import Template
 
 PER_PAGE = 24
@@ -48,10 +48,10 @@ def load(visit: Visit) -> Data:
         query.get("state") == "archived",
     )
     with visit.engine.db.read() as session:
-        found = shelf.find(session, wanted, limit=PER_PAGE + 1, offset=_page(visit) * PER_PAGE)
+        found = listing.find(session, wanted, limit=PER_PAGE + 1, offset=_page(visit) * PER_PAGE)
         including = partials.inclusions(session) if any(one.kind == "partial" for one in found) else {}
         more, older = len(found) > PER_PAGE, partials.behind(session)
-        return Data(found[:PER_PAGE], shelf.uses(session), shelf.numbers(session), *shelf.labels(session), more, older, including)
+        return Data(found[:PER_PAGE], listing.uses(session), listing.numbers(session), *listing.labels(session), more, older, including)
 
 
 def _page(visit: Visit) -> int:
@@ -69,11 +69,15 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     kinds = [("", speech("All"), None), *((kind, speech(about.label), None) for kind, about in KINDS.items())]
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     return html._(
-        parts.head(speech("Templates"), actions=[begin(visit)]),
-        html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        components.head(speech("Templates"), actions=[begin(visit)]),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
         undo(visit, acts),
         older(visit, data, acts),
-        html.div({"className": "bar"}, parts.tabs(visit, "kind", kinds, speech("Kind")), parts.search(visit, speech("Search templates"))),
+        html.div(
+            {"className": "bar"},
+            components.tabs(visit, "kind", kinds, speech("Kind")),
+            components.search(visit, speech("Search templates")),
+        ),
         filters(visit, data),
         html.div({"className": "cards"}, [card(visit, data, one, acts) for one in data.found]) if data.found else nothing(visit),
         pages(visit, data),
@@ -84,16 +88,16 @@ def begin(visit: Visit) -> Element:
     """Where templates begin, for those who may make one."""
     if not visit.may("template.change"):
         return None
-    return html.a({"className": "button main", "href": "/ui/new-template"}, parts.icon("layout"), visit.speech("New template"))
+    return html.a({"className": "button main", "href": "/ui/new-template"}, components.icon("layout"), visit.speech("New template"))
 
 
 def nothing(visit: Visit) -> Element:
     speech = visit.speech
     if visit.query:
-        return parts.empty(
+        return components.empty(
             "search", speech("No matching templates."), html.a({"className": "button", "href": visit.path}, speech("Show all"))
         )
-    return parts.empty("layout", speech("No templates yet."), begin(visit))
+    return components.empty("layout", speech("No templates yet."), begin(visit))
 
 
 def undo(visit: Visit, acts: Acts) -> Element:
@@ -101,8 +105,8 @@ def undo(visit: Visit, acts: Acts) -> Element:
     key, speech = acts.drafts.get("archived", ""), visit.speech
     if not key:
         return None
-    back = acts.act("template.change", _forgetting(acts, _writing(templates.unarchive, key)), "The template was restored.")
-    return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is archived.", key=key), parts.button(speech("Undo"), back))
+    back = acts.act("template.change", _forgetting(acts, _writing(library.unarchive, key)), "The template was restored.")
+    return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is archived.", key=key), components.button(speech("Undo"), back))
 
 
 def older(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -121,9 +125,9 @@ def older(visit: Visit, data: Data, acts: Acts) -> Element:
     every = acts.act("template.change", _bringing_up, "The templates have the newest partials.")
     return html.div(
         {"className": "notice tpl-older"},
-        parts.icon("puzzle"),
+        components.icon("puzzle"),
         html.span(said),
-        parts.ask(speech("Update all"), question, speech("Update all"), every, "history") if visit.may("template.change") else None,
+        components.ask(speech("Update all"), question, speech("Update all"), every, "history") if visit.may("template.change") else None,
     )  # fmt: skip
 
 
@@ -163,16 +167,16 @@ def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
         html.p({"className": "quiet"}, one.key, *([" · ", one.folder] if one.folder else [])),
         html.p(
             {"className": "tags"},
-            parts.badge(speech(kind.label), "", kind.icon),
+            components.badge(speech(kind.label), "", kind.icon),
             class_badge(speech, one),
             [html.a({"key": tag, "className": "tag", "href": visit.link(tag=tag)}, tag) for tag in one.tags],
         ),
         html.p(", ".join(locale_name(speech, name) for name in one.variants)),
         _used(visit, data, one),
-        html.p({"className": "tpl-used warn"}, parts.icon("puzzle"), "; ".join(older_text(speech, old) for old in data.older[one.key]))
+        html.p({"className": "tpl-used warn"}, components.icon("puzzle"), "; ".join(older_text(speech, old) for old in data.older[one.key]))
         if one.key in data.older
         else None,
-        html.p({"className": "quiet"}, speech("changed "), parts.relative(visit, one.updated_at)),
+        html.p({"className": "quiet"}, speech("changed "), components.relative(visit, one.updated_at)),
     ]
     return html.article(
         {"className": "card tpl-card", "key": one.key},
@@ -200,7 +204,7 @@ def _used(visit: Visit, data: Data, one: Template) -> Element:
         symbol, none = "route", speech("No live journey uses it.")
     if not links:
         return html.p({"className": "quiet"}, none)
-    return html.p({"className": "tpl-used"}, parts.icon(symbol), *_links(links))
+    return html.p({"className": "tpl-used"}, components.icon(symbol), *_links(links))
 
 
 def _links(found: list[tuple[str, str, str]]) -> list[Element]:
@@ -215,7 +219,7 @@ def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
         name = frames.choose(one.variants, "", visit.speech.language)
         return html.span({"className": "tpl-bubble"}, str(one.variants.get(name, {}).get("text") or "")[:160])
     source = frames.address(one.key, state="saved", r=str(data.numbers.get(one.key, 0)))
-    return parts.picture(source)
+    return components.picture(source)
 
 
 def offers(visit: Visit, data: Data, one: Template, acts: Acts) -> list[Element]:
@@ -223,25 +227,25 @@ def offers(visit: Visit, data: Data, one: Template, acts: Acts) -> list[Element]
     if not visit.may("template.change"):
         return []
     if one.archived_at is not None:
-        back = acts.act("template.change", _writing(templates.unarchive, one.key), "The template was restored.")
-        gone = acts.act("template.change", _writing(shelf.delete, one.key), "The template is deleted.")
+        back = acts.act("template.change", _writing(library.unarchive, one.key), "The template was restored.")
+        gone = acts.act("template.change", _writing(listing.delete, one.key), "The template is deleted.")
         question = speech("“{name}” and all its versions are permanently deleted. This cannot be undone.", name=one.name)
         return [
-            parts.button(speech("Restore"), back, "arrow"),
-            parts.ask(speech("Delete"), question, speech("Delete permanently"), gone, "ban", "danger"),
+            components.button(speech("Restore"), back, "arrow"),
+            components.ask(speech("Delete"), question, speech("Delete permanently"), gone, "ban", "danger"),
         ]
-    away = acts.act("template.change", _remembering(acts, one.key, _writing(templates.archive, one.key)), "The template was archived.")
+    away = acts.act("template.change", _remembering(acts, one.key, _writing(library.archive, one.key)), "The template was archived.")
     return [duplicating(visit, one), _archiving(visit, data.inclusions.get(one.key, []), away)]
 
 
-def _archiving(visit: Visit, including: list[Inclusion], away: parts.Handler) -> Element:
+def _archiving(visit: Visit, including: list[Inclusion], away: components.Handler) -> Element:
     """A partial that is in use asks first, and says where."""
     speech = visit.speech
     if not including:
-        return parts.button(speech("Archive it"), away, "clipboard-check")
+        return components.button(speech("Archive it"), away, "clipboard-check")
     names = ", ".join(one.name for one in including[:5]) + (" …" if len(including) > 5 else "")
     question = speech("Used by {names}, which keep it; it is no longer offered for new templates.", names=names)
-    return parts.ask(speech("Archive it"), question, speech("Archive it"), away, "clipboard-check")
+    return components.ask(speech("Archive it"), question, speech("Archive it"), away, "clipboard-check")
 
 
 def duplicating(visit: Visit, one: Template) -> Element:
@@ -252,7 +256,7 @@ def duplicating(visit: Visit, one: Template) -> Element:
         html.form(
             {"className": "question", "method": "post", "action": f"/ui/templates/{one.key}/duplicate"},
             html.button({"className": "button main"}, speech("Duplicate")),
-            parts.own_key(speech, "new_key", KEY_PATTERN),
+            components.own_key(speech, "new_key", KEY_PATTERN),
         ),
     )
 
@@ -267,7 +271,7 @@ def pages(visit: Visit, data: Data) -> Element:
         else None
     )
     after = (
-        html.a({"className": "button", "href": visit.link(page=str(present + 1))}, speech("Next"), parts.icon("arrow"))
+        html.a({"className": "button", "href": visit.link(page=str(present + 1))}, speech("Next"), components.icon("arrow"))
         if data.more
         else None
     )

@@ -9,14 +9,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from sqlmodel import select
 
-from activities import shelf, templates
-from activities.layouts import beginning, layouts
 from activities.rendering.kinds import KINDS
-from builder_ui import parts
-from builder_ui.compat import Element, html
-from builder_ui.host import Host
-from builder_ui.permits import does, may
-from builder_ui.visit import Acts, House, Page, Visit
+from activities.templates import library, listing
+from activities.templates.layouts import beginning, layouts
+from builder_ui.app.host import Host
+from builder_ui.kit import components
+from builder_ui.kit.context import Acts, House, Page, Visit
+from builder_ui.kit.permissions import does, may
+from builder_ui.kit.reactpy_compat import Element, html
 from journeys.channels import DEFAULT
 from journeys.errors import Conflict, NotFound, PfadwerkError
 from journeys.keys import copy_of, key_of
@@ -41,19 +41,21 @@ def view(visit: Visit, _data: None, _acts: Acts) -> Element:
     speech = visit.speech
     back = ("/ui/templates", speech("Templates"))
     if not visit.may("template.change"):
-        return html._(parts.head(speech("New template"), back=back), parts.empty("ban", speech("Your role does not allow this."), None))
+        return html._(
+            components.head(speech("New template"), back=back), components.empty("ban", speech("Your role does not allow this."), None)
+        )
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     return html._(
-        parts.head(speech("New template"), back=back),
-        html.p({"className": "notice bad", "role": "alert"}, parts.icon("alert"), speech(problem)) if problem else None,
+        components.head(speech("New template"), back=back),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
         html.div(
             {"className": "cards"},
             [
-                _card(visit, one.key, one.kind, speech(one.name), speech(one.description), parts.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
+                _card(visit, one.key, one.kind, speech(one.name), speech(one.description), components.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
                 for one in layouts()
             ],
             [
-                _card(visit, "", kind, speech(about.start_label), speech(about.start_help), parts.icon(about.icon))
+                _card(visit, "", kind, speech(about.start_label), speech(about.start_help), components.icon(about.icon))
                 for kind, about in KINDS.items()
             ],
         ),
@@ -75,7 +77,7 @@ def _card(visit: Visit, layout: str, kind: str, name: str, text: str, shown: Ele
                 html.input({"type": "hidden", "name": "kind", "value": kind}),
                 html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
                 html.button({"className": "button main"}, speech("Create and edit")),
-                parts.own_key(speech, "key", KEY_PATTERN),
+                components.own_key(speech, "key", KEY_PATTERN),
             ),
         ),
     )  # fmt: skip
@@ -121,7 +123,7 @@ class _Makers:
             return Response(status_code=403)
         if not may(known[1], "template.change"):
             return RedirectResponse(f"{back}?problem=role", 303)
-        if key and not templates.KEY.fullmatch(key):
+        if key and not library.KEY.fullmatch(key):
             return RedirectResponse(f"{back}?problem=key", 303)
         try:
             key = await run_in_threadpool(make, known[1], key, *arguments)
@@ -136,7 +138,7 @@ class _Makers:
             key = key or key_of(name, set(session.scalars(select(Template.key)).all()), kind, "-")
         variants, message_class = beginning(layout, kind)
         about: Any = {"name": name, "kind": kind, "message_class": message_class or "marketing"}
-        templates.save(
+        library.save(
             self.house.engine.db,
             key,
             variants,
@@ -151,7 +153,7 @@ class _Makers:
     def _duplicate(self, member: Member, key: str, original: str) -> str:
         with self.house.engine.db.write() as session:
             present = dict(session.execute(select(Template.key, Template.name)).all())
-            name = copy_of(templates.get(session, original).name, translator(member.locale[:2])("copy"), set(present.values()))
+            name = copy_of(library.get(session, original).name, translator(member.locale[:2])("copy"), set(present.values()))
             key = key or key_of(name, present, original, "-")
-            shelf.duplicate(session, original, key, name, f"member:{member.id}", self.house.now())
+            listing.duplicate(session, original, key, name, f"member:{member.id}", self.house.now())
         return key

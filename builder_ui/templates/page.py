@@ -9,19 +9,19 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from activities import shelf
-from activities.partials import Behind, Inclusion
 from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
 from activities.rendering.hints import LONG_SUBJECT
 from activities.rendering.kinds import HTML, KINDS
 from activities.rendering.sms import LIMITS
-from builder_ui import parts, state_line
-from builder_ui.compat import Element, component, html, optgroup, use_effect, use_ref
+from activities.templates import listing
+from activities.templates.partials import Behind, Inclusion
+from builder_ui.kit import components, state_line
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.labels import JOURNEY_STATES
+from builder_ui.kit.observable import use_topics
+from builder_ui.kit.reactpy_compat import Element, component, html, optgroup, use_effect, use_ref
 from builder_ui.templates import bundle, frames, snippets
 from builder_ui.templates.session import Old, Stored, Variants, Writing, fetch
-from builder_ui.topics import use_topics
-from builder_ui.visit import Acts, Page, Visit
-from builder_ui.words import JOURNEY_STATES
 from journeys.errors import Issue
 
 CLASSES = {"marketing": "Marketing", "transactional": "Transactional"}
@@ -102,10 +102,10 @@ def head(writing: Writing) -> Element:
         {"className": "pfb-head tpl-head"},
         html.a({"className": "back", "href": "/ui/templates"}, "← ", speech("Templates")),
         html.h1(stored.name),
-        parts.badge(speech(kind.label), "", kind.icon),
+        components.badge(speech(kind.label), "", kind.icon),
         class_badge(speech, stored),
         html.span({"className": "quiet"}, number),
-        parts.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
+        components.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
         bundle.status()(state_line.props(stored.key, speech, (text, tone, symbol), _lasts(writing), writing.hear, "tpl-status")),
         html.div({"className": "actions"}, *_actions(writing)),
         _conflict(writing),
@@ -124,7 +124,7 @@ def class_badge(speech: Any, one: Any) -> Element:
     """The class of a template; a partial has none."""
     if one.kind == "partial":
         return None
-    return parts.badge(speech(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check")
+    return components.badge(speech(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check")
 
 
 def older_text(speech: Any, one: Behind) -> str:
@@ -141,7 +141,7 @@ def _older(writing: Writing) -> Element:
         return None
     return html.div(
         {"className": "tpl-notice"},
-        parts.icon("puzzle"),
+        components.icon("puzzle"),
         [html.p({"key": one.partial}, older_text(speech, one)) for one in older[:MOST_SHOWN]],
         html.p({"className": "quiet"}, speech("Saving uses the newest version of each partial.")),
     )
@@ -153,8 +153,8 @@ def _actions(writing: Writing) -> list[Element]:
         return []
     test = lambda _event: writing.spawn(writing.act, "A test is on its way to {address}.", writing.test)  # noqa: E731
     return [
-        parts.button(speech("Send me a test"), test, "mail") if writing.stored.kind != "partial" else None,
-        parts.button(speech("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
+        components.button(speech("Send me a test"), test, "mail") if writing.stored.kind != "partial" else None,
+        components.button(speech("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
     ]
 
 
@@ -165,8 +165,8 @@ def _conflict(writing: Writing) -> Element:
     return html.div(
         {"className": "tpl-notice bad", "role": "alertdialog", "aria-label": speech("Two people changed this template")},
         html.p(speech("Somebody saved this template while you changed it. Nothing of yours is lost as long as this page is open.")),
-        parts.button(speech("Take theirs"), lambda _event: writing.spawn(writing.take_theirs)),
-        parts.button(speech("Keep mine"), lambda _event: writing.spawn(writing.keep_mine), tone="danger"),
+        components.button(speech("Take theirs"), lambda _event: writing.spawn(writing.take_theirs)),
+        components.button(speech("Keep mine"), lambda _event: writing.spawn(writing.keep_mine), tone="danger"),
     )
 
 
@@ -175,7 +175,9 @@ def _notice(writing: Writing) -> Element:
         return None
     text, good = writing.notice
     return html.div(
-        {"className": f"tpl-notice {'good' if good else 'bad'}", "role": "status"}, parts.icon("check" if good else "alert"), html.p(text)
+        {"className": f"tpl-notice {'good' if good else 'bad'}", "role": "status"},
+        components.icon("check" if good else "alert"),
+        html.p(text),
     )
 
 
@@ -192,7 +194,7 @@ def _outdated(writing: Writing) -> Element:
     )
     return html.div(
         {"className": "tpl-notice"},
-        parts.icon("route"),
+        components.icon("route"),
         html.p(said),
         html.button(
             {"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, speech("Which ones?")
@@ -240,10 +242,10 @@ def _language_acts(writing: Writing) -> list[Element]:
     offered: list[Element] = [adding(writing)]
     if others:
         hint = speech("Replaces the texts of this language. Ctrl+Z in a field brings its text back.")
-        offered.append(parts.choose(speech("Copy"), hint, copies, "clipboard-check"))
+        offered.append(components.choose(speech("Copy"), hint, copies, "clipboard-check"))
         question = speech("The texts in this language are removed. Contacts who speak it get another language.")
         remove = lambda _event: writing.remove_language()  # noqa: E731
-        offered.append(parts.ask(speech("Remove"), question, speech("Remove the language"), remove, "ban", "danger"))
+        offered.append(components.ask(speech("Remove"), question, speech("Remove the language"), remove, "ban", "danger"))
     return offered
 
 
@@ -263,7 +265,7 @@ def adding(writing: Writing) -> Element:
     origins = [html.option({"key": one, "value": one}, locale_name(speech, one)) for one in writing.variants]
     return html.details(
         {"className": "ask", "name": "ask"},
-        html.summary({"className": "button"}, parts.icon("pencil"), speech("Add a language")),
+        html.summary({"className": "button"}, components.icon("pencil"), speech("Add a language")),
         html.div(
             {"className": "question"},
             html.label(
@@ -455,7 +457,7 @@ def preview(writing: Writing) -> Element:
         ),
         html.p(
             {"className": "tpl-stale", "role": "status"},
-            parts.icon("clock"),
+            components.icon("clock"),
             speech("Not the latest: this is the last version that could be shown."),
         )
         if stale
@@ -479,7 +481,7 @@ def _trigger(writing: Writing) -> Element:
         )
         if trigger is not None and trigger.event
         else None,
-        html.p({"className": "tpl-trigger"}, parts.icon("shuffle"), speech("Sample values in this preview:"), " ", made_up)
+        html.p({"className": "tpl-trigger"}, components.icon("shuffle"), speech("Sample values in this preview:"), " ", made_up)
         if made_up
         else None,
     )
@@ -565,7 +567,7 @@ def person(writing: Writing) -> Element:
     return html.details(
         {"className": "ask tpl-person", "name": "ask"},
         html.summary(
-            {"className": "button"}, parts.icon("user" if writing.person else "shuffle"), speech("Preview for: {name}", name=name)
+            {"className": "button"}, components.icon("user" if writing.person else "shuffle"), speech("Preview for: {name}", name=name)
         ),
         html.div(
             {"className": "question"},
@@ -596,14 +598,14 @@ def findings(writing: Writing) -> Element:
         kilobytes = len(found.rendered.html.encode()) / 1000
         size = speech("{size} of {limit} kB HTML", size=speech.number(round(kilobytes, 1)), limit=102)
     links = [
-        html.li({"key": str(n)}, html.button({"type": "button", "className": "tpl-finding", "onClick": _to(writing, one.line, one.column)}, parts.icon("link"), html.span(one.target or "–")))
+        html.li({"key": str(n)}, html.button({"type": "button", "className": "tpl-finding", "onClick": _to(writing, one.line, one.column)}, components.icon("link"), html.span(one.target or "–")))
         for n, one in enumerate(found.links[:MOST_SHOWN])
     ]  # fmt: skip
     near = found.rendered is not None and len(found.rendered.html.encode()) > CLIPPED_BYTES
     return html.div(
         {"className": "tpl-findings"},
         html.h2(
-            parts.icon("alert" if errors else "check"), title, html.small({"className": "bad" if near else ""}, size) if size else None
+            components.icon("alert" if errors else "check"), title, html.small({"className": "bad" if near else ""}, size) if size else None
         ),
         html.ul(errors, hints) if errors or hints else None,
         html.details(html.summary(speech("Links: {count}", count=len(found.links))), html.ul(links)) if links else None,
@@ -621,7 +623,7 @@ def _finding(writing: Writing, issue: Issue, n: int) -> Element:
     elsewhere = html.b(locale_name(writing.speech, locale), ": ") if locale in writing.variants and locale != writing.locale else None
     jump = {"type": "button", "className": f"tpl-finding {issue.severity}", "onClick": lambda _event: writing.jump(issue)}
     weight = html.span({"className": "hidden"}, writing.speech("Problem: ") if issue.severity == "error" else writing.speech("Hint: "))
-    symbol = parts.icon("alert" if issue.severity == "error" else "ear")
+    symbol = components.icon("alert" if issue.severity == "error" else "ear")
     return html.li(
         {"key": f"{issue.severity}{n}"}, html.button(jump, symbol, html.span(weight, elsewhere, issue.say(writing.speech.translate)))
     )
@@ -637,7 +639,7 @@ def versions(writing: Writing) -> Element:
     rows = [_version(writing, old) for old in writing.versions]
     if not rows:
         return html.p({"className": "tpl-nothing"}, speech("No version yet") if not writing.stored.number else "…")
-    draft = shelf.changes(writing.versions[0].source, writing.variants, writing.parts)
+    draft = listing.changes(writing.versions[0].source, writing.variants, writing.parts)
     now = (
         html.details({"key": "draft", "className": "tpl-version"}, html.summary(html.b(speech("The draft")), html.span(speech("differences from the newest version"))), _diff(writing, draft))
         if draft
@@ -656,25 +658,25 @@ def _version(writing: Writing, old: Old) -> Element:
         writing.notice = (speech("Version {number} is now in the draft; save it to make it the newest.", number=old.number), True)
         writing.tell("head", "side")
 
-    found = shelf.changes(old.before, old.source, writing.parts) if old.before else []
+    found = listing.changes(old.before, old.source, writing.parts) if old.before else []
     return html.details(
         {"key": str(old.number), "className": "tpl-version"},
         html.summary(
             html.b(speech("Version {number}", number=old.number)),
-            parts.moment(speech, old.created_at),
+            components.moment(speech, old.created_at),
             html.span(speech("used by {journeys}", journeys=", ".join(used))) if used else None,
         ),
         _diff(writing, found)
         if found
         else html.p({"className": "quiet"}, speech("The first one.") if not old.before else speech("Nothing differs.")),
-        parts.button(speech("Copy into the draft"), restore, "pencil") if writing.editable else None,
+        components.button(speech("Copy into the draft"), restore, "pencil") if writing.editable else None,
     )
 
 
 _SIGNS = {"+": ("added", "+"), "-": ("gone", "−"), "…": ("gap", "⋯"), " ": ("", " ")}
 
 
-def _diff(writing: Writing, found: list[shelf.Change]) -> Element:
+def _diff(writing: Writing, found: list[listing.Change]) -> Element:
     speech = writing.speech
     blocks = []
     for n, change in enumerate(found):
@@ -739,7 +741,7 @@ def _inclusions(writing: Writing) -> list[Element]:
         html.p({"className": "quiet"}, speech("Key: {key}. Templates include the partial with this line:", key=stored.key)),
         html.pre({"className": "tpl-include"}, written),
         html.h2(speech("Where used")),
-        parts.ask(speech("Update all ({count})", count=len(behind)), question, speech("Update all"), every, "history")
+        components.ask(speech("Update all ({count})", count=len(behind)), question, speech("Update all"), every, "history")
         if behind and writing.editable
         else None,
         html.ul({"className": "tpl-uses"}, [_inclusion(writing, one) for one in stored.inclusions])
@@ -770,19 +772,19 @@ def _inclusion(writing: Writing, one: Inclusion) -> Element:
         html.div(
             html.a({"href": f"/ui/templates/{one.key}"}, one.name),
             " ",
-            parts.badge(speech(kind.label), "", kind.icon),
-            parts.badge(speech("In the archive"), "warn", "clipboard-check") if one.archived else None,
+            components.badge(speech(kind.label), "", kind.icon),
+            components.badge(speech("In the archive"), "warn", "clipboard-check") if one.archived else None,
             html.small(said),
         ),
-        parts.button(speech("Update it"), up, "history") if _is_behind(one, stored.number) and writing.editable else None,
+        components.button(speech("Update it"), up, "history") if _is_behind(one, stored.number) and writing.editable else None,
     )
 
 
-def _use(writing: Writing, use: shelf.Use) -> Element:
+def _use(writing: Writing, use: listing.Use) -> Element:
     speech, stored = writing.speech, writing.stored
     state = JOURNEY_STATES[use.state]
     behind = use.template_version < stored.number
-    correct = parts.ask(
+    correct = components.ask(
         speech("Use version {number} there", number=stored.number),
         speech("A correction: version {version} of “{name}”, which is live, sends the new text from now on, including to contacts already in it. It is recorded in the audit trail.", version=use.version, name=use.journey_name),
         speech("Correct it now"),
@@ -794,7 +796,7 @@ def _use(writing: Writing, use: shelf.Use) -> Element:
         html.div(
             html.a({"href": f"/ui/journeys/{use.journey_key}/edit"}, use.journey_name),
             " ",
-            parts.badge(speech(state[0]), *state[1:]),
+            components.badge(speech(state[0]), *state[1:]),
             html.small(speech("uses version {version} of the template", version=use.template_version)),
         ),
         correct if behind and writing.editable else None,

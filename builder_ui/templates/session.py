@@ -15,18 +15,18 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from activities import partials, samples, shelf, templates
-from activities.proof import Proof, proof, trigger_for
 from activities.rendering import CompiledTemplate
 from activities.rendering.compile import is_locale
 from activities.rendering.kinds import HTML, PARTS
+from activities.templates import library, listing, partials, samples
+from activities.templates.preview import Proof, proof, trigger_for
+from builder_ui.app.screen import allowed
 from builder_ui.builder.protocol import Ear, Ping, Save
-from builder_ui.people import called
-from builder_ui.screen import allowed
+from builder_ui.kit.actor_names import called
+from builder_ui.kit.context import Visit
+from builder_ui.kit.observable import Teller
 from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
-from builder_ui.topics import Teller
-from builder_ui.visit import Visit
 from crm.catalogue import load_catalogue
 from crm.people import contacts
 from engine.versions import publish
@@ -70,7 +70,7 @@ class Stored:
     archived: bool
     number: int
     is_draft: bool
-    uses: list[shelf.Use]
+    uses: list[listing.Use]
     fields: list[tuple[str, str]] = field(default_factory=list)
     """(name, title) of known contact fields."""
     folders: list[str] = field(default_factory=list)
@@ -310,8 +310,8 @@ class Writing(Teller):
         visit = self.visit
         allowed(visit, "template.change")
         with visit.engine.db.write() as session:
-            template = templates.save_draft(session, self.stored.key, variants, revision, visit.house.now())
-            return template.revision, shelf.is_draft(session, template)
+            template = library.save_draft(session, self.stored.key, variants, revision, visit.house.now())
+            return template.revision, listing.is_draft(session, template)
 
     async def _prove(self) -> None:
         locale, revision = self.locale, self.stored.revision
@@ -354,7 +354,7 @@ class Writing(Teller):
     def _version(self) -> dict[str, Any]:
         stored, visit, variants = self.stored, self.visit, copy.deepcopy(self.variants)
         label: dict[str, Any] = {"name": stored.name, "kind": stored.kind, "message_class": stored.message_class}
-        saved = templates.save(
+        saved = library.save(
             visit.engine.db,
             stored.key,
             variants,
@@ -445,12 +445,12 @@ class Writing(Teller):
         stored, visit = self.stored, self.visit
         label = {"name": stored.name, "message_class": stored.message_class, "folder": stored.folder, "tags": stored.tags, **changes}
         with visit.engine.db.write() as session:
-            template = templates.describe(session, stored.key, stored.revision, actor=visit.by, now=visit.house.now(), **label)
+            template = library.describe(session, stored.key, stored.revision, actor=visit.by, now=visit.house.now(), **label)
             stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
             stored.folder, stored.tags = template.folder, list(template.tags)
         return {}
 
-    def correct(self, use: shelf.Use) -> dict[str, Any]:
+    def correct(self, use: listing.Use) -> dict[str, Any]:
         """Lets the live version of a journey use the newest version of this template."""
         visit, stored = self.visit, self.stored
         with visit.engine.db.write() as session:
@@ -464,7 +464,7 @@ class Writing(Teller):
                 visit.house.now(),
             )
         with visit.engine.db.read() as session:
-            stored.uses = shelf.uses(session, stored.key).get(stored.key, [])
+            stored.uses = listing.uses(session, stored.key).get(stored.key, [])
         return {"name": use.journey_name, "number": stored.number}
 
     def _see_partials(self) -> None:
@@ -497,12 +497,12 @@ class Writing(Teller):
         if post is None or self.person is None:
             raise Invalid("Choose a contact first: a test uses the values of a real contact.")
         with visit.engine.db.read() as session:
-            template, own = templates.get(session, stored.key), {self.locale: self.variants[self.locale]}
-            compiled = templates.compile_draft(session, post.house.renderer, template, own, message_class=stored.message_class)
+            template, own = library.get(session, stored.key), {self.locale: self.variants[self.locale]}
+            compiled = library.compile_draft(session, post.house.renderer, template, own, message_class=stored.message_class)
             trigger = trigger_for(session, self.person[0], compiled.fields)
         known: tuple[tuple[str, Any], ...] = (("trigger", trigger.values), ("steps", {}))
         made_up = {root: samples.made_up(root, compiled.fields, values, visit.house.now()) for root, values in known}
-        message = templates.send_test(
+        message = library.send_test(
             visit.engine.db, post.house, post.provider(), stored.key, member_id=visit.member.id, now=visit.house.now(),
             contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants),
             trigger=made_up["trigger"], steps=made_up["steps"],
@@ -569,12 +569,12 @@ def fetch(visit: Visit) -> Stored:
     Raises: NotFound.
     """
     with visit.engine.db.read() as session:
-        template = templates.get(session, visit.arguments["key"])
+        template = library.get(session, visit.arguments["key"])
         fields = [(name, spec.title) for name, spec in load_catalogue(session).fields.items()]
         return Stored(
             template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),
-            template.revision, template.archived_at is not None, templates.latest(session, template.key), shelf.is_draft(session, template),
-            shelf.uses(session, template.key).get(template.key, []), fields, shelf.labels(session)[0],
+            template.revision, template.archived_at is not None, library.latest(session, template.key), listing.is_draft(session, template),
+            listing.uses(session, template.key).get(template.key, []), fields, listing.labels(session)[0],
             partials.offered(session, template.key) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from activities.rendering.kinds import HTML
-from builder_ui.speech import Speech
+from builder_ui.kit.i18n import Speech
 from locales import translator
 
 MOST_FIELDS = 300

@@ -22,10 +22,10 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from activities import templates
-from activities.breakers import Breakers
-from activities.effect import Effects
 from activities.rendering import INLINE
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.templates import library
 from activities.tracking import Tracking
 from api.tracking.write_keys import add_key
 from commands.demo import documents
@@ -200,7 +200,7 @@ def _add_team(session: Session, language: str, now: datetime) -> None:
 def _add_templates(engine: Engine, translate: Translate, now: datetime) -> None:
     for mail in documents.mails(translate):
         kept: dict[str, Any] = {"name": mail.name, "kind": mail.kind, "message_class": mail.message_class}
-        templates.save(engine.db, mail.key, mail.variants, actor=ACTOR, now=now, **kept)
+        library.save(engine.db, mail.key, mail.variants, actor=ACTOR, now=now, **kept)
 
 
 def _add_journeys(engine: Engine, translate: Translate, now: datetime) -> None:

@@ -17,9 +17,9 @@ from typing import Any, Protocol, cast
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from activities.effect import Effects, perform
 from activities.providers.outbox import Outbox
 from activities.providers.provider import AddressDead, Answer, Outgoing
+from activities.sending.effect import Effects, perform
 from crm.sales.tasks import OPEN
 from engine.clock import Clock
 from engine.engine import Engine

@@ -1,6 +1,6 @@
 """The gate: whether a message may leave now, must wait, or may never leave. Pure: the same arguments give the same verdict.
 
-Asked for every message to a contact: by the claim of a real one (`activities.gate` gathers the arguments from the database), and
+Asked for every message to a contact: by the claim of a real one (`activities.sending.gate` gathers the arguments from the database), and
 by whoever wants to know what would happen. The order of the questions is fixed, and the first refusal is the reason that is recorded:
 contact, address, consent, suppression, whether the mailbox has it already; then the earliest instant at which quiet hours and frequency caps leave room.
 

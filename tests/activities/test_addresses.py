@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from activities.addresses import DENIED, Guard, Refused, is_public
+from activities.webhooks.address_guard import DENIED, Guard, Refused, is_public
 
 OPEN = (
     "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "93.184.216.34", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",

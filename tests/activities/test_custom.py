@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.custom import load_custom
+from activities.custom.discovery import load_custom
 from journeys.custom import ActivityContext, GiveUp
 from journeys.errors import Misconfigured
 

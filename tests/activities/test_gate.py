@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 import crm.consent.consent
 import crm.consent.mailbox
 import crm.consent.suppression
-from activities import gate
+from activities.sending import gate
 from crm.consent.suppression import hashed
 from engine.interpreter.gate import Limits, Verdict, Wanted
 from engine.interpreter.state import State
@@ -388,7 +388,7 @@ SAME = {
 
 def broken_gates() -> Iterator[tuple[str, Ask]]:
     for what, tree in broken(Path(gate.__file__)):
-        yield what, load(tree, "activities.gate")["ask"]
+        yield what, load(tree, "activities.sending.gate")["ask"]
     for name, module, statement in (
         ("consent", crm.consent.consent, "_state"),
         ("suppression", crm.consent.suppression, "_reasons"),
@@ -397,7 +397,7 @@ def broken_gates() -> Iterator[tuple[str, Ask]]:
     ):
         for what, tree in broken(Path(module.__file__ or ""), (statement,)):
             copy = SimpleNamespace(**load(tree, module.__name__))
-            yield what, load(whole(Path(gate.__file__)), "activities.gate", **{name: copy})["ask"]
+            yield what, load(whole(Path(gate.__file__)), "activities.sending.gate", **{name: copy})["ask"]
 
 
 def is_seen(db: Database, ask: Ask) -> bool:

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from activities.layouts import Layout, beginning, layouts
-from activities.messages import House
-from activities.proof import proof
 from activities.rendering import compile_template
+from activities.sending.messages import House
+from activities.templates.layouts import Layout, beginning, layouts
+from activities.templates.preview import proof
 from activities.tracking import Tracking
 from models import Database
 

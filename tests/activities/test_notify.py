@@ -7,10 +7,10 @@ from datetime import datetime
 import pytest
 from sqlmodel import select
 
-from activities.addresses import Guard
-from activities.notify import addresses, by_email
 from activities.providers import MessageDead, Outbox
-from activities.slack import by_slack, slack_text
+from activities.team.email import addresses, by_email
+from activities.team.slack import by_slack, slack_text
+from activities.webhooks.address_guard import Guard
 from models import Contact, Database, Member, OutboxItem
 
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from activities.outward import TeamPerformer
-from activities.performer import Draft
 from activities.providers.provider import Answer, InDoubt, MessageDead, RetryLater
+from activities.sending.handler import Draft
+from activities.team.handler import TeamPerformer
 
 
 class Postman:

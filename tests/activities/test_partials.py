@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities import partials, shelf, templates
-from activities.messages import House
-from activities.partials import Behind
 from activities.providers import Outbox
+from activities.sending.messages import House
+from activities.templates import library, listing, partials
+from activities.templates.partials import Behind
 from activities.tracking import Tracking
 from journeys.errors import Conflict, Invalid
 from models import Audit, Contact, Database, Member, Template, TemplateVersion
@@ -29,18 +29,18 @@ def include(key: str) -> str:
 
 def put_partial(db: Database, now: datetime, key: str, mjml: str, **more: Any) -> int:
     about: dict[str, Any] = {"name": key.title(), "message_class": "marketing", "actor": "test", "now": now, **more}
-    return templates.save(db, key, {"default": {"mjml": mjml}}, kind="partial", **about).number
+    return library.save(db, key, {"default": {"mjml": mjml}}, kind="partial", **about).number
 
 
 def put_mail(db: Database, now: datetime, key: str, body: str, **more: Any) -> int:
     about: dict[str, Any] = {"name": key.title(), "message_class": "transactional", "actor": "test", "now": now, **more}
     variants = {"default": {"subject": "Hello", "mjml": f"<mjml><mj-body>{body}</mj-body></mjml>"}}
-    return templates.save(db, key, variants, kind="email", **about).number
+    return library.save(db, key, variants, kind="email", **about).number
 
 
 def text_of(db: Database, key: str, number: int | None = None) -> str:
     with db.read() as session:
-        return templates.load(session, key, number).variants["default"].text.strip()
+        return library.load(session, key, number).variants["default"].text.strip()
 
 
 def behind(db: Database) -> dict[str, list[Behind]]:
@@ -105,14 +105,14 @@ def test_a_draft_stays_a_draft(db: Database, now: datetime) -> None:
     put_mail(db, now, "mail", include("footer"))
     with db.write() as session:
         draft = {"default": {"subject": "Half", "mjml": "<mjml>"}}
-        templates.save_draft(session, "mail", draft, 1, now)
+        library.save_draft(session, "mail", draft, 1, now)
     put_partial(db, now, "footer", section("New"))
     assert partials.update(db, actor="test", now=now).done == {"mail": 2}
     with db.read() as session:
         template = session.get_one(Template, "mail")
         assert template.variants == draft
         assert template.revision == 2
-        assert shelf.is_draft(session, template)
+        assert listing.is_draft(session, template)
         assert session.get_one(TemplateVersion, ("mail", 2)).source["default"]["subject"] == "Hello"
         assert text_of(db, "mail") == "New"
 
@@ -123,14 +123,14 @@ def test_bringing_up_makes_no_draft_of_what_was_none(db: Database, now: datetime
     put_partial(db, now, "footer", section("New"))
     partials.update(db, actor="test", now=now)
     with db.read() as session:
-        assert not shelf.is_draft(session, session.get_one(Template, "mail"))
+        assert not listing.is_draft(session, session.get_one(Template, "mail"))
 
 
 def test_an_archived_template_is_left_alone(db: Database, now: datetime) -> None:
     put_partial(db, now, "footer", section("Old"))
     put_mail(db, now, "mail", include("footer"))
     with db.write() as session:
-        templates.archive(session, "mail", "test", now)
+        library.archive(session, "mail", "test", now)
     put_partial(db, now, "footer", section("New"))
     assert behind(db) == {}
     assert partials.update(db, actor="test", now=now).done == {}
@@ -173,7 +173,7 @@ def test_where_a_partial_is_used(db: Database, now: datetime) -> None:
     put_mail(db, now, "drafted", section("x"))
     put_mail(db, now, "named", section("partial:footer"))
     with db.write() as session:
-        templates.save_draft(session, "drafted", {"default": {"subject": "x", "mjml": include("footer")}}, 1, now)
+        library.save_draft(session, "drafted", {"default": {"subject": "x", "mjml": include("footer")}}, 1, now)
         assert [(one.key, one.version) for one in partials.where_used(session, "footer")] == [("drafted", None), ("saved", 1)]
         assert partials.where_used(session, "foot") == []
         assert set(partials.inclusions(session)) == {"footer"}
@@ -183,11 +183,11 @@ def test_only_what_nothing_includes_is_thrown_away(db: Database, now: datetime) 
     put_partial(db, now, "footer", section("x"))
     put_mail(db, now, "mail", include("footer"))
     with db.write() as session, pytest.raises(Conflict) as refused:
-        shelf.delete(session, "footer", "test", now)
+        listing.delete(session, "footer", "test", now)
     assert str(refused.value) == "Templates include this partial; take it out of them first: mail."
     put_mail(db, now, "mail", section("x"))
     with db.write() as session:
-        shelf.delete(session, "footer", "test", now)
+        listing.delete(session, "footer", "test", now)
     with db.read() as session:
         assert session.get(Template, "footer") is None
 
@@ -196,7 +196,7 @@ def test_an_archived_partial_goes_on_where_it_is(db: Database, now: datetime) ->
     put_partial(db, now, "footer", section("x"))
     put_mail(db, now, "mail", include("footer"))
     with db.write() as session:
-        templates.archive(session, "footer", "test", now)
+        library.archive(session, "footer", "test", now)
         assert partials.offered(session) == []
     assert put_mail(db, now, "mail", include("footer") + section("y")) == 2
     with db.read() as session:
@@ -207,7 +207,7 @@ def test_a_copy_holds_the_same_partials(db: Database, now: datetime) -> None:
     put_partial(db, now, "footer", section("x"))
     put_mail(db, now, "mail", include("footer"))
     with db.write() as session:
-        shelf.duplicate(session, "mail", "copy", "Copy", "test", now)
+        listing.duplicate(session, "mail", "copy", "Copy", "test", now)
     put_partial(db, now, "footer", section("y"))
     assert set(behind(db)) == {"mail", "copy"}
 
@@ -215,7 +215,7 @@ def test_a_copy_holds_the_same_partials(db: Database, now: datetime) -> None:
 def test_a_partial_is_shown_for_a_contact_and_with_what_it_is_lent(db: Database, contact: Contact, now: datetime) -> None:
     put_partial(db, now, "card", section("{{ contact.first_name }}: {{ product.name }} {{ product.quantity }}"))
     with db.read() as session:
-        shown = templates.preview(session, HOUSE, templates.load(session, "card"), now, contact_id=contact.id)
+        shown = library.preview(session, HOUSE, library.load(session, "card"), now, contact_id=contact.id)
     assert f"{contact.first_name}: Rucksack Alpin 30 1" in shown.text
     assert shown.headers == {}
 
@@ -228,7 +228,7 @@ def test_a_partial_is_sent_to_nobody(db: Database, contact: Contact, now: dateti
         session.flush()
         member_id = member.id
     with pytest.raises(Conflict, match="A partial is not a message"):
-        templates.send_test(db, HOUSE, Outbox(db, lambda: now), "footer", member_id=member_id, now=now, contact_id=contact.id)
+        library.send_test(db, HOUSE, Outbox(db, lambda: now), "footer", member_id=member_id, now=now, contact_id=contact.id)
 
 
 def test_somebody_saving_meanwhile_goes_first(db: Database, now: datetime) -> None:
@@ -240,7 +240,7 @@ def test_somebody_saving_meanwhile_goes_first(db: Database, now: datetime) -> No
     class Slow:
         def compile_template(self, *given: Any, **more: Any) -> Any:
             put_mail(db, now, "mail", section("Theirs"))
-            return templates.INLINE.compile_template(*given, **more)
+            return library.INLINE.compile_template(*given, **more)
 
     found = partials.update(db, actor="test", now=now, renderer=Slow())  # type: ignore[arg-type]
     assert found.done == {}

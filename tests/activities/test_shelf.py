@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from activities import shelf, templates
-from activities.shelf import Wanted
+from activities.templates import library, listing
+from activities.templates.listing import Wanted
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Database, Journey, Template, TemplateVersion, Version
 
@@ -17,7 +17,7 @@ SMS = {"de": {"text": "Hallo {{ contact.first_name }}"}, "en": {"text": "Hello"}
 
 def put(db: Database, now: datetime, key: str, **more: Any) -> None:
     about: dict[str, Any] = {"name": key.title(), "kind": "sms", "message_class": "marketing", **more}
-    templates.save(db, key, SMS, actor="test", now=now, **about)
+    library.save(db, key, SMS, actor="test", now=now, **about)
 
 
 def journey(db: Database, now: datetime, key: str, *, draft: dict[str, Any], pins: dict[str, Any], state: str = "live") -> None:
@@ -35,7 +35,7 @@ def test_templates_are_found_by_what_stands_on_their_label(db: Database, now: da
 
     def found(**wanted: Any) -> list[str]:
         with db.read() as session:
-            return [one.key for one in shelf.find(session, Wanted(**wanted), limit=10)]
+            return [one.key for one in listing.find(session, Wanted(**wanted), limit=10)]
 
     assert found() == ["alpha", "beta", "gamma"]
     assert found(folder="Spring") == ["alpha", "beta"]
@@ -44,11 +44,11 @@ def test_templates_are_found_by_what_stands_on_their_label(db: Database, now: da
     assert found(text="%") == ["beta"]
     assert found(kind="email") == []
     with db.write() as session:
-        templates.archive(session, "gamma", "test", now)
+        library.archive(session, "gamma", "test", now)
     assert found(archived=True) == ["gamma"]
     with db.read() as session:
-        assert shelf.labels(session) == (["Spring"], ["new", "warm"])
-        assert [one.key for one in shelf.find(session, Wanted(), limit=1, offset=1)] == ["beta"]
+        assert listing.labels(session) == (["Spring"], ["new", "warm"])
+        assert [one.key for one in listing.find(session, Wanted(), limit=1, offset=1)] == ["beta"]
 
 
 def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) -> None:
@@ -57,14 +57,14 @@ def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) 
     journey(db, now, "one", draft={"nodes": {}}, pins={"pinned": 1})
     journey(db, now, "two", draft={"nodes": {"a": {"kind": "send_sms", "template": "drawn"}}, "note": '"free"'}, pins={}, state="draft")
     with db.read() as session:
-        assert shelf.naming_journeys(session, "pinned") == ["one"]
-        assert shelf.naming_journeys(session, "drawn") == ["two"]
-        assert [(use.journey_key, use.template_version) for use in shelf.uses(session)["pinned"]] == [("one", 1)]
+        assert listing.naming_journeys(session, "pinned") == ["one"]
+        assert listing.naming_journeys(session, "drawn") == ["two"]
+        assert [(use.journey_key, use.template_version) for use in listing.uses(session)["pinned"]] == [("one", 1)]
     for key in ("pinned", "drawn"):
         with db.write() as session, pytest.raises(Conflict):
-            shelf.delete(session, key, "test", now)
+            listing.delete(session, key, "test", now)
     with db.write() as session:
-        shelf.delete(session, "free", "test", now)
+        listing.delete(session, "free", "test", now)
     with db.read() as session:
         assert session.get(Template, "free") is None
         assert session.get(TemplateVersion, ("free", 1)) is None
@@ -73,16 +73,16 @@ def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) 
 def test_a_draft_is_kept_beside_the_version(db: Database, now: datetime) -> None:
     put(db, now, "alpha")
     with db.write() as session:
-        templates.save_draft(session, "alpha", {"de": {"text": "{{ half"}}, 1, now)
+        library.save_draft(session, "alpha", {"de": {"text": "{{ half"}}, 1, now)
     with db.read() as session:
-        template = templates.get(session, "alpha")
-        assert shelf.is_draft(session, template)
-        assert templates.load(session, "alpha").variants.keys() == {"de", "en"}
+        template = library.get(session, "alpha")
+        assert listing.is_draft(session, template)
+        assert library.load(session, "alpha").variants.keys() == {"de", "en"}
     with db.write() as session:
         with pytest.raises(Conflict):
-            templates.save_draft(session, "alpha", SMS, 1, now)
+            library.save_draft(session, "alpha", SMS, 1, now)
         with pytest.raises(NotFound):
-            templates.save_draft(session, "nothing", SMS, 1, now)
+            library.save_draft(session, "nothing", SMS, 1, now)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_draft_is_kept_beside_the_version(db: Database, now: datetime) -> None
 def test_what_is_no_draft_is_refused(sqlite_db: Database, now: datetime, variants: dict[str, Any]) -> None:
     put(sqlite_db, now, "alpha")
     with sqlite_db.write() as session, pytest.raises(Invalid):
-        templates.save_draft(session, "alpha", variants, 1, now)
+        library.save_draft(session, "alpha", variants, 1, now)
 
 
 def test_labels_have_limits(sqlite_db: Database, now: datetime) -> None:
@@ -107,15 +107,15 @@ def test_labels_have_limits(sqlite_db: Database, now: datetime) -> None:
         {"message_class": "loud"},
     ):
         with sqlite_db.write() as session, pytest.raises(Invalid):
-            templates.describe(session, "alpha", 1, **{**about, **wrong})
+            library.describe(session, "alpha", 1, **{**about, **wrong})
 
 
 def test_changes_are_lines_of_parts() -> None:
     old = {"de": {"subject": "A", "mjml": "1\n2\n3\n4\n5\n6\n7"}, "fr": {"subject": "F"}}
     new = {"de": {"subject": "A", "mjml": "1\n2\n3\n4\nfive\n6\n7"}, "en": {"subject": "E"}}
-    found = shelf.changes(old, new, ("subject", "mjml"))
+    found = listing.changes(old, new, ("subject", "mjml"))
     assert [(change.locale, change.part) for change in found] == [("de", "mjml"), ("en", "subject"), ("fr", "subject")]
     assert found[0].lines[1:] == ((" ", "3"), (" ", "4"), ("-", "5"), ("+", "five"), (" ", "6"), (" ", "7"))
     assert [line for line in found[1].lines if line[0] != "…"] == [("+", "E")]
-    long = shelf.changes({"de": {"mjml": "a\n" * 5_000}}, {"de": {"mjml": "b\n" * 5_000}}, ("mjml",))
-    assert len(long[0].lines) <= shelf.MAX_DIFF_LINES + 1
+    long = listing.changes({"de": {"mjml": "a\n" * 5_000}}, {"de": {"mjml": "b\n" * 5_000}}, ("mjml",))
+    assert len(long[0].lines) <= listing.MAX_DIFF_LINES + 1

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from activities import templates
-from activities.messages import House
 from activities.providers import Answer, InDoubt, MessageDead, Outbox, Outgoing
-from activities.templates import Saved, archive, latest, load, preview, save, send_test
+from activities.sending.messages import House
+from activities.templates import library
+from activities.templates.library import Saved, archive, latest, load, preview, save, send_test
 from activities.tracking import Tracking
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Audit, Body, Contact, Database, Event, Member, Message, OutboxItem, Template, TemplateVersion
@@ -79,7 +79,7 @@ def test_archived_templates_still_load(db: Database, now: datetime) -> None:
     with db.write() as session:
         archive(session, "welcome_1", "test", now)
     with db.read() as session:
-        assert templates.get(session, "welcome_1").archived_at == now
+        assert library.get(session, "welcome_1").archived_at == now
         assert load(session, "welcome_1", 1).kind == "email"
 
 

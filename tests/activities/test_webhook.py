@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from activities.addresses import Guard, Refused
 from activities.providers import Answer, MessageDead, RetryLater
-from activities.webhook import MAX_ANSWER_BYTES, Reply, Request, call, verify
+from activities.webhooks.address_guard import Guard, Refused
+from activities.webhooks.client import MAX_ANSWER_BYTES, Reply, Request, call, verify
 from journeys.errors import Misconfigured
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

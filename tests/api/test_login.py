@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
-from activities import templates
+from activities.templates import library
 from api.app import create_app
 from api.auth.login import COOKIE, SESSION_LIFE, exchange, member_of, mint_link
 from api.http.errors import Unauthorized
@@ -510,7 +510,7 @@ def test_who_has_neither_password_nor_code_is_shown_a_way(client: TestClient, en
 def test_own_texts_are_previewed_only_for_those_who_may_change_templates(client: TestClient, engine: Engine, role: str) -> None:
     """Stored templates are for everybody; what stands in the request is compiled and run, so it takes the right to save it."""
     own = {"default": {"text": "Hello"}}
-    templates.save(engine.db, "hello", own, name="Hello", kind="sms", message_class="marketing", actor="test", now=engine.clock.now())
+    library.save(engine.db, "hello", own, name="Hello", kind="sms", message_class="marketing", actor="test", now=engine.clock.now())
     log_in(client, engine, role)
     path = "/api/v1/templates/hello/preview"
     assert client.post(path, json={}, headers=OURS).json()["text"] == "Hello"

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.auth.login import COOKIE, exchange, mint_link
-from builder_ui.host import is_page
+from builder_ui.app.host import is_page
 from engine.engine import Engine
 
 with warnings.catch_warnings():

@@ -26,15 +26,15 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import select
 
-from activities import templates
-from activities.addresses import Guard
-from activities.breakers import Breakers
-from activities.effect import Effects, perform
-from activities.messages import House as Sender
-from activities.messages import MessagePerformer
-from activities.outward import TeamPerformer
 from activities.providers.outbox import Outbox
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.messages import House as Sender
+from activities.sending.messages import MessagePerformer
+from activities.team.handler import TeamPerformer
+from activities.templates import library
 from activities.tracking import Fetch, Tracking, record_open
+from activities.webhooks.address_guard import Guard
 from api.app import create_app
 from api.auth.login import mint_link
 from commands.demo.documents import shown
@@ -237,7 +237,7 @@ def build_town(engine: Engine, settings: Settings) -> Town:
     town.effects = Effects(engine, performers, Breakers(engine.db))
     for entry in shown():
         for mail in entry.mails:
-            templates.save(
+            library.save(
                 engine.db,
                 mail.key,
                 mail.variants,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder_ui.visit import Login
+from builder_ui.kit.context import Login
 from models import Member
 
 

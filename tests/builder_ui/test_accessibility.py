@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
 from activities import account_setup
-from builder_ui.pages import PAGES
+from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job

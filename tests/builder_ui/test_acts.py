@@ -14,12 +14,12 @@ from sqlalchemy import delete, select, update
 from starlette.routing import Route, WebSocketRoute
 
 from api.auth.access import act_of
-from builder_ui.host import Host
-from builder_ui.pages import PAGES
-from builder_ui.pages.outbox_item import PAGE as MAIL
-from builder_ui.screen import BARRED, load, stamp
-from builder_ui.speech import speech_of
-from builder_ui.visit import Visit
+from builder_ui.app.host import Host
+from builder_ui.app.screen import BARRED, load, stamp
+from builder_ui.kit.context import Visit
+from builder_ui.kit.i18n import speech_of
+from builder_ui.outbox.detail import PAGE as MAIL
+from builder_ui.routes import PAGES
 from models import Consent, Contact, Import, Job, LoginSession, Member, OutboxItem
 from tests.builder_ui.test_contact_import import ended, map_columns, send
 from workspace.api_keys import add_key
@@ -78,8 +78,8 @@ def test_every_page_and_every_act_on_it_is_in_the_table() -> None:
                     wrong += [f"{file.name}:{call.lineno}"] if act.value not in ACTS else []
                 elif ast.unparse(act) not in ("act", "permit", "page.reads", "found[0].reads", "self.act"):
                     wrong.append(f"{file.name}:{call.lineno}: {ast.unparse(act)}")
-    named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "builder_ui/sections.py").read_text("utf-8")))
-    named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "builder_ui/pages/chosen.py").read_text("utf-8")))
+    named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "builder_ui/settings/sections.py").read_text("utf-8")))
+    named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "builder_ui/contacts/bulk_actions.py").read_text("utf-8")))
     named |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "crm/imports/uploads.py").read_text("utf-8")))
     assert wrong == []
     assert set(ACTS) - named == set(), "an act that nothing asks for is a promise nobody keeps"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from builder_ui import consequences
-from builder_ui.pages import chosen
+from builder_ui.contacts import bulk_actions
+from builder_ui.kit import consequences
 from engine.interpreter.forecast import Forecast
 from tests.builder_ui.test_builder import visit_of
 
@@ -15,11 +15,11 @@ def test_a_sample_without_anybody_who_may_enter_leaves_the_choice(town: Any) -> 
     """Among five thousand there may be some; of everybody judged it is known that there are none."""
     visit = visit_of(town, "marketer", "welcome")
     some = Forecast(population=5_000, judged=500, refused=Counter(filter=500))
-    told = chosen.foretell(visit, "welcome", lambda *_: some)
+    told = bulk_actions.foretell(visit, "welcome", lambda *_: some)
     assert told.lines == ("About 0 of 5,000 would enter “Welcome”.",)
     assert told.journey
     everybody = Forecast(population=500, judged=500, refused=Counter(filter=500))
-    assert not chosen.foretell(visit, "welcome", lambda *_: everybody).journey
+    assert not bulk_actions.foretell(visit, "welcome", lambda *_: everybody).journey
 
 
 def test_an_account_that_accepts_nothing_is_named_where_something_would_leave(town: Any) -> None:
@@ -33,7 +33,7 @@ def test_an_account_that_accepts_nothing_is_named_where_something_would_leave(to
 def test_what_nobody_counted_to_the_end_is_not_multiplied(town: Any) -> None:
     visit = visit_of(town, "marketer", "welcome")
     found = Forecast(population=10_001, at_least=True, judged=500, begins=430, refused=Counter(filter=70))
-    told = chosen.foretell(visit, "welcome", lambda *_: found)
+    told = bulk_actions.foretell(visit, "welcome", lambda *_: found)
     assert told.lines == ("430 of 500 who were judged would enter “Welcome”. More than 10,000 fit.",)
     first, second, *_ = consequences.entering(visit.speech, {}, found)
     assert first.text == "Judged were 500 of more than 10,000, drawn at random."

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from activities.messages import House as Sender
 from activities.providers import Outbox
+from activities.sending.messages import House as Sender
 from activities.tracking import Tracking
 from builder_ui.builder import forms, knowledge, texts
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.page import panel
 from builder_ui.builder.protocol import ENTRY, Ear, Ops
 from builder_ui.builder.session import Editor, fetch
-from builder_ui.compat import serve
-from builder_ui.speech import speech_for, speech_of
-from builder_ui.visit import House, Post, Visit
+from builder_ui.kit.context import House, Post, Visit
+from builder_ui.kit.i18n import speech_for, speech_of
+from builder_ui.kit.reactpy_compat import serve
 from engine.versions import publish
 from journeys.errors import Issue
 from models import Member

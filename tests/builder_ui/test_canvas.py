@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import cards, compare, forms, numbers
+from builder_ui.builder import cards, forms, numbers
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
 from builder_ui.builder.session import Editor
-from builder_ui.speech import Speech
+from builder_ui.journeys import compare
+from builder_ui.kit.i18n import Speech
 from engine.versions import publish
 from journeys.document import digest
 from journeys.reading import read
@@ -91,7 +92,7 @@ def test_reasons_stand_in_words_the_most_frequent_first() -> None:
 def _speech() -> Speech:
     from datetime import UTC, datetime
 
-    from builder_ui.speech import speech_of
+    from builder_ui.kit.i18n import speech_of
 
     return speech_of(Member(name="x", email="x", locale="en", created_at=datetime.now(UTC)), "", "en")
 

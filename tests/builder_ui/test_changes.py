@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from builder_ui.changes import changes
-from builder_ui.speech import speech_for
+from builder_ui.kit.differences import changes
+from builder_ui.kit.i18n import speech_for
 from journeys.nodes import Palette
 
 OLD: dict[str, Any] = {

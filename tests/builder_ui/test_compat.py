@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builder_ui.compat import Element, component, html, serve, use_effect, use_state
+from builder_ui.kit.reactpy_compat import Element, component, html, serve, use_effect, use_state
 
 PARTS = 20
 

@@ -17,7 +17,7 @@ from bench.graphs import journey_document
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.speech import speech_of
+from builder_ui.kit.i18n import speech_of
 from journeys.nodes import Palette
 from journeys.templates import gallery
 from models import Member

@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from builder_ui.pages import PAGES
-from builder_ui.reading_form import ORDERS
-from builder_ui.speech import Speech, speech_of
+from builder_ui.contacts.reading_form import ORDERS
+from builder_ui.kit.i18n import Speech, speech_of
+from builder_ui.routes import PAGES
 from crm.consent import suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import uploads

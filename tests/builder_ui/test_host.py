@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from sqlalchemy import update
 from starlette.websockets import WebSocketDisconnect
 
-from builder_ui import compat, host, pages
+from builder_ui import routes
+from builder_ui.app import host
+from builder_ui.kit import reactpy_compat
 from models import Member, OutboxItem
 from settings import Settings
 
@@ -106,7 +108,7 @@ def test_an_open_socket_is_closed_when_the_session_ends(opened: Any, town: Any, 
             return session.get(Member, known.get(token, ""))
 
     app = FastAPI()
-    login = pages.Login(
+    login = routes.Login(
         "pfadwerk_session",
         member,
         close=lambda token: None,
@@ -114,7 +116,7 @@ def test_an_open_socket_is_closed_when_the_session_ends(opened: Any, town: Any, 
         hand_over=lambda answer, cookie: None,
         refused=lambda member, act: None,
     )
-    app.include_router(pages.router(town.engine, login, lambda wakeups: None, settings.public_url, look_again_seconds=0.01))
+    app.include_router(routes.router(town.engine, login, lambda wakeups: None, settings.public_url, look_again_seconds=0.01))
     with TestClient(app, settings.public_url, cookies={"pfadwerk_session": "token"}) as client, opened(client, "/ui/contacts") as page:
         known.clear()
         with pytest.raises(WebSocketDisconnect) as closed:
@@ -179,7 +181,7 @@ def test_reactpy_writes_no_log_of_its_own() -> None:
     log = logging.getLogger("reactpy")
     assert log.handlers == []
     assert log.propagate
-    assert compat.CLIENT.exists()
+    assert reactpy_compat.CLIENT.exists()
 
 
 def test_the_language_is_changed_only_from_our_own_pages(log_in: Any, ours: dict[str, str], town: Any) -> None:

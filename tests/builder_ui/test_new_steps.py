@@ -16,7 +16,7 @@ from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rulebook import GROUP, NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
-from builder_ui.speech import Speech, speech_of
+from builder_ui.kit.i18n import Speech, speech_of
 from crm.catalogue import load_catalogue
 from engine.versions import publish
 from journeys import unfinished

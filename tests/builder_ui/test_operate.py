@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builder_ui.pages import migrate as page_of_moves
+from builder_ui.journeys import migrate as page_of_moves
 from engine.versions import listing, migrate, publish
 from models import Job, Migration, Run
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from builder_ui import words
 from builder_ui.builder import cards, forms, rulebook
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.knowledge import Knowledge
-from builder_ui.speech import Speech
+from builder_ui.kit import labels
+from builder_ui.kit.i18n import Speech
 from journeys.catalogue import Catalogue
 from journeys.nodes import BUILT_IN
 from models import Task
@@ -54,7 +54,7 @@ def texts(schema: Any) -> Iterator[str]:
 @pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.kind)
 def test_help_calls_outlets_as_the_cards_do(kind: Any) -> None:
     said = " ".join(GERMAN(text) for text in (*kind.help(), *texts(kind.form()["properties"])))
-    assert [code for code, name in words.OUTLETS.items() if GERMAN(name) != code and f"*{code}*" in said] == []
+    assert [code for code, name in labels.OUTLETS.items() if GERMAN(name) != code and f"*{code}*" in said] == []
 
 
 def test_a_summary_that_is_cut_says_so() -> None:
@@ -95,5 +95,5 @@ def test_properties_of_a_key_are_typed_with_commas(typed: str, stored: Any) -> N
 
 
 def test_a_key_of_several_properties_is_told_in_order() -> None:
-    assert words.keyed(GERMAN, ["cart_id", "checkout_id", "order_id"]) == "cart_id, sonst checkout_id, sonst order_id"
-    assert words.keyed(GERMAN, "cart_id") == "cart_id"
+    assert labels.keyed(GERMAN, ["cart_id", "checkout_id", "order_id"]) == "cart_id, sonst checkout_id, sonst order_id"
+    assert labels.keyed(GERMAN, "cart_id") == "cart_id"

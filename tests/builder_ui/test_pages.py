@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builder_ui import pages as all_pages
+from builder_ui import routes as all_pages
 from crm.imports import uploads
 from crm.sales import tasks
 from engine.versions import publish

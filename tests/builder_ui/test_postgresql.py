@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builder_ui import pages as all_pages
+from builder_ui import routes as all_pages
 from crm.imports import uploads
 from engine.engine import Engine
 from models import Database

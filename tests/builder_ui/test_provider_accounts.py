@@ -10,7 +10,7 @@ import pytest
 from activities import account_setup
 from activities.providers import Providers
 from builder_ui.account_form import PREFIX, fields_of, values_of
-from builder_ui.speech import speech_for
+from builder_ui.kit.i18n import speech_for
 from tests.builder_ui.test_settings_pages import submit
 from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of
 from workspace import accounts

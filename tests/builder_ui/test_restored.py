@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from sqlmodel import select
 
 from api.jobs import do_page
-from builder_ui.speech import speech_of
+from builder_ui.kit.i18n import speech_of
 from crm.jobs import end_early
 from journeys.errors import NotFound
 from models import Audit, Job, Member, Message, Restore

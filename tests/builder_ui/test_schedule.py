@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_ui import parts, words
-from builder_ui.speech import speech_for
-from builder_ui.times import REPEATS, Times, read
+from builder_ui.kit import components, labels
+from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.times import REPEATS, Times, read
 from journeys.catalogue import Catalogue
 from journeys.check import check
 from journeys.cron import OPEN, parse
@@ -33,8 +33,8 @@ from journeys.reading import read as read_document
     ],
 )
 def test_a_schedule_reads_like_a_sentence(line: str, english: str, german: str) -> None:
-    assert words.schedule(speech_for("en"), line) == english
-    assert words.schedule(speech_for("de"), line) == german
+    assert labels.schedule(speech_for("en"), line) == english
+    assert labels.schedule(speech_for("de"), line) == german
 
 
 @given(
@@ -63,7 +63,7 @@ def test_days_that_are_not_chosen_are_a_problem() -> None:
 
 
 def elements(text: str) -> list[Any]:
-    return [(one["tagName"], one["children"][0]) if isinstance(one, dict) else one for one in parts.marked(text)]
+    return [(one["tagName"], one["children"][0]) if isinstance(one, dict) else one for one in components.marked(text)]
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def elements(text: str) -> list[Any]:
 )
 def test_only_asterisks_around_a_name_are_marks(text: str, shown: list[Any]) -> None:
     assert elements(text) == shown
-    assert parts.plain(text) == "".join(one if isinstance(one, str) else one[1] for one in shown)
+    assert components.plain(text) == "".join(one if isinstance(one, str) else one[1] for one in shown)

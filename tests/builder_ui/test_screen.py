@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from builder_ui.pages import PAGES
-from builder_ui.screen import BARRED, carry_out, stamp
-from builder_ui.speech import speech_for
-from builder_ui.visit import Visit
+from builder_ui.app.screen import BARRED, carry_out, stamp
+from builder_ui.kit.context import Visit
+from builder_ui.kit.i18n import speech_for
+from builder_ui.routes import PAGES
 
 PAGE = next(page for page in PAGES if page.path == "/ui/settings/audit")
 

@@ -14,9 +14,9 @@ from sqlalchemy import update
 from sqlmodel import select
 from starlette.websockets import WebSocketDisconnect
 
-from builder_ui.screen import NotAllowed, allowed
-from builder_ui.speech import speech_for
-from builder_ui.visit import House, Visit
+from builder_ui.app.screen import NotAllowed, allowed
+from builder_ui.kit.context import House, Visit
+from builder_ui.kit.i18n import speech_for
 from journeys.errors import Unauthorized
 from models import ApiKey, LoginSession, Member
 from tests.builder_ui.logins import login_of

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities import account_mail
-from builder_ui.controls import ELSEWHERE, controls
-from builder_ui.forms import Field, place, read
-from builder_ui.pages.account import PROBLEMS
-from builder_ui.pages.audit import rows_of
-from builder_ui.pages.rotations import earlier
-from builder_ui.sessions import browser
-from builder_ui.speech import speech_for, speech_of
+from activities.team import account_mail
+from builder_ui.kit.forms import Field, place, read
+from builder_ui.kit.i18n import speech_for, speech_of
+from builder_ui.settings.account import PROBLEMS
+from builder_ui.settings.audit import rows_of
+from builder_ui.settings.fields import ELSEWHERE, controls
+from builder_ui.settings.rotations import earlier
+from builder_ui.settings.sessions import browser
 from models import ApiKey, Audit, Member, OutboxItem
 from workspace import audit, login, sessions, settings
 from workspace import logo as picture

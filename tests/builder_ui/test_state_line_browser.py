@@ -17,7 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from builder_ui.state_line import KNOWN
+from builder_ui.kit.state_line import KNOWN
 from engine.versions.publish import create_journey, get_journey
 from models import new_id
 from tests.builder_ui.drawing import form, offer, saved, step, stored, write

@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from builder_ui import words
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
-from builder_ui.speech import speech_for
+from builder_ui.kit import labels
+from builder_ui.kit.i18n import speech_for
 from engine.versions import publish
 from journeys.nodes import Palette
 from models import Member, Run
@@ -53,12 +53,12 @@ def document(mail: str) -> dict[str, Any]:
 
 def test_a_name_counts_and_labels_have_numbers_from_the_second_on() -> None:
     steps = {"wait_10": ("", "Wait"), "a": ("Hello", "Wait"), "wait": ("", "Wait"), "wait_2": ("", "Wait"), "end": ("", "Exit")}
-    assert words.told_apart(steps) == {"wait_10": "Wait 3", "a": "Hello", "wait": "Wait", "wait_2": "Wait 2", "end": "Exit"}
+    assert labels.told_apart(steps) == {"wait_10": "Wait 3", "a": "Hello", "wait": "Wait", "wait_2": "Wait 2", "end": "Exit"}
 
 
 def test_no_number_makes_a_name_that_another_step_has() -> None:
     steps = {"a": ("Wait 2", "Wait"), "b": ("", "Wait"), "c": ("", "Wait"), "d": ("Exit", "Wait"), "e": ("", "Exit")}
-    assert words.told_apart(steps) == {"a": "Wait 2", "b": "Wait", "c": "Wait 3", "d": "Exit", "e": "Exit 2"}
+    assert labels.told_apart(steps) == {"a": "Wait 2", "b": "Wait", "c": "Wait 3", "d": "Exit", "e": "Exit 2"}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_same_names_stand_on_cards_and_pages(language: str, names: list[str]
     speech, palette, drawn = speech_for(language), Palette.built_in(), document("welcome")["nodes"]
     views = cards.drawing(speech, palette, Draft(document("welcome")))["nodes"]
     parsed = {id: palette.parse(id, raw) for id, raw in drawn.items()}
-    told = words.names_of(speech, parsed)  # type: ignore[arg-type]
+    told = labels.names_of(speech, parsed)  # type: ignore[arg-type]
     assert {id: node["view"]["called"] for id, node in views.items() if id in drawn} == told
     assert [told[id] for id in ("send_email_2", "wait", "wait_2")] == names
 

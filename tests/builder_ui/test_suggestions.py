@@ -17,8 +17,8 @@ from builder_ui.builder.page import suggestions
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rulebook import NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
-from builder_ui.compat import serve
-from builder_ui.speech import speech_for
+from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.reactpy_compat import serve
 from crm.people import tags
 from crm.people.profile import add_tag
 from engine.versions.publish import get_journey

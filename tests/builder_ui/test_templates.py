@@ -12,21 +12,22 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities import shelf, templates
-from activities.breakers import Breakers
-from activities.effect import Effects
-from activities.messages import House as Sender
-from activities.messages import MessagePerformer
-from activities.proof import MADE_UP, Trigger, invented
 from activities.providers import Outbox
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.messages import House as Sender
+from activities.sending.messages import MessagePerformer
+from activities.templates import library
+from activities.templates import listing as shelf
+from activities.templates.preview import MADE_UP, Trigger, invented
 from activities.tracking import Tracking
 from builder_ui.builder import knowledge
 from builder_ui.builder.protocol import Ear
-from builder_ui.speech import speech_of
+from builder_ui.kit.context import House, Post, Visit
+from builder_ui.kit.i18n import speech_of
 from builder_ui.templates import frames, listing, makers, page, snippets
 from builder_ui.templates.protocol import Texts, parse
 from builder_ui.templates.session import Writing, fetch
-from builder_ui.visit import House, Post, Visit
 from engine.versions import publish
 from journeys.errors import Conflict, NotFound
 from locales import translator
@@ -73,7 +74,7 @@ def texts(n: int = 1, kind: str = "texts", **more: Any) -> str:
 
 def stored(town: Any, key: str = KEY) -> Template:
     with town.db.read() as session:
-        return templates.get(session, key)
+        return library.get(session, key)
 
 
 def test_what_is_typed_is_a_draft_until_it_is_saved(town: Any) -> None:
@@ -84,7 +85,7 @@ def test_what_is_typed_is_a_draft_until_it_is_saved(town: Any) -> None:
         assert writing.stored.is_draft
         assert stored(town).revision == 2
         with town.db.read() as session:
-            assert templates.latest(session, KEY) == 1
+            assert library.latest(session, KEY) == 1
         await writing.save()
         assert writing.notice == ("Saved as version 2.", True)
         assert not writing.stored.is_draft
@@ -111,16 +112,16 @@ def test_a_mistake_is_kept_as_a_draft_and_never_becomes_a_version(town: Any) -> 
 
     written(town, story)
     with town.db.read() as session:
-        assert templates.latest(session, KEY) == 1
+        assert library.latest(session, KEY) == 1
     assert "</mj-txt>" in stored(town).variants["de"]["mjml"]
 
 
 def test_two_people_never_overwrite_each_other_blindly(town: Any) -> None:
     def other() -> None:
         with town.db.write() as session:
-            template = templates.get(session, KEY)
+            template = library.get(session, KEY)
             theirs = {**template.variants, "en": {**template.variants["en"], "subject": "Theirs"}}
-            templates.save_draft(session, KEY, theirs, template.revision, town.now)
+            library.save_draft(session, KEY, theirs, template.revision, town.now)
 
     async def begin(writing: Writing) -> None:
         await asyncio.to_thread(other)
@@ -421,14 +422,14 @@ def test_a_test_goes_to_oneself_for_a_chosen_contact(town: Any) -> None:
         writing.show_for((town.people["Carla"], "Carla"))
         await writing.act("A test is on its way to {address}.", writing.test)
         assert writing.notice == ("A test is on its way to mara@example.com.", True)
-        for _ in range(templates.TESTS_PER_HOUR):
+        for _ in range(library.TESTS_PER_HOUR):
             await writing.act("x", writing.test)
         assert writing.notice == ("That is the maximum number of tests per hour; please wait a little.", False)
 
     written(town, story)
     with town.db.read() as session:
         sent = session.scalars(select(OutboxItem).where(OutboxItem.recipient == "mara@example.com")).all()
-    assert len(sent) == templates.TESTS_PER_HOUR
+    assert len(sent) == library.TESTS_PER_HOUR
     assert sent[0].subject == "[Test] Only a draft, Carla"
 
 
@@ -522,7 +523,7 @@ def test_a_template_begins_from_nothing(log_in: Any, town: Any, ours: dict[str, 
     assert (answer.status_code, answer.headers["location"]) == (303, "/ui/templates/fresh-1")
     assert stored(town, "fresh-1").kind == kind
     with town.db.read() as session:
-        assert templates.latest(session, "fresh-1") == 1
+        assert library.latest(session, "fresh-1") == 1
 
 
 def test_a_layout_brings_both_languages(log_in: Any, town: Any, ours: dict[str, str]) -> None:
@@ -563,7 +564,7 @@ def test_a_copy_begins_with_the_newest_version(log_in: Any, town: Any, ours: dic
     assert answer.headers["location"] == "/ui/templates/hello-2"
     assert stored(town, "hello-2").variants == stored(town).variants
     with town.db.read() as session:
-        assert templates.load(session, "hello-2", 1).variants.keys() == {"de", "en"}
+        assert library.load(session, "hello-2", 1).variants.keys() == {"de", "en"}
 
 
 # Frames
@@ -588,7 +589,7 @@ def test_a_frame_shows_the_mail_and_lets_nothing_run(log_in: Any, town: Any) -> 
 def test_a_draft_with_a_mistake_shows_the_newest_version(log_in: Any, town: Any) -> None:
     with town.db.write() as session:
         broken = {**stored(town).variants, "en": {"subject": "x", "mjml": "<mjml>"}}
-        templates.save_draft(session, KEY, broken, 1, town.now)
+        library.save_draft(session, KEY, broken, 1, town.now)
     answer = log_in("viewer").get(frames.address(KEY, locale="en", state="draft"))
     assert "Hello" in answer.text
 
@@ -643,7 +644,7 @@ def test_what_fails_is_said_in_german(town: Any) -> None:
 def put(town: Any, key: str, kind: Any, mjml: str, name: str = "") -> int:
     parts = {"mjml": mjml} if kind == "partial" else {"subject": "Hello", "mjml": f"<mjml><mj-body>{mjml}</mj-body></mjml>"}
     about: dict[str, Any] = {"name": name or key.title(), "kind": kind, "message_class": "marketing", "actor": "test"}
-    return templates.save(town.db, key, {"default": parts}, now=town.engine.clock.now(), **about).number
+    return library.save(town.db, key, {"default": parts}, now=town.engine.clock.now(), **about).number
 
 
 def piece(text: str) -> str:
@@ -730,7 +731,7 @@ def test_whoever_may_only_read_brings_nothing_up(town: Any) -> None:
 
     written(town, story, role="viewer", key="footer")
     with town.db.read() as session:
-        assert templates.latest(session, "mail") == 1
+        assert library.latest(session, "mail") == 1
 
 
 def test_the_list_names_older_partials_and_brings_all_up(log_in: Any, opened: Any, town: Any) -> None:
@@ -743,7 +744,7 @@ def test_the_list_names_older_partials_and_brings_all_up(log_in: Any, opened: An
         open.see_until("The templates have the newest partials.")
         assert "there is version 2" not in open.text
     with town.db.read() as session:
-        assert templates.load(session, "mail").variants["default"].text.strip() == "New"
+        assert library.load(session, "mail").variants["default"].text.strip() == "New"
 
 
 def test_archiving_a_partial_in_use_asks_and_says_where(log_in: Any, opened: Any, town: Any) -> None:

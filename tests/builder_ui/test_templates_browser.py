@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator, Locator, Page, WebSocketRoute, expect
 
-from activities import templates
+from activities.templates import library
 from models import Template
 from tests.builder_ui.browsing import Enter, Serve, complaints
 
@@ -55,7 +55,7 @@ def kept(page: Page) -> None:
 
 def stored(town: Any, key: str) -> Template:
     with town.db.read() as session:
-        return templates.get(session, key)
+        return library.get(session, key)
 
 
 BODY = """<mjml>
@@ -226,4 +226,4 @@ def test_a_footer_is_written_once_and_corrected_everywhere(page: Page, town: Any
     page.get_by_role("button", name="Update it").click()
     expect(page.get_by_text("Templates updated: 1.")).to_be_visible()
     with town.db.read() as session:
-        assert templates.load(session, "spring").variants["default"].text.strip() == "New street"
+        assert library.load(session, "spring").variants["default"].text.strip() == "New street"

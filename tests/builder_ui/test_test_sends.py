@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities import templates
-from activities.messages import House as Sender
 from activities.providers import Outbox
+from activities.sending.messages import House as Sender
+from activities.templates import library
 from activities.tracking import Tracking
 from models import Message, OutboxItem
 
@@ -24,7 +24,7 @@ def sent(town: Any) -> Message:
     sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>")
     outbox = Outbox(town.db, lambda: town.now)
     member, contact = town.members["marketer"], town.people["Anna"]
-    return templates.send_test(town.db, sender, outbox, "welcome-1-hello", member_id=member, now=town.now, contact_id=contact)
+    return library.send_test(town.db, sender, outbox, "welcome-1-hello", member_id=member, now=town.now, contact_id=contact)
 
 
 def test_its_mark_is_on_every_page_that_shows_it(log_in: Any, opened: Any, town: Any, sent: Message) -> None:

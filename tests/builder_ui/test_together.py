@@ -18,7 +18,7 @@ from builder_ui.builder import disputes, page
 from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import MOST_UNSEEN, Editor, fetch
-from builder_ui.speech import speech_of
+from builder_ui.kit.i18n import speech_of
 from engine.presence import SILENT_AFTER, Presence
 from engine.versions import drafts
 from journeys import conflicts

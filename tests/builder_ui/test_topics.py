@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from builder_ui.compat import Element, component, html, serve
-from builder_ui.topics import Teller, use_topics
+from builder_ui.kit.observable import Teller, use_topics
+from builder_ui.kit.reactpy_compat import Element, component, html, serve
 
 
 def test_a_part_is_drawn_again_for_what_changed_before_it_listened() -> None:

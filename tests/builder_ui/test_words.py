@@ -12,35 +12,26 @@ import pytest
 from babel import Locale
 from babel.messages.pofile import read_po
 
-from activities import account_mail
 from activities.account_setup import OUR_ADVICE
-from activities.layouts import layouts
 from activities.providers import Providers
 from activities.rendering.kinds import KINDS
-from builder_ui import account_form, controls, exports, find, listing, reading_form, tour, words
-from builder_ui.builder import compare, numbers, texts
-from builder_ui.host import MENU, THEMES
-from builder_ui.pages import (
-    PAGES,
-    account,
-    behind,
-    contact,
-    contact_edit,
-    contact_import,
-    contact_imports,
-    contacts,
-    journeys,
-    keys,
-    provider_accounts,
-    run,
-    setting,
-    tasks,
-    users,
-    versions,
-    work,
-)
-from builder_ui.sections import SECTIONS
-from builder_ui.speech import Speech, language_for, speech_for, speech_of
+from activities.team import account_mail
+from activities.templates.layouts import layouts
+from builder_ui import account_form, exports, tour
+from builder_ui.app.host import MENU, THEMES
+from builder_ui.builder import numbers, texts
+from builder_ui.contacts import detail, edit, filters, import_steps, reading_form
+from builder_ui.contacts import imports as contact_imports
+from builder_ui.contacts import list as contacts
+from builder_ui.journeys import compare, drilldown, run, versions
+from builder_ui.journeys import list as journeys
+from builder_ui.kit import labels
+from builder_ui.kit.i18n import Speech, language_for, speech_for, speech_of
+from builder_ui.routes import PAGES, provider_accounts
+from builder_ui.sales import tasks
+from builder_ui.search import suggest
+from builder_ui.settings import account, fields, jobs, keys, setting, users
+from builder_ui.settings.sections import SECTIONS
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
 from crm.imports import imports, reading, recipes
@@ -94,7 +85,7 @@ SAME = {
 
 def literals() -> Iterator[str]:
     """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
-    for path in [*ROOT.glob("*.py"), *(path for room in ("pages", "templates", "builder") for path in (ROOT / room).glob("*.py"))]:
+    for path in [*ROOT.rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -114,19 +105,27 @@ def literals() -> Iterator[str]:
 
 
 def tables() -> Iterator[str]:
-    for states in (words.JOURNEY_STATES, words.RUN_STATES, words.MESSAGE_STATES, words.TASK_STATES):
+    for states in (labels.JOURNEY_STATES, labels.RUN_STATES, labels.MESSAGE_STATES, labels.TASK_STATES):
         yield from (text for text, _, _ in states.values())
-    for table in (words.CHANNELS, words.REFUSALS, words.REASONS, words.CONSENT_STATES, words.LEFT_OUT, words.TASK_CHANGES, words.OUTLETS):
+    for table in (
+        labels.CHANNELS,
+        labels.REFUSALS,
+        labels.REASONS,
+        labels.CONSENT_STATES,
+        labels.LEFT_OUT,
+        labels.TASK_CHANGES,
+        labels.OUTLETS,
+    ):
         yield from table.values()
     yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
-    for table in (journeys.ORDERS, run.NOTES, contact.RUN_WORDS, contact.KIND_NAMES, contact.IDENTITIES):
+    for table in (journeys.ORDERS, run.NOTES, detail.RUN_WORDS, detail.KIND_NAMES, detail.IDENTITIES):
         yield from table.values()
     yield from (text for text, _, _ in contact_imports.STATES.values())
-    for table in (contact_imports.PROBLEMS, contact_import.NAMES, contact_import.FIELDS, contact_import.CONSENTS, contact_import.SAID):
+    for table in (contact_imports.PROBLEMS, import_steps.NAMES, import_steps.FIELDS, import_steps.CONSENTS, import_steps.SAID):
         yield from table.values()
-    yield from contact_import.ASKED.values()
+    yield from import_steps.ASKED.values()
     yield from channel_texts()
-    yield from (contact_import.OPTED_OUT, contact_import.SUPPRESSED)
+    yield from (import_steps.OPTED_OUT, import_steps.SUPPRESSED)
     for kind in Providers.built_in():
         yield from account_form.words_of(kind)
     yield from (*OUR_ADVICE.values(), provider_accounts.NOBODY, provider_accounts.NONE_HERE, provider_accounts.SEEDED)
@@ -135,7 +134,7 @@ def tables() -> Iterator[str]:
     for table in (imports.REASONS, reading.OPEN, reading.BOTH):
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())
-    yield from contact_import.STEPS
+    yield from import_steps.STEPS
     for table in (template.LOOKS, template.CLASSES, makers.PROBLEMS):
         yield from table.values()
     yield from (text for text, _, _ in template._STATUS.values())
@@ -143,24 +142,24 @@ def tables() -> Iterator[str]:
     yield from (text for layout in layouts() for text in (layout.name, layout.description))
     yield from (text for text, _, _ in keys.RIGHTS)
     yield from (f"{kind} key" for kind in (*keys.SENDERS, "admin"))
-    for table in (users.ROLE_WORDS, words.ROLE_NAMES, keys.SENDERS, account.PROBLEMS, setting.LEADS, controls.CHOICES, settings._SENTENCES):
+    for table in (users.ROLE_WORDS, labels.ROLE_NAMES, keys.SENDERS, account.PROBLEMS, setting.LEADS, fields.CHOICES, settings._SENTENCES):
         yield from table.values()
     for table in (account_mail._SUBJECTS, account_mail._TEXTS, members._EXPECTED):
         yield from table.values()
-    yield from (text for pair in controls.TITLES.values() for text in pair if text)
+    yield from (text for pair in fields.TITLES.values() for text in pair if text)
     yield from (text for _, text, _ in SECTIONS)
     yield from (f"role: {role}" for role in members.ROLES)
-    for table in (audit.BROKEN, behind.TITLES, behind.WHOLE, compare.WORDS, numbers.NAMES):
+    for table in (audit.BROKEN, drilldown.TITLES, drilldown.WHOLE, compare.WORDS, numbers.NAMES):
         yield from table.values()
-    yield from (text for text, _, _ in work.STATES.values())
-    for table in (listing.SEEN, work.KINDS, work.COUNTS, contacts.SORTS, contact_edit.FIELDS, tasks.PRIORITIES):
+    yield from (text for text, _, _ in jobs.STATES.values())
+    for table in (filters.SEEN, jobs.KINDS, jobs.COUNTS, contacts.SORTS, edit.FIELDS, tasks.PRIORITIES):
         yield from table.values()
     for listed in exports.LISTS.values():
         yield from listed.columns
-    yield from words.WEEKDAYS
+    yield from labels.WEEKDAYS
     yield from texts.CANVAS
     yield from THEMES.values()
-    yield from (title for title, _, _ in find.KINDS.values())
+    yield from (title for title, _, _ in suggest.KINDS.values())
     for step in tour.STEPS:
         yield from (step.title, step.text)
     yield from (text for _, _, text, _ in MENU)
@@ -245,7 +244,7 @@ def test_what_is_neither_day_nor_instant_is_not_read(text: str) -> None:
 def test_dates_in_texts_are_said_and_everything_else_stays() -> None:
     german = speech("de", "Asia/Tokyo")
     stored = {"renewal": "2026-12-24", "seen": ["2026-03-04T22:30:00.000000Z"], "zip": 8001, "code": "20260301", "vip": True}
-    assert words.attribute(german, stored) == "renewal: 24.12.2026, seen: 05.03.2026, 07:30, zip: 8001, code: 20260301, vip: ja"
+    assert labels.attribute(german, stored) == "renewal: 24.12.2026, seen: 05.03.2026, 07:30, zip: 8001, code: 20260301, vip: ja"
 
 
 def test_keys_are_named_as_german_keyboards_name_them() -> None:
@@ -262,8 +261,8 @@ def test_the_members_language_goes_before_the_browsers() -> None:
 
 
 def test_codes_nobody_has_words_for_are_shown() -> None:
-    assert words.coded(speech("de"), words.OUTLETS, "timed_out") == "Zeit abgelaufen"
-    assert words.coded(speech("de"), words.OUTLETS, "not_bought") == "not bought"
+    assert labels.coded(speech("de"), labels.OUTLETS, "timed_out") == "Zeit abgelaufen"
+    assert labels.coded(speech("de"), labels.OUTLETS, "not_bought") == "not bought"
 
 
 @pytest.mark.parametrize(
@@ -282,11 +281,11 @@ def test_codes_nobody_has_words_for_are_shown() -> None:
     ],
 )
 def test_what_a_term_found_is_said(actual: object, said: str) -> None:
-    assert words.found(speech(), actual) == said
+    assert labels.found(speech(), actual) == said
 
 
 def test_a_term_that_cannot_be_read_any_more_is_named_by_its_place() -> None:
-    assert words.term(speech(), {"path": "rules.0", "term": {"strange": 1}, "actual": 7, "result": True}, {}) == ("rules.0", "7")
+    assert labels.term(speech(), {"path": "rules.0", "term": {"strange": 1}, "actual": 7, "result": True}, {}) == ("rules.0", "7")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +300,7 @@ def test_a_term_that_cannot_be_read_any_more_is_named_by_its_place() -> None:
 )
 def test_a_window_of_time_reads_like_a_sign_on_a_door(until: dict[str, object], german: str) -> None:
     node = Palette(BUILT_IN).parse("n", {"kind": "wait_until", "until": until})
-    [(_, said)] = words.fields(Speech("de", Locale("de"), UTC), node, {})
+    [(_, said)] = labels.fields(Speech("de", Locale("de"), UTC), node, {})
     assert german in said
     assert "um" not in said.split()
 
@@ -310,6 +309,6 @@ def test_members_are_called_by_their_names_where_a_field_names_members() -> None
     """Whoever has left the team stays an id, and a text that happens to be an id elsewhere stays as it is."""
     node = NotifyTeam.model_validate({"to": ["owner", "m1", "gone"], "subject": "m1", "text": "m1"})
     names = {"member:owner": "der Besitzer", "member:m1": "Kim", "m1": "A step"}
-    said = [value for _, value in words.fields(speech_for("de"), node, names)]
+    said = [value for _, value in labels.fields(speech_for("de"), node, names)]
     assert said[0] == "der Besitzer, Kim, gone"
     assert said[1:] == ["m1", "m1"]

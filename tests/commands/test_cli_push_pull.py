@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
-from activities import templates
+from activities.templates import library
 from commands.workspace import engine
 from engine.versions import publish as publishing
 from models import Journey, Version
@@ -183,9 +183,9 @@ def test_templates_are_compiled_versioned_and_protected_alike(run, demo, folder)
     assert "Template welcome-1-hello: changed (version 2)" in ran.out
     with engine(Settings(home=demo)) as live:
         with live.db.read() as session:
-            stored = templates.get(session, "welcome-1-hello")
+            stored = library.get(session, "welcome-1-hello")
         variants = {**stored.variants, "en": {**stored.variants["en"], "subject": "Theirs"}}
-        templates.save(
+        library.save(
             live.db, stored.key, variants, name="W", kind="email", message_class="marketing", actor="somebody", now=live.clock.now()
         )
     body.write_text(body.read_text().replace("P.S.", "P.P.S."))
@@ -262,7 +262,7 @@ def test_partials_are_pushed_before_what_includes_them(run, demo, folder):
     assert done.code == 0
     assert done.out.index("zz-address: new") < done.out.index("footer: new") < done.out.index("welcome-1-hello: changed")
     with engine(Settings(home=demo)) as live, live.db.read() as session:
-        assert "Street" in templates.load(session, "welcome-1-hello").variants["de"].text
+        assert "Street" in library.load(session, "welcome-1-hello").variants["de"].text
 
 
 def test_a_journey_brings_the_partials_of_its_mails_along(run, demo, folder, tmp_path):
@@ -282,8 +282,8 @@ def test_a_broken_partial_and_nothing_is_pushed(run, demo, folder):
     done = run("push", folder)
     assert done.code != 0
     with engine(Settings(home=demo)) as live, live.db.read() as session:
-        assert templates.latest(session, "welcome-1-hello") == 1
-        assert templates.latest(session, "footer") == 0
+        assert library.latest(session, "welcome-1-hello") == 1
+        assert library.latest(session, "footer") == 0
 
 
 def test_partials_that_include_each_other_are_not_pushed(run, demo, folder):

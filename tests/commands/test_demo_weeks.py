@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from sqlmodel import func, select
 
-from activities.breakers import Breakers
-from activities.effect import Effects, perform
-from activities.messages import MessagePerformer
 from activities.providers.outbox import Outbox
 from activities.rendering import INLINE
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.messages import MessagePerformer
 from commands import servers
 from commands.demo import Scale, documents, prepare_demo, sales, shop, start_runs, weeks
 from commands.demo.people import DEAD, PEOPLE, crowd

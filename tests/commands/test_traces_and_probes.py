@@ -15,7 +15,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from activities import templates
+from activities.templates import library
 from commands.process import Process, Program, python
 from commands.servers import free_port, start_temporal
 from engine.versions import publish
@@ -59,7 +59,7 @@ def furnish(home: Path) -> None:
     content = {"default": {"subject": "Hello {{ contact.first_name }}", "mjml": mjml}}
     engine = build_engine(settings, db, [])
     about = {"name": "Traced", "kind": "email", "message_class": "transactional", "actor": "test", "now": now}
-    templates.save(db, "traced", content, **about)
+    library.save(db, "traced", content, **about)
     with db.write() as session:
         created = publish.create_journey(session, JOURNEY, "test", now)
         publish.publish(engine, session, created.id, "test", "", now)

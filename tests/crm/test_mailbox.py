@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from activities.gate import Pass, Refuse, Wanted, ask
+from activities.sending.gate import Pass, Refuse, Wanted, ask
 from crm.consent import consent, mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import bulk

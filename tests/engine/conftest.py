@@ -12,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from temporalio.exceptions import ApplicationError
 
-from activities.breakers import Breakers
-from activities.effect import Effects, perform
-from activities.gate import Pass, Verdict
-from activities.ledger import messages
-from activities.performer import Draft, Job
 from activities.providers.provider import Answer, Doubt
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.gate import Pass, Verdict
+from activities.sending.handler import Draft, Job
+from activities.sending.ledger import messages
 from engine.clock import Clock
 from engine.engine import Engine
 from engine.enrolment.routing import route

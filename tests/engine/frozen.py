@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from activities.breakers import Breakers
-from activities.effect import Effects, perform
-from activities.performer import Draft, Job
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.handler import Draft, Job
 from engine.clock import Clock
 from engine.engine import Engine
 from journeys.calls import activity_of

@@ -11,14 +11,14 @@ from temporalio.exceptions import ApplicationError
 
 from activities.account_setup import read
 from activities.accounts import UNKNOWN, Accounts, LivePerformers, LiveTimeouts
-from activities.breakers import Breakers
-from activities.doubts import settle
-from activities.effect import Effects, perform
-from activities.messages import House, MessagePerformer
 from activities.providers import Providers, Surroundings
 from activities.providers.provider import InDoubt, Outgoing
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.messages import House, MessagePerformer
+from activities.sending.reconcile import settle
+from activities.sending.watch import watch
 from activities.tracking import Tracking
-from activities.watch import watch
 from crm.consent import consent
 from journeys.calls import activity_of
 from tests.engine.conftest import World

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import select, update
 
-from activities import ledger
-from activities.again import send_due
-from activities.breakers import Breakers
-from activities.doubts import settle
-from activities.effect import Effects
-from activities.gate import Hold, Refuse
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from activities.sending import ledger
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.gate import Hold, Refuse
+from activities.sending.reconcile import settle
+from activities.sending.resend import send_due
 from crm.uncertain import decide
 from engine.runs.operations import end_run
 from journeys.errors import Conflict, NotFound

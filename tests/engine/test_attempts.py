@@ -12,12 +12,12 @@ from sqlalchemy.exc import OperationalError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.effect import NotServed, give_up
-from activities.gate import Hold, Refuse
-from activities.ledger import MARGIN
-from activities.performer import CannotPrepare
 from activities.providers.provider import Answer, RetryLater
-from activities.temporal import TRIES, effect_activity
+from activities.sending.effect import NotServed, give_up
+from activities.sending.gate import Hold, Refuse
+from activities.sending.handler import CannotPrepare
+from activities.sending.ledger import MARGIN
+from activities.sending.temporal_activities import TRIES, effect_activity
 from engine.runs.step import WAIT_FOR_BELL
 
 

@@ -10,13 +10,6 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities import breakers as rules
-from activities.breakers import Breakers
-from activities.effect import Effects
-from activities.gate import Pass, Refuse
-from activities.messages import House, MessagePerformer
-from activities.notices import Notifier, tell
-from activities.outward import TeamPerformer
 from activities.providers.provider import (
     Answer,
     Doubt,
@@ -28,8 +21,15 @@ from activities.providers.provider import (
     SenderStopped,
     Unreachable,
 )
+from activities.sending import breakers as rules
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.gate import Pass, Refuse
+from activities.sending.messages import House, MessagePerformer
+from activities.sending.watch import watch
+from activities.team.handler import TeamPerformer
+from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
-from activities.watch import watch
 from locales import translator
 from models import Audit, Member, NoticeDelivery
 from tests.engine.conftest import StoryClock

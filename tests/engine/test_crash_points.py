@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities.breakers import Breakers
-from activities.doubts import settle
-from activities.effect import Effects, perform
-from activities.ledger import messages
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.ledger import messages
+from activities.sending.reconcile import settle
 from crm.rules.sql_facts import SqlFacts
 from engine.engine import Engine
 from engine.enrolment.routing import route

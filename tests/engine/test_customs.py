@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
-from activities.breakers import Breakers
-from activities.customs import MAX_DATA_BYTES, CustomPerformer
-from activities.effect import Effects
+from activities.custom.handler import MAX_DATA_BYTES, CustomPerformer
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
 from engine.engine import Engine
 from journeys.calls import activity_of
 from journeys.custom import GiveUp, Result, activity
@@ -129,7 +129,7 @@ def test_an_attempt_without_an_answer_counts_and_a_person_can_have_it_tried_agai
 def test_the_log_says_where_it_was_raised_and_not_what_was_said(sqlite_world, caplog) -> None:
     run = started(sqlite_world, Odd(lambda: raises(ValueError("ada@example.org"))))
     sqlite_world.perform(run, activity=ODD)
-    [line] = [record.getMessage() for record in caplog.records if record.name == "activities.customs"]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "activities.custom.handler"]
     node = sqlite_world.row(run).node
     assert line.startswith(f"the custom activity odd raised in attempt 1 at node {node} of run {run}: ValueError in test_customs.py:")
     assert "ada" not in line
@@ -138,6 +138,6 @@ def test_the_log_says_where_it_was_raised_and_not_what_was_said(sqlite_world, ca
 def test_the_log_names_the_line_in_the_engineers_file_and_not_the_librarys(sqlite_world, caplog) -> None:
     run = started(sqlite_world, Odd(lambda: json.loads("ada@example.org")))
     sqlite_world.perform(run, activity=ODD)
-    [line] = [record.getMessage() for record in caplog.records if record.name == "activities.customs"]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "activities.custom.handler"]
     assert "JSONDecodeError in test_customs.py:" in line
     assert "ada" not in line

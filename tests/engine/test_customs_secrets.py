@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from sqlalchemy import inspect, text
 from temporalio.exceptions import ApplicationError
 
-from activities.breakers import Breakers
-from activities.customs import CustomPerformer
-from activities.effect import Effects
+from activities.custom.handler import CustomPerformer
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
 from commands.providers import accounts_of
 from engine.engine import Engine
 from journeys.calls import activity_of

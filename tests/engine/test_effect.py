@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import update
 from temporalio.exceptions import ApplicationError
 
-from activities.gate import Hold, Refuse
-from activities.ledger import messages
 from activities.providers.provider import AddressDead, InDoubt, MessageDead, RetryLater
+from activities.sending.gate import Hold, Refuse
+from activities.sending.ledger import messages
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """A claimed call must begin within two seconds; how long a machine takes for that is not what is tested here."""
-    monkeypatch.setattr("activities.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr("activities.sending.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 @pytest.fixture

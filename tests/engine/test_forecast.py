@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from temporalio.exceptions import ApplicationError
 
-from activities import forecasts, templates
-from activities.breakers import Breakers
-from activities.effect import Effects
+from activities import forecasts
 from activities.forecasts import Forecaster, Limits
-from activities.ledger import messages
-from activities.messages import House, MessagePerformer
 from activities.providers.outbox import Outbox
 from activities.rendering import INLINE, RenderFailed
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.ledger import messages
+from activities.sending.messages import House, MessagePerformer
+from activities.templates import library
 from activities.tracking import Tracking
 from crm.catalogue import declare_field
 from crm.consent.consent import Evidence, record_consent
@@ -200,7 +201,7 @@ def build(world: World) -> Town:
     with world.db.write() as session:
         declare_field(session, "nick", "string", world.now)
     variants = {"default": {"subject": "Hi {{ contact.first_name }}", "mjml": MJML, "text": TEXT}}
-    templates.save(world.db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="test", now=world.now)
+    library.save(world.db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="test", now=world.now)
     town = Town(world, Forecaster(world.engine, house))
     town.set("quiet_hours", enabled=False)
     return town

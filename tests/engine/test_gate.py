@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import engine.interpreter.gate
 import journeys.clock
-from builder_ui.words import REASONS as WORDS
+from builder_ui.kit.labels import REASONS as WORDS
 from crm.consent.suppression import REASONS
 from engine.interpreter.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
 from journeys.document import Settings

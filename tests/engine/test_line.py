@@ -16,12 +16,12 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities import ledger
-from activities.breakers import Breakers
-from activities.effect import Effects, perform
-from activities.messages import House, MessagePerformer
-from activities.performer import Job
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
+from activities.sending import ledger
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.handler import Job
+from activities.sending.messages import House, MessagePerformer
 from activities.tracking import Tracking
 from crm.consent import consent
 from engine.interpreter.gate import Verdict
@@ -143,7 +143,7 @@ def due(world: World) -> Due:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A claimed call must begin within two seconds; how long a machine takes for that is not what is tested here."""
-    monkeypatch.setattr("activities.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr("activities.sending.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 def both(due: Due, first: str = "cart", **changes: Any) -> tuple[str, str]:

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities.doubts import settle
-from activities.gate import Hold
-from activities.ledger import messages
-from activities.performer import Draft, Job
 from activities.providers.provider import Answer, MessageDead, RetryLater
+from activities.sending.gate import Hold
+from activities.sending.handler import Draft, Job
+from activities.sending.ledger import messages
+from activities.sending.reconcile import settle
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
 from engine.interpreter.state import Instruction

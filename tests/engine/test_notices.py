@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from activities.breakers import Breakers
-from activities.effect import Effects
-from activities.messages import House
-from activities.notices import TRIES, TYPES, Notifier, tell
-from activities.outward import TeamPerformer
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Outgoing, RetryLater, SenderStopped
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.messages import House
+from activities.team.handler import TeamPerformer
+from activities.team.notices import TRIES, TYPES, Notifier, tell
 from activities.tracking import Tracking
 from engine.runs.operations import resume_stuck
 from engine.runs.step import halt, lock_run

@@ -13,13 +13,13 @@ import pytest
 from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 
-from activities import templates
-from activities.breakers import Breakers
-from activities.effect import Effects
-from activities.failures import BUSY
-from activities.messages import House, MessagePerformer
 from activities.providers import Outbox
 from activities.rendering import RenderLimits, RenderPool
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.failures import BUSY
+from activities.sending.messages import House, MessagePerformer
+from activities.templates import library
 from activities.tracking import Tracking
 from journeys.calls import activity_of
 from models import OutboxItem
@@ -59,7 +59,7 @@ def sends(world: Any, renderer: RenderPool, name: str, notes: str = "") -> str:
     about: dict[str, Any] = {"name": name, "kind": "email", "message_class": "transactional"}
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"
     variants = {"default": {"subject": "Hi", "mjml": mjml, "text": TEXTS[name]}}
-    templates.save(world.db, name, variants, actor="test", now=world.now, **about)
+    library.save(world.db, name, variants, actor="test", now=world.now, **about)
     world.publish(
         {
             "spec": 1, "key": name, "name": name, "entry": {"triggers": [{"type": "event", "event": name}]}, "start": "mail",

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities import restored
 from activities.providers.provider import RetryLater
-from activities.restored import FOREVER
+from activities.sending import restored
+from activities.sending.restored import FOREVER
 from crm import uncertain
 from engine import restored as beginnings
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT, STEPS_AHEAD, LostTime, mark
@@ -60,7 +60,7 @@ WAITS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """A claimed call must begin within two seconds; how long a machine takes for that is not what is tested here."""
-    monkeypatch.setattr("activities.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr("activities.sending.effect.time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 def restore(world, lost: timedelta, assume: str = "ask") -> None:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import come_back
+from activities.sending.failures import come_back
 from api.app import create_app
 from api.tracking.write_keys import add_key
 from engine.log_fields import present

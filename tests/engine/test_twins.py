@@ -11,11 +11,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from temporalio.exceptions import ApplicationError
 
-from activities.breakers import Breakers
-from activities.effect import Effects, perform
-from activities.ledger import messages
-from activities.messages import House, MessagePerformer
 from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects, perform
+from activities.sending.ledger import messages
+from activities.sending.messages import House, MessagePerformer
 from activities.tracking import Tracking
 from crm.consent.consent import Evidence, record_consent
 from engine.enrolment import manual

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from sqlalchemy import select, update
 from temporalio.testing import WorkflowEnvironment
 
-from activities.breakers import Breakers
-from activities.effect import Effects
-from activities.ledger import messages
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.ledger import messages
 from commands.servers import temporal_binary
 from engine.engine import Engine
 from engine.runs.step import runs

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
-from activities.addresses import Guard
-from activities.breakers import Breakers
-from activities.effect import Effects
-from activities.messages import House
-from activities.pretend import PretendWebhook
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.messages import House
 from activities.tracking import Tracking
-from activities.webhooks import WebhookPerformer
+from activities.webhooks.address_guard import Guard
+from activities.webhooks.fake import PretendWebhook
+from activities.webhooks.handler import WebhookPerformer
 from journeys.calls import activity_of
 from journeys.errors import Invalid
 from workspace import secrets

@@ -18,8 +18,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 import engine.temporal.workflow
-from activities.gate import Hold
-from activities.temporal import effect_activity, step_activity
+from activities.sending.gate import Hold
+from activities.sending.temporal_activities import effect_activity, step_activity
 from commands.servers import temporal_binary
 from engine.interpreter.state import Instruction
 from engine.temporal.client import Temporal

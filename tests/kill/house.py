@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import func, select
 from temporalio.client import Client
 
-from activities.ledger import messages
+from activities.sending.ledger import messages
 from api.tracking.write_keys import add_key
 from commands import servers
 from commands.process import Process, Program, ServerFailed, last_lines, python

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from activities import templates
-from activities.ledger import messages
+from activities.sending.ledger import messages
+from activities.templates import library
 from commands.process import python
 from engine.runs.step import runs, trail
 from engine.versions import publish
@@ -103,7 +103,7 @@ def furnish(house: House) -> None:
     now = datetime.now(UTC)
     engine = build_engine(house.settings, house.db, [])
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"
-    templates.save(
+    library.save(
         house.db,
         "hello",
         {"default": {"subject": "Hello", "mjml": mjml}},

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from activities.ledger import messages
+from activities.sending.ledger import messages
 from commands.backup import backup
 from commands.process import python
 from models import RestoredMessage

@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities import shelf
 from activities.providers import mime
 from activities.rendering import Marks, RenderFailed, RenderLimits, RenderPool, compile_template, link_digest, render_text, segments
 from activities.rendering.budget import MAX_WORK, State, state
@@ -27,6 +26,7 @@ from activities.rendering.hints import hints, links
 from activities.rendering.jinja import TEXT
 from activities.rendering.plain import tidy
 from activities.rendering.render import fill, one_line
+from activities.templates import listing
 
 ROOT = Path(__file__).parents[3]
 HEAD, TAIL = "<mjml><mj-body><mj-section><mj-column>", "</mj-column></mj-section></mj-body></mjml>"
@@ -249,7 +249,7 @@ WORKERS: dict[str, Callable[[str], Any]] = {
     "links": links,
     "hints": lambda text: hints("email", "en", {"en": {"subject": text, "mjml": text, "preheader": text}}, {}),
     "mailbox": mime._parts,
-    "diff": lambda text: list(shelf._lines(text, text[::-1] + "x")),
+    "diff": lambda text: list(listing._lines(text, text[::-1] + "x")),
 }
 
 
@@ -260,12 +260,12 @@ LONG = {
     "striptags": "filters.striptags(text)",
     "mailbox": "mime._parts(text)",
     "subject": "one_line(text)",
-    "diff": "list(shelf._lines(text, text[::-1] + 'x'))",
-    "place": "proof._asked_at(text, 'name')",
+    "diff": "list(listing._lines(text, text[::-1] + 'x'))",
+    "place": "preview._asked_at(text, 'name')",
 }
 IN_TIME = """
 import resource, sys
-from activities import proof, shelf
+from activities.templates import listing, preview
 from activities.providers import mime
 from activities.rendering import filters, hints, sms
 from activities.rendering.render import one_line

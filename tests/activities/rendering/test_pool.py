@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from activities.layouts import layouts
 from activities.rendering import INLINE, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, link_digest
 from activities.rendering.pool import ATTEMPTS, KEPT
-from activities.samples import CONTACT, EVENT, made_up
+from activities.templates.layouts import layouts
+from activities.templates.samples import CONTACT, EVENT, made_up
 from journeys.errors import Invalid
 
 ROOT = Path(__file__).parents[3]

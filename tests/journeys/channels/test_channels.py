@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from builder_ui.parts import ICONS
+from builder_ui.kit.components import ICONS
 from journeys.channels import ADDRESSED, ASKED, BUILT_IN, CHANNELS, CONSENTS, DEFAULT, SENDABLE, TRACKING, Channel, ConsentSubject
 from journeys.rules.fields import CONTACT_COLUMNS
 

@@ -15,7 +15,13 @@ ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journe
 FIELDS = frozenset(CHANNELS) & frozenset(CONTACT_COLUMNS)
 """Names that are also a field of the contact and a kind of identifier, and mean that nearly everywhere."""
 ALONE = frozenset(CHANNELS) - FIELDS
-OF_TEMPLATES = ("activities/rendering", "activities/layouts", "activities/templates.py", "activities/proof.py", "builder_ui/templates")
+OF_TEMPLATES = (
+    "activities/rendering",
+    "activities/layouts",
+    "activities/templates/library.py",
+    "activities/templates/preview.py",
+    "builder_ui/templates",
+)
 """Where a name that is also a field's would be a kind of template."""
 
 EXCEPTIONS: Mapping[str, str] = {

@@ -90,7 +90,7 @@ def test_check_tells_a_template_of_another_channel_and_one_without_unsubscribe()
 
 
 def test_rules_and_their_editor_have_words_for_it() -> None:
-    from builder_ui.words import CHANNELS as WORDS
+    from builder_ui.kit.labels import CHANNELS as WORDS
     from journeys.channels import ASKED
     from journeys.rules import parse_rule, sentence
 
@@ -160,7 +160,7 @@ def test_an_objection_and_an_erasure_reach_it(db: Database, contact: Contact) ->
 
 
 def test_the_gate_asks_for_consent_and_finds_the_address(db: Database, contact: Contact) -> None:
-    from activities import gate
+    from activities.sending import gate
     from crm.consent.consent import Evidence, record_consent
     from engine.interpreter.gate import Pass, Refuse, wanted
 
@@ -184,25 +184,25 @@ def test_the_simulator_sends_it() -> None:
 
 
 def test_templates_are_compiled_shown_and_listed(db: Database) -> None:
-    from activities import templates
-    from activities.layouts import beginning
     from activities.rendering import render
     from activities.rendering.kinds import KINDS
+    from activities.templates import library
+    from activities.templates.layouts import beginning
     from builder_ui.templates.page import KINDS as SHOWN
     from journeys.errors import Invalid
 
     assert beginning("", "pigeon") == ({"default": {"subject": "…", "text": "…"}}, None)
     about: Any = {"name": "Slip", "kind": "pigeon", "message_class": "marketing", "actor": "tour", "now": NOW}
-    saved = templates.save(db, "slip", {"default": {"subject": "Hi", "text": "Hello {{ contact.first_name }}"}}, **about)
+    saved = library.save(db, "slip", {"default": {"subject": "Hi", "text": "Hello {{ contact.first_name }}"}}, **about)
     assert [warning.code for warning in saved.warnings] == []
     with db.read() as session:
-        compiled = templates.load(session, "slip")
+        compiled = library.load(session, "slip")
     rendered = render(compiled, ["en"], {"contact": {"first_name": "Anna"}, "unsubscribe_url": "https://example.com/u"})
     assert (rendered.subject, rendered.text) == ("Hi", "Hello Anna")
     assert "List-Unsubscribe" in rendered.headers
     assert SHOWN["pigeon"] is KINDS["pigeon"]
     with pytest.raises(Invalid):
-        templates.save(db, "slip", {"default": {"subject": "Hi\nthere", "text": ""}}, **about)
+        library.save(db, "slip", {"default": {"subject": "Hi\nthere", "text": ""}}, **about)
 
 
 def test_it_goes_to_the_outbox_by_a_performer_of_its_own(db: Database) -> None:
@@ -232,7 +232,7 @@ def test_lists_reports_and_metrics_count_it() -> None:
 
 
 def test_imports_read_its_columns() -> None:
-    from builder_ui.reading_form import ASKED
+    from builder_ui.contacts.reading_form import ASKED
     from crm.imports.columns import Columns
     from crm.imports.reading import Everybody
 

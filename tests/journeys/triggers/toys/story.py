@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from builder_ui import words
 from builder_ui.builder import cards, forms
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.speech import speech_for
+from builder_ui.kit import labels
+from builder_ui.kit.i18n import speech_for
 from crm.people.profile import add_tag, remove_tag
 from engine.clock import Clock
 from engine.engine import Engine
@@ -109,7 +109,7 @@ def story() -> dict[str, Any]:
             {"type": "yearly", "rule": {**RULE, "field": "loc"}},
         ),
         "form": {"tagged": form(TAGGED), "loudly": form({**TAGGED, "loudly": True}), "yearly": form(YEARLY)},
-        "words": [words.trigger(english, one) for one in parsed.entry.triggers],
+        "words": [labels.trigger(english, one) for one in parsed.entry.triggers],
         "card": cards._entry_in_words(english, {"triggers": [TAGGED, {"type": "yearly"}]}),
         "docs": triggers_page(),
         "kinds": list(BY_KIND),

@@ -1,0 +1,1 @@
+"""Custom activities: found where engineers put them, and performed."""

@@ -1,0 +1,641 @@
+"""`perform`: one effect activity is one step of a run. Prepare, claim (A), call, answer and advance (B).
+
+The claim is committed before the call, the answer with the advance after it, so a crash at any instant leaves a row that says what is
+known. A call without an answer is repeated, looked up or listed as uncertain, as the provider declares: never twice, and every
+possibly lost message is listed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from activities.providers.provider import AddressDead, Answer, Doubt, InDoubt, MessageDead, Provider, RetryLater
+from activities.rendering import RenderBusy
+from activities.sending import ledger, merged, restored
+from activities.sending.attempt import attempt
+from activities.sending.breakers import Breakers, Stopped, Turn
+from activities.sending.failures import BUSY, HELD, RETRY_LATER, come_back
+from activities.sending.gate import Hold, Pass, Refuse
+from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Performer, named
+from engine.engine import Engine
+from engine.interpreter.state import Instruction, State
+from engine.restored import ASSUMED_SENT, PERHAPS_SENT
+from engine.runs.delivery import is_heard
+from engine.runs.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
+from engine.temporal.wakeups import Wakeups
+from journeys.calls import activity_of, unversioned
+from journeys.channels import SENDABLE
+from journeys.errors import PfadwerkError
+from journeys.nodes import Node
+from journeys.values import Call, Do, Performed
+from models import Run
+from storage import held_messages
+from storage.events import event_row, insert_events
+from storage.run_trail import note_beside
+from storage.sql import on, table
+
+log = logging.getLogger(__name__)
+
+runs = table(Run)
+_run = select(runs).where(runs.c.id == bindparam("run_id"))
+_due = update(runs).where(runs.c.id == bindparam("run_id"))
+RENDER_PAUSE = timedelta(seconds=2)
+"""Between two looks at a call that another run of the person left without an answer: the keeper finds out in its rounds."""
+
+
+CARRIED = frozenset({*SENDABLE, "team"})
+"""The channels that go through a provider account."""
+ACCOUNT_STOPPED = "account_stopped"
+
+
+class NotServed(PfadwerkError):
+    """This worker has nobody for the channel."""
+
+    code = "channel_not_served"
+
+
+def _none_other(_provider: str, _account: str) -> Provider | None:
+    """Where accounts are no rows, there is none but those of the performers."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The engine, who performs which channel now, and which provider accounts take nothing. `find_account` gives the account that made a former
+    call (provider, account), None where it is gone."""
+
+    engine: Engine
+    performers: Mapping[str, Performer]
+    breakers: Breakers
+    find_account: Callable[[str, str], Provider | None] = field(default=_none_other)
+
+    def account(self, channel: str) -> str | None:
+        """The provider account that carries the channel, such as `smtp.default`; None for calls that go through none."""
+        return self.account_of(self.performers[channel], channel) if channel in CARRIED else None
+
+    def account_of(self, performer: Performer, channel: str) -> str | None:
+        """The account that this performer goes through."""
+        if channel not in CARRIED:
+            return None
+        known = performer.account if isinstance(performer, Carried) else ""
+        return known or f"{performer.name}.{self.engine.accounts.get(channel, 'default')}"
+
+    def maker(self, performer: Performer, provider: str, account: str) -> Performer | None:
+        """Who can say what became of a call that was made through `account`: `performer` itself if it goes there still, else the same one through
+        that account; None: nobody can any more."""
+        if not isinstance(performer, Carried) or _is_same(performer, provider, account):
+            return performer
+        found = self.find_account(provider, account)
+        if found is None:
+            return None
+        other: Any = performer.through(account, found)
+        made: Performer = other
+        return made
+
+    def performer(self, channel: str) -> Performer:
+        try:
+            return self.performers[channel]
+        except KeyError:
+            raise NotServed("No provider is set up for the channel {channel}: name one in PFADWERK_CHANNELS.", channel=channel) from None
+
+
+def _is_same(performer: Carried, provider: str, account: str) -> bool:
+    """Rows from before accounts had names know their provider only."""
+    known = account and performer.account
+    return account == performer.account if known else provider in ("", _name(performer))
+
+
+def _name(performer: Any) -> str:
+    name: str = performer.name
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """Transaction A is committed: the call may be made, if it begins before `begin_by` (monotonic seconds)."""
+
+    address: str
+    attempt: int
+    begin_by: float
+
+
+def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved:
+    """Performs the call the run is blocked on and moves the run; returns the next instruction. Safe to repeat at any time.
+
+    `activity` is the caller's own name: a call of another channel is handed back for its own queue.
+
+    Raises: ApplicationError (held, busy, retry_later) when the activity shall come back; database errors.
+    """
+    engine, began = effects.engine, time.monotonic()
+    found = _find(effects, activity, run_id, number, as_of)
+    if isinstance(found, Moved):
+        return found
+    job, draft = found
+    performer = effects.performer(job.call.channel)
+    account = effects.account_of(performer, job.call.channel)
+    turn = effects.breakers.turn(account, performer.timeout_seconds)
+    if isinstance(turn, Stopped):
+        put_off = _put_off(engine, performer, job, draft, turn)
+        if put_off is not None:
+            return put_off
+        turn = Turn(account)
+    try:
+        claimed = _claim(effects, performer, job, draft, began)
+        if isinstance(claimed, Moved):
+            return claimed
+        assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
+        return _call(effects, performer, job, draft, claimed, turn)
+    finally:
+        effects.breakers.gives_back(turn)
+
+
+def _put_off(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, stopped: Stopped) -> Moved | None:
+    """The message waits until its account takes messages again, at most as long as any may be held. None: it is not one that waits, since a
+    former call of it was answered or needs looking after, or it never will be sent.
+
+    Raises: ApplicationError, when it comes back.
+    """
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        if row.step != job.number or row.ended_at is not None:
+            return Moved(fenced(session, row, job.number, job.as_of), Wakeups())
+        left = _leave_first(engine, session, row, job)
+        if left is not None:
+            return left
+        stands = ledger.look(session, job.once_key, job.as_of)
+        if not isinstance(stands, ledger.Fresh) or isinstance(draft, CannotPrepare):
+            return None
+        if job.as_of > stands.planned_at + job.program.settings.hold_at_most:
+            return _answer_in(session, engine, row, performer, job, "failed", stopped.code)
+        if stands.is_new:
+            fixed = {**job.fixed, **draft.ledger, **named(performer)}
+            ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=ACCOUNT_STOPPED)
+        back_at = engine.clock.to_virtual(engine.clock.to_real(job.as_of) + stopped.after)
+        on(session).execute(_due, {"run_id": job.row.id, "due_at": back_at})
+    raise come_back(RETRY_LATER, ACCOUNT_STOPPED, stopped.after)
+
+
+def give_up(engine: Engine, run_id: str, number: int, as_of: datetime, error: Exception) -> Moved:
+    """The run waits for a person: its call fails in a way that nobody foresaw, however often it is tried."""
+    with engine.db.write() as session:
+        row = lock_run(session, run_id)
+        if row.step != number or row.ended_at is not None:
+            return Moved(fenced(session, row, number, as_of), Wakeups())
+        log.warning("run %s is stuck at node %s: %s", row.id, row.node, where(error), extra={"run_id": row.id, "node": row.node})
+        return Moved(halt(session, row, as_of, "stuck", type(error).__name__, where(error)), Wakeups())
+
+
+# --- finding the call ------------------------------------------------------------------------------------------------------
+
+
+Found = tuple[Job, Draft | CannotPrepare]
+"""The call, prepared, or why it cannot be; what that means depends on the ledger, because a former attempt may have been sent."""
+
+
+def _find(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved | Found:
+    """The call, after leaving a wait that foretold it; or what the workflow shall do instead."""
+    found = _peek(effects, activity, run_id, number, as_of)
+    if found is not None:
+        return found
+    moved = step(effects.engine, run_id, number, as_of)
+    if moved.instruction["op"] != "do" or moved.instruction["step"] != number + 1 or moved.wakeups:
+        return moved
+    return _peek(effects, activity, run_id, number + 1, as_of) or moved
+
+
+def _peek(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Found | None:
+    """The call if the run is blocked on one of ours at `number`, or at the next number after a foretold wait whose first attempt died."""
+    with effects.engine.db.read() as session:
+        row = on(session).execute(_run, {"run_id": run_id}).first()
+        if row is None or row.ended_at is not None or row.step not in (number, number + 1):
+            return None
+        state = State.from_json(row.state)
+        if not isinstance(state.blocked, Do) or "performed" in row.state:
+            return None
+        program = effects.engine.program(session, row.version_id)
+        call = _pinned(state.blocked.call, program.nodes[state.node])
+        if activity not in (activity_of(call.channel), activity_of(unversioned(call.channel))):
+            return None
+        job = Job(row, program, state, call, row.step, as_of)
+        return job, _prepared(effects.performer(job.call.channel), session, job)
+
+
+def _pinned(call: Call, node: Node) -> Call:
+    """The call on the channel of the version that the run is pinned to; one planned before channels had versions names none."""
+    channel = node.effect_channel
+    older = channel is not None and call.channel != channel and call.channel == unversioned(channel)
+    return call.model_copy(update={"channel": channel}) if older else call
+
+
+def _prepared(performer: Performer, session: Session, job: Job) -> Draft | CannotPrepare:
+    try:
+        return performer.prepare(session, job)
+    except CannotPrepare as error:
+        return error
+    except RenderBusy as busy:
+        raise come_back(BUSY, busy.code, RENDER_PAUSE) from None
+
+
+# --- transaction A -----------------------------------------------------------------------------------------------------------
+
+
+def _claim(effects: Effects, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
+    """Lock, fence, exits, pause, ledger, gate, claim. The raise of `come_back` comes after the commit: holding is a fact, too."""
+    engine = effects.engine
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        if row.step != job.number or row.ended_at is not None:
+            return Moved(fenced(session, row, job.number, job.as_of), Wakeups())
+        left = _leave_first(engine, session, row, job)
+        if left is not None:
+            return left
+        outcome = _enter_ledger(effects, session, row, performer, job, draft, began)
+    if isinstance(outcome, _Later):
+        real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
+        raise come_back(outcome.kind, outcome.code, real)
+    if isinstance(outcome, ledger.Doubtful):
+        absent = partial(ledger.release, once_key=job.once_key, code="looked_up_absent", attempts=outcome.attempts)
+        asked = effects.maker(performer, outcome.provider, outcome.account)
+        return _look_up(effects, performer, job, draft, began, absent, asked)
+    if isinstance(outcome, restored.Perhaps):  # the call may have left before a backup was restored
+        return _look_up(effects, performer, job, draft, began, partial(restored.note, job=job, lost=outcome.lost, assumed="absent"))
+    return outcome
+
+
+def _leave_first(engine: Engine, session: Session, row: Row[Any], job: Job) -> Moved | None:
+    """Exits act before anything leaves; a paused or stopped journey lets nothing leave."""
+    state = engine.index(session).state(row.journey_id)
+    if state == "stopped" or has_mail(session, row.id):
+        moved = move(engine, session, row, job.as_of)
+        if moved.instruction["op"] != "do" or moved.instruction["step"] != job.number:
+            return moved
+    if state == "paused":
+        return Moved(halt(session, row, job.as_of, "held", "paused"), Wakeups())
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    kind: str
+    code: str
+    until: datetime
+
+
+def _enter_ledger(
+    effects: Effects, session: Session, row: Row[Any], performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
+) -> Moved | _Claimed | _Later | ledger.Doubtful | restored.Perhaps:
+    """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction. Only the account that made
+    the call knows: another one would send it a second time."""
+    engine = effects.engine
+    stands = ledger.look(session, job.once_key, job.as_of)
+    match stands:
+        case ledger.Done(outlet=outlet, data=data):
+            return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
+        case ledger.InFlight(lease_until=until):
+            return _Later(BUSY, "in_flight", until)
+        case ledger.Doubtful() if (kind := _doubt(effects, performer, stands)) != "idempotent":
+            if kind == "lookup":
+                return stands
+            return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
+        case ledger.Doubtful() | ledger.Fresh():
+            contact = on(session).execute(merged.contact_of, merged.asking_for(row)).first()
+            if contact is not None and contact.has_others and isinstance(stands, ledger.Fresh):
+                match merged.made_by_others(session, row, job.state.node, job.state.visit, merged.window_of(job.program)):
+                    case merged.Made() as made:
+                        return _made_already(session, engine, row, performer, job, made)
+                    case merged.Underway(lease_until=until):
+                        return _Later(BUSY, merged.UNDERWAY, max(until, job.as_of + merged.AGAIN))
+            return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
+
+
+def _doubt(effects: Effects, performer: Performer, stands: ledger.Doubtful) -> Doubt:
+    """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises."""
+    maker = effects.maker(performer, stands.provider, stands.account)
+    if maker is None:
+        return "blind"
+    return "blind" if maker is not performer and maker.doubt == "idempotent" else maker.doubt
+
+
+def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Performer, job: Job, made: merged.Made) -> Moved:
+    """The run goes on as if the call were its own; its own message is skipped, so that people see why there is none."""
+    if job.call.channel in SENDABLE:
+        ledger.count_fate(session, job.once_key, row, job.state.node, "skipped", "sent_by_other_run")
+    answer = {"outlet": made.outlet, "data": made.data}
+    values: dict[str, Any] = {"status": "skipped", "reason": "sent_by_other_run", "held_until": None, "answer": answer}
+    ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
+    moved = replace(move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data)), outcome="skipped")
+    for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
+        moved.wakeups.ring(run_id)
+    return moved
+
+
+def _through_gate(
+    engine: Engine,
+    session: Session,
+    row: Row[Any],
+    performer: Performer,
+    job: Job,
+    draft: Draft | CannotPrepare,
+    stands: ledger.Fresh | ledger.Doubtful,
+    began: float,
+    contact: Row[Any] | None,
+) -> Moved | _Claimed | _Later | restored.Perhaps:
+    """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain."""
+    dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
+    if isinstance(draft, CannotPrepare):
+        return _answer_in(session, engine, row, performer, job, dropped, draft.code)
+    fixed = {**job.fixed, **draft.ledger, **named(performer)}
+    match performer.ask(session, contact, job):
+        case Refuse(reason=reason):
+            return _answer_in(session, engine, row, performer, job, dropped, reason)
+        case Hold(until=until, reason=reason, behind=behind):
+            if until > stands.planned_at + job.program.settings.hold_at_most:
+                return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{reason}")
+            if isinstance(stands, ledger.Fresh):
+                ledger.put(
+                    session,
+                    job.once_key,
+                    fixed,
+                    job.as_of,
+                    status="held",
+                    reason=held_messages.IN_LINE if behind else reason,
+                    held_until=until,
+                )
+            on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
+            return Moved(_wait_in_line(engine, job, until), Wakeups()) if behind else _Later(HELD, reason, until)
+        case Pass(address=address):
+            new = isinstance(stands, ledger.Fresh) and stands.is_new
+            perhaps = restored.look(engine, session, row, performer, job)
+            if perhaps is not None:
+                return _perhaps_left(engine, session, row, performer, job, draft, stands, perhaps, address)
+            stored = performer.record(session, job, draft, address)
+            lease_until, begin_by = _lease(engine, performer, job, began)
+            ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
+            return _Claimed(address, stands.attempts + 1, begin_by)
+
+
+def _perhaps_left(
+    engine: Engine,
+    session: Session,
+    row: Row[Any],
+    performer: Performer,
+    job: Job,
+    draft: Draft,
+    stands: ledger.Fresh | ledger.Doubtful,
+    perhaps: restored.Perhaps,
+    address: str,
+) -> Moved | restored.Perhaps:
+    """Before a backup was restored. A message is kept as it would leave, and its run goes on; a call with an answer that the run needs leaves
+    the run to a person, who has it made or leads the run past it."""
+    fixed = {**job.fixed, **draft.ledger, **named(performer)}
+    new = isinstance(stands, ledger.Fresh) and stands.is_new
+    if perhaps.what == "look_up":
+        if new:
+            ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=PERHAPS_SENT)
+        return perhaps
+    if job.call.channel not in CARRIED and (perhaps.what == "ask" or "sent" not in performer.outlets):
+        return _stick(session, row, job, performer, PERHAPS_SENT)
+    kept = performer.record(session, job, draft, address)
+    ledger.claim(session, job.once_key, {**fixed, **kept}, job.as_of, job.as_of, stands.attempts, is_new=new)
+    if perhaps.what == "ask":
+        return _answer_in(session, engine, row, performer, job, "uncertain", PERHAPS_SENT)
+    return _answer_in(session, engine, row, performer, job, "sent", ASSUMED_SENT)
+
+
+def _wait_in_line(engine: Engine, job: Job, until: datetime) -> Instruction:
+    """The call is made at `until`, or asked for again when a bell says that somebody before it has gone away; an activity's retry hears none.
+
+    The row keeps its `do`: whoever looks there performs the call, and the gate decides anew.
+    """
+    real = engine.clock.to_real(until).isoformat()
+    return {"op": "wait", "step": job.number, "until": real, "then": effect(engine, job.call.channel), "in_line": True}
+
+
+def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tuple[datetime, float]:
+    """Until when the claim holds, and by when the call must have begun to be over before that. Counted from now, not from the attempt's
+    start: waiting for locks must not eat it up."""
+    now = time.monotonic()
+    real = engine.clock.to_real(job.as_of) + timedelta(seconds=now - began + performer.timeout_seconds) + ledger.MARGIN
+    return engine.clock.to_virtual(real), now + ledger.MARGIN.total_seconds()
+
+
+# --- the call ------------------------------------------------------------------------------------------------------------------
+
+
+def _call(effects: Effects, performer: Performer, job: Job, draft: Draft, claimed: _Claimed, turn: Turn) -> Moved:
+    """Makes the call and sorts what comes back. A process that stood still after its claim may no longer be the only one at it."""
+    engine = effects.engine
+    began = time.monotonic()
+    if began > claimed.begin_by:
+        return _later(engine, performer, job, claimed, RetryLater("stalled", ledger.MARGIN))
+    send = partial(_send, engine, performer, job, draft, claimed)
+    match attempt(effects.breakers, turn, claimed.address, claimed.attempt, send):
+        case RetryLater() as failure:
+            return _later(engine, performer, job, claimed, failure)
+        case InDoubt(code=code):
+            if performer.doubt == "blind":
+                return _answer(engine, performer, job, "uncertain", code)
+            raise come_back(BUSY, code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
+        case AddressDead(code=code):
+            return _answer(engine, performer, job, "bounced", code, address=claimed.address)
+        case MessageDead(code=code):
+            return _answer(engine, performer, job, "failed", code)
+        case answer:
+            return _answer(engine, performer, _answered(engine, job, began), answer.status, answer.kind, answer)
+
+
+def _send(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> Answer:
+    channel, message_id = job.call.channel, ledger.message_id_of(job.once_key)
+    with engine.tracing.span("call provider", kind="client", channel=channel, message_id=message_id) as span:
+        span.note(provider=performer.name, attempt=claimed.attempt)
+        answer = performer.send(job, draft, claimed.address, claimed.attempt)
+        span.note(outcome=answer.status)
+    return answer
+
+
+def _answered(engine: Engine, job: Job, began: float) -> Job:
+    """The job at the instant of the answer, to the second: what follows must see what happened during a long call."""
+    took = timedelta(seconds=int(time.monotonic() - began))
+    return replace(job, as_of=engine.clock.to_virtual(engine.clock.to_real(job.as_of) + took))
+
+
+def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: RetryLater) -> Moved:
+    """Certainly not sent: free the claim and come back, unless it has been tried for too long."""
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        ledger.release(session, job.once_key, failure.code, claimed.attempt)
+        stands = ledger.look(session, job.once_key, job.as_of)
+        if row.step == job.number and row.ended_at is None:
+            on(session).execute(_due, {"run_id": job.row.id, "due_at": job.as_of + failure.after})
+            note_beside(session, row, "attempt", job.as_of, {"reason": failure.code[:64]})
+    if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
+        return _answer(engine, performer, job, "failed", failure.code)
+    raise come_back(RETRY_LATER, failure.code, failure.after) from None
+
+
+Note = Callable[[Session], None]
+"""Writes down that the provider does not know a call."""
+
+
+def _look_up(
+    effects: Effects,
+    performer: Performer,
+    job: Job,
+    draft: Draft | CannotPrepare,
+    began: float,
+    absent: Note,
+    asked: Performer | None = None,
+) -> Moved | _Claimed:
+    """The provider (`asked`, where it is another than would be called now) knows it: answered. It does not: certainly not sent, so the whole gate
+    again; the note of that comes before the claim."""
+    engine = effects.engine
+    try:
+        known = (asked or performer).lookup(job.once_key)
+    except RetryLater as failure:
+        raise come_back(RETRY_LATER, failure.code, failure.after) from None
+    if known is not None:
+        return _answer(engine, performer, job, known.status, known.kind, known)
+    with engine.db.write() as session:
+        lock_run(session, job.row.id)
+        absent(session)
+    return _claim(effects, performer, job, draft, began)
+
+
+# --- transaction B ---------------------------------------------------------------------------------------------------------------
+
+
+def _answer(
+    engine: Engine, performer: Performer, job: Job, status: str, reason: str, answer: Answer | None = None, address: str = ""
+) -> Moved:
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        return _answer_in(session, engine, row, performer, job, status, reason, answer, address)
+
+
+def _answer_in(
+    session: Session,
+    engine: Engine,
+    row: Row[Any],
+    performer: Performer,
+    job: Job,
+    status: str,
+    reason: str,
+    answer: Answer | None = None,
+    address: str = "",
+) -> Moved:
+    """Writes the answer, and advances the run unless it has gone on or ended meanwhile. The answer stays even if the run gets stuck."""
+    fate = {"sent": "sent", "uncertain": "sent", "skipped": "skipped"}.get(status, "failed")
+    given = (answer.raw.get("outlet") if answer else None) or performer.outlets.get(fate)
+    if given is None:
+        return _stick(session, row, job, performer, reason)
+    data = {"message_id": ledger.message_id_of(job.once_key), "status": status, **({"reason": reason} if reason else {})}
+    data |= dict(answer.raw.get("data", {})) if answer else {}
+    values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None, "answer": {"outlet": given, "data": data}}
+    if fate == "sent":
+        values["sent_at"] = job.as_of
+    else:
+        values["mailbox_key"] = None  # it has not gone to that mailbox, so another may
+    if status == "bounced":
+        values["bounced_at"] = job.as_of
+        performer.bounced(session, job, address)
+    if answer is not None:
+        values["provider_id"] = answer.provider_id[:200]
+    if job.call.channel in SENDABLE:
+        ledger.count_fate(session, job.once_key, row, job.state.node, status, reason)
+    ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
+    template = str(job.call.input.get("template", ""))
+    about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
+    append_fate(session, engine, about, status, job.as_of, reason)
+    moved = replace(_go_on(session, engine, row, job, Performed(outlet=given, data=data)), outcome=status)
+    if fate != "sent" and job.call.channel in SENDABLE:
+        for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
+            moved.wakeups.ring(run_id)
+    return moved
+
+
+def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reason: str) -> Moved:
+    """A call that failed for good and has no way out for that: the run waits for a person, who may have it tried afresh."""
+    ledger.put(
+        session,
+        job.once_key,
+        {**job.fixed, **named(performer)},
+        job.as_of,
+        status="planned",
+        reason=reason[:64],
+        attempts=0,
+        claimed_at=None,
+        mailbox_key=None,
+    )
+    if row.ended_at is not None or row.step != job.number:
+        return Moved(row.instruction, Wakeups())
+    return Moved(halt(session, row, job.as_of, "stuck", reason[:200]), Wakeups())
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """A message whose end is known: its run's row and what its event tells."""
+
+    run: Row[Any]
+    journey: str
+    node: str
+    channel: str
+    template: str
+    once_key: str
+
+
+FATES = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Message Bounced", "skipped": "Message Skipped"}
+"""Status of a message -> the event that tells of it."""
+
+
+def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: datetime, reason: str = "") -> None:
+    """What happened to the message, as an event of the contact; the keeper routes it if anybody listens. Other calls are no messages.
+
+    `reason` is a code and tells why a message was skipped or bounced.
+    """
+    name = FATES.get(status)
+    if name is None or fate.channel not in SENDABLE:
+        return
+    message_id = ledger.message_id_of(fate.once_key)
+    with engine.tracing.span("message", message_id=message_id, channel=fate.channel, node=fate.node, outcome=status):
+        trace = engine.tracing.here()
+    properties = {
+        "message_id": message_id,
+        "run_id": fate.run.id,
+        "journey": fate.journey,
+        "node": fate.node,
+        "template": fate.template,
+        "channel": fate.channel,
+        "machine": False,
+        **({"reason": reason} if reason and status in ("skipped", "bounced") else {}),
+    }
+    heard = is_heard(engine, session, fate.run.contact_id, name)
+    key = f"{name}:{message_id}"
+    event = event_row(
+        "system",
+        name,
+        properties,
+        received_at=now,
+        source="system",
+        message_id=key,
+        hops=fate.run.hops + 1,
+        routed=not heard,
+        trace=trace,
+    )
+    insert_events(session, [{**event, "contact_id": fate.run.contact_id}])
+
+
+def _go_on(session: Session, engine: Engine, row: Row[Any], job: Job, performed: Performed) -> Moved:
+    state = State.from_json(row.state)
+    if row.ended_at is not None or not isinstance(state.blocked, Do) or (state.node, state.visit) != (job.state.node, job.state.visit):
+        stored: Instruction = row.instruction
+        return Moved(stored, Wakeups())
+    return move(engine, session, row, job.as_of, performed)

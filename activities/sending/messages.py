@@ -1,0 +1,248 @@
+"""Messages to contacts: what a channel with a provider needs to prepare, check, record and send one. `effect` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy.orm import Session
+
+from activities.providers.provider import Answer, Doubt, Outgoing, Provider
+from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
+from activities.sending import gate, twins
+from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Person
+from activities.sending.ledger import message_id_of
+from activities.tracking import Level, Tracking, level, own_domains, store_links
+from crm.consent import suppression
+from engine.interpreter.gate import message_class, wanted
+from journeys.channels import address_of
+from models import Body, Contact, TemplateVersion, Version, new_id
+from storage.sql import on, table
+from workspace import settings
+
+bodies = table(Body)
+contacts = table(Contact)
+versions = table(Version)
+_contact = select(contacts).where(contacts.c.id == bindparam("of"))
+_pins_of = select(versions.c.pins).where(versions.c.id == bindparam("of"))
+_insert_body = insert(bodies)
+
+SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
+HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
+SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
+
+
+MADE_UP = "made_up"
+"""Why a person of the demo gets nothing from a provider that reaches people: the demo's messages stay in the outbox, whatever is set up later."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all messages of an installation have in common. `mail_from` is used where the workspace names no sender; `zone` and `language`
+    serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read. `renderer` fills in what
+    strangers have written or are told: the pool, in a process that has other work to do."""
+
+    tracking: Tracking
+    address_keys: Sequence[bytes] = field(repr=False)
+    mail_from: str
+    tracking_level: Level = "full"
+    language: str = "en"
+    zone: str = "Europe/Berlin"
+    renderer: Renderer = field(default=INLINE, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that is ready but for its recipient."""
+
+    rendered: Rendered
+    sender: str
+    reply_to: str
+
+
+@dataclass(slots=True)
+class MessagePerformer(Carried):
+    """Sends through one provider account on one channel."""
+
+    house: House
+    provider: Provider
+    channel: str
+    outlets: Mapping[str, str] = field(default_factory=lambda: SENT)
+    _templates: dict[tuple[str, int], CompiledTemplate] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
+
+    @property
+    def doubt(self) -> Doubt:
+        return self.provider.doubt
+
+    @property
+    def remembers(self) -> timedelta:
+        return self.provider.remembers
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.provider.timeout_seconds
+
+    def prepare(self, session: Session, job: Job) -> Draft:
+        contact = self.contact(session, job)
+        if contact is None or contact.erased_at is not None:
+            raise CannotPrepare("no_contact")
+        sender = settings.load(session, settings.Sender)
+        values = self._values(job, contact, sender)
+        zone = contact.timezone or job.program.settings.timezone
+        template, number = self._template(session, job)
+        try:
+            if template is None:
+                locale = contact.locale or self.house.language
+                text = self.house.renderer.render_text(str(job.call.input.get("text", "")), values, locale=locale, zone=zone)
+                rendered = Rendered("", "", text, locale)
+            else:
+                rendered = self._render(session, job, contact, template, values, zone)
+        except RenderFailed as error:
+            raise CannotPrepare(f"render_{error.code}") from None
+        mail_from = f"{sender.name} <{sender.email}>" if sender.name and sender.email else sender.email or self.house.mail_from
+        wanted = self.wanted(job)
+        return Draft(
+            Prepared(rendered, mail_from, sender.reply_to),
+            {
+                "purpose": wanted.purpose,
+                "message_class": wanted.message_class,
+                "cap_class": wanted.cap_class,
+                "template": str(job.call.input.get("template", "")),
+                "template_version": number,
+                "locale": rendered.locale,
+                "subject": rendered.subject,
+            },
+        )
+
+    def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
+        if contact is not None and contact.demo and self.provider.reaches_people:
+            return gate.Refuse(MADE_UP)
+        wanted = self.wanted(job)
+        address = address_of(contact, self.channel) if contact is not None else None
+        twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id)
+        return gate.ask(session, contact, wanted, self.house.address_keys, job.as_of, twin)
+
+    def contact(self, session: Session, job: Job) -> Person | None:
+        """Whom the message is for, as it is written with."""
+        return on(session).execute(_contact, {"of": job.row.contact_id}).first()
+
+    def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
+        prepared: Prepared = draft.payload
+        store_links(session, prepared.rendered.links, job.as_of, job.row.contact_id)
+        body_id = new_id()
+        on(session).execute(
+            _insert_body,
+            {
+                "id": body_id,
+                "contact_id": job.row.contact_id,
+                "recipient": address,
+                "sender": prepared.sender,
+                "subject": prepared.rendered.subject,
+                "headers": dict(prepared.rendered.headers),
+                "html": prepared.rendered.html,
+                "text": prepared.rendered.text,
+                "created_at": job.as_of,
+            },
+        )
+        return {"body_id": body_id, "mailbox_key": self.mailbox_key(job, address)}
+
+    def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
+        return self.provider.send(self._outgoing(job, draft.payload, address))
+
+    def lookup(self, once_key: str) -> Answer | None:
+        return self.provider.lookup(once_key)
+
+    def bounced(self, session: Session, job: Job, address: str) -> None:
+        """A dead address gets nothing more on this channel."""
+        suppression.suppress(
+            session, self.house.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
+        )
+
+    def mailbox_key(self, job: Job, address: str | None) -> str | None:
+        """Names the send and the mailbox (`activities.sending.twins`)."""
+        return twins.key_of(job, address, message_class(job.call.input, job.program.settings), self.house.address_keys)
+
+    def _outgoing(self, job: Job, prepared: Prepared, address: str) -> Outgoing:
+        rendered = prepared.rendered
+        return Outgoing(
+            once_key=job.once_key,
+            message_id=message_id_of(job.once_key),
+            channel=self.channel,
+            recipient=address,
+            sender=prepared.sender,
+            reply_to=prepared.reply_to,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            headers=rendered.headers,
+            metadata={"run": job.row.id, "node": job.state.node},
+        )
+
+    def wanted(self, job: Job) -> gate.Wanted:
+        """What the message asks of the gate."""
+        return wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
+
+    def _render(
+        self, session: Session, job: Job, contact: Person, template: CompiledTemplate, values: Mapping[str, Any], zone: str
+    ) -> Rendered:
+        tracked = level(session, contact.id, self.house.tracking_level)
+        marks = self.house.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.house.mail_from))
+        languages = [name for name in (contact.locale, self.house.language) if name]
+        kind = message_class(job.call.input, job.program.settings)
+        return self.house.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)
+
+    def _template(self, session: Session, job: Job) -> tuple[CompiledTemplate | None, int | None]:
+        """The template in the version that the journey's version pins. Compiled templates never change, so they are kept."""
+        key = job.call.input.get("template")
+        if key is None:
+            return None, None
+        number = self.pins(session, job.row.version_id).get("templates", {}).get(key)
+        if number is None:
+            raise CannotPrepare("no_template")
+        known = self._templates.get((key, number))
+        if known is None:
+            row = session.get(TemplateVersion, (key, number))
+            if row is None:
+                raise CannotPrepare("no_template")
+            known = self._templates[key, number] = CompiledTemplate.from_json(self.channel, row.compiled)
+        return known, number
+
+    def pins(self, session: Session, version_id: str) -> dict[str, Any]:
+        """What a version of a journey pins. Asked anew each time: a correction reaches what is running (`update_pinned_template`)."""
+        pins: dict[str, Any] = on(session).execute(_pins_of, {"of": version_id}).scalar_one()
+        return pins
+
+    def _values(self, job: Job, contact: Person, sender: settings.Sender) -> dict[str, Any]:
+        """What a template may read: plain values only."""
+        urls = self.house.tracking.urls(message_id_of(job.once_key))
+        return {
+            "contact": contact_values(contact),
+            "trigger": job.row.trigger,
+            "run": {"id": job.row.id, "journey": job.program.key, "started_at": job.row.started_at},
+            "steps": job.state.memory,
+            "sender": sender.for_templates(),
+            "now": job.as_of,
+            **urls,
+        }
+
+
+def stored(session: Session, message: Row[Any]) -> Draft | None:
+    """A message as it was rendered for a former attempt, ready to be sent once more; None if its text is not kept."""
+    body = session.get(Body, message.body_id) if message.body_id else None
+    if body is None:
+        return None
+    rendered = Rendered(body.subject, body.html, body.text, message.locale, body.headers)
+    return Draft(Prepared(rendered, body.sender, settings.load(session, settings.Sender).reply_to))
+
+
+def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:
+    """A contact as templates see it: attributes, overlaid by the fields with a column of their own."""
+    columns = {name: getattr(contact, name) for name in SHOWN}
+    return {**contact.attributes, **columns}

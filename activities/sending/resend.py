@@ -1,0 +1,251 @@
+"""Messages that a person wants sent again (`crm.uncertain`): the same text, under the same key, through the whole gate.
+
+The claim is committed before the call as for every message, so a process that dies leaves a claim that `doubts` settles: the message is
+uncertain again, or found at the provider, and never leaves a second time by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.orm import Session
+
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
+from activities.sending import ledger
+from activities.sending.attempt import attempt
+from activities.sending.breakers import Stopped, Turn
+from activities.sending.effect import Effects, Fate, append_fate
+from activities.sending.gate import Hold, Pass, Refuse
+from activities.sending.handler import Draft, Job, Performer, named
+from activities.sending.ledger import messages
+from activities.sending.messages import stored
+from crm.uncertain import lock_message
+from engine.engine import Engine, NotLoaded
+from engine.interpreter.state import State
+from engine.runs.step import where
+from journeys.values import Call
+from models import OPEN_MESSAGE, Contact, Run
+from storage import held_messages
+from storage.held_messages import AGAIN
+from storage.sql import on, table
+
+log = logging.getLogger(__name__)
+
+runs = table(Run)
+contacts = table(Contact)
+PAGE = 20
+LOOK_SECONDS = 5.0
+
+_due = (
+    select(messages.c.id, messages.c.channel, messages.c.once_key, messages.c.provider, messages.c.account)
+    .where(OPEN_MESSAGE, messages.c.status == "held", messages.c.reason == AGAIN)
+    .order_by(messages.c.held_until)
+    .limit(PAGE)
+)
+
+
+async def run(effects: Effects, stop: asyncio.Event) -> None:
+    """Looks every few seconds until `stop` is set; what is on its way then is finished."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(send_due, effects)
+        except Exception as error:  # noqa: BLE001 - a database that is away for a moment does not end it
+            log.error("sending again failed and is tried again: %s", where(error))
+        try:
+            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+        except TimeoutError:
+            continue
+
+
+def send_due(effects: Effects) -> None:
+    """Sends what is due, one after the other. Safe in any number of processes: the claim decides."""
+    now = effects.engine.clock.now()
+    with effects.engine.db.read() as session:
+        due: Sequence[Any] = session.execute(_due.where(messages.c.held_until <= now)).all()
+    for row in due:
+        performer = effects.performers.get(row.channel)
+        if performer is None:
+            continue
+        turn = effects.breakers.turn(effects.account_of(performer, row.channel), performer.timeout_seconds)
+        if isinstance(turn, Stopped):
+            _put_off(effects.engine, row.id, now + turn.after)
+            continue
+        try:
+            _send(effects, performer, row, turn)
+        except NotLoaded as error:
+            log.error("the message %s cannot be sent again here: %s", row.id, error.code)
+        finally:
+            effects.breakers.gives_back(turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """Committed: the call may be made, if it begins before `begin_by` (monotonic seconds)."""
+
+    job: Job
+    draft: Draft
+    address: str
+    attempt: int
+    begin_by: float
+
+
+def _send(effects: Effects, performer: Performer, row: Row[Any], turn: Turn) -> None:
+    """A provider that can tell is asked first: the doubtful attempt may have arrived."""
+    engine = effects.engine
+    now = engine.clock.now()
+    maker = effects.maker(performer, row.provider, row.account)
+    try:
+        known = maker.lookup(row.once_key) if maker is not None and maker.doubt == "lookup" else None
+    except RetryLater as failure:
+        return _put_off(engine, row.id, now + failure.after)
+    if known is not None:
+        return _close(engine, performer, row.id, None, known.status, known.kind, answer=known)
+    claimed = _claim(engine, performer, row.id, now, time.monotonic())
+    if claimed is not None:
+        _call(effects, performer, row.id, claimed, turn)
+    return None
+
+
+def _claim(engine: Engine, performer: Performer, message_id: str, now: datetime, began: float) -> _Claimed | None:
+    with engine.db.write() as session:
+        row = lock_message(session, message_id)
+        if not _is_due(row, now):
+            return None
+        job = _job(engine, session, row, now)
+        draft = stored(session, row)
+        if draft is None:
+            _dropped(session, row, "no_body")
+            return None
+        contact = on(session).execute(select(contacts).where(contacts.c.id == row.contact_id)).first()
+        match performer.ask(session, contact, job):
+            case Refuse(reason=reason):
+                _dropped(session, row, reason)
+            case Hold(until=until, reason=reason):
+                if until > datetime.fromisoformat(row.answer["again_at"]) + job.program.settings.hold_at_most:
+                    _dropped(session, row, f"held_too_long_{reason}")
+                else:
+                    _write(session, message_id, held_until=until)
+            case Pass(address=address):
+                fixed = {**_kept(row), **named(performer), **performer.record(session, job, draft, address)}
+                passed = timedelta(seconds=time.monotonic() - began + performer.timeout_seconds) + ledger.MARGIN
+                lease_until = engine.clock.to_virtual(engine.clock.to_real(now) + passed)
+                ledger.claim(session, row.once_key, fixed, now, lease_until, row.attempts + 1)
+                return _Claimed(job, draft, address, row.attempts + 1, time.monotonic() + ledger.MARGIN.total_seconds())
+    return None
+
+
+def _is_due(row: Row[Any], now: datetime) -> bool:
+    return bool(row.status == "held" and row.reason == AGAIN and row.held_until <= now)
+
+
+def _kept(row: Row[Any]) -> dict[str, Any]:
+    """What a claim writes anew stays as it was."""
+    return {name: getattr(row, name) for name in ("subject", "locale", "template_version", "body_id", "mailbox_key")}
+
+
+def _job(engine: Engine, session: Session, row: Row[Any], now: datetime) -> Job:
+    """The call as the run once stood at it, as far as the gate and the provider ask."""
+    run = on(session).execute(select(runs).where(runs.c.id == row.run_id)).one()
+    visit = int(row.once_key.rpartition(":")[2])
+    call = Call(channel=row.channel, input={"purpose": row.purpose, "message_class": row.message_class, "template": row.template or None})
+    state = State(node=row.node, visits={row.node: visit})
+    return Job(run, engine.program(session, run.version_id), state, call, run.step, now)
+
+
+def _dropped(session: Session, row: Row[Any], reason: str) -> None:
+    """It does not leave: what is known of it is what was known before."""
+    ledger.count_fate(session, row.once_key, row, row.node, "uncertain", reason)
+    _write(session, row.id, status="uncertain", reason=reason[:64], held_until=None, lease_until=None)
+
+
+def _write(session: Session, message_id: str, **values: Any) -> None:
+    on(session).execute(update(messages).where(messages.c.id == message_id).values(**values))
+
+
+def _put_off(engine: Engine, message_id: str, until: datetime) -> None:
+    with engine.db.write() as session:
+        row = lock_message(session, message_id)
+        if row.status == "held" and row.reason == AGAIN:
+            _write(session, message_id, held_until=until)
+
+
+# The call
+
+
+def _call(effects: Effects, performer: Performer, message_id: str, claimed: _Claimed, turn: Turn) -> None:
+    engine, number = effects.engine, claimed.attempt
+    if time.monotonic() > claimed.begin_by:  # this process stood still, and the claim may be over
+        return _later(engine, message_id, number, RetryLater("stalled", ledger.MARGIN))
+    send = partial(performer.send, claimed.job, claimed.draft, claimed.address, number)
+    match attempt(effects.breakers, turn, claimed.address, number, send):
+        case RetryLater() as failure:
+            _later(engine, message_id, number, failure)
+        case InDoubt(code=code):
+            if performer.doubt != "lookup":  # else the claim stays, and the provider is asked when it is over
+                _close(engine, performer, message_id, claimed, "uncertain", code)
+        case AddressDead(code=code):
+            _close(engine, performer, message_id, claimed, "bounced", code)
+        case MessageDead(code=code):
+            _close(engine, performer, message_id, claimed, "failed", code)
+        case answer:
+            _close(engine, performer, message_id, claimed, answer.status, answer.kind, answer=answer)
+    return None
+
+
+def _later(engine: Engine, message_id: str, number: int, failure: RetryLater) -> None:
+    """This attempt certainly did not arrive; it comes back until the journey's patience is over, counted from the decision."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        row = lock_message(session, message_id)
+        if (row.status, row.attempts) != ("claimed", number):
+            return
+        until, asked = now + failure.after, datetime.fromisoformat(row.answer["again_at"])
+        if until > asked + engine.program(session, _version(session, row)).settings.hold_at_most:
+            _dropped(session, row, failure.code)
+        else:
+            _write(session, message_id, status="held", reason=AGAIN, held_until=until, claimed_at=None, lease_until=None)
+
+
+def _version(session: Session, row: Row[Any]) -> str:
+    version_id: str = on(session).execute(select(runs.c.version_id).where(runs.c.id == row.run_id)).scalar_one()
+    return version_id
+
+
+def _close(
+    engine: Engine,
+    performer: Performer,
+    message_id: str,
+    claimed: _Claimed | None,
+    status: str,
+    reason: str,
+    *,
+    answer: Answer | None = None,
+) -> None:
+    """Writes the end, unless another attempt or a late answer has written one. `claimed` None: the provider knew it."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        row = lock_message(session, message_id)
+        mine = _is_due(row, now) if claimed is None else (row.status, row.attempts) == ("claimed", claimed.attempt)
+        if not mine:
+            return
+        job = claimed.job if claimed else _job(engine, session, row, now)
+        values: dict[str, Any] = {"status": status, "reason": reason[:64], "lease_until": None, "held_until": None}
+        values |= {"sent_at": now} if status in ("sent", "uncertain") else {"mailbox_key": None}
+        if answer is not None:
+            values["provider_id"] = answer.provider_id[:200]
+        if status == "bounced" and claimed is not None:
+            values["bounced_at"] = now
+            performer.bounced(session, job, claimed.address)
+        ledger.count_fate(session, row.once_key, row, row.node, status, reason)
+        _write(session, message_id, **values)
+        append_fate(session, engine, Fate(job.row, job.program.key, row.node, row.channel, row.template, row.once_key), status, now, reason)
+        if status not in ("sent", "uncertain"):
+            held_messages.call_up(session, row.contact_id, now)

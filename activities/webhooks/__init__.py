@@ -1,0 +1,1 @@
+"""Calls to systems of others: one signed HTTP request, to addresses that may be called."""

@@ -1,0 +1,234 @@
+"""Webhooks that we call: one signed HTTP request to somebody else's server, and what its answer means.
+
+Signed as Standard Webhooks says (headers webhook-id, webhook-timestamp, webhook-signature); the id is the same for every attempt, so a
+receiver can tell repeats. Goes to public addresses only (`addresses`), follows no redirect, reads a limited answer. Retries
+are the caller's part. Source: https://www.standardwebhooks.com.
+"""
+
+from __future__ import annotations
+
+import hmac
+import http.client
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from activities.providers.provider import Answer, MessageDead, RetryLater
+from activities.webhooks.address_guard import Guard, Refused
+from journeys.errors import TooLarge
+from journeys.nodes.call_webhook import OWN_HEADERS
+from storage.json_values import clean_answer
+
+MAX_ANSWER_BYTES = 64_000
+MAX_REQUEST_BYTES = 256_000
+TOLERANCE = timedelta(minutes=5)
+"""How old a signed request may be for `verify`."""
+LATER = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `id` names it over all attempts; `secret` signs it (`whsec_` and base64, or any text); None leaves it unsigned.
+
+    `headers` may hold secrets, so no repr tells them; those that are ours (`OWN_HEADERS`) are left out.
+    """
+
+    id: str
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = b""
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of it. `code` is short and ours (`http_503`, `address_refused`, `timeout`); `data` the answer if it was a JSON object."""
+
+    outcome: Literal["ok", "failed", "retry"]
+    code: str
+    status: int = 0
+    after: timedelta = timedelta(seconds=30)
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def answer(self) -> Answer:
+        """As a provider would say it.
+
+        Raises:
+            RetryLater, MessageDead: the outcome was not ok.
+        """
+        if self.outcome == "ok":
+            return Answer(raw={"code": self.status})
+        raise RetryLater(self.code, self.after) if self.outcome == "retry" else MessageDead(self.code)
+
+
+class _TooSlow(Exception):
+    """The whole exchange took longer than allowed."""
+
+
+def call(request: Request, guard: Guard, now: datetime, *, timeout_seconds: float = 10.0, context: ssl.SSLContext | None = None) -> Reply:
+    """Makes the call once. Never raises for what the other side does; `timeout_seconds` bounds the whole exchange.
+
+    A reply `retry` may mean that the call arrived: receivers tell repeats by the id.
+    """
+    try:
+        parts = urlsplit(request.url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return Reply("failed", "bad_address")
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        return Reply("failed", "bad_address")
+    if len(request.body) > MAX_REQUEST_BYTES:
+        return Reply("failed", "too_large")
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        address = guard.pick(host, port)
+    except Refused:
+        return Reply("failed", "address_refused")
+    except (OSError, UnicodeError):
+        return Reply("retry", "unknown_host")
+    connection = _Pinned(host, port, address, (context or ssl.create_default_context()) if parts.scheme == "https" else None, deadline)
+    return _exchange(connection, request, parts.path + ("?" + parts.query if parts.query else "") or "/", now, deadline)
+
+
+def _exchange(connection: _Pinned, request: Request, path: str, now: datetime, deadline: float) -> Reply:
+    try:
+        connection.request(request.method, path if path.startswith("/") else "/" + path, request.body or None, _headers(request, now))
+        with connection.watched():
+            response = connection.getresponse()
+            reply = _sorted(response, _read(response))
+        return Reply("retry", "timeout") if connection.too_slow else reply
+    except (_TooSlow, TimeoutError):
+        return Reply("retry", "timeout")
+    except ssl.SSLCertVerificationError:
+        return Reply("failed", "certificate")
+    except (ValueError, UnicodeError):
+        return Reply("failed", "bad_request")
+    except (OSError, http.client.HTTPException):
+        return Reply("retry", "timeout" if connection.too_slow else "connection_lost")
+    finally:
+        connection.close()
+
+
+class _Pinned(http.client.HTTPConnection):
+    """Connects to the address that was judged; the host's name serves only for Host and for TLS."""
+
+    def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext | None, deadline: float) -> None:
+        super().__init__(host, port)
+        self.default_port = 443 if context else 80
+        self._address = address
+        self._context = context
+        self._deadline = deadline
+        self.too_slow = False
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self.port), self._left())
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._context is not None:
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+        self.sock.settimeout(self._left())
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Hangs up at the deadline: a time-out per read would let a server that answers byte by byte go on for ever."""
+        timer = threading.Timer(self._left(), self._hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        self.too_slow = True
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise _TooSlow
+        return left
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """At most `MAX_ANSWER_BYTES`; the rest is never read."""
+    parts: list[bytes] = []
+    size = 0
+    while size < MAX_ANSWER_BYTES and (part := response.read1(MAX_ANSWER_BYTES - size)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def _sorted(response: http.client.HTTPResponse, body: bytes) -> Reply:
+    status, code = response.status, f"http_{response.status}"
+    if 200 <= status <= 299:
+        return Reply("ok", code, status, data=_json(response, body))
+    if status in LATER:
+        return Reply("retry", code, status, _after(response.getheader("Retry-After", "") or ""))
+    return Reply("failed", "redirect" if 300 <= status <= 399 else code, status)
+
+
+def _after(said: str) -> timedelta:
+    return timedelta(seconds=min(max(int(said), 1), 3600)) if said.isascii() and said.isdigit() and len(said) < 7 else timedelta(seconds=30)
+
+
+def _json(response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
+    """The answer, as it can be stored, if it is a JSON object read in full; empty otherwise."""
+    if "json" not in (response.getheader("Content-Type") or "") or len(body) >= MAX_ANSWER_BYTES:
+        return {}
+    try:
+        data = json.loads(body)
+        return clean_answer(data, MAX_ANSWER_BYTES) if isinstance(data, dict) else {}
+    except (ValueError, RecursionError, TooLarge):
+        return {}
+
+
+def _headers(request: Request, now: datetime) -> dict[str, str]:
+    moment = str(int(now.timestamp()))
+    if not all(_TOKEN.fullmatch(name) for name in request.headers):
+        raise ValueError("header name")
+    given = {name: value for name, value in request.headers.items() if name.lower() not in OWN_HEADERS}
+    own = {"User-Agent": "Pfadwerk", "webhook-id": request.id, "webhook-timestamp": moment, "Idempotency-Key": request.id}
+    if request.body:
+        own["Content-Type"] = "application/json"
+    if request.secret is not None:
+        own["webhook-signature"] = signature(request.secret, request.id, moment, request.body)
+    lower = {name.lower() for name in given}
+    return {**{name: value for name, value in own.items() if name.lower() not in lower}, **given}
+
+
+def signature(secret: str, id: str, timestamp: str, body: bytes) -> str:
+    """`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`."""
+    return "v1," + b64encode(hmac.digest(_key(secret), f"{id}.{timestamp}.".encode() + body, "sha256")).decode()
+
+
+def verify(secret: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+    """Whether a request was signed with `secret` within the last five minutes; for receivers. `headers` have lower-case names."""
+    moment = headers.get("webhook-timestamp", "")
+    if not moment.isascii() or not moment.isdigit() or abs(now.timestamp() - int(moment[:15])) > TOLERANCE.total_seconds():
+        return False
+    expected = signature(secret, headers.get("webhook-id", ""), moment, body)
+    return any(hmac.compare_digest(expected.encode(), one.encode()) for one in headers.get("webhook-signature", "").split(" "))
+
+
+def _key(secret: str) -> bytes:
+    if secret.startswith("whsec_"):
+        try:
+            return b64decode(secret.removeprefix("whsec_"), validate=True)
+        except NotBase64:
+            pass  # a text that only looks like one
+    return secret.encode()

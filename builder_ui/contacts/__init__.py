@@ -1,0 +1,1 @@
+"""Pages about contacts: the list, one of them, duplicates, imports."""

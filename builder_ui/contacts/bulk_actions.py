@@ -1,0 +1,281 @@
+"""What can be done with the contacts chosen in the list: tags, a journey, a file. For some at once, for all that fit as long work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import select
+
+from activities.forecasts import Forecaster
+from builder_ui.kit import components, consequences
+from builder_ui.kit.context import Acts, Do, Visit
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.reactpy_compat import Element, component, html, use_state
+from crm.jobs import WANTED, add_job
+from crm.people import profile
+from crm.people.contacts import MAX_COUNTED, Wanted
+from engine.enrolment import manual
+from engine.enrolment.enrol import Entered
+from engine.interpreter.forecast import Forecast
+from engine.temporal.wakeups import Wakeups
+from journeys.errors import Invalid, PfadwerkError
+from models import Journey, new_id
+
+AT_ONCE = 10
+"""Contacts changed in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was foretold, and of which version of the journey; `called` are the contacts that may be named."""
+
+    forecast: Forecast
+    version: int
+    lines: tuple[consequences.Line, ...]
+    called: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a look ahead or an act came to. `undo`: (tag, contacts, whether it was added); `job`: the work that has begun."""
+
+    lines: tuple[str, ...] = ()
+    undo: tuple[str, tuple[str, ...], bool] | None = None
+    journey: str = ""
+    job: str = ""
+    ahead: Ahead | None = None
+
+
+@component
+def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ...]) -> Element:
+    """The bar over what is chosen: tags with their way back, a journey with a look ahead, a file."""
+    told, set_told = use_state(Told())
+    speech = visit.speech
+
+    def tagging(added: bool, undo: tuple[str, tuple[str, ...], bool] | None = None) -> Callable[..., Any]:
+        async def handler(*event: Any) -> None:
+            tag, whom = (undo[0], undo[1]) if undo else (acts.drafts.get("tag", "").strip(), ids)
+            changed: list[str] = []
+            done = "Tag added." if added else "Tag removed."
+            await acts.act("contact.change", tag_all(whom, tag, added, changed), done)(*event)
+            set_told(Told(undo=(tag, tuple(changed), added)) if changed and not undo else Told())
+
+        return handler
+
+    async def look_ahead(*_event: Any) -> None:
+        set_told(
+            await looked(
+                visit,
+                acts,
+                lambda ahead, session, journey: ahead.enrolment_of(session, journey, ids, visit.house.now()),
+            )
+        )
+
+    async def enrol(*event: Any) -> None:
+        version = told.ahead.version if told.ahead else None
+        await acts.act("run.start_many", enrol_all(told.journey, ids, version), "Everyone who may enter the journey has entered it.")(
+            *event
+        )
+        set_told(Told())
+
+    return html.div(
+        {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
+        html.b(speech("{count} selected", count=speech.number(len(ids)))),
+        tag_field(visit, acts, tagging) if visit.may("contact.change") else None,
+        journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
+        html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
+        if visit.may("list.export")
+        else None,
+        said(speech, told),
+        components.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
+        components.button(speech("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,
+    )
+
+
+@component
+def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, count: int) -> Element:
+    """The same for all whom the filters find, however many: the work goes on page by page when this page is long closed."""
+    told, set_told = use_state(Told())
+    speech = visit.speech
+
+    def begun(act: str, doing: Callable[[list[str]], Do]) -> Callable[..., Any]:
+        async def handler(*event: Any) -> None:
+            jobs: list[str] = []
+            await acts.act(act, doing(jobs), "The job has started and continues by itself.")(*event)
+            set_told(Told(job=jobs[0]) if jobs else Told())
+
+        return handler
+
+    def tagging(added: bool) -> Callable[..., Any]:
+        return begun("contact.tag_many", lambda jobs: begin_tagging(wanted, acts.drafts.get("tag", ""), added, count, jobs))
+
+    async def look_ahead(*_event: Any) -> None:
+        set_told(
+            await looked(
+                visit,
+                acts,
+                lambda ahead, session, journey: ahead.enrolment(session, journey, wanted, visit.house.now()),
+            )
+        )
+
+    version = told.ahead.version if told.ahead else None
+    enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs, version))
+    return html.div(
+        {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
+        html.b(all_of(speech, count)),
+        tag_field(visit, acts, tagging, speech("For all of them, page by page. This cannot be undone."))
+        if visit.may("contact.tag_many")
+        else None,
+        journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
+        said(speech, told),
+        components.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
+        html.a({"className": "button", "href": "/ui/settings/work"}, speech("View progress")) if told.job else None,
+    )
+
+
+def all_of(speech: Speech, count: int) -> str:
+    """How the filters' whole find is called."""
+    if count > MAX_COUNTED:
+        return speech("All matching, more than {count}", count=speech.number(MAX_COUNTED))
+    return speech("All {count} matching", count=speech.number(count))
+
+
+def begin_tagging(wanted: Wanted, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
+    def do(visit: Visit) -> Wakeups:
+        input = {WANTED: wanted.kept(), "tag": profile.read_tag(tag), "added": added}
+        return begin(visit, "bulk_tag", "contacts", input, count, jobs)
+
+    return do
+
+
+def begin_enrolling(journey_id: str, wanted: Wanted, count: int, jobs: list[str], looked_at: int | None) -> Do:
+    """Refused where another version is live by now than was looked at."""
+
+    def do(visit: Visit) -> Wakeups:
+        still_live(visit, journey_id, looked_at)
+        return begin(visit, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
+
+    return do
+
+
+def still_live(visit: Visit, journey_id: str, looked_at: int | None) -> None:
+    """Raises: Invalid, which says so on the page, if another version is live by now than was looked at."""
+    with visit.engine.db.read() as session:
+        live = manual.published(visit.engine, session, journey_id)
+    if looked_at is not None and live.version_number != looked_at:
+        raise Invalid("Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number)
+
+
+def begin(visit: Visit, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
+    """Queues a job, whose id goes into `jobs`."""
+    with visit.engine.db.write() as session:
+        total = count if count <= MAX_COUNTED else None
+        job = add_job(session, kind, subject, input, visit.by, visit.house.now(), total)
+    jobs.append(job.id)
+    return Wakeups()
+
+
+def tag_field(visit: Visit, acts: Acts, tagging: Callable[[bool], Callable[..., Any]], hint: str = "") -> Element:
+    speech = visit.speech
+    ways = [(speech("Add tag"), tagging(True)), (speech("Remove tag"), tagging(False))]
+    return components.choose(speech("Tags"), hint, ways, "flag", components.kept(acts, "tag", speech("Name of the tag"), 120))
+
+
+def journey_field(visit: Visit, live: Mapping[str, str], acts: Acts, look_ahead: Callable[..., Any]) -> Element:
+    speech = visit.speech
+    field = components.kept_choice(acts, "into", speech("Journey"), {"": "–", **live})
+    return components.choose(
+        speech("Enrol"),
+        speech("No one enters until you have seen who would."),
+        [(speech("Preview who enters"), look_ahead)],
+        "route",
+        field,
+    )
+
+
+Look = Callable[[Forecaster, Session, str], Forecast]
+"""(who looks ahead, session, journey id) -> what would happen"""
+
+
+async def looked(visit: Visit, acts: Acts, look: Look) -> Told:
+    """What enrolling in the journey that is chosen would come to. One look at a time for each person."""
+    key = acts.drafts.get("into", "")
+    if not key:
+        return Told((visit.speech("Choose a journey first."),))
+    try:
+        async with visit.house.turns.of(visit.by):
+            return await asyncio.to_thread(foretell, visit, key, look)
+    except PfadwerkError as error:
+        return Told((error.say(visit.speech.translate),))
+
+
+def foretell(visit: Visit, key: str, look: Look) -> Told:
+    """Who would enter a journey now, who would get what at once, and why the others would not. Raises: PfadwerkError."""
+    speech = visit.speech
+    with visit.engine.db.read() as session:
+        journey = session.scalar(select(Journey).where(Journey.key == key))
+        if journey is None:
+            return Told((speech("This journey does not exist any more."),))
+        live = manual.published(visit.engine, session, journey.id)
+        found = look(consequences.forecaster(visit), session, journey.id)
+        called = consequences.names(visit, session, found)
+    enter = found.begins + found.held_out
+    values = {"count": speech.number(round(enter * found.scale)), "all": speech.number(found.population), "name": journey.name}
+    first = speech("{count} of {all} would enter “{name}”.", **values)
+    if found.at_least:
+        text = "{count} of {judged} who were judged would enter “{name}”. More than {all} fit."
+        first = speech(text, **{**values, "judged": speech.number(found.judged), "all": speech.number(MAX_COUNTED)})
+    elif not found.is_exact:
+        first = speech("About {count} of {all} would enter “{name}”.", **values)
+    lines = tuple(consequences.entering(speech, live.program.nodes, found))
+    ahead = Ahead(found, live.version_number, lines, called)
+    return Told((first,), journey=journey.id if enter or not found.is_exact else "", ahead=ahead)
+
+
+def said(speech: Speech, told: Told) -> Element:
+    ahead = told.ahead
+    return html.div(
+        {"role": "status"},
+        [html.p({"key": line}, line) for line in told.lines],
+        consequences.listed(speech, list(ahead.lines), ahead.forecast, ahead.called) if ahead and ahead.lines else None,
+    )
+
+
+def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do:
+    """Adds a tag or takes it away, for those where that changes something; their ids go into `changed`."""
+
+    def do(visit: Visit) -> Wakeups:
+        now, wakeups = visit.house.now(), Wakeups()
+        profile.read_tag(tag)
+        for few in batched(sorted(ids), AT_ONCE):
+            with visit.engine.db.write() as session:
+                woken, those = manual.tag_some(visit.engine, session, few, tag, added, now, visit.by)
+            wakeups.add(woken)
+            changed.extend(those)
+        return wakeups
+
+    return do
+
+
+def batched(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + most] for start in range(0, len(ids), most))
+
+
+def enrol_all(journey_id: str, ids: Sequence[str], looked_at: int | None) -> Do:
+    """Enrols those who may enter, each in a transaction of its own; refused where another version is live by now than was looked at."""
+
+    def do(visit: Visit) -> Wakeups:
+        wakeups, occasion = Wakeups(), f"chosen:{new_id()}"
+        still_live(visit, journey_id, looked_at)
+        for id in ids:
+            with visit.engine.db.write() as session:
+                answer = manual.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)
+                if isinstance(answer, Entered):
+                    wakeups.add(answer.wakeups)
+        return wakeups
+
+    return do

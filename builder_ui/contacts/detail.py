@@ -1,0 +1,617 @@
+"""One contact from all sides: who they are, what they allowed, and everything that happened, in one timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+import crm.consent.consent as consent_log
+from builder_ui.contacts import edit
+from builder_ui.kit import components, labels
+from builder_ui.kit.actor_names import called, meant_for, member_names
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
+from builder_ui.kit.reactpy_compat import Element, html
+from crm.consent import mailbox
+from crm.people.contacts import get, names_of
+from crm.people.timeline import KINDS, Item, TimelinePage, timeline
+from crm.people.unmerge import newest as newest_merge
+from engine.runs.operations import RunFilter, list_runs
+from journeys.channels import ADDRESSED
+from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
+from workspace import listed_names
+
+KIND_NAMES = {
+    "event": "Events",
+    "message": "Messages",
+    "run": "Journeys",
+    "consent": "Consents",
+    "refusal": "Refusals",
+    "task": "Tasks",
+    "score": "Scores",
+    "merge": "Merges",
+}
+ICONS = {
+    "event": "bell",
+    "message": "mail",
+    "run": "route",
+    "consent": "check-square",
+    "refusal": "ban",
+    "task": "clipboard-check",
+    "score": "gauge",
+    "merge": "people",
+}
+IDENTITIES = {"user_id": "User id", "anonymous_id": "Anonymous id", "email": "E-mail", "phone": "Phone"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Data:
+    contact: Contact
+    page: TimelinePage
+    identities: list[tuple[str, str]]
+    tags: list[str]
+    scores: dict[str, float]
+    consents: list[ConsentState]
+    runs: list[dict[str, Any]]
+    journeys: dict[str, tuple[str, str]]
+    """Journey id -> (key, name)."""
+    members: dict[str, str]
+    steps: dict[tuple[str, str], str]
+    """(version id, node id) -> what people call the step."""
+    said: list[Consent]
+    """Every statement about consent, oldest first; only where they are shown."""
+    merge: Merge | None
+    """The merge that can be undone."""
+    purposes: dict[str, str]
+    """Consent purpose -> what people call it; message ids."""
+    suppressed: dict[str, mailbox.Refused]
+    """Channel -> why the contact's address gets nothing there, and since when."""
+    ended: list[dict[str, Any]]
+    """Runs that are over, newest first."""
+    messages: dict[str, str]
+    """Message id -> its subject, of the messages that events on this page are about."""
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        contact = get(session, visit.arguments["id"])
+        kind = visit.query.get("kind", "")
+        kinds = (kind,) if kind else KINDS
+        page = timeline(session, contact.id, before=visit.query.get("before"), text=visit.query.get("q", "")[:100], kinds=kinds)
+        return Data(
+            contact,
+            page,
+            names_of(session, contact.id),
+            list(session.scalars(select(Tag.tag).where(Tag.contact_id == contact.id).order_by(Tag.tag))),
+            dict(session.execute(select(Score.score_group, Score.value).where(Score.contact_id == contact.id)).all()),
+            list(session.scalars(select(ConsentState).where(ConsentState.contact_id == contact.id))),
+            list_runs(session, RunFilter(contact_id=contact.id, status="open", limit=20)),
+            {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},
+            member_names(session),
+            _steps(visit, session, page),
+            consent_log.history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
+            newest_merge(session, contact.id),
+            listed_names.labels(session, "purposes", visit.speech.language),
+            suppressions(visit, session, contact),
+            list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
+            subjects(session, page),
+        )
+
+
+def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
+    keys = visit.engine.address_keys
+    pairs = [(channel, mailbox.address_of(contact, channel)) for channel in ADDRESSED]
+    found = {channel: mailbox.refused(session, keys, channel, address) for channel, address in pairs if address}
+    return {channel: one for channel, one in found.items() if one}
+
+
+def subjects(session: Any, page: TimelinePage) -> dict[str, str]:
+    events = [one.data["properties"] for one in page.items if one.kind == "event" and one.data["type"] == "system"]
+    ids = {id for properties in events if isinstance(id := properties.get("message_id"), str)}
+    return dict(session.execute(select(Message.id, Message.subject).where(col(Message.id).in_(ids))).all()) if ids else {}
+
+
+def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
+    versions = {one.data["version_id"] for one in page.items if one.kind == "run"}
+    programs = {id: visit.engine.program(session, id) for id in sorted(versions)}
+    return {
+        (id, node_id): name for id, program in programs.items() for node_id, name in labels.names_of(visit.speech, program.nodes).items()
+    }
+
+
+def stamp(visit: Visit) -> object:
+    """Whatever happens to a contact is an event or a step of a run; messages change by themselves."""
+    with visit.engine.db.read() as session:
+        id = get(session, visit.arguments["id"]).id
+        newest = session.scalar(select(func.max(Event.id)).where(Event.contact_id == id))
+        fates = session.execute(
+            select(Message.status, Message.opened_at, Message.clicked_at)
+            .where(Message.contact_id == id)
+            .order_by(col(Message.id).desc())
+            .limit(20)
+        )
+        runs = [(run["id"], run["step"], run["status"]) for run in list_runs(session, RunFilter(contact_id=id, limit=20))]
+        return newest, [tuple(fate) for fate in fates], runs
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, contact = visit.speech, data.contact
+    views = [("", speech("Timeline"), None), ("consents", speech("Consents"), len(data.consents))]
+    if visit.may("contact.change") and contact.erased_at is None:
+        views.append(("edit", speech("Change"), None))
+    shown = {"consents": consent_view, "edit": edit.view}.get(visit.query.get("view", ""), story)
+    return html._(
+        components.head(
+            called(contact) or speech("Contact {id}", id=contact.id[-6:]),
+            contact.email if called(contact) != contact.email else None,
+            back=("/ui/contacts", speech("Contacts")),
+            state=components.badge(contact.lifecycle_stage, "quiet", "user") if contact.lifecycle_stage else None,
+            actions=heading_actions(visit, data),
+        ),
+        html.p({"className": "notice bad"}, components.icon("ban"), speech("This contact was erased.")) if contact.erased_at else None,
+        [blocked(visit, channel, why) for channel, why in data.suppressed.items()],
+        html.div({"className": "bar"}, components.tabs(visit, "view", views, speech("Views"))),
+        html.div(
+            {"className": "columns"},
+            html.section({"className": "panel"}, shown(visit, data, acts)),
+            html.section({"className": "panel side-panel"}, components.facts(profile(visit, data))),
+        ),
+    )
+
+
+def heading_actions(visit: Visit, data: Data) -> list[Element]:
+    speech, id = visit.speech, data.contact.id
+    offered: list[Element] = []
+    if visit.may("contact.change"):
+        address = f"/ui/tasks?owner=all&contact={id}"
+        offered.append(html.a({"className": "button", "href": address}, components.icon("check-square"), speech("New task")))
+    if visit.may("contact.export"):
+        offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, speech("Export all data")))
+    return offered
+
+
+def story(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
+    everything = not visit.query.get("kind")
+    items = [item(visit, data, one) for one in data.page.items if not (everything and (is_noise(one) or is_unmet(one)))]
+    return html._(
+        html.div(
+            {"className": "bar"}, components.tabs(visit, "kind", kinds, speech("Kind")), components.search(visit, speech("Search timeline"))
+        ),
+        html.ol({"className": "timeline"}, items) if items else components.empty("clock", nothing(visit), None),
+        components.pager(visit, data.page.next_before),
+    )
+
+
+def nothing(visit: Visit) -> str:
+    return visit.speech("No results.") if visit.query.get("q") or visit.query.get("kind") else visit.speech("Nothing happened yet.")
+
+
+def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
+    """What holds now, and under it every statement with its wording and proof, newest first."""
+    speech = visit.speech
+    columns = (speech("Channel"), speech("Purpose"), speech("Now"), speech("Since"))
+    now = [
+        [
+            coded(speech, CHANNELS, one.channel),
+            one.purpose,
+            html.b(coded(speech, CONSENT_STATES, one.state)),
+            components.moment(speech, one.said_at),
+        ]
+        for one in sorted(data.consents, key=lambda one: (one.channel, one.purpose))
+    ]
+    return html._(
+        components.table(speech("Current consent"), columns, now, "consents")
+        if now
+        else components.empty("check-square", speech("no answer"), None),
+        html.h2({"className": "apart"}, speech("All consent records")) if data.said else None,
+        html.ol({"className": "timeline"}, [statement(visit, one) for one in reversed(data.said)]),
+    )
+
+
+LIFTS = {
+    "unsubscribe": "New consent from this mailbox lifts it, such as a confirmed form or the preference page; an administrator can lift it, too.",
+    "objection": "Only the contact can withdraw this; an administrator records it under Change, with the evidence.",
+    "complaint": "New consent does not lift it: an administrator can, under Change, if the contact asks for it.",
+}
+LIFTS_OTHERS = "Only this address is suppressed. An administrator can unsuppress it under Change once the address works again."
+
+
+def blocked(visit: Visit, channel: str, why: mailbox.Refused) -> Element:
+    """What is blocked, why, since when, and what lifts it."""
+    speech, marketing = visit.speech, why.reason == "unsubscribe"
+    text = "The address gets no marketing by {channel}: {reason}" if marketing else "The address gets nothing by {channel}: {reason}"
+    said = speech(text, channel=coded(speech, CHANNELS, channel), reason=coded(speech, REASONS, f"suppressed_{why.reason}"))
+    since = html._(" ", speech("Since"), " ", components.moment(speech, why.since), ".") if why.since else None
+    ordered = html._(" ", speech("Transactional messages still arrive.")) if marketing else None
+    lifts = speech(LIFTS.get(why.reason, LIFTS_OTHERS))
+    return html.div(
+        {"className": "notice bad", "key": channel},
+        components.icon("ban"),
+        html.div(html.p(said, ".", since, ordered), html.p({"className": "quiet"}, lifts)),
+    )
+
+
+def statement(visit: Visit, one: Consent) -> Element:
+    speech = visit.speech
+    proof = {name: value for name, value in one.proof.items() if name != "applied"}
+    late = one.proof.get("applied") is False
+    return html.li(
+        {"className": "event small", "key": str(one.id)},
+        html.span({"className": "step-icon"}, components.icon(ICONS["consent"])),
+        html.div(
+            {"className": "event-body"},
+            html.div(
+                {"className": "event-head"},
+                html.div(
+                    tell_consent(visit, None, one.model_dump()),
+                    html.p(
+                        {"className": "quiet"}, speech("Proof: {proof}", proof="; ".join(f"{k}: {short(v, 60)}" for k, v in proof.items()))
+                    )
+                    if proof
+                    else None,
+                    html.p({"className": "quiet"}, speech("Too late to count: there was a more recent answer.")) if late else None,
+                ),
+                components.moment(speech, one.said_at),
+            ),
+        ),
+    )
+
+
+# Who they are
+
+
+def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
+    speech, contact = visit.speech, data.contact
+    pairs: list[tuple[str, Element]] = [(speech("In journeys"), open_runs(visit, data))]
+    if data.ended:
+        pairs.append((speech("Finished journeys"), html.ul([ended_run(visit, data, run) for run in data.ended])))
+    pairs += [(coded(speech, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
+    pairs.append((speech("Allowed"), html.ul([consent(visit, one) for one in data.consents]) if data.consents else speech("no answer")))
+    if data.tags:
+        pairs.append(
+            (
+                speech("Tags"),
+                html.span(
+                    {"className": "tags"},
+                    [html.a({"className": "tag", "key": tag, "href": f"/ui/contacts?tag={tag}"}, tag) for tag in data.tags],
+                ),
+            )
+        )
+    pairs += [(speech("Score {group}", group=group), speech.number(value)) for group, value in data.scores.items()]
+    if contact.owner:
+        pairs.append((speech("Owner"), data.members.get(contact.owner, contact.owner)))
+    pairs += [
+        (title, value)
+        for title, value in (
+            (speech("Language"), speech.language_of(contact.locale) if contact.locale else ""),
+            (speech("Time zone"), contact.timezone),
+        )
+        if value
+    ]
+    pairs += [(name, short(labels.attribute(speech, value))) for name, value in sorted(contact.attributes.items())[:40]]
+    pairs.append((speech("Created"), components.moment(speech, contact.created_at)))
+    seen = contact.last_seen_at
+    pairs.append((speech("Last seen"), components.relative(visit, seen) if seen else speech("never, as far as tracking shows")))
+    return pairs
+
+
+def identifiers(data: Data) -> list[tuple[str, str]]:
+    """(kind, value) of everything the contact is known and reached by, each once."""
+    phone = [("phone", data.contact.phone)] if data.contact.phone else []
+    return list(dict.fromkeys([*data.identities, *phone]))
+
+
+def named(kind: str, value: str) -> Element:
+    """An identifier; a phone calls, a mail program writes."""
+    scheme = {"phone": "tel", "email": "mailto"}.get(kind)
+    return html.a({"href": f"{scheme}:{value}"}, value) if scheme else value
+
+
+def ended_run(visit: Visit, data: Data, run: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    return html.li(
+        {"key": run["id"]},
+        html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
+        html.span({"className": "quiet"}, " ", components.moment(speech, run["ended_at"]), " · ", coded(speech, REASONS, run["reason"])),
+    )
+
+
+def open_runs(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    if not data.runs:
+        return speech("in no journey now")
+    links = [
+        html.li(
+            {"key": run["id"]},
+            html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
+            " ",
+            state(visit, run),
+            " ",
+            html.a(
+                {"href": f"/ui/journeys/{data.journeys.get(run['journey_id'], ('', '?'))[0]}/edit?run={run['id']}"},
+                speech("Show on the canvas"),
+            ),
+            html.span({"className": "quiet"}, " ", speech("next:"), " ", components.relative(visit, run["due_at"]))
+            if run["due_at"]
+            else None,
+        )
+        for run in data.runs
+    ]
+    return html.ul(links)
+
+
+def state(visit: Visit, run: dict[str, Any]) -> Element:
+    return components.badge(visit.speech(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:])
+
+
+def consent(visit: Visit, one: ConsentState) -> Element:
+    speech = visit.speech
+    return html.li(
+        {"key": f"{one.channel}.{one.purpose}"},
+        coded(speech, CHANNELS, one.channel),
+        f" ({one.purpose}): ",
+        html.b(coded(speech, CONSENT_STATES, one.state)),
+    )
+
+
+def short(value: Any, most: int = 120) -> str:
+    text = str(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# What happened
+
+
+def item(visit: Visit, data: Data, one: Item) -> Element:
+    content = TELLERS[one.kind](visit, data, one.data)
+    return html.li(
+        {"className": "event small", "key": f"{one.kind}.{'.'.join(map(str, one.key))}"},
+        html.span({"className": "step-icon"}, components.icon(ICONS[one.kind])),
+        html.div(
+            {"className": "event-body"}, html.div({"className": "event-head"}, html.div(content), components.moment(visit.speech, one.at))
+        ),
+    )
+
+
+def is_noise(one: Item) -> bool:
+    """What another line says better: the comings and goings of steps, and the event that repeats a message."""
+    if one.kind == "run":
+        return one.data["what"] in ("entered", "placed", "calling", "performed", "exited") or one.data["outlet"] in ("next", "sent")
+    return one.kind == "event" and one.data["type"] == "system" and one.data["name"] in TOLD_ELSEWHERE
+
+
+TOLD_ELSEWHERE = frozenset(
+    {
+        "Message Sent",
+        "Message Skipped",
+        "Message Failed",
+        "Task Finished",
+        "Task Overdue",
+        "Consent Changed",
+        "Score Changed",
+        "Journey Ended",
+    }
+)
+"""Events of ours beside which there is a message, a task, a consent, a score or a line of a run that says the same."""
+
+
+def is_unmet(one: Item) -> bool:
+    """An event that did not fit a trigger: there may be one at every page somebody looks at, so it stands among the refusals alone."""
+    return one.kind == "refusal" and one.data["reason"] == "condition"
+
+
+def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """The event's name and its first few values; ids say nothing to people."""
+    if row["type"] == "system" and row["name"] in OURS:
+        return OURS[row["name"]](visit, data, row)
+    said = [
+        f"{name}: {short(labels.found(visit.speech, value), 60)}"
+        for name, value in row["properties"].items()
+        if not (isinstance(value, dict | list) or value in (None, "") or name.endswith("_id") or name in INNER.get(row["type"], ()))
+    ]
+    return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None, left_out(visit, row))
+
+
+def tell_read(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """An open or a click: of which message, by whom or what, and where the click led."""
+    speech, properties = visit.speech, row["properties"]
+    clicked, machine = row["name"] == "Message Clicked", bool(properties.get("machine"))
+    text = "Clicked" if clicked else "Opened"
+    if machine:
+        text = "Clicked (probably by a machine)" if clicked else "Opened (probably by a machine)"
+    link = str(properties.get("link") or "")
+    id = str(properties.get("message_id") or "")
+    return html._(
+        html.b(speech(text)),
+        ": ",
+        html.a({"href": f"/ui/messages/{id}"}, data.messages.get(id) or speech("a message")) if id else None,
+        html.p({"className": "quiet"}, speech("link to {address}", address=short(link))) if link else None,
+    )
+
+
+def tell_change(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """Which fields and tags, and from what to what where it is known."""
+    speech, properties = visit.speech, row["properties"]
+    changes = properties.get("changes") if isinstance(properties.get("changes"), Mapping) else {}
+    lines = [changed_line(visit, name, changes.get(name)) for name in list(properties.get("fields", ()))[:20]]
+    for text, key in (("Tag added: {tags}", "tags_added"), ("Tag removed: {tags}", "tags_removed")):
+        if tags := properties.get(key):
+            lines.append(speech(text, tags=", ".join(map(str, tags))))
+    return html._(
+        html.b(speech("Contact changed")),
+        html.ul({"className": "quiet"}, [html.li({"key": str(n)}, short(line, 300)) for n, line in enumerate(lines)]) if lines else None,
+        left_out(visit, row),
+    )
+
+
+def changed_line(visit: Visit, name: str, pair: Any) -> str:
+    speech = visit.speech
+    if not (isinstance(pair, list) and len(pair) == 2):
+        return str(name)
+    before, after = ("–" if value is None else labels.attribute(speech, value) for value in pair)
+    return f"{name}: {short(before)} → {short(after)}"
+
+
+def tell_entry(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    """Into which journey, and which version of it."""
+    speech, properties = visit.speech, row["properties"]
+    key = str(properties.get("journey") or "")
+    name = next((name for known, name in data.journeys.values() if known == key), key)
+    link = html.a({"href": f"/ui/runs/{properties['run_id']}"}, name) if properties.get("run_id") else html.b(name)
+    return html._(link, " ", speech("entered (version {number})", number=properties.get("version", "–")))
+
+
+OURS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
+    "Message Opened": tell_read,
+    "Message Clicked": tell_read,
+    "Contact Changed": tell_change,
+    "Journey Entered": tell_entry,
+}
+"""Events of ours that say more in words than as names and values."""
+
+
+def left_out(visit: Visit, row: Mapping[str, Any]) -> Element:
+    """What the sender of a call wanted and did not get; a client's own property of this name is none of our business."""
+    refused = row["properties"].get("refused")
+    if row["type"] not in TELLS_REFUSED or not isinstance(refused, Mapping):
+        return None
+    speech, table = visit.speech, labels.LEFT_OUT
+    told = [f"{name} ({coded(speech, table, reason if reason in table else 'unusable')})" for name, reason in refused.items()]
+    return html.p({"className": "quiet"}, speech("Left out: {what}", what=short(", ".join(told), 300)))
+
+
+TELLS_REFUSED = frozenset({"identify", "group", "alias", "system"})
+INNER = {"system": ("journey", "node", "channel", "machine")}
+"""Properties of our own events that another line of the timeline shows better."""
+
+
+def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    subject = row["subject"] or coded(speech, CHANNELS, row["channel"])
+    if row["test"]:
+        return html._(
+            components.badge(speech("Test"), "quiet", "mail"),
+            " ",
+            html.a({"href": f"/ui/messages/{row['id']}"}, subject),
+            html.p(
+                {"className": "quiet"}, speech("A test for the team, filled in with this contact's values. The contact did not get it.")
+            ),
+        )
+    return html._(
+        html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] and visit.may("message.read_body") else html.b(subject),
+        " ",
+        components.badge(speech(MESSAGE_STATES[row["status"]][0]), *MESSAGE_STATES[row["status"]][1:]),
+        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if row["reason"] else None,
+    )
+
+
+RUN_WORDS = {
+    "left": "left the step “{node}” through “{outlet}”",
+    "waiting": "waits at the step “{node}”",
+    "heard": "received what the step “{node}” was waiting for",
+    "exited": "leaves early",
+    "ended": "ended: {reason}",
+    "migrated": "moved to another version",
+    "migrated_back": "moved back to the earlier version",
+    "merged": "came with a contact that was merged into this one",
+    "parted": "came back when a merge was undone",
+}
+
+
+def tell_run(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    words_of_it = {
+        "node": data.steps.get((row["version_id"], row["node"]), row["node"]),
+        "outlet": coded(speech, OUTLETS, row["outlet"]),
+        "reason": coded(speech, REASONS, row["detail"].get("reason", "")),
+    }
+    said = speech(RUN_WORDS[row["what"]], **words_of_it) if row["what"] in RUN_WORDS else row["what"]
+    return html._(html.a({"href": f"/ui/runs/{row['run_id']}"}, data.journeys.get(row["journey_id"], ("", "?"))[1]), " ", said)
+
+
+def tell_consent(visit: Visit, data: Data | None, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    return html._(
+        html.b(coded(speech, CHANNELS, row["channel"]), f" ({row['purpose']}): ", coded(speech, CONSENT_STATES, row["state"])),
+        html.p(
+            {"className": "quiet"},
+            speech("Source: {source}", source=row["source"]),
+            f" · {short(row['wording'])}" if row["wording"] else None,
+        ),
+    )
+
+
+def tell_refusal(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    key, name = data.journeys.get(row["journey_id"], ("", "?"))
+    asked = [labels.term(speech, term, {}) for term in row["detail"].get("rule", []) if not term.get("result")]
+    return html._(
+        html.span(speech("did not enter"), " ", html.a({"href": f"/ui/journeys/{key}?tab=refused"}, name)),
+        html.p(
+            {"className": "quiet"},
+            coded(speech, REFUSALS, row["reason"]),
+            " ",
+            "; ".join(f"{question.replace('*', '')} — {answer}" for question, answer in asked),
+        ),
+    )
+
+
+def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    who = data.members.get(row["by"].removeprefix("member:"), "")
+    outcome = coded(speech, OUTLETS, row["detail"].get("outcome", ""))
+    gone = meant_for(speech, data.members, row["detail"].get("instead_of"))
+    note = row["note"] if row["what"] == "finished" else ""
+    return html._(
+        html.b(coded(speech, TASK_CHANGES, row["what"])),
+        f": {row['title']}",
+        html.p({"className": "quiet"}, " · ".join(part for part in (who, outcome, gone) if part)) if who or outcome or gone else None,
+        html.p({"className": "note"}, note) if note else None,
+    )
+
+
+def tell_score(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    signed = ("+" if row["points"] > 0 else "") + speech.number(row["points"])
+    return html._(
+        html.b(speech("Score {group}", group=row["score_group"]), f": {signed}"),
+        html.p(
+            {"className": "quiet"},
+            speech("now {value}", value=speech.number(row["value"])),
+            f" · {row['reason']}" if row["reason"] else None,
+        ),
+    )
+
+
+def tell_merge(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+    speech = visit.speech
+    return html._(
+        html.b(speech("Merged with another contact")),
+        html.p({"className": "quiet"}, speech("It was contact {id} ({reason}).", id=row["loser_id"][-6:], reason=row["reason"])),
+    )
+
+
+TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
+    "event": tell_event,
+    "message": tell_message,
+    "run": tell_run,
+    "consent": tell_consent,
+    "refusal": tell_refusal,
+    "task": tell_task,
+    "score": tell_score,
+    "merge": tell_merge,
+}
+
+
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return called(get(session, visit.arguments["id"]))
+
+
+PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", "contact.read", load, view, stamp, every_seconds=3.0, name=name)

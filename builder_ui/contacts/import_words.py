@@ -1,0 +1,13 @@
+"""What the problems of an import are called, in the language of whoever looks."""
+
+from __future__ import annotations
+
+from builder_ui.kit.i18n import Speech
+from crm.imports import imports
+from crm.people import contacts
+
+
+def reasons(speech: Speech) -> dict[str, str]:
+    """Code of a problem -> sentence, and the words of the two columns of the file of such rows."""
+    sentences = {**contacts.REASONS, **imports.REASONS}
+    return {code: speech(text) for code, text in sentences.items()} | {"line": speech("Line"), "reason": speech("Reason")}

@@ -1,0 +1,129 @@
+"""Where contacts come in from a file: sending one, and the imports there were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder_ui.kit import components
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.reactpy_compat import Element, html
+from crm.imports.imports import list_imports
+from crm.imports.uploads import CONSENTS_BARRED, KINDS_OF_FILE, UNUSABLE
+from models import Import
+
+STATES = {
+    "draft": ("Columns to map", "warn", "pencil"),
+    "checking": ("Being checked", "quiet", "hourglass"),
+    "checked": ("Checked, not imported yet", "warn", "clipboard-check"),
+    "running": ("In progress", "good", "play"),
+    "done": ("Imported", "good", "check"),
+    "cancelled": ("Cancelled", "quiet", "ban"),
+    "failed": ("Failed", "bad", "alert"),
+}
+PROBLEMS = {
+    **UNUSABLE,
+    "missing": "Choose a file first.",
+    "large": "The file is too large. Split it, or ask your server administrator to raise PFADWERK_MAX_IMPORT_BYTES.",
+    "lost": "The connection was lost, and the file did not arrive. Send it again.",
+    "gone": "The file of this import is gone; upload it again.",
+    "role": "Your role does not allow this.",
+    "choice": "One of the choices cannot be used: a tag has 1 to 120 characters and there are at most 20, a time zone has a name such as Europe/Zurich, and a consent needs its channel and purpose.",
+    "consents": CONSENTS_BARRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    imports: list[Import]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        return Data(list_imports(session))
+
+
+def stamp(visit: Visit) -> object:
+    return [(row.id, row.state, row.cursor) for row in load(visit).imports]
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    problem = PROBLEMS.get(visit.query.get("problem", ""))
+    return html._(
+        components.head(speech("Import contacts"), back=("/ui/contacts", speech("Contacts"))),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
+        sending(visit)
+        if visit.may("contact.import")
+        else html.p({"className": "quiet"}, speech("Your role can view imports but not start one.")),
+        html.h2({"className": "apart"}, speech("Earlier imports")),
+        earlier(visit, data) if data.imports else components.empty("clock", speech("No imports yet."), None),
+    )
+
+
+def sending(visit: Visit) -> Element:
+    """Files go by a form of their own and not over the socket: in parts, which `upload.js` sends."""
+    speech = visit.speech
+    most = speech.number(visit.house.room.file_bytes // 1_000_000)
+    return html.section(
+        {"className": "panel"},
+        html.p(speech("A CSV file with a line of column names and one person per row. The next step shows what each column becomes.")),
+        html.form(
+            {
+                "className": "lines",
+                "method": "post",
+                "action": visit.path,
+                "encType": "multipart/form-data",
+                "data-parts": f"{visit.path}/parts",
+            },
+            html.label(
+                speech("File (CSV, at most {megabytes} MB)", megabytes=most),
+                html.input(
+                    {
+                        "type": "file",
+                        "name": "file",
+                        "accept": ",".join((*KINDS_OF_FILE, "text/csv")),
+                        "required": True,
+                        "data-most-bytes": str(visit.house.room.file_bytes),
+                        "data-too-large": speech(PROBLEMS["large"]),
+                    }
+                ),
+            ),
+            html.button({"className": "button main"}, speech("Upload and continue")),
+            html.div(
+                {"className": "sending", "hidden": True},
+                html.progress({"max": 1, "value": 0, "aria-label": speech("Sending the file")}),
+                html.span({"data-reading": speech("Reading the file …"), "role": "status"}, speech("Sending the file …")),
+                html.button({"type": "button", "className": "button"}, speech("Cancel")),
+            ),
+        ),
+        html.p(
+            {"className": "quiet"},
+            speech("The file is deleted as soon as it is imported without errors, and after seven days in any case."),
+        ),
+    )
+
+
+def earlier(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    columns = (speech("File"), speech("State"), speech("Rows"), speech("With errors"), speech("Uploaded"))
+    return components.table(speech("Earlier imports"), columns, [line(visit, row) for row in data.imports], "imports")
+
+
+def line(visit: Visit, row: Import) -> list[Element]:
+    speech = visit.speech
+    by_hand = "upload" in row.mapping
+    return [
+        html.a({"href": f"/ui/contacts/import/{row.id}"}, row.file_name) if by_hand else row.file_name,
+        state(visit, row.state),
+        speech.number(row.rows_ok + row.rows_failed),
+        speech.number(row.rows_failed),
+        components.moment(speech, row.created_at),
+    ]
+
+
+def state(visit: Visit, code: str) -> Element:
+    text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
+    return components.badge(visit.speech(text), tone, symbol)
+
+
+PAGE = Page("/ui/contacts/import", "Import contacts", "contacts", "contact.read", load, view, stamp, every_seconds=3.0)

@@ -1,0 +1,274 @@
+"""The list of contacts: filters whose state is the address, an order, and who is chosen of it (what can be done with them: `chosen`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlmodel import col, select
+
+from builder_ui.contacts.bulk_actions import Chosen, Everyone, all_of
+from builder_ui.contacts.filters import SEEN, Filters, read_filters
+from builder_ui.kit import components
+from builder_ui.kit.actor_names import called, contact_link
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
+from builder_ui.kit.reactpy_compat import Element, component, html, use_state
+from crm.people import contacts
+from crm.people.contacts import MAX_COUNTED, ContactPage, search
+from journeys.channels import ASKED
+from models import Contact, Journey, Member
+from workspace.members import list_members
+
+SORTS = {"created": "Newest first", "seen": "Last seen first", "name": "Name"}
+JOURNEYS = ("live", "paused")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Data:
+    page: ContactPage
+    filters: Filters
+    count: int
+    members: list[Member]
+    journeys: list[tuple[str, str, str]]
+    """(key, name, state) of journeys that can have people in them."""
+
+
+def load(visit: Visit) -> Data:
+    query = visit.query
+    with visit.engine.db.read() as session:
+        filters = read_filters(session, query, visit.house.now(), visit.speech)
+        page = search(session, filters.wanted, before=query.get("before"), sort=query.get("sort", "created"))
+        journeys = (
+            select(Journey.key, Journey.name, Journey.state).where(col(Journey.state).in_(JOURNEYS)).order_by(Journey.name).limit(200)
+        )
+        return Data(
+            page,
+            filters,
+            contacts.count(session, filters.wanted),
+            list_members(session, only_active=True),
+            [(key, name, state) for key, name, state in session.execute(journeys)],
+        )
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    return html._(
+        components.head(speech("Contacts"), actions=actions(visit)),
+        filter_form(visit, data),
+        chips(visit, data),
+        People(visit, data, acts) if data.page.contacts else nothing(visit),
+        components.pager(visit, data.page.next_before),
+    )
+
+
+def actions(visit: Visit) -> list[Element]:
+    speech = visit.speech
+    offered: list[Element] = []
+    offered.append(components.export(visit, "contacts"))
+    offered.append(
+        html.a({"className": "button", "href": "/ui/contacts/duplicates"}, components.icon("people"), speech("Possible duplicates"))
+    )
+    if visit.may("contact.import"):
+        offered.append(html.a({"className": "button", "href": "/ui/contacts/import"}, components.icon("people"), speech("Import")))
+    if visit.may("contact.change"):
+        offered.append(
+            html.a({"className": "button main", "href": "/ui/contacts/new"}, components.icon("user-plus"), speech("New contact"))
+        )
+    return offered
+
+
+# The filters
+
+
+def filter_form(visit: Visit, data: Data) -> Element:
+    """A plain form: its state is the address, which can be kept and sent on."""
+    speech, query = visit.speech, visit.query
+    states = {code: speech(text) for code, text in CONSENT_STATES.items()}
+    channels = {code: coded(speech, CHANNELS, code) for code in ASKED}
+    return html.form(
+        {"method": "get", "action": visit.path, "role": "search", "key": urlencode(dict(query))},
+        html.div(
+            {"className": "bar"},
+            html.div(
+                {"className": "search"},
+                components.icon("search"),
+                html.input(
+                    {
+                        "type": "search",
+                        "name": "q",
+                        "defaultValue": query.get("q", ""),
+                        "placeholder": speech("Search by name or e-mail"),
+                        "aria-label": speech("Search by name or e-mail"),
+                        "maxLength": 200,
+                    }
+                ),
+            ),
+            pick(visit, "sort", speech("Sort by"), {code: speech(text) for code, text in SORTS.items()}, none=False),
+            html.button({"className": "button"}, speech("Show")),
+        ),
+        html.details(
+            {"className": "sieve", "open": any(name in query for _, names in data.filters.chips for name in names if name != "q")},
+            html.summary(speech("Filters")),
+            html.div(
+                {"className": "fields"},
+                typed(visit, "tag", speech("With the tag")),
+                typed(visit, "stage", speech("Stage")),
+                pick(visit, "owner", speech("Owner"), {member.id: member.name for member in data.members}),
+                pick(visit, "journey", speech("In the journey"), {key: name for key, name, _ in data.journeys}),
+                pick(visit, "channel", speech("Channel"), channels),
+                pick(visit, "consent", speech("Consent"), states),
+                typed(visit, "group", speech("Score group")),
+                typed(visit, "score", speech("Score at least"), inputMode="decimal"),
+                pick(visit, "seen", speech("Last seen"), {code: speech(text) for code, text in SEEN.items()}),
+                typed(visit, "since", speech("Created"), type="date"),
+                typed(visit, "field", speech("Field"), placeholder="plan"),
+                typed(visit, "value", speech("has the value"), placeholder="pro"),
+            ),
+            html.button({"className": "button main"}, speech("Apply filters")),
+        ),
+    )
+
+
+def typed(visit: Visit, name: str, label: str, **more: str) -> Element:
+    field = {"name": name, "defaultValue": visit.query.get(name, ""), "maxLength": 200, **more}
+    return html.label(label, html.input(field))
+
+
+def pick(visit: Visit, name: str, label: str, options: dict[str, str], none: bool = True) -> Element:
+    present = visit.query.get(name, "")
+    choices = {"": "–", **options} if none else options
+    return html.label(
+        {"className": "pick"},
+        label,
+        html.select(
+            {"name": name},
+            [html.option({"value": value, "key": value, "selected": value == present}, text) for value, text in choices.items()],
+        ),
+    )
+
+
+def chips(visit: Visit, data: Data) -> Element:
+    """What is asked for in words, each with a way to take it back, and how many fit."""
+    speech = visit.speech
+    more = data.count > MAX_COUNTED
+    said = (
+        speech("more than {count} contacts", count=speech.number(MAX_COUNTED))
+        if more
+        else speech("{count} contacts", count=speech.number(data.count))
+    )
+    unsorted = data.page.sort != visit.query.get("sort", "created") and visit.query.get("sort") in SORTS
+    return html._(
+        html.div(
+            {"className": "chips", "role": "status"},
+            html.b(said),
+            [
+                html.span(
+                    {"className": "chip", "key": text},
+                    text,
+                    html.a(
+                        {
+                            "href": visit.link(**dict.fromkeys(names)),
+                            "aria-label": speech("Remove filter: {filter}", filter=text),
+                        },
+                        "×",
+                    ),
+                )
+                for text, names in data.filters.chips
+            ],
+            html.a({"className": "button plain", "href": visit.path}, speech("Show all")) if data.filters.chips else None,
+        ),
+        html.p({"className": "quiet"}, speech("This many contacts are only shown newest first; filter the list to sort it."))
+        if unsorted
+        else None,
+    )
+
+
+def nothing(visit: Visit) -> Element:
+    speech = visit.speech
+    text = speech("No matching contacts.") if visit.query else speech("No contacts yet. They arrive with events, imports and the API.")
+    return components.empty("people", text, None)
+
+
+# The list and what can be done with those chosen
+
+
+@component
+def People(visit: Visit, data: Data, acts: Acts) -> Element:
+    """Remembers who is chosen; everything else it draws is given.
+
+    The boxes belong to the browser: one that waited for the server would lose a quick second click. Where the server changes them all it
+    draws new ones, under another key.
+    """
+    picked, set_picked = use_state(Picked())
+    shown = [contact.id for contact in data.page.contacts]
+    here = tuple(id for id in shown if id in picked.ids)
+    speech = visit.speech
+    marks = visit.may("contact.change") or visit.may("run.start_many") or visit.may("list.export")
+
+    def pick_one(id: str) -> Callable[[Any], None]:
+        return lambda event: set_picked(lambda now: now.one(id, bool(event["target"].get("checked"))))
+
+    def box(id: str, label: str, change: Callable[[Any], None], checked: bool) -> Element:
+        key = f"{id}.{picked.round}"
+        return html.input({"type": "checkbox", "key": key, "defaultChecked": checked, "aria-label": label, "onChange": change})
+
+    columns: list[Any] = [speech("Name"), speech("E-mail"), speech("Phone"), speech("Stage"), speech("Last seen")]
+    rows = [row(visit, contact) for contact in data.page.contacts]
+    if marks:
+        columns = [speech("Choose"), *columns]
+        named = [(contact.id, speech("Choose {name}", name=called(contact) or contact.id[-6:])) for contact in data.page.contacts]
+        boxes = [box(id, label, pick_one(id), id in picked.ids) for id, label in named]
+        rows = [[one, *cells] for one, cells in zip(boxes, rows, strict=True)]
+    live = {key: name for key, name, state in data.journeys if state == "live"}
+    bar = None
+    if picked.everyone:
+        bar = Everyone(visit, live, acts, data.filters.wanted, data.count)
+    elif here:
+        bar = Chosen(visit, live, acts, here)
+    return html._(
+        html.div(
+            {"className": "actions"},
+            components.button(speech("Choose all on this page"), lambda _event: set_picked(lambda now: now.all(shown)), "check-square"),
+            components.button(all_of(speech, data.count), lambda _event: set_picked(lambda now: now.all(shown, True)), "people")
+            if (visit.may("contact.tag_many") or visit.may("run.start_many")) and data.count > len(shown)
+            else None,
+            components.button(speech("Clear selection"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
+        )
+        if marks
+        else None,
+        components.table(speech("Contacts"), columns, rows, "people"),
+        bar,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Who is chosen; `round` counts how often all boxes changed at once. `everyone`: all whom the filters find, on this page and others."""
+
+    ids: frozenset[str] = frozenset()
+    round: int = 0
+    everyone: bool = False
+
+    def one(self, id: str, chosen: bool) -> Picked:
+        return Picked(self.ids | {id} if chosen else self.ids - {id}, self.round)
+
+    def all(self, ids: Sequence[str], everyone: bool = False) -> Picked:
+        return Picked(frozenset(ids), self.round + 1, everyone)
+
+
+def row(visit: Visit, contact: Contact) -> list[Element]:
+    speech = visit.speech
+    stage = contact.lifecycle_stage
+    return [
+        contact_link(speech, contact.id, called(contact)),
+        contact.email or "–",
+        contact.phone or "–",
+        html.a({"href": visit.link(stage=stage)}, stage) if stage else "–",
+        components.relative(visit, contact.last_seen_at) if contact.last_seen_at else "–",
+    ]
+
+
+PAGE = Page("/ui/contacts", "Contacts", "contacts", "contact.read", load, view)

@@ -1,0 +1,1 @@
+"""Pages about journeys: the list, one of them, its versions, runs and moves."""

@@ -1,0 +1,246 @@
+"""Any version as a drawing, and two of them in one: what is new, what is gone, what changed and how. Where a step stands does not count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from builder_ui.builder import bundle, cards, look
+from builder_ui.builder.draft import Draft
+from builder_ui.builder.look import Marks
+from builder_ui.builder.protocol import ENTRY, chosen
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.differences import Change, changes
+from builder_ui.kit.reactpy_compat import Element, component, html, use_state
+from engine.versions import publish
+from journeys.diff import Difference
+from journeys.errors import NotFound
+from models import Journey, Version
+
+DRAFT = "draft"
+SIGNS = {"added": "+", "removed": "−", "changed": "~"}
+WORDS = {"added": "new", "removed": "gone", "changed": "changed"}
+_TONES = {"node_added": "added", "node_removed": "removed", "edge_added": "added", "edge_removed": "removed"}
+MOST_VERSIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One difference in words, and the card it belongs to."""
+
+    tone: str
+    node: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Drawn:
+    """What the page shows. `before` and `after` are version numbers as text, or `draft`; without `before` nothing is compared."""
+
+    visit: Visit
+    key: str
+    name: str
+    live: int | None
+    numbers: list[int]
+    before: str
+    after: str
+    graph: dict[str, Any]
+    marks: Marks
+    lines: list[Line]
+
+
+def fetch_diff(visit: Visit) -> Drawn:
+    """Raises: NotFound."""
+    with visit.engine.db.read() as session:
+        journey, numbers = _journey(session, visit)
+        live = str(journey.live_version or DRAFT)
+        before, after = visit.query.get("from") or live, visit.query.get("to") or DRAFT
+        old, new = _document(session, journey, before), _document(session, journey, after)
+    graph, marks, lines = compared(visit, old, new)
+    return Drawn(visit, journey.key, journey.name, journey.live_version, numbers, before, after, graph, marks, lines)
+
+
+def fetch_drawing(visit: Visit) -> Drawn:
+    """Raises: NotFound."""
+    with visit.engine.db.read() as session:
+        journey, numbers = _journey(session, visit)
+        after = visit.query.get("version") or str(journey.live_version or DRAFT)
+        document = _document(session, journey, after)
+    graph = cards.drawing(visit.speech, visit.engine.palette, Draft(document))
+    return Drawn(visit, journey.key, journey.name, journey.live_version, numbers, "", after, graph, {}, [])
+
+
+def _journey(session: Session, visit: Visit) -> tuple[Journey, list[int]]:
+    journey = publish.get_journey(session, visit.arguments["key"])
+    numbers = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(MOST_VERSIONS)
+    return journey, list(session.scalars(numbers))
+
+
+def _document(session: Session, journey: Journey, which: str) -> dict[str, Any]:
+    if which == DRAFT:
+        return dict(journey.draft)
+    if not which.isdecimal() or len(which) > 9:
+        raise NotFound("there is no such version")
+    return dict(publish.get_version(session, journey.id, int(which)).document)
+
+
+def compared(visit: Visit, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], Marks, list[Line]]:
+    """Both documents in one graph, what is gone included, with a mark on whatever differs, and every difference in words."""
+    speech, palette = visit.speech, visit.engine.palette
+    old, new = Draft(before), Draft(after)
+    found = changes(speech, palette, before, after)
+    graph = _merged(cards.drawing(speech, palette, old), cards.drawing(speech, palette, new))
+    lines = [_line(one) for one in found]
+    marks = _node_marks(visit, [one.difference for one in found], lines) | _edge_marks(visit, old, new)
+    return graph, marks, lines
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The new drawing with the old one's steps and edges that are gone; the latter say so in a fourth place."""
+    nodes = {**{id: node for id, node in old["nodes"].items() if id not in new["nodes"]}, **new["nodes"]}
+    present = {tuple(edge) for edge in new["edges"]}
+    gone = [[*edge, "gone"] for edge in old["edges"] if tuple(edge) not in present]
+    for source, outlet, *_ in gone:
+        view = nodes[source]["view"]
+        if outlet not in [name for name, *_ in view["outlets"]]:
+            nodes[source] = {**nodes[source], "view": {**view, "outlets": [*view["outlets"], [outlet, outlet.replace("_", " "), True]]}}
+    return {**new, "nodes": nodes, "edges": [*new["edges"], *gone]}
+
+
+def _line(one: Change) -> Line:
+    tone = "changed" if _is_start(one.difference) else _TONES.get(one.difference.what, "changed")
+    return Line(tone, one.difference.node_id or ENTRY, one.text)
+
+
+def _is_start(one: Difference) -> bool:
+    return one.what == "setting_changed" and one.place == "start"
+
+
+def _node_marks(visit: Visit, differences: list[Difference], lines: list[Line]) -> Marks:
+    """A step that is new or gone says so; one that stays lists what changed in it. A changed edge is no change of a step."""
+    found: Marks = {}
+    for one, line in zip(differences, lines, strict=True):
+        if not one.what.startswith("edge_") and not _is_start(one):
+            mark = found.setdefault(line.node, _sign(visit, line.tone))
+            mark["lines"] += [line.text] if line.tone == "changed" else []
+    return found
+
+
+def _edge_marks(visit: Visit, old: Draft, new: Draft) -> Marks:
+    before, after = set(old.edges.items()), set(new.edges.items())
+    added = {f"{source}:{outlet}": _sign(visit, "added") for (source, outlet), _ in after - before}
+    removed = {f"{source}:{outlet}:gone": _sign(visit, "removed") for (source, outlet), _ in before - after}
+    return added | removed
+
+
+def _sign(visit: Visit, tone: str) -> dict[str, Any]:
+    return {"tone": tone, "sign": SIGNS[tone], "said": visit.speech(WORDS[tone]), "lines": []}
+
+
+# The pages
+
+
+def view(visit: Visit, drawn: Drawn, _acts: Acts) -> Element:
+    return sheet(drawn)
+
+
+@component
+def sheet(drawn: Drawn) -> Element:
+    """The drawing, and beside it what differs; an entry of the list leads to its card, a card to its entries."""
+    focus, set_focus = use_state((0, ""))
+    visit, speech = drawn.visit, drawn.visit.speech
+
+    def show(node: str) -> None:
+        set_focus(lambda before: (before[0] + 1, node))
+
+    def heard(text: object) -> None:
+        node = chosen(text)
+        if node is not None:
+            set_focus(lambda before: (before[0], node))
+
+    name = f"{drawn.key}-{drawn.before}-{drawn.after}"
+    side = _differences(drawn, focus[1], show) if drawn.before else None
+    return html.div(
+        {"className": "pfb"},
+        html.header(
+            {"className": "pfb-head"},
+            html.a({"className": "back", "href": f"/ui/journeys/{drawn.key}"}, "← ", speech("Journey")),
+            html.h1(drawn.name),
+            _choice(drawn),
+        ),
+        html.div(
+            {"className": "pfb-body" if side else "pfb-body alone"},
+            html.div({"className": "pfb-work"}, look.viewer(visit, name, drawn.graph, drawn.marks, focus, heard)),
+            html.aside({"className": "pfb-side", "aria-label": speech("Differences")}, html.div({"className": "pfb-panel"}, side))
+            if side
+            else None,
+        ),
+    )
+
+
+def _choice(drawn: Drawn) -> Element:
+    """Which version, or which two. A plain form: it works while the connection is away."""
+    speech = drawn.visit.speech
+    if not drawn.before:
+        compare = f"/ui/journeys/{drawn.key}/diff?from={drawn.after}&to={DRAFT}"
+        return html.form(
+            {"className": "pfb-choice", "method": "get", "action": f"/ui/journeys/{drawn.key}/drawing"},
+            _versions(drawn, "version", speech("Version"), drawn.after),
+            html.button({"className": "button"}, speech("Show")),
+            html.a({"className": "button", "href": compare}, speech("Compare with the draft")) if drawn.after != DRAFT else None,
+        )
+    return html.form(
+        {"className": "pfb-choice", "method": "get", "action": f"/ui/journeys/{drawn.key}/diff"},
+        _versions(drawn, "from", speech("From version"), drawn.before),
+        _versions(drawn, "to", speech("To version"), drawn.after),
+        html.button({"className": "button"}, speech("Compare")),
+    )
+
+
+def _versions(drawn: Drawn, name: str, label: str, present: str) -> Element:
+    speech = drawn.visit.speech
+    offered = [(DRAFT, speech("Draft")), *((str(number), _version(drawn, number)) for number in drawn.numbers)]
+    options = [html.option({"key": value, "value": value}, text) for value, text in offered]
+    return html.label(label, " ", html.select({"name": name, "defaultValue": present}, options))
+
+
+def _version(drawn: Drawn, number: int) -> str:
+    speech = drawn.visit.speech
+    said = speech("Version {number}", number=number)
+    return f"{said} ({speech('live')})" if number == drawn.live else said
+
+
+def _differences(drawn: Drawn, here: str, show: Any) -> list[Element]:
+    speech = drawn.visit.speech
+    legend = [
+        html.li({"key": tone, "className": f"pfb-t-{tone}"}, html.b({"aria-hidden": "true"}, sign), " ", speech(WORDS[tone]))
+        for tone, sign in SIGNS.items()
+    ]
+    if not drawn.lines:
+        return [html.h2(speech("Differences")), html.p(speech("None: both do the same. The position of steps does not matter."))]
+    return [
+        html.h2(speech("Differences")),
+        html.ul({"className": "pfb-legend", "aria-label": speech("Signs")}, legend),
+        html.ul({"className": "pfb-differences"}, [_entry(drawn, line, n, here, show) for n, line in enumerate(drawn.lines)]),
+    ]
+
+
+def _entry(drawn: Drawn, line: Line, number: int, here: str, show: Any) -> Element:
+    attributes = {
+        "type": "button",
+        "className": f"pfb-problem pfb-t-{line.tone}",
+        "aria-pressed": str(line.node == here).lower(),
+        "onClick": lambda _event: show(line.node),
+    }
+    word = html.span({"className": "hidden"}, drawn.visit.speech(WORDS[line.tone]), ": ")
+    return html.li(
+        {"key": str(number)}, html.button(attributes, html.b({"aria-hidden": "true"}, SIGNS[line.tone]), word, html.span(line.text))
+    )
+
+
+DIFF = Page("/ui/journeys/{key}/diff", "Compare versions", "journeys", "journey.read", fetch_diff, view, assets=bundle.assets())
+DRAWING = Page("/ui/journeys/{key}/drawing", "Canvas", "journeys", "journey.read", fetch_drawing, view, assets=bundle.assets())

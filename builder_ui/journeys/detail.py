@@ -1,0 +1,523 @@
+"""One journey: what it does as a readable outline with the numbers of those who wait, its runs, its stuck runs, who was refused, its versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from builder_ui.journeys import versions
+from builder_ui.journeys.actions import run_acts, shelve, stuck_notice, switches
+from builder_ui.journeys.list import not_published, period
+from builder_ui.kit import components, labels
+from builder_ui.kit.actor_names import contact_link, contact_names
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.labels import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded, mistake
+from builder_ui.kit.reactpy_compat import Element, html
+from crm.jobs import add_job, newest_job
+from crm.people import contacts
+from engine.enrolment import unmet
+from engine.runs.operations import RunFilter, list_runs
+from engine.versions import listing
+from engine.versions.publish import get_journey, get_version
+from journeys.compile import behaviours_of
+from journeys.document import Journey as Document
+from journeys.graph import Graph, build
+from journeys.nodes import Node
+from journeys.upgrade import upgrade
+from models import UNMET, Job, Journey, Refusal, Run
+from storage import tally
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What the chosen tab shows; the parts of other tabs stay empty. `waiting` maps a node id to its number of open runs, `number` is the
+    version that `document` is (None: the draft)."""
+
+    journey: Journey
+    document: Document
+    graph: Graph
+    numbers: listing.Numbers
+    steps: dict[str, str]
+    """Node id -> what people call the step."""
+    unpublished: bool = False
+    """The draft is not what is live."""
+    since: datetime | None = None
+    """When the journey was first published."""
+    number: int | None = None
+    waiting: dict[str, int] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    next_before: str | None = None
+    held_out: int = 0
+    versions: versions.Data | None = None
+    job: Job | None = None
+    """The last time all stuck runs were told to try again."""
+
+    def node_name(self, node_id: str, visit: Visit) -> str:
+        return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        journey = get_journey(session, visit.arguments["key"])
+        number = _number(visit) or journey.live_version
+        version = get_version(session, journey.id, number) if number else None
+        raw = version.document if version else journey.draft
+        pinned = behaviours_of(version.pins.get("behaviours", ())) if version else None
+        document = Document.model_validate(upgrade(raw))
+        numbers = listing.numbers(session, [journey.id])[journey.id]
+        differs, since = (
+            journey.id in listing.unpublished(session, [journey]),
+            listing.published_since(session, [journey.id]).get(journey.id),
+        )
+        graph = build(document, visit.engine.palette, pinned)
+        common = (journey, document, graph, numbers, labels.names_of(visit.speech, graph.nodes), differs, since, number)
+        match visit.query.get("tab", ""):
+            case "runs":
+                found, more = _runs(session, journey.id, visit)
+                held_out = select(func.count()).where(Run.journey_id == journey.id, Run.status == "held_out")
+                return Data(
+                    *common,
+                    runs=found,
+                    names=contact_names(session, _people(found)),
+                    next_before=more,
+                    held_out=session.scalar(held_out) or 0,
+                )
+            case "stuck":
+                found = [row for status in ("stuck", "quarantined") for row in list_runs(session, RunFilter(journey.id, status=status))]
+                job = newest_job(session, f"journey:{journey.id}", "resume_stuck")
+                return Data(*common, runs=found, names=contact_names(session, _people(found)), job=job)
+            case "refused":
+                refusals, more = _refusals(session, journey.id, visit)
+                named = contact_names(session, [row.contact_id for row in refusals])
+                return Data(*common, refusals=refusals, names=named, next_before=more)
+            case "versions":
+                return Data(*common, versions=versions.load(visit, session, journey))
+            case _:
+                return Data(*common, waiting=_waiting(session, journey.id, _number(visit)))
+
+
+def _number(visit: Visit) -> int | None:
+    """The version that the address asks for."""
+    text = visit.query.get("version", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _people(runs: list[dict[str, Any]]) -> list[str]:
+    return [row["contact_id"] for row in runs]
+
+
+def _runs(session: Any, journey_id: str, visit: Visit) -> tuple[list[dict[str, Any]], str | None]:
+    query = visit.query
+    wanted = RunFilter(
+        journey_id, status=query.get("status") or None, node=query.get("node") or None, before=query.get("before"), limit=PAGE_SIZE + 1
+    )
+    found = list_runs(session, wanted)
+    return found[:PAGE_SIZE], found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None
+
+
+def _refusals(session: Any, journey_id: str, visit: Visit) -> tuple[list[Refusal], str | None]:
+    """Newest first, of one reason or of all; a search looks for the people first."""
+    text, before, why = visit.query.get("q", "").strip(), visit.query.get("before", ""), visit.query.get("why", "")
+    statement = select(Refusal).where(Refusal.journey_id == journey_id).order_by(col(Refusal.id).desc()).limit(PAGE_SIZE + 1)
+    if why:
+        statement = statement.where(UNMET if why == "condition" else col(Refusal.reason) == why)
+    if text:
+        people = contacts.search(session, contacts.Wanted(text=text), limit=200).contacts
+        statement = statement.where(col(Refusal.contact_id).in_([contact.id for contact in people]))
+    if before.isdecimal():
+        statement = statement.where(col(Refusal.id) < int(before[:18]))
+    found = list(session.scalars(statement))
+    return found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None
+
+
+def _waiting(session: Any, journey_id: str, number: int | None) -> dict[str, int]:
+    """Node id -> how many are there now; on one version, or on all together."""
+    return {node: place.waiting for node, place in tally.read(session, journey_id, number).nodes.items() if place.waiting}
+
+
+def stamp(visit: Visit) -> object:
+    """Whatever moves a run changes the tally: a few rows, however many runs there are."""
+    with visit.engine.db.read() as session:
+        journey = get_journey(session, visit.arguments["key"])
+        more = versions.stamp(session, journey) if visit.query.get("tab") == "versions" else None
+        what = (journey.state, journey.live_version, journey.revision, journey.archived_at, journey.name)
+        return what, tally.read(session, journey.id), listing.numbers(session, [journey.id]), more
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, journey = visit.speech, data.journey
+    version = (
+        speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published; this is the draft")
+    )
+    tabs = [
+        ("", speech("Steps"), None),
+        ("runs", speech("Runs"), data.numbers.whole.runs),
+        ("stuck", speech("Stuck"), data.numbers.stuck),
+        ("refused", speech("Not entered"), None),
+        ("versions", speech("Versions"), None),
+    ]
+    shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab, "versions": versions_tab}.get(
+        visit.query.get("tab", ""), steps_tab
+    )
+    return html._(
+        components.head(
+            journey.name,
+            data.document.description,
+            html.span({"className": "quiet"}, version, " · ", journey.key),
+            back=("/ui/journeys", speech("Journeys")),
+            state=html._(
+                components.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+                not_published(speech, data.unpublished),
+            ),
+            actions=[shelve(visit, acts, journey)]
+            if journey.archived_at
+            else [edit(visit, journey), *switches(visit, acts, journey), shelve(visit, acts, journey)],
+        ),
+        archived(visit, journey),
+        what_differs(visit, data),
+        stuck_notice(visit, journey.key, journey.name, data.numbers.stuck)
+        if data.numbers.stuck and visit.query.get("tab") != "stuck"
+        else None,
+        html.div({"className": "bar"}, tab_links(visit, tabs)),
+        shown(visit, data, acts),
+    )
+
+
+def versions_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    return versions.view(visit, data.journey, data.versions, acts) if data.versions else None
+
+
+def what_differs(visit: Visit, data: Data) -> Element:
+    """That contacts go through the live version and not through what was drawn since."""
+    if not data.unpublished:
+        return None
+    speech, journey = visit.speech, data.journey
+    text = speech("The draft has unpublished changes: contacts still enter version {number}.", number=journey.live_version)
+    compare = {"className": "button plain", "href": f"/ui/journeys/{journey.key}/diff?from={journey.live_version}&to=draft"}
+    return html.p({"className": "notice"}, components.icon("pencil"), html.span(text), html.a(compare, speech("Compare versions")))
+
+
+def archived(visit: Visit, journey: Journey) -> Element:
+    if journey.archived_at is None:
+        return None
+    text = visit.speech("This journey is archived. Restore it to change it or to publish it again.")
+    return html.p({"className": "notice"}, components.icon("archive"), text)
+
+
+def edit(visit: Visit, journey: Journey) -> Element:
+    """The way into the builder; those who may not change anything may look."""
+    text = visit.speech("Edit") if visit.may("journey.change") else visit.speech("View canvas")
+    return html.a({"className": "button", "href": f"/ui/journeys/{journey.key}/edit"}, components.icon("pencil"), text)
+
+
+def tab_links(visit: Visit, tabs: list[tuple[str, str, int | None]]) -> Element:
+    """Tabs begin anew: filters of one make no sense in another."""
+    bare = Visit(visit.house, visit.member, visit.token, visit.speech, visit.path, visit.arguments, {"tab": visit.query.get("tab", "")})
+    return components.tabs(bare, "tab", tabs, visit.speech("Views"))
+
+
+# Steps
+
+
+def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, document = visit.speech, data.document
+    ways_out = [labels.way_out(speech, one) for one in document.exit_when]
+    rules = [(speech("Who enters"), sentences(labels.entry(speech, document.entry)))]
+    if ways_out:
+        rules.append((speech("Who exits early"), sentences(ways_out)))
+    rules.append((speech("Goal"), sentences([labels.goal(speech, document.goal)]) if document.goal else "–"))
+    return html._(
+        not_the_live_one(visit, data),
+        html.div(
+            {"className": "columns"},
+            html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data), period(visit, data.since)),
+            html.section({"className": "panel side-panel"}, components.facts(rules)),
+        ),
+    )
+
+
+def not_the_live_one(visit: Visit, data: Data) -> Element:
+    """A word above a version that nobody enters any more."""
+    speech, live = visit.speech, data.journey.live_version
+    if data.number == live:
+        return None
+    return html.p(
+        {"className": "notice"},
+        components.icon("history"),
+        html.span(speech("You are looking at version {number}. New contacts enter version {live}.", number=data.number, live=live)),
+        html.a({"className": "button plain", "href": visit.path}, speech("Show the current one")),
+    )
+
+
+def sentences(said: list[str]) -> Element:
+    return html.ul([html.li({"key": str(n)}, components.marked(one)) for n, one in enumerate(said)])
+
+
+def outline(visit: Visit, data: Data) -> Element:
+    """Every step once, in the order of the ways through; where each outlet leads stands beneath it."""
+    order = walk(data.graph)
+    places = {node_id: number for number, node_id in enumerate(order, 1)}
+    return html.ol({"className": "outline"}, [step(visit, data, node_id, places) for node_id in order])
+
+
+def walk(graph: Graph) -> list[str]:
+    """Node ids depth first from the start, each outlet in the order it is drawn, then whatever cannot be reached."""
+    order: dict[str, None] = {}
+    waiting = [graph.start] if graph.start else []
+    while waiting:
+        node_id = waiting.pop()
+        if node_id in order or node_id not in graph.nodes:
+            continue
+        order[node_id] = None
+        targets = [graph.next.get((node_id, outlet)) for outlet in graph.nodes[node_id].outlets()]
+        waiting += [target for target in reversed(targets) if target]
+    return [*order, *(node_id for node_id in graph.nodes if node_id not in order)]
+
+
+def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Element:
+    speech, node = visit.speech, data.graph.nodes[node_id]
+    waiting = data.waiting.get(node_id, 0)
+    link = html.a(
+        {"className": "waiting", "href": f"{visit.path}?tab=runs&node={node_id}&status=open"},
+        components.icon("people"),
+        speech("{count} here now", count=speech.number(waiting)),
+    )
+    return html.li(
+        {"className": "step", "key": node_id, "id": f"step-{node_id}"},
+        html.div(
+            {"className": "step-head"},
+            html.span({"className": "step-icon"}, components.icon(node.icon)),
+            html.div(
+                html.h3({"title": node_id}, data.node_name(node_id, visit)),
+                html.span({"className": "quiet"}, speech(node.label)) if node.name else None,
+            ),
+            link if waiting else None,
+        ),
+        components.facts([(title, components.marked(value)) for title, value in labels.fields(speech, node, data.steps)]),
+        outlets(visit, data, node_id, node, places),
+    )
+
+
+def outlets(visit: Visit, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
+    """Where the outlets lead, those with one aim on one line; a step whose only aim is the next line needs none."""
+    aims: dict[str | None, list[str]] = {}
+    for outlet in node.outlets():
+        aims.setdefault(data.graph.next.get((node_id, outlet)), []).append(outlet)
+    if [places.get(aim or "") for aim in aims] == [places[node_id] + 1]:
+        return None
+    return html.ul({"className": "outlets"}, [outlet_line(visit, data, names, aim, places) for aim, names in aims.items()])
+
+
+def outlet_line(visit: Visit, data: Data, outlets: list[str], aim: str | None, places: dict[str, int]) -> Element:
+    speech = visit.speech
+    names = [html.span({"className": "outlet", "key": outlet}, coded(speech, OUTLETS, outlet)) for outlet in outlets]
+    if aim not in places:
+        return html.li({"key": str(aim)}, names, " ", speech("leads nowhere"))
+    where = html.a({"href": f"#step-{aim}"}, f"{places[aim]}. {data.node_name(aim, visit)}")
+    return html.li({"key": aim}, names, components.icon("arrow"), where)
+
+
+# Runs
+
+
+def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    counted = {**data.numbers.by_status(), "held_out": data.held_out}
+    statuses = [
+        ("", speech("All"), None),
+        *[(name, speech(RUN_STATES[name][0]), counted[name]) for name in RUN_STATES if counted.get(name)],
+    ]
+    node = visit.query.get("node")
+    filtered = (
+        html.p(
+            {"className": "filter"},
+            speech("Only at the step “{name}”", name=data.node_name(node, visit)),
+            html.a({"className": "button plain", "href": visit.link(node=None)}, speech("Show all")),
+        )
+        if node
+        else None
+    )
+    return html._(
+        html.div(
+            {"className": "bar"},
+            components.tabs(visit, "status", statuses, speech("State")),
+            components.export(visit, "runs", journey=data.journey.key),
+        ),
+        filtered,
+        runs_table(visit, data) if data.runs else no_run(visit, data),
+        components.pager(visit, data.next_before),
+    )
+
+
+def no_run(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    if data.numbers.whole.runs or data.held_out:
+        return components.empty(
+            "search", speech("No matching runs."), html.a({"className": "button", "href": f"{visit.path}?tab=runs"}, speech("Show all"))
+        )
+    if data.journey.live_version is None:
+        builder = html.a({"className": "button main", "href": f"/ui/journeys/{data.journey.key}/edit"}, speech("Open builder"))
+        return components.empty("route", speech("Contacts cannot enter before the journey is published."), builder)
+    why = html.a({"className": "button", "href": f"{visit.path}?tab=refused"}, speech("Not entered"))
+    return components.empty(
+        "route", speech("No contacts have entered yet. They enter when what is listed under “Who enters” happens."), why
+    )
+
+
+def runs_table(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    columns = (speech("Contact"), speech("State"), speech("Step"), speech("What comes next"), speech("Started"), "")
+    return components.table(speech("Runs"), columns, [run_row(visit, data, row) for row in data.runs], "runs")
+
+
+def run_row(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
+    speech = visit.speech
+    reason = coded(speech, REASONS, row["reason"]) if row["reason"] else None
+    when = (
+        components.relative(visit, row["due_at"])
+        if row["due_at"] and row["ended_at"] is None
+        else components.moment(speech, row["ended_at"])
+    )
+    return [
+        contact_link(speech, row["contact_id"], data.names.get(row["contact_id"])),
+        html.span(
+            components.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]), html.small(reason) if reason else None
+        ),
+        data.node_name(row["node"], visit),
+        when,
+        components.moment(speech, row["started_at"]),
+        html.a({"className": "button plain", "href": f"/ui/runs/{row['id']}"}, speech("Show"), components.icon("arrow")),
+    ]
+
+
+# Stuck runs
+
+
+def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    if not data.runs:
+        return components.empty("check", speech("No run is stuck."), None)
+    return html._(
+        html.p(
+            {"className": "lead"},
+            speech(
+                "A stuck run waits at its step until someone decides: try again once the cause is fixed, skip the step, or end the run."
+            ),
+        ),
+        ended_early(speech, data.job, "The last attempt on all of them failed before it finished: {reason}"),
+        html.div({"className": "bar"}, everybody(visit, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
+        html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
+    )
+
+
+def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
+    """After a fix: all stuck runs try again, page by page."""
+    if not visit.may("run.mend"):
+        return None
+    speech, count = visit.speech, data.numbers.halted.get("stuck", 0)
+    return components.ask(
+        speech("Try all again"),
+        speech("{count} stuck runs try again from where they are. Do this once the cause is fixed.", count=speech.number(count)),
+        speech("Try all again now"),
+        acts.act("run.mend", trying_again(data.journey.id, count), "The runs are trying again, page by page."),
+        "play",
+        "main",
+    )
+
+
+def trying_again(journey_id: str, count: int) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            add_job(session, "resume_stuck", f"journey:{journey_id}", {"journey_id": journey_id}, visit.by, visit.house.now(), count)
+
+    return do
+
+
+def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Element:
+    speech, node = visit.speech, data.graph.nodes.get(row["node"])
+    return html.article(
+        {"className": "card", "key": row["id"]},
+        html.header(
+            html.h2(
+                html.a(
+                    {"href": f"/ui/runs/{row['id']}"},
+                    data.names.get(row["contact_id"]) or speech("Contact {id}", id=row["contact_id"][-6:]),
+                )
+            ),
+            components.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]),
+        ),
+        html.p(speech("at the step “{name}”", name=data.node_name(row["node"], visit))),
+        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if not row["error"].startswith(row["reason"]) else None,
+        html.pre(mistake(speech, row["error"])) if row["error"] else None,
+        html.footer({"className": "actions"}, *run_acts(visit, acts, row, node.outlets() if node else (), data.journey.state)),
+    )
+
+
+# Refusals
+
+
+def refused_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    columns = (speech("Contact"), speech("Why not"), speech("When"))
+    rows = [refusal_row(visit, data, one) for one in data.refusals]
+    found = components.table(speech("Not entered"), columns, rows) if rows else components.empty("check", speech("No refusals."), None)
+    return html._(
+        html.div(
+            {"className": "bar"},
+            html.p({"className": "lead"}, speech("Why did a contact not enter? Every time a trigger did not result in an entry.")),
+            components.search(visit, speech("Search by name or e-mail")),
+        ),
+        reasons(visit, data),
+        found,
+        components.pager(visit, data.next_before),
+    )
+
+
+def reasons(visit: Visit, data: Data) -> Element:
+    """How often for which reason, since the journey was first published; each leads to its contacts."""
+    speech, counted = visit.speech, data.numbers.whole.refused
+    ranked = sorted(((-count, code) for code, count in counted.items() if count > 0), key=lambda one: one)
+    if not ranked:
+        return None
+    choices = [("", speech("All reasons"), sum(-count for count, _ in ranked))]
+    choices += [(code, coded(speech, REFUSALS, code).rstrip("."), -count) for count, code in ranked]
+    kept = speech(
+        "Every time is counted; of those the trigger's condition kept out, the last {count} are listed.",
+        count=speech.number(unmet.KEPT),
+    )
+    return html.div(
+        components.tabs(visit, "why", choices, speech("Why not")),
+        html.p({"className": "quiet"}, kept) if counted.get("condition", 0) > unmet.KEPT else None,
+    )
+
+
+def refusal_row(visit: Visit, data: Data, one: Refusal) -> list[Element]:
+    speech = visit.speech
+    asked = [labels.term(speech, row, {}) for row in one.detail.get("rule", []) if not row.get("result")]
+    why = html.ul(
+        {"className": "terms"},
+        [html.li({"key": str(n)}, components.marked(question), " — ", html.i(answer)) for n, (question, answer) in enumerate(asked)],
+    )
+    earlier = html.a({"href": f"/ui/runs/{one.detail['run']}"}, speech("the earlier run")) if one.detail.get("run") else None
+    return [
+        contact_link(speech, one.contact_id, data.names.get(one.contact_id)),
+        html.div(coded(speech, REFUSALS, one.reason), " ", earlier, why if asked else None),
+        components.moment(speech, one.refused_at),
+    ]
+
+
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return get_journey(session, visit.arguments["key"]).name
+
+
+PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", "journey.read", load, view, stamp, name=name)

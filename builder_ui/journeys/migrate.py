@@ -1,0 +1,442 @@
+"""Moving the contacts who wait in one version of a journey to another: map, dry run, progress, result, and back again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import select as sql_select
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from builder_ui.journeys.versions import MIGRATION_STATES
+from builder_ui.kit import components, consequences, labels
+from builder_ui.kit.actor_names import contact_link, contact_names
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.reactpy_compat import Element, html
+from crm.jobs import add_job, newest_job
+from engine.interpreter.forecast import Forecast
+from engine.versions import migrate
+from engine.versions.publish import get_journey, get_version
+from journeys.errors import Invalid, TooMany
+from models import Job, Journey, Migration, Run, Version
+from storage import tally
+
+DRY = "dry run"
+"""Where the drafts of a page keep what was found out, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node of the old version where somebody is; `target` is suggested, empty for none."""
+
+    node: str
+    name: str
+    here: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The migration that the page tells of. `left`: who is still on the old version; `stayed`: (run, contact) that could not be put back."""
+
+    migration: Migration
+    progress: migrate.Progress
+    left: migrate.Preview
+    stayed: list[tuple[str, str]]
+    names: dict[str, str]
+    job: Job | None
+    """The newest work on it; the keeper may have gone on without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`inside` maps a version to its open runs, all versions are there; `old` and `new` map node ids to what people call the nodes."""
+
+    journey: Journey
+    inside: dict[int, int]
+    chosen: tuple[int, int] | None
+    places: list[Place] = field(default_factory=list)
+    old: Mapping[str, str] = field(default_factory=dict)
+    new: Mapping[str, str] = field(default_factory=dict)
+    done: Done | None = None
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        journey = get_journey(session, visit.arguments["key"])
+        numbers = session.scalars(select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc())).all()
+        counts = tally.by_version(session, journey.id)
+        inside = {number: counts[number].inside if number in counts else 0 for number in numbers}
+        chosen = _chosen(visit, journey, inside)
+        if chosen is None:
+            return Data(journey, inside, None)
+        programs = [visit.engine.program(session, get_version(session, journey.id, number).id) for number in chosen]
+        old, new = (labels.names_of(visit.speech, program.nodes) for program in programs)
+        targets = migrate.targets_of(visit.engine, session, journey.id, *chosen, {})
+        here = tally.read(session, journey.id, chosen[0]).nodes
+        places = [
+            Place(id, name, here[id].waiting, targets.get(id, migrate.STAY))
+            for id, name in old.items()
+            if id in here and here[id].waiting > 0
+        ]
+        return Data(journey, inside, chosen, places, old, new, _done(visit, session, journey, chosen))
+
+
+def _chosen(visit: Visit, journey: Journey, inside: Mapping[int, int]) -> tuple[int, int] | None:
+    """The two versions: from the address, else the oldest with somebody inside, and the live one."""
+    waiting = [number for number, count in inside.items() if count and number != journey.live_version]
+    old = _number(visit.query.get("from")) or min(waiting, default=0)
+    new = _number(visit.query.get("to")) or journey.live_version or 0
+    return (old, new) if old in inside and new in inside and old != new else None
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 10 else 0
+
+
+def _done(visit: Visit, session: Session, journey: Journey, chosen: tuple[int, int]) -> Done | None:
+    """The migration at work, the one the address names, or the newest between the two versions."""
+    of_journey = select(Migration).where(Migration.journey_id == journey.id).order_by(col(Migration.id).desc()).limit(1)
+    between = of_journey.where(Migration.from_version == chosen[0], Migration.to_version == chosen[1])
+    found = session.scalars(of_journey.where(col(Migration.state).in_(migrate.AT_WORK))).first()
+    found = (
+        found or session.scalars(of_journey.where(Migration.id == visit.query.get("id", ""))).first() or session.scalars(between).first()
+    )
+    if found is None:
+        return None
+    left = migrate.preview(visit.engine, session, journey.id, found.from_version, found.to_version, found.node_map)
+    ids = migrate.stayed(session, found.id, 100) if found.state == "rolled_back" else []
+    stayed = session.execute(select(Run.id, Run.contact_id).where(col(Run.id).in_(ids)).order_by(col(Run.id))).all()
+    names = contact_names(session, [contact for _, contact in stayed])
+    job = newest_job(session, f"journey:{journey.id}", "migrate", "migrate_back")
+    job = job if job and job.input.get("migration_id") == found.id else None
+    return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names, job)
+
+
+def stamp(visit: Visit) -> object:
+    with visit.engine.db.read() as session:
+        journey = get_journey(session, visit.arguments["key"])
+        rows = session.execute(
+            sql_select(
+                col(Migration.id), col(Migration.state), col(Migration.moved), col(Migration.skipped), col(Migration.after_run)
+            ).where(col(Migration.journey_id) == journey.id)
+        )
+        return [tuple(row) for row in rows], journey.live_version, tally.read(session, journey.id)
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, journey = visit.speech, data.journey
+    back = (f"/ui/journeys/{journey.key}?tab=versions", journey.name)
+    lead = speech("Contacts stay on the version they entered. Here they can be moved to another one; the time they have waited is kept.")
+    if not visit.may("journey.move"):
+        return html._(
+            components.head(speech("Move contacts"), back=back), components.empty("ban", speech("Your role does not allow this."), None)
+        )
+    at_work = data.done is not None and data.done.migration.state in migrate.AT_WORK
+    return html._(
+        components.head(speech("Move contacts"), lead, back=back),
+        versions(visit, data),
+        result(visit, data, data.done, acts) if data.done else None,
+        None if at_work else body(visit, data, acts),
+    )
+
+
+def versions(visit: Visit, data: Data) -> Element:
+    """From where to where: a plain form."""
+    speech, (old, new) = visit.speech, data.chosen or (0, 0)
+
+    def named(number: int) -> str:
+        live = " · " + speech("contacts enter here") if number == data.journey.live_version else ""
+        return speech("Version {number} ({count} in it)", number=number, count=speech.number(data.inside[number])) + live
+
+    def choose(name: str, label: str, numbers: list[int], chosen: int) -> Element:
+        options = [html.option({"key": str(one), "value": str(one), "selected": one == chosen}, named(one)) for one in numbers]
+        return html.label(label, html.select({"name": name}, options))
+
+    sources = [number for number, count in data.inside.items() if count or number == old]
+    if not sources:
+        return None
+    return html.form(
+        {"className": "filters", "method": "get", "action": visit.path},
+        choose("from", speech("From version"), sources, old),
+        choose("to", speech("To version"), list(data.inside), new),
+        html.button({"className": "button"}, speech("Show")),
+    )
+
+
+def body(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    versions_tab = html.a({"className": "button", "href": f"/ui/journeys/{data.journey.key}?tab=versions"}, speech("View versions"))
+    if data.chosen is None:
+        return components.empty(
+            "check", speech("No contacts are waiting in a version other than the current one, or both are the same."), versions_tab
+        )
+    if not data.places:
+        return components.empty("check", speech("No contacts are waiting in version {number}.", number=data.chosen[0]), versions_tab)
+    return html.section(
+        {"className": "panel"},
+        html.h2(speech("Where do they go?")),
+        html.ul({"className": "node-map"}, [row(visit, data, place, acts) for place in data.places]),
+        dry_run(visit, data, acts),
+        html.div(
+            {"className": "actions"},
+            components.button(
+                speech("Dry run"),
+                in_turn(visit, data, acts),
+                "search",
+            ),
+            move(visit, data, acts) if DRY in acts.drafts else None,
+        ),
+    )
+
+
+def row(visit: Visit, data: Data, place: Place, acts: Acts) -> Element:
+    speech, id = visit.speech, f"map-{place.node}"
+
+    def keep(event: dict[str, Any]) -> None:
+        acts.drafts[place.node] = str(event["target"].get("value", ""))
+        acts.drafts.pop(DRY, None)
+
+    options = [("", speech("stay on version {number}", number=(data.chosen or (0, 0))[0])), *data.new.items()]
+    drawn = [html.option({"key": value, "value": value}, text) for value, text in options]
+    attributes = {"id": id, "value": acts.drafts.get(place.node, place.target), "onChange": keep}
+    return html.li(
+        {"key": place.node},
+        html.label({"htmlFor": id}, html.b(place.name), " ", html.span({"className": "quiet"}, waiting(visit, place.here))),
+        components.icon("arrow"),
+        html.select(attributes, drawn),
+    )
+
+
+def waiting(visit: Visit, count: int) -> str:
+    return visit.speech("{count} here now", count=visit.speech.number(count))
+
+
+def chosen_map(data: Data, acts: Acts) -> dict[str, str]:
+    """What the form says, for every node where somebody is."""
+    return {place.node: acts.drafts.get(place.node, place.target) for place in data.places}
+
+
+def in_turn(visit: Visit, data: Data, acts: Acts) -> Callable[..., Any]:
+    """One look at a time for each person, here and over the API."""
+    look = acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing has been changed.")
+
+    async def handler(*event: Any) -> None:
+        try:
+            async with visit.house.turns.of(visit.by):
+                await look(*event)
+        except TooMany as error:
+            await acts.act("journey.move", refusing(error), "")(*event)
+
+    return handler
+
+
+def refusing(error: TooMany) -> Do:
+    """Says on the page why not."""
+
+    def do(_visit: Visit) -> None:
+        raise error
+
+    return do
+
+
+def looking(data: Data, acts: Acts) -> Do:
+    def do(visit: Visit) -> None:
+        wanted = chosen_map(data, acts)
+        with visit.engine.db.read() as session:
+            versions = data.chosen or (0, 0)
+            found = migrate.preview(visit.engine, session, data.journey.id, *versions, wanted)
+            ahead = consequences.forecaster(visit).move(session, data.journey.id, *versions, wanted, visit.house.now())
+            nodes = visit.engine.program(session, get_version(session, data.journey.id, versions[1]).id).nodes
+            called = consequences.names(visit, session, ahead)
+        lines = [asdict(line) for line in consequences.moving(visit.speech, nodes, ahead)]
+        acts.drafts[DRY] = json.dumps({"map": wanted, "found": asdict(found), "lines": lines, "named": ahead.named, "called": called})
+
+    return do
+
+
+def dry_run(visit: Visit, data: Data, acts: Acts) -> Element:
+    """What was found out, as sentences."""
+    if DRY not in acts.drafts:
+        return None
+    dry = json.loads(acts.drafts[DRY])
+    found = migrate.Preview(**dry["found"])
+    lines = [consequences.Line(**one) for one in dry["lines"]]
+    return html.div(
+        {"className": "dry-run", "role": "status"},
+        html.h3(visit.speech("This would happen")),
+        sentences(visit, data, found),
+        html._(html.h3(visit.speech("And at once")), consequences.listed(visit.speech, lines, Forecast(named=dry["named"]), dry["called"]))
+        if found.moves
+        else None,
+    )
+
+
+def sentences(visit: Visit, data: Data, found: migrate.Preview) -> Element:
+    """`412 wait at *Wait 3 days* → *Wait 2 days*`; those without a target stay."""
+    speech = visit.speech
+
+    def named(names: Mapping[str, str], id: str) -> str:
+        return names.get(id, id or speech("Start")).replace("*", "")
+
+    said = [
+        speech(
+            "{count} wait at *{old}* → *{new}*",
+            count=speech.number(one["runs"]),
+            old=named(data.old, one["from"]),
+            new=named(data.new, one["to"]),
+        )
+        for one in found.moves
+    ]
+    said += [
+        speech("{count} wait at *{old}* and stay: no target", count=speech.number(one["runs"]), old=named(data.old, one["from"]))
+        for one in found.without_target
+    ]
+    return html.ul([html.li({"key": str(n)}, components.marked(one)) for n, one in enumerate(said)])
+
+
+def move(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    found = json.loads(acts.drafts[DRY])["found"]
+    count = sum(one["runs"] for one in found["moves"])
+    if not count:
+        return None
+    return components.ask(
+        speech("Move {count} contacts", count=speech.number(count)),
+        speech(
+            "They continue in version {number} from the step they are moved to. Contacts who have not left that step can be moved back.",
+            number=(data.chosen or (0, 0))[1],
+        ),
+        speech("Move now"),
+        acts.act("journey.move", moving(data, acts), "The contacts are being moved."),
+        "shuffle",
+        "main",
+    )
+
+
+def moving(data: Data, acts: Acts) -> Do:
+    """Begins what the dry run showed; a map that was changed since wants another look."""
+
+    def do(visit: Visit) -> None:
+        if DRY not in acts.drafts:
+            raise Invalid("The targets were changed: make a dry run first.")
+        dry, now, journey = json.loads(acts.drafts.pop(DRY)), visit.house.now(), data.journey
+        with visit.engine.db.write() as session:
+            begun = migrate.start(visit.engine, session, journey.id, *(data.chosen or (0, 0)), dry["map"], visit.by, now)
+            total = dry["found"]["open_runs"]
+            add_job(session, "migrate", f"journey:{journey.id}", {"migration_id": begun.id}, visit.by, now, total)
+
+    return do
+
+
+# What came of it
+
+
+def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
+    speech, one, far = visit.speech, done.migration, done.progress
+    state = MIGRATION_STATES[one.state]
+    at_work = one.state in migrate.AT_WORK
+    text = speech("{done} of {total}", done=speech.number(far.done), total=speech.number(far.total))
+    return html.section(
+        {"className": "panel result", "aria-label": speech("Result")},
+        html.h2(
+            speech("Version {old} → {new}", old=one.from_version, new=one.to_version), " ", components.badge(speech(state[0]), *state[1:])
+        ),
+        html.p(components.moment(speech, one.created_at)),
+        html.p(
+            {"className": "progress"},
+            html.progress({"max": far.total or 1, "value": far.done, "aria-label": speech("Progress")}),
+            " ",
+            text,
+        )
+        if at_work
+        else None,
+        ended_early(speech, done.job, "The job failed before it finished: {reason}"),
+        outcome(visit, data, done),
+        back(visit, one, acts) if one.state == "done" and one.moved else None,
+    )
+
+
+def outcome(visit: Visit, data: Data, done: Done) -> Element:
+    speech, one, far = visit.speech, done.migration, done.progress
+    said: list[Element] = [html.p(speech("{count} were moved.", count=speech.number(one.moved)))]
+    if one.state == "rolled_back":
+        said = [html.p(speech("{count} were moved back.", count=speech.number(far.put_back)))]
+        said += [stayed(visit, done)] if far.stayed else []
+    elif one.state == "done" and done.left.open_runs:
+        text = speech("{count} are still on version {number}:", count=speech.number(done.left.open_runs), number=one.from_version)
+        said += [
+            html.p(text),
+            html.ul([html.li({"key": str(n)}, components.marked(why)) for n, why in enumerate(reasons(visit, data, done.left))]),
+        ]
+    return html.div(*said)
+
+
+def reasons(visit: Visit, data: Data, left: migrate.Preview) -> list[str]:
+    """Why somebody was not moved: no target, or something was just being done for them."""
+    speech = visit.speech
+    none = [
+        speech("{count} at *{node}*: there is no target.", count=speech.number(one["runs"]), node=data.old.get(one["from"], one["from"]))
+        for one in left.without_target
+    ]
+    return none + [
+        speech(
+            "{count} at *{node}*: something was just being sent or called for them. Move them once more.",
+            count=speech.number(one["runs"]),
+            node=data.old.get(one["from"], one["from"]),
+        )
+        for one in left.moves
+    ]
+
+
+def stayed(visit: Visit, done: Done) -> Element:
+    speech = visit.speech
+    lines = [
+        html.li(
+            {"key": run},
+            contact_link(speech, contact, done.names.get(contact)),
+            " · ",
+            html.a({"href": f"/ui/runs/{run}"}, speech("Run")),
+        )
+        for run, contact in done.stayed
+    ]
+    text = speech("{count} have moved on since and stay where they are:", count=speech.number(done.progress.stayed))
+    more = done.progress.stayed - len(lines)
+    return html.div(html.p(text), html.ul(lines, html.li(speech("… and {count} more", count=more)) if more > 0 else None))
+
+
+def back(visit: Visit, one: Migration, acts: Acts) -> Element:
+    speech = visit.speech
+    return components.ask(
+        speech("Roll back"),
+        speech(
+            "Contacts who are still at the step they were moved to go back to version {number}. The others are listed.",
+            number=one.from_version,
+        ),
+        speech("Move back"),
+        acts.act("journey.move", putting_back(one.id), "The contacts are being moved back."),
+        "history",
+    )
+
+
+def putting_back(migration_id: str) -> Do:
+    def do(visit: Visit) -> None:
+        now = visit.house.now()
+        with visit.engine.db.write() as session:
+            begun = migrate.begin_rollback(session, migration_id, visit.by, now)
+            subject = f"journey:{begun.journey_id}"
+            add_job(session, "migrate_back", subject, {"migration_id": begun.id}, visit.by, now, begun.moved)
+
+    return do
+
+
+def name(visit: Visit) -> str:
+    with visit.engine.db.read() as session:
+        return get_journey(session, visit.arguments["key"]).name
+
+
+PAGE = Page("/ui/journeys/{key}/migrate", "Move contacts", "journeys", "journey.read", load, view, stamp, every_seconds=1.0, name=name)

@@ -1,0 +1,1 @@
+"""What pages are made of: context, translation, components, forms, labels, permissions."""

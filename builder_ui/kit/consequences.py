@@ -1,0 +1,195 @@
+"""What an act would bring about, in sentences: who enters, who gets which message now, who does not and why, where the others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from activities.forecasts import Forecaster, Occurrence, Publication
+from builder_ui.kit import components
+from builder_ui.kit.actor_names import contact_link, contact_names
+from builder_ui.kit.context import Visit
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.labels import REASONS, REFUSALS, coded, names_of
+from builder_ui.kit.reactpy_compat import Element, html
+from crm.people.contacts import MAX_COUNTED
+from engine.interpreter.forecast import Forecast, Step, ids_named
+from journeys.nodes import Node
+
+STAYS = {
+    "no_target": "their step has no target",
+    "in_flight": "something is being sent or called for them",
+    "ended": "they have left meanwhile",
+}
+"""Why a run is not moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence with `*names*`, and the key under which the forecast names the first contacts it is about."""
+
+    text: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the sentences are said: in whose language, and with which names of steps."""
+
+    speech: Speech
+    names: Mapping[str, str]
+
+    def node(self, id: str) -> str:
+        return self.names.get(id, id).replace("*", "")
+
+    def count(self, found: Forecast, number: int) -> str:
+        """Of a sample: about how many of all, or its share where nobody counted all."""
+        if found.at_least:
+            values = {"count": self.speech.number(number), "all": self.speech.number(found.judged)}
+            return self.speech("{count} of {all}", **values)
+        if found.is_exact:
+            return self.speech.number(number)
+        return self.speech("about {count}", count=self.speech.number(round(number * found.scale)))
+
+
+def forecaster(visit: Visit) -> Forecaster:
+    """Who looks ahead for a page."""
+    post = visit.house.post
+    assert post is not None, "a server whose pages look ahead shows messages"
+    return Forecaster(visit.engine, post.house)
+
+
+def entering(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
+    """What an enrolment would come to, after the sentence of who would enter."""
+    words = Wording(speech, names_of(speech, nodes))
+    return [*_sampled(words, found), *_refused(words, found), *_held_out(words, found), *_at_once(words, found)]
+
+
+def moving(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
+    """What a migration would come to at once."""
+    words = Wording(speech, names_of(speech, nodes))
+    stay = [
+        Line(
+            speech("{count} would stay where they are: {reason}", count=words.count(found, number), reason=speech(STAYS[reason])),
+            f"refused:{reason}",
+        )
+        for reason, number in sorted(found.refused.items())
+        if reason != "no_target"  # said with the steps
+    ]
+    return [*_sampled(words, found), *stay, *_at_once(words, found)]
+
+
+def _sampled(words: Wording, found: Forecast) -> Iterator[Line]:
+    if found.at_least:
+        values = {"judged": words.speech.number(found.judged), "all": words.speech.number(MAX_COUNTED)}
+        yield Line(words.speech("Judged were {judged} of more than {all}, drawn at random.", **values))
+    elif not found.is_exact:
+        yield Line(
+            words.speech(
+                "Judged were {judged} of {all}, drawn at random; the numbers are estimates.",
+                judged=words.speech.number(found.judged),
+                all=words.speech.number(found.population),
+            )
+        )
+
+
+def _refused(words: Wording, found: Forecast) -> Iterator[Line]:
+    for reason, number in sorted(found.refused.items()):
+        text = f"{words.count(found, number)} ×: {coded(words.speech, REFUSALS, reason)}"
+        yield Line(text, f"refused:{reason}")
+
+
+def _held_out(words: Wording, found: Forecast) -> Iterator[Line]:
+    if found.held_out:
+        yield Line(words.speech("{count} would be in the control group and get nothing.", count=words.count(found, found.held_out)))
+
+
+def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
+    """From messages to where they stop."""
+    speech = words.speech
+    if found.halted:
+        yield Line(speech("{count} would wait until the journey is resumed: it is paused.", count=words.count(found, found.halted)))
+    if found.begins and not found.due_now and not found.halted:
+        yield Line(speech("Nobody would get anything at once."))
+    for step in found.steps.values():
+        yield from _message(words, found, step)
+    for account in found.stopped if found.due_now else ():
+        text = "The account {account} does not accept messages at the moment: what would go through it leaves when it does."
+        yield Line(speech(text, account=account))
+    for node, number in found.calls.items():
+        text = "*{name}* would be called for {count}; what it answers is not known beforehand, so the first path is assumed."
+        yield Line(speech(text, name=words.node(node), count=words.count(found, number)))
+    for node, number in found.waits.items():
+        yield Line(speech("{count} would then wait at *{name}*.", count=words.count(found, number), name=words.node(node)))
+    for reason, number in sorted(found.ended.items()):
+        text = "{count} would leave the journey at once: {reason}"
+        yield Line(speech(text, count=words.count(found, number), reason=coded(speech, REASONS, reason)), f"ended:{reason}")
+    for node, number in found.stuck.items():
+        yield Line(
+            speech("{count} would get stuck after *{name}*.", count=words.count(found, number), name=words.node(node))
+            if node
+            else speech("{count} would get stuck right at the start.", count=words.count(found, number)),
+            f"stuck:{node}",
+        )
+
+
+def _message(words: Wording, found: Forecast, step: Step) -> Iterator[Line]:
+    speech, name = words.speech, words.node(step.node)
+    if step.now:
+        yield Line(speech("{count} would get *{name}* at once.", count=words.count(found, step.now), name=name), f"now:{step.node}")
+    for reason, number in sorted(step.held.items()):
+        values = {"count": words.count(found, number), "name": name, "reason": coded(speech, REASONS, reason)}
+        values |= {"at": speech.moment(step.first_until), "to_at": speech.moment(step.last_until)}
+        same = values["at"] == values["to_at"]
+        text = (
+            "{count} would get *{name}* on {at} at the earliest: {reason}"
+            if same
+            else "{count} would get *{name}* between {at} and {to_at} at the earliest: {reason}"
+        )
+        yield Line(speech(text, **values), f"held:{step.node}:{reason}")
+    for reason, number in sorted(step.skipped.items()):
+        text = speech(
+            "{count} would not get *{name}*: {reason}", count=words.count(found, number), name=name, reason=coded(speech, REASONS, reason)
+        )
+        yield Line(text, f"skipped:{step.node}:{reason}")
+
+
+def publishing(speech: Speech, nodes: Mapping[str, Node], found: Publication) -> Iterator[tuple[str, Forecast | None, list[Line]]]:
+    """Paragraphs of what a publication brings: (sentence, the forecast its lines are of, lines)."""
+    yield speech("Publishing itself lets nobody in and sends nothing."), None, []
+    if found.state == "paused":
+        yield speech("The journey stays paused: whoever enters waits until it is resumed."), None, []
+    for one in found.coming:
+        times = {"from_at": speech.moment(one.at), "to_at": speech.moment(one.last_at)}
+        yield speech(one.heading, **times), one.forecast, [_begin(speech, one), *entering(speech, nodes, one.forecast)]
+
+
+def _begin(speech: Speech, one: Occurrence) -> Line:
+    found = one.forecast
+    values = {"count": speech.number(found.begins + found.held_out), "all": speech.number(found.population)}
+    text = "Of the first {all} who fit, {count} would enter." if one.at_least else "{count} of {all} who fit would enter."
+    return Line(speech(text, **values))
+
+
+def names(visit: Visit, session: Session, *found: Forecast) -> dict[str, str]:
+    """What the contacts that are named are called; nobody for whoever may not see contacts."""
+    return contact_names(session, ids_named(found)) if visit.may("contact.read") else {}
+
+
+def listed(speech: Speech, lines: list[Line], found: Forecast | None, called: Mapping[str, str]) -> Element:
+    """The sentences, each with its first contacts to unfold."""
+    return html.ul({"className": "consequences"}, [_item(speech, n, line, found, called) for n, line in enumerate(lines)])
+
+
+def _item(speech: Speech, n: int, line: Line, found: Forecast | None, called: Mapping[str, str]) -> Element:
+    ids = [id for id in (found.named.get(line.about, []) if found else []) if id in called]
+    links = [html.li({"key": id}, contact_link(speech, id, called[id] or None)) for id in ids]
+    who = html.details(html.summary(speech("Show the first ones")), html.ul(links)) if links else None
+    return html.li({"key": str(n)}, components.marked(line.text), who)
+
+
+def plainly(lines: list[Line]) -> list[str]:
+    """The sentences without marks, for where there are no elements."""
+    return [components.plain(line.text) for line in lines]

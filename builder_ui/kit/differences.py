@@ -1,0 +1,105 @@
+"""What differs between two versions, in people's words: titles of fields instead of paths, `12 hours` instead of `PT12H`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder_ui.kit import components, labels
+from builder_ui.kit.i18n import Speech
+from journeys.diff import Difference, diff
+from journeys.document import Journey
+from journeys.nodes import Node, Palette
+from journeys.reading import read
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference and its sentence. Several of one field are told once, with the whole field."""
+
+    difference: Difference
+    text: str
+
+
+def changes(speech: Speech, palette: Palette, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """The differences between two documents, in the order of `journeys.diff`."""
+    return list(_told(_Both(speech, palette, read(before), read(after))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    speech: Speech
+    palette: Palette
+    before: Journey
+    after: Journey
+
+    def names(self) -> dict[str, str]:
+        """Node id -> what people call the step; the later name counts."""
+        return labels.names_in(self.speech, self.palette, {**self.before.nodes, **self.after.nodes})
+
+    def node(self, id: str, raw: Any) -> Node | None:
+        found = self.palette.parse(id, raw)
+        return found if isinstance(found, Node) else None
+
+
+def _told(both: _Both) -> Iterator[Change]:
+    names, said = both.names(), set[str]()
+    for one in diff(both.before, both.after):
+        text = _sentence(both, one, names)
+        if text not in said:
+            said.add(text)
+            yield Change(one, components.plain(text))
+
+
+def _sentence(both: _Both, one: Difference, names: Mapping[str, str]) -> str:
+    speech = both.speech
+    if one.what == "setting_changed" and one.place == "start":
+        first, now = (names.get(str(id), "–") for id in (one.before, one.after))
+        return speech("The first step changed from {before} to {after}.", before=first, after=now)
+    if one.what == "node_changed":
+        one = _field(both, one, names)
+    elif one.what == "setting_changed":
+        one = _setting(both, one)
+    elif one.what.startswith("edge_"):
+        one = one.model_copy(update={"before": _way(speech, one.before), "after": _way(speech, one.after)})
+    return one.say(speech.translate, names)
+
+
+def _field(both: _Both, one: Difference, names: Mapping[str, str]) -> Difference:
+    """A step's field by its title, both values as its form would tell them; a field that its kind does not know stays as it is."""
+    name = (one.field or "").split(".")[0]
+    old, new = (both.node(one.place, journey.nodes[one.place]) for journey in (both.before, both.after))
+    if old is None or type(old) is not type(new) or name not in type(old).model_fields:
+        return one
+    values = {side: _value(both.speech, getattr(node, name), names) for side, node in (("before", old), ("after", new))}
+    return one.model_copy(update={"field": both.speech(type(old).model_fields[name].title or name), **values})
+
+
+def _value(speech: Speech, value: Any, names: Mapping[str, str]) -> str | None:
+    return None if value in (None, "", (), {}) else labels.value_in_words(speech, value, names)
+
+
+def _setting(both: _Both, one: Difference) -> Difference:
+    """Who enters, who leaves early and the goal are told whole; other settings by their path."""
+    tell = _PARTS.get(one.place.split(".")[0])
+    if tell is None:
+        return one
+    title, sentences = tell
+    values = {
+        side: " · ".join(sentences(both.speech, journey)) or None for side, journey in (("before", both.before), ("after", both.after))
+    }
+    return one.model_copy(update={"place": both.speech(title), **values})
+
+
+def _way(speech: Speech, edge: list[str] | None) -> list[str] | None:
+    """An edge with its way out in words."""
+    return edge and [edge[0], labels.coded(speech, labels.OUTLETS, edge[1]), edge[2]]
+
+
+_PARTS: Mapping[str, tuple[str, Callable[[Speech, Journey], list[str]]]] = {
+    "entry": ("Who enters", lambda speech, journey: labels.entry(speech, journey.entry)),
+    "exit_when": ("Who exits early", lambda speech, journey: [labels.way_out(speech, one) for one in journey.exit_when]),
+    "goal": ("Goal", lambda speech, journey: [labels.goal(speech, journey.goal)] if journey.goal else []),
+}
+"""Part of the document -> its title, and what to say of it."""

@@ -1,0 +1,486 @@
+"""The language of journeys in words: triggers, steps, what happened in a run, and the codes that rows store.
+
+Codes of rows map to message ids here and nowhere else; a code nobody knows is shown as it is. Steps are described from their own
+fields, so a new kind needs nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from babel.dates import format_date
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from builder_ui.kit import times
+from builder_ui.kit.i18n import Speech
+from journeys import channels
+from journeys.cron import OPEN
+from journeys.document import Entry, Exit, Goal
+from journeys.nodes import Node, Palette
+from journeys.nodes.wait_until import Window
+from journeys.rules import Group, Rule, Term, dates, parse_rule, sentence
+from journeys.runkeys import Key, paths_of
+from journeys.triggers import Trigger
+
+Names = Mapping[str, str]
+"""Node id -> the name people know it by."""
+
+ROLE_NAMES = {
+    "admin": "Admin",
+    "marketer": "Marketing",
+    "engineer": "Engineering",
+    "tester": "Testing",
+    "sales": "Sales",
+    "viewer": "Viewer",
+}
+JOURNEY_STATES = {
+    "draft": ("Draft", "quiet", "pencil"),
+    "live": ("Live", "good", "play"),
+    "paused": ("Paused", "warn", "pause"),
+    "stopped": ("Stopped", "quiet", "square"),
+}
+RUN_STATES = {
+    "active": ("In progress", "good", "route"),
+    "held": ("Held", "warn", "pause"),
+    "stuck": ("Stuck", "bad", "alert"),
+    "quarantined": ("Quarantined", "bad", "alert"),
+    "ended": ("Finished", "quiet", "flag"),
+    "held_out": ("Control group", "quiet", "ban"),
+}
+MESSAGE_STATES = {
+    "planned": ("Planned", "quiet", "clock"),
+    "held": ("Held", "warn", "pause"),
+    "claimed": ("Being sent", "quiet", "hourglass"),
+    "sent": ("Sent", "good", "check"),
+    "bounced": ("Bounced", "bad", "alert"),
+    "failed": ("Failed", "bad", "alert"),
+    "skipped": ("Not sent", "warn", "ban"),
+    "uncertain": ("Uncertain", "warn", "alert"),
+}
+TASK_STATES = {
+    "open": ("Open", "quiet", "circle"),
+    "taken": ("Taken", "good", "hand"),
+    "finished": ("Done", "quiet", "check"),
+    "cancelled": ("Cancelled", "quiet", "ban"),
+}
+CHANNELS = {
+    **{name: channel.label for name, channel in channels.CHANNELS.items()},
+    channels.TRACKING: "Tracking",
+    "team": "Notice to the team",
+    "webhook": "Webhook",
+}
+REFUSALS = {
+    "journey_not_live": "The journey was not live.",
+    "filter": "The contact does not match the entry filter.",
+    "condition": "The contact did not match the trigger's condition.",
+    "same_trigger": "The same event had started a run already.",
+    "no_key": "The event carries no value for the key of the run.",
+    "key_seen": "There already was a run with the same key.",
+    "already_entered": "The contact had been in this journey before, and contacts may enter it only once.",
+    "still_inside": "The contact was still inside this journey.",
+    "too_soon": "The contact had entered too recently.",
+    "cap": "The limit of entries was reached.",
+    "missed": "The scheduled time passed while no worker was running or the journey was paused, too long ago to catch up.",
+    "no_contact": "The contact does not exist any more.",
+}
+REASONS = {
+    "completed": "reached the end",
+    "exit": "an exit rule came true",
+    "goal": "the goal was reached",
+    "stopped": "the journey was stopped",
+    "removed": "removed from the journey",
+    "ended_by_person": "ended by a person",
+    "erased": "the contact was erased",
+    "merged": "the contact was merged with another",
+    "paused": "the journey is paused",
+    "held_out": "control group: counted, but not enrolled",
+    "no_address": "no usable address",
+    "no_consent": "no consent",
+    "no_contact": "the contact does not exist any more",
+    "quiet_hours": "quiet hours",
+    "frequency_cap": "frequency cap reached",
+    "same_mailbox": "another contact with this address gets this message",
+    "held_too_long_same_mailbox": "it is unknown whether the same message to another contact with this address arrived",
+    "sent_by_other_run": "another run of this contact, from before two contacts were merged, has already sent it",
+    "other_run_in_flight": "another run of this contact, from before two contacts were merged, is just sending it",
+    "account_stopped": "the provider account is not accepting messages",
+    "in_line": "waiting for other messages",
+    "send_again": "to be sent again, by decision",
+    "confirmed": "counted as sent, by decision",
+    "left": "left as is, by decision",
+    "no_answer": "no response",
+    "perhaps_sent": "may have been sent before a backup was restored",
+    "assumed_sent": "counts as sent after a backup was restored",
+    "no_body": "its text is not kept any more",
+    "made_up": "a made-up contact of the demo gets messages in the outbox only",
+    "run_ended": "the run had ended",
+    "run_moved_on": "the run had moved on",
+    "held_too_long_quiet_hours": "held back too long by quiet hours",
+    "held_too_long_frequency_cap": "held back too long by frequency caps",
+    "database_behind": "the database is older than the run; an administrator has to check it",
+    "suppressed_hard_bounce": "the address is blocked after a bounce",
+    "suppressed_complaint": "the address is blocked after a complaint",
+    "suppressed_unsubscribe": "the address has unsubscribed",
+    "suppressed_manual": "the address is blocked",
+    "render_missing_value": "the template uses a value that this contact does not have",
+    "render_wrong_value": "a value does not have the type the template needs",
+    "render_unsafe_link": "a link would lead to an address that is not allowed",
+    "render_too_long": "rendering took too long or produced too much text",
+    "render_too_large": "rendering took too much memory",
+    "render_template_error": "the template cannot be rendered",
+    "suppressed_import": "the address was blocked by an import",
+    "suppressed_invalid": "the address is blocked because it does not exist",
+    "suppressed_objection": "the contact objects to direct marketing",
+    "Invalid": "something was not accepted",
+    "not_bought": "not bought",
+    "qualified": "qualified",
+    "not_yet": "not yet",
+    "missed": "nobody called",
+    "active": "active again",
+    "silent": "stayed silent",
+}
+"""The last ones are ends that journeys of the gallery name themselves."""
+LEFT_OUT = {
+    "filled": "already filled",
+    "needs_server_key": "needs a server key",
+    "too_much": "maximum number of fields reached",
+    "unusable": "cannot be stored",
+}
+"""Why something that a call says about a contact was left out (`crm.people.visitors`, `crm.people.profile`)."""
+CONSENT_STATES = {"granted": "granted", "withdrawn": "withdrawn", "pending": "not confirmed yet", "unknown": "never asked"}
+TASK_CHANGES = {
+    "created": "Task created",
+    "taken": "Task taken",
+    "finished": "Task finished",
+    "reassigned": "Task reassigned",
+    "cancelled": "Task cancelled",
+    "escalated": "Task overdue and escalated",
+}
+OUTLETS = {
+    "yes": "yes",
+    "no": "no",
+    "next": "on",
+    "sent": "sent",
+    "skipped": "not sent",
+    "failed": "error",
+    "happened": "it happened",
+    "opened": "opened",
+    "clicked": "clicked",
+    "timed_out": "time is up",
+    "otherwise": "otherwise",
+    "overdue": "overdue",
+    "passed": "already past",
+    "ok": "answered",
+    "seen": "was seen again",
+    "done": "done",
+    "won": "won",
+    "lost": "lost",
+    "qualified": "qualified",
+    "unqualified": "unqualified",
+    "not_qualified": "not qualified",
+    "not_yet": "not yet",
+    "thanked": "thanked",
+    "reached": "reached",
+    "not_reached": "not reached",
+}
+"""What a step leaves through; the last ones are usual outcomes of tasks, and branches of the gallery and the demo."""
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def coded(speech: Speech, table: Mapping[str, str], code: str) -> str:
+    """The words for a stored code. One that nobody has words for, such as an author's own outlet, is shown without its underscores."""
+    return speech(table[code]) if code in table else code.replace("_", " ")
+
+
+def mistake(speech: Speech, error: str) -> str:
+    """What a stuck run stumbled over: the place in the code, and the sentence if the error is one of ours."""
+    place, colon, sentence = error.partition("): ")
+    return f"{place}{colon}{speech(sentence)}" if colon else error
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What triggers make their sentences of (`journeys.triggers.Phrases`)."""
+
+    speech: Speech
+
+    def __call__(self, text: str, **values: object) -> str:
+        return self.speech(text, **values)
+
+    def number(self, value: float) -> str:
+        return self.speech.number(value)
+
+    def span(self, span: timedelta) -> str:
+        return self.speech.span(span)
+
+    def rule(self, one: Rule) -> str:
+        return rule(self.speech, one)
+
+    def times(self, cron: str) -> str:
+        return schedule(self.speech, cron)
+
+
+def trigger(speech: Speech, one: Trigger) -> str:
+    """What lets contacts in, as a sentence."""
+    return one.sentence(Phrases(speech))
+
+
+def schedule(speech: Speech, line: str) -> str:
+    """`every Monday and Thursday at 09:00`; a line that nobody has words for as it is."""
+    found = times.read(line)
+    if found is None or OPEN in line:
+        return line
+    at = found.at.strftime("%H:%M")
+    match found.repeat:
+        case "day":
+            return speech("every day at {at}", at=at)
+        case "week" if len(found.weekdays) == 1:
+            return speech("every {weekday} at {at}", weekday=speech(WEEKDAYS[found.weekdays[0]]), at=at)
+        case "week":
+            return speech("{weekdays} at {at}", weekdays=days(speech, found.weekdays), at=at)
+        case "month":
+            return speech("on day {day} of each month at {at}", day=found.day, at=at)
+        case _:
+            return speech("every year on {date} at {at}", date=_yearly(speech, found), at=at)
+
+
+def _yearly(speech: Speech, found: times.Times) -> str:
+    pattern = "d. MMMM" if speech.language == "de" else "d MMMM"
+    return format_date(date(2024, found.month or 1, min(found.day or 1, 29 if found.month == 2 else 30)), pattern, locale=speech.locale)
+
+
+def entry(speech: Speech, one: Entry) -> list[str]:
+    """Everything that decides who comes in."""
+    said = [trigger(speech, each) for each in one.triggers]
+    if one.filter is not None:
+        said.append(speech("Only if this holds: {rule}", rule=rule(speech, one.filter)))
+    said.append(_reentry(speech, one))
+    if one.holdout_percent:
+        said.append(speech("{percent} % are held out as a control group", percent=speech.number(one.holdout_percent)))
+    if one.cap:
+        said.append(speech("At most {count} entries in {span}", count=speech.number(one.cap.count), span=speech.span(one.cap.per)))
+    return said
+
+
+def _reentry(speech: Speech, one: Entry) -> str:
+    policy = one.reentry
+    match policy.policy:
+        case "never":
+            return speech("Each contact only once")
+        case "after_exit":
+            return speech("Again after exiting")
+        case "after_window":
+            return speech("Again after {span}", span=speech.span(policy.window or timedelta(0)))
+        case "per_key":
+            return speech("Once for each *{key}*", key=keyed(speech, policy.key))
+
+
+def keyed(speech: Speech, key: Key) -> str:
+    """The properties of a run's key: the first that an event has counts."""
+    first, *others = paths_of(key) or ("",)
+    for other in others:
+        first = speech("{one}, else {other}", one=first, other=other)
+    return first
+
+
+def way_out(speech: Speech, one: Exit) -> str:
+    """What ends a run at once."""
+    if one.event is None:
+        return speech("as soon as this holds: {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
+    said = speech("as soon as *{event}* happens", event=one.event)
+    if one.match_key:
+        said = speech("{sentence} for the same {key}", sentence=said, key=keyed(speech, one.match_key))
+    return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
+
+
+def goal(speech: Speech, one: Goal) -> str:
+    """What the journey is for."""
+    said = speech("*{event}* within {span}", event=one.event, span=speech.span(one.window))
+    return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
+
+
+def rule(speech: Speech, one: Rule, names: Names | None = None) -> str:
+    return sentence(one, speech.translate, {**(names or {}), "": "…"}, speech.written)  # a step that is still to be chosen has no id
+
+
+def names_of(speech: Speech, nodes: Mapping[str, Node]) -> dict[str, str]:
+    """Node id -> what people call the step."""
+    return told_apart({id: (node.name, speech(node.label)) for id, node in nodes.items()})
+
+
+def names_in(speech: Speech, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The same for steps as they are drawn, complete or not."""
+    return told_apart({id: (own_name(raw), kind_of(speech, palette, raw)) for id, raw in nodes.items()})
+
+
+def own_name(raw: Mapping[str, Any]) -> str:
+    name = raw.get("name")
+    return name[:120] if isinstance(name, str) else ""
+
+
+def kind_of(speech: Speech, palette: Palette, raw: Mapping[str, Any]) -> str:
+    """What people call the kind of a step; one that nobody knows as it is written."""
+    kind = raw.get("kind")
+    return speech(palette[kind].label) if isinstance(kind, str) and kind in palette else str(kind)[:60]
+
+
+def told_apart(steps: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Node id -> its own name, else the label of its kind, with a number from the second of a label on. `steps`: id -> (own name or empty, label).
+
+    Who is the second is a matter of the ids (`wait` before `wait_2`), so that every page calls a step the same and none is called
+    otherwise because another was put before it. Ids themselves are for engineers.
+    """
+    taken, last = {own for own, _ in steps.values() if own}, Counter[str]()
+    found = {}
+    for id in sorted(steps, key=_natural):
+        own, label = steps[id]
+        found[id] = own or _free(label, taken, last)
+    return {id: found[id] for id in steps}
+
+
+def _free(label: str, taken: set[str], last: Counter[str]) -> str:
+    while True:
+        last[label] += 1
+        name = label if last[label] == 1 else f"{label} {last[label]}"
+        if name not in taken:
+            taken.add(name)
+            return name
+
+
+def _natural(id: str) -> list[str | int]:
+    """`wait_2` comes before `wait_10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", id)]
+
+
+def fields(speech: Speech, node: Node, names: Names) -> list[tuple[str, str]]:
+    """(title, value) of what the author set on a step, in the order of its form."""
+    shown = []
+    for name, field in type(node).model_fields.items():
+        value = getattr(node, name)
+        if name != "name" and name in node.model_fields_set and value not in (None, "", (), {}, False):
+            shown.append((speech(field.title or name), value_in_words(speech, _by_name(field, value, names), names)))
+    return shown
+
+
+def _by_name(field: FieldInfo, value: Any, names: Names) -> Any:
+    """Members by their names where the field names members; `names` has them as `member:<id>`. Whoever is not there stays an id."""
+    extra = field.json_schema_extra
+    if not isinstance(extra, dict) or extra.get("widget") not in ("user", "recipients"):
+        return value
+    return [names.get(f"member:{one}", one) for one in value] if isinstance(value, tuple) else names.get(f"member:{value}", value)
+
+
+def value_in_words(speech: Speech, value: Any, names: Names) -> str:
+    """Any value of a step's field, for people."""
+    match value:
+        case bool():
+            return speech("yes") if value else speech("no")
+        case timedelta():
+            return speech.span(value)
+        case int() | float():
+            return speech.number(value)
+        case Group() | Term():
+            return rule(speech, value, names)
+        case Window():
+            return f"{value.start}–{value.end}, {days(speech, value.weekdays)}"
+        case BaseModel():
+            return _part(speech, value, names)
+        case Mapping():
+            return ", ".join(f"{key}: {value_in_words(speech, one, names)}" for key, one in value.items())
+        case tuple() | list():
+            return ", ".join(value_in_words(speech, one, names) for one in value)
+        case date():
+            return speech.written(value)
+        case _:
+            return text_moment(speech, str(value))
+
+
+def _part(speech: Speech, value: BaseModel, names: Names) -> str:
+    """A part of a step, such as a branch or a window of time: its name before a colon, then what else was set."""
+    said = [_member(speech, value, name, names) for name in type(value).model_fields if name not in ("type", "name")]
+    text = ", ".join(one for one in said if one)
+    name = getattr(value, "name", "")
+    return f"{coded(speech, OUTLETS, name)}: {text}" if name else text
+
+
+def _member(speech: Speech, value: BaseModel, name: str, names: Names) -> str:
+    one = getattr(value, name)
+    if one in (None, "", (), {}, False):
+        return ""
+    if name == "weekdays":
+        return days(speech, one)
+    said = value_in_words(speech, one, names)
+    if name == "where":
+        return speech("where {rule}", rule=said)
+    return said if name in ("rule", "event") else f"{speech(type(value).model_fields[name].title or name)} {said}"
+
+
+def days(speech: Speech, weekdays: Sequence[int]) -> str:
+    """Days of the week; three and more in a row by the first and the last of them."""
+    days = sorted(weekdays)
+    if len(days) == len(WEEKDAYS):
+        return speech("every day")
+    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+        return speech("{first} to {last}", first=speech(WEEKDAYS[days[0]]), last=speech(WEEKDAYS[days[-1]]))
+    return ", ".join(speech(WEEKDAYS[day]) for day in days)
+
+
+def term(speech: Speech, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
+    """One row of `journeys.rules.explain`: the question as a sentence, and what was found."""
+    try:
+        asked = rule(speech, parse_rule(row["term"]), names)
+    except (ValidationError, ValueError, TypeError, KeyError):
+        asked = str(row.get("path", "?"))
+    return asked, found(speech, row.get("actual"))
+
+
+def found(speech: Speech, actual: Any) -> str:
+    """What a term found: a value, or how often an event happened and when last."""
+    match actual:
+        case None:
+            return speech("nothing is known")
+        case bool():
+            return speech("yes") if actual else speech("no")
+        case {"count": 0}:
+            return speech("never")
+        case {"count": 1, "newest_at": str(at)}:
+            return speech("once, {at}", at=text_moment(speech, at))
+        case {"count": int(count), "newest_at": str(at)}:
+            return speech("{count} times, last {at}", count=count, at=text_moment(speech, at))
+        case {"count": int(count)}:
+            return speech("{count} times", count=count)
+        case {"keys": keys}:
+            return ", ".join(str(key) for key in keys)
+        case list():
+            return ", ".join(text_moment(speech, str(one)) for one in actual)
+        case int() | float():
+            return speech.number(actual)
+        case str() if actual in CONSENT_STATES:
+            return speech(CONSENT_STATES[actual])
+        case _:
+            return text_moment(speech, str(actual))
+
+
+def attribute(speech: Speech, value: Any) -> str:
+    """What is stored in a field of a contact. Numbers stay as they are: they may be a year or a postcode."""
+    match value:
+        case bool():
+            return speech("yes") if value else speech("no")
+        case Mapping():
+            return ", ".join(f"{name}: {attribute(speech, one)}" for name, one in value.items())
+        case list():
+            return ", ".join(attribute(speech, one) for one in value)
+        case _:
+            return text_moment(speech, str(value))
+
+
+def text_moment(speech: Speech, text: str) -> str:
+    """A day or an instant stored as ISO text, as the person writes it; anything else as it is."""
+    at = dates.read(text)
+    return text if at is None else speech.written(at)

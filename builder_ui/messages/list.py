@@ -1,0 +1,228 @@
+"""Every message with what became of it, whatever provider carried it: newest first, by state, and those that a person must decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+from sqlmodel import select
+
+from builder_ui.kit import components
+from builder_ui.kit.actor_names import contact_link, contact_names
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, REASONS, coded
+from builder_ui.kit.reactpy_compat import Element, html
+from crm.jobs import newest_job
+from engine import perhaps
+from engine.engine import Engine
+from engine.perhaps import Listed
+from engine.restored import Assume
+from journeys.channels import SENDABLE
+from journeys.errors import Invalid
+from models import Job, Journey, Message, Restore
+from reports import messages
+from reports.messages import Wanted
+from storage.locks import person_of
+
+PAGE_SIZE = 50
+UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A restore of which calls wait for a decision; `job` is the newest work on all of them."""
+
+    of: Listed
+    job: Job | None
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.job is not None and self.job.state == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`journeys`: id -> (key, name)."""
+
+    rows: list[Message]
+    names: Mapping[str, str]
+    journeys: Mapping[str, tuple[str, str]]
+    undecided: int
+    restored: list[Undecided]
+    next_before: str | None
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        journeys = {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))}
+        try:
+            rows, before = messages.page(session, asked(session, visit.query))
+        except Invalid:
+            rows, before = messages.page(session, asked(session, {**visit.query, "before": ""}))
+        names = contact_names(session, [row.contact_id for row in rows])
+        return Data(rows, names, journeys, messages.undecided(session), undecided(visit.engine, session), before)
+
+
+def undecided(engine: Engine, session: Session) -> list[Undecided]:
+    """The restores of which something waits for a decision."""
+    found = [one for one in perhaps.listed(session) if one.counts.get("ask")] if engine.was_restored(session) else []
+    return [Undecided(one, newest_job(session, perhaps.subject(one.restore.id), perhaps.JOB)) for one in found]
+
+
+def asked(session: Session, query: Mapping[str, str]) -> Wanted:
+    """What the address asks for. What cannot be understood asks for nothing."""
+    state, undecided = query.get("state", ""), query.get("state") == UNDECIDED
+    key = query.get("journey", "")
+    journey_id = session.scalar(select(Journey.id).where(Journey.key == key[:64])) if key else None
+    return Wanted(
+        since=_moment(query.get("since", "")),
+        run_id=query.get("run", "")[:32] or None,
+        status="uncertain" if undecided else state if state in messages.STATUSES else None,
+        contact_id=person_of(session, contact) if (contact := query.get("contact", "")[:32]) else None,
+        journey_id=journey_id,
+        channels=None if undecided else SENDABLE,
+        open_only=undecided,
+        before=query.get("before"),
+        limit=PAGE_SIZE,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return at if at is None or at.tzinfo is not None else None
+
+
+def stamp(visit: Visit) -> object:
+    """A newer message, or another fate of one on this page."""
+    if visit.query.get("before"):
+        return None
+    data = load(visit)
+    return (
+        data.undecided,
+        [(one.of.counts, one.job and one.job.state) for one in data.restored],
+        [(row.id, row.status, row.opened_at, row.clicked_at) for row in data.rows],
+    )
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    columns = (speech("Contact"), speech("Message"), speech("State"), speech("Time"), speech("Journey"))
+    rows = [row(visit, data, one) for one in data.rows]
+    return html._(
+        components.head(speech("Messages"), speech("From all providers. Messages with an unknown outcome wait for a decision.")),
+        html.div({"className": "bar"}, components.tabs(visit, "state", tabs(visit, data.undecided), speech("States"))),
+        *(restored_notice(visit, one, acts) for one in data.restored),
+        components.table(speech("Messages"), columns, rows, "mails")
+        if rows
+        else components.empty("mail", speech("No matching messages."), None),
+        components.pager(visit, data.next_before),
+    )
+
+
+def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
+    """What may have left before a restore, and deciding about all of it."""
+    speech, restore = visit.speech, one.of.restore
+    text = speech(
+        "May have been sent between {since} and {until}, before a backup was restored: {count}. No one can "
+        "know, so they wait for a decision; runs stuck for the same reason are included.",
+        count=speech.number(one.of.counts["ask"]),
+        since=speech.moment(restore.since),
+        until=speech.moment(restore.until),
+    )
+    return html.section(
+        {"className": "panel restored", "key": restore.id, "aria-label": speech("Before the restore")},
+        html.p({"className": "held"}, components.icon("alert"), html.span(text)),
+        ended_early(speech, one.job, "The last attempt on all of them failed before it finished: {reason}"),
+        *left_over(speech, one),
+        html.div({"className": "actions"}, *decisions(visit, restore, acts)) if may_decide(visit, one) else None,
+    )
+
+
+def left_over(speech: Speech, one: Undecided) -> list[Element]:
+    """What is to be said about the work on all of them."""
+    if one.is_under_way:
+        return [html.p(components.icon("hourglass"), " ", speech("They are being decided, page by page."))]
+    if one.job is not None and one.job.counts.get("kept"):
+        return [html.p(speech("These remain: they cannot be sent again automatically. Decide one by one, or count all as sent."))]
+    return []
+
+
+def may_decide(visit: Visit, one: Undecided) -> bool:
+    return visit.may("message.decide") and not one.is_under_way
+
+
+def decisions(visit: Visit, restore: Restore, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    return [
+        components.ask(
+            speech("All were sent"),
+            speech("They count as sent, and so does anything found later. Contacts who did not get theirs will not get it."),
+            speech("Count all as sent"),
+            acts.act("message.decide", deciding(restore.id, "sent"), "They are being counted as sent, page by page."),
+            "check",
+        ),
+        components.ask(
+            speech("Send all"),
+            speech("Contacts who did get theirs get it twice. Consent, suppressed addresses and quiet hours are checked again."),
+            speech("Send all now"),
+            acts.act("message.decide", deciding(restore.id, "unsent"), "They are sent within seconds if the rules allow it."),
+            "mail",
+        ),
+        one_by_one(visit, restore, acts),
+    ]
+
+
+def one_by_one(visit: Visit, restore: Restore, acts: Acts) -> Element:
+    """The list of them; where something else was said of what comes up later, that is taken back first."""
+    speech = visit.speech
+    if restore.assume == "ask":
+        return html.a({"href": f"/ui/messages?state={UNDECIDED}", "className": "button"}, components.icon("user"), speech("One by one"))
+    return components.ask(
+        speech("One by one"),
+        speech("Anything found later also waits under “To decide”; each is decided individually."),
+        speech("Decide one by one"),
+        acts.act("message.decide", deciding(restore.id, "ask"), "Each waits for a decision."),
+        "user",
+    )
+
+
+def deciding(restore_id: str, assume: Assume) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            perhaps.decide_all(session, restore_id, assume, visit.by, visit.house.now())
+
+    return do
+
+
+def tabs(visit: Visit, undecided: int) -> list[tuple[str, str, int | None]]:
+    states = ("sent", "held", "bounced", "failed", "skipped", "uncertain")
+    shown: list[tuple[str, str, int | None]] = [(state, visit.speech(MESSAGE_STATES[state][0]), None) for state in states]
+    return [("all", visit.speech("All"), None), (UNDECIDED, visit.speech("To decide"), undecided), *shown]
+
+
+def row(visit: Visit, data: Data, one: Message) -> list[Element]:
+    speech = visit.speech
+    key, name = data.journeys.get(one.journey_id or "", ("", ""))
+    whose = contact_link(speech, one.contact_id, data.names.get(one.contact_id))
+    return [
+        speech("the team") if one.test else whose,
+        html.a({"href": f"/ui/messages/{one.id}"}, one.subject or coded(speech, CHANNELS, one.channel)),
+        html.span(
+            components.badge(speech("Test"), "quiet", "mail") if one.test else None,
+            components.badge(speech(MESSAGE_STATES[one.status][0]), *MESSAGE_STATES[one.status][1:]),
+            " ",
+            html.small(coded(speech, REASONS, one.reason)) if one.reason else None,
+        ),
+        components.moment(speech, one.sent_at or one.planned_at),
+        html.a({"href": f"/ui/journeys/{key}"}, name) if key else "–",
+    ]
+
+
+PAGE = Page("/ui/messages", "Messages", "messages", "message.list", load, view, stamp, every_seconds=4.0)

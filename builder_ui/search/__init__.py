@@ -1,0 +1,1 @@
+"""The search of the shell and its page."""

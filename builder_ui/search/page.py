@@ -1,0 +1,55 @@
+"""Everything that fits a text, by kind."""
+
+from __future__ import annotations
+
+from builder_ui.kit import components
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.search.suggest import KINDS, address, look
+from reports.search import LEAST_CHARACTERS, Group, Hit
+
+MOST = 20
+
+
+def load(visit: Visit) -> list[Group]:
+    with visit.engine.db.read() as session:
+        return look(session, visit.query.get("q", ""), MOST)
+
+
+def view(visit: Visit, groups: list[Group], acts: Acts) -> Element:
+    speech, text = visit.speech, visit.query.get("q", "").strip()
+    total = sum(len(group.hits) for group in groups)
+    said = speech("“{wanted}”: {count} found", wanted=text, count=speech.number(total)) if text else ""
+    return html._(
+        components.head(speech("Search"), said),
+        html.div({"className": "bar"}, components.search(visit, speech("Search everything"))),
+        html.div({"className": "found"}, [section(visit, group) for group in groups]) if groups else nothing(visit, text),
+    )
+
+
+def section(visit: Visit, group: Group) -> Element:
+    title, _, symbol = KINDS[group.kind]
+    count = f"{visit.speech.number(len(group.hits))}{'+' if group.more else ''}"
+    return html.section(
+        {"key": group.kind, "className": "panel"},
+        html.h2(components.icon(symbol), " ", visit.speech(title), " ", html.span({"className": "count"}, count)),
+        html.ul([line(hit, n) for n, hit in enumerate(group.hits)]),
+    )
+
+
+def line(hit: Hit, number: int) -> Element:
+    return html.li({"key": str(number)}, html.a({"href": address(hit)}, hit.title), " ", html.small(hit.detail))
+
+
+def nothing(visit: Visit, text: str) -> Element:
+    speech = visit.speech
+    if len(text) < LEAST_CHARACTERS:
+        return components.empty("search", speech("Enter at least two characters of a name, a key, an address or an id."), None)
+    hint = speech(
+        "No results. Contacts are found by the beginning of a name, an e-mail address, a phone number with "
+        "its country code or an id; runs and messages by the beginning of their id."
+    )
+    return components.empty("search", hint, None)
+
+
+PAGE = Page("/ui/search", "Search", "", "contact.read", load, view, name=lambda visit: visit.query.get("q", ""))

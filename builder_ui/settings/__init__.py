@@ -1,0 +1,1 @@
+"""Pages of the settings: the workspace, members, keys, secrets, jobs, the audit trail, my account."""

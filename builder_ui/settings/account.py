@@ -1,0 +1,218 @@
+"""My account: who I am, my password, and the browsers I am logged in with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse, Response
+from pydantic import SecretStr
+
+from builder_ui.app.host import LANGUAGES, Host
+from builder_ui.kit import components, forms
+from builder_ui.kit.context import Acts, Do, House, Page, Visit
+from builder_ui.kit.permissions import does
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import second_factor
+from builder_ui.settings.sections import framed, panel
+from builder_ui.settings.sessions import session_table
+from journeys.errors import Conflict, Invalid, TooMany
+from locales import SUPPORTED
+from models import LoginSession, Member
+from workspace import login, members, sessions, time_zones
+from workspace.login_attempts import network_of
+from workspace.passwords import MAX_CHARACTERS, MIN_CHARACTERS
+from workspace.sessions import ProofNeeded
+
+PROBLEMS = {
+    "old": "This is not your current password.",
+    "short": "A password has at least {least} characters.",
+    "long": "A password has at most {most} characters.",
+    "common": "This password is too easy to guess.",
+    "own": "Your password cannot be your name or e-mail address.",
+    "again": "The two passwords do not match.",
+    "wait": "Too many tries; wait a moment.",
+    "conflict": "The password was changed meanwhile.",
+}
+"""Code in the address -> what is wrong with a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    member: Member
+    sessions: Sequence[LoginSession]
+    second: second_factor.Second
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        member = members.get_member(session, visit.member.id)
+        rows = sessions.list_sessions(session, member.id, visit.house.real_now())
+        return Data(member, rows, second_factor.read(visit, session, member))
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech, member = visit.speech, data.member
+    fields = [
+        forms.Field("name", speech("Name"), value=member.name, most=120, required=True),
+        forms.Field("locale", speech("Language"), "select", member.locale[:2], [(code, LANGUAGES[code]) for code in SUPPORTED]),
+        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(time_zones.known())),
+    ]
+    about = forms.form(
+        visit,
+        acts,
+        "account",
+        fields,
+        speech("Save"),
+        "me.change",
+        save,
+        "Saved. Other pages show it after a reload.",
+        stamp_of(member),
+    )
+    return framed(
+        visit,
+        "My account",
+        "",
+        panel(speech("About me"), html.p({"className": "quiet"}, member.email, " · ", speech(f"role: {member.role}")), about),
+        panel(speech("Password"), *password(visit, member)),
+        second_factor.panel_of(visit, data.second, acts),
+        panel(
+            speech("Where I am logged in"),
+            session_table(visit, data.sessions, lambda id: acts.act("me.change", ending(id), "This browser is logged out.")),
+            html.div({"className": "actions"}, everywhere(visit, data, acts)),
+        ),
+    )
+
+
+def stamp_of(member: Member) -> str:
+    return f"{member.name}.{member.locale}.{member.timezone}"
+
+
+def save(visit: Visit, values: forms.Values) -> None:
+    changes = {"name": values["name"], "locale": values["locale"], "timezone": values["timezone"]}
+    with visit.engine.db.write() as session:
+        members.change_member(session, visit.member.id, changes, visit.by, visit.house.now())
+
+
+def ending(id: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            members.log_out(session, visit.member.id, visit.by, visit.house.real_now(), id)
+
+    return do
+
+
+def everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
+    if len(data.sessions) < 2:
+        return None
+    speech = visit.speech
+    handler = acts.act("me.change", elsewhere, "You are logged out everywhere else.")
+    return components.ask(
+        speech("Log out everywhere else"), speech("All your other browsers have to log in again."), speech("Log out"), handler, "lock"
+    )
+
+
+def elsewhere(visit: Visit) -> None:
+    with visit.engine.db.write() as session:
+        sessions.end_sessions(session, visit.member.id, keep=visit.token)
+
+
+# The password. A native form: what is typed goes straight to its own address, and password managers know it.
+
+
+def password(visit: Visit, member: Member) -> list[Element]:
+    speech = visit.speech
+    problem = PROBLEMS.get(visit.query.get("problem", ""))
+    said = speech(problem, least=MIN_CHARACTERS, most=MAX_CHARACTERS) if problem else ""
+    return [
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), said) if said else None,
+        html.p({"className": "notice good", "role": "status"}, components.icon("check"), speech("Your password is changed."))
+        if visit.query.get("done") == "password"
+        else None,
+        html.p({"className": "quiet"}, speech("Changing it ends all your other sessions.")),
+        html.form(
+            {"className": "form", "method": "post", "action": "/ui/settings/password"},
+            html.input(
+                {
+                    "type": "text",
+                    "name": "email",
+                    "value": member.email,
+                    "readOnly": True,
+                    "hidden": True,
+                    "autoComplete": "username",
+                    "aria-label": speech("E-mail address"),
+                }
+            ),
+            secret(speech("Current password"), "old", "current-password", 1) if member.password_hash else None,
+            secret(
+                speech("New password"),
+                "password",
+                "new-password",
+                MIN_CHARACTERS,
+                speech("At least {least} characters; several words work well.", least=MIN_CHARACTERS),
+            ),
+            secret(speech("Repeat password"), "again", "new-password", MIN_CHARACTERS),
+            html.div({"className": "actions"}, html.button({"className": "button main"}, speech("Change the password"))),
+        ),
+    ]
+
+
+def secret(label: str, name: str, complete: str, least: int, hint: str = "") -> Element:
+    id = f"password-{name}"
+    field = {"type": "password", "id": id, "name": name, "autoComplete": complete, "required": True, "minLength": least}
+    return html.div(
+        {"className": "field"},
+        html.label({"htmlFor": id}, label),
+        html.input({**field, "maxLength": MAX_CHARACTERS}),
+        html.small(hint) if hint else None,
+    )
+
+
+PAGE = Page("/ui/settings", "My account", "settings", "me.read", load, view)
+
+
+def routes(house: House) -> APIRouter:
+    """Where the password form leads; back to the page, with what was wrong."""
+    router, host = APIRouter(include_in_schema=False), Host(house, ())
+
+    async def change(
+        request: Request,
+        password: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
+        again: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
+        old: Annotated[SecretStr, Form(max_length=4_000)] = SecretStr(""),
+    ) -> Response:
+        known = await host.member(request.cookies, owing=True)
+        if known is None:
+            return Response(status_code=403)
+        if password != again:
+            return _back("problem=again")
+        token, member = known
+        network = network_of(request.client.host) if request.client else ""
+        return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value(), network)
+
+    router.add_api_route("/ui/settings/password", change, methods=["POST"], **does("me.change"))
+    return router
+
+
+def _change(house: House, member: Member, token: str, old: str, new: str, network: str) -> Response:
+    engine = house.engine
+    try:
+        cookie = login.change(engine.db, engine.address_keys, member.id, token, old, new, house.real_now(), network)
+    except Invalid as error:
+        return _back(f"problem={next(code for code, text in PROBLEMS.items() if text == error.issues[0].text)}")
+    except TooMany:
+        return _back("problem=wait")
+    except Conflict:
+        return _back("problem=conflict")
+    except ProofNeeded:
+        return RedirectResponse("/prove?from=/ui/settings", 303)
+    answer = _back("done=password")
+    house.login.hand_over(answer, cookie)
+    return answer
+
+
+def _back(query: str) -> Response:
+    return RedirectResponse(f"/ui/settings?{query}", 303)

@@ -1,0 +1,233 @@
+"""Fields of a form out of the JSON Schema of a workspace setting, and the setting's value out of what comes back.
+
+Which fields a property gets follows from its type: text, number, time, a choice, a list of choices, a week, or rows of a small object (the
+rows there are, and one to fill in). A property nobody foresaw is a mistake of ours and says so in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from builder_ui.builder.forms import UNITS, as_number, in_units, iso
+from builder_ui.kit.forms import Field, Values
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.labels import ROLE_NAMES, WEEKDAYS
+from workspace import time_zones
+from workspace.settings import Setting
+
+Schema = Mapping[str, Any]
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The fields of one property, and how its value is read from them."""
+
+    fields: Sequence[Field]
+    read: Callable[[Values], Any]
+
+
+def controls(speech: Speech, name: str, setting: Setting) -> dict[str, Control]:
+    """Property -> control, in the order of the shape."""
+    schema, value = type(setting).model_json_schema(), setting.model_dump(mode="json")
+    places = schema.get("$defs", {})
+    shown = ((key, one) for key, one in schema["properties"].items() if f"{name}.{key}" not in ELSEWHERE)
+    return {key: control(speech, f"{name}.{key}", key, one, value[key], places) for key, one in shown}
+
+
+def control(speech: Speech, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
+    schema = places[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    items = schema.get("items", {})
+    if schema.get("type") == "array" and "$ref" in items:
+        return rows(speech, title, path, places[items["$ref"].rpartition("/")[2]], value, schema.get("maxItems", 20))
+    if schema.get("type") == "array" and "enum" in items:
+        named = week_days if tuple(items["enum"]) == DAYS else several
+        return named(speech, title, path, items["enum"], value)
+    if schema.get("type") == "array" and items.get("format") == "date":
+        return dates(speech, title, path, value)
+    if schema.get("type") == "object":
+        return week(speech, title, path, value)
+    if schema.get("format") == "duration":
+        return duration(speech, title, path, value)
+    return Control([plain(speech, title, path, schema, value)], reader(path, schema))
+
+
+def reader(path: str, schema: Schema) -> Callable[[Values], Any]:
+    if schema["type"] == "boolean":
+        return lambda values: values[path] == "on"
+    if schema["type"] == "integer":
+        return lambda values: as_number(values[path])
+    return lambda values: values[path]
+
+
+def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> Field:
+    label, hint = words(speech, title)
+    if schema["type"] == "boolean":
+        return Field(path, label, "checkbox", "on" if value else "", hint=hint)
+    if "enum" in schema:
+        return Field(path, label, "select", str(value), [(one, speech(CHOICES[one])) for one in schema["enum"]], hint=hint)
+    if schema["type"] == "integer":
+        shown = "" if value is None else str(value)
+        return Field(path, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
+    if schema.get("format") == "time":
+        return Field(path, label, "time", str(value)[:5], hint=hint)
+    zone = {"offered": sorted(time_zones.known())} if path.endswith("zone") else {}
+    most = schema.get("maxLength", 200)
+    return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
+
+
+def several(speech: Speech, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+    """A box for each choice."""
+    heading = words(speech, title)[0]
+    fields = [
+        Field(f"{path}.{one}", speech(ROLE_NAMES[one]), "checkbox", "on" if one in value else "", group="" if n else heading)
+        for n, one in enumerate(choices)
+    ]
+    return Control(fields, lambda values: [one for one in choices if values[f"{path}.{one}"] == "on"])
+
+
+def week_days(speech: Speech, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+    heading = words(speech, title)[0]
+    fields = [
+        Field(f"{path}.{day}", speech(WEEKDAYS[n]), "checkbox", "on" if day in value else "", group="" if n else heading)
+        for n, day in enumerate(DAYS)
+    ]
+    return Control(fields, lambda values: [day for day in DAYS if values[f"{path}.{day}"] == "on"])
+
+
+def dates(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
+    label, hint = TITLES[title]
+    shown = "\n".join(speech.typed(date.fromisoformat(one)) for one in value)
+    field = Field(path, speech(label), "textarea", shown, hint=speech(hint, day=speech.typed(date(2026, 12, 24))))
+
+    def read(values: Values) -> list[Any]:
+        """What is no day stays as it was typed, for the setting's own check to name it."""
+        return [speech.read(one) or one for one in values[path].replace(",", " ").split()]
+
+    return Control([field], read)
+
+
+def week(speech: Speech, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
+    """From and until for each weekday; a day without either is free."""
+    heading = words(speech, title)[0]
+    fields = []
+    for n, day in enumerate(WEEKDAYS):
+        start, end = value.get(str(n)) or value.get(n) or ("", "")  # type: ignore[call-overload]
+        fields.append(Field(f"{path}.{n}.0", speech("{day} from", day=speech(day)), "time", start[:5], group="" if n else heading))
+        fields.append(Field(f"{path}.{n}.1", speech("{day} until", day=speech(day)), "time", end[:5]))
+
+    def read(values: Values) -> dict[str, list[str]]:
+        pairs = {str(n): [values[f"{path}.{n}.0"], values[f"{path}.{n}.1"]] for n in range(7)}
+        return {n: pair for n, pair in pairs.items() if any(pair)}
+
+    return Control(fields, read)
+
+
+def duration(speech: Speech, title: str, path: str, value: Any) -> Control:
+    """A number and a unit."""
+    count, unit, _ = in_units(value)
+    label, hint = words(speech, title)
+    fields = [
+        Field(path, label, "number", "" if count is None else f"{count:g}", least=1, hint=hint),
+        Field(f"{path}.unit", speech("Unit"), "select", unit, [(code, speech(name)) for code, name, _ in UNITS]),
+    ]
+    return Control(fields, lambda values: iso(as_number(values[path]), values[f"{path}.unit"]))
+
+
+def rows(speech: Speech, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
+    """One group a row and an empty one below; a row in which everything that it needs is emptied is taken out."""
+    heading = words(speech, title)[0]
+    parts: list[dict[str, Control]] = []
+    for n in range(min(len(value) + 1, most)):
+        present = value[n] if n < len(value) else {key: one.get("default") for key, one in item["properties"].items()}
+        parts.append(
+            {
+                key: control(speech, f"{title}.{key}", f"{path}.{n}.{key}", one, present.get(key), {})
+                for key, one in item["properties"].items()
+            }
+        )
+    fields: list[Field] = []
+    for n, part in enumerate(parts):
+        said = f"{heading} {n + 1}" if n < len(value) else speech("Another entry")
+        fields += headed([field for one in part.values() for field in one.fields], said)
+
+    def read(values: Values) -> list[dict[str, Any]]:
+        found = [{key: one.read(values) for key, one in part.items()} for part in parts]
+        return [one for one in found if any(one[key] not in (None, "") for key in item["required"])]
+
+    return Control(fields, read)
+
+
+def headed(fields: Sequence[Field], heading: str) -> list[Field]:
+    return [replace(fields[0], group=heading), *fields[1:]]
+
+
+def words(speech: Speech, title: str) -> tuple[str, str]:
+    """(label, hint) of a property."""
+    label, hint = TITLES[title]
+    return speech(label), speech(hint) if hint else ""
+
+
+ELSEWHERE = frozenset({"appearance.logo"})
+"""Properties that are files: they have a form of their own (`pages.logo`)."""
+CHOICES = {
+    "none": "nothing",
+    "clicks": "clicks",
+    "full": "clicks and opens",
+    "nobody": "nobody",
+    "admins": "administrators",
+    "everybody": "everybody",
+}
+TITLES: Mapping[str, tuple[str, str]] = {
+    "sender.name": ("Name", "Shown before the address in the reader's inbox."),
+    "sender.email": ("E-mail address", "Leave empty to use the address set by the server."),
+    "sender.reply_to": ("Replies go to", "Leave empty to use the sender's address."),
+    "sender.postal_address": ("Postal address", "Shown in the footer of marketing e-mails, as the law requires."),
+    "appearance.name": ("Name", "Leave empty to use the sender's name."),
+    "appearance.colour": (
+        "Colour of buttons and links",
+        "For example #1f5fbf; blue if left empty. Links are made darker or lighter where contrast is too low.",
+    ),
+    "appearance.website": ("Website", "Where the logo and the name link to."),
+    "appearance.imprint": ("Imprint", "Link to your imprint."),
+    "appearance.privacy": ("Privacy notice", "Link to your privacy notice."),
+    "quiet_hours.enabled": ("Keep quiet hours", "Marketing waits until they are over; transactional messages are sent at once."),
+    "quiet_hours.start": ("From", "In the contact's own time zone."),
+    "quiet_hours.end": ("Until", "Earlier than the start: past midnight."),
+    "quiet_hours.zone": ("Time zone where none is known", ""),
+    "quiet_hours.days": ("Quiet days", ""),
+    "frequency_caps.caps": ("Cap", ""),
+    "frequency_caps.caps.cap_class": ("Class", "Journeys refer to the class by its name; the usual one is “default”."),
+    "frequency_caps.caps.count": ("Maximum number of messages", "Leave empty to remove this cap."),
+    "frequency_caps.caps.per": ("Any journey", ""),
+    "calendar.zone": ("Time zone", ""),
+    "calendar.hours": ("When your team works", ""),
+    "calendar.country": ("Public holidays of the country", "Two capital letters such as CH; empty: no holidays."),
+    "calendar.region": ("Region", "Canton or state, such as ZH or BY."),
+    "calendar.days_off": ("Other days off", "One date a line, such as {day}."),
+    "purposes.names": ("Purpose", ""),
+    "purposes.names.key": ("Key", "Used in consents and journeys; never changes. Leave empty to remove this purpose."),
+    "purposes.names.english": ("What contacts read in English", "On the preference page."),
+    "purposes.names.german": ("What contacts read in German", ""),
+    "score_groups.names": ("Score", ""),
+    "score_groups.names.key": ("Key", "Used in scores and journeys; never changes. Leave empty to remove this score."),
+    "score_groups.names.english": ("Name in English", ""),
+    "score_groups.names.german": ("Name in German", ""),
+    "tracking.level": ("Maximum tracking of messages", "A contact's consent can only reduce it."),
+    "access.idle": ("Log out after inactivity of", "At least 15 minutes, at most 14 days."),
+    "access.proof": (
+        "Ask again for password or code after",
+        "Before changing keys, secrets or users, and before deleting contact data; at least a minute, at most 12 hours.",
+    ),
+    "access.second_factor": ("Who needs an authenticator app", "Members without one see only their account until it is set up."),
+    "notices.mail": ("Notify by e-mail", ""),
+    "notices.roles": ("Recipients", ""),
+    "notices.at_most_every": ("Stuck runs of a journey: at most every", "Runs that get stuck in between are included in the next e-mail."),
+    "notices.webhook": ("Webhook URL", "Called for each notice; for a chat, a pager or your own monitoring. Leave empty for none."),
+    "notices.webhook_secret": ("Signing secret", "Its name on the page “Secrets”. Leave empty to send unsigned calls."),
+    "tracking.opens_need_consent": ("Opens are counted only with consent", "Required by France's data protection authority."),
+}
+"""setting.property -> (label, hint); message ids."""

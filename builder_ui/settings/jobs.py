@@ -1,0 +1,166 @@
+"""Background jobs: what runs now and what ran, how far it is, and what came of it. Whoever may change things can stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder_ui.kit import components
+from builder_ui.kit.actor_names import actor, journeys_of, member_names
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.labels import REFUSALS, coded
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings.sections import framed
+from crm.jobs import UNSTOPPABLE, cancel_job, list_jobs
+from models import Job
+
+PAGE_SIZE = 30
+KINDS = {
+    "tag": "Add the tag {tag}",
+    "untag": "Remove the tag {tag}",
+    "check": "Check a file of contacts",
+    "bulk_enrol": "Enrol contacts in “{journey}”",
+    "migrate": "Move contacts of “{journey}” to another version",
+    "migrate_back": "Move contacts of “{journey}” back",
+    "resume_stuck": "Try the stuck runs of “{journey}” again",
+    "import": "Import contacts from a file",
+    "decide_restored": "Decide on what may have been sent before a restore",
+    "erase_rest": "Search files and notes for an erased contact",
+}
+"""What is done, by kind of job; tagging and imports have two sorts each."""
+STATES = {
+    "running": ("In progress", "good", "play"),
+    "done": ("Done", "quiet", "check"),
+    "cancelled": ("Cancelled", "quiet", "ban"),
+    "failed": ("Failed", "bad", "alert"),
+}
+COUNTS = {
+    "entered": "entered",
+    "held_out": "in the control group",
+    "changed": "changed",
+    "unchanged": "as before",
+    "full": "have too many tags",
+    "moved": "moved",
+    "skipped": "skipped",
+    "put_back": "moved back",
+    "stayed": "stayed",
+    "resumed": "try again",
+    "decided": "decided",
+    "kept": "left to be decided one by one",
+    "ok": "without errors",
+    "failed": "with errors",
+    "looked_through": "file parts searched",
+    "emptied": "deleted or emptied",
+}
+"""What a job counted, beside the reasons why somebody did not enter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    jobs: list[Job]
+    next_before: str | None
+    journeys: Mapping[str, tuple[str, str]]
+    """Subject -> (key, name)."""
+    members: dict[str, str]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        found = list_jobs(session, visit.query.get("before"), PAGE_SIZE + 1)
+        jobs = found[:PAGE_SIZE]
+        journeys = journeys_of(session, (job.subject for job in jobs))
+        return Data(jobs, jobs[-1].id if len(found) > PAGE_SIZE else None, journeys, member_names(session))
+
+
+def stamp(visit: Visit) -> object:
+    with visit.engine.db.read() as session:
+        return [(job.id, job.state, job.done) for job in list_jobs(session, visit.query.get("before"), PAGE_SIZE)]
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    cards = [card(visit, data, job, acts) for job in data.jobs]
+    return framed(
+        visit,
+        "Background jobs",
+        "Jobs that take longer than a page stays open. They continue by themselves, even after a server restart.",
+        *(cards or [components.empty("clock", speech("No background jobs yet."), None)]),
+        components.pager(visit, data.next_before),
+    )
+
+
+def card(visit: Visit, data: Data, job: Job, acts: Acts) -> Element:
+    speech = visit.speech
+    name = called(speech, data, job)
+    return html.section(
+        {"className": "panel", "key": job.id, "aria-label": name},
+        html.h2(html.a({"href": address}, name) if (address := leads_to(data, job)) else name, " ", state(speech, job.state)),
+        progress(speech, job, name) if job.state == "running" else None,
+        html.p(outcome(speech, job)),
+        ended_early(speech, job, "The job failed before it finished: {reason}"),
+        html.p({"className": "quiet"}, actor(speech, data.members, job.created_by), " · ", components.relative(visit, job.created_at)),
+        stopping(speech, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and visit.may("work.cancel") else None,
+    )
+
+
+def called(speech: Speech, data: Data, job: Job) -> str:
+    """What is done, as one would say it."""
+    if job.kind == "bulk_tag":
+        return speech(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
+    if job.input.get("dry"):
+        return speech(KINDS["check"])
+    name = data.journeys.get(job.subject, ("", speech("a deleted journey")))[1]
+    return speech(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
+
+
+def leads_to(data: Data, job: Job) -> str:
+    """Where more is to be seen; empty if nowhere."""
+    if job.kind == "import":
+        return f"/ui/contacts/import/{job.input['import_id']}"
+    key = data.journeys.get(job.subject, ("", ""))[0]
+    return f"/ui/journeys/{key}" if key else ""
+
+
+def state(speech: Speech, code: str) -> Element:
+    text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
+    return components.badge(speech(text), tone, symbol)
+
+
+def progress(speech: Speech, job: Job, name: str) -> Element:
+    """How far it is; without an end where nobody knows how many there are."""
+    known = {"max": job.total, "value": min(job.done, job.total)} if job.total else {}
+    return html.progress({**known, "aria-label": name})
+
+
+def outcome(speech: Speech, job: Job) -> str:
+    """`120 of 1,000 · entered: 118 · …`"""
+    done = speech.number(job.done)
+    far = speech("{done} of {all}", done=done, all=speech.number(job.total)) if job.total else speech("{done} so far", done=done)
+    said = [
+        f"{coded(speech, {**COUNTS, **REFUSALS}, name).rstrip('.')}: {speech.number(count)}" for name, count in sorted(job.counts.items())
+    ]
+    return " · ".join([far, *said])
+
+
+def stopping(speech: Speech, job: Job, acts: Acts) -> Element:
+    return components.ask(
+        speech("Stop"),
+        speech("What has been done so far stays. The rest is not done."),
+        speech("Stop now"),
+        acts.act("work.cancel", ending(job.id), "The job was stopped."),
+        "square",
+        "danger",
+    )
+
+
+def ending(job_id: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            cancel_job(session, job_id, visit.by, visit.house.now())
+
+    return do
+
+
+PAGE = Page("/ui/settings/work", "Background jobs", "settings", "work.read", load, view, stamp)

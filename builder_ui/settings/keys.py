@@ -1,0 +1,225 @@
+"""Keys for programs: made, rotated, revoked; a key itself is shown once, one for browsers with the lines for a web page. For admins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from builder_ui.kit import components, forms
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.labels import ROLE_NAMES
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings.sections import framed, panel
+from builder_ui.settings.users import ROLE_WORDS
+from journeys.errors import Invalid, Issue
+from models import ApiKey
+from workspace import api_keys
+from workspace.audit import record
+
+PAGE_SIZE = 50
+SENDERS = {
+    "browser": "browser key: for web pages and apps, where anyone can read it",
+    "server": "server key: for your own servers; keep it secret",
+}
+RIGHTS = (
+    ("Send events, also those that start journeys", True, True),
+    ("Name a new visitor and fill empty fields", True, True),
+    ("Overwrite or empty fields of a known contact", False, True),
+    ("Give a known contact an e-mail address or a phone number", False, True),
+    ("Merge contacts", False, True),
+    ("Withdraw a consent", True, True),
+    ("Give a consent", False, True),
+)
+"""What is done with a key -> whether a browser key and a server key may (`crm.people.visitors`, `crm.consent.consent`)."""
+SNIPPET = """\
+import {{ AnalyticsBrowser }} from "@segment/analytics-next";
+
+const analytics = AnalyticsBrowser.load({{
+  writeKey: "{key}",
+  cdnURL: "{url}",
+}});
+analytics.page();
+// after somebody has registered or logged in:
+analytics.identify("USER_ID", {{ firstName: "Ada" }});
+"""
+GRACES = (timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30))
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    keys: list[ApiKey]
+    next_before: str | None
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        found = api_keys.list_keys(session, before=visit.query.get("before"), limit=PAGE_SIZE + 1)
+    return Data(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    columns = (speech("Name"), speech("Kind"), speech("Begins with"), speech("Last used"), speech("State"), "")
+    shown = acts.drafts.get("key")
+    fields = [
+        forms.Field("name", speech("Name"), most=64, required=True, hint=speech("Shown as the source of the events it sends.")),
+        forms.Field("kind", speech("Kind"), "select", "browser", kinds(visit)),
+    ]
+    newest = data.keys[0].id if data.keys else ""
+    note = speech("Copy it now: only a hash is stored, and it is never shown again.")
+    return framed(
+        visit,
+        "Keys",
+        "Keys let other programs send events and use the API.",
+        forms.once(visit, speech("The new key"), shown, note) if shown else None,
+        snippet(visit, shown) if shown and shown.startswith(api_keys.PREFIXES["browser"]) else None,
+        components.table(speech("Keys"), columns, [row(visit, key, acts) for key in data.keys])
+        if data.keys
+        else components.empty("key", speech("No keys yet."), None),
+        components.pager(visit, data.next_before),
+        panel(
+            speech("New key"),
+            forms.form(visit, acts, "key", fields, speech("Create"), "key.manage", making(acts), "Key created.", newest),
+        ),
+        rights(visit, any(key.kind == "server" and api_keys.is_valid(key, visit.house.real_now()) for key in data.keys)),
+        wide=True,
+    )
+
+
+def row(visit: Visit, key: ApiKey, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    used = components.relative(visit, key.last_used_at) if key.last_used_at else speech("never")
+    return [key.name, kind_of(visit, key), html.code(f"{key.prefix}…"), used, state(visit, key), acts_on(visit, key, acts)]
+
+
+def kind_of(visit: Visit, key: ApiKey) -> str:
+    speech = visit.speech
+    role = f" · {speech(ROLE_NAMES[key.role])}" if key.role in ROLE_NAMES else ""
+    return speech(f"{key.kind} key") + role
+
+
+def kinds(visit: Visit) -> list[tuple[str, str]]:
+    """What can be made: keys that send, and admin keys by role (`admin:ROLE`)."""
+    speech = visit.speech
+    admin = speech("admin key")
+    roles = [(f"admin:{role}", f"{admin} · {speech(name)}: {speech(ROLE_WORDS[role])}") for role, name in ROLE_NAMES.items()]
+    return [*((kind, speech(text)) for kind, text in SENDERS.items()), *roles]
+
+
+def rights(visit: Visit, has_server_key: bool) -> Element:
+    """What a key that sends may do."""
+    speech = visit.speech
+    columns = ("", speech("browser key"), speech("server key"))
+    yes, no = components.badge(speech("yes"), "good", "check"), components.badge(speech("no"), "bad", "ban")
+    rows = [[speech(text), yes if browser else no, yes if server else no] for text, browser, server in RIGHTS]
+    secret = "Is a server key in a web page or an app? Create a browser key for it and revoke the server key: anyone who reads it can change every contact."
+    return panel(
+        speech("What a key may do"),
+        html.p({"className": "quiet"}, speech(secret)) if has_server_key else None,
+        components.table(speech("What a key may do"), columns, rows),
+        html.p(
+            {"className": "quiet"},
+            speech("Consent given with a browser key waits for confirmation if the contact has never answered before."),
+        ),
+    )
+
+
+def snippet(visit: Visit, key: str) -> Element:
+    """The lines that send from a web page, with a button to copy them."""
+    speech = visit.speech
+    lines = SNIPPET.format(key=key, url=visit.house.public_url)
+    field = {
+        "readOnly": True,
+        "value": lines,
+        "rows": lines.count("\n") + 1,
+        "aria-label": speech("For your web page"),
+        "id": "snippet",
+        "className": "code",
+    }
+    button = {"type": "button", "className": "button", "data-copy": "snippet", "data-copied": speech("Copied")}
+    return panel(
+        speech("For your web page"),
+        html.div(
+            {"className": "form copy"},
+            html.textarea(field),
+            html.button(button, components.icon("clipboard-check"), html.span(speech("Copy"))),
+        ),
+    )
+
+
+def state(visit: Visit, key: ApiKey) -> Element:
+    speech, now = visit.speech, visit.house.real_now()
+    if key.revoked_at is not None:
+        return components.badge(speech("revoked"), "bad", "ban")
+    if not api_keys.is_valid(key, now):
+        return components.badge(speech("expired"), "bad", "ban")
+    if key.expires_at is not None:
+        return html._(components.badge(speech("ends"), "warn", "hourglass"), " ", components.moment(speech, key.expires_at))
+    return components.badge(speech("valid"), "good", "check")
+
+
+def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
+    speech = visit.speech
+    refused = html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("Refused")) if key.kind != "admin" else None
+    if not api_keys.is_valid(key, visit.house.real_now()):
+        return refused
+    ways = [
+        (
+            speech("at once") if not grace else speech.span(grace),
+            acts.act("key.manage", rotating(acts, key.id, grace), "New key created."),
+        )
+        for grace in GRACES
+    ]
+    revoke = acts.act("key.manage", revoking(key.id), "The key is revoked.")
+    question = speech("Anything that uses “{name}” is refused from now on. This cannot be undone.", name=key.name)
+    return html.span(
+        {"className": "actions"},
+        refused,
+        components.choose(
+            speech("Rotate"), speech("A new key with the same name. How long should the old one stay valid?"), ways, "shuffle"
+        ),
+        components.ask(speech("Revoke"), question, speech("Revoke"), revoke, "ban", "danger"),
+    )
+
+
+def making(acts: Acts) -> forms.Change:
+    def do(visit: Visit, values: forms.Values) -> None:
+        now = visit.house.real_now()
+        kind, _, role = values["kind"].partition(":")
+        if values["kind"] not in dict(kinds(visit)) or not values["name"]:
+            raise Invalid("Expected a name.", [Issue(code="key", text="Expected a name.", field="name")])
+        with forms.plainly("name"), visit.engine.db.write() as session:
+            row, secret = api_keys.add_key(
+                session, cast(api_keys.Kind, kind), values["name"], now, role=cast(api_keys.Role, role or "admin")
+            )
+            record(session, visit.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
+        acts.drafts["key"] = secret
+
+    return do
+
+
+def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
+    def do(visit: Visit) -> None:
+        now = visit.house.real_now()
+        with visit.engine.db.write() as session:
+            row, secret = api_keys.rotate_key(session, key_id, now, grace)
+            record(session, visit.by, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
+        visit.house.forget_keys()
+        acts.drafts["key"] = secret
+
+    return do
+
+
+def revoking(key_id: str) -> Do:
+    def do(visit: Visit) -> None:
+        now = visit.house.real_now()
+        with visit.engine.db.write() as session:
+            api_keys.revoke_key(session, key_id, now)
+            record(session, visit.by, "key.revoke", f"key:{key_id}", {}, now)
+        visit.house.forget_keys()
+
+    return do
+
+
+PAGE = Page("/ui/settings/keys", "Keys", "settings", "key.manage", load, view)

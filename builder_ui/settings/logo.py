@@ -1,0 +1,87 @@
+"""The logo of the public pages: the form below the setting, and where it leads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse, Response
+
+from builder_ui.app.host import Host
+from builder_ui.kit import components
+from builder_ui.kit.context import House, Visit
+from builder_ui.kit.permissions import does, may
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings.sections import panel
+from models import Member
+from workspace import logo, settings
+
+BACK = "/ui/settings/workspace/appearance"
+PROBLEM = "The logo must be a PNG or a JPEG file of at most 64 KB."
+
+
+def panel_of(visit: Visit, setting: settings.Setting) -> Element:
+    """What stands below the setting of the public pages; nothing below the others."""
+    if not isinstance(setting, settings.Appearance):
+        return None
+    speech = visit.speech
+    shown = html.img({"className": "logo", "src": setting.logo, "alt": speech("Current logo")}) if setting.logo else None
+    look = html.a({"className": "button", "href": "/p/preview", "target": "_blank", "rel": "noopener"}, speech("View the page"))
+    return html._(
+        panel(
+            speech("Logo"),
+            html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(PROBLEM))
+            if visit.query.get("problem")
+            else None,
+            shown or html.p({"className": "quiet"}, speech("No logo: the name is shown instead.")),
+            _forms(visit, bool(setting.logo)) if visit.may("setting.change") else None,
+        ),
+        panel(speech("Preview"), html.p(speech("The page as contacts see it, with the saved settings.")), look),
+    )
+
+
+def _forms(visit: Visit, there: bool) -> Element:
+    speech = visit.speech
+    send = {"method": "post", "action": "/ui/settings/logo", "encType": "multipart/form-data"}
+    taken = {"type": "file", "id": "logo", "name": "file", "accept": "image/png,image/jpeg", "required": True}
+    return html._(
+        html.form(
+            {**send, "className": "form"},
+            html.div({"className": "field"}, html.label({"htmlFor": "logo"}, speech("PNG or JPEG, at most 64 KB")), html.input(taken)),
+            html.button({"className": "button main"}, speech("Use this logo")),
+        ),
+        html.form(
+            {**send, "className": "form"},
+            html.input({"type": "hidden", "name": "remove", "value": "yes"}),
+            html.button({"className": "button"}, speech("Remove logo")),
+        )
+        if there
+        else None,
+    )
+
+
+def routes(house: House) -> APIRouter:
+    """`POST /ui/settings/logo`: a file, or `remove`; back to the page, with what was wrong."""
+    router, host = APIRouter(include_in_schema=False), Host(house, ())
+
+    async def change(request: Request, file: UploadFile | None = None, remove: Annotated[str, Form(max_length=3)] = "") -> Response:
+        known = await host.member(request.cookies)
+        if known is None or not may(known[1], "setting.change"):
+            return Response(status_code=403)
+        content = b"" if remove or file is None else await file.read(logo.MOST_BYTES + 1)
+        try:
+            picture = logo.address(content) if content or not remove else ""
+        except ValueError:
+            return RedirectResponse(f"{BACK}?problem=logo", 303)
+        await run_in_threadpool(_store, house, known[1], picture)
+        return RedirectResponse(BACK, 303)
+
+    router.add_api_route("/ui/settings/logo", change, methods=["POST"], **does("setting.change"))
+    return router
+
+
+def _store(house: House, member: Member, picture: str) -> None:
+    with house.engine.db.write() as session:
+        now = settings.load(session, settings.Appearance)
+        settings.put(session, "appearance", {**now.model_dump(mode="json"), "logo": picture}, f"member:{member.id}", house.now())

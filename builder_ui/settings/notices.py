@@ -1,0 +1,128 @@
+"""Notices to the team: who is told, and how; a test; and what went out lately."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from builder_ui.kit import components
+from builder_ui.kit.actor_names import member_names
+from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import setting
+from builder_ui.settings.sections import framed, panel
+from engine.temporal.wakeups import Wakeups
+from models import Journey
+from workspace import notices
+
+TITLE = "Notices"
+WAY_STATES: Mapping[str, tuple[str, str, str]] = {
+    "waiting": ("Waiting", "quiet", "clock"),
+    "claimed": ("Being sent", "quiet", "hourglass"),
+    "sent": ("Sent", "good", "check"),
+    "failed": ("Failed", "bad", "alert"),
+    "uncertain": ("Uncertain", "warn", "alert"),
+}
+"""State of a way -> (message id, tone, icon)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`journeys`: id -> (key, name) of those that notices are about; `names`: member id -> name."""
+
+    setting: setting.Data
+    rows: list[dict[str, Any]]
+    journeys: Mapping[str, tuple[str, str]]
+    names: Mapping[str, str]
+
+
+def load(visit: Visit) -> Data:
+    with visit.engine.db.read() as session:
+        rows = notices.listed(session)
+        return Data(setting.load_named(visit, "notices"), rows, _journeys(session, rows), member_names(session))
+
+
+def _journeys(session: Session, rows: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    ids = [row["about"] for row in rows if row["topic"] == notices.STUCK]
+    found = session.execute(select(Journey.id, Journey.key, Journey.name).where(col(Journey.id).in_(ids)))
+    return {id: (key, name) for id, key, name in found}
+
+
+def stamp(visit: Visit) -> object:
+    with visit.engine.db.read() as session:
+        return notices.listed(session)
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    lead = setting.LEADS["notices"]
+    return framed(visit, TITLE, lead, setting.form(visit, data.setting, acts), trial(visit, acts), latest(visit, data), wide=True)
+
+
+def trial(visit: Visit, acts: Acts) -> Element:
+    if not visit.may("notice.test"):
+        return None
+    speech = visit.speech
+    return panel(
+        speech("Try it"),
+        html.p({"className": "quiet"}, speech("The test is sent to the webhook and to you by e-mail. Save your changes first.")),
+        components.button(
+            speech("Send a test"),
+            acts.act("notice.test", send_test, "The test is sent within seconds; see the result below."),
+            "bell",
+        ),
+    )
+
+
+def send_test(visit: Visit) -> Wakeups | None:
+    with visit.engine.db.write() as session:
+        notices.test(session, visit.by, visit.member.id, datetime.now(UTC))
+    return None
+
+
+def latest(visit: Visit, data: Data) -> Element:
+    speech = visit.speech
+    if not data.rows:
+        return panel(speech("Latest notices"), html.p({"className": "quiet"}, speech("No notices in the last 30 days.")))
+    columns = [speech(text) for text in ("When", "What", "Notified")]
+    return panel(
+        speech("Latest notices"), components.table(speech("Latest notices"), columns, [cells(visit, data, row) for row in data.rows])
+    )
+
+
+def cells(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
+    return [components.moment(visit.speech, row["made_at"]), what(visit.speech, data, row), html._(ways(visit.speech, data, row))]
+
+
+def what(speech: Speech, data: Data, row: dict[str, Any]) -> Element:
+    if row["topic"] == notices.STOPPED:
+        said = speech("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
+        return html.a({"href": "/ui/settings/accounts"}, said)
+    if row["topic"] == notices.TEST:
+        return speech("A test")
+    key, name = data.journeys.get(row["about"], ("", ""))
+    sentence = "A run is stuck in “{journey}”" if row["runs"] == 1 else "{count} runs are stuck in “{journey}”"
+    return html.a({"href": f"/ui/journeys/{key}?tab=stuck"}, speech(sentence, journey=name, count=speech.number(row["runs"])))
+
+
+def ways(speech: Speech, data: Data, row: dict[str, Any]) -> list[Element]:
+    if row["state"] == "gathering":
+        return [html.span({"key": "-"}, speech("Sending"), " ", components.moment(speech, row["due_at"]))]
+    if row["state"] == "withdrawn":
+        return [html.span({"key": "-"}, speech("No one: it was resolved before."))]
+    return [way(speech, data, one) for one in row["ways"]] or [html.span({"key": "-"}, speech("Nobody"))]
+
+
+def way(speech: Speech, data: Data, one: dict[str, Any]) -> Element:
+    to = data.names.get(one["member_id"], one["member_id"]) if one["route"] == "mail" else speech("Webhook")
+    text, tone, icon = WAY_STATES[one["state"]]
+    code = html._(" ", html.code(one["code"])) if one["code"] and one["state"] != "sent" else None
+    return html.p({"key": f"{one['route']}.{one['member_id']}"}, to, " ", components.badge(speech(text), tone, icon), code)
+
+
+PAGE = Page("/ui/settings/notices", TITLE, "settings", "setting.read", load, view, stamp)

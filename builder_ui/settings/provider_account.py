@@ -1,0 +1,177 @@
+"""One provider account: its configuration without its secrets, a test of the connection, removing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from activities import account_admin
+from activities.account_setup import UNKNOWN, what_to_do
+from activities.providers import ConfiguredProvider
+from builder_ui import account_form
+from builder_ui.kit import components, forms
+from builder_ui.kit.actor_names import member_names
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.labels import CHANNELS
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import stopped_accounts as stops
+from builder_ui.settings.provider_accounts import ADDRESS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
+from builder_ui.settings.sections import framed, panel
+from journeys.errors import NotFound
+from models import ProviderAccount
+from workspace import accounts as rows
+from workspace import stopped_accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`row` None: it is removed. `held`: the secrets that have a value, not the values."""
+
+    account: str
+    row: ProviderAccount | None
+    channels: list[str]
+    held: list[str]
+    stopped: Row[Any] | None
+    names: dict[str, str]
+
+
+def load(visit: Visit) -> Data:
+    account = visit.arguments["account"]
+    with visit.engine.db.read() as session:
+        try:
+            row = rows.find(session, account)
+        except NotFound:
+            if not any(one.account == account for one in rows.removed(session)):
+                raise
+            return Data(account, None, [], [], None, {})
+        channels = [channel for channel, its in rows.carried(session).items() if its == account]
+        values = rows.secrets_of(visit.engine.address_keys, row) or {}
+        held = sorted(name for name, value in values.items() if value)
+        return Data(account, row, channels, held, stopped_accounts.find(session, account), member_names(session))
+
+
+def stamp(visit: Visit) -> object:
+    data = load(visit)
+    row = data.row
+    return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    speech = visit.speech
+    back = html.p(html.a({"href": ADDRESS, "className": "back"}, "← ", speech("All provider accounts")))
+    if data.row is None:
+        again = components.button(
+            speech("Take back"), acts.act("account.manage", taking_back(data.account), "The account is back."), "history"
+        )
+        return framed(visit, data.account, "", back, components.empty("ban", speech("This account is removed."), again))
+    kind = providers_of(visit).get(data.row.provider)
+    return framed(
+        visit,
+        data.account,
+        "",
+        back,
+        stops.section(visit, [data.stopped], providers_of(visit), acts) if data.stopped else None,
+        state(visit, data, data.row, acts),
+        editing(visit, data, data.row, kind, acts) if kind else html.p({"className": "notice bad"}, advice(visit, data, UNKNOWN)),
+        removal(visit, data, acts),
+    )
+
+
+def advice(visit: Visit, data: Data, code: str) -> str:
+    return visit.speech(what_to_do(providers_of(visit), data.account, code))
+
+
+def state(visit: Visit, data: Data, row: ProviderAccount, acts: Acts) -> Element:
+    speech = visit.speech
+    carries = ", ".join(speech(CHANNELS[channel]) for channel in data.channels if channel in CHANNELS) or "–"
+    by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
+    changed = html._(speech("Changed by {name},", name=by), " ", components.moment(speech, row.updated_at))
+    came = speech(SEEDED) if row.origin == "environment" else None
+    button = components.button(
+        speech("Test the connection"), acts.act("account.manage", testing(data.account), "Tested: see the result."), "plug"
+    )
+    return panel(
+        speech("State"),
+        components.facts(
+            [(speech("Carries"), carries), (speech("Last test"), html._(tested(visit, row), *_result(visit, data, row)))]
+            + ([] if came else [(speech("Last change"), changed)])
+        ),
+        html.p({"className": "quiet"}, came) if came else None,
+        *addresses(visit, data, row),
+        html.p({"className": "quiet"}, speech("The test logs in and sends nothing.")),
+        html.div({"className": "actions"}, button) if visit.may("account.manage") else None,
+    )
+
+
+def addresses(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
+    """Where the provider shall call us, for whoever sets it up there."""
+    kind = providers_of(visit).get(row.provider)
+    if not kind or not kind.callbacks:
+        return []
+    places = [html.li({"key": route}, html.code(f"{visit.house.public_url}/callbacks/{data.account}/{route}")) for route in kind.callbacks]
+    return [
+        html.p({"key": "callbacks"}, visit.speech("Enter at the provider, so that it reports deliveries and bounces:")),
+        html.ul(places),
+    ]
+
+
+def _result(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
+    if not row.tested_code:
+        return []
+    return [html.p({"key": "code"}, html.code(row.tested_code), " ", advice(visit, data, row.tested_code))]
+
+
+def editing(visit: Visit, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
+    speech = visit.speech
+    fields = account_form.fields_of(speech, kind, row.config, data.held)
+    done = "The account works and is saved. It applies within a second."
+    made = forms.form(
+        visit, acts, "account", fields, speech("Test and save"), "account.manage", changing(row, kind), done, str(row.revision)
+    )
+    note = speech("The connection is tested first. If the test fails, nothing changes.")
+    return panel(speech(kind.label), html.p({"className": "quiet"}, note), made)
+
+
+def changing(row: ProviderAccount, kind: type[ConfiguredProvider]) -> forms.Change:
+    def do(visit: Visit, values: forms.Values) -> None:
+        given = account_form.values_of(kind, values)
+        with placed():
+            account_admin.change(accounts_of(visit), row.account, given, row.revision, visit.by, visit.house.real_now())
+
+    return do
+
+
+def testing(account: str) -> Do:
+    def do(visit: Visit) -> None:
+        account_admin.try_out(accounts_of(visit), account, visit.house.real_now())
+
+    return do
+
+
+def removal(visit: Visit, data: Data, acts: Acts) -> Element:
+    """Asks, says what goes through the account, and offers to undo it."""
+    if not visit.may("account.manage"):
+        return None
+    speech = visit.speech
+    question = speech("Nothing is sent through “{name}” any more. You can take it back for seven days.", name=data.account)
+    if data.channels:
+        named = ", ".join(speech(CHANNELS.get(channel, channel)) for channel in data.channels)
+        question += " " + speech("It carries: {channels}. Those messages then stay in the outbox and reach nobody.", channels=named)
+    handler = acts.act("account.manage", removing(data.account, data.channels), "Account removed.", undo=taking_back(data.account))
+    return html.div({"className": "actions"}, components.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger"))
+
+
+def removing(account: str, asked: list[str]) -> Do:
+    """Removes it, unless it carries something that was not in the question."""
+
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            now_carried = {channel for channel, its in rows.carried(session).items() if its == account}
+            rows.remove(session, account, visit.by, visit.house.real_now(), anyway=now_carried <= set(asked))
+
+    return do
+
+
+PAGE = Page(f"{ADDRESS}/{{account}}", "Provider account", "settings", "account.manage", load, view, stamp)

@@ -1,0 +1,157 @@
+"""The second factor on the account page: set up with a picture, confirmed by a code, turned off, and its recovery codes shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from builder_ui.kit import components, forms
+from builder_ui.kit.context import Acts, Visit
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings.sections import panel
+from models import Member
+from workspace import login, second_factor, sessions
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Second:
+    """How things stand; `setup` was begun and waits for a code. `owed`: the workspace wants one and there is none."""
+
+    on: bool
+    owed: bool
+    codes_left: int
+    setup: second_factor.Setup | None
+
+
+def read(visit: Visit, session: Session, member: Member) -> Second:
+    on = second_factor.is_on(session, member.id)
+    return Second(
+        on,
+        second_factor.is_owed(session, member),
+        second_factor.codes_left(session, member.id) if on else 0,
+        None if on else second_factor.setup(session, visit.engine.address_keys, member, visit.house.real_now()),
+    )
+
+
+def panel_of(visit: Visit, data: Second, acts: Acts) -> Element:
+    speech = visit.speech
+    owed = speech("Your workspace requires an authenticator app: set it up to continue.")
+    return panel(
+        speech("Second factor"),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), owed) if data.owed else None,
+        _codes(visit, acts),
+        *(_on(visit, data, acts) if data.on else _begun(visit, data.setup, acts) if data.setup else _off(visit, acts)),
+    )
+
+
+def _off(visit: Visit, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    why = speech("With an authenticator app on your phone, a stolen password alone is useless.")
+    handler = acts.act("me.second_factor", _begin, "Scan the QR code with your app.")
+    return [
+        html.p({"className": "quiet"}, why),
+        html.div({"className": "actions"}, components.button(speech("Set up an authenticator app"), handler, "lock")),
+    ]
+
+
+def _begun(visit: Visit, setup: second_factor.Setup, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    grouped = " ".join(setup.secret[n : n + 4] for n in range(0, len(setup.secret), 4))
+    field = forms.Field("code", speech("Code"), most=40, required=True, hint=speech("The six digits the app shows now."))
+    return [
+        html.p(speech("Scan this QR code with an authenticator app, or enter the key.")),
+        html.img({"src": setup.picture, "alt": speech("QR code for the authenticator app"), "className": "qr"}),
+        html.p(html.code(grouped)),
+        forms.form(
+            visit,
+            acts,
+            "factor",
+            [field],
+            speech("Confirm"),
+            "me.second_factor",
+            _confirming(acts),
+            "The second factor is on.",
+            setup.secret[:4],
+        ),
+    ]
+
+
+def _on(visit: Visit, data: Second, acts: Acts) -> list[Element]:
+    speech = visit.speech
+    anew = acts.act("me.second_factor", _renewing(acts), "The old recovery codes no longer work.")
+    off = acts.act("me.second_factor", _off_with_it, "The second factor is off.")
+    left = speech("{count} recovery codes are left.", count=data.codes_left)
+    return [
+        html.p(components.badge(speech("switched on"), "good", "check"), " ", html.span({"className": "quiet"}, left)),
+        html.div(
+            {"className": "actions"},
+            components.ask(
+                speech("New recovery codes"), speech("Your existing codes stop working."), speech("Create new codes"), anew, "key"
+            ),
+            components.ask(
+                speech("Turn off"),
+                speech("Then a password or a link is enough to log in as you."),
+                speech("Turn off"),
+                off,
+                "ban",
+                "danger",
+            ),
+        ),
+    ]
+
+
+def _codes(visit: Visit, acts: Acts) -> Element:
+    """The recovery codes, as long as the page stands open after they were made."""
+    shown = acts.drafts.get("codes")
+    if not shown:
+        return None
+    speech = visit.speech
+    field = {"readOnly": True, "value": shown, "rows": 10, "aria-label": speech("Recovery codes"), "id": "codes", "className": "code"}
+    copy = {"type": "button", "className": "button", "data-copy": "codes", "data-copied": speech("Copied")}
+    note = speech("Keep them somewhere other than your phone: each lets you log in once without the app. They are never shown again.")
+    return html.section(
+        {"className": "panel once", "role": "status"},
+        html.h3(speech("Recovery codes")),
+        html.p({"className": "quiet"}, note),
+        html.div(
+            {"className": "form copy"},
+            html.textarea(field),
+            html.button(copy, components.icon("clipboard-check"), html.span(speech("Copy"))),
+        ),
+    )
+
+
+def _begin(visit: Visit) -> None:
+    with visit.engine.db.write() as session:
+        second_factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
+
+
+def _confirming(acts: Acts) -> forms.Change:
+    def do(visit: Visit, values: forms.Values) -> None:
+        with visit.engine.db.write() as session:
+            codes = second_factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.real_now())
+            sessions.end_sessions(session, visit.member.id, keep=visit.token)
+        _keep(acts, codes)
+
+    return do
+
+
+def _renewing(acts: Acts) -> Callable[[Visit], None]:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            codes = second_factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
+        _keep(acts, codes)
+
+    return do
+
+
+def _keep(acts: Acts, codes: list[str]) -> None:
+    """For the next drawing."""
+    acts.drafts["codes"] = "\n".join(codes)
+
+
+def _off_with_it(visit: Visit) -> None:
+    with visit.engine.db.write() as session:
+        login.reset_factor(session, visit.engine.address_keys, visit.member.id, visit.by, visit.house.real_now())

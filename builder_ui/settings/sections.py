@@ -1,0 +1,69 @@
+"""The settings have several pages: which there are, who sees them, and the way from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from builder_ui.kit import components
+from builder_ui.kit.context import Visit
+from builder_ui.kit.reactpy_compat import Element, html
+
+SECTIONS: tuple[tuple[str, str, str], ...] = (
+    ("/ui/settings", "My account", "me.read"),
+    ("/ui/settings/users", "Users", "team.read"),
+    ("/ui/settings/rotations", "Owner rotations", "team.read"),
+    ("/ui/settings/workspace/sender", "Sender", "setting.read"),
+    ("/ui/settings/workspace/appearance", "Public pages", "setting.read"),
+    ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
+    ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),
+    ("/ui/settings/workspace/purposes", "Consent purposes", "setting.read"),
+    ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
+    ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
+    ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
+    ("/ui/settings/workspace/access", "Logging in", "setting.read"),
+    ("/ui/settings/notices", "Notices", "setting.read"),
+    ("/ui/settings/work", "Background jobs", "work.read"),
+    ("/ui/settings/accounts", "Provider accounts", "account.read"),
+    ("/ui/settings/events", "Waiting events", "event.read_unrouted"),
+    ("/ui/settings/keys", "Keys", "key.manage"),
+    ("/ui/settings/secrets", "Secrets", "secret.list"),
+    ("/ui/settings/audit", "Audit trail", "audit.read"),
+)
+"""(address, message id, the act of who sees it)"""
+
+
+FOLDERS = ("/ui/settings/users", "/ui/settings/accounts")
+"""Addresses with a page for each of their things below them."""
+
+
+def framed(visit: Visit, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
+    """A page of the settings, below the list of all of them."""
+    speech = visit.speech
+    return html._(
+        components.head(speech(title), speech(lead) if lead else None),
+        html.nav({"className": "tabs sections", "aria-label": speech("Settings")}, _links(visit)),
+        html.div({"className": "settings wide" if wide else "settings"}, *content),
+    )
+
+
+def _links(visit: Visit) -> list[Element]:
+    return [_link(visit, address, text) for address, text in _seen(visit)]
+
+
+def _seen(visit: Visit) -> Iterable[tuple[str, str]]:
+    return ((address, text) for address, text, act in SECTIONS if visit.may(act))
+
+
+def _link(visit: Visit, address: str, text: str) -> Element:
+    here = visit.path == address or (address in FOLDERS and visit.path.startswith(f"{address}/"))
+    attributes = {"href": address, "key": address, "className": "tab here" if here else "tab"}
+    return html.a({**attributes, **({"aria-current": "page"} if here else {})}, visit.speech(text))
+
+
+def panel(title: str, *content: Element) -> Element:
+    return html.section({"className": "panel"}, html.h2(title), *content)
+
+
+def barred(visit: Visit, title: str) -> Element:
+    """What somebody sees whose role does not reach here."""
+    return framed(visit, title, "", components.empty("lock", visit.speech("Your role does not allow this."), None))

@@ -1,0 +1,132 @@
+"""One workspace setting: admins change it, everybody may read it. The form comes out of the setting's own shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder_ui.kit import components, forms
+from builder_ui.kit.actor_names import member_names, places
+from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import logo
+from builder_ui.settings.fields import controls
+from builder_ui.settings.sections import SECTIONS, framed, panel
+from engine.versions.uses import uses_of_removed
+from journeys.errors import Invalid
+from models import WorkspaceSetting
+from workspace import listed_names, settings
+
+LEADS = {
+    "sender": "Who the messages are from.",
+    "appearance": "How the pages look that contacts reach from a message, to unsubscribe or to change their preferences.",
+    "quiet_hours": "When contacts are not disturbed. Messages wait; they are not lost.",
+    "frequency_caps": "The maximum number of messages a contact gets. Further messages wait.",
+    "calendar": "Task deadlines count only these hours.",
+    "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
+    "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
+    "tracking": "Whether clicks and opens are counted.",
+    "access": "How long a log-in lasts, and who needs an authenticator app.",
+    "notices": "Who is notified, and how, when runs are stuck or a provider account is not accepting messages.",
+}
+
+
+ANYWAY = "anyway"
+AT_ONCE = frozenset({"access", "appearance", "notices"})
+"""What says nothing about messages to contacts, and so does not wait for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    name: str
+    setting: settings.Setting
+    row: WorkspaceSetting | None
+    names: dict[str, str]
+    unlisted: list[str]
+    """Names that contacts have and the list has not."""
+
+
+def load(visit: Visit) -> Data:
+    return load_named(visit, visit.arguments["name"])
+
+
+def load_named(visit: Visit, name: str) -> Data:
+    with visit.engine.db.read() as session:
+        setting = settings.get(session, name)
+        return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed_names.unlisted(session, name))
+
+
+def view(visit: Visit, data: Data, acts: Acts) -> Element:
+    title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
+    return framed(visit, title, LEADS[data.name], form(visit, data, acts), others(visit, data, acts), logo.panel_of(visit, data.setting))
+
+
+def form(visit: Visit, data: Data, acts: Acts) -> Element:
+    """The setting's form, with who changed it last."""
+    speech, row = visit.speech, data.row
+    fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
+    if question := acts.drafts.get(f"ask.{data.name}"):
+        fields.append(forms.Field(ANYWAY, speech("Remove anyway"), "checkbox", hint=question))
+    generation = row.updated_at.isoformat() if row else ""
+    done = "Saved." if data.name in AT_ONCE else "Saved. It applies from the next message on."
+    act = "access.change" if data.name == "access" else "setting.change"  # who logs in how weighs more
+    made = forms.form(visit, acts, data.name, fields, speech("Save"), act, saving(data, acts), done, generation)
+    return html.section({"className": "panel"}, made, changed(visit, data))
+
+
+def others(visit: Visit, data: Data, acts: Acts) -> Element:
+    """What contacts have and no journey can use, each with a button that lists it."""
+    if not data.unlisted:
+        return None
+    speech = visit.speech
+    lines = [
+        html.li(
+            {"key": key},
+            html.code(key),
+            " ",
+            components.button(speech("Add"), acts.act("setting.change", listing(data.name, key), "Saved."), "plus")
+            if visit.may("setting.change")
+            else None,
+        )
+        for key in data.unlisted
+    ]
+    lead = html.p({"className": "quiet"}, speech("These came from the API or a file. They are kept, but no journey can use them."))
+    return panel(speech("Used, but not in the list"), lead, html.ul({"className": "lines"}, lines))
+
+
+def listing(name: str, key: str) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.write() as session:
+            listed_names.add(session, name, key, visit.by, visit.house.now())
+
+    return do
+
+
+def changed(visit: Visit, data: Data) -> Element:
+    speech, row = visit.speech, data.row
+    if row is None:
+        return html.p({"className": "quiet"}, speech("Not changed yet: these are the defaults."))
+    by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
+    return html.p({"className": "quiet"}, speech("Changed by {name},", name=by), " ", components.moment(speech, row.updated_at))
+
+
+def saving(data: Data, acts: Acts) -> forms.Change:
+    """Reads the values with the controls that drew the form; what journeys use is taken away only by whoever was told where, and said so."""
+
+    def do(visit: Visit, values: forms.Values) -> None:
+        kept = data.setting.model_dump(mode="json")  # what has no field here stays
+        value = kept | {key: one.read(values) for key, one in controls(visit.speech, data.name, data.setting).items()}
+        asked = acts.drafts.pop(f"ask.{data.name}", "")
+        with visit.engine.db.write() as session:
+            before = settings.get(session, data.name)
+            after = settings.put(session, data.name, value, visit.by, visit.house.now())
+            if used := uses_of_removed(visit.engine, session, before, after):
+                gone = ", ".join(sorted(before.offers() - after.offers()))
+                question = visit.speech("Live journeys use {names}: {steps}.", names=gone, steps=places(used))
+                if values.get(ANYWAY) != "on" or question != asked:
+                    acts.drafts[f"ask.{data.name}"] = question
+                    raise Invalid("Live journeys use what you are removing: nothing has been saved yet. Confirm at the end of the form.")
+
+    return do
+
+
+PAGE = Page("/ui/settings/workspace/{name}", "Settings", "settings", "setting.read", load, view)
