@@ -1,4 +1,4 @@
-"""The small types that parts of a document are made of."""
+"""The small types that documents and the values of nodes are made of."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ class Part(BaseModel):
     """A piece of a document: frozen, and without fields that nobody knows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Value(BaseModel):
+    """What nodes and the engine hand each other: frozen, and JSON and back without loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _spelt(name: object) -> object:

@@ -1,4 +1,4 @@
-"""The values nodes speak in: answers, outcomes, calls and changes.
+"""The values nodes speak in: answers, outcomes and calls. Changes are in `journeys.changes`.
 
 A node never blocks and never acts. It answers with a value; `engine.interpreter.advance` walks on from it. Everything here is
 frozen and turns into JSON and back without loss (`pack`, `unpack`), because it is stored between two steps.
@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from journeys.changes import AnyChange
 from journeys.rules import Rule
 from journeys.rules.facts import Facts
-
-
-class Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+from journeys.types import Value
 
 # --- Answers of a node -----------------------------------------------------------------------------------------
 
@@ -33,76 +30,6 @@ class Call(Value):
 
     channel: str
     input: dict[str, Any] = {}
-
-
-class SetFields(Value):
-    """Contact fields to write; None clears."""
-
-    change: Literal["set_fields"] = "set_fields"
-    fields: dict[str, Any]
-
-
-class AddTag(Value):
-    change: Literal["add_tag"] = "add_tag"
-    tag: str
-
-
-class RemoveTag(Value):
-    change: Literal["remove_tag"] = "remove_tag"
-    tag: str
-
-
-class ChangeScore(Value):
-    """Adds `points` (may be negative) to a score group, or sets it when `absolute`."""
-
-    change: Literal["change_score"] = "change_score"
-    group: str
-    points: float
-    absolute: bool = False
-    reason: str = ""
-
-
-class SetOwner(Value):
-    """Gives the contact an owner; with `pool` the rotation of that pool moves on."""
-
-    change: Literal["set_owner"] = "set_owner"
-    owner: str
-    pool: str | None = None
-
-
-class CreateTask(Value):
-    """`id` is `run:node:visit`, so a task is created once whatever happens. `due_at` is aware UTC."""
-
-    change: Literal["create_task"] = "create_task"
-    id: str
-    title: str
-    description: str = ""
-    owner: str | None = None
-    due_at: datetime | None = None
-    outcomes: tuple[str, ...] = ("done",)
-    priority: Literal["low", "normal", "high"] = "normal"
-    escalate_to: str | None = None
-
-
-class StartJourney(Value):
-    """Enrols the contact in another journey, under its own entry rules, once per `id`."""
-
-    change: Literal["start_journey"] = "start_journey"
-    id: str
-    journey: str
-    data: dict[str, Any] = {}
-
-
-class EndJourney(Value):
-    """Ends every open run of the contact in the named journey (never the one that says so)."""
-
-    change: Literal["end_journey"] = "end_journey"
-    journey: str
-
-
-Change = Annotated[
-    SetFields | AddTag | RemoveTag | ChangeScore | SetOwner | CreateTask | StartJourney | EndJourney, Field(discriminator="change")
-]
 
 
 class Branch(Value):
@@ -119,7 +46,7 @@ class Leave(Value):
 
     answer: Literal["leave"] = "leave"
     outlet: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[AnyChange, ...] = ()
     note: dict[str, Any] = {}
     remember: dict[str, Any] = {}
 

@@ -30,33 +30,79 @@ def sources(*without: str) -> dict[str, ast.Module]:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`classes` of the things, their `kinds` as stored, and what a value that holds a kind is called (a pattern on its source)."""
+    """`classes` of the things, their `kinds` as stored, and what a value that holds a kind is called (a pattern on its source). Things that
+    others build (`built`) may be named to build one, yet nobody may ask which one a value is; a name is theirs if it comes from `home`."""
 
     classes: Collection[str]
     kinds: Collection[str]
     subject: str
+    built: bool = False
+    home: str = ""
 
     def namings(self, tree: ast.Module) -> list[str]:
         """Where a file names a thing: by its class, by asking for its kind, or in a list that is one of kinds."""
-        return [f"{node.lineno}: {ast.unparse(node)[:80]}" for node in ast.walk(tree) if isinstance(node, ast.expr) and self._names(node)]
+        classes = self._classes_in(tree)
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.expr | ast.pattern) and self._names(node, classes)]
+        found += [case for node in ast.walk(tree) if isinstance(node, ast.Match) for case in self._cases(node)]
+        return [f"{node.lineno}: {ast.unparse(node)[:80]}" for node in found]
 
-    def _names(self, node: ast.expr) -> bool:
+    def _classes_in(self, tree: ast.Module) -> frozenset[str]:
+        """What the classes are called in a file."""
+        if not self.home:
+            return frozenset(self.classes)
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        theirs = {
+            (alias.asname or alias.name, alias.name)
+            for node in imports
+            for alias in node.names
+            if (node.module or "").startswith(self.home) or f"{node.module}.{alias.name}" == self.home
+        }
+        modules = {called for called, name in theirs if f".{name}" == self.home[self.home.rindex(".") :]}
+        whole = {f"{module}.{name}" for module in modules for name in self.classes}
+        return frozenset({called for called, name in theirs if name in self.classes} | whole)
+
+    def _names(self, node: ast.expr | ast.pattern, classes: frozenset[str]) -> bool:
+        if isinstance(node, ast.MatchClass):
+            return _is_class(node.cls, classes)
         if isinstance(node, ast.Name | ast.Attribute):
-            return (node.id if isinstance(node, ast.Name) else node.attr) in self.classes
+            return not self.built and _is_class(node, classes)
+        if isinstance(node, ast.Call):
+            return _is_question(node) and any(_is_class(one, classes) for one in ast.walk(node.args[1]))
         if isinstance(node, ast.Compare):
-            return self._asks(node.left, node.comparators) or any(self._asks(one, [node.left]) for one in node.comparators)
-        return self._lists(node)
+            return self._compares(node, classes)
+        return self._lists(node, classes)
 
-    def _asks(self, subject: ast.expr, others: list[ast.expr]) -> bool:
-        texts = {text for other in others for text in _texts(other)}
-        return bool(texts.intersection(self.kinds)) and re.search(self.subject, ast.unparse(subject)) is not None
+    def _compares(self, node: ast.Compare, classes: frozenset[str]) -> bool:
+        sides = [node.left, *node.comparators]
+        texts = {text for side in sides for text in _texts(side)}
+        asked = any(re.search(self.subject, ast.unparse(side)) for side in sides)
+        return (asked and not texts.isdisjoint(self.kinds)) or any(_is_class(side, classes) for side in sides)
 
-    def _lists(self, node: ast.expr) -> bool:
+    def _lists(self, node: ast.AST, classes: frozenset[str]) -> bool:
+        if isinstance(node, ast.BinOp):
+            return isinstance(node.op, ast.BitOr) and _is_class(node.left, classes) and _is_class(node.right, classes)
         if not isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
             return False
-        texts = [one.value for one in (node.keys if isinstance(node, ast.Dict) else node.elts) if _is_text(one)]
+        held = node.keys if isinstance(node, ast.Dict) else node.elts
+        texts = [one.value for one in held if _is_text(one)]
         known = len({text for text in texts if text in self.kinds})
-        return known > 3 or (known > 1 and known * 4 >= len(texts) * 3)
+        return sum(_is_class(one, classes) for one in held) > 1 or known > 3 or (known > 1 and known * 4 >= len(texts) * 3)
+
+    def _cases(self, node: ast.Match) -> Iterator[ast.expr]:
+        """The branches of a `match` that ask for a kind."""
+        if re.search(self.subject, ast.unparse(node.subject)):
+            values = [one.value for one in ast.walk(node) if isinstance(one, ast.MatchValue)]
+            yield from (one for one in values if _is_text(one) and one.value in self.kinds)
+
+
+def _is_class(node: ast.AST | None, classes: Collection[str]) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr in classes or ast.unparse(node) in classes
+    return isinstance(node, ast.Name) and node.id in classes
+
+
+def _is_question(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass") and len(node.args) > 1
 
 
 def _is_text(node: ast.AST | None) -> bool:
@@ -67,20 +113,9 @@ def _texts(node: ast.expr) -> Iterator[str]:
     yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
-def matched(tree: ast.Module, axis: Axis) -> list[str]:
-    """`match` statements that ask for a thing by its class or its kind."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name) and node.cls.id in axis.classes:
-            found.append(f"{node.lineno}: case {node.cls.id}")
-        if isinstance(node, ast.Match) and re.search(axis.subject, ast.unparse(node.subject)):
-            found += [f"{one.lineno}: case {one.value}" for one in ast.walk(node) if _is_text(one) and one.value in axis.kinds]
-    return found
-
-
 def named(axis: Axis, *without: str) -> dict[str, list[str]]:
     """File -> the places where it names a thing of the axis."""
-    found = {file: [*axis.namings(tree), *matched(tree, axis)] for file, tree in sources(*without).items()}
+    found = {file: axis.namings(tree) for file, tree in sources(*without).items()}
     return {file: places for file, places in found.items() if places}
 
 

@@ -15,8 +15,8 @@ from api.http.paging import Limit, Page
 from api.server import TheServer
 from crm.sales import tasks
 from engine.enrolment.routing import routed
+from journeys.changes import CreateTask
 from journeys.errors import Invalid
-from journeys.values import CreateTask
 from models import Task, new_id
 
 router = APIRouter(prefix="/api/v1", tags=["tasks"], route_class=JsonRoute)

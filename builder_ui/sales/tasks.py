@@ -19,8 +19,8 @@ from crm.people.identity import find
 from crm.sales import tasks
 from engine.enrolment.routing import route
 from engine.temporal.wakeups import Wakeups
+from journeys.changes import CreateTask
 from journeys.errors import Invalid
-from journeys.values import CreateTask
 from models import Contact, Member, Task, new_id
 from storage.json_values import clean_text
 from workspace.members import list_members

@@ -17,8 +17,8 @@ from commands.demo.shop import SOURCE
 from commands.demo.story import Story
 from crm.people.scores import change_score
 from crm.sales import tasks
+from journeys.changes import CreateTask
 from journeys.rules.facts import Calendar
-from journeys.values import CreateTask
 from journeys.worktime import add_working_time
 from models import Event, Task, new_id
 

@@ -16,8 +16,8 @@ from sqlalchemy import and_, func, literal, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from journeys.changes import CreateTask
 from journeys.errors import Conflict, Invalid, NotFound
-from journeys.values import CreateTask
 from models import Contact, Event, Member, Task, TaskChange, lock
 from storage.events import append_event
 from storage.json_values import clean_text

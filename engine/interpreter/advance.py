@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.interpreter.overlay import Overlay
 from engine.interpreter.state import State
+from journeys.changes import Change
 from journeys.clock import zone_of
 from journeys.compile import Program
 from journeys.document import Exit
@@ -21,7 +22,6 @@ from journeys.rules.facts import Facts
 from journeys.runkeys import is_of_run
 from journeys.values import (
     Branch,
-    Change,
     Context,
     Do,
     End,

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.interpreter.paths import dig
+from journeys.changes import Change
 from journeys.results import STEPS
 from journeys.rules.facts import Calendar, Facts, Occurrences
 from journeys.rules.fields import path_of, read
-from journeys.values import AddTag, Change, ChangeScore, RemoveTag, SetFields, SetOwner
 
 if TYPE_CHECKING:
     from journeys.rules import EventTerm
@@ -29,21 +29,18 @@ class Overlay:
         self._scores: dict[str, float] = {}
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Lays `changes` on top. Tasks and other journeys are not facts of a contact and leave no mark."""
+        """Lays `changes` on top."""
         for change in changes:
-            match change:
-                case SetFields(fields=fields):
-                    self._fields.update(fields)
-                case AddTag(tag=tag):
-                    self._tags[tag] = True
-                case RemoveTag(tag=tag):
-                    self._tags[tag] = False
-                case ChangeScore(group=group, points=points, absolute=absolute):
-                    self._scores[group] = points if absolute else self.score(group) + points
-                case SetOwner(owner=owner):
-                    self._fields["owner"] = owner
-                case _:
-                    pass
+            change.overlay(self)
+
+    def set_field(self, name: str, value: Any) -> None:
+        self._fields[name] = value
+
+    def set_tag(self, tag: str, given: bool) -> None:
+        self._tags[tag] = given
+
+    def set_score(self, group: str, points: float) -> None:
+        self._scores[group] = points
 
     @property
     def changed(self) -> Mapping[str, Any]:

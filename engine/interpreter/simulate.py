@@ -18,6 +18,7 @@ from engine.interpreter.overlay import Overlay
 from engine.interpreter.simulated_gate import SimulatedGate
 from engine.interpreter.state import State
 from journeys.catalogue import SYSTEM_EVENTS
+from journeys.changes import Change
 from journeys.channels import SENDABLE
 from journeys.compile import Program
 from journeys.errors import Invalid, Issue
@@ -26,7 +27,7 @@ from journeys.rules import DictFacts, explain, holds, normalise_deep
 from journeys.rules.facts import Calendar
 from journeys.runkeys import run_key
 from journeys.types import Span
-from journeys.values import Call, Change, Do, End, Performed, Received, RunInfo
+from journeys.values import Call, Do, End, Performed, Received, RunInfo
 
 MAX_STEPS = 10_000
 RUN_ID = "simulated"

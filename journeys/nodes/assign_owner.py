@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
+from journeys.changes import SetOwner
 from journeys.nodes.node import Node
 from journeys.types import Key
-from journeys.values import Answer, Context, Leave, SetOwner
+from journeys.values import Answer, Context, Leave
 
 
 class AssignOwner(Node):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from journeys import values
+from journeys import changes
 from journeys.nodes.node import Node
 from journeys.types import Key
 from journeys.values import Answer, Context, Leave
@@ -28,7 +28,7 @@ class ChangeScore(Node):
 
     def enter(self, ctx: Context) -> Answer:
         reason = f"{ctx.run.journey}/{ctx.node_id}"
-        change = values.ChangeScore(group=self.group_key, points=self.points, absolute=self.absolute, reason=reason)
+        change = changes.ChangeScore(group=self.group_key, points=self.points, absolute=self.absolute, reason=reason)
         return Leave(outlet="next", changes=(change,), note={"before": ctx.facts.score(self.group_key)})
 
     def references(self) -> Iterable[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from journeys import values
+from journeys import changes
 from journeys.errors import Issue
 from journeys.nodes.node import Node, unread_places
 from journeys.nodes.wait_for import OutletName
@@ -66,7 +66,7 @@ class CreateTask(Node):
 
     def enter(self, ctx: Context) -> Answer:
         due_at = self._due_at(ctx)
-        task = values.CreateTask(
+        task = changes.CreateTask(
             id=ctx.once_key,
             title=fill(self.title, ctx.facts),
             description=fill(self.description, ctx.facts),

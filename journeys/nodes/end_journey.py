@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from journeys import values
+from journeys import changes
 from journeys.nodes.node import Node
 from journeys.types import Key
 from journeys.values import Answer, Context, Leave
@@ -23,7 +23,7 @@ class EndJourney(Node):
     journey: Key = Field(title="Journey", json_schema_extra={"widget": "journey", "names": "journey"})
 
     def enter(self, ctx: Context) -> Answer:
-        return Leave(outlet="next", changes=(values.EndJourney(journey=self.journey),))
+        return Leave(outlet="next", changes=(changes.EndJourney(journey=self.journey),))
 
     def references(self) -> Iterable[tuple[str, str, str]]:
         yield "journey", "journey", self.journey

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from journeys import values
+from journeys import changes
 from journeys.nodes.node import Node
 from journeys.nodes.update_contact import Copy, FieldName
 from journeys.rules.types import Scalar
@@ -30,7 +30,7 @@ class StartJourney(Node):
 
     def enter(self, ctx: Context) -> Answer:
         data = {name: ctx.facts.value(value.source) if isinstance(value, Copy) else value for name, value in self.data.items()}
-        return Leave(outlet="next", changes=(values.StartJourney(id=ctx.once_key, journey=self.journey, data=data),))
+        return Leave(outlet="next", changes=(changes.StartJourney(id=ctx.once_key, journey=self.journey, data=data),))
 
     def references(self) -> Iterable[tuple[str, str, str]]:
         yield "journey", "journey", self.journey

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from journeys.changes import AddTag, Change, RemoveTag, SetFields
 from journeys.errors import Issue
 from journeys.nodes.node import Node
 from journeys.rules.types import Scalar
 from journeys.types import Part
-from journeys.values import AddTag, Answer, Change, Context, Leave, RemoveTag, SetFields
+from journeys.values import Answer, Context, Leave
 
 FieldName = Annotated[str, Field(min_length=1, max_length=120)]
 TagName = Annotated[str, Field(min_length=1, max_length=120)]

@@ -13,7 +13,7 @@ from crm.consent import suppression
 from crm.people.identity import resolve
 from crm.people.profile import add_tag, update_fields
 from crm.sales import tasks
-from journeys.values import CreateTask
+from journeys.changes import CreateTask
 from models import Contact, Message, new_id
 from tests.builder_ui.test_pages import say
 

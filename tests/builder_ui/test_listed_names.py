@@ -9,7 +9,7 @@ import pytest
 from crm.people.scores import change_score
 from crm.sales import tasks
 from engine.versions import publish
-from journeys.values import CreateTask
+from journeys.changes import CreateTask
 from models import Member
 from tests.builder_ui.test_settings_pages import submit
 from workspace import members, settings

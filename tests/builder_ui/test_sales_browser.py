@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from crm.people.profile import update_fields
 from crm.sales import tasks
-from journeys.values import CreateTask
+from journeys.changes import CreateTask
 from models import Member
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "locale": "de-CH"}

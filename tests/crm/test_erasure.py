@@ -17,8 +17,8 @@ from crm.people.merge import MOVED, merge
 from crm.privacy.erasure import DELETED, erase
 from crm.privacy.export import PARTS, export
 from crm.sales import tasks
+from journeys.changes import CreateTask
 from journeys.errors import Conflict, Invalid, NotFound
-from journeys.values import CreateTask
 from models import (
     Audit,
     Body,

@@ -15,8 +15,8 @@ from crm.consent.consent import STRICTNESS, Evidence
 from crm.people import profile, scores
 from crm.people.merge import Merged, merge
 from crm.sales import tasks
+from journeys.changes import CreateTask
 from journeys.errors import Conflict, NotFound
-from journeys.values import CreateTask
 from models import Consent, ConsentState, Contact, Database, Event, Identity, Inbox, Merge, Message, Run, Score, Subscription, Task, Trail
 from storage.events import append_event
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.sales import tasks
+from journeys.changes import CreateTask
 from journeys.errors import Conflict, Invalid, NotFound
-from journeys.values import CreateTask
 from models import Contact, Event, Member, Task
 from workspace import members
 

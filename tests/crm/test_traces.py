@@ -21,8 +21,8 @@ from crm.people.merge import merge
 from crm.privacy import erasure_rest, traces
 from crm.privacy.erasure import erase_person
 from crm.sales import tasks
+from journeys.changes import CreateTask
 from journeys.errors import NotFound
-from journeys.values import CreateTask
 from models import (
     AuditNote,
     Body,

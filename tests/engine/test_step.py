@@ -9,10 +9,11 @@ from typing import ClassVar
 from sqlalchemy import event as hooks
 from sqlmodel import select
 
-from engine.runs import operations as running
+from engine.runs.operations import operations as running
 from engine.versions import publish as publishing
+from journeys.changes import AddTag
 from journeys.nodes import Node
-from journeys.values import AddTag, Answer, Context, Leave
+from journeys.values import Answer, Context, Leave
 from models import Inbox, Task
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from journeys.triggers import TRIGGERS
-from tests.axes import Axis, Tree, matched, named
+from tests.axes import Axis, Tree, named
 
 HERE = Path(__file__).parent
 TRIGGER = Axis(classes=[one.__name__ for one in TRIGGERS], kinds=[one.kind() for one in TRIGGERS], subject=r"trigger\b|\.type\b|\[.type.\]")
@@ -37,7 +37,7 @@ def test_a_file_that_names_one_is_found(planted: str) -> None:
 
 @pytest.mark.parametrize("planted", ["case EventTrigger(): pass", "case 'event' | 'manual': pass"])
 def test_a_match_on_one_is_found(planted: str) -> None:
-    assert matched(ast.parse(f"match trigger:\n    {planted}"), TRIGGER) != []
+    assert TRIGGER.namings(ast.parse(f"match trigger:\n    {planted}")) != []
 
 
 @pytest.mark.parametrize("allowed", ["{'journey': id, 'event': id, 'contact': id}", "spec.format == 'date'", "['date', 'datetime']"])
