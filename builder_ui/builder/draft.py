@@ -144,14 +144,15 @@ def _note(one: Mapping[str, Any]) -> Note | None:
 
 
 def replaced(data: Any, path: tuple[str | int, ...], value: Any) -> Any:
-    """A copy of JSON `data` with `value` at `path`; None takes a key of an object out. Objects on the way are made."""
+    """A copy of JSON `data` with `value` at `path`; None takes a key of an object out. Objects on the way are made; behind the end of a list
+    `value` is its next element."""
     if not path:
         return value
     first, rest = path[0], path[1:]
     if isinstance(first, int):
         items = list(data or ())
-        items[first] = replaced(items[first], rest, value)
-        return items
+        present = items[first] if first < len(items) else None
+        return [*items[:first], replaced(present, rest, value), *items[first + 1 :]]
     object = dict(data) if isinstance(data, Mapping) else {}
     if not rest and value is None:
         object.pop(first, None)

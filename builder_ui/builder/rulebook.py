@@ -32,10 +32,15 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
     speech, rule = form.speech, form.value(path)
     if not isinstance(rule, Mapping):
         return _none_yet(form, path, optional)
-    root = dict(rule) if is_group(rule) else {"combinator": "and", "rules": [dict(rule)]}
+    grouped = is_group(rule)
+    root = dict(rule) if grouped else {"combinator": "and", "rules": [dict(rule)]}
 
     def change(inner: Path, value: Any, redraw: bool) -> None:
-        form.edit(path, replaced(root, inner, value), redraw)
+        """Only what is meant: what was typed an instant before may not be in `rule` yet."""
+        if grouped:
+            form.edit((*path, *inner), value, redraw)
+        else:
+            form.edit(path, replaced(root, inner, value), redraw)
 
     scope = _scope(form, path)
     inner_form = _Inner(form, path, root, change)
@@ -119,7 +124,7 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
     form = inner.form
 
     def add(fresh: Mapping[str, Any]) -> None:
-        inner.change((*path, "rules"), [*rules, dict(fresh)], True)
+        inner.change((*path, "rules", len(rules)), dict(fresh), True)
 
     def remove(place: int) -> Callable[[Any], None]:
         return lambda _event: inner.change((*path, "rules"), [*rules[:place], *rules[place + 1 :]], True)
