@@ -33,6 +33,7 @@ docs: $(VENV)/dev.stamp ## write the generated pages under docs/
 	$(BIN)/python -m journeys.nodes.page > docs/nodes.md
 	$(BIN)/python -m journeys.triggers.docs > docs/triggers.md
 	$(BIN)/python -m journeys.rules.docs docs/rules.md
+	$(BIN)/python -m locales.texts > docs/texts.md
 
 bench: $(VENV)/dev.stamp ## run the benchmarks; `make bench NAME=engine` runs one
 	$(BIN)/pfadwerk bench $(NAME) --json

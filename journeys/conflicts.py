@@ -57,7 +57,7 @@ def noted(document: Mapping[str, Any], found: Iterable[Conflict], by: str, at: s
     before = [one for one in _listed(document) if (tuple(one["path"]), one.get("by")) not in again]
     listed = [*before, *fresh]
     if len(listed) > MOST:
-        raise TooLarge("too many changes of two people wait for a choice", limit=MOST)
+        raise TooLarge("Too many changes by two people are waiting for a decision.", limit=MOST)
     return {**document, "ui": {**ui, PLACE: listed}} if listed else dict(document)
 
 

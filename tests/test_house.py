@@ -207,6 +207,8 @@ NO_SENTENCES = {
 
 
 CATALOGUE = ROOT / "locales" / "de" / "LC_MESSAGES" / "pfadwerk.po"
+SENTENCE = r"[^a-z_].*[.?!:…”}]"
+"""How a sentence begins and ends; a value may come first or last."""
 DU = re.compile(r"\b(du|dich|dir|dein(e[mnrs]?)?|euch|euer|eure[mnrs]?)\b", re.IGNORECASE)
 
 
@@ -279,6 +281,18 @@ def _wrong_with(sentence: str, given: set[str | None]) -> str | None:
     if set(re.findall(place, sentence)) != set(re.findall(place, german)):
         return "has other places in German"
     return None if set(re.findall(place, sentence)) <= given or None in given else "has places that nothing fills"
+
+
+def test_an_error_is_a_full_sentence() -> None:
+    """Mixed styles read as two products: "There is no such run." and "there is no such run" stood side by side."""
+    made = [
+        (place, text)
+        for place, name, call, _ in errors_made()
+        if name not in (*NO_SENTENCES, "Unfit")
+        for text in literals(call.args[0], {})
+    ]
+    assert len(made) > 100, "the test looks at the wrong tree"
+    assert [(place, text) for place, text in made if not re.fullmatch(SENTENCE, text, re.DOTALL)] == []
 
 
 def test_an_error_is_a_literal_sentence_and_has_german() -> None:

@@ -428,7 +428,11 @@ def publish_journey(
     with server.engine.db.write() as session:
         journey = get_journey(session, journey_id, locked=True)
         if wanted.revision is not None and journey.revision != wanted.revision:
-            raise Conflict("somebody saved this journey meanwhile: look at it again", revision=journey.revision, by=journey.updated_by)
+            raise Conflict(
+                "Somebody else saved this journey in the meantime. Look at it again before you save.",
+                revision=journey.revision,
+                by=journey.updated_by,
+            )
         version = publish.publish(server.engine, session, journey.id, actor.id, wanted.note, server.engine.clock.now())
         return VersionDetail.model_validate(version)
 

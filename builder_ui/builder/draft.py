@@ -78,7 +78,7 @@ class Draft:
             if id == ENTRY:
                 parts = {name: step.raw[name] for name in PARTS if name in step.raw}
             elif not isinstance(step.raw.get("kind"), str):
-                raise Invalid("a step needs a kind")
+                raise Invalid("A step needs a kind.")
             else:
                 nodes[id] = step.raw
         edges = {place: to for place, to in edges.items() if place not in set(changes.cut)}

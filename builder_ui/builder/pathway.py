@@ -103,7 +103,7 @@ class Pathway:
 
         story = run_page.load(visit)
         if story.story["journey"]["id"] != self.journey_id:
-            raise NotFound("this is a run of another journey")
+            raise NotFound("This run belongs to another journey.")
         with visit.engine.db.read() as session:
             document = get_version(session, self.journey_id, story.story["run"]["version_number"]).document
         return story, cards.drawing(visit.speech, visit.engine.palette, Draft(document))

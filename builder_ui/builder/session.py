@@ -980,7 +980,7 @@ class Editor(Teller):
         with visit.engine.db.write() as session:
             journey = publish.get_journey(session, self.journey.id, locked=True)
             if journey.revision != self.revision:
-                raise Conflict("somebody saved this journey meanwhile", by=journey.updated_by)
+                raise Conflict("Somebody else saved this journey in the meantime.", by=journey.updated_by)
             return publish.publish(visit.engine, session, journey.id, visit.by, note, visit.house.now()).number
 
     # Numbers
@@ -1078,7 +1078,7 @@ def fetch(visit: Visit) -> Stored:
     with visit.engine.db.read() as session:
         journey: Journey = publish.get_journey(session, visit.arguments["key"])
         if journey.archived_at is not None:
-            raise NotFound("this journey is archived")
+            raise NotFound("This journey is archived.")
         issues = publish.check_draft(visit.engine, session, journey.draft)
         known = knowledge.load(session, visit.speech)
         hints = cards.hints(visit.speech, visit.engine.palette, journey.draft)

@@ -84,7 +84,7 @@ def _document(session: Session, journey: Journey, which: str) -> dict[str, Any]:
     if which == DRAFT:
         return dict(journey.draft)
     if not which.isdecimal() or len(which) > 9:
-        raise NotFound("there is no such version")
+        raise NotFound("There is no such version.")
     return dict(publish.get_version(session, journey.id, int(which)).document)
 
 

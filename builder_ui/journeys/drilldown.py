@@ -68,7 +68,7 @@ def ask(visit: Visit, journey_id: str) -> Asked:
     query = visit.query
     what, node, version = query.get("what", "entered"), query.get("node", "")[:64], query.get("version", "")
     if what not in (TITLES if node else WHOLE) or (version and not (version.isdecimal() and len(version) <= 9)):
-        raise NotFound("there is no such list")
+        raise NotFound("There is no such list.")
     return Asked(journey_id, what, node, query.get("outlet", "")[:64], int(version) if version else None, query.get("before", ""))
 
 

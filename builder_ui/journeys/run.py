@@ -83,7 +83,7 @@ def stamp(visit: Visit) -> object:
     with visit.engine.db.read() as session:
         row = session.execute(select(Run.step, Run.status, Run.updated_at).where(Run.id == run_id)).first()
         if row is None:
-            raise NotFound("there is no such run")
+            raise NotFound("There is no such run.")
         fates = session.execute(select(Message.status, Message.opened_at, Message.clicked_at).where(Message.run_id == run_id)).all()
         return tuple(row), [tuple(fate) for fate in fates]
 

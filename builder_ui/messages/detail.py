@@ -30,7 +30,7 @@ def load(visit: Visit) -> Data:
     with visit.engine.db.read() as session:
         message = session.get(Message, visit.arguments["id"])
         if message is None:
-            raise NotFound("there is no such message")
+            raise NotFound("There is no such message.")
         number = session.scalar(select(OutboxItem.id).where(OutboxItem.message_id == message.id).limit(1))
         letter = str(number) if number is not None else message.id if message.body_id else None
         return Data(message, contact_names(session, [message.contact_id]).get(message.contact_id, ""), letter)

@@ -54,7 +54,7 @@ def read_letter(session: Session, id: str, reader: Member) -> Letter:
     """
     letter = _from_outbox(session, int(id), reader) if id.isdecimal() and len(id) < 19 else _from_body(session, id)
     if letter is None:
-        raise NotFound("there is no such message", id=id[:40])
+        raise NotFound("There is no such message.", id=id[:40])
     return letter
 
 

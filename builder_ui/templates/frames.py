@@ -100,7 +100,7 @@ def _layout(house: House, token: str, key: str, locale: str) -> Rendered | None:
     if house.post is None or not token or house.login.member(token) is None:
         return None
     if found is None:
-        raise NotFound("there is no such layout")
+        raise NotFound("There is no such layout.")
     name = choose(found.variants, "", locale)
     with house.engine.db.read() as session:
         return preview.proof(
@@ -125,7 +125,7 @@ def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_
                 return found
         found = _as_saved(house, session, template, locale, language, contact_id)
     if found is None:
-        raise NotFound("there is nothing to show")
+        raise NotFound("There is nothing to show.")
     return found
 
 

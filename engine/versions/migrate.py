@@ -146,7 +146,7 @@ def begin_rollback(session: Session, migration_id: str, by: str, now: datetime) 
     get_journey(session, migration.journey_id, locked=True)
     _only_one(session, migration.journey_id)
     if migration.state != "done":
-        raise Conflict("the migration was rolled back already", migration=migration_id)
+        raise Conflict("The migration has already been rolled back.", migration=migration_id)
     migration.state, migration.after_run = "rolling_back", ""
     session.add(migration)
     session.flush()
@@ -233,7 +233,7 @@ def _only_one(session: Session, journey_id: str) -> None:
     """Raises: Conflict while a migration of the journey is at work."""
     busy = session.scalars(select(Migration).where(col(Migration.journey_id) == journey_id, col(Migration.state).in_(AT_WORK))).first()
     if busy is not None:
-        raise Conflict("a migration of this journey is running already: wait until it is done", migration=busy.id)
+        raise Conflict("A migration of this journey is already running. Wait until it has finished.", migration=busy.id)
 
 
 def _programs(engine: Engine, session: Session, journey_id: str, old: int, new: int) -> tuple[Program, Program]:
@@ -261,7 +261,7 @@ def _targets(old: Program, new: Program, node_map: Mapping[str, str]) -> dict[st
 def _migration(session: Session, migration_id: str) -> Migration:
     migration = session.get(Migration, migration_id, with_for_update=True)
     if migration is None:
-        raise NotFound("there is no such migration")
+        raise NotFound("There is no such migration.")
     return migration
 
 

@@ -74,7 +74,7 @@ def _save_draft(
         )
     draft = read(document, strict=strict)
     if draft.key != journey.key:
-        raise Conflict("the key of a journey cannot change: duplicate it under the new key", key=journey.key)
+        raise Conflict("The key of a journey cannot change. Duplicate the journey under the new key.", key=journey.key)
     drafts.keep(session, journey, by, now)
     journey.draft, journey.name = as_json(draft), draft.name
     journey.revision += 1
@@ -199,11 +199,15 @@ def roll_back(
     if newest is None or (newest.digest == version.digest and journey.state != "stopped"):
         raise Conflict("The journey already is the same as version {version}: there is nothing to roll back.", version=number)
     if revision is not None and journey.revision != revision:
-        raise Conflict("somebody saved this journey meanwhile: look at it again", revision=journey.revision, by=journey.updated_by)
+        raise Conflict(
+            "Somebody else saved this journey in the meantime. Look at it again before you save.",
+            revision=journey.revision,
+            by=journey.updated_by,
+        )
     copy_key = None
     if has_unpublished_edits(journey, newest):
         if unpublished == "refuse":
-            raise Conflict("the draft has edits that were never published: keep them as a copy, or drop them", unpublished=True)
+            raise Conflict("The draft has edits that were never published. Keep them as a copy, or discard them.", unpublished=True)
         copy_key = _copy_of_draft(session, journey, by, now) if unpublished == "copy" else None
     journey = _save_draft(session, journey, {**version.document, "key": journey.key}, journey.revision, by, now, strict=False)
     made = _publish(engine, session, journey, by, "", now, RUNS_ON)
@@ -318,7 +322,7 @@ def archive(session: Session, journey_id: str, by: str, now: datetime) -> Journe
     """
     journey = get_journey(session, journey_id, locked=True)
     if journey.state in ("live", "paused"):
-        raise Conflict("the journey is running: stop it first, then archive it", state=journey.state)
+        raise Conflict("The journey is running. Stop it first, then archive it.", state=journey.state)
     journey.archived_at = now
     session.add(journey)
     record(session, by, "journey.archive", f"journey:{journey_id}", {}, now)

@@ -10,7 +10,7 @@ from builder_ui.builder.draft import replaced
 from builder_ui.builder.forms import Form, Path
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.rulebook import rule_field
-from builder_ui.speech import speech_for
+from builder_ui.kit.i18n import speech_for
 from journeys.catalogue import Catalogue
 
 
