@@ -33,13 +33,13 @@ from engine.interpreter.overlay import Overlay
 from engine.interpreter.state import State
 from engine.runs.step import read_inbox
 from engine.versions import migrate, publish
-from journeys.channels import SENDABLE, address_of
+from journeys.channels import ADDRESSED, SENDABLE, address_of
 from journeys.compile import Program, compile_journey
 from journeys.errors import Invalid
 from journeys.reading import read
 from journeys.runkeys import run_key
-from journeys.values import Call, Performed, RunInfo
-from models import Contact, Run, Version
+from journeys.values import Call, Performed, Received, RunInfo
+from models import Contact, Migration, Run, Version
 from storage import tally
 from storage.locks import person_of
 from storage.sql import table
@@ -68,6 +68,16 @@ class Limits:
 
 
 LIMITS = Limits()
+PAGE = 50
+"""Of everybody so many are judged at a time, where nobody waits for it."""
+
+
+@dataclass(slots=True)
+class SoFar:
+    """What was found of those who were judged already, and which `mailboxes` that several contacts share got something."""
+
+    found: Forecast = field(default_factory=Forecast)
+    mailboxes: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,19 @@ class Forecaster:
     ) -> Forecast:
         """`whom`: contact, when, and what stands for the properties of an event."""
         found, mail = Forecast(population=count, stopped=_stopped(session)), _Mail(self, session, live.program, pins)
-        share = count / len(whom) if whom else 1.0
+        self._judge_entries(session, live, mail, whom, found, count / len(whom) if whom else 1.0)
+        return found
+
+    def _judge_entries(
+        self,
+        session: Session,
+        live: LiveJourney,
+        mail: _Mail,
+        whom: Sequence[tuple[str, datetime, dict[str, Any]]],
+        found: Forecast,
+        share: float,
+    ) -> None:
+        """`share`: for how many each of them stands."""
         for contact_id, at, data in whom:
             key = run_key(live.program.entry.reentry.key, data)
             refused = refusal(self.engine, session, live, contact_id, at, data, key, besides=round(found.begins * share))
@@ -122,7 +144,20 @@ class Forecaster:
                 found.hold_out(contact_id)
             else:
                 found.begin(contact_id, self._entered(session, live, contact_id, at, data, key, mail))
-        return found
+
+    def enrolment_page(
+        self, session: Session, journey_id: str, version: int, whom: manual.Whom, now: datetime, after_id: str, so_far: SoFar
+    ) -> str | None:
+        """Judges the next contacts after `after_id`, each of them, on top of what was found so far; answers where to go on (None: that was all).
+
+        Raises: Conflict if another version is live than the one that was looked at; RenderBusy.
+        """
+        live = manual.published(self.engine, session, journey_id, version)
+        ids = manual.fitting(session, whom, now, after_id, PAGE)
+        so_far.found.stopped = _stopped(session)
+        mail = _Mail(self, session, live.program, _pinned(session, live), so_far.mailboxes)
+        self._judge_entries(session, live, mail, [(id, now, {}) for id in ids], so_far.found, 1.0)
+        return ids[-1] if len(ids) == PAGE else None
 
     def _entered(
         self, session: Session, live: LiveJourney, contact_id: str, at: datetime, data: dict[str, Any], key: str, mail: _Mail
@@ -154,44 +189,118 @@ class Forecaster:
         found = Forecast(population=count, stopped=_stopped(session))
         mail = _Mail(self, session, self.engine.program(session, version.id), version.pins.get("templates", {}))
         for few in (ids[start : start + 100] for start in range(0, len(ids), 100)):
-            for row in session.execute(select(runs).where(runs.c.id.in_(few)).order_by(runs.c.id)):
-                stays = migrate.why_it_stays(row, targets)
-                if stays is not None:
-                    found.refuse(row.contact_id, stays)
+            self._judge_moves(session, few, targets, version, mail, now, found)
+        return found
+
+    def _judge_moves(
+        self,
+        session: Session,
+        ids: Sequence[str],
+        targets: Mapping[str, str],
+        version: Version,
+        mail: _Mail,
+        now: datetime,
+        found: Forecast,
+    ) -> None:
+        for row in session.execute(select(runs).where(runs.c.id.in_(ids)).order_by(runs.c.id)):
+            stays = migrate.why_it_stays(row, targets)
+            if stays is not None:
+                found.refuse(row.contact_id, stays)
+            else:
+                found.begin(row.contact_id, self._moved(session, row, targets[row.node], version, mail, now))
+
+    def move_page(
+        self,
+        session: Session,
+        journey_id: str,
+        from_version: int,
+        to_version: int,
+        node_map: Mapping[str, str],
+        now: datetime,
+        after_id: str,
+        so_far: SoFar,
+    ) -> str | None:
+        """As `enrolment_page`, of the runs that a migration would come to.
+
+        Raises: as `migrate.preview`; RenderBusy.
+        """
+        targets = migrate.targets_of(self.engine, session, journey_id, from_version, to_version, node_map)
+        version = publish.get_version(session, journey_id, to_version)
+        ids = migrate.open_page(session, journey_id, from_version, after_id, PAGE)
+        so_far.found.stopped = _stopped(session)
+        mail = _Mail(self, session, self.engine.program(session, version.id), version.pins.get("templates", {}), so_far.mailboxes)
+        self._judge_moves(session, ids, targets, version, mail, now, so_far.found)
+        return ids[-1] if len(ids) == PAGE else None
+
+    def back(self, session: Session, migration: Migration, now: datetime) -> Forecast:
+        """What taking a migration back would bring about: those who have moved on since are `refused` (`moved_on`).
+
+        Raises: RenderBusy.
+        """
+        version = publish.get_version(session, migration.journey_id, migration.from_version)
+        ids, count = draw_people(
+            self.limits,
+            migrate.moved_page(session, migration.id, "", self.limits.everybody + 1),
+            lambda: migration.moved,
+            lambda size, of: migrate.some_moved(session, migration.id, size, of),
+        )
+        found = Forecast(population=count, stopped=_stopped(session))
+        mail = _Mail(self, session, self.engine.program(session, version.id), version.pins.get("templates", {}))
+        for few in (ids[start : start + 100] for start in range(0, len(ids), 100)):
+            for one in migrate.as_before(session, migration, few):
+                if one.still_there:
+                    heard = read_inbox(session, one.run.id, migration.created_at)  # in the other place, and so read once more
+                    found.begin(one.run.contact_id, self._standing(session, one.run, one.state, heard, version, mail, now))
                 else:
-                    found.begin(row.contact_id, self._moved(session, row, targets[row.node], version, mail, now))
+                    found.refuse(one.run.contact_id, "moved_on")
         return found
 
     def _moved(self, session: Session, row: Row[Any], target: str, version: Version, mail: _Mail, now: datetime) -> Course:
+        state = State.from_json(migrate.moved_state(row.state, target))
+        return self._standing(session, row, state, read_inbox(session, row.id), version, mail, now)
+
+    def _standing(
+        self, session: Session, row: Row[Any], there: State, received: Sequence[Received], version: Version, mail: _Mail, now: datetime
+    ) -> Course:
+        """Where a run goes on from a state in a version."""
         state = self.engine.index(session).state(row.journey_id)
         if state == "stopped":
-            return Course(node=target, ended="stopped")
+            return Course(node=there.node, ended="stopped")
         run = RunInfo(row.id, row.contact_id, mail.program.key, row.since or row.started_at, row.run_key, row.trigger, row.trigger_event_id)
         facts = Foreseen(SqlFacts(session, row.contact_id, run, as_of=now, calendars=self.engine.calendars), run)
         planned = _Planned(row.id, row.contact_id, row.journey_id, version.id, version.number, row.occasion, row.trigger, row.started_at)
         return course(
             mail.program,
             facts,
-            State.from_json(migrate.moved_state(row.state, target)),
+            there,
             run,
             now,
             mail.gate_of(planned, now),
-            read_inbox(session, row.id),
+            received,
             made=_made_of(session, row, mail.program, now),
             paused=state == "paused" or row.status == "quarantined",
         )
 
     # Publishing
 
-    def publication(self, session: Session, journey_id: str, now: datetime, document: Mapping[str, Any] | None = None) -> Publication:
-        """What publishing the draft, or another document as its next version, would bring about in the next `AHEAD`.
+    def publication(
+        self,
+        session: Session,
+        journey_id: str,
+        now: datetime,
+        document: Mapping[str, Any] | None = None,
+        passed: frozenset[str] | None = None,
+    ) -> Publication:
+        """What publishing the draft, or another document as its next version, would bring about in the next `AHEAD`. `passed`: problems that do not
+        keep it from being published (None: those that it shares with the newest version).
 
         Raises: NotFound; Invalid with the problems that keep it from being published; RenderBusy.
         """
         journey = publish.get_journey(session, journey_id)
         document = journey.draft if document is None else document
         newest = publish.newest_version(session, journey.id)
-        found = publish.check_draft(self.engine, session, document, publish.passed_over(document, newest))
+        passed = publish.passed_over(document, newest) if passed is None else passed
+        found = publish.check_draft(self.engine, session, document, passed)
         errors = [issue for issue in found if issue.severity == "error"]
         if errors:
             raise Invalid("{problem}", errors, problem=errors[0])
@@ -357,12 +466,16 @@ class _Writer(MessagePerformer):
 class _Mail:
     """The messages of one act: what one of them takes, another has not."""
 
-    def __init__(self, forecaster: Forecaster, session: Session, program: Program, pins: Mapping[str, int]) -> None:
+    def __init__(
+        self, forecaster: Forecaster, session: Session, program: Program, pins: Mapping[str, int], shared: set[str] | None = None
+    ) -> None:
+        """`shared`: mailboxes of several contacts that got something; grows."""
         self.session = session
         self.program = program
         self._house = forecaster.house
         self._writers = {channel: _Writer(self._house, _Nobody(), channel, pinned=pins) for channel in SENDABLE}
-        self._mailboxes: set[str] = set()
+        self._shared = set() if shared is None else shared
+        self._mailboxes = set(self._shared)
         self._too_dear: Counter[tuple[str, str]] = Counter()
 
     def gate_of(self, row: _Planned, now: datetime) -> Callable[[Call, State, Overlay], Verdict]:
@@ -385,11 +498,20 @@ class _Mail:
         verdict = gate.ask(self.session, contact, wanted, self._house.address_keys, now, twin, left)
         if isinstance(verdict, Pass):
             left.append(Former(wanted.cap_class, now))
-            self._mailboxes.update([mailbox] if mailbox else [])
+            self._note(mailbox, call.channel, address)
         hold_at_most = self.program.settings.hold_at_most
         if isinstance(verdict, gate.Hold) and verdict.until > now + hold_at_most:
             return Refuse(f"held_too_long_{verdict.reason}")
         return verdict
+
+    def _note(self, mailbox: str | None, channel: str, address: str | None) -> None:
+        """A mailbox gets something. Those of one contact alone nobody asks for again."""
+        if mailbox is None:
+            return
+        self._mailboxes.add(mailbox)
+        column = contacts.c[ADDRESSED[channel]]
+        several = self.session.execute(select(contacts.c.id).where(column == address, contacts.c.merged_into.is_(None)).limit(2)).all()
+        self._shared.update([mailbox] if len(several) > 1 else [])
 
     def _cannot_write(self, writer: _Writer, job: Job) -> str:
         """Why it cannot be written, empty if it can. What took too much for some is not tried for everybody."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
@@ -127,7 +127,10 @@ def _erase_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
     return Page(Wakeups(), done.cursor, done.counts, done.finished)
 
 
-KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
+Work = Callable[[Engine, Session, Job, datetime], Page]
+Prepare = Callable[[Engine, Job, datetime], None]
+
+KINDS: dict[str, Work] = {
     "bulk_enrol": _enrol_page,
     "bulk_tag": _tag_page,
     "migrate": _migrate_page,
@@ -137,7 +140,7 @@ KINDS: dict[str, Callable[[Engine, Session, Job, datetime], Page]] = {
     perhaps.JOB: _restored_page,
     "erase_rest": _erase_page,
 }
-BEFORE: dict[str, Callable[[Engine, Job, datetime], None]] = {
+BEFORE: dict[str, Prepare] = {
     "import": lambda engine, job, now: uploads.prepare(engine.db, job.input["import_id"], now, engine.address_keys),
     "erase_rest": lambda engine, job, now: erasure_rest.prepare(engine.db, job, engine.address_keys),
 }
@@ -169,16 +172,27 @@ class JobRow(BaseModel):
         return str(Sentence.read(written)) if written else ""
 
 
-def do_page(engine: Engine, job_id: str) -> Wakeups:
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Kinds of job that need more than the engine: what carries out a page of them, and what is done before it."""
+
+    kinds: Mapping[str, Work] = field(default_factory=dict)
+    before: Mapping[str, Prepare] = field(default_factory=dict)
+
+
+NO_MORE = Also()
+
+
+def do_page(engine: Engine, job_id: str, also: Also = NO_MORE) -> Wakeups:
     """One page of a job, with its cursor, in one transaction. An error of the work itself ends the job; what was done stays done."""
     now = engine.clock.now()
     try:
-        _prepare(engine, job_id, now)
+        _prepare(engine, job_id, now, {**BEFORE, **also.before})
         with engine.db.write() as session:
             job = locked(session, job_id)
             if job is None or job.state != "running":
                 return Wakeups()
-            page = KINDS[job.kind](engine, session, job, now)
+            page = {**KINDS, **also.kinds}[job.kind](engine, session, job, now)
             _advance(job, page, now)
             session.add(job)
         return page.wakeups
@@ -187,11 +201,11 @@ def do_page(engine: Engine, job_id: str) -> Wakeups:
         return Wakeups()
 
 
-def _prepare(engine: Engine, job_id: str, now: datetime) -> None:
+def _prepare(engine: Engine, job_id: str, now: datetime, before: Mapping[str, Prepare]) -> None:
     with engine.db.read() as session:
         job = session.get(Job, job_id)
-    if job is not None and job.state == "running" and job.kind in BEFORE:
-        BEFORE[job.kind](engine, job, now)
+    if job is not None and job.state == "running" and job.kind in before:
+        before[job.kind](engine, job, now)
 
 
 def _advance(job: Job, page: Page, now: datetime) -> None:
@@ -213,8 +227,9 @@ def _fail(engine: Engine, job_id: str, error: PfadwerkError, now: datetime) -> N
 class Jobs:
     """The thread that works on jobs while the web server runs."""
 
-    def __init__(self, engine: Engine, wake: Callable[..., None]) -> None:
+    def __init__(self, engine: Engine, wake: Callable[..., None], also: Also = NO_MORE) -> None:
         self._engine = engine
+        self._also = also
         self._wake = wake
         self._stopping = threading.Event()
         self._news = threading.Event()
@@ -249,7 +264,7 @@ class Jobs:
             for job_id in running:
                 if self._stopping.is_set():
                     return 0.0
-                self._wake(do_page(self._engine, job_id), wait=True)
+                self._wake(do_page(self._engine, job_id, self._also), wait=True)
         except DBAPIError as error:
             if not (is_busy(error) or is_out_of_space(error)):
                 log.error("a job cannot go on: %s", type(error).__name__)

@@ -14,7 +14,8 @@ from activities.providers import Provider
 from activities.rendering.turns import Turns
 from activities.sending.messages import House
 from api.http.rate_limits import Limits, Rate
-from api.jobs import Jobs
+from api.jobs import Also, Jobs
+from api.look_ahead import KIND, LookAhead
 from api.metrics import Metrics
 from api.tracking.write_keys import KeyRing
 from api.tracking.writer import Waker, Writer
@@ -50,7 +51,8 @@ class Server:
     _wakes: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.jobs = Jobs(self.engine, self.wake)
+        look_ahead = LookAhead(self.house)
+        self.jobs = Jobs(self.engine, self.wake, Also({KIND: look_ahead.page}, {KIND: look_ahead.before}))
 
     def take(self, rate: Rate, who: str) -> None:
         """`Limits.take` for endpoints in worker threads.

@@ -18,9 +18,9 @@ from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.others import initials, tone
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
-from builder_ui.builder.session import Editor, Review, Stored, counted, fetch
+from builder_ui.builder.session import Editor, Stored, counted, fetch
 from builder_ui.journeys.gallery import KEY_PATTERN
-from builder_ui.kit import components, consequences, state_line
+from builder_ui.kit import ahead, components, state_line
 from builder_ui.kit import forms as plain_forms
 from builder_ui.kit.context import Acts, Page, Visit
 from builder_ui.kit.labels import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
@@ -351,29 +351,13 @@ def review(editor: Editor) -> Element:
         html.ul({"className": "pfb-changes"}, errors) if errors else what,
         html._(html.h3(speech("Warnings")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
         html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
-        ahead(editor, found) if not errors else None,
+        ahead.shown(speech, found.ahead) if not errors else None,
         html.div(
             {"className": "actions"},
             go if not errors else None,
             components.button(speech("Not now"), lambda _event: editor.cancel_review()),
         ),
     )
-
-
-def ahead(editor: Editor, found: Review) -> Element:
-    """Who would get what next, once that is counted."""
-    speech = editor.speech
-    if found.ahead is None:
-        return html.p({"className": "quiet", "role": "status"}, speech("Who is due next is being counted …"))
-    said = [
-        html.div(
-            {"key": str(n)},
-            html.p(one.text),
-            consequences.listed(speech, list(one.lines), one.forecast, one.called) if one.lines else None,
-        )
-        for n, one in enumerate(found.ahead)
-    ]
-    return html.div({"className": "pfb-ahead"}, html.h3(speech("What happens then")), said)
 
 
 # Panel

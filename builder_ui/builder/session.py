@@ -40,17 +40,16 @@ from builder_ui.builder.protocol import (
     Writing,
 )
 from builder_ui.builder.writing import Fields, Gone
-from builder_ui.kit import actor_names, consequences, labels
+from builder_ui.kit import actor_names, labels
+from builder_ui.kit.ahead import Paragraph, looked
 from builder_ui.kit.context import Visit
 from builder_ui.kit.differences import changes as told
 from builder_ui.kit.i18n import Speech
 from builder_ui.kit.observable import Teller
-from engine.interpreter.forecast import Forecast
 from engine.open_builders import Present
 from engine.runs.step import where
 from engine.versions import drafts, listing, publish
 from journeys import conflicts, merge
-from journeys.compile import compile_journey
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, Unauthorized
 from journeys.reading import read
 from journeys.unfinished import parts_of
@@ -108,16 +107,6 @@ class Review:
     warnings: list[Issue]
     inside: int
     ahead: list[Paragraph] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """What is ahead: a sentence, and the lines below it. `called` are the contacts that may be named."""
-
-    text: str
-    forecast: Forecast | None = None
-    lines: tuple[consequences.Line, ...] = ()
-    called: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -912,28 +901,10 @@ class Editor(Teller):
         self.review = review = await asyncio.to_thread(self._review)
         self.tell("head")
         if not review.errors:
-            ahead = await self._look_ahead()
+            found = await looked(self.visit, self.journey.id, self.draft.document())
             if self.review is review:
-                self.review = replace(review, ahead=ahead)
+                self.review = replace(review, ahead=found)
                 self.tell("head")
-
-    async def _look_ahead(self) -> list[Paragraph]:
-        """Counted after the rest is shown: it takes a moment."""
-        try:
-            async with self.visit.house.turns.of(self.visit.by):
-                return await asyncio.to_thread(self._ahead)
-        except PfadwerkError as error:
-            return [Paragraph(error.say(self.speech.translate))]
-
-    def _ahead(self) -> list[Paragraph]:
-        visit = self.visit
-        with visit.engine.db.read() as session:
-            draft = publish.get_journey(session, self.journey.id).draft
-            found = consequences.forecaster(visit).publication(session, self.journey.id, visit.house.now(), draft)
-            called = consequences.names(visit, session, *(one.forecast for one in found.coming))
-        nodes = compile_journey(read(draft), visit.engine.palette).nodes
-        said = consequences.publishing(self.speech, nodes, found)
-        return [Paragraph(text, forecast, tuple(lines), called) for text, forecast, lines in said]
 
     def _review(self) -> Review:
         visit = self.visit

@@ -13,6 +13,7 @@ from sqlmodel import select
 from activities.forecasts import Forecaster
 from builder_ui.kit import components, consequences
 from builder_ui.kit.context import Acts, Do, Visit
+from builder_ui.kit.exact import Exact, Question
 from builder_ui.kit.i18n import Speech
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.jobs import WANTED, add_job
@@ -23,6 +24,7 @@ from engine.enrolment.enrol import Entered
 from engine.interpreter.forecast import Forecast
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid, PfadwerkError
+from journeys.nodes import Node
 from models import Journey, new_id
 
 AT_ONCE = 10
@@ -34,7 +36,9 @@ class Ahead:
     """What was foretold, and of which version of the journey; `called` are the contacts that may be named."""
 
     forecast: Forecast
+    journey_id: str
     version: int
+    nodes: Mapping[str, Node]
     lines: tuple[consequences.Line, ...]
     called: Mapping[str, str]
 
@@ -123,6 +127,7 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
         )
 
     version = told.ahead.version if told.ahead else None
+    sample = told.ahead is not None and not (told.ahead.forecast.is_exact and not told.ahead.forecast.at_least)
     enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs, version))
     return html.div(
         {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
@@ -132,9 +137,25 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
         else None,
         journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
         said(speech, told),
+        counting(visit, told, wanted, count) if sample else None,
         components.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
         html.a({"className": "button", "href": "/ui/settings/work"}, speech("View progress")) if told.job else None,
     )
+
+
+def counting(visit: Visit, told: Told, wanted: Wanted, count: int) -> Element:
+    """The exact count of what was estimated."""
+    ahead = told.ahead
+    assert ahead is not None
+    input = {"version": ahead.version, WANTED: wanted.kept()}
+    question = Question(ahead.journey_id, "run.start_many", input, count if count <= MAX_COUNTED else None)
+
+    def tell(found: Forecast) -> list[consequences.Line]:
+        values = {"count": visit.speech.number(found.begins + found.held_out), "all": visit.speech.number(found.population)}
+        first = consequences.Line(visit.speech("{count} of {all} would enter.", **values))
+        return [first, *consequences.entering(visit.speech, ahead.nodes, found)]
+
+    return Exact(visit, question, tell, key=question.key)
 
 
 def all_of(speech: Speech, count: int) -> str:
@@ -232,7 +253,7 @@ def foretell(visit: Visit, key: str, look: Look) -> Told:
     elif not found.is_exact:
         first = speech("About {count} of {all} would enter “{name}”.", **values)
     lines = tuple(consequences.entering(speech, live.program.nodes, found))
-    ahead = Ahead(found, live.version_number, lines, called)
+    ahead = Ahead(found, journey.id, live.version_number, live.program.nodes, lines, called)
     return Told((first,), journey=journey.id if enter or not found.is_exact else "", ahead=ahead)
 
 

@@ -15,6 +15,7 @@ from builder_ui.journeys.versions import MIGRATION_STATES
 from builder_ui.kit import components, consequences, labels
 from builder_ui.kit.actor_names import contact_link, contact_names
 from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.exact import Exact, Question
 from builder_ui.kit.job_ends import ended_early
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.jobs import add_job, newest_job
@@ -22,11 +23,12 @@ from engine.interpreter.forecast import Forecast
 from engine.versions import migrate
 from engine.versions.publish import get_journey, get_version
 from journeys.errors import Invalid, TooMany
+from journeys.nodes import Node
 from models import Job, Journey, Migration, Run, Version
 from storage import tally
 
-DRY = "dry run"
-"""Where the drafts of a page keep what was found out, as JSON."""
+DRY, BACK = "dry run", "dry run back"
+"""Where the drafts of a page keep what was found out of moving contacts, and of moving them back, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Data:
     places: list[Place] = field(default_factory=list)
     old: Mapping[str, str] = field(default_factory=dict)
     new: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    """Of the new version."""
     done: Done | None = None
 
 
@@ -83,7 +87,7 @@ def load(visit: Visit) -> Data:
             for id, name in old.items()
             if id in here and here[id].waiting > 0
         ]
-        return Data(journey, inside, chosen, places, old, new, _done(visit, session, journey, chosen))
+        return Data(journey, inside, chosen, places, old, new, programs[1].nodes, _done(visit, session, journey, chosen))
 
 
 def _chosen(visit: Visit, journey: Journey, inside: Mapping[int, int]) -> tuple[int, int] | None:
@@ -186,7 +190,7 @@ def body(visit: Visit, data: Data, acts: Acts) -> Element:
             {"className": "actions"},
             components.button(
                 speech("Dry run"),
-                in_turn(visit, data, acts),
+                in_turn(visit, acts, looking(data, acts)),
                 "search",
             ),
             move(visit, data, acts) if DRY in acts.drafts else None,
@@ -221,9 +225,9 @@ def chosen_map(data: Data, acts: Acts) -> dict[str, str]:
     return {place.node: acts.drafts.get(place.node, place.target) for place in data.places}
 
 
-def in_turn(visit: Visit, data: Data, acts: Acts) -> Callable[..., Any]:
+def in_turn(visit: Visit, acts: Acts, looking: Do) -> Callable[..., Any]:
     """One look at a time for each person, here and over the API."""
-    look = acts.act("journey.move", looking(data, acts), "This is what would happen. Nothing has been changed.")
+    look = acts.act("journey.move", looking, "This is what would happen. Nothing has been changed.")
 
     async def handler(*event: Any) -> None:
         try:
@@ -251,12 +255,22 @@ def looking(data: Data, acts: Acts) -> Do:
             versions = data.chosen or (0, 0)
             found = migrate.preview(visit.engine, session, data.journey.id, *versions, wanted)
             ahead = consequences.forecaster(visit).move(session, data.journey.id, *versions, wanted, visit.house.now())
-            nodes = visit.engine.program(session, get_version(session, data.journey.id, versions[1]).id).nodes
-            called = consequences.names(visit, session, ahead)
-        lines = [asdict(line) for line in consequences.moving(visit.speech, nodes, ahead)]
-        acts.drafts[DRY] = json.dumps({"map": wanted, "found": asdict(found), "lines": lines, "named": ahead.named, "called": called})
+            known = {"map": wanted, "found": asdict(found), "sample": not ahead.is_exact}
+            acts.drafts[DRY] = json.dumps({**known, **at_once(visit, session, data, versions[1], ahead)})
 
     return do
+
+
+def at_once(visit: Visit, session: Session, data: Data, version: int, ahead: Forecast) -> dict[str, Any]:
+    """What happens at once to those who come to a version, as the drafts keep it."""
+    nodes = visit.engine.program(session, get_version(session, data.journey.id, version).id).nodes
+    lines = [asdict(line) for line in consequences.moving(visit.speech, nodes, ahead)]
+    return {"lines": lines, "named": ahead.named, "called": consequences.names(visit, session, ahead)}
+
+
+def said_at_once(visit: Visit, dry: Mapping[str, Any]) -> Element:
+    lines = [consequences.Line(**one) for one in dry["lines"]]
+    return consequences.listed(visit.speech, lines, Forecast(named=dry["named"]), dry["called"])
 
 
 def dry_run(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -265,15 +279,24 @@ def dry_run(visit: Visit, data: Data, acts: Acts) -> Element:
         return None
     dry = json.loads(acts.drafts[DRY])
     found = migrate.Preview(**dry["found"])
-    lines = [consequences.Line(**one) for one in dry["lines"]]
     return html.div(
         {"className": "dry-run", "role": "status"},
         html.h3(visit.speech("This would happen")),
         sentences(visit, data, found),
-        html._(html.h3(visit.speech("And at once")), consequences.listed(visit.speech, lines, Forecast(named=dry["named"]), dry["called"]))
-        if found.moves
-        else None,
+        html._(html.h3(visit.speech("And at once")), said_at_once(visit, dry)) if found.moves else None,
+        counting(visit, data, dry["map"], found.open_runs) if dry["sample"] else None,
     )
+
+
+def counting(visit: Visit, data: Data, wanted: Mapping[str, str], total: int) -> Element:
+    """The exact count of what was estimated."""
+    old, new = data.chosen or (0, 0)
+    question = Question(data.journey.id, "journey.move", {"from": old, "to": new, "map": dict(wanted)}, total)
+
+    def tell(found: Forecast) -> list[consequences.Line]:
+        return consequences.moving(visit.speech, data.nodes, found)
+
+    return Exact(visit, question, tell, key=question.key)
 
 
 def sentences(visit: Visit, data: Data, found: migrate.Preview) -> Element:
@@ -306,7 +329,7 @@ def move(visit: Visit, data: Data, acts: Acts) -> Element:
     if not count:
         return None
     return components.ask(
-        speech("Move {count} contacts", count=speech.number(count)),
+        speech("Move 1 contact") if count == 1 else speech("Move {count} contacts", count=speech.number(count)),
         speech(
             "They continue in version {number} from the step they are moved to. Contacts who have not left that step can be moved back.",
             number=(data.chosen or (0, 0))[1],
@@ -357,7 +380,7 @@ def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
         else None,
         ended_early(speech, done.job, "The job failed before it finished: {reason}"),
         outcome(visit, data, done),
-        back(visit, one, acts) if one.state == "done" and one.moved else None,
+        back(visit, data, one, acts) if one.state == "done" and one.moved else None,
     )
 
 
@@ -409,17 +432,40 @@ def stayed(visit: Visit, done: Done) -> Element:
     return html.div(html.p(text), html.ul(lines, html.li(speech("… and {count} more", count=more)) if more > 0 else None))
 
 
-def back(visit: Visit, one: Migration, acts: Acts) -> Element:
+def back(visit: Visit, data: Data, one: Migration, acts: Acts) -> Element:
     speech = visit.speech
-    return components.ask(
-        speech("Roll back"),
-        speech(
-            "Contacts who are still at the step they were moved to go back to version {number}. The others are listed.",
-            number=one.from_version,
+    question = "Contacts who are still at the step they were moved to go back to version {number}. The others are listed."
+    put_back = acts.act("journey.move", putting_back(one.id), "The contacts are being moved back.")
+    return html._(
+        dry_run_back(visit, one, acts),
+        html.div(
+            {"className": "actions"},
+            components.button(speech("Preview moving back"), in_turn(visit, acts, looking_back(data, one, acts)), "search"),
+            components.ask(speech("Roll back"), speech(question, number=one.from_version), speech("Move back"), put_back, "history"),
         ),
-        speech("Move back"),
-        acts.act("journey.move", putting_back(one.id), "The contacts are being moved back."),
-        "history",
+    )
+
+
+def looking_back(data: Data, one: Migration, acts: Acts) -> Do:
+    def do(visit: Visit) -> None:
+        with visit.engine.db.read() as session:
+            ahead = consequences.forecaster(visit).back(session, one, visit.house.now())
+            found = {"of": one.id, "goes": consequences.counted(visit.speech, ahead, ahead.begins)}
+            acts.drafts[BACK] = json.dumps({**found, **at_once(visit, session, data, one.from_version, ahead)})
+
+    return do
+
+
+def dry_run_back(visit: Visit, one: Migration, acts: Acts) -> Element:
+    dry = json.loads(acts.drafts.get(BACK, "{}"))
+    if dry.get("of") != one.id:
+        return None
+    speech = visit.speech
+    return html.div(
+        {"className": "dry-run", "role": "status"},
+        html.h3(speech("This would happen")),
+        html.p(speech("{count} would go back to version {number}.", count=dry["goes"], number=one.from_version)),
+        said_at_once(visit, dry),
     )
 
 

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import actor, member_names
+from builder_ui.kit.ahead import Ahead
 from builder_ui.kit.context import Acts, Do, Visit
 from builder_ui.kit.differences import changes
 from builder_ui.kit.i18n import Speech
@@ -203,7 +204,7 @@ def way_back(visit: Visit, journey: Journey, way: Way, acts: Acts) -> Element:
         [html.p({"key": str(n)}, one) for n, one in enumerate(said)],
         html.h3(speech("What changes against version {number}", number=way.newest)),
         listed(speech, way.changes) if way.changes else html.p(speech("Only the journey's state.")),
-        refused(speech, way) if way.problems else None,
+        refused(speech, way) if way.problems else Ahead(visit, journey.id, way.version.document, publish.RUNS_ON),
         html.div({"className": "actions"}, *([] if way.problems else choices(visit, journey, way, acts)), cancel),
     )
 

@@ -22,6 +22,7 @@ STAYS = {
     "no_target": "their step has no target",
     "in_flight": "something is being sent or called for them",
     "ended": "they have left meanwhile",
+    "moved_on": "they have moved on since",
 }
 """Why a run is not moved."""
 
@@ -54,6 +55,11 @@ class Wording:
         return self.speech("about {count}", count=self.speech.number(round(number * found.scale)))
 
 
+def counted(speech: Speech, found: Forecast, number: int) -> str:
+    """A number of a forecast; of a sample about how many that are of all."""
+    return Wording(speech, {}).count(found, number)
+
+
 def forecaster(visit: Visit) -> Forecaster:
     """Who looks ahead for a page."""
     post = visit.house.post
@@ -68,7 +74,7 @@ def entering(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list
 
 
 def moving(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
-    """What a migration would come to at once."""
+    """What a migration, or taking one back, would come to at once."""
     words = Wording(speech, names_of(speech, nodes))
     stay = [
         Line(

@@ -27,6 +27,7 @@ KINDS = {
     "resume_stuck": "Try the stuck runs of “{journey}” again",
     "import": "Import contacts from a file",
     "decide_restored": "Decide on what may have been sent before a restore",
+    "look_ahead": "Count what would happen in “{journey}”",
     "erase_rest": "Search files and notes for an erased contact",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
@@ -52,6 +53,7 @@ COUNTS = {
     "ok": "without errors",
     "failed": "with errors",
     "looked_through": "file parts searched",
+    "judged": "counted",
     "emptied": "deleted or emptied",
 }
 """What a job counted, beside the reasons why somebody did not enter."""

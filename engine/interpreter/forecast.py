@@ -7,10 +7,12 @@ and nothing is stored. What an outside call would answer nobody knows: its first
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from engine.interpreter.advance import Advanced, advance
 from engine.interpreter.gate import Hold, Refuse, Verdict
@@ -292,6 +294,19 @@ class Forecast:
         named = self.named.setdefault(what, [])
         if len(named) < NAMED:
             named.append(contact_id)
+
+
+_kept: TypeAdapter[Forecast] = TypeAdapter(Forecast)
+
+
+def kept(found: Forecast) -> dict[str, Any]:
+    """As JSON, without the contacts that are named: it outlives them."""
+    as_json: dict[str, Any] = _kept.dump_python(replace(found, named={}), mode="json")
+    return as_json
+
+
+def read(kept: Mapping[str, Any]) -> Forecast:
+    return _kept.validate_python(kept)
 
 
 def ids_named(forecasts: Iterable[Forecast]) -> set[str]:

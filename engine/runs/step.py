@@ -48,12 +48,14 @@ contacts = table(Contact)
 
 _run = select(runs).where(runs.c.id == bindparam("run_id"))
 _contact_of = select(runs.c.contact_id).where(runs.c.id == bindparam("run_id"))
-_waiting = (
+_heard = (
     select(events.c.id, events.c.name, events.c.properties, events.c.occurred_at, inbox.c.arrived_at)
     .join(inbox, inbox.c.event_id == events.c.id)
-    .where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false(), genuine(events.c))
+    .where(inbox.c.run_id == bindparam("run_id"), genuine(events.c))
     .order_by(inbox.c.arrived_at, events.c.id)
 )
+_waiting = _heard.where(inbox.c.consumed == false())
+_heard_since = _heard.where((inbox.c.consumed == false()) | (inbox.c.arrived_at >= bindparam("since")))
 _traces = select(events.c.trace).where(events.c.id.in_(bindparam("ids", expanding=True)), events.c.trace.is_not(None))
 _mail = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run_id"), inbox.c.consumed == false()).limit(1)
 _consume = update(inbox).where(inbox.c.run_id == bindparam("of_run"), inbox.c.consumed == false()).values(consumed=True)
@@ -211,9 +213,10 @@ def _stopped(row: Row[Any]) -> Advanced:
     return Advanced(State.from_json(row.state), End(reason="stopped"), trail=(Note(row.node, "ended", detail={"reason": "stopped"}),))
 
 
-def read_inbox(session: Session, run_id: str) -> list[Received]:
-    """What lies unread in the run's inbox, in order of arrival."""
-    rows = on(session).execute(_waiting, {"run_id": run_id}).all()
+def read_inbox(session: Session, run_id: str, since: datetime | None = None) -> list[Received]:
+    """What lies unread in the run's inbox, in order of arrival; with what arrived `since` then, read or not."""
+    statement = _waiting if since is None else _heard_since
+    rows = on(session).execute(statement, {"run_id": run_id} | ({} if since is None else {"since": since})).all()
     return [Received(id=r.id, name=r.name, properties=r.properties, occurred_at=r.occurred_at, arrived_at=r.arrived_at) for r in rows]
 
 

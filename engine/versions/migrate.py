@@ -7,7 +7,7 @@ with its cursor in one transaction, so that the web server's jobs and the keeper
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -327,6 +327,36 @@ def open_page(session: Session, journey_id: str, version: int, after_run: str, l
 def some_open(session: Session, journey_id: str, version: int, size: int, of: int) -> list[str]:
     """`size` of the open runs of a version, drawn by lot; `of` or more are known to be there."""
     return list(session.scalars(drawn(select(runs.c.id).where(*_of_version(journey_id, version, "")), runs.c.id, size, of)))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a run was before a migration moved it, and whether it still stands where that put it."""
+
+    run: Row[Any]
+    state: State
+    still_there: bool
+
+
+def moved_page(session: Session, migration_id: str, after_run: str, limit: int) -> list[str]:
+    """The next runs after `after_run` that a migration moved and nobody put back, in the order of ids: as a rollback comes to them."""
+    wanted = select(migrated.c.run_id).where(migrated.c.migration_id == migration_id, migrated.c.run_id > after_run)
+    return list(session.scalars(wanted.order_by(migrated.c.run_id).limit(limit)))
+
+
+def some_moved(session: Session, migration_id: str, size: int, of: int) -> list[str]:
+    """`size` of them, drawn by lot; `of` or more are known to be there."""
+    moved = select(migrated.c.run_id).where(migrated.c.migration_id == migration_id)
+    return list(session.scalars(drawn(moved, migrated.c.run_id, size, of)))
+
+
+def as_before(session: Session, migration: Migration, run_ids: Sequence[str]) -> Iterator[Before]:
+    """In the order of ids."""
+    kept = select(migrated.c.run_id, migrated.c.before, migrated.c.step_after).where(migrated.c.migration_id == migration.id)
+    rows = {row.id: row for row in session.execute(select(runs).where(runs.c.id.in_(run_ids)))}
+    for one in session.execute(kept.where(migrated.c.run_id.in_(run_ids)).order_by(migrated.c.run_id)):
+        row = rows[one.run_id]
+        yield Before(row, State.from_json(one.before["state"]), _still_there(session, migration, row, one.step_after))
 
 
 def _still_there(session: Session, migration: Migration, row: Row[Any], step_after: int) -> bool:

@@ -443,6 +443,8 @@ class Open:
 
     socket: Any
     model: Any
+    update: Any = None
+    """The part that was drawn last."""
 
     @property
     def text(self) -> str:
@@ -467,11 +469,23 @@ class Open:
 
     def see(self) -> None:
         """Waits for the next drawing; a page that says nothing any more fails the test instead of holding it up."""
-        self.model = _within(120, self.socket.receive_json)["model"]
+        update = _within(120, self.socket.receive_json)
+        self.update = update["model"]
+        self.model = _put(self.model, [part for part in update["path"].split("/") if part], update["model"])
 
     def see_until(self, text: str) -> None:
         while text not in self.text:
             self.see()
+
+
+def _put(drawn: Any, path: list[str], model: Any) -> Any:
+    """What was drawn, with a part of it drawn anew (a JSON pointer)."""
+    if not path or drawn is None:
+        return model
+    first, rest = path[0], path[1:]
+    if isinstance(drawn, list):
+        return [_put(one, rest, model) if place == int(first) else one for place, one in enumerate(drawn)]
+    return {**drawn, first: _put(drawn[first], rest, model)}
 
 
 def _within(seconds: float, wait: Callable[[], Any]) -> Any:

@@ -264,7 +264,7 @@ def test_a_long_journey_chooses_a_step_in_small_messages(log_in: Any, opened: An
         followed = False
         while not followed:
             page.see()
-            assert len(json.dumps(page.model)) < 5_000
+            assert len(json.dumps(page.update)) < 5_000
             followed = any(node.get("tagName") == "Follow" and node["attributes"]["step"] == "step_7" for node in page.nodes())
 
 

@@ -138,7 +138,7 @@ def crowd(town: Any) -> None:
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Long work goes on when the test says so (`do_page`), not by itself."""
 
-    def nothing(_engine: Any, _job_id: str) -> Wakeups:
+    def nothing(*_given: Any) -> Wakeups:
         time.sleep(0.05)
         return Wakeups()
 

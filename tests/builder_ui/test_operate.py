@@ -128,6 +128,8 @@ def test_the_way_back_says_what_changes_and_whom_it_concerns(log_in: Any, opened
         assert "Back to version 1?" in page.text
         assert "The 5 contacts in progress stay on their versions" in page.text
         assert "name changes from Welcome, patiently to Welcome." in page.text
+        page.see_until("What happens then")
+        assert "Publishing itself lets nobody in and sends nothing." in page.text
         page.press("Roll back now")
         page.see_until("The earlier version is live again, as a new version.")
         assert "Version 3 Contacts enter here" in page.text
@@ -204,6 +206,11 @@ def test_those_who_wait_are_moved_with_a_map_after_a_dry_run_and_put_back(log_in
         assert {session.get_one(Run, id).node for id in waiting} == {"pause"}
         assert session.scalars(publish.select(Job.kind)).all() == ["migrate"]
     with opened(log_in("marketer"), address) as page:
+        page.press("Preview moving back")
+        page.see_until("would go back to version 1.")
+        assert "5 would go back to version 1." in page.text
+        assert "4 would then wait at" in page.text
+        assert town.journey("welcome").live_version == 2
         page.press("Move back")
         page.see_until("The contacts are being moved back.")
         work(town)

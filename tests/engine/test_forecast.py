@@ -33,14 +33,14 @@ from crm.people.merge import merge
 from engine.enrolment import manual, schedules
 from engine.interpreter.forecast import Forecast
 from engine.interpreter.simulate import Script, simulate
-from engine.runs.operations import runs
+from engine.runs.operations import end_run, runs
 from engine.versions import migrate
 from engine.versions import publish as publishing
 from journeys.compile import compile_journey
 from journeys.errors import Conflict, Invalid
 from journeys.nodes import Palette
 from journeys.reading import read
-from models import Contact, Journey, Refusal, Run, Template, id_at
+from models import Contact, Journey, Migration, Refusal, Run, Template, id_at
 from tests.engine.conftest import Counting, StoryClock, World
 from tests.journeys.graphs import KNOWN, documents
 from workspace import settings as workspace
@@ -557,6 +557,37 @@ def test_what_the_run_of_a_contact_merged_in_has_sent_is_not_sent_to_who_is_move
     after = town.became(journey)
     assert after["skipped"] - before["skipped"] == Counter({("bye", "sent_by_other_run"): 1})
     assert after["now"] == before["now"]
+
+
+def test_who_is_moved_back_comes_to_what_was_said(town: Town) -> None:
+    """Whose wait of before is over gets the next message at once; who has moved on since stays."""
+    world = town.world
+    town.set("frequency_caps", caps=[{"cap_class": "default", "count": 1, "per": "PT6H"}])
+    journey = world.publish(moved(), entry={"triggers": [{"type": "manual"}]}, exit_when=[])
+    for _ in range(3):
+        town.person("email", "sms")
+    town.enrol(journey)
+    ahead = town.open(journey)[0]
+    world.publish({**JOURNEY, "entry": {"triggers": [{"type": "manual"}]}, "exit_when": []})
+    move(town, journey)
+    world.later(hours=13)
+    with world.db.write() as session:  # somebody else leaves what they wait for
+        end_run(world.engine, session, ahead, "test", world.now)
+    with world.db.read() as session:
+        begun = session.scalars(select(Migration)).one()
+        found = town.forecaster.back(session, begun, world.now)
+    assert (found.population, found.begins, dict(found.refused)) == (3, 2, {"moved_on": 1})
+    assert (found.steps["bye"].now, dict(found.ended)) == (2, {"completed": 2})
+    before = town.became(journey)
+    with world.db.write() as session:
+        migrate.begin_rollback(session, begun.id, "test", world.now)
+    with world.db.write() as session:
+        while not migrate.back_chunk(world.engine, session, begun.id, world.now)[1]:
+            pass
+    town.go(journey, 1)
+    after = town.became(journey)
+    assert after["now"] - before["now"] == Counter({"bye": 2})
+    assert after["ended"] - before["ended"] == Counter({"completed": 2})
 
 
 # Publishing

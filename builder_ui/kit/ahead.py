@@ -1,0 +1,75 @@
+"""What a publication would bring about, on pages: counted once the rest is shown, since it takes a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from builder_ui.kit import consequences
+from builder_ui.kit.context import Visit
+from builder_ui.kit.i18n import Speech
+from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_state
+from engine.interpreter.forecast import Forecast
+from journeys.compile import compile_journey
+from journeys.errors import PfadwerkError
+from journeys.reading import read
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """What is ahead: a sentence, and the lines below it. `called` are the contacts that may be named."""
+
+    text: str
+    forecast: Forecast | None = None
+    lines: tuple[consequences.Line, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
+
+
+async def looked(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> list[Paragraph]:
+    """Counted in a thread, one look at a time for each person. `passed` as in `Forecaster.publication`."""
+    try:
+        async with visit.house.turns.of(visit.by):
+            return await asyncio.to_thread(_look, visit, journey_id, document, passed)
+    except PfadwerkError as error:
+        return [Paragraph(error.say(visit.speech.translate))]
+
+
+def _look(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None) -> list[Paragraph]:
+    with visit.engine.db.read() as session:
+        found = consequences.forecaster(visit).publication(session, journey_id, visit.house.now(), document, passed)
+        called = consequences.names(visit, session, *(one.forecast for one in found.coming))
+    nodes = compile_journey(read(document), visit.engine.palette).nodes
+    said = consequences.publishing(visit.speech, nodes, found)
+    return [Paragraph(text, forecast, tuple(lines), called) for text, forecast, lines in said]
+
+
+def shown(speech: Speech, found: list[Paragraph] | None) -> Element:
+    """The paragraphs; None: they are being counted."""
+    if found is None:
+        return html.p({"className": "quiet", "role": "status"}, speech("Who is due next is being counted …"))
+    said = [
+        html.div(
+            {"key": str(n)},
+            html.p(one.text),
+            consequences.listed(speech, list(one.lines), one.forecast, one.called) if one.lines else None,
+        )
+        for n, one in enumerate(found)
+    ]
+    return html.div({"className": "pfb-ahead"}, html.h3(speech("What happens then")), said)
+
+
+@component
+def Ahead(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> Element:
+    """What publishing a document would bring about, as soon as that is counted."""
+    found, set_found = use_state(cast("list[Paragraph] | None", None))
+
+    async def look() -> None:
+        set_found(await looked(visit, journey_id, document, passed))
+
+    def begin() -> Callable[[], Any]:
+        return asyncio.ensure_future(look()).cancel
+
+    use_effect(begin, [])
+    return shown(visit.speech, found)
