@@ -187,6 +187,9 @@ class Settings(BaseSettings):
     step_concurrency: int = Field(
         8, ge=1, le=200, description="Steps a worker takes at the same time (threads with a database connection)."
     )
+    job_concurrency: int = Field(
+        2, ge=1, le=50, description="Background jobs a worker works on at the same time: imports, bulk actions, migrations."
+    )
     send_concurrency: int = Field(20, ge=1, le=500, description="Messages a worker has in flight per provider account.")
     graceful_shutdown: timedelta = Field(
         timedelta(seconds=30),

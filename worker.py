@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities import look_ahead
 from activities.accounts import ATTEMPT_MARGIN_SECONDS, Accounts, LivePerformers, LiveTimeouts
 from activities.custom.discovery import load_custom
 from activities.custom.handler import CustomPerformer
+from activities.look_ahead import LookAhead
 from activities.measures import Measures
 from activities.providers import ConfiguredProvider, Outbox
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
@@ -40,10 +42,13 @@ from commands.servers import free_port
 from commands.tracing import tracing_of
 from engine import stamp
 from engine.engine import Engine, NewJourney
+from engine.jobs.kinds import KINDS
+from engine.jobs.worker import JobWorker
 from engine.keeper import Keeper
 from engine.presence import Presence
 from engine.takeover import Takeover
 from engine.temporal.client import Temporal
+from engine.temporal.wakeups import Wakeups
 from engine.temporal.workflow import RunWorkflow
 from engine.versions.behaviours import refuse_unknown_behaviours
 from journeys.calls import RUN_QUEUE, queue_of, unversioned
@@ -64,6 +69,8 @@ log = logging.getLogger(__name__)
 
 OTHER_CALLS_SECONDS = 20.0
 """The limit of a call about which the process that plans it knows nothing better."""
+WAKE_SECONDS = 30.0
+"""Longer than this no page of a job waits for Temporal; the keeper starts what is missing."""
 
 
 async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event, kinds: Sequence[type[ConfiguredProvider]] = ()) -> None:
@@ -73,7 +80,8 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
 
     Raises: Misconfigured when the settings, the database or the versions of open runs do not fit this code; PortInUse.
     """
-    db = Database(settings.database_url, pool_size=settings.step_concurrency + settings.send_concurrency, limits=settings.database_limits())
+    connections = settings.step_concurrency + settings.send_concurrency + settings.job_concurrency
+    db = Database(settings.database_url, pool_size=connections, limits=settings.database_limits())
     customs = load_custom(settings.activity_folders)
     engine = build_engine(settings, db, customs)
     refuse_unknown_behaviours(engine)
@@ -97,6 +105,8 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
             asyncio.create_task(Takeover(engine, temporal).run()),
         ]
         resending = asyncio.create_task(resend.run(effects, stop))
+        jobs = build_job_worker(settings, engine, temporal, renderer)
+        jobs.start()
         ready()
         if port:
             port.working = True
@@ -104,6 +114,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
         if port:
             port.working = False
         await resending
+        await asyncio.to_thread(jobs.stop)
         for task in tasks:
             task.cancel()
     presence.leave()
@@ -111,6 +122,18 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     accounts.close()
     engine.tracing.close()
     db.close()
+
+
+def build_job_worker(settings: Settings, engine: Engine, temporal: Temporal, renderer: Renderer) -> JobWorker:
+    """Call it where the event loop runs: what a page of a job brings is told to Temporal from there."""
+    loop = asyncio.get_running_loop()
+
+    def wake(wakeups: Wakeups) -> None:
+        if wakeups:
+            asyncio.run_coroutine_threadsafe(temporal.wake(wakeups), loop).result(WAKE_SECONDS)
+
+    kinds = {**KINDS, look_ahead.KIND: LookAhead(build_house(settings, renderer)).kind}
+    return JobWorker(engine, wake, kinds, threads=settings.job_concurrency)
 
 
 async def _own_port(settings: Settings, engine: Engine, temporal: Temporal, core_port: int, stack: AsyncExitStack) -> WorkerPort:

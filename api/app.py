@@ -135,9 +135,6 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts,
     def wake(wakeups: Wakeups) -> None:
         app.state.server.wake(wakeups)
 
-    def look() -> None:
-        app.state.server.jobs.look()
-
     def provider() -> Provider:
         carrier: Provider = app.state.server.provider
         return carrier
@@ -154,7 +151,6 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts,
         wake,
         settings.public_url,
         settings.language,
-        look=look,
         max_upload_bytes=settings.max_body_bytes,
         room=Room(settings.max_import_bytes, settings.max_waiting_import_bytes),
         post=routes.Post(house, provider),
@@ -197,14 +193,12 @@ async def _server(
     if isinstance(waker, Bells):
         tasks.append(asyncio.create_task(waker.run()))
     writer.start()
-    server.jobs.start()
     try:
         yield server
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await run_in_threadpool(server.jobs.stop)
         await run_in_threadpool(writer.stop)
         await run_in_threadpool(_attempt, keys.flush)
         await run_in_threadpool(_attempt, writer.intake.flush)

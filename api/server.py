@@ -14,8 +14,6 @@ from activities.providers import Provider
 from activities.rendering.turns import Turns
 from activities.sending.messages import House
 from api.http.rate_limits import Limits, Rate
-from api.jobs import Also, Jobs
-from api.look_ahead import KIND, LookAhead
 from api.metrics import Metrics
 from api.tracking.write_keys import KeyRing
 from api.tracking.writer import Waker, Writer
@@ -43,16 +41,11 @@ class Server:
     house: House
     provider: Provider
     accounts: Accounts
-    jobs: Jobs = field(init=False)
     turns: Turns = field(default_factory=Turns)
     """Of previews, by who asks; the pages take them, too."""
     refusals: Refusals = field(default_factory=Refusals)
     """What the audit trail was told of lately."""
     _wakes: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        look_ahead = LookAhead(self.house)
-        self.jobs = Jobs(self.engine, self.wake, Also({KIND: look_ahead.page}, {KIND: look_ahead.before}))
 
     def take(self, rate: Rate, who: str) -> None:
         """`Limits.take` for endpoints in worker threads.
@@ -62,13 +55,9 @@ class Server:
         """
         asyncio.run_coroutine_threadsafe(self.limits.take(rate, who), self.loop).result(WAKE_SECONDS)
 
-    def wake(self, wakeups: Wakeups, *, wait: bool = False) -> None:
-        """Rings bells and starts workflows after a commit; called from a worker thread. `wait`: come back when it is done."""
-        if not wakeups or self.waker is None:
-            return
-        if wait:
-            asyncio.run_coroutine_threadsafe(self.waker.wake(wakeups), self.loop).result(WAKE_SECONDS)
-        else:
+    def wake(self, wakeups: Wakeups) -> None:
+        """Rings bells and starts workflows after a commit; called from a worker thread."""
+        if wakeups and self.waker is not None:
             self.loop.call_soon_threadsafe(self._start_wake, wakeups)
 
     def _start_wake(self, wakeups: Wakeups) -> None:

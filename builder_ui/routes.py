@@ -101,7 +101,6 @@ def router(
     language: str = "en",
     look_again_seconds: float = 30.0,
     *,
-    look: Callable[[], None] = lambda: None,
     max_upload_bytes: int = 4_194_304,
     room: Room | None = None,
     post: Post | None = None,
@@ -113,7 +112,7 @@ def router(
     """The pages as routes: `/`, `/ui/…`, `/_reactpy/…` and `/favicon.ico`. Include it last: it answers every address under `/ui`.
 
     `wake` tells Temporal what a commit brought and is called from worker threads; `language` is for people whose own is unknown. An open page
-    asks every `look_again_seconds` whether its session still stands. `look` tells the worker of jobs that there is one; files of more than
+    asks every `look_again_seconds` whether its session still stands. Files of more than
     `max_upload_bytes` are refused where they come whole; those that come in parts have `room`.
     """
     house = House(
@@ -123,7 +122,6 @@ def router(
         public_url.rstrip("/"),
         language,
         look_again_seconds,
-        look,
         max_upload_bytes,
         room or Room(),
         post,

@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable
 from typing import TextIO
 
-from api.jobs import do_page
 from commands.workspace import ACTOR, engine
-from crm.jobs import get_job
 from engine import perhaps
-from engine.engine import Engine
+from engine.jobs.worker import work_through
 from engine.restored import ASSUMPTIONS, Assume
 from journeys.errors import Invalid, NotFound
 from settings import Settings
@@ -26,7 +24,7 @@ def assumption(text: str) -> Assume:
 
 def decide(settings: Settings, assume: Assume) -> None:
     """About the newest restore: of all that is listed, and of what comes up later. It works through the job itself, and goes on with one that was
-    broken off; a web server may do pages of it meanwhile, each of which is done once.
+    broken off; where a worker has it already, it waits until the worker is done.
 
     Raises: NotFound, if no backup was restored.
     """
@@ -38,21 +36,11 @@ def decide(settings: Settings, assume: Assume) -> None:
             restore_id = newest[0].restore.id
             broken_off = perhaps.under_way(session, restore_id, assume)
         if broken_off is not None:
-            _work_through(live, broken_off)
+            work_through(live, broken_off)
         with live.db.write() as session:
             job = perhaps.decide_all(session, restore_id, assume, ACTOR, live.clock.now())
         if job is not None:
-            _work_through(live, job.id)
-
-
-def _work_through(live: Engine, job_id: str) -> None:
-    while _runs(live, job_id):
-        do_page(live, job_id)
-
-
-def _runs(live: Engine, job_id: str) -> bool:
-    with live.db.read() as session:
-        return get_job(session, job_id).state == "running"
+            work_through(live, job.id)
 
 
 def tell(settings: Settings, *, out: TextIO, translate: Callable[[str], str], as_json: bool) -> int:

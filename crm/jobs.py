@@ -1,4 +1,4 @@
-"""Rows of long work: queue it, look at it, end it. Who does the work, page by page, is `api.jobs`."""
+"""Rows of background jobs: queue one, look at it, end it. Who does the work, page by page, is `engine.jobs`."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ def end(job: Job, state: str, now: datetime) -> None:
     """Whom it was about is forgotten: filters and rules hold what somebody typed, names and addresses among it."""
     job.input = {name: value for name, value in job.input.items() if name not in (WANTED, RULE, SEALED)}
     job.state, job.updated_at, job.finished_at = state, now, now
+    job.leased_by, job.free_at = "", None
 
 
 def why(job: Job) -> Sentence | None:

@@ -57,6 +57,12 @@ def note_taken_over(session: Session, process_id: str, seen_at: datetime) -> Non
     session.execute(update(processes).where(processes.c.id == process_id).values(taken_over_at=seen_at))
 
 
+def has_worker(session: Session, now: datetime | None = None) -> bool:
+    """Whether a worker is alive: without one nobody does steps, effects or background jobs. `now` is real time."""
+    alive = processes.c.seen_at >= (now or datetime.now(UTC)) - GONE_AFTER
+    return session.execute(select(processes.c.id).where(processes.c.kind == "worker", alive).limit(1)).first() is not None
+
+
 class Presence:
     """One process among the others. `kind` is web or worker."""
 

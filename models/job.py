@@ -1,4 +1,4 @@
-"""Background jobs that the web server does page by page: one row says what, how far, and how to go on after a crash."""
+"""Background jobs that workers do page by page: one row says what, how far, who is at it, and how to go on after a crash."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ class Job(SQLModel, table=True):
     counts: dict[str, Any] = json_field()
     error: str = Field(default="", max_length=300)
     """What ended it early: a sentence and its values as JSON text (`journeys.errors.Sentence`), in older rows the sentence in English."""
+    leased_by: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": ""})
+    """The worker that is at it, by the name it gave itself; empty if none is."""
+    free_at: datetime | None = None
+    """From when on another worker may take it (real time): the end of the lease, or of a pause; None: at once."""
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How often in a row a page of it broke off."""
     created_by: str = Field(default="", max_length=120)
     created_at: datetime
     updated_at: datetime

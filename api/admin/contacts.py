@@ -14,9 +14,10 @@ from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.http.paging import Cursor, Id, Limit, Page
-from api.jobs import JobRow, add_job
+from api.jobs import JobRow
 from api.server import TheServer
 from crm.consent import consent, mailbox, suppression
+from crm.jobs import add_job
 from crm.people import contacts, profile, scores
 from crm.people.timeline import KINDS, timeline
 from crm.privacy.erasure import erase_person
@@ -287,9 +288,7 @@ def tag_bulk(wanted: BulkTag, server: TheServer, actor: Annotated[Actor, needs("
     input = {**wanted.model_dump(mode="json", by_alias=True), "tag": profile.read_tag(wanted.tag)}
     with server.engine.db.write() as session:
         total = rules.count(session, wanted.rule or EVERYONE, now)
-        row = JobRow.model_validate(add_job(session, "bulk_tag", "contacts", input, actor.id, now, total))
-    server.jobs.look()
-    return row
+        return JobRow.model_validate(add_job(session, "bulk_tag", "contacts", input, actor.id, now, total))
 
 
 @router.get("/contacts/{contact_id}", summary="One contact", responses=ONE)
@@ -343,7 +342,6 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, nee
     engine = server.engine
     done = erase_person(engine.db, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
     server.wake(Wakeups(bells=set(done.rung)))
-    server.jobs.look()
     return Erased(id=done.contact_id, runs_ended=len(done.rung), job_id=done.job_id)
 
 

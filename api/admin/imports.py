@@ -21,11 +21,12 @@ from api.auth.access import Actor, needs
 from api.http.errors import CHANGE, ONE
 from api.http.json_body import JsonRoute, StrictRoute
 from api.http.paging import Id, Limit
-from api.jobs import JobRow, add_job
+from api.jobs import JobRow
 from api.server import TheServer
 from crm.imports import imports, uploads
 from crm.imports.imports import RowError, Shown
 from crm.imports.reading import Reading
+from crm.jobs import add_job
 from crm.people import contacts
 from models import Import
 from storage import files
@@ -278,9 +279,7 @@ def _work(server: TheServer, id: str, actor: Actor, *, dry: bool) -> JobRow:
         row = uploads.begin(session, id, actor.role, dry=dry)
         wanted = {"import_id": id, "dry": dry}
         job = add_job(session, "import", f"import:{id}", wanted, actor.id, server.engine.clock.now(), row.mapping["rows"])
-        found = JobRow.model_validate(job)
-    server.jobs.look()
-    return found
+        return JobRow.model_validate(job)
 
 
 parts = APIRouter(prefix="/api/v1", tags=["imports"], route_class=StrictRoute)

@@ -21,8 +21,9 @@ from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.http.paging import Cursor, Id, KeyOrId, Limit, Number, Page, page_of
-from api.jobs import JobRow, add_job
+from api.jobs import JobRow
 from api.server import Server, TheServer
+from crm.jobs import add_job
 from engine.interpreter import simulate
 from engine.temporal.wakeups import Wakeups
 from engine.versions import listing, migrate, publish
@@ -580,9 +581,7 @@ def start_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor:
         found = migrate.preview(engine, session, journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
         begun = migrate.start(engine, session, journey.id, wanted.from_version, wanted.to_version, wanted.node_map, actor.id, now)
         job = add_job(session, "migrate", f"journey:{journey.id}", {"migration_id": begun.id}, actor.id, now, total=found.open_runs)
-        row = JobRow.model_validate(job)
-    server.jobs.look()
-    return row
+        return JobRow.model_validate(job)
 
 
 @router.get("/journeys/{journey_id}/migrations", summary="List migrations", responses=ONE)
@@ -612,9 +611,7 @@ def roll_back(migration_id: Id, server: TheServer, actor: Annotated[Actor, needs
     with engine.db.write() as session:
         begun = migrate.begin_rollback(session, migration_id, actor.id, now)
         job = add_job(session, "migrate_back", f"journey:{begun.journey_id}", {"migration_id": begun.id}, actor.id, now, total=begun.moved)
-        row = JobRow.model_validate(job)
-    server.jobs.look()
-    return row
+        return JobRow.model_validate(job)
 
 
 def _migration(session: Session, migration_id: str) -> MigrationDetail:

@@ -72,6 +72,4 @@ def assume(restore_id: Id, said: Assumed, server: TheServer, actor: Annotated[Ac
     engine = server.engine
     with engine.db.write() as session:
         job = perhaps.decide_all(session, restore_id, said.assume, actor.id, engine.clock.now())
-        deciding = Deciding(job=job.id if job is not None else None)
-    server.jobs.look()
-    return deciding
+        return Deciding(job=job.id if job is not None else None)

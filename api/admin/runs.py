@@ -15,8 +15,9 @@ from api.auth.access import Actor, needs
 from api.http.errors import CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.http.paging import Cursor, Id, KeyOrId, Limit, Page
-from api.jobs import JobRow, add_job
+from api.jobs import JobRow
 from api.server import Server, TheServer
+from crm.jobs import add_job
 from engine.enrolment import manual
 from engine.enrolment.entry import Refused
 from engine.interpreter.forecast import NAMED
@@ -161,9 +162,7 @@ def resume_all(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, n
         journey = get_journey(session, journey_id)
         total = operations.counts(session, journey.id).get("stuck", 0)
         job = add_job(session, "resume_stuck", f"journey:{journey.id}", {"journey_id": journey.id}, actor.id, now, total)
-        row = JobRow.model_validate(job)
-    server.jobs.look()
-    return row
+        return JobRow.model_validate(job)
 
 
 @router.post("/journeys/{journey_id}/enrol", summary="Enrol a contact", responses=CHANGE)
@@ -219,6 +218,4 @@ def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Anno
         total = manual.count_of(session, wanted.rule, now)
         rule = wanted.model_dump(mode="json", by_alias=True)["rule"]
         job = add_job(session, "bulk_enrol", f"journey:{journey.id}", {"journey_id": journey.id, "rule": rule}, actor.id, now, total)
-        row = JobRow.model_validate(job)
-    server.jobs.look()
-    return row
+        return JobRow.model_validate(job)

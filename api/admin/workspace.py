@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
-from api import jobs
 from api.auth.access import Actor, needs, require_more
 from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.http.paging import Cursor, Id, Limit, Page, page_of
 from api.jobs import JobRow
 from api.server import TheServer
+from crm import jobs
 from engine.versions.uses import refuse, refuse_used_secret, uses_of_removed
 from models import Job
 from workspace import api_keys, audit, intake, listed_names, secrets, settings

@@ -172,10 +172,9 @@ def allowed(visit: Visit, act: str, *, reading: bool = False) -> Member:
 
 
 def carry_out(visit: Visit, act: str, do: Do, done: str) -> Notice:
-    """One act, if it is allowed. A background job that it queued starts at once."""
+    """One act, if it is allowed."""
     try:
         wakeups = do(replace(visit, member=allowed(visit, act)))
-        visit.house.look()
         if wakeups:
             visit.house.wake(wakeups)
         return Notice(visit.speech(done), good=True)

@@ -145,7 +145,6 @@ class _Forms:
             return _to(START, "gone")
         except (PfadwerkError, ValidationError) as error:
             return _to(here, "columns" if getattr(error, "issues", None) else "choice")
-        self.house.look()
         return _to(here if goes_on else f"{here}?step=columns")
 
     def _decide(self, member: Member, id: str, form: Mapping[str, str]) -> bool:

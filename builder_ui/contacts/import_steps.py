@@ -13,7 +13,7 @@ from builder_ui.contacts.imports import PROBLEMS, state
 from builder_ui.contacts.reading_form import ASKED
 from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Do, Page, Visit
-from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, datalist, html, optgroup
 from crm.catalogue import load_catalogue
 from crm.imports import uploads
@@ -21,6 +21,7 @@ from crm.imports.columns import TYPES, is_consent
 from crm.imports.imports import Shown, get_import
 from crm.imports.uploads import Column
 from crm.jobs import add_job, cancel_job, newest_job
+from engine.presence import has_worker
 from journeys.channels import DEFAULT
 from journeys.errors import Issue
 from models import Import, Job
@@ -58,6 +59,8 @@ class Data:
     row: Import
     job: Job | None
     has_file: bool
+    waits: bool = False
+    """No worker is alive to do the job."""
     columns: list[Column] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
@@ -69,20 +72,26 @@ def load(visit: Visit) -> Data:
         row = get_import(session, visit.arguments["id"])
         job, there = newest_job(session, f"import:{row.id}"), uploads.has_file(session, row)
         if row.state not in ("draft", "checked") or not there:
-            return Data(row, job, there)
+            return Data(row, job, there, waits(session, job))
         known = load_catalogue(session).fields
     fixed = {*NAMES, *FIELDS}
     attributes = sorted(name for name in known if name not in fixed and "." not in name)[:300]
     db = visit.engine.db
     return Data(
-        row, job, there, uploads.columns_of(db, row), attributes, uploads.problems(row), uploads.preview(db, row, visit.house.now())
+        row,
+        job,
+        there,
+        columns=uploads.columns_of(db, row),
+        attributes=attributes,
+        issues=uploads.problems(row),
+        preview=uploads.preview(db, row, visit.house.now()),
     )
 
 
 def stamp(visit: Visit) -> object:
     with visit.engine.db.read() as session:
         row = get_import(session, visit.arguments["id"])
-        return row.state, row.cursor, uploads.has_file(session, row)
+        return row.state, row.cursor, uploads.has_file(session, row), has_worker(session)
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -94,6 +103,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         steps(visit, 1 if mapping else STEP_OF.get(row.state, 4)),
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
         ended_early(speech, data.job, "The import failed before it finished: {reason}"),
+        no_worker(speech, data.waits),
         columns_form(visit, data, acts)
         if mapping
         else under_way(visit, data, acts)

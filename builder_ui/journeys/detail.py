@@ -15,7 +15,7 @@ from builder_ui.journeys.list import not_published, period
 from builder_ui.kit import components, labels
 from builder_ui.kit.actor_names import contact_link, contact_names
 from builder_ui.kit.context import Acts, Do, Page, Visit
-from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded, mistake
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.jobs import add_job, newest_job
@@ -60,6 +60,8 @@ class Data:
     versions: versions.Data | None = None
     job: Job | None = None
     """The last time all stuck runs were told to try again."""
+    waits: bool = False
+    """No worker is alive to do that."""
 
     def node_name(self, node_id: str, visit: Visit) -> str:
         return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
@@ -94,7 +96,7 @@ def load(visit: Visit) -> Data:
             case "stuck":
                 found = [row for status in ("stuck", "quarantined") for row in list_runs(session, RunFilter(journey.id, status=status))]
                 job = newest_job(session, f"journey:{journey.id}", "resume_stuck")
-                return Data(*common, runs=found, names=contact_names(session, _people(found)), job=job)
+                return Data(*common, runs=found, names=contact_names(session, _people(found)), job=job, waits=waits(session, job))
             case "refused":
                 refusals, more = _refusals(session, journey.id, visit)
                 named = contact_names(session, [row.contact_id for row in refusals])
@@ -414,6 +416,7 @@ def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
             ),
         ),
         ended_early(speech, data.job, "The last attempt on all of them failed before it finished: {reason}"),
+        no_worker(speech, data.waits),
         html.div({"className": "bar"}, everybody(visit, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
         html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
     )

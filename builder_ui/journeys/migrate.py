@@ -16,10 +16,11 @@ from builder_ui.kit import components, consequences, labels
 from builder_ui.kit.actor_names import contact_link, contact_names
 from builder_ui.kit.context import Acts, Do, Page, Visit
 from builder_ui.kit.exact import Exact, Question
-from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.jobs import add_job, newest_job
 from engine.interpreter.forecast import Forecast
+from engine.presence import has_worker
 from engine.versions import migrate
 from engine.versions.publish import get_journey, get_version
 from journeys.errors import Invalid, TooMany
@@ -52,6 +53,8 @@ class Done:
     names: dict[str, str]
     job: Job | None
     """The newest work on it; the keeper may have gone on without."""
+    waits: bool = False
+    """No worker is alive to do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def _done(visit: Visit, session: Session, journey: Journey, chosen: tuple[int, i
     names = contact_names(session, [contact for _, contact in stayed])
     job = newest_job(session, f"journey:{journey.id}", "migrate", "migrate_back")
     job = job if job and job.input.get("migration_id") == found.id else None
-    return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names, job)
+    return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names, job, waits(session, job))
 
 
 def stamp(visit: Visit) -> object:
@@ -129,7 +132,7 @@ def stamp(visit: Visit) -> object:
                 col(Migration.id), col(Migration.state), col(Migration.moved), col(Migration.skipped), col(Migration.after_run)
             ).where(col(Migration.journey_id) == journey.id)
         )
-        return [tuple(row) for row in rows], journey.live_version, tally.read(session, journey.id)
+        return [tuple(row) for row in rows], journey.live_version, tally.read(session, journey.id), has_worker(session)
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -379,6 +382,7 @@ def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
         if at_work
         else None,
         ended_early(speech, done.job, "The job failed before it finished: {reason}"),
+        no_worker(speech, done.waits),
         outcome(visit, data, done),
         back(visit, data, one, acts) if one.state == "done" and one.moved else None,
     )

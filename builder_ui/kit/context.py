@@ -63,7 +63,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class House:
-    """What all pages share. `wake` tells Temporal what a commit brought, `look` the workers of jobs that there is a new one; `post` is None where
+    """What all pages share. `wake` tells Temporal what a commit brought; `post` is None where
     no message is shown or sent, `accounts` where none can be set up. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
     keys up anew; `turns` are for previews, by session, and for looks ahead, by member. `room` is there for files that come in parts, each smaller than `max_upload_bytes`. `public_url`
     has no slash at its end. An open page asks every `look_again_seconds` whether its session still stands."""
@@ -74,7 +74,6 @@ class House:
     public_url: str
     language: str = "en"
     look_again_seconds: float = 30.0
-    look: Callable[[], None] = lambda: None
     max_upload_bytes: int = 4_194_304
     room: Room = field(default_factory=Room)
     post: Post | None = None

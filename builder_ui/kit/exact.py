@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from builder_ui.app.screen import allowed
 from builder_ui.kit import components, consequences
 from builder_ui.kit.context import Visit
-from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_state
 from crm.jobs import add_job
 from engine.interpreter import forecast
@@ -50,13 +50,16 @@ class Seen:
 
     job: Job | None = None
     refused: str = ""
+    waits: bool = False
+    """For a worker: none is running."""
 
 
 def look(visit: Visit, question: Question) -> Seen:
     asked = select(Job).where(Job.subject == f"journey:{question.journey_id}", Job.kind == KIND).order_by(col(Job.id).desc())
     with visit.engine.db.read() as session:
         jobs = session.scalars(asked.limit(MOST_LOOKED_AT))
-        return Seen(next((job for job in jobs if job.input.get("question") == question.key), None))
+        job = next((job for job in jobs if job.input.get("question") == question.key), None)
+        return Seen(job, waits=waits(session, job))
 
 
 def begin(visit: Visit, question: Question) -> Seen:
@@ -68,7 +71,6 @@ def begin(visit: Visit, question: Question) -> Seen:
             input = {**question.input, "journey_id": question.journey_id, "question": question.key}
             with visit.engine.db.write() as session:
                 add_job(session, KIND, f"journey:{question.journey_id}", input, visit.by, visit.house.now(), question.total)
-            visit.house.look()
     except PfadwerkError as error:
         return Seen(refused=error.say(visit.speech.translate))
     return look(visit, question)
@@ -105,7 +107,7 @@ def Exact(visit: Visit, question: Question, tell: Tell) -> Element:
 def shown(visit: Visit, question: Question, seen: Seen, tell: Tell, ask: Callable[[Any], Any]) -> Element:
     speech, job = visit.speech, seen.job
     if job is not None and job.state == "running":
-        return progress(visit, job)
+        return progress(visit, job, seen.waits)
     done = job is not None and job.state == "done"
     return html.div(
         {"className": "exact", "role": "status"},
@@ -116,7 +118,7 @@ def shown(visit: Visit, question: Question, seen: Seen, tell: Tell, ask: Callabl
     )
 
 
-def progress(visit: Visit, job: Job) -> Element:
+def progress(visit: Visit, job: Job, is_waiting: bool) -> Element:
     speech, known = visit.speech, job.total is not None
     values = {"done": speech.number(job.done), "total": speech.number(job.total or 0)}
     text = speech("{done} of {total} counted", **values) if known else speech("{done} counted", **values)
@@ -124,6 +126,7 @@ def progress(visit: Visit, job: Job) -> Element:
     return html.div(
         {"className": "exact", "role": "status"},
         html.p({"className": "progress"}, html.progress(bar), " ", text),
+        no_worker(speech, is_waiting),
         html.p({"className": "quiet"}, speech("The count goes on when this page is closed; come back to see it.")),
     )
 

@@ -1,12 +1,20 @@
-"""Background jobs as pages show it: why it ended before its end."""
+"""What pages say about a background job: why it ended before its end, and that nobody is there to do it."""
 
 from __future__ import annotations
+
+from sqlalchemy.orm import Session
 
 from builder_ui.kit import components
 from builder_ui.kit.i18n import Speech
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.jobs import why
+from engine.presence import has_worker
 from models import Job
+
+
+def waits(session: Session, job: Job | None) -> bool:
+    """Whether a job cannot go on because no worker is alive."""
+    return job is not None and job.state == "running" and not has_worker(session)
 
 
 def ended_early(speech: Speech, job: Job | None, text: str) -> Element:
@@ -16,3 +24,11 @@ def ended_early(speech: Speech, job: Job | None, text: str) -> Element:
         return None
     said = speech(text, reason=reason.say(speech.translate))
     return html.p({"className": "notice bad ended", "role": "alert"}, components.icon("alert"), said)
+
+
+def no_worker(speech: Speech, is_missing: bool) -> Element:
+    """A notice where a job waits for a worker."""
+    if not is_missing:
+        return None
+    said = speech("No worker is running. Background jobs wait and continue as soon as one runs.")
+    return html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), said)

@@ -13,7 +13,7 @@ from builder_ui.kit import components
 from builder_ui.kit.actor_names import contact_link, contact_names
 from builder_ui.kit.context import Acts, Do, Page, Visit
 from builder_ui.kit.i18n import Speech
-from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.jobs import newest_job
@@ -38,6 +38,8 @@ class Undecided:
 
     of: Listed
     job: Job | None
+    waits: bool = False
+    """No worker is alive to do it."""
 
     @property
     def is_under_way(self) -> bool:
@@ -70,7 +72,8 @@ def load(visit: Visit) -> Data:
 def undecided(engine: Engine, session: Session) -> list[Undecided]:
     """The restores of which something waits for a decision."""
     found = [one for one in perhaps.listed(session) if one.counts.get("ask")] if engine.was_restored(session) else []
-    return [Undecided(one, newest_job(session, perhaps.subject(one.restore.id), perhaps.JOB)) for one in found]
+    jobs = [newest_job(session, perhaps.subject(one.restore.id), perhaps.JOB) for one in found]
+    return [Undecided(one, job, waits(session, job)) for one, job in zip(found, jobs, strict=True)]
 
 
 def asked(session: Session, query: Mapping[str, str]) -> Wanted:
@@ -140,6 +143,7 @@ def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
         {"className": "panel restored", "key": restore.id, "aria-label": speech("Before the restore")},
         html.p({"className": "held"}, components.icon("alert"), html.span(text)),
         ended_early(speech, one.job, "The last attempt on all of them failed before it finished: {reason}"),
+        no_worker(speech, one.waits),
         *left_over(speech, one),
         html.div({"className": "actions"}, *decisions(visit, restore, acts)) if may_decide(visit, one) else None,
     )

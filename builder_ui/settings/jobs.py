@@ -9,11 +9,12 @@ from builder_ui.kit import components
 from builder_ui.kit.actor_names import actor, journeys_of, member_names
 from builder_ui.kit.context import Acts, Do, Page, Visit
 from builder_ui.kit.i18n import Speech
-from builder_ui.kit.job_ends import ended_early
+from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import REFUSALS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed
 from crm.jobs import UNSTOPPABLE, cancel_job, list_jobs
+from engine.presence import has_worker
 from models import Job
 
 PAGE_SIZE = 30
@@ -66,6 +67,8 @@ class Data:
     journeys: Mapping[str, tuple[str, str]]
     """Subject -> (key, name)."""
     members: dict[str, str]
+    waits: bool = False
+    """Something is to be done, and no worker is alive."""
 
 
 def load(visit: Visit) -> Data:
@@ -73,12 +76,14 @@ def load(visit: Visit) -> Data:
         found = list_jobs(session, visit.query.get("before"), PAGE_SIZE + 1)
         jobs = found[:PAGE_SIZE]
         journeys = journeys_of(session, (job.subject for job in jobs))
-        return Data(jobs, jobs[-1].id if len(found) > PAGE_SIZE else None, journeys, member_names(session))
+        following = jobs[-1].id if len(found) > PAGE_SIZE else None
+        return Data(jobs, following, journeys, member_names(session), any(waits(session, job) for job in jobs))
 
 
 def stamp(visit: Visit) -> object:
     with visit.engine.db.read() as session:
-        return [(job.id, job.state, job.done) for job in list_jobs(session, visit.query.get("before"), PAGE_SIZE)]
+        jobs = list_jobs(session, visit.query.get("before"), PAGE_SIZE)
+        return [(job.id, job.state, job.done) for job in jobs], has_worker(session)
 
 
 def view(visit: Visit, data: Data, acts: Acts) -> Element:
@@ -88,6 +93,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         visit,
         "Background jobs",
         "Jobs that take longer than a page stays open. They continue by themselves, even after a server restart.",
+        no_worker(speech, data.waits),
         *(cards or [components.empty("clock", speech("No background jobs yet."), None)]),
         components.pager(visit, data.next_before),
     )

@@ -20,6 +20,7 @@ from api.app import create_app
 from api.tracking.write_keys import add_key
 from engine.clock import Clock
 from engine.engine import Engine
+from engine.jobs.worker import JobWorker
 from engine.temporal.wakeups import Wakeups
 from journeys.nodes import Palette
 from models import Database
@@ -75,6 +76,15 @@ def client(app: FastAPI) -> Iterator[TestClient]:
     """Talks to the app as nobody."""
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         yield client
+
+
+@pytest.fixture
+def job_worker(engine: Engine, woken: Woken) -> Iterator[None]:
+    """A worker's threads for background jobs, beside the web server."""
+    jobs = JobWorker(engine, woken.wakeups.add)
+    jobs.start()
+    yield
+    jobs.stop()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlmodel import select
 
-from api.jobs import do_page
 from engine.engine import Engine
+from engine.jobs.worker import do_page
 from models import Contact, Upload, UploadPart
 
 if TYPE_CHECKING:

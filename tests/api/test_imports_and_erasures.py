@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import event, text
 from sqlmodel import col, select
 
-from api.jobs import add_job, do_page
 from crm.imports import imports, uploads
+from crm.jobs import add_job
 from crm.people import identity
 from crm.privacy.erasure import erase_person
 from engine.clock import Clock
 from engine.engine import Engine
+from engine.jobs.worker import do_page
 from journeys.errors import Conflict
 from journeys.nodes import Palette
 from models import Contact, Database, Import, Job

@@ -10,11 +10,11 @@ import pytest
 from sqlmodel import select
 
 from api.admin.journeys import DOCUMENT
-from api.jobs import WANTED, Jobs, add_job, cancel_job, do_page
-from crm.jobs import end_early, why
+from crm.jobs import WANTED, add_job, cancel_job, end_early, why
 from crm.people import contacts, profile
 from engine.engine import Engine
 from engine.enrolment.manual import PAGE
+from engine.jobs.worker import Outcome, do_page
 from engine.versions import migrate
 from engine.versions.publish import create_journey, publish
 from journeys.errors import Invalid, NotFound
@@ -71,6 +71,7 @@ def finished(client: Any, job_id: str) -> dict[str, Any]:
     raise AssertionError(f"the job did not end: {job}")
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_everyone_for_whom_a_rule_holds_is_enrolled(admin: Any, engine: Engine, journey: str, people: list[str], woken: Woken) -> None:
     preview = admin.post(f"{BASE}/enrol/preview", json=PRO).json()
     assert (preview["count"], preview["would_enter"], preview["refused"]) == (MANY, MANY, {})
@@ -79,22 +80,6 @@ def test_everyone_for_whom_a_rule_holds_is_enrolled(admin: Any, engine: Engine, 
     assert runs(engine) == MANY == len(woken.wakeups.starts)
     again = admin.post(f"{BASE}/enrol/preview", json=PRO).json()
     assert (again["would_enter"], again["refused"]) == (0, {"already_entered": MANY})
-
-
-def test_a_job_goes_on_where_a_crash_left_it(engine: Engine, journey: str, people: list[str]) -> None:
-    now = engine.clock.now()
-    with engine.db.write() as session:
-        job = add_job(session, "bulk_enrol", f"journey:{journey}", {"journey_id": journey, "rule": None}, "tests", now)
-    do_page(engine, job.id)
-    assert runs(engine) == PAGE
-    ended = threading.Event()
-    jobs = Jobs(engine, lambda wakeups, wait: ended.set() if not wakeups.starts or len(wakeups.starts) < PAGE else None)
-    jobs.start()
-    assert ended.wait(20)
-    jobs.stop()
-    with engine.db.read() as session:
-        row = session.get_one(Job, job.id)
-    assert (row.state, row.done, runs(engine)) == ("done", MANY + 1, MANY + 1)
 
 
 TAGS = "/api/v1/contacts/tags/bulk"
@@ -130,6 +115,7 @@ def test_everyone_whom_filters_find_is_tagged_and_untagged(engine: Engine, peopl
     assert tagged(engine, "fair") == set()
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_everyone_for_whom_a_rule_holds_is_tagged_and_untagged(admin: Any, engine: Engine, people: list[str]) -> None:
     asked = {"tag": " fair ", "rule": PRO["rule"]}
     job = finished(admin, admin.post(TAGS, json=asked).json()["id"])
@@ -210,6 +196,7 @@ def test_what_ended_a_job_fits_its_row_and_names_nobody(engine: Engine) -> None:
         assert "anna" not in kept
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_a_finished_job_cannot_be_cancelled(admin: Any, engine: Engine, journey: str) -> None:
     job = finished(admin, admin.post(f"{BASE}/enrol/bulk", json={}).json()["id"])
     assert admin.post(f"/api/v1/jobs/{job['id']}/cancel").status_code == 409
@@ -218,10 +205,10 @@ def test_a_finished_job_cannot_be_cancelled(admin: Any, engine: Engine, journey:
 
 def test_a_cancelled_job_does_no_further_page(admin: Any, engine: Engine, journey: str, people: list[str]) -> None:
     now = engine.clock.now()
-    with engine.db.write() as session:  # straight into the table: the thread of the app looks every few seconds only
+    with engine.db.write() as session:
         job = add_job(session, "bulk_enrol", f"journey:{journey}", {"journey_id": journey, "rule": None}, "tests", now)
         job.state = "cancelled"
-    assert not do_page(engine, job.id)
+    assert do_page(engine, job.id) == Outcome()
     assert runs(engine) == 0
 
 
@@ -236,6 +223,7 @@ def test_one_contact_is_enrolled_or_told_why_not(admin: Any, journey: str, peopl
     assert admin.post(f"{BASE}/enrol", json={"contact_id": "nobody"}).status_code == 404
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_open_runs_are_moved_to_another_version_and_back(admin: Any, engine: Engine, journey: str, people: list[str]) -> None:
     finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
     longer = {**DOCUMENT, "nodes": {**DOCUMENT["nodes"], "pause": {"kind": "wait", "duration": "P2D"}}}
@@ -258,6 +246,7 @@ def test_open_runs_are_moved_to_another_version_and_back(admin: Any, engine: Eng
     assert versions == {1: MANY, 2: 0}
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_what_the_keeper_moved_meanwhile_counts_too(engine: Engine, admin: Any, journey: str, people: list[str]) -> None:
     finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
     admin.put(f"{BASE}/draft", json={"document": {**DOCUMENT, "name": "Renamed"}, "revision": 1})
@@ -267,12 +256,11 @@ def test_what_the_keeper_moved_meanwhile_counts_too(engine: Engine, admin: Any, 
         begun = migrate.start(engine, session, journey, 1, 2, {}, "tests", now)
         migrate.move_chunk(engine, session, begun.id, now, 7)
         job = add_job(session, "migrate", f"journey:{journey}", {"migration_id": begun.id}, "tests", now, MANY)
-    do_page(engine, job.id)
-    with engine.db.read() as session:
-        row = session.get_one(Job, job.id)
-    assert (row.state, row.done, row.counts) == ("done", MANY, {"moved": MANY, "skipped": 0})
+    row = finished(admin, job.id)
+    assert (row["state"], row["done"], row["counts"]) == ("done", MANY, {"moved": MANY, "skipped": 0})
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_stuck_runs_are_resumed_in_bulk(admin: Any, engine: Engine, journey: str, people: list[str], woken: Woken) -> None:
     finished(admin, admin.post(f"{BASE}/enrol/bulk", json=PRO).json()["id"])
     with engine.db.write() as session:

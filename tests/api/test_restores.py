@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from api.jobs import do_page
 from crm import uncertain
 from engine import perhaps
 from engine.engine import Engine
+from engine.jobs.worker import do_page
 from models import Database, Job, Message
 from tests.restored import Died, decided, dying_at_message, fates, hold
 from workspace import audit
@@ -52,6 +52,7 @@ def job_of(engine: Engine, job_id: str) -> Job:
         return session.get_one(Job, job_id)
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_all_were_sent_by_api(admin: Any, engine: Engine, restore: str) -> None:
     [listed] = admin.get(BASE).json()["items"]
     assert (listed["id"], listed["assume"], listed["counts"]) == (restore, "ask", {"ask": MANY})

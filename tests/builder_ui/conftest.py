@@ -26,6 +26,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import select
 
+from activities.look_ahead import KIND, LookAhead
 from activities.providers.outbox import Outbox
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
@@ -46,6 +47,8 @@ from engine.clock import Clock
 from engine.engine import Engine
 from engine.enrolment.routing import route
 from engine.interpreter.state import Instruction
+from engine.jobs.kinds import KINDS
+from engine.jobs.worker import JobWorker
 from engine.restored import mark
 from engine.runs.step import step
 from engine.temporal.wakeups import Wakeups
@@ -569,26 +572,47 @@ def chrome() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def serve(app: FastAPI, listening: socket.socket) -> Serve:
+def serve(app: FastAPI, listening: socket.socket, engine: Engine, woken: Woken) -> Serve:
     @contextmanager
     def serve() -> Iterator[None]:
-        with running(app, listening):
+        with running(app, listening, engine, woken):
             yield
 
     return serve
 
 
 @contextmanager
-def running(app: FastAPI, listening: socket.socket) -> Iterator[None]:
-    """A real web server on a socket that outlives it."""
+def running(app: FastAPI, listening: socket.socket, engine: Engine, woken: Woken) -> Iterator[None]:
+    """A real web server on a socket that outlives it, and a worker's threads for background jobs."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening.dup()]}, daemon=True)
     thread.start()
     try:
-        yield
+        with working(engine, woken):
+            yield
     finally:
         server.should_exit = True
         thread.join()
+
+
+LOOKING = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>")
+
+
+@contextmanager
+def working(engine: Engine, woken: Woken) -> Iterator[None]:
+    """A worker's threads for background jobs."""
+    jobs = JobWorker(engine, woken.wakeups.add, {**KINDS, KIND: LookAhead(LOOKING).kind})
+    jobs.start()
+    try:
+        yield
+    finally:
+        jobs.stop()
+
+
+@pytest.fixture
+def job_worker(engine: Engine, woken: Woken) -> Iterator[None]:
+    with working(engine, woken):
+        yield
 
 
 @pytest.fixture
@@ -631,7 +655,8 @@ class Site:
     @contextmanager
     def served(self) -> Iterator[None]:
         """The web server as long as the block lasts."""
-        with running(create_app(self.settings, self.town.engine, waker=self.woken, accounts=accounts_of(self.town.engine)), self.listening):
+        app = create_app(self.settings, self.town.engine, waker=self.woken, accounts=accounts_of(self.town.engine))
+        with running(app, self.listening, self.town.engine, self.woken):
             yield
 
     def link(self, role: str) -> str:

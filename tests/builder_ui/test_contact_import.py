@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from api.jobs import do_page
 from crm.imports import uploads
 from crm.imports.imports import ROWS_A_TRANSACTION
 from crm.jobs import add_job, newest_job
+from engine.jobs.worker import do_page
 from models import Consent, Contact, Event, Import, Job, Tag, Upload
 
 FILE = (
@@ -63,6 +63,7 @@ def ended(town: Any, path: str, *states: str) -> Import:
     raise AssertionError(f"the import is still {row.state}")
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, settings: Any) -> None:
     client = log_in("marketer")
     path = send(client, settings)
@@ -100,6 +101,7 @@ def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, sett
         assert "leute.csv Imported 4 0" in page.text
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_the_file_of_faulty_rows_can_be_mended_and_sent_again(log_in: Any, town: Any, settings: Any) -> None:
     client = log_in("marketer")
     path = send(client, settings)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-from api.jobs import do_page
 from crm import jobs
 from crm.consent import consent, suppression
 from crm.imports.csv_cells import cell_of, line_of, plain_of
 from crm.people.contacts import Wanted, count, search
-from engine.temporal.wakeups import Wakeups
+from engine.jobs.worker import do_page
 from models import Audit, Contact, Job, Run, Tag, Task
 from storage.events import append_event
 
@@ -134,17 +132,6 @@ def crowd(town: Any) -> None:
         )
 
 
-@pytest.fixture
-def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long work goes on when the test says so (`do_page`), not by itself."""
-
-    def nothing(*_given: Any) -> Wakeups:
-        time.sleep(0.05)
-        return Wakeups()
-
-    monkeypatch.setattr("api.jobs.do_page", nothing)
-
-
 def line(text: str) -> str:
     return " ".join(text.split())
 
@@ -159,7 +146,7 @@ def work_of(town: Any) -> Job:
         return jobs.list_jobs(session)[0]
 
 
-def test_all_that_fit_are_tagged_as_long_work(log_in: Any, opened: Any, town: Any, crowd: None, by_hand: None) -> None:
+def test_all_that_fit_are_tagged_as_long_work(log_in: Any, opened: Any, town: Any, crowd: None) -> None:
     marketer = log_in("marketer")
     with opened(marketer, "/ui/contacts?stage=crowd") as page:
         choose_all(page)
@@ -179,9 +166,7 @@ def test_all_that_fit_are_tagged_as_long_work(log_in: Any, opened: Any, town: An
     assert "Add the tag fair Done 70 of 70 · changed: 70" in line(say(opened, marketer, "/ui/settings/work"))
 
 
-def test_all_that_fit_are_enrolled_after_a_look_and_the_work_can_be_stopped(
-    log_in: Any, opened: Any, town: Any, crowd: None, by_hand: None
-) -> None:
+def test_all_that_fit_are_enrolled_after_a_look_and_the_work_can_be_stopped(log_in: Any, opened: Any, town: Any, crowd: None) -> None:
     marketer = log_in("marketer")
     with opened(marketer, "/ui/contacts?stage=crowd") as page:
         choose_all(page)

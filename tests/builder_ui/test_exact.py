@@ -9,14 +9,15 @@ import pytest
 from sqlmodel import select
 
 from activities.forecasts import PAGE, Forecaster
-from api.jobs import Also, do_page
-from api.look_ahead import KIND, LookAhead
+from activities.look_ahead import KIND, LookAhead
 from builder_ui.kit import consequences, exact
 from builder_ui.kit.exact import Question
 from builder_ui.settings import jobs as work_page
 from crm.jobs import WANTED
 from crm.people.contacts import Wanted
 from engine.interpreter.forecast import kept
+from engine.jobs.kinds import Kind
+from engine.jobs.worker import do_page
 from models import Contact, Job
 from tests.builder_ui.test_builder import visit_of
 
@@ -37,11 +38,10 @@ def question(town: Any, **wanted: Any) -> Question:
     return Question(journey.id, "run.start_many", {"version": journey.live_version, WANTED: Wanted(**wanted).kept()}, MANY)
 
 
-def hands(town: Any) -> Also:
-    """As a web server has them."""
+def hands(town: Any) -> dict[str, Kind]:
+    """As a worker has them."""
     house = visit_of(town, "marketer", "welcome").house.post.house
-    look_ahead = LookAhead(house)
-    return Also({KIND: look_ahead.page}, {KIND: look_ahead.before})
+    return {KIND: LookAhead(house).kind}
 
 
 def jobs(town: Any) -> list[Job]:
@@ -49,12 +49,17 @@ def jobs(town: Any) -> list[Job]:
         return list(session.scalars(select(Job).where(Job.kind == KIND).order_by(Job.id)))
 
 
-def work(town: Any, also: Also) -> Job:
+def work(town: Any, kinds: dict[str, Kind]) -> Job:
     [job] = jobs(town)
     while job.state == "running":
-        do_page(town.engine, job.id, also)
+        do_page(town.engine, job.id, kinds=kinds)
         [job] = jobs(town)
     return job
+
+
+def prepare(kinds: dict[str, Kind], town: Any, job: Job) -> None:
+    assert kinds[KIND].prepare is not None
+    kinds[KIND].prepare(town.engine, job, town.now)
 
 
 def everybody(town: Any, at: Any) -> Any:
@@ -97,12 +102,11 @@ def test_a_server_that_dies_or_is_slower_counts_nobody_twice(crowd: Any) -> None
     exact.begin(visit, question(crowd))
     [job] = jobs(crowd)
     one, other = hands(crowd), hands(crowd)
-    one.before[KIND](crowd.engine, job, crowd.now)  # and then it dies
+    prepare(one, crowd, job)  # and then it dies
     slow = hands(crowd)
-    slow.before[KIND](crowd.engine, job, crowd.now)
-    do_page(crowd.engine, job.id, other)
-    late = Also(slow.kinds, {KIND: lambda *_: None})
-    do_page(crowd.engine, job.id, late)
+    prepare(slow, crowd, job)
+    do_page(crowd.engine, job.id, kinds=other)
+    do_page(crowd.engine, job.id, kinds={KIND: replace(slow[KIND], prepare=None)})
     assert jobs(crowd)[0].done == PAGE
     done = work(crowd, other)
     assert done.input["found"] == kept(everybody(crowd, done.created_at))
@@ -110,15 +114,16 @@ def test_a_server_that_dies_or_is_slower_counts_nobody_twice(crowd: Any) -> None
 
 def test_nothing_is_locked_while_people_are_judged(crowd: Any) -> None:
     exact.begin(visit_of(crowd, "marketer", "welcome"), question(crowd))
-    also = hands(crowd)
-    judge = also.before[KIND]
+    kinds = hands(crowd)
+    judge = kinds[KIND].prepare
+    assert judge is not None
 
     def judged(*arguments: Any) -> None:
         judge(*arguments)
         with crowd.db.write() as session:  # somebody else writes at that moment
             session.add(Contact(id="z" * 32, created_at=crowd.now, updated_at=crowd.now))
 
-    do_page(crowd.engine, jobs(crowd)[0].id, replace(also, before={KIND: judged}))
+    do_page(crowd.engine, jobs(crowd)[0].id, kinds={KIND: replace(kinds[KIND], prepare=judged)})
     assert jobs(crowd)[0].done == PAGE
 
 

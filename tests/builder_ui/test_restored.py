@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlmodel import select
 
-from api.jobs import do_page
 from builder_ui.kit.i18n import speech_of
 from crm.jobs import end_early
+from engine.jobs.worker import do_page
 from journeys.errors import NotFound
 from models import Audit, Job, Member, Message, Restore
 from tests.builder_ui.browsing import Enter, complaints
@@ -43,11 +43,6 @@ def fates(town: Any) -> list[tuple[str, str]]:
     with town.db.read() as session:
         found = select(Message).where(Message.node == "again", Message.contact_id.in_([town.people[name] for name in PEOPLE]))  # type: ignore[attr-defined]
         return [(message.status, message.reason) for message in session.scalars(found)]
-
-
-def stop_jobs(app: Any) -> None:
-    """The thread that works on jobs ends, so that a test takes its pages."""
-    app.state.server.jobs.stop()
 
 
 def jobs(town: Any) -> list[Job]:
@@ -103,7 +98,6 @@ def test_a_decision_about_all_is_worked_through_and_the_notice_goes(
     log_in: Any, opened: Any, app: Any, town: Any, restore: Restore, press: str, assume: str, fate: tuple[str, str]
 ) -> None:
     client = log_in("marketer")
-    stop_jobs(app)
     with opened(client, "/ui/messages") as page:
         page.press(press)
         page.see_until("They are being decided")
@@ -120,21 +114,9 @@ def test_a_decision_about_all_is_worked_through_and_the_notice_goes(
         assert session.scalars(select(Audit).where(Audit.action == "restore.assume")).one().actor == f"member:{town.members['marketer']}"
 
 
-def test_the_work_begins_at_once_and_not_when_the_thread_looks_again(
-    log_in: Any, opened: Any, app: Any, town: Any, restore: Restore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, looked = log_in("marketer"), []
-    monkeypatch.setattr(app.state.server.jobs, "look", lambda: looked.append(len(jobs(town))))
-    with opened(client, "/ui/messages") as page:
-        page.press("Count all as sent")
-        page.see_until("They are being counted as sent, page by page.")
-    assert looked == [1]
-
-
 def test_one_by_one_takes_back_what_was_said_of_what_comes_later(log_in: Any, opened: Any, app: Any, town: Any, restore: Restore) -> None:
     """Work that failed says why and offers the choice again."""
     client = log_in("marketer")
-    stop_jobs(app)
     with opened(client, "/ui/messages") as page:
         page.press("Send all now")
         page.see_until("They are being decided")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builder_ui.app.screen import BARRED, carry_out, stamp
+from builder_ui.app.screen import BARRED, stamp
 from builder_ui.kit.context import Visit
 from builder_ui.kit.i18n import speech_for
 from builder_ui.routes import PAGES
@@ -29,11 +29,3 @@ def test_who_is_logged_out_keeps_what_is_drawn() -> None:
 @pytest.mark.parametrize("role", ["sales", "viewer"])
 def test_who_may_not_look_any_more_is_shown_nothing(role: str) -> None:
     assert told(SimpleNamespace(id="m1", role=role)) == BARRED
-
-
-def test_a_job_that_an_act_queues_starts_at_once() -> None:
-    looked: list[str] = []
-    admin: Any = SimpleNamespace(id="m1", role="admin")
-    house: Any = SimpleNamespace(login=SimpleNamespace(member=lambda _token, **_asked: admin), look=lambda: looked.append("jobs"))
-    done = carry_out(Visit(house, admin, "token", speech_for("en"), PAGE.path), "run.mend", lambda _visit: looked.append("did"), "Done.")
-    assert (done.good, looked) == (True, ["did", "jobs"])

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.jobs import do_page
 from crm.imports import uploads
-from crm.jobs import add_job, end_early
+from crm.jobs import add_job, cancel_job, end_early, newest_job
+from engine.jobs.worker import do_page
+from engine.presence import Presence
 from engine.versions import migrate
 from journeys.errors import Conflict, PfadwerkError
 from models import Job, Member
@@ -71,3 +72,21 @@ def test_a_row_of_before_is_shown_as_it_stands(opened: Any, german: Any, town: A
     with town.db.write() as session:
         session.query(Job).one().error = "Nobody thought of {this} then."
     assert "vorzeitig abgebrochen: Nobody thought of {this} then." in say(opened, german, "/ui/journeys/birthday?tab=stuck")
+
+
+def test_a_job_that_waits_because_no_worker_runs_says_so(log_in: Any, opened: Any, town: Any) -> None:
+    """And no more once there is one."""
+    said = "No worker is running. Background jobs wait and continue as soon as one runs."
+    with town.db.write() as session:
+        add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": True, "rule": None}, "test", town.now)
+    worker = Presence(town.engine, "worker")
+    with opened(log_in("marketer"), "/ui/settings/work") as page:
+        assert said in page.text
+        worker.beat()
+        while said in page.text:
+            page.see()
+    with town.db.write() as session:
+        cancel_job(session, newest_job(session, "contacts").id, "test", town.now)
+    worker.leave()
+    with opened(log_in("marketer"), "/ui/settings/work") as page:
+        assert said not in page.text, "nothing waits"

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from activities.forecasts import Forecaster, SoFar
 from activities.rendering import RenderBusy
 from activities.sending.messages import House
-from api.jobs import Page
 from crm.jobs import WANTED
 from crm.people.contacts import wanted_of
 from engine.engine import Engine
 from engine.interpreter import forecast
+from engine.jobs.kinds import Kind, Page
 from engine.temporal.wakeups import Wakeups
 from models import Job
 
@@ -32,6 +32,10 @@ class LookAhead:
     house: House
     _judged: dict[str, tuple[str, SoFar, str | None]] = field(default_factory=dict)
     """Job -> the cursor at which it stood, what is found by now, where to go on."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.page, self.before)
 
     def before(self, engine: Engine, job: Job, now: datetime) -> None:
         """Judges the next page. As of the instant at which the job was asked for, whenever a page is done."""

@@ -1,0 +1,1 @@
+"""Background jobs: what each kind does, who holds which job, and the threads of a worker that do them."""
