@@ -38,7 +38,7 @@ _OUTLET = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 class ActivityContext:
     """For whom and where the function is called.
 
-    `once_key` is the same on every retry of this visit: hand it to the other system as its idempotency key. `contact` holds
+    `idempotency_key` is the same on every retry of this visit: hand it to the other system. `contact` holds
     the contact's fields, `trigger` the properties of the event that started the run. `attempt` counts from 1.
     """
 
@@ -46,7 +46,7 @@ class ActivityContext:
     contact_id: str
     journey: str
     node_id: str
-    once_key: str
+    idempotency_key: str
     attempt: int = 1
     contact: Mapping[str, Any] = field(default_factory=dict)
     trigger: Mapping[str, Any] = field(default_factory=dict)
@@ -217,7 +217,7 @@ def activity(
     one. `timeout`: of one attempt. `retry`: how often and after which pauses it is tried again before the run is stuck; `retries` alone says
     the number of attempts after the first.
     `fake`: (input) -> answer, used in staging. `results`: the fields that `data` may hold, so that the check knows their names and types.
-    `remembers`: how long the other system knows a `once_key`, so that the same call again does nothing more (24 hours with many payment
+    `remembers`: how long the other system knows an `idempotency_key`, so that the same call again does nothing more (24 hours with many payment
     services). After a backup was restored, calls that may have been made already are made again within that time, and asked about else.
 
     Raises:

@@ -100,7 +100,7 @@ class CustomPerformer:
             contact_id=job.row.contact_id,
             journey=job.program.key,
             node_id=job.state.node,
-            once_key=job.once_key,
+            idempotency_key=job.once_key,
             attempt=attempt,
             contact=draft.payload["contact"],
             trigger=job.row.trigger,

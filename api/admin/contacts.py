@@ -75,8 +75,8 @@ class ContactRow(BaseModel):
     erased_at: datetime | None
 
 
-class Name(BaseModel):
-    """A name the contact is known by."""
+class Identifier(BaseModel):
+    """What the contact is known by."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,7 +86,7 @@ class Name(BaseModel):
     value: str = Field(min_length=1, max_length=320, examples=["u1"])
 
 
-class ConsentNow(BaseModel):
+class ConsentStatus(BaseModel):
     """What holds now for a channel and purpose."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -100,23 +100,23 @@ class ConsentNow(BaseModel):
 class ContactDetail(ContactRow):
     """A contact with everything that belongs to it."""
 
-    names: list[Name]
+    identifiers: list[Identifier]
     tags: list[str]
     scores: dict[str, float]
-    consents: list[ConsentNow]
+    consents: list[ConsentStatus]
 
 
 class NewContact(BaseModel):
-    """At least one name, or an e-mail address or phone number among the fields."""
+    """At least one identifier, or an e-mail address or phone number among the fields."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {"names": [{"kind": "user_id", "value": "u1"}], "fields": {"email": "ada@example.org", "plan": "pro"}}
+            "example": {"identifiers": [{"kind": "user_id", "value": "u1"}], "fields": {"email": "ada@example.org", "plan": "pro"}}
         },
     )
 
-    names: list[Name] = Field([], max_length=20)
+    identifiers: list[Identifier] = Field([], max_length=20)
     fields: dict[str, Any] = Field({}, max_length=200)
 
 
@@ -146,7 +146,7 @@ class BulkTag(BaseModel):
     rule: Rule | None = None
 
 
-class Statement(BaseModel):
+class NewConsentRecord(BaseModel):
     """Something the contact said about consent. `said_at` empty: now; sent by a program, a `granted` without it is a repetition that takes
     back no withdrawal."""
 
@@ -172,7 +172,7 @@ class Statement(BaseModel):
     said_at: AwareDatetime | None = None
 
 
-class Said(BaseModel):
+class ConsentRecord(BaseModel):
     """One statement of the log."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -188,7 +188,7 @@ class Said(BaseModel):
     recorded_at: datetime
 
 
-class StoryItem(BaseModel):
+class TimelineItem(BaseModel):
     """One thing that happened to the contact. `kind`: event, message, run, consent, refusal, task, score or merge."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -231,7 +231,7 @@ class Suppress(Address):
     reason: Literal["manual", "import", "complaint", "hard_bounce", "objection"] = "manual"
 
 
-class Lift(Address):
+class Unsuppress(Address):
     """Lets an address receive again; `why` is the evidence and stands in the audit trail."""
 
     model_config = ConfigDict(
@@ -272,7 +272,7 @@ def create_contact(new: NewContact, server: TheServer, actor: Annotated[Actor, n
     """Answers 409 with the id of the contact that is known by one of the names."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
-        names = [(name.kind, name.value) for name in new.names]
+        names = [(name.kind, name.value) for name in new.identifiers]
         contact, events = contacts.create(session, names, new.fields, now, source=actor.id)
         wakeups = routed(server.engine, session, events, now)
         record(session, actor.id, "contact.create", f"contact:{contact.id}", {}, now)
@@ -365,24 +365,26 @@ def contact_timeline(
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[StoryItem]:
+) -> Page[TimelineItem]:
     """Events, messages, decisions of runs, consents, refused entries, tasks, scores and merges, newest first."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
         page = timeline(session, contact.id, before=cursor, limit=limit, kinds=kind or KINDS)
-        return Page(items=[StoryItem.model_validate(item) for item in page.items], next=page.next_before)
+        return Page(items=[TimelineItem.model_validate(item) for item in page.items], next=page.next_before)
 
 
 @router.get("/contacts/{contact_id}/consents", summary="What a contact said about consent", responses=ONE)
-def list_consents(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.read")]) -> list[Said]:
+def list_consents(contact_id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.read")]) -> list[ConsentRecord]:
     """The whole log, oldest first; the newest statement per channel and purpose counts."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
-        return [Said.model_validate(row) for row in consent.history(session, contact.id)]
+        return [ConsentRecord.model_validate(row) for row in consent.history(session, contact.id)]
 
 
 @router.post("/contacts/{contact_id}/consents", summary="Record consent", status_code=201, responses=CHANGE)
-def say_consent(contact_id: Id, said: Statement, server: TheServer, actor: Annotated[Actor, needs("consent.record")]) -> list[ConsentNow]:
+def say_consent(
+    contact_id: Id, said: NewConsentRecord, server: TheServer, actor: Annotated[Actor, needs("consent.record")]
+) -> list[ConsentStatus]:
     """Appends a statement with its source and wording; answers what holds now."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -444,8 +446,8 @@ def suppress(entry: Suppress, server: TheServer, actor: Annotated[Actor, needs("
         return Suppressed(suppressed=True, reason=row.reason)
 
 
-@router.post("/suppressions/lift", summary="Let an address receive again", responses=ADMIN)
-def lift(entry: Lift, server: TheServer, actor: Annotated[Actor, needs("suppression.lift")]) -> Suppressed:
+@router.post("/suppressions/unsuppress", summary="Let an address receive again", responses=ADMIN)
+def lift(entry: Unsuppress, server: TheServer, actor: Annotated[Actor, needs("suppression.lift")]) -> Suppressed:
     """An audited act with its reason: takes away what the look-up names. A no of the mailbox behind another reason stays, and is named in the
     answer. Whoever said no stays unsubscribed; the others who have the address get their messages again."""
     engine = server.engine
@@ -459,16 +461,16 @@ def _etag(contact: Contact) -> str:
     return f'"{contact.updated_at.isoformat()}"'
 
 
-def _consents(session: Session, contact_id: str) -> list[ConsentNow]:
+def _consents(session: Session, contact_id: str) -> list[ConsentStatus]:
     rows = select(ConsentState).where(ConsentState.contact_id == contact_id).order_by(col(ConsentState.channel), col(ConsentState.purpose))
-    return [ConsentNow.model_validate(row) for row in session.scalars(rows)]
+    return [ConsentStatus.model_validate(row) for row in session.scalars(rows)]
 
 
 def _detail(session: Session, contact: Contact) -> ContactDetail:
     points = session.execute(select(Score.score_group, Score.value).where(Score.contact_id == contact.id)).all()
     return ContactDetail(
         **ContactRow.model_validate(contact).model_dump(),
-        names=[Name(kind=kind, value=value) for kind, value in contacts.names_of(session, contact.id)],
+        identifiers=[Identifier(kind=kind, value=value) for kind, value in contacts.names_of(session, contact.id)],
         tags=profile.tags(session, contact.id),
         scores=dict(sorted(points)),
         consents=_consents(session, contact.id),

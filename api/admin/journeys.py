@@ -119,8 +119,8 @@ class Publish(BaseModel):
     revision: int | None = Field(None, ge=1, le=2**31 - 1, description="Of the draft you looked at; 409 if it was saved since.")
 
 
-class Place(BaseModel):
-    """Where a journey lies in lists, and its tags."""
+class Labels(BaseModel):
+    """The folder of a journey and its tags."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"folder": "Shop", "tags": ["spring", "cart"]}})
 
@@ -128,14 +128,14 @@ class Place(BaseModel):
     tags: list[Annotated[str, Field(max_length=listing.TAG_CHARACTERS)]] = Field([], max_length=listing.MOST_TAGS)
 
 
-class Labels(BaseModel):
+class LabelsInUse(BaseModel):
     """The folders and tags in use."""
 
     folders: list[str]
     tags: list[str]
 
 
-class Back(BaseModel):
+class RollbackRequest(BaseModel):
     """Which version to publish once more. `unpublished`: what becomes of edits of the draft that were never published."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"version": 2, "unpublished": "copy"}})
@@ -163,7 +163,7 @@ class VersionDetail(VersionRow):
     pins: dict[str, Any]
 
 
-class WentBack(BaseModel):
+class RollbackResult(BaseModel):
     """`copy_key`: the journey that keeps the edits of the draft."""
 
     version: VersionDetail
@@ -181,7 +181,7 @@ class Difference(BaseModel):
     sentence: str
 
 
-class Move(BaseModel):
+class MigrationRequest(BaseModel):
     """A migration: from one version to another. `node_map`: old node -> new node; nodes of the same id and kind need no entry, one that maps to an
     empty text stays where it is."""
 
@@ -194,7 +194,7 @@ class Move(BaseModel):
     node_map: dict[str, str] = Field({}, max_length=2_000)
 
 
-class MovePreview(BaseModel):
+class MigrationPreview(BaseModel):
     """What a migration would do, counted by node, and what would happen at once to those who are moved; nothing is written."""
 
     moves: list[dict[str, Any]]
@@ -231,7 +231,7 @@ class MigrationDetail(MigrationRow):
     stayed_runs: list[str]
 
 
-class Try(BaseModel):
+class SimulationRequest(BaseModel):
     """A simulation: a document, or a version of a stored journey (`version` 0: its draft), and a script."""
 
     model_config = ConfigDict(
@@ -245,7 +245,7 @@ class Try(BaseModel):
     script: simulate.Script = simulate.Script()
 
 
-class Tried(BaseModel):
+class SimulationResult(BaseModel):
     """The way of the script's contact. `ended` null: it still waits."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -284,11 +284,11 @@ def list_journeys(
 
 
 @router.get("/journeys/labels", summary="Folders and tags", responses=ADMIN)
-def list_labels(server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> Labels:
+def list_labels(server: TheServer, actor: Annotated[Actor, needs("journey.read")]) -> LabelsInUse:
     """Of the journeys that are not archived, sorted."""
     with server.engine.db.read() as session:
         folders, tags = listing.labels(session)
-    return Labels(folders=folders, tags=tags)
+    return LabelsInUse(folders=folders, tags=tags)
 
 
 @router.post("/journeys", summary="Create a journey", status_code=201, responses=CHANGE)
@@ -315,7 +315,7 @@ def check_document(new: NewJourney, server: TheServer, actor: Annotated[Actor, n
 
 
 @router.post("/journeys/simulate", summary="Simulate a journey", responses=ONE)
-def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, needs("journey.try")]) -> Tried:
+def simulate_journey(wanted: SimulationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.try")]) -> SimulationResult:
     """Walks a contact of your making through, on a virtual clock, with the interpreter that runs real contacts. The newest versions of the workspace's
     templates are filled in: a message that asks for a value the contact lacks is skipped, as a real one. Sends and stores nothing."""
     with server.engine.db.read() as session:
@@ -333,7 +333,7 @@ def simulate_journey(wanted: Try, server: TheServer, actor: Annotated[Actor, nee
         house = server.house
         fill = rehearsal(session, program, house.tracking, house.language, house.renderer)
     path = simulate.simulate(program, wanted.script, calendar, limits, fill)
-    return Tried(
+    return SimulationResult(
         entered=path.entered,
         why=path.why,
         lines=[{"at": line.at, "node": line.node, "what": line.what, "outlet": line.outlet, "detail": line.detail} for line in path.lines],
@@ -484,8 +484,8 @@ def unarchive(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, ne
     return _shelve(server, journey_id, actor.id, publish.unarchive)
 
 
-@router.put("/journeys/{journey_id}/place", summary="Folder and tags", responses=CHANGE)
-def put_away(journey_id: KeyOrId, place: Place, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
+@router.put("/journeys/{journey_id}/labels", summary="Folder and tags", responses=CHANGE)
+def put_away(journey_id: KeyOrId, place: Labels, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
     """Where the journey lies in lists; neither the draft nor versions are touched."""
     with server.engine.db.write() as session:
         journey = listing.put_away(session, journey_id, place.folder, place.tags, actor.id, server.engine.clock.now())
@@ -493,7 +493,9 @@ def put_away(journey_id: KeyOrId, place: Place, server: TheServer, actor: Annota
 
 
 @router.post("/journeys/{journey_id}/rollback", summary="Back to an earlier version", responses=CHANGE)
-def go_back(journey_id: KeyOrId, wanted: Back, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> WentBack:
+def go_back(
+    journey_id: KeyOrId, wanted: RollbackRequest, server: TheServer, actor: Annotated[Actor, needs("journey.change")]
+) -> RollbackResult:
     """Publishes an earlier version once more under the next number. Contacts inside stay on theirs; history stays as it is."""
     engine = server.engine
     with engine.db.write() as session:
@@ -507,7 +509,7 @@ def go_back(journey_id: KeyOrId, wanted: Back, server: TheServer, actor: Annotat
             revision=wanted.revision,
             unpublished=wanted.unpublished,
         )
-        return WentBack(version=VersionDetail.model_validate(made.version), copy_key=made.copy_key)
+        return RollbackResult(version=VersionDetail.model_validate(made.version), copy_key=made.copy_key)
 
 
 @router.get("/journeys/{journey_id}/versions", summary="List versions", responses=ONE)
@@ -553,26 +555,28 @@ def what_differs(
 
 @router.post("/journeys/{journey_id}/migrations/preview", summary="Preview a migration", responses=CHANGE)
 async def preview_migration(
-    journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
-) -> MovePreview:
+    journey_id: KeyOrId, wanted: MigrationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
+) -> MigrationPreview:
     """How many runs wait where, where they would go, and who has no target; who would get which message at once, and who leaves. Of more than
     1,000 runs 500 are judged, drawn at random. One preview at a time for each person."""
     async with server.turns.of(actor.id):
         return await run_in_threadpool(_previewed_move, server, journey_id, wanted)
 
 
-def _previewed_move(server: Server, journey_id: str, wanted: Move) -> MovePreview:
+def _previewed_move(server: Server, journey_id: str, wanted: MigrationRequest) -> MigrationPreview:
     engine = server.engine
     with engine.db.read() as session:
         journey = get_journey(session, journey_id)
         where = (journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
         found = migrate.preview(engine, session, *where)
         ahead = Forecaster(engine, server.house).move(session, *where, engine.clock.now())
-    return MovePreview(**asdict(found), forecast=shown(ahead))
+    return MigrationPreview(**asdict(found), forecast=shown(ahead))
 
 
 @router.post("/journeys/{journey_id}/migrations", summary="Migrate open runs", status_code=202, responses=CHANGE)
-def start_migration(journey_id: KeyOrId, wanted: Move, server: TheServer, actor: Annotated[Actor, needs("journey.move")]) -> JobRow:
+def start_migration(
+    journey_id: KeyOrId, wanted: MigrationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
+) -> JobRow:
     """Starts a job that moves open runs in chunks; the time they have waited is kept. Its progress is at `/api/v1/jobs/{id}`."""
     engine = server.engine
     now = engine.clock.now()
@@ -629,7 +633,7 @@ def _migration(session: Session, migration_id: str) -> MigrationDetail:
     )
 
 
-def _document_to_try(session: Session, wanted: Try) -> Mapping[str, Any]:
+def _document_to_try(session: Session, wanted: SimulationRequest) -> Mapping[str, Any]:
     if wanted.document is not None:
         return wanted.document
     if wanted.journey is None:

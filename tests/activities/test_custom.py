@@ -22,7 +22,7 @@ def greet(ctx, input: Greeting) -> str:
     """Greets."""
     return "next"
 '''
-VISIT = ActivityContext(run_id="r", contact_id="c", journey="j", node_id="n", once_key="r:n:1")
+VISIT = ActivityContext(run_id="r", contact_id="c", journey="j", node_id="n", idempotency_key="r:n:1")
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -21,7 +21,7 @@ def db(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture
 def ada(admin: Any) -> dict[str, Any]:
     body = {
-        "names": [{"kind": "user_id", "value": "u1"}],
+        "identifiers": [{"kind": "user_id", "value": "u1"}],
         "fields": {"email": "Ada@Example.org", "first_name": "Ada", "last_name": "Lovelace", "plan": "pro"},
     }
     answer = admin.post(BASE, json=body)
@@ -31,7 +31,7 @@ def ada(admin: Any) -> dict[str, Any]:
 
 
 def test_a_contact_is_made_found_and_changed(admin: Any, ada: dict[str, Any]) -> None:
-    assert {"kind": "email", "value": "ada@example.org"} in ada["names"]
+    assert {"kind": "email", "value": "ada@example.org"} in ada["identifiers"]
     assert [row["id"] for row in admin.get(BASE, params={"text": "ada"}).json()["items"]] == [ada["id"]]
     assert admin.get(BASE, params={"text": "grace"}).json()["items"] == []
     change = {"fields": {"plan": None, "city": "Bern"}, "add_tags": ["vip"], "add_points": {"engagement": 5}}
@@ -103,7 +103,7 @@ def test_an_address_is_suppressed_and_let_in_again(admin: Any) -> None:
     address = {"channel": "email", "address": "ada@example.org"}
     assert admin.post("/api/v1/suppressions", json=address).json() == {"suppressed": True, "reason": "manual"}
     assert admin.post("/api/v1/suppressions/lookup", json={**address, "address": "ADA@example.org"}).json()["suppressed"]
-    admin.post("/api/v1/suppressions/lift", json={**address, "why": "new opt-in"})
+    admin.post("/api/v1/suppressions/unsuppress", json={**address, "why": "new opt-in"})
     assert not admin.post("/api/v1/suppressions/lookup", json=address).json()["suppressed"]
 
 
@@ -130,7 +130,7 @@ def colleagues(admin: Any) -> list[str]:
     """Two contacts with one switchboard number; nobody is refused for it."""
     made = []
     for name in ("Ada", "Ben"):
-        body = {"names": [{"kind": "user_id", "value": name}], "fields": {"first_name": name, "phone": "+41446681800"}}
+        body = {"identifiers": [{"kind": "user_id", "value": name}], "fields": {"first_name": name, "phone": "+41446681800"}}
         answer = admin.post(BASE, json=body)
         assert answer.status_code == 201, answer.text
         made.append(answer.json()["id"])
@@ -165,7 +165,7 @@ def test_that_two_are_not_the_same_person_is_remembered(admin: Any) -> None:
 
 
 def test_an_address_of_another_account_makes_a_contact_of_its_own(admin: Any, ada: dict[str, Any]) -> None:
-    body = {"names": [{"kind": "user_id", "value": "u2"}], "fields": {"email": "ada@example.org"}}
+    body = {"identifiers": [{"kind": "user_id", "value": "u2"}], "fields": {"email": "ada@example.org"}}
     answer = admin.post(BASE, json=body)
     assert (answer.status_code, answer.json()["email"]) == (201, "ada@example.org")
     assert answer.json()["id"] != ada["id"]

@@ -84,15 +84,15 @@ def test_pause_resume_stop_archive(admin: Any, live: str) -> None:
 
 def test_a_journey_lies_in_a_folder_and_has_tags(admin: Any, live: str) -> None:
     place = {"folder": "Shop", "tags": ["spring", "cart"]}
-    row = admin.put(f"{BASE}/{live}/place", json=place).json()
+    row = admin.put(f"{BASE}/{live}/labels", json=place).json()
     assert (row["folder"], row["tags"], row["revision"]) == ("Shop", ["spring", "cart"], 1)
     assert [one["key"] for one in admin.get(BASE, params={"folder": "Shop", "tag": "cart"}).json()["items"]] == [live]
     assert admin.get(BASE, params={"tag": "autumn"}).json()["items"] == []
     assert admin.get(BASE, params={"folder": ""}).json()["items"] == []
     assert admin.get(f"{BASE}/labels").json() == {"folders": ["Shop"], "tags": ["cart", "spring"]}
-    assert admin.put(f"{BASE}/{live}/place", json={"folder": "x" * 121}).status_code == 422
-    assert admin.put(f"{BASE}/{live}/place", json={"tags": ["a,b"]}).status_code == 422
-    assert admin.put(f"{BASE}/none/place", json=place).status_code == 404
+    assert admin.put(f"{BASE}/{live}/labels", json={"folder": "x" * 121}).status_code == 422
+    assert admin.put(f"{BASE}/{live}/labels", json={"tags": ["a,b"]}).status_code == 422
+    assert admin.put(f"{BASE}/none/labels", json=place).status_code == 404
 
 
 def test_lists_go_on_where_the_page_before_ended(admin: Any) -> None:

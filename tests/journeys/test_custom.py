@@ -21,7 +21,7 @@ from journeys.values import Context, Do, Leave, Performed, RunInfo
 from tests.journeys.test_worktime import zurich
 
 ROOT = Path(__file__).parents[2]
-VISIT = ActivityContext(run_id="run-1", contact_id="c1", journey="j", node_id="a", once_key="run-1:a:1")
+VISIT = ActivityContext(run_id="run-1", contact_id="c1", journey="j", node_id="a", idempotency_key="run-1:a:1")
 
 
 class Book(BaseModel):

@@ -18,7 +18,7 @@ from journeys.rules import DictFacts
 from journeys.values import Context, Do, RunInfo
 from tests.journeys.test_worktime import zurich
 
-VISIT = ActivityContext(run_id="run-1", contact_id="c1", journey="j", node_id="a", once_key="run-1:a:1")
+VISIT = ActivityContext(run_id="run-1", contact_id="c1", journey="j", node_id="a", idempotency_key="run-1:a:1")
 PLACE = "{{ contact.it }}"
 
 

@@ -43,6 +43,6 @@ def add_points(ctx: ActivityContext, input: AddPoints) -> Result:
         return Result("not_a_member")
     if not input.member.isalnum():
         raise GiveUp("bad_member_number")
-    LEDGER.setdefault(ctx.once_key, (input.member, input.points))
+    LEDGER.setdefault(ctx.idempotency_key, (input.member, input.points))
     balance = sum(points for member, points in LEDGER.values() if member == input.member)
     return Result("added", {"balance": balance})

@@ -19,7 +19,7 @@ def empty_ledger() -> Iterator[None]:
 
 
 def visit(key: str = "run:points:1") -> ActivityContext:
-    return ActivityContext(run_id="run", contact_id="c1", journey="welcome", node_id="points", once_key=key)
+    return ActivityContext(run_id="run", contact_id="c1", journey="welcome", node_id="points", idempotency_key=key)
 
 
 def test_points_are_added_up_over_visits() -> None:
