@@ -265,3 +265,11 @@ def test_tasks_are_taken_handed_on_and_finished(log_in: Any, opened: Any, town: 
     assert states["Call Julia Frei"] == ("finished", "not_yet", town.members["sales"])
     assert states["Call Karim Aziz"] == ("open", None, town.members["marketer"])
     assert woken.wakeups.bells == {town.run_of("Julia")}
+
+
+def test_a_journey_by_day_channel_and_template_version(log_in: Any, opened: Any, town: Any) -> None:
+    client = log_in("viewer")
+    text = say(opened, client, "/ui/journeys/welcome?tab=days&span=90")
+    for heading in ("By channel", "By template version", "Entered", "Control group", "Welcome 1", "E-mail"):
+        assert heading in text
+    assert "Nothing happened in this period." in say(opened, client, "/ui/journeys/survey?tab=days")
