@@ -12,6 +12,7 @@ from crm.imports import uploads
 from crm.sales import tasks
 from engine.versions import publish
 from models import Member, Message, Run
+from tests.builder_ui.test_accessibility import a_pigeon
 from workspace.api_keys import add_key
 
 
@@ -34,12 +35,13 @@ def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any,
         "/ui/settings/users/{id}": town.members["sales"],
         "/ui/settings/keys/{id}": key,
     }
+    account = a_pigeon(town).rpartition("/")[2]
     client = log_in("admin")
     for language in ("en", "de"):
         with town.db.write() as session:
             session.get_one(Member, town.members["admin"]).locale = language
         for page in all_pages.PAGES:
-            path = page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar")
+            path = page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar", account=account)
             path += "?q=anna" if path == "/ui/search" else ""  # without a question that page is one sentence
             assert client.get(path).status_code == 200
             assert len(say(opened, client, path)) > 40
