@@ -84,7 +84,7 @@ def _write(session: Session, message: Message, happening: Happening, now: dateti
     if happening.kind not in ("bounced", "failed"):
         return ()
     if message.journey_id is not None:
-        ledger.count_fate(session, message.once_key, message, message.node, happening.kind, happening.code)  # type: ignore[arg-type]
+        ledger.count_fate(session, message.once_key, message, message.node, happening.kind, happening.code, {}, now)  # type: ignore[arg-type]
     message.status, message.reason, message.mailbox_key = happening.kind, happening.code[:64], None
     if happening.kind == "bounced":
         message.bounced_at = now

@@ -251,7 +251,8 @@ def _read_by_human(session: Session, message: Message, now: datetime, *, clicked
             session,
             message.journey_id,
             message.version_number,
-            {(message.node, what, ""): int(is_first) for what, is_first in first.items()},
+            {(message.node, what, "", message.channel, message.template_version or 0): int(is_first) for what, is_first in first.items()},
+            now,
         )
 
 

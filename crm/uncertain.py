@@ -5,7 +5,6 @@ Facts in the database only, under the contact's lock. Who sends again is `activi
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from typing import Any, Literal
 
@@ -52,7 +51,8 @@ def _again(session: Session, row: Row[Any], now: datetime) -> dict[str, Any]:
     """It is on its way once more, so it does not count as sent until it has met its end."""
     if row.channel not in SENDABLE or row.body_id is None or row.run_id is None:
         raise Conflict("This cannot be sent again: its text is not kept. Say whether it was sent, or leave it.")
-    tally.append(session, row.journey_id, row.version_number, Counter({(row.node, "sent", ""): -1}))
+    counted: dict[tally.Key, int] = {(row.node, "sent", "", row.channel, row.template_version or 0): -1}
+    tally.append(session, row.journey_id, row.version_number, counted, row.sent_at or now)
     answer = {**row.answer, "again_at": now.isoformat()}
     return {"status": "held", "reason": AGAIN, "held_until": now, "claimed_at": None, "lease_until": None, "answer": answer}
 

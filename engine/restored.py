@@ -7,7 +7,6 @@ holds for runs that begin after the restore, and may have begun before: of an ev
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +116,8 @@ def _resends(session: Session, restore_id: str, assume: Assume, now: datetime) -
     values = {"sent": ("sent", ASSUMED_SENT), "ask": ("uncertain", PERHAPS_SENT)}[assume]
     due = select(messages).where(OPEN_MESSAGE, messages.c.status == "held", messages.c.reason == AGAIN)
     for row in on(session).execute(due).all():
-        tally.append(session, row.journey_id, row.version_number, Counter({(row.node, "sent", ""): 1}))
+        counted: dict[tally.Key, int] = {(row.node, "sent", "", row.channel, row.template_version or 0): 1}
+        tally.append(session, row.journey_id, row.version_number, counted, row.sent_at or now)
         changes = {"status": values[0], "reason": values[1], "held_until": None}
         on(session).execute(update(messages).where(messages.c.id == row.id).values(**changes))
         noted = {"message_id": row.id, "restore_id": restore_id, "assumed": assume, "decided_at": now}

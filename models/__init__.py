@@ -46,7 +46,7 @@ from models.message import (
 )
 from models.notice import Notice, NoticeDelivery
 from models.restore import Restore, RestoredMessage, RestoredRun
-from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDelta, Trail
+from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
 from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -117,6 +117,7 @@ __all__ = [
     "Suppression",
     "Tag",
     "Tally",
+    "TallyDay",
     "TallyDelta",
     "Task",
     "TaskChange",

@@ -24,6 +24,8 @@ class ApiKey(SQLModel, table=True):
     role: str = Field(default="", max_length=16)
     """What an admin key may do: a role as members have it (`workspace.roles`); empty for the other kinds."""
     name: str = Field(max_length=120)
+    source: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
+    """What its events have as their source, `key:` and an id: the same for a key and those it is rotated to, whatever they are called."""
     prefix: str = Field(max_length=16)
     key_hash: str = Field(unique=True, max_length=64)
     created_at: datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, text
@@ -166,7 +166,7 @@ class Tally(SQLModel, table=True):
     """How often something happened at a step of a journey, as far as it is folded. `node` is empty for the journey as a whole.
 
     `what`: entered, placed (there when a move to this version came), left (`outlet`), waiting (there now), sent, opened, clicked, bounced, failed, skipped (`outlet` is the reason); and for
-    the whole: runs, ended, goal, refused (`outlet` is the reason).
+    the whole: runs, ended, goal, refused (`outlet` is the reason), and of the control group held_out and held_out_goal.
     """
 
     __tablename__ = "tally"
@@ -179,6 +179,26 @@ class Tally(SQLModel, table=True):
     count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
 
 
+class TallyDay(SQLModel, table=True):
+    """The same by day (UTC) and, for messages, by channel and version of the template; no row for `waiting`, which is no flow.
+
+    What was counted before days were kept is in `Tally` only, so its days are unknown.
+    """
+
+    __tablename__ = "tally_day"
+
+    journey_id: str = Field(foreign_key="journey.id", primary_key=True, max_length=32)
+    day: date = Field(primary_key=True)
+    version_number: int = Field(primary_key=True)
+    node: str = Field(primary_key=True, max_length=64)
+    what: str = Field(primary_key=True, max_length=16)
+    outlet: str = Field(primary_key=True, max_length=64)
+    channel: str = Field(primary_key=True, max_length=64)
+    template_version: int = Field(primary_key=True)
+    """0: none, or not known yet when the message met its end."""
+    count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+
 class TallyDelta(SQLModel, table=True):
     """What one transaction adds to the tally: appended by whoever moves a run, taken out by whoever folds. Nobody updates a shared row."""
 
@@ -188,8 +208,10 @@ class TallyDelta(SQLModel, table=True):
     id: int | None = big_id()
     journey_id: str = Field(foreign_key="journey.id", max_length=32)
     version_number: int
+    day: date | None = None
+    """When it happened (UTC); None in rows from before days were kept."""
     counts: list[Any] = json_field(list)
-    """[[node, what, outlet, count], …]"""
+    """[[node, what, outlet, count], …], of a message [node, what, outlet, count, channel, template_version]"""
 
 
 class Migration(SQLModel, table=True):

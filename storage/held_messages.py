@@ -27,7 +27,7 @@ AGAIN = "send_again"
 """Why a message is held whose run has gone on without it: a person wants it sent again (`crm.uncertain`)."""
 
 _of_run = (messages.c.run_id == bindparam("of_run"), messages.c.status == "held", messages.c.reason != AGAIN)
-_held_of_run = select(messages.c.id, messages.c.node).where(*_of_run)
+_held_of_run = select(messages.c.id, messages.c.node, messages.c.channel, messages.c.template_version).where(*_of_run)
 _close = update(messages).where(*_of_run).values(status="skipped", reason=bindparam("why"), held_until=None)
 _in_line = select(messages.c.run_id).where(
     messages.c.contact_id == bindparam("of_contact"), messages.c.status == "held", messages.c.reason == IN_LINE
@@ -48,7 +48,8 @@ def close(session: Session, run: Run | Row[Any], why: str, now: datetime) -> lis
     if not held:
         return []
     on(session).execute(_close, {"of_run": run.id, "why": why})
-    tally.append(session, run.journey_id, run.version_number, Counter((message.node, "skipped", why) for message in held))
+    skipped: Counter[tally.Key] = Counter((one.node, "skipped", why, one.channel, one.template_version or 0) for one in held)
+    tally.append(session, run.journey_id, run.version_number, skipped, now)
     return call_up(session, run.contact_id, now)
 
 

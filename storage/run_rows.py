@@ -89,7 +89,8 @@ def end_runs(session: Session, runs: Iterable[Run], reason: str, now: datetime, 
                 detail={"reason": reason},
             )
         )
-        tally.append(session, run.journey_id, run.version_number, {(run.node, "waiting", ""): -bool(run.node), ("", "ended", ""): 1})
+        counted: dict[tally.Key, int] = {(run.node, tally.WAITING, ""): -bool(run.node), ("", "ended", ""): 1}
+        tally.append(session, run.journey_id, run.version_number, counted, now)
         ended.append(run.id)
     session.flush()
     for run in closing:
@@ -179,8 +180,8 @@ def _reach_goals(session: Session, heard: list[tuple[str, Event]]) -> None:
         worth = read(event.properties, path_of(goal.value)) if goal.value else None
         run.goal_value = float(worth) if isinstance(worth, int | float) and not isinstance(worth, bool) else None
         session.add(run)
-        if run.status != "held_out":
-            tally.append(session, run.journey_id, run.version_number, {("", "goal", ""): 1})
+        what = "held_out_goal" if run.status == "held_out" else "goal"
+        tally.append(session, run.journey_id, run.version_number, {("", what, ""): 1}, event.occurred_at)
     session.flush()
 
 

@@ -8,20 +8,26 @@ a million runs as with ten.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, cast, delete, insert, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from models import Tally, TallyDelta, lock
+from models import Tally, TallyDay, TallyDelta, lock
 from storage.sql import on, table, upsert
 
 tallies = table(Tally)
 deltas = table(TallyDelta)
+days = table(TallyDay)
 
-Key = tuple[str, str, str]
-"""(node, what, outlet); see `models.Tally`."""
+Key = tuple[str, str, str] | tuple[str, str, str, str, int]
+"""(node, what, outlet), of a message with its channel and the version of its template; see `models.Tally`."""
+
+WAITING = "waiting"
+"""How many stand at a step now: no flow, so it has no days."""
 
 _append = insert(deltas)
 _nothing = literal("")
@@ -42,6 +48,24 @@ _both = union_all(_sums, _fresh)
 """One statement, which sees one state: between two, a fold could count a row twice or not at all."""
 _whole = union_all(_sums.where(tallies.c.node == ""), _fresh)
 """Only what concerns journeys as a whole."""
+_of_days = (days.c.journey_id == bindparam("of_journey"), days.c.day >= bindparam("since"), days.c.day <= bindparam("until"))
+_fresh_of_days = (deltas.c.journey_id == bindparam("of_journey"), deltas.c.day >= bindparam("since"), deltas.c.day <= bindparam("until"))
+_dated = union_all(
+    select(
+        days.c.version_number,
+        days.c.day,
+        days.c.node,
+        days.c.what,
+        days.c.outlet,
+        days.c.count,
+        days.c.channel,
+        days.c.template_version,
+        cast(null(), deltas.c.counts.type),
+    ).where(*_of_days),
+    select(deltas.c.version_number, deltas.c.day, _nothing, _nothing, _nothing, literal(0), _nothing, literal(0), deltas.c.counts).where(
+        *_fresh_of_days
+    ),
+)
 
 
 @dataclass(slots=True)
@@ -63,11 +87,14 @@ class AtNode:
 
 @dataclass(slots=True)
 class Counts:
-    """A journey in numbers. `runs` entered so far (without the hold-out), of them `ended` and at their `goal`; `refused`: reason -> times."""
+    """A journey in numbers. `runs` entered so far (without the hold-out), of them `ended` and at their `goal`; `held_out` and `held_out_goal`
+    are the same of the control group; `refused`: reason -> times."""
 
     runs: int = 0
     ended: int = 0
     goal: int = 0
+    held_out: int = 0
+    held_out_goal: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     nodes: dict[str, AtNode] = field(default_factory=dict)
 
@@ -84,11 +111,31 @@ class Counts:
             setattr(place, what, present + count)
 
 
-def append(session: Session, journey_id: str, version_number: int, changes: Mapping[Key, int]) -> None:
-    """Writes down what the transaction changes; zeros are left out."""
-    counts = [[*key, count] for key, count in changes.items() if count]
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """How often something happened on one day. `channel` is empty and `template_version` 0 for what is no message."""
+
+    version_number: int
+    day: date
+    node: str
+    what: str
+    outlet: str
+    count: int
+    channel: str = ""
+    template_version: int = 0
+
+
+def append(session: Session, journey_id: str, version_number: int, changes: Mapping[Key, int], at: datetime) -> None:
+    """Writes down what the transaction changes; zeros are left out. `at` is when it happened: what is taken back was counted on that day."""
+    counts = [[*key[:3], count, *key[3:]] for key, count in changes.items() if count]
     if counts:
-        on(session).execute(_append, {"journey_id": journey_id, "version_number": version_number, "counts": counts})
+        row = {"journey_id": journey_id, "version_number": version_number, "day": day_of(at), "counts": counts}
+        on(session).execute(_append, row)
+
+
+def day_of(at: datetime) -> date:
+    """The day in UTC: one that all workspaces agree on, and no clock change doubles or cuts short."""
+    return at.astimezone(UTC).date()
 
 
 def read(session: Session, journey_id: str, version_number: int | None = None) -> Counts:
@@ -96,7 +143,7 @@ def read(session: Session, journey_id: str, version_number: int | None = None) -
     found = Counts()
     for _, number, *sum, appended in on(session).execute(_both, {"of_journeys": [journey_id]}):
         if version_number in (None, number):
-            for node, what, outlet, count in [sum] if appended is None else appended:
+            for node, what, outlet, count, *_ in [sum] if appended is None else appended:
                 found.add(node, what, outlet, count)
     found.nodes = {node: place for node, place in found.nodes.items() if place != AtNode()}
     return found
@@ -106,7 +153,7 @@ def read_all(session: Session, journey_ids: Sequence[str]) -> dict[str, Counts]:
     """Journey id -> its numbers as a whole, without those of its steps; one statement for a page of journeys."""
     found = {id: Counts() for id in journey_ids}
     for id, _, *sum, appended in on(session).execute(_whole, {"of_journeys": list(journey_ids)}):
-        for node, what, outlet, count in [sum] if appended is None else appended:
+        for node, what, outlet, count, *_ in [sum] if appended is None else appended:
             if not node:
                 found[id].add(node, what, outlet, count)
     return found
@@ -116,10 +163,36 @@ def by_version(session: Session, journey_id: str) -> dict[int, Counts]:
     """Version number -> the numbers of the runs that are on it now, without those of its steps."""
     found: dict[int, Counts] = {}
     for _, number, *sum, appended in on(session).execute(_whole, {"of_journeys": [journey_id]}):
-        for node, what, outlet, count in [sum] if appended is None else appended:
+        for node, what, outlet, count, *_ in [sum] if appended is None else appended:
             if not node:
                 found.setdefault(number, Counts()).add(node, what, outlet, count)
     return found
+
+
+def read_days(session: Session, journey_id: str, since: date, until: date) -> list[Dated]:
+    """What happened on each day from `since` to `until` (both included, UTC), in no order; the same key may come several times."""
+    found: list[Dated] = []
+    asked = {"of_journey": journey_id, "since": since, "until": until}
+    for number, day, node, what, outlet, count, channel, template_version, appended in on(session).execute(_dated, asked):
+        if appended is None:
+            found.append(Dated(number, day, node, what, outlet, count, channel, template_version))
+        else:
+            found += [_dated_one(number, day, counted) for counted in appended if counted[1] != WAITING]
+    return found
+
+
+def _dated_one(version_number: int, day: date, counted: Sequence[Any]) -> Dated:
+    node, what, outlet, count, *message = counted
+    channel, template_version = message or ("", 0)
+    return Dated(version_number, day, node, what, outlet, count, channel, template_version)
+
+
+def first_day(session: Session, journey_id: str) -> date | None:
+    """The first day something of a journey was counted on; what was counted before days were kept has none."""
+    kept = select(days.c.day).where(days.c.journey_id == journey_id).order_by(days.c.day).limit(1)
+    fresh = select(deltas.c.day).where(deltas.c.journey_id == journey_id, deltas.c.day.is_not(None)).order_by(deltas.c.day).limit(1)
+    found = [day for day in (on(session).execute(one).scalar() for one in (kept, fresh)) if day is not None]
+    return min(found, default=None)
 
 
 def fold(session: Session, limit: int = 500) -> int:
@@ -131,22 +204,26 @@ def fold(session: Session, limit: int = 500) -> int:
     if not rows:
         return 0
     on(session).execute(delete(deltas).where(deltas.c.id.in_([row.id for row in rows])))
-    _add(session, _summed((row.journey_id, row.version_number, row.counts) for row in rows))
+    sums: Counter[_Row] = Counter()
+    by_day: Counter[_Row] = Counter()
+    for row in rows:
+        for node, what, outlet, count, *message in row.counts:
+            sums[row.journey_id, row.version_number, node, what, outlet] += count
+            if row.day is not None and what != WAITING:
+                channel, template_version = message or ("", 0)
+                by_day[row.journey_id, row.day, row.version_number, node, what, outlet, channel, template_version] += count
+    _add(session, Tally, sums)
+    _add(session, TallyDay, by_day)
     return len(rows)
 
 
-def _summed(rows: Iterable[tuple[str, int, Sequence[Sequence[str | int]]]]) -> Counter[tuple[str | int, ...]]:
-    sums: Counter[tuple[str | int, ...]] = Counter()
-    for journey_id, version_number, counts in rows:
-        for *key, count in counts:
-            sums[journey_id, version_number, *key] += int(count)
-    return sums
+_Row = tuple[Any, ...]
 
 
-def _add(session: Session, sums: Mapping[tuple[str | int, ...], int]) -> None:
-    names = ("journey_id", "version_number", "node", "what", "outlet")
-    statement = upsert(session, Tally)
-    statement = statement.on_conflict_do_update(index_elements=names, set_={"count": tallies.c.count + statement.excluded.count})
+def _add(session: Session, model: type[Tally] | type[TallyDay], sums: Mapping[_Row, int]) -> None:
+    names = [column.name for column in table(model).primary_key]
+    statement = upsert(session, model)
+    counted = table(model).c.count + statement.excluded.count
     rows = [{**dict(zip(names, key, strict=True)), "count": count} for key, count in sorted(sums.items()) if count]
     if rows:
-        on(session).execute(statement, rows)
+        on(session).execute(statement.on_conflict_do_update(index_elements=names, set_={"count": counted}), rows)

@@ -40,20 +40,21 @@ def add_key(
     an admin key may do.
 
     Raises:
-        Conflict: browser keys and others may not share a name. It is the source of their events, which are known by source and message id:
-            whoever reads a browser key could send a server's message ids first.
+        Conflict: browser keys and others may not share a name: people see it as the source of events, and anybody may send with a browser key.
     """
     if _named_otherwise(session, kind, name):
         raise Conflict("The name “{name}” belongs to a key of another kind; choose another one.", name=name[:64])
     secret = secret or PREFIXES[kind] + secrets.token_urlsafe(32)
     key = ApiKey(kind=kind, role=role if kind == "admin" else "", name=name, prefix=secret[:12], key_hash=hashed(secret), created_at=now)
+    key.source = f"key:{key.id}"
     session.add(key)
     session.flush()
     return key, secret
 
 
 def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = GRACE) -> tuple[ApiKey, str]:
-    """A new key of the same kind, role and name; the old one stays valid for `grace`.
+    """A new key of the same kind, role, name and source; the old one stays valid for `grace`. An event that is sent with the one and again with
+    the other is stored once.
 
     Raises:
         NotFound: no such key.
@@ -67,7 +68,10 @@ def rotate_key(session: Session, key_id: str, now: datetime, grace: timedelta = 
         raise Conflict("This key is no longer valid; create a new one instead.")
     old.expires_at = now + grace
     session.add(old)
-    return add_key(session, cast(Kind, old.kind), old.name, now, role=cast(Role, old.role or "admin"))
+    new, secret = add_key(session, cast(Kind, old.kind), old.name, now, role=cast(Role, old.role or "admin"))
+    new.source = old.source
+    session.add(new)
+    return new, secret
 
 
 def _named_otherwise(session: Session, kind: Kind, name: str) -> bool:

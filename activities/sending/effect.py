@@ -328,7 +328,7 @@ def _doubt(effects: Effects, performer: Performer, stands: ledger.Doubtful) -> D
 def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Performer, job: Job, made: merged.Made) -> Moved:
     """The run goes on as if the call were its own; its own message is skipped, so that people see why there is none."""
     if job.call.channel in SENDABLE:
-        ledger.count_fate(session, job.once_key, row, job.state.node, "skipped", "sent_by_other_run")
+        ledger.count_fate(session, job.once_key, row, job.state.node, "skipped", "sent_by_other_run", job.fixed, job.as_of)
     answer = {"outlet": made.outlet, "data": made.data}
     values: dict[str, Any] = {"status": "skipped", "reason": "sent_by_other_run", "held_until": None, "answer": answer}
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
@@ -550,7 +550,7 @@ def _answer_in(
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
     if job.call.channel in SENDABLE:
-        ledger.count_fate(session, job.once_key, row, job.state.node, status, reason)
+        ledger.count_fate(session, job.once_key, row, job.state.node, status, reason, job.fixed, job.as_of)
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))
     about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)

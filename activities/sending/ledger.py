@@ -6,7 +6,7 @@ Every function works inside the caller's transaction, under the contact's lock.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -145,20 +145,35 @@ def claim(
     )
 
 
-FATES = {"sent": "sent", "uncertain": "sent", "bounced": "bounced", "failed": "failed", "skipped": "skipped"}
+FATES = {"sent": "sent", "delivered": "sent", "uncertain": "sent", "bounced": "bounced", "failed": "failed", "skipped": "skipped"}
 """Status of a message that has met its end -> under what it is counted."""
 
-_fate = select(messages.c.status, messages.c.reason).where(messages.c.id == bindparam("of_message"))
+_fate = select(
+    messages.c.status, messages.c.reason, messages.c.channel, messages.c.template_version, messages.c.sent_at, messages.c.bounced_at
+).where(messages.c.id == bindparam("of_message"))
 
 
-def count_fate(session: Session, once_key: str, run: Row[Any], node: str, status: str, reason: str) -> None:
-    """Tallies a message's end, just before `put` writes it. A second end takes the place of the first."""
-    before = on(session).execute(_fate, {"of_message": message_id_of(once_key)}).first()
-    changes: Counter[tally.Key] = Counter()
-    for end, count in (((before.status, before.reason) if before else ("", ""), -1), ((status, reason[:64]), 1)):
-        if what := FATES.get(end[0]):
-            changes[node, what, end[1] if what == "skipped" else ""] += count
-    tally.append(session, run.journey_id, run.version_number, changes)
+def count_fate(
+    session: Session, once_key: str, run: Row[Any], node: str, status: str, reason: str, fixed: Mapping[str, Any], at: datetime
+) -> None:
+    """Tallies a message's end, just before `put` writes it. A second end takes the place of the first, on the day of the first.
+
+    `fixed` says what the message is where it has no row yet; `at` is when it met its end.
+    """
+    row = on(session).execute(_fate, {"of_message": message_id_of(once_key)}).first()
+    what_it_is = row._mapping if row is not None else fixed
+    message = (what_it_is["channel"], what_it_is.get("template_version") or 0)
+    if row is not None:
+        _count_end(session, run, node, row.status, row.reason, message, -1, row.bounced_at or row.sent_at or at)
+    _count_end(session, run, node, status, reason[:64], message, 1, at)
+
+
+def _count_end(
+    session: Session, run: Row[Any], node: str, status: str, reason: str, message: tuple[str, int], count: int, at: datetime
+) -> None:
+    if what := FATES.get(status):
+        key: tally.Key = (node, what, reason if what == "skipped" else "", *message)
+        tally.append(session, run.journey_id, run.version_number, {key: count}, at)
 
 
 def release(session: Session, once_key: str, code: str, attempts: int) -> None:

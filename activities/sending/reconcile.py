@@ -85,7 +85,7 @@ def _write(effects: Effects, session: Session, run: Row[Any], row: Row[Any], kno
     else:
         values["mailbox_key"] = None
     if row.channel in SENDABLE:
-        ledger.count_fate(session, row.once_key, run, row.node, status, reason)
+        ledger.count_fate(session, row.once_key, run, row.node, status, reason, {}, now)
     ledger.put(session, row.once_key, {}, now, **values)
     journey = effects.engine.program(session, run.version_id).key
     append_fate(session, effects.engine, Fate(run, journey, row.node, row.channel, row.template, row.once_key), status, now, reason)

@@ -122,15 +122,15 @@ def _claim(engine: Engine, performer: Performer, message_id: str, now: datetime,
         job = _job(engine, session, row, now)
         draft = stored(session, row)
         if draft is None:
-            _dropped(session, row, "no_body")
+            _dropped(session, row, "no_body", now)
             return None
         contact = on(session).execute(select(contacts).where(contacts.c.id == row.contact_id)).first()
         match performer.ask(session, contact, job):
             case Refuse(reason=reason):
-                _dropped(session, row, reason)
+                _dropped(session, row, reason, now)
             case Hold(until=until, reason=reason):
                 if until > datetime.fromisoformat(row.answer["again_at"]) + job.program.settings.hold_at_most:
-                    _dropped(session, row, f"held_too_long_{reason}")
+                    _dropped(session, row, f"held_too_long_{reason}", now)
                 else:
                     _write(session, message_id, held_until=until)
             case Pass(address=address):
@@ -160,9 +160,9 @@ def _job(engine: Engine, session: Session, row: Row[Any], now: datetime) -> Job:
     return Job(run, engine.program(session, run.version_id), state, call, run.step, now)
 
 
-def _dropped(session: Session, row: Row[Any], reason: str) -> None:
+def _dropped(session: Session, row: Row[Any], reason: str, now: datetime) -> None:
     """It does not leave: what is known of it is what was known before."""
-    ledger.count_fate(session, row.once_key, row, row.node, "uncertain", reason)
+    ledger.count_fate(session, row.once_key, row, row.node, "uncertain", reason, {}, row.sent_at or now)
     _write(session, row.id, status="uncertain", reason=reason[:64], held_until=None, lease_until=None)
 
 
@@ -209,7 +209,7 @@ def _later(engine: Engine, message_id: str, number: int, failure: RetryLater) ->
             return
         until, asked = now + failure.after, datetime.fromisoformat(row.answer["again_at"])
         if until > asked + engine.program(session, _version(session, row)).settings.hold_at_most:
-            _dropped(session, row, failure.code)
+            _dropped(session, row, failure.code, now)
         else:
             _write(session, message_id, status="held", reason=AGAIN, held_until=until, claimed_at=None, lease_until=None)
 
@@ -244,7 +244,7 @@ def _close(
         if status == "bounced" and claimed is not None:
             values["bounced_at"] = now
             performer.bounced(session, job, claimed.address)
-        ledger.count_fate(session, row.once_key, row, row.node, status, reason)
+        ledger.count_fate(session, row.once_key, row, row.node, status, reason, {}, now)
         _write(session, message_id, **values)
         append_fate(session, engine, Fate(job.row, job.program.key, row.node, row.channel, row.template, row.once_key), status, now, reason)
         if status not in ("sent", "uncertain"):

@@ -29,6 +29,7 @@ from activities.webhooks.address_guard import Guard, Refused
 from journeys.errors import TooLarge
 from journeys.nodes.call_webhook import OWN_HEADERS
 from storage.json_values import clean_answer
+from storage.origin import HOPS_HEADER
 
 MAX_ANSWER_BYTES = 64_000
 MAX_REQUEST_BYTES = 256_000
@@ -51,6 +52,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = b""
     secret: str | None = field(default=None, repr=False)
+    hops: int = 0
+    """How often what led to it has been around (`storage.origin`); 0 is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,8 @@ def _headers(request: Request, now: datetime) -> dict[str, str]:
         raise ValueError("header name")
     given = {name: value for name, value in request.headers.items() if name.lower() not in OWN_HEADERS}
     own = {"User-Agent": "Pfadwerk", "webhook-id": request.id, "webhook-timestamp": moment, "Idempotency-Key": request.id}
+    if request.hops:
+        own[HOPS_HEADER] = str(request.hops)
     if request.body:
         own["Content-Type"] = "application/json"
     if request.secret is not None:

@@ -47,7 +47,7 @@ class WebhookPerformer(Outward):
         body = b"" if said["method"] in ("GET", "DELETE") and not said["body"] else json.dumps(said["body"]).encode()
         signing = secret_of(session, self.house, said.get("secret_name"))
         headers, told = self._headers(session, said["headers"])
-        request = client.Request(job.once_key, said["url"], said["method"], headers, body, signing)
+        request = client.Request(job.once_key, said["url"], said["method"], headers, body, signing, job.row.hops + 1)
         return Draft(_Prepared(request, (*told, signing) if signing else told))
 
     def _headers(self, session: Session, written: Mapping[str, str | Mapping[str, str]]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -13,6 +13,7 @@ from api.admin import (
     duplicates,
     events,
     imports,
+    journey_metrics,
     journeys,
     messages,
     notices,
@@ -31,6 +32,7 @@ def admin_routers() -> Sequence[APIRouter]:
         module.router
         for module in (
             journeys,
+            journey_metrics,
             runs,
             events,
             contacts,

@@ -77,6 +77,8 @@ class Envelope:
     max_event_bytes: int = 32_768
     trusted: bool = True
     key_id: str = ""
+    hops: int = 0
+    """How many times what comes back here has left as a webhook already (`storage.origin`)."""
 
 
 def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
@@ -172,6 +174,7 @@ def _row(raw: dict[str, Any], event: Tracked, context: dict[str, Any], envelope:
             message_id=_id(raw, "messageId", MAX_MESSAGE_ID) or f"pfw-{new_id()}",
             occurred_at=_occurred_at(raw, envelope),
             context=_without_traits(context),
+            hops=envelope.hops,
             backfill=envelope.backfill,
         )
     except (Invalid, TooLarge) as error:

@@ -25,6 +25,7 @@ from api.tracking.trust import is_trusted
 from api.tracking.write_keys import Key
 from engine.tracing import Tracing
 from journeys.errors import NotFound, PfadwerkError, TooLarge
+from storage.origin import HOPS_HEADER, read_hops
 from workspace.intake import code_of
 
 router = APIRouter(tags=["tracking"])
@@ -179,7 +180,8 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     if key is None:
         key = await _known_key(server, request, _key_in(body))
     await server.limits.take(PER_KEY, key.id)
-    calls, bad = _read(server, body, kind, key, is_trusted(key, request.headers))
+    hops = read_hops(request.headers.get(HOPS_HEADER, ""))
+    calls, bad = _read(server, body, kind, key, is_trusted(key, request.headers), hops)
     if not server.writer.has_room(len(calls)):
         raise TooMany("Too many events are waiting to be stored; send these again later.", 2)
     server.metrics.refused.inc(len(bad))
@@ -222,7 +224,9 @@ def read_body(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _read(server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bool) -> tuple[list[Tracked], list[dict[str, Any]]]:
+def _read(
+    server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bool, hops: int
+) -> tuple[list[Tracked], list[dict[str, Any]]]:
     """The good calls of a request, and what is wrong with the others."""
     single = kind not in ("batch", "import")
     entries = [body] if single else body.get("batch")
@@ -239,7 +243,7 @@ def _read(server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bo
     if shared is not None and type(shared) is not dict:
         raise Malformed("Expected `context` of a batch to be an object.")
     now, longest = server.engine.clock.now(), server.settings.max_event_bytes
-    envelope = Envelope(now, key.name[:64], sent_at, kind == "import", longest, trusted, key.id)
+    envelope = Envelope(now, key.source, sent_at, kind == "import", longest, trusted, key.id, hops)
     calls: list[Tracked] = []
     bad: list[dict[str, Any]] = []
     for index, raw in enumerate(entries):

@@ -33,6 +33,8 @@ class Key:
     kind: str
     role: str
     name: str
+    source: str
+    """What its events have as their source (`models.ApiKey`)."""
     expires_at: datetime | None
 
     @property
@@ -66,7 +68,7 @@ class KeyRing:
         digest = hashed(secret)
         with self._db.read() as session:
             row = session.scalar(select(ApiKey).where(ApiKey.key_hash == digest, col(ApiKey.revoked_at).is_(None)))
-        found = Key(row.id, row.kind, row.role, row.name, row.expires_at) if row is not None else None
+        found = Key(row.id, row.kind, row.role, row.name, row.source, row.expires_at) if row is not None else None
         with self._lock:
             if len(self._seen) >= MAX_CACHED:
                 self._seen.clear()

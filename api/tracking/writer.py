@@ -467,7 +467,7 @@ def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:
     for entry in taken:
         call = entry.call.row
         for event in entry.derived:
-            event.routed, event.backfill = True, call["backfill"]
+            event.routed, event.backfill, event.hops = True, call["backfill"], max(event.hops, call["hops"])
         events += entry.derived
         if entry.event_id is not None and not call["backfill"]:
             events.append(
@@ -481,6 +481,7 @@ def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:
                         call["properties"],
                         call["occurred_at"],
                         call["received_at"],
+                        hops=call["hops"],
                         trace=call["trace"],
                     ),
                 )

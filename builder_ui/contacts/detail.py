@@ -23,6 +23,7 @@ from crm.people.unmerge import newest as newest_merge
 from engine.runs.operations import RunFilter, list_runs
 from journeys.channels import ADDRESSED
 from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
+from storage import origin
 from workspace import listed_names
 
 KIND_NAMES = {
@@ -74,6 +75,8 @@ class Data:
     """Runs that are over, newest first."""
     messages: dict[str, str]
     """Message id -> its subject, of the messages that events on this page are about."""
+    sources: dict[str, str]
+    """Source of an event -> what people call the key or the file it came with."""
 
 
 def load(visit: Visit) -> Data:
@@ -99,6 +102,7 @@ def load(visit: Visit) -> Data:
             suppressions(visit, session, contact),
             list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
             subjects(session, page),
+            origin.names_of(session, {one.data["source"] for one in page.items if one.kind == "event"}),
         )
 
 
@@ -415,7 +419,14 @@ def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
         for name, value in row["properties"].items()
         if not (isinstance(value, dict | list) or value in (None, "") or name.endswith("_id") or name in INNER.get(row["type"], ()))
     ]
-    return html._(html.b(row["name"]), html.p({"className": "quiet"}, " · ".join(said[:6])) if said else None, left_out(visit, row))
+    told = " · ".join([*said[:6], *came_from(visit, data, row)])
+    return html._(html.b(row["name"]), html.p({"className": "quiet"}, told) if told else None, left_out(visit, row))
+
+
+def came_from(visit: Visit, data: Data, row: Mapping[str, Any]) -> list[str]:
+    """The key or the file that an event came with, as it is called today."""
+    name = data.sources.get(row["source"])
+    return [visit.speech("Source: {source}", source=name)] if name else []
 
 
 def tell_read(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
-from builder_ui.journeys import versions
+from builder_ui.journeys import days, versions
 from builder_ui.journeys.actions import run_acts, shelve, stuck_notice, switches
 from builder_ui.journeys.list import not_published, period
 from builder_ui.kit import components, labels
@@ -29,7 +28,7 @@ from journeys.document import Journey as Document
 from journeys.graph import Graph, build
 from journeys.nodes import Node
 from journeys.upgrade import upgrade
-from models import UNMET, Job, Journey, Refusal, Run
+from models import UNMET, Job, Journey, Refusal
 from storage import tally
 
 PAGE_SIZE = 50
@@ -57,6 +56,7 @@ class Data:
     names: dict[str, str] = field(default_factory=dict)
     next_before: str | None = None
     held_out: int = 0
+    days: days.Data | None = None
     versions: versions.Data | None = None
     job: Job | None = None
     """The last time all stuck runs were told to try again."""
@@ -85,13 +85,12 @@ def load(visit: Visit) -> Data:
         match visit.query.get("tab", ""):
             case "runs":
                 found, more = _runs(session, journey.id, visit)
-                held_out = select(func.count()).where(Run.journey_id == journey.id, Run.status == "held_out")
                 return Data(
                     *common,
                     runs=found,
                     names=contact_names(session, _people(found)),
                     next_before=more,
-                    held_out=session.scalar(held_out) or 0,
+                    held_out=numbers.whole.held_out,
                 )
             case "stuck":
                 found = [row for status in ("stuck", "quarantined") for row in list_runs(session, RunFilter(journey.id, status=status))]
@@ -101,6 +100,8 @@ def load(visit: Visit) -> Data:
                 refusals, more = _refusals(session, journey.id, visit)
                 named = contact_names(session, [row.contact_id for row in refusals])
                 return Data(*common, refusals=refusals, names=named, next_before=more)
+            case "days":
+                return Data(*common, days=days.load(visit, session, journey))
             case "versions":
                 return Data(*common, versions=versions.load(visit, session, journey))
             case _:
@@ -165,9 +166,10 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         ("runs", speech("Runs"), data.numbers.whole.runs),
         ("stuck", speech("Stuck"), data.numbers.stuck),
         ("refused", speech("Not entered"), None),
+        ("days", speech("By day"), None),
         ("versions", speech("Versions"), None),
     ]
-    shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab, "versions": versions_tab}.get(
+    shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab, "days": days_tab, "versions": versions_tab}.get(
         visit.query.get("tab", ""), steps_tab
     )
     return html._(
@@ -192,6 +194,10 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
         html.div({"className": "bar"}, tab_links(visit, tabs)),
         shown(visit, data, acts),
     )
+
+
+def days_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+    return days.view(visit, data.days, data.steps) if data.days else None
 
 
 def versions_tab(visit: Visit, data: Data, acts: Acts) -> Element:

@@ -80,6 +80,10 @@ class Speech:
     def day(self, at: datetime) -> str:
         return format_date(at.astimezone(self.zone), "full", locale=self.locale)
 
+    def calendar_day(self, day: date) -> str:
+        """A day that lies in no zone."""
+        return format_date(day, "medium", locale=self.locale)
+
     def ago(self, at: datetime, now: datetime) -> str:
         """Relative: `in 2 hours`, `3 days ago`."""
         return format_timedelta(at - now, add_direction=True, threshold=1.2, locale=self.locale)

@@ -319,7 +319,9 @@ class Importer:
     def _manner(self, report: ImportReport) -> Manner:
         source, options = f"import:{self.file_name}", self.options
         proof, region = {"import": report.id}, options.reading.region
-        return Manner(clean_text(source)[:64], options.source or source, proof, options.tags, region, options.wake, options.keys)
+        return Manner(
+            f"import:{report.id}", options.source or clean_text(source)[:200], proof, options.tags, region, options.wake, options.keys
+        )
 
     def _learn(self, session: Session, people: Sequence[Person], now: datetime) -> None:
         """Tells the catalogue what fields there are now."""

@@ -129,7 +129,7 @@ def _record(session: Session, live: LiveJourney, contact_id: str, event: Event |
                 "refused_at": now,
             },
         )
-        tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): 1})
+        tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): 1}, now)
 
 
 def record_refusals(session: Session, live: LiveJourney, contact_ids: Sequence[str], refused: Refused, now: datetime) -> None:
@@ -138,7 +138,7 @@ def record_refusals(session: Session, live: LiveJourney, contact_ids: Sequence[s
         return
     common = {"journey_id": live.id, "event_id": None, "reason": refused.reason, "detail": refused.detail, "refused_at": now}
     on(session).execute(_insert_refusal, [{**common, "contact_id": id} for id in contact_ids])
-    tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): len(contact_ids)})
+    tally.append(session, live.id, live.version_number, {("", "refused", refused.reason): len(contact_ids)}, now)
 
 
 def _begin(
@@ -187,9 +187,9 @@ def _begin(
     _subscribe(session, live, run_id, contact_id, now, held_out)
     if event is not None and (live.exit_topics or live.program.goal):
         deliver(session, contact_id, contact_id, now, only_run=run_id)  # what happened after a trigger may have reached us before it
+    tally.append(session, live.id, live.version_number, {("", "held_out" if held_out else "runs", ""): 1}, now)
     if held_out:
         return Entered(run_id, Wakeups(), held_out=True)
-    tally.append(session, live.id, live.version_number, {("", "runs", ""): 1})
     heard = is_heard(engine, session, contact_id, "Journey Entered")
     entered = milestone(
         "Journey Entered", run_id, contact_id, live.key, live.version_number, now, hops=hops, heard=heard, trace=engine.tracing.here()

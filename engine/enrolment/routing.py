@@ -262,8 +262,9 @@ def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> 
         return
     worth = dig(event.properties, goal.value) if goal.value else None
     values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}
-    if changed_rows(session, _reach_goal, values) and run.status != "held_out":
-        tally.append(session, run.journey_id, run.version_number, {("", "goal", ""): 1})
+    if changed_rows(session, _reach_goal, values):
+        what = "held_out_goal" if run.status == "held_out" else "goal"
+        tally.append(session, run.journey_id, run.version_number, {("", what, ""): 1}, event.occurred_at)
 
 
 def _within(goal: Goal, since: datetime, event: Event) -> bool:

@@ -70,7 +70,7 @@ class Unmet:
     def write(self, session: Session) -> None:
         for live, noted in self.by_journey.values():
             on(session).execute(_insert, noted[-KEPT:])
-            tally.append(session, live.id, live.version_number, {("", "refused", "condition"): len(noted)})
+            tally.append(session, live.id, live.version_number, {("", "refused", "condition"): len(noted)}, noted[-1]["refused_at"])
         self.by_journey.clear()
 
 

@@ -265,7 +265,7 @@ def write(engine: Engine, session: Session, row: Row[Any], advanced: Advanced, a
         values["ended_at"] = as_of
     on(session).execute(_update_run, {"run_id": row.id, **values})
     write_trail(session, row.id, row.version_id, number, as_of, advanced.trail)
-    _count(session, row, advanced, ended)
+    _count(session, row, advanced, ended, as_of)
     listen(session, row, advanced, ended)
     if isinstance(advanced.answer, End):
         _tell_end(engine, session, row, advanced.answer.reason, as_of)
@@ -280,10 +280,10 @@ def _tell_end(engine: Engine, session: Session, row: Row[Any], reason: str, as_o
     insert_events(session, [ended])
 
 
-def _count(session: Session, row: Row[Any], advanced: Advanced, ended: bool) -> None:
+def _count(session: Session, row: Row[Any], advanced: Advanced, ended: bool, as_of: datetime) -> None:
     """Tallies what the step did: nodes entered and left, and where the run stands now."""
     changes = tallied(advanced.trail, row.node, "" if ended else advanced.state.node, ended)
-    tally.append(session, row.journey_id, row.version_number, changes)
+    tally.append(session, row.journey_id, row.version_number, changes, as_of)
 
 
 def tallied(notes: Sequence[Note], before: str, after: str, ended: bool) -> Counter[tally.Key]:

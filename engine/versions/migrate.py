@@ -404,7 +404,7 @@ def _rewrite(
     }
     session.execute(update(runs).where(runs.c.id == row.id).values(values))
     for version, place, change in ((row.version_number, row.node, -1), (number, node, 1)):
-        tally.append(session, row.journey_id, version, {("", "runs", ""): change, (place, "waiting", ""): change})
+        tally.append(session, row.journey_id, version, {("", "runs", ""): change, (place, tally.WAITING, ""): change}, row.started_at)
 
 
 def _listen_for_exits(session: Session, row: Row[Any], program: Program) -> None:

@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 20_000
 SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 OWN_HEADERS = frozenset(
     {
-        *("host", "content-length", "webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key"),
+        *("host", "content-length", "webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key", "pfadwerk-hops"),
         *(
             "connection",
             "keep-alive",

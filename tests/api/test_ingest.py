@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from engine.engine import Engine
-from models import ConsentState, Contact, Database, Event, Identity, Merge
+from models import ApiKey, ConsentState, Contact, Database, Event, Identity, Merge
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -60,7 +60,9 @@ def test_every_call_is_stored_before_it_is_answered(track: Send, engine: Engine,
     answer = track(path, {"userId": "u1", "messageId": "m1", **body})
     assert (answer.status_code, answer.json()) == (200, {"success": True})
     (event,) = events(engine)
-    assert (event.name, event.message_id, event.source) == (name, "m1", "Shop")
+    with engine.db.read() as session:
+        [key] = session.scalars(select(ApiKey).where(ApiKey.kind == "server"))
+    assert (event.name, event.message_id, event.source) == (name, "m1", key.source)
 
 
 @pytest.mark.parametrize("path", ["batch", "b", "import"])

@@ -159,6 +159,7 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/journeys/{key}/edit-path": lambda town: f"/ui/journeys/welcome/edit?run={town.run_of('Anna')}",
     "/ui/journeys/{key}-versions": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions",
     "/ui/journeys/{key}-back": lambda town: f"{move(town).partition('/migrate')[0]}?tab=versions&back=1",
+    "/ui/journeys/{key}-days": lambda town: "/ui/journeys/welcome?tab=days",
     "/ui/journeys/{key}-stuck": lambda town: "/ui/journeys/birthday?tab=stuck",
     "/ui/messages-restored": restored,
     "/ui/contacts-filters": lambda town: "/ui/contacts?stage=lead",

@@ -12,6 +12,7 @@ from crm.imports import uploads
 from crm.sales import tasks
 from engine.versions import publish
 from models import Member, Message, Run
+from tests.builder_ui.test_accessibility import a_pigeon
 from workspace.api_keys import add_key
 
 
@@ -34,12 +35,13 @@ def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any,
         "/ui/settings/users/{id}": town.members["sales"],
         "/ui/settings/keys/{id}": key,
     }
+    account = a_pigeon(town).rpartition("/")[2]
     client = log_in("admin")
     for language in ("en", "de"):
         with town.db.write() as session:
             session.get_one(Member, town.members["admin"]).locale = language
         for page in all_pages.PAGES:
-            path = page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar")
+            path = page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar", account=account)
             path += "?q=anna" if path == "/ui/search" else ""  # without a question that page is one sentence
             assert client.get(path).status_code == 200
             assert len(say(opened, client, path)) > 40
@@ -265,3 +267,11 @@ def test_tasks_are_taken_handed_on_and_finished(log_in: Any, opened: Any, town: 
     assert states["Call Julia Frei"] == ("finished", "not_yet", town.members["sales"])
     assert states["Call Karim Aziz"] == ("open", None, town.members["marketer"])
     assert woken.wakeups.bells == {town.run_of("Julia")}
+
+
+def test_a_journey_by_day_channel_and_template_version(log_in: Any, opened: Any, town: Any) -> None:
+    client = log_in("viewer")
+    text = say(opened, client, "/ui/journeys/welcome?tab=days&span=90")
+    for heading in ("By channel", "By template version", "Entered", "Control group", "Welcome 1", "E-mail"):
+        assert heading in text
+    assert "Nothing happened in this period." in say(opened, client, "/ui/journeys/survey?tab=days")

@@ -90,6 +90,7 @@ TABLES = {
             "stamp",
             "freshness",
             "tally",
+            "tally_day",
             "tally_delta",
         ),
         NO_PERSON,

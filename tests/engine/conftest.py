@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from journeys.nodes import Palette
 from models import Contact, Database, Journey, Template, Trail, new_id
 from storage import tally
 from storage.events import append_event
-from tests.recount import recounted
+from tests.recount import Day, read_days, recounted, recounted_days, undated
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REFERENCE: dict[str, Any] = {
@@ -227,10 +228,17 @@ def counted(world: World) -> Iterator[World]:
     yield world
     with world.db.write() as session:
         wanted = {id: recounted(session, id) for id in session.scalars(select(Journey.id))}
-        assert {id: tally.read(session, id) for id in wanted} == wanted
+        days = {id: recounted_days(session, id) for id in wanted}
+        assert_counted(session, wanted, days)
         while tally.fold(session, 7):
             pass
-        assert {id: tally.read(session, id) for id in wanted} == wanted
+        assert_counted(session, wanted, days)
+
+
+def assert_counted(session: Session, wanted: Mapping[str, tally.Counts], days: Mapping[str, Counter[Day]]) -> None:
+    assert {id: tally.read(session, id) for id in wanted} == wanted
+    assert {id: read_days(session, id) for id in wanted} == days
+    assert {id: undated(session, id) for id in wanted} == {id: {} for id in wanted}
 
 
 def build(db: Database) -> World:

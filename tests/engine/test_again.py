@@ -56,7 +56,7 @@ def answered_late(world):
     """The first attempt comes back after all, as `effect` writes it."""
     message = the(world)
     with world.db.write() as session:
-        ledger.count_fate(session, message.once_key, message, message.node, "sent", "")
+        ledger.count_fate(session, message.once_key, message, message.node, "sent", "", {}, world.now)
         ledger.put(session, message.once_key, {}, world.now, status="sent", reason="", provider_id="first")
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from sqlalchemy import event as hooks
 from sqlmodel import select
 
-from engine.runs.operations import operations as running
+from engine.runs import operations as running
 from engine.versions import publish as publishing
 from journeys.changes import AddTag
 from journeys.nodes import Node

@@ -45,6 +45,7 @@ def test_an_older_database_is_counted_once_when_it_is_upgraded(tmp_path: Path) -
     with closing(Database(url)) as database, database.read() as session:
         found = tally.read(session, "j")
     assert (found.runs, found.ended, found.goal, found.inside, dict(found.refused)) == (2, 1, 1, 1, {"filter": 1})
+    assert (found.held_out, found.held_out_goal) == (1, 1)
     hello = found.nodes["hello"]
     assert (hello.entered, dict(hello.left), hello.sent, hello.opened, dict(hello.skipped)) == (2, {"sent": 1}, 1, 1, {"no_consent": 1})
     assert (found.nodes["day"].waiting, hello.waiting) == (1, 0)
