@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -42,10 +43,10 @@ from builder_ui.builder.protocol import (
 from builder_ui.builder.writing import Fields, Gone
 from builder_ui.kit import actor_names, labels
 from builder_ui.kit.ahead import Paragraph, looked
+from builder_ui.kit.autosaving import AutosavingEditor, status_of
 from builder_ui.kit.context import Visit
 from builder_ui.kit.differences import changes as told
 from builder_ui.kit.i18n import Speech
-from builder_ui.kit.observable import Teller
 from engine.open_builders import Present
 from engine.runs.step import where
 from engine.versions import drafts, listing, publish
@@ -53,7 +54,7 @@ from journeys import conflicts, merge
 from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, Unauthorized
 from journeys.reading import read
 from journeys.unfinished import parts_of
-from models import Journey, Version, new_id
+from models import Journey, Version
 from storage import tally
 from workspace import secrets
 from workspace.roles import NotAllowed
@@ -135,15 +136,13 @@ class Joined:
     saved: conflicts.Saved
 
 
-class Editor(Teller):
+class Editor(AutosavingEditor):
     """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied, out or failed."""
 
     called = "the builder"
 
     def __init__(self, visit: Visit, stored: Stored) -> None:
-        super().__init__()
-        self.visit = visit
-        self.id = new_id()
+        super().__init__(visit)
         self.journey = stored
         self.knowledge = stored.knowledge
         self.revision = stored.revision
@@ -152,9 +151,8 @@ class Editor(Teller):
         self.issues = stored.issues
         self.views: dict[str, cards.View] = {}
         self.selection: tuple[str, ...] = ()
-        self.status, self.by = "saved", ""
+        self.by = ""
         self.review: Review | None = None
-        self.notice: tuple[str, bool] | None = None
         self.outlined = False
         self.wishes: dict[tuple[str, str], str] = {}
         """(id, outlet) -> what was chosen to follow and not yet set."""
@@ -184,16 +182,10 @@ class Editor(Teller):
         self._unseen: list[Joined] = []
         self._patches: list[dict[str, Any]] = []
         self._sequence = 0
-        self._op = self._saved_op = 0
-        self._pong = 0
-        """The last question of the page that was heard."""
         self._was = ""
         """The editor that this page had before a lost connection."""
         self._ear = Ear()
-        self._timer: asyncio.TimerHandle | None = None
         self._saving = asyncio.Lock()
-        self._changed = 0
-        self._stored_change = 0
         self._look()
 
     # What the page shows
@@ -201,10 +193,6 @@ class Editor(Teller):
     @property
     def editable(self) -> bool:
         return self.visit.may("journey.change") and self.status != "denied"
-
-    @property
-    def speech(self) -> Any:
-        return self.visit.speech
 
     @property
     def names(self) -> dict[str, str]:
@@ -243,12 +231,12 @@ class Editor(Teller):
     @property
     def unpublished(self) -> bool:
         """Whether what is on this page is not what contacts go through."""
-        return self.live_version is not None and (self.differs or self._changed != self._stored_change)
+        return self.live_version is not None and (self.differs or not self.is_stored)
 
     def feed(self) -> dict[str, Any]:
         """The small news for the canvas; what it has carried out is left out. `all`: nothing waits to be stored, from the panel neither."""
         # Without a session nothing is stored, the panel's changes neither: the canvas holds them, and hands all over once somebody is logged in.
-        saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op, "all": self._changed == self._stored_change}
+        saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op, "all": self.is_stored}
         news = {"patches": self._patches, "problems": self.problems(), "people": self._people_by_place(), "salt": self.salt}
         return {"session": self.id, "saved": saved, "pong": self._pong, **news}
 
@@ -324,8 +312,7 @@ class Editor(Teller):
             case Save():
                 self.save_soon(0)
             case Ping(n=n):
-                self._pong = n
-                self.tell("feed")
+                self.answer(n)
             case Back():
                 self.spawn(self.look_again)
             case Writing(field=written):
@@ -566,25 +553,21 @@ class Editor(Teller):
         self.send(run=name)
 
     def _after_change(self) -> None:
-        self._changed += 1
-        self.notice, self.review = None, None
-        if self.status in ("saved", "failed"):
-            self.status = "unsaved"
+        self.change()
+        self.review = None
         self.tell("head", "panel", "outline")
         self.save_soon()
 
     # Saving
 
     def save_soon(self, after: float = SAVE_AFTER_SECONDS) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.save)
+        self.later(after, self.save)
 
     async def save(self) -> None:
         """Stores the draft if it changed, with what others saved meanwhile, and checks it."""
         async with self._saving:
             for _ in range(TRIES):
-                if self._changed == self._stored_change or self.status in ("conflict", "denied") or await self._save():
+                if self.is_stored or self.status in self.stuck_in or await self._save():
                     break
             else:
                 self.save_soon()
@@ -597,10 +580,8 @@ class Editor(Teller):
             revision, issues, hints, differs = await asyncio.to_thread(self._store, self._whole(), sent)
         except Conflict:
             return not await self._catch_up()
-        except NotAllowed:
-            self.status = "denied"
-        except Unauthorized:
-            self.status = "out"
+        except (NotAllowed, Unauthorized) as error:
+            self.status = status_of(error)
         except Exception as error:  # noqa: BLE001 - whatever fails is said on the page, and tried again
             log.error("a draft could not be saved: %s", where(error))
             self.status = "failed"
@@ -608,9 +589,9 @@ class Editor(Teller):
         else:
             if self.revision != sent:  # a page came back meanwhile, whose draft began before this one
                 return False
-            self.revision, self._saved_op, self._stored_change = revision, op, change
+            self.revision = revision
             self.issues, self.differs = issues, differs
-            self.status = "saved" if self._changed == change else "unsaved"
+            self.stored_up_to(change, op)
             self._hint(hints)
         return True
 
@@ -670,7 +651,7 @@ class Editor(Teller):
             return self.revision != began or await self._hear_news(news)
         except Exception as error:  # noqa: BLE001 - as with saving
             log.error("what others saved could not be taken in: %s", where(error))
-            self.status = "failed" if self._changed != self._stored_change else self.status
+            self.status = self.status if self.is_stored else "failed"
             self.save_soon(5.0)
             return False
 
@@ -853,10 +834,10 @@ class Editor(Teller):
         self._counting += 1
         if self.path is not None:
             self.path.leave()
-        if self._timer:
-            self._timer.cancel()
-        if self._changed != self._stored_change and self.status not in ("conflict", "denied"):
-            asyncio.get_running_loop().run_in_executor(None, self._last_words, self._whole(), self.revision)
+        super().close()
+
+    def last_words(self) -> Callable[[], None]:
+        return partial(self._last_words, self._whole(), self.revision)
 
     def _last_words(self, document: dict[str, Any], revision: int) -> None:
         try:

@@ -11,6 +11,7 @@ import copy
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlmodel import col, select
@@ -23,15 +24,15 @@ from activities.templates.preview import Proof, proof, trigger_for
 from builder_ui.app.screen import allowed
 from builder_ui.builder.protocol import Ear, Ping, Save
 from builder_ui.kit.actor_names import called
+from builder_ui.kit.autosaving import AutosavingEditor, status_of
 from builder_ui.kit.context import Visit
-from builder_ui.kit.observable import Teller
 from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
 from crm.catalogue import load_catalogue
 from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
-from models import TemplateVersion, new_id
+from models import TemplateVersion
 from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
@@ -81,19 +82,17 @@ class Stored:
     """Of a partial: what includes it."""
 
 
-class Writing(Teller):
+class Writing(AutosavingEditor):
     """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
 
     called = "the template editor"
+    stuck_in = frozenset({"conflict", "denied", "gone"})
 
     def __init__(self, visit: Visit, stored: Stored) -> None:
-        super().__init__()
-        self.visit = visit
-        self.id = new_id()
+        super().__init__(visit)
         self.stored = stored
         self.variants: Variants = copy.deepcopy(stored.variants)
         self.locale = frames.choose(self.variants, visit.query.get("locale", ""), "") or next(iter(self.variants), "default")
-        self.status = "saved"
         self.proof: Proof | None = None
         self.good: dict[str, int] = {}
         """Locale -> the revision at which it could last be shown."""
@@ -102,17 +101,11 @@ class Writing(Teller):
         self.person: tuple[str, str] | None = None
         self.people: list[tuple[str, str]] = []
         self.versions: list[Old] = []
-        self.notice: tuple[str, bool] | None = None
         self.count = 0
         self.settled = 0
         self._act: dict[str, Any] | None = None
         self._acts = 0
-        self._op = self._saved_op = 0
-        self._pong = 0
-        """The last question of the page that was heard."""
-        self._changed = self._stored_change = 0
         self._ear = Ear(parse)
-        self._timer: asyncio.TimerHandle | None = None
         self._working = asyncio.Lock()
         self._search = 0
 
@@ -121,10 +114,6 @@ class Writing(Teller):
     @property
     def editable(self) -> bool:
         return self.visit.may("template.change") and self.status not in ("denied", "gone")
-
-    @property
-    def speech(self) -> Any:
-        return self.visit.speech
 
     @property
     def parts(self) -> Sequence[str]:
@@ -150,7 +139,7 @@ class Writing(Teller):
     @property
     def is_fresh(self) -> bool:
         """Whether the preview shows what stands in the fields."""
-        return self.proof is not None and self.proof.rendered is not None and self._changed == self._stored_change
+        return self.proof is not None and self.proof.rendered is not None and self.is_stored
 
     def frame(self) -> str:
         """The address of the mail to show: the text as it is, else as it last could be shown, else the newest version. Empty: nothing."""
@@ -169,8 +158,7 @@ class Writing(Teller):
             if message is None:
                 return
             if isinstance(message, Ping):
-                self._pong = message.n
-                self.tell("feed")
+                self.answer(message.n)
                 return
             if not self.editable:
                 raise ValueError("not allowed")
@@ -205,10 +193,7 @@ class Writing(Teller):
         self.tell("feed", "tabs", "source")
 
     def _after_change(self) -> None:
-        self._changed += 1
-        self.notice = None
-        if self.status in ("saved", "failed"):
-            self.status = "unsaved"
+        self.change()
         self.tell("head")
         self.work_soon()
 
@@ -270,9 +255,7 @@ class Writing(Teller):
     # Storing and showing
 
     def work_soon(self, after: float = WORK_AFTER_SECONDS) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(after, self.spawn, self.work)
+        self.later(after, self.work)
 
     async def work(self) -> None:
         """Stores the draft if it changed, then fills it in."""
@@ -283,16 +266,14 @@ class Writing(Teller):
 
     async def _keep(self) -> None:
         change, op = self._changed, self._op
-        if change == self._stored_change or self.status in ("conflict", "denied", "gone"):
+        if self.is_stored or self.status in self.stuck_in:
             return
         try:
             revision, is_draft = await asyncio.to_thread(self._store, copy.deepcopy(self.variants), self.stored.revision)
         except Conflict:
             self.status = "conflict"
-        except NotAllowed:
-            self.status = "denied"
-        except Unauthorized:
-            self.status = "out"
+        except (NotAllowed, Unauthorized) as error:
+            self.status = status_of(error)
         except NotFound:
             self.status = "gone"
         except Invalid as error:
@@ -303,8 +284,7 @@ class Writing(Teller):
             self.work_soon(5.0)
         else:
             self.stored.revision, self.stored.is_draft = revision, is_draft
-            self._saved_op, self._stored_change = op, change
-            self.status = "saved" if self._changed == change else "unsaved"
+            self.stored_up_to(change, op)
 
     def _store(self, variants: Variants, revision: int) -> tuple[int, bool]:
         visit = self.visit
@@ -325,11 +305,11 @@ class Writing(Teller):
             self.work_soon(TOO_MANY_SECONDS)
             return
         except (NotAllowed, Unauthorized) as error:
-            self.status = "denied" if isinstance(error, NotAllowed) else "out"
+            self.status = status_of(error)
             return
         if locale == self.locale:
             self.proof = found
-            if found.rendered is not None and self._changed == self._stored_change:
+            if found.rendered is not None and self.is_stored:
                 self.good[locale] = revision
 
     def _proof(self, variants: Variants, locale: str, contact_id: str | None) -> Proof:
@@ -420,13 +400,8 @@ class Writing(Teller):
         await self.work()
         self.tell("side")
 
-    def close(self) -> None:
-        """The page is gone; what it had not stored yet is stored now."""
-        if self._timer:
-            self._timer.cancel()
-        if self._changed != self._stored_change and self.status not in ("conflict", "denied", "gone"):
-            variants = copy.deepcopy(self.variants)
-            asyncio.get_running_loop().run_in_executor(None, self._last_words, variants, self.stored.revision)
+    def last_words(self) -> Callable[[], None]:
+        return partial(self._last_words, copy.deepcopy(self.variants), self.stored.revision)
 
     def _last_words(self, variants: Variants, revision: int) -> None:
         try:
