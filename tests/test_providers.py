@@ -68,7 +68,7 @@ def test_no_other_file_names_a_provider(name: str) -> None:
 def test_a_name_elsewhere_would_be_found(tmp_path: Path, line: str) -> None:
     (tmp_path / "api").mkdir()
     (tmp_path / "api" / "accounts.py").write_text(line)
-    assert list(naming("smtp", tmp_path)) == ["api/accounts.py"]
+    assert list(naming("smtp", tmp_path)) == ["api/admin/accounts.py"]
 
 
 def test_the_outbox_is_asked_for_by_what_it_promises_not_by_its_name() -> None:
