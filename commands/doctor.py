@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, SecretStr, computed_field
 
 from commands import servers
 from commands.api_main import refuse_unnamed_proxy
 from commands.dev import NO_ADDRESS
 from journeys.errors import Issue, Misconfigured, PfadwerkError, Sentence
-from settings import Settings
+from settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from activities.providers import ConfiguredProvider, ProviderConfig, Providers
@@ -208,8 +208,30 @@ def _providers(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) ->
             yield _good("providers", "{account} carries {channels}", account=one.account, channels=", ".join(one.channels))
         else:
             yield _hint("providers", "{account} carries no channel", account=one.account)
+        if differing := _differing(settings, one):
+            text = (
+                "The environment variables {variables} differ from the account {account}; they only set it up once and are not read again"
+            )
+            yield _hint("providers", text, variables=", ".join(differing), account=one.account)
     if not shown:
         yield _good("providers", "Every channel has a provider")
+
+
+def _differing(settings: Settings, one: _Account) -> list[str]:
+    """The variables that were set and say something else than the account that they seeded; secrets are compared, never shown."""
+    if one.origin != "environment" or one.config is None or one.kind is None:
+        return []
+    said = settings.account_seeds().get(one.kind.name, {})
+    names = {field: f"{one.kind.name}_{field}" for field in said}
+    return [
+        PREFIX + names[field].upper()
+        for field, value in said.items()
+        if settings.was_set(names[field]) and str(_plain(getattr(one.config, field))) != str(value)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +243,7 @@ class _Account:
     config: ProviderConfig | None
     channels: Sequence[str]
     code: str = ""
+    origin: str = ""
 
     def problem(self) -> dict[str, object]:
         from activities.account_setup import OUR_ADVICE
@@ -259,7 +282,7 @@ def _opened(settings: Settings, providers: Providers, row: ProviderAccount, chan
     if kind is None:
         return _Account(row.account, None, None, channels, setup.UNKNOWN)
     try:
-        return _Account(row.account, kind, setup.config_of(kind, tuple(settings.signing_keys().values()), row), channels)
+        return _Account(row.account, kind, setup.config_of(kind, tuple(settings.signing_keys().values()), row), channels, origin=row.origin)
     except setup.Unreadable:
         return _Account(row.account, kind, None, channels, setup.UNREADABLE)
     except ValidationError:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr
 
+from activities.account_setup import read
 from activities.accounts import Accounts
 from activities.providers import (
     Answer,
@@ -32,6 +33,8 @@ from activities.providers import (
 )
 from activities.providers.callback import Callback, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening
 from engine.engine import Engine
+from models import ProviderAccount
+from workspace import accounts
 
 GOOD = "coo-coo-coo"
 SIGNATURE = "x-pigeon-signature"
@@ -154,3 +157,18 @@ def always_later() -> float:
 
 
 _ticks = (float(2 * n) for n in itertools.count())
+
+
+def a_pigeon(town: Any) -> str:
+    """An account that has been tested and carries a channel."""
+    now = town.engine.clock.real_now()
+    with town.db.write() as session:
+        row = session.get(ProviderAccount, "pigeon.main")
+        if row is not None and row.removed_at is not None:
+            accounts.take_back(session, "pigeon.main", "test", now)
+        elif row is None:
+            given = read(Pigeon, settings_of("alps"))[1]
+            accounts.add(session, town.engine.address_keys, "main", given, f"member:{town.members['admin']}", now)
+            accounts.note_test(session, "pigeon.main", "", now)
+            accounts.carry(session, {"sms": "pigeon.main"}, "test", now)
+    return "/ui/settings/accounts/pigeon.main"

@@ -63,9 +63,9 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     back = html.p(html.a({"href": ADDRESS, "className": "back"}, "← ", speech("All provider accounts")))
     if data.row is None:
         again = components.button(
-            speech("Take back"), acts.act("account.manage", taking_back(data.account), "The account is back."), "history"
+            speech("Restore"), acts.act("account.manage", taking_back(data.account), "The account was restored."), "history"
         )
-        return framed(visit, data.account, "", back, components.empty("ban", speech("This account is removed."), again))
+        return framed(visit, data.account, "", back, components.empty("ban", speech("This account was removed."), again))
     kind = providers_of(visit).get(data.row.provider)
     return framed(
         visit,
@@ -90,12 +90,12 @@ def state(visit: Visit, data: Data, row: ProviderAccount, acts: Acts) -> Element
     changed = html._(speech("Changed by {name},", name=by), " ", components.moment(speech, row.updated_at))
     came = speech(SEEDED) if row.origin == "environment" else None
     button = components.button(
-        speech("Test the connection"), acts.act("account.manage", testing(data.account), "Tested: see the result."), "plug"
+        speech("Test the connection"), acts.act("account.manage", testing(data.account), "Tested. See the result below."), "link"
     )
     return panel(
         speech("State"),
         components.facts(
-            [(speech("Carries"), carries), (speech("Last test"), html._(tested(visit, row), *_result(visit, data, row)))]
+            [(speech("Used for"), carries), (speech("Last test"), html._(tested(visit, row), *_result(visit, data, row)))]
             + ([] if came else [(speech("Last change"), changed)])
         ),
         html.p({"className": "quiet"}, came) if came else None,
@@ -126,7 +126,7 @@ def _result(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
 def editing(visit: Visit, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
     speech = visit.speech
     fields = account_form.fields_of(speech, kind, row.config, data.held)
-    done = "The account works and is saved. It applies within a second."
+    done = "The account works and was saved. The change applies within a second."
     made = forms.form(
         visit, acts, "account", fields, speech("Test and save"), "account.manage", changing(row, kind), done, str(row.revision)
     )
@@ -155,12 +155,14 @@ def removal(visit: Visit, data: Data, acts: Acts) -> Element:
     if not visit.may("account.manage"):
         return None
     speech = visit.speech
-    question = speech("Nothing is sent through “{name}” any more. You can take it back for seven days.", name=data.account)
+    question = speech("Nothing is sent through “{name}” any more.", name=data.account)
     if data.channels:
         named = ", ".join(speech(CHANNELS.get(channel, channel)) for channel in data.channels)
-        question += " " + speech("It carries: {channels}. Those messages then stay in the outbox and reach nobody.", channels=named)
+        question += " " + speech("It is used for: {channels}. Those messages will stay in the outbox and reach nobody.", channels=named)
     handler = acts.act("account.manage", removing(data.account, data.channels), "Account removed.", undo=taking_back(data.account))
-    return html.div({"className": "actions"}, components.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger"))
+    note = speech("You can restore a removed account within seven days; then its secrets are deleted.")
+    asking = components.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger")
+    return panel(speech("Remove"), html.p({"className": "quiet"}, note), html.div({"className": "actions"}, asking))
 
 
 def removing(account: str, asked: list[str]) -> Do:

@@ -26,7 +26,7 @@ from workspace import stopped_accounts
 ADDRESS = "/ui/settings/accounts"
 TITLE = "Provider accounts"
 LEAD = (
-    "Accounts carry your messages. If one refuses messages or does not answer, its messages wait; one at a time is "
+    "Accounts send your messages. If one refuses messages or does not answer, its messages wait; one at a time is "
     "tried every few seconds, and all are sent automatically once it works again. None is lost; "
     "messages that have waited as long as their journey allows fail."
 )
@@ -86,7 +86,7 @@ def table(visit: Visit, data: Data) -> Element:
     speech = visit.speech
     if not data.accounts:
         return components.empty("mail", speech("No account is set up: messages stay in the outbox and reach nobody."), None)
-    columns = [speech(text) for text in ("Account", "Provider", "Carries", "Last test", "")]
+    columns = [speech(text) for text in ("Account", "Provider", "Used for", "Last test", "")]
     return components.table(speech(TITLE), columns, [cells(visit, data, row) for row in data.accounts])
 
 
@@ -99,7 +99,7 @@ def cells(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
         speech(kind.label) if kind else html.code(row.provider),
         html._(*[html.span({"key": str(n)}, ", " if n else "", one) for n, one in enumerate(carries)]) if carries else "–",
         tested(visit, row),
-        html.a({"href": address, "className": "button"}, speech("Open")) if visit.may("account.manage") else "",
+        html.a({"href": address, "className": "button"}, speech("Edit")) if visit.may("account.manage") else "",
     ]
 
 
@@ -121,12 +121,12 @@ def routes(visit: Visit, data: Data, acts: Acts) -> Element:
         fields.append(forms.Field(channel, speech(CHANNELS[channel]), "select", data.carried.get(channel, ""), options))
     if not fields:
         return None
-    done = "Saved. It applies within a second."
+    done = "Saved. The change applies within a second."
     made = forms.form(
         visit, acts, "routes", fields, speech("Save"), "account.manage", choosing(data.carried), done, str(sorted(data.carried.items()))
     )
     note = speech("A newly chosen account is tested before it is used.")
-    return panel(speech("Which account carries what"), html.p({"className": "quiet"}, note), made)
+    return panel(speech("Accounts by channel"), html.p({"className": "quiet"}, note), made)
 
 
 def choosing(before: Mapping[str, str]) -> forms.Change:
@@ -149,7 +149,7 @@ def entry(visit: Visit, data: Data, providers: Providers, acts: Acts) -> Element
     name = forms.Field("name", speech("Name of the account"), value="" if data.accounts else "main", most=64, required=True, hint=hint)
     fields = [name, *account_form.fields_of(speech, kind, {})]
     generation = f"{kind.name}.{len(data.accounts)}"
-    done = "The account works and is saved. Choose above what it carries."
+    done = "The account works and was saved. Choose above which channels use it."
     return panel(
         speech("New account"),
         others(visit, kind, kinds),
@@ -206,11 +206,13 @@ def gone(visit: Visit, data: Data, acts: Acts) -> Element:
         [
             html.strong(row.account),
             components.moment(speech, row.removed_at),
-            components.button(speech("Take back"), acts.act("account.manage", taking_back(row.account), "The account is back."), "history"),
+            components.button(
+                speech("Restore"), acts.act("account.manage", taking_back(row.account), "The account was restored."), "history"
+            ),
         ]
         for row in data.removed
     ]
-    note = speech("A removed account can be taken back for seven days; then its secrets are deleted.")
+    note = speech("You can restore a removed account within seven days; then its secrets are deleted.")
     return panel(
         speech("Removed accounts"), html.p({"className": "quiet"}, note), components.table(speech("Removed accounts"), columns, lines)
     )

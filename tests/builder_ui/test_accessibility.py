@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
-from activities import account_setup
 from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
 from crm.imports import uploads
@@ -22,8 +21,8 @@ from crm.jobs import WANTED, add_job
 from crm.people.contacts import Wanted
 from engine.enrolment.unrouted import entry_of, owe
 from models import ApiKey, Event, Import, Member, OutboxItem, Restore
-from tests.toy_provider import Pigeon, settings_of
-from workspace import accounts, notices, sessions
+from tests.toy_provider import a_pigeon
+from workspace import notices, sessions
 from workspace.api_keys import add_key
 from workspace.intake import Intake
 
@@ -116,18 +115,6 @@ def restored(town: Any) -> str:
     if not was_restored:
         town.restored("Rita", "Samir", "Tom")
     return "/ui/messages"
-
-
-def a_pigeon(town: Any) -> str:
-    """An account that has been tested and carries a channel."""
-    now = town.engine.clock.real_now()
-    with town.db.write() as session:
-        if "pigeon.main" not in accounts.carried(session).values():
-            given = account_setup.read(Pigeon, settings_of("alps"))[1]
-            accounts.add(session, town.engine.address_keys, "main", given, f"member:{town.members['admin']}", now)
-            accounts.note_test(session, "pigeon.main", "", now)
-            accounts.carry(session, {"sms": "pigeon.main"}, "test", now)
-    return "/ui/settings/accounts/pigeon.main"
 
 
 EXAMPLES: dict[str, Callable[[Any], str]] = {

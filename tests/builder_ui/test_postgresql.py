@@ -12,6 +12,7 @@ from builder_ui import routes as all_pages
 from crm.imports import uploads
 from engine.engine import Engine
 from models import Database
+from tests.toy_provider import a_pigeon
 from workspace.api_keys import add_key
 
 
@@ -41,7 +42,11 @@ def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, cap
         "/ui/settings/keys/{id}": key,
     }
     keys = {"/ui/templates/{key}": "welcome-1-hello"}
-    paths = [page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar") for page in all_pages.PAGES]
+    account = a_pigeon(town).rpartition("/")[2]
+    paths = [
+        page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar", account=account)
+        for page in all_pages.PAGES
+    ]
     paths += [
         "/ui/journeys?q=CART&state=live",
         "/ui/outbox?q=ANNA&before=999",

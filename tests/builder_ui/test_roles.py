@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 
 from engine.enrolment.unrouted import owe
 from models import Event, Journey, Member, Message, Run, Task
+from tests.toy_provider import a_pigeon
 from workspace import secrets, stopped_accounts
 from workspace.api_keys import add_key
 from workspace.members import ROLES, add_member, put_rotation
@@ -127,6 +128,10 @@ ACTS = [
     Act(
         "decide on a message", "message.decide", "POST", f"/api/v1/messages/{UNCERTAIN}/decision", {"decision": "leave", "attempts": 1},
         f"/ui/messages/{UNCERTAIN}", "Leave it", again=an_uncertain_message,
+    ),
+    Act(
+        "remove an account", "account.manage", "DELETE", "/api/v1/accounts/pigeon.main?anyway=true", None,
+        "/ui/settings/accounts/pigeon.main", "Remove", again=a_pigeon,
     ),
     Act("try an account", "account.try", "POST", "/api/v1/accounts/stopped/smtp.default/try", {}, "/ui/settings/accounts", "Try now", again=stopped_account),
     Act("test the notices", "notice.test", "POST", "/api/v1/notices/test", {}, "/ui/settings/notices", "Send a test"),
