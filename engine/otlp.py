@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -23,21 +24,33 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from engine.log_fields import log_fields
 from engine.tracing import ATTRIBUTES, NOTHING, Callers, Kind, Span, is_traceparent
 
+if TYPE_CHECKING:
+    import requests
+
 KINDS: Mapping[Kind, SpanKind] = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 CLOSE_SECONDS = 3.0
 EXPORT_SECONDS = 5.0
 
 
 class OtlpTracing:
-    """Records and exports. `callers` says what a `traceparent` of a request counts for: nothing, a link, or the parent."""
+    """Records and exports through `session`. `callers` says what a `traceparent` of a request counts for: nothing, a link, or the parent."""
 
     on = True
 
     def __init__(
-        self, endpoint: str, service: str, workspace: str, *, headers: Mapping[str, str] | None = None, ratio: float = 1.0, callers: Callers
+        self,
+        endpoint: str,
+        service: str,
+        workspace: str,
+        *,
+        session: requests.Session,
+        headers: Mapping[str, str] | None = None,
+        ratio: float = 1.0,
+        callers: Callers,
     ) -> None:
         told = {"service.name": f"pfadwerk-{service}", "service.version": version("pfadwerk"), "deployment.environment.name": workspace}
-        exporter = OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces", headers=dict(headers or {}), timeout=EXPORT_SECONDS)
+        address = endpoint.rstrip("/") + "/v1/traces"
+        exporter = OTLPSpanExporter(address, headers=dict(headers or {}), timeout=EXPORT_SECONDS, session=session)
         self._processor = BatchSpanProcessor(exporter)
         self._tracer = self._recorder(ParentBased(root=TraceIdRatioBased(ratio)), told)
         self._always = self._recorder(ALWAYS_ON, told)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 FORBIDDEN = (
     "activities.providers.smtp",
     "activities.providers.http_fake",
+    "activities.http_client",
     "activities.webhooks.client",
     "activities.webhooks.handler",
     "activities.team.slack",

@@ -8,24 +8,19 @@ are the caller's part. Source: https://www.standardwebhooks.com.
 from __future__ import annotations
 
 import hmac
-import http.client
 import json
 import re
-import socket
 import ssl
-import threading
-import time
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+from activities.http_client import AGENT, Code, HttpAnswer, HttpFailure, exchange
 from activities.providers.provider import Answer, MessageDead, RetryLater
-from activities.webhooks.address_guard import Guard, Refused
+from activities.webhooks.address_guard import Guard
 from journeys.errors import TooLarge
 from journeys.nodes.call_webhook import OWN_HEADERS
 from storage.json_values import clean_answer
@@ -77,8 +72,16 @@ class Reply:
         raise RetryLater(self.code, self.after) if self.outcome == "retry" else MessageDead(self.code)
 
 
-class _TooSlow(Exception):
-    """The whole exchange took longer than allowed."""
+LOST: Mapping[Code, Literal["failed", "retry"]] = {
+    "bad_address": "failed",
+    "address_refused": "failed",
+    "unknown_host": "retry",
+    "certificate": "failed",
+    "bad_request": "failed",
+    "timeout": "retry",
+    "connection_lost": "retry",
+}
+"""What it means that there is no answer."""
 
 
 def call(request: Request, guard: Guard, now: datetime, *, timeout_seconds: float = 10.0, context: ssl.SSLContext | None = None) -> Reply:
@@ -86,102 +89,32 @@ def call(request: Request, guard: Guard, now: datetime, *, timeout_seconds: floa
 
     A reply `retry` may mean that the call arrived: receivers tell repeats by the id.
     """
-    try:
-        parts = urlsplit(request.url)
-        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return Reply("failed", "bad_address")
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
-        return Reply("failed", "bad_address")
     if len(request.body) > MAX_REQUEST_BYTES:
         return Reply("failed", "too_large")
-    deadline = time.monotonic() + timeout_seconds
     try:
-        address = guard.pick(host, port)
-    except Refused:
-        return Reply("failed", "address_refused")
-    except (OSError, UnicodeError):
-        return Reply("retry", "unknown_host")
-    connection = _Pinned(host, port, address, (context or ssl.create_default_context()) if parts.scheme == "https" else None, deadline)
-    return _exchange(connection, request, parts.path + ("?" + parts.query if parts.query else "") or "/", now, deadline)
-
-
-def _exchange(connection: _Pinned, request: Request, path: str, now: datetime, deadline: float) -> Reply:
-    try:
-        connection.request(request.method, path if path.startswith("/") else "/" + path, request.body or None, _headers(request, now))
-        with connection.watched():
-            response = connection.getresponse()
-            reply = _sorted(response, _read(response))
-        return Reply("retry", "timeout") if connection.too_slow else reply
-    except (_TooSlow, TimeoutError):
-        return Reply("retry", "timeout")
-    except ssl.SSLCertVerificationError:
-        return Reply("failed", "certificate")
-    except (ValueError, UnicodeError):
+        answer = exchange(
+            guard,
+            request.method,
+            request.url,
+            headers=_headers(request, now),
+            body=request.body,
+            timeout_seconds=timeout_seconds,
+            most_bytes=MAX_ANSWER_BYTES,
+            context=context,
+        )
+    except HttpFailure as failure:
+        return Reply(LOST[failure.code], failure.code)
+    except ValueError:
         return Reply("failed", "bad_request")
-    except (OSError, http.client.HTTPException):
-        return Reply("retry", "timeout" if connection.too_slow else "connection_lost")
-    finally:
-        connection.close()
+    return _sorted(answer)
 
 
-class _Pinned(http.client.HTTPConnection):
-    """Connects to the address that was judged; the host's name serves only for Host and for TLS."""
-
-    def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext | None, deadline: float) -> None:
-        super().__init__(host, port)
-        self.default_port = 443 if context else 80
-        self._address = address
-        self._context = context
-        self._deadline = deadline
-        self.too_slow = False
-
-    def connect(self) -> None:
-        self.sock = socket.create_connection((self._address, self.port), self._left())
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context is not None:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
-        self.sock.settimeout(self._left())
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Hangs up at the deadline: a time-out per read would let a server that answers byte by byte go on for ever."""
-        timer = threading.Timer(self._left(), self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _hang_up(self) -> None:
-        self.too_slow = True
-        with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-
-    def _left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise _TooSlow
-        return left
-
-
-def _read(response: http.client.HTTPResponse) -> bytes:
-    """At most `MAX_ANSWER_BYTES`; the rest is never read."""
-    parts: list[bytes] = []
-    size = 0
-    while size < MAX_ANSWER_BYTES and (part := response.read1(MAX_ANSWER_BYTES - size)):
-        parts.append(part)
-        size += len(part)
-    return b"".join(parts)
-
-
-def _sorted(response: http.client.HTTPResponse, body: bytes) -> Reply:
-    status, code = response.status, f"http_{response.status}"
+def _sorted(answer: HttpAnswer) -> Reply:
+    status, code = answer.status, f"http_{answer.status}"
     if 200 <= status <= 299:
-        return Reply("ok", code, status, data=_json(response, body))
+        return Reply("ok", code, status, data=_json(answer))
     if status in LATER:
-        return Reply("retry", code, status, _after(response.getheader("Retry-After", "") or ""))
+        return Reply("retry", code, status, _after(answer.headers.get("Retry-After", "")))
     return Reply("failed", "redirect" if 300 <= status <= 399 else code, status)
 
 
@@ -189,12 +122,12 @@ def _after(said: str) -> timedelta:
     return timedelta(seconds=min(max(int(said), 1), 3600)) if said.isascii() and said.isdigit() and len(said) < 7 else timedelta(seconds=30)
 
 
-def _json(response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
+def _json(answer: HttpAnswer) -> Mapping[str, Any]:
     """The answer, as it can be stored, if it is a JSON object read in full; empty otherwise."""
-    if "json" not in (response.getheader("Content-Type") or "") or len(body) >= MAX_ANSWER_BYTES:
+    if "json" not in answer.headers.get("Content-Type", "") or not answer.is_whole:
         return {}
     try:
-        data = json.loads(body)
+        data = json.loads(answer.body)
         return clean_answer(data, MAX_ANSWER_BYTES) if isinstance(data, dict) else {}
     except (ValueError, RecursionError, TooLarge):
         return {}
@@ -205,7 +138,7 @@ def _headers(request: Request, now: datetime) -> dict[str, str]:
     if not all(_TOKEN.fullmatch(name) for name in request.headers):
         raise ValueError("header name")
     given = {name: value for name, value in request.headers.items() if name.lower() not in OWN_HEADERS}
-    own = {"User-Agent": "Pfadwerk", "webhook-id": request.id, "webhook-timestamp": moment, "Idempotency-Key": request.id}
+    own = {"User-Agent": AGENT, "webhook-id": request.id, "webhook-timestamp": moment, "Idempotency-Key": request.id}
     if request.hops:
         own[HOPS_HEADER] = str(request.hops)
     if request.body:

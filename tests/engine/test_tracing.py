@@ -14,7 +14,9 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
+from activities.requests_session import guarded_session
 from activities.sending.failures import come_back
+from activities.webhooks.address_guard import Guard
 from api.app import create_app
 from api.tracking.write_keys import add_key
 from engine.log_fields import present
@@ -49,6 +51,9 @@ JOURNEY: dict[str, Any] = {
 }
 
 
+HERE = Guard.allowing(["127.0.0.1"])
+
+
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     with collecting() as collector:
@@ -56,7 +61,7 @@ def collector() -> Iterator[Collector]:
 
 
 def traced(world: World, collector: Collector, *, ratio: float = 1.0, callers: Callers = "link") -> World:
-    world.engine.tracing = OtlpTracing(collector.url, "test", "live", ratio=ratio, callers=callers)
+    world.engine.tracing = OtlpTracing(collector.url, "test", "live", session=guarded_session(HERE), ratio=ratio, callers=callers)
     return world
 
 
@@ -244,7 +249,8 @@ def test_a_collector_that_is_away_costs_spans_only(sqlite_world: World, tmp_path
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         world = sqlite_world
-        world.engine.tracing = OtlpTracing(f"http://127.0.0.1:{deaf.getsockname()[1]}", "test", "live", callers="link")
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        world.engine.tracing = OtlpTracing(address, "test", "live", session=guarded_session(HERE), callers="link")
         world.publish(JOURNEY)
         send(world, tmp_path, "track", {"userId": "u1", "event": "Asked"})
     assert [trace is not None for trace in traces_of(world, Run)] == [True]
