@@ -51,6 +51,11 @@ def load_catalogue(session: Session) -> Catalogue:
     return Catalogue.built_in().with_fields(*specs).with_events(*(EventSpec(*row) for row in events))
 
 
+def field_titles(session: Session) -> dict[str, str]:
+    """Field -> its title, of the fields that somebody gave one."""
+    return dict(session.execute(select(_fields.c.name, _fields.c.title).where(_fields.c.title != "")).all())
+
+
 # --- Declaring ---------------------------------------------------------------------------------------------------
 
 

@@ -138,6 +138,25 @@ CONTACT_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("last_seen_at", "datetime", "date last seen"),
 )
 
+USUAL_TITLES: Mapping[str, str] = {
+    "birthday": "birthday",
+    "city": "city",
+    "company": "company",
+    "country": "country",
+    "employees": "number of employees",
+    "gender": "gender",
+    "industry": "industry",
+    "job_title": "job title",
+    "postal_code": "postal code",
+    "street": "street",
+    "website": "website",
+}
+"""Fields that many contacts have beside the built-in ones: what people call them where a workspace has no title of its own.
+Source: the reserved traits of Segment's identify call, in this product's spelling."""
+
+FIELD_TITLES: Mapping[str, str] = {**USUAL_TITLES, **{spec.name: spec.title for spec in CONTACT_FIELDS}}
+"""Name of a field -> an English text for translation."""
+
 FIELD_ALIASES: Mapping[str, str] = {
     "firstName": "first_name",
     "lastName": "last_name",

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import String, cast, func, or_
+from sqlalchemy import String, cast, exists, func, or_
 from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from activities.rendering import digest
 from activities.templates import library, partials
 from journeys.errors import Conflict
-from models import Journey, Template, TemplateVersion, Version
+from models import Journey, Run, Template, TemplateVersion, Version
 from storage import freshness
 from workspace import audit
 
@@ -38,15 +38,20 @@ class Wanted:
     archived: bool = False
 
 
+Place = Literal["live", "inside", "draft"]
+"""live: who enters now gets it; inside: an older version, which contacts are still in; draft: nobody gets it yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A journey whose live version pins a version of a template."""
+    """Where a journey uses a template. A draft has no version, and takes the newest of the template when it is published."""
 
     journey_key: str
     journey_name: str
     state: str
-    version: int
-    template_version: int
+    version: int | None
+    template_version: int | None
+    place: Place = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +89,41 @@ def numbers(session: Session) -> dict[str, int]:
 
 
 def uses(session: Session, key: str | None = None) -> dict[str, list[Use]]:
-    """Template key -> the live and paused journeys that use it, by name."""
-    statement = (
-        sql_select(col(Journey.key), col(Journey.name), col(Journey.state), col(Version.number), col(Version.pins))
-        .join(Version, (col(Version.journey_id) == col(Journey.id)) & (col(Version.number) == col(Journey.live_version)))
-        .where(col(Journey.state).in_(("live", "paused")), col(Journey.archived_at).is_(None))
-        .order_by(col(Journey.name))
-    )
+    """Template key -> the journeys that use it, by name: the version that is entered now, those that contacts are still in, and drafts that name
+    a template which what is live does not."""
     found: dict[str, list[Use]] = {}
-    for journey, name, state, number, pins in session.execute(statement):
-        for template, pinned in (pins.get("templates") or {}).items():
-            if key in (None, template):
-                found.setdefault(template, []).append(Use(journey, name, state, number, pinned))
+    for template, use in [*_pinning(session), *_drawing(session)]:
+        if key in (None, template):
+            found.setdefault(template, []).append(use)
+    for of_template in found.values():
+        of_template.sort(key=lambda use: (use.journey_name, use.journey_key, -(use.version or 0)))
     return found
+
+
+def _pinning(session: Session) -> Iterator[tuple[str, Use]]:
+    is_live = (col(Version.number) == col(Journey.live_version)) & col(Journey.state).in_(("live", "paused"))
+    somebody_inside = exists().where(col(Run.version_id) == col(Version.id), col(Run.ended_at).is_(None))
+    statement = (
+        sql_select(col(Journey.key), col(Journey.name), col(Journey.state), col(Version.number), col(Version.pins), is_live.label("live"))
+        .join(Version, col(Version.journey_id) == col(Journey.id))
+        .where(or_(is_live & col(Journey.archived_at).is_(None), somebody_inside))
+    )
+    for journey, name, state, number, pins, live in session.execute(statement):
+        for template, pinned in (pins.get("templates") or {}).items():
+            yield template, Use(journey, name, state, number, pinned, "live" if live else "inside")
+
+
+def _drawing(session: Session) -> Iterator[tuple[str, Use]]:
+    live = (col(Version.journey_id) == col(Journey.id)) & (col(Version.number) == col(Journey.live_version))
+    statement = (
+        sql_select(col(Journey.key), col(Journey.name), col(Journey.state), col(Journey.draft), col(Version.pins))
+        .outerjoin(Version, live)
+        .where(col(Journey.archived_at).is_(None))
+    )
+    for journey, name, state, draft, pins in session.execute(statement):
+        pinned = (pins or {}).get("templates") or {} if state in ("live", "paused") else {}
+        for template in sorted(_named(draft) - set(pinned)):
+            yield template, Use(journey, name, state, None, None, "draft")
 
 
 def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, now: datetime) -> Template:
@@ -164,8 +191,14 @@ def naming_journeys(session: Session, key: str) -> list[str]:
 
 
 def _names(draft: Mapping[str, Any], key: str) -> bool:
+    return key in _named(draft)
+
+
+def _named(draft: Mapping[str, Any]) -> set[str]:
+    """The templates that the steps of a draft name."""
     nodes = draft.get("nodes")
-    return isinstance(nodes, Mapping) and any(isinstance(node, Mapping) and node.get("template") == key for node in nodes.values())
+    found = [node.get("template") for node in nodes.values() if isinstance(node, Mapping)] if isinstance(nodes, Mapping) else []
+    return {one for one in found if isinstance(one, str) and one}
 
 
 def is_draft(session: Session, template: Template) -> bool:

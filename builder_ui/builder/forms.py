@@ -960,7 +960,7 @@ def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions(
     """The lists of suggestions that fields name: contact fields with those of the journey, events, tags, and what else terms name."""
     catalogue = knowledge.catalogue
     fields = [
-        html.option({"key": name, "value": name}, speech(spec.title) if spec.title else name)
+        html.option({"key": name, "value": name}, words.field_name(speech, name, {name: spec.title}))
         for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
     ]
     fields += [html.option({"key": name, "value": name}, said) for name, said in own.fields[:MOST_OFFERED]]

@@ -1,4 +1,5 @@
-"""What forms offer to choose from: templates, pools, journeys, secrets, members, fields and events. Read once when the builder opens."""
+"""What forms offer to choose from: templates, pools, journeys, secrets, members, fields and events. Read when the builder opens, and again once
+somebody made another (`stamp`)."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from activities.rendering.kinds import HTML, PARTIAL
 from activities.templates import listing
 from builder_ui.kit.i18n import Speech
 from builder_ui.templates.frames import address
-from crm.catalogue import load_catalogue
+from crm import catalogue
 from crm.people import tags
+from engine.engine import JOURNEYS
 from journeys.catalogue import Catalogue
 from models import Journey, Member, Rotation, Template
+from storage.freshness import freshness
 from workspace import listed_names, secrets, settings
 
 MAKERS = {
@@ -27,6 +30,9 @@ MAKERS = {
 }
 Choice = tuple[str, str]
 """(what is stored, what is shown)"""
+Stamp = tuple[object, ...]
+TOPICS = ("templates", catalogue.TOPIC, settings.TOPIC, JOURNEYS)
+"""Of what says itself that it changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Knowledge:
     kinds: Mapping[str, str] = field(default_factory=dict)
     looks: Mapping[str, Mapping[str, Look]] = field(default_factory=dict)
     makers: Mapping[str, str] = field(default_factory=dict)
+    stamp: Stamp = field(default=(), compare=False)
+    """What `stamp` answered before this was read."""
 
     def offered(self, widget: str, hints: Mapping[str, Any]) -> list[Choice]:
         """The choices of a field with that widget; templates only of its channel."""
@@ -60,8 +68,18 @@ class Knowledge:
         return [one for one in found if self.kinds.get(one[0]) == channel] if widget == "template" and channel else found
 
 
+def stamp(session: Session) -> Stamp:
+    """Differs once somebody made or changed what is offered: a template, a field, an event, a setting, a member, a rotation, a secret. Four short
+    questions, for pages that ask every other second; a new tag alone shows at the next of these."""
+    members = session.execute(select(Member.id, Member.name).where(col(Member.active)).order_by(Member.id)).all()
+    pools = session.execute(select(Rotation.pool, Rotation.name).order_by(Rotation.pool)).all()
+    numbers = tuple(freshness(session, topic) for topic in TOPICS)
+    return numbers, tuple(map(tuple, members)), tuple(map(tuple, pools)), tuple(secrets.names(session))
+
+
 def load(session: Session, speech: Speech) -> Knowledge:
     """`speech`: how the reader calls purposes and scores."""
+    seen = stamp(session)
     sendable = select(Template).where(col(Template.archived_at).is_(None), Template.kind != "partial")
     templates = session.scalars(sendable.order_by(col(Template.name))).all()
     pools = session.scalars(select(Rotation).order_by(col(Rotation.name))).all()
@@ -79,7 +97,7 @@ def load(session: Session, speech: Speech) -> Knowledge:
         "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
     kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}
-    return Knowledge(load_catalogue(session), choices, kinds, looks, MAKERS)
+    return Knowledge(catalogue.load_catalogue(session), choices, kinds, looks, MAKERS, seen)
 
 
 def _listed(session: Session, speech: Speech, name: str) -> list[Choice]:

@@ -1,4 +1,4 @@
-"""Who else has this journey open, and whether somebody saved it: one look every other second, for as long as the page is open."""
+"""Who else has this journey open, whether somebody saved it or made something to choose from: one look every other second, for as long as the page is open."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functools import partial
 from sqlmodel import select
 
 from builder_ui.app.screen import allowed
+from builder_ui.builder import knowledge
 from builder_ui.kit.context import Visit
 from engine import open_builders
 from engine.open_builders import Present
@@ -33,6 +34,8 @@ class Seen:
     people: tuple[Present, ...]
     revision: int
     live: tuple[str, int | None]
+    offered: knowledge.Stamp = ()
+    """Of what forms offer to choose from."""
 
 
 class Others:
@@ -76,7 +79,8 @@ class Others:
             people, self._entered = open_builders.others(session, page, visit.house.real_now())
             wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
             revision, *live = session.execute(wanted).one()
-        return Seen(tuple(people), revision, (live[0], live[1]))
+            offered = knowledge.stamp(session)
+        return Seen(tuple(people), revision, (live[0], live[1]), offered)
 
     def _say(self, place: str) -> None:
         with self._writing:  # a page that closes meanwhile leaves after this, and one that is closed says nothing more

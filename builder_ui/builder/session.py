@@ -196,11 +196,12 @@ class Editor(AutosavingEditor):
 
     @property
     def names(self) -> dict[str, str]:
-        """Node id -> what people call the step, and `member:<id>` -> what they call the member."""
-        members = {f"member:{id}": name for id, name in self.knowledge.choices.get("user", [])}
+        """Node id -> what people call the step, and `member:<id>`, `template:<key>` and so on -> what they call that."""
+        offered = self.knowledge.choices
+        named = {f"{noun}:{key}": name for widget, noun in labels.NAMED.items() for key, name in offered.get(widget, [])}
         owner = {"member:owner": self.speech("the contact's owner")}
         held = {gone.id: gone.name} if (gone := self.fields.held) else {}
-        return {**held, **self.names_of(self.draft), **members, **owner}
+        return {**held, **self.names_of(self.draft), **named, **owner}
 
     def names_of(self, draft: Draft) -> dict[str, str]:
         """Node id -> what people call the step."""
@@ -634,6 +635,8 @@ class Editor(AutosavingEditor):
             return
         if found.live != (self.state, self.live_version) or found.revision > self.revision:
             self.spawn(self.catch_up)
+        if found.offered != self.knowledge.stamp:
+            self.spawn(self.look_again)
 
     async def catch_up(self) -> None:
         """Takes in what others saved, if they did."""
@@ -861,6 +864,7 @@ class Editor(AutosavingEditor):
         document = self.draft.document()
         found, issues = await asyncio.to_thread(self._known, document)
         if found == self.knowledge:
+            self.knowledge = found
             return
         self.knowledge, self.issues = found, issues
         self._answers += 1

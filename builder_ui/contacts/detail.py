@@ -9,14 +9,15 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-import crm.consent.consent as consent_log
 from builder_ui.contacts import edit
 from builder_ui.kit import components, labels
 from builder_ui.kit.actor_names import called, meant_for, member_names
 from builder_ui.kit.context import Acts, Page, Visit
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from builder_ui.kit.reactpy_compat import Element, html
+from crm.catalogue import field_titles
 from crm.consent import mailbox
+from crm.consent.consent import history
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
@@ -77,6 +78,8 @@ class Data:
     """Message id -> its subject, of the messages that events on this page are about."""
     sources: dict[str, str]
     """Source of an event -> what people call the key or the file it came with."""
+    titles: dict[str, str]
+    """Field -> its title in this workspace, where it has one."""
 
 
 def load(visit: Visit) -> Data:
@@ -96,13 +99,14 @@ def load(visit: Visit) -> Data:
             {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},
             member_names(session),
             _steps(visit, session, page),
-            consent_log.history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
+            history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
             newest_merge(session, contact.id),
             listed_names.labels(session, "purposes", visit.speech.language),
             suppressions(visit, session, contact),
             list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
             subjects(session, page),
             origin.names_of(session, {one.data["source"] for one in page.items if one.kind == "event"}),
+            field_titles(session),
         )
 
 
@@ -298,7 +302,8 @@ def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
         )
         if value
     ]
-    pairs += [(name, short(labels.attribute(speech, value))) for name, value in sorted(contact.attributes.items())[:40]]
+    known = sorted(contact.attributes.items())[:40]
+    pairs += [(labels.field_name(speech, name, data.titles), short(labels.attribute(speech, value))) for name, value in known]
     pairs.append((speech("Created"), components.moment(speech, contact.created_at)))
     seen = contact.last_seen_at
     pairs.append((speech("Last seen"), components.relative(visit, seen) if seen else speech("never, as far as tracking shows")))
@@ -450,7 +455,10 @@ def tell_change(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     """Which fields and tags, and from what to what where it is known."""
     speech, properties = visit.speech, row["properties"]
     changes = properties.get("changes") if isinstance(properties.get("changes"), Mapping) else {}
-    lines = [changed_line(visit, name, changes.get(name)) for name in list(properties.get("fields", ()))[:20]]
+    lines = [
+        changed_line(visit, labels.field_name(speech, str(name), data.titles), changes.get(name))
+        for name in list(properties.get("fields", ()))[:20]
+    ]
     for text, key in (("Tag added: {tags}", "tags_added"), ("Tag removed: {tags}", "tags_removed")):
         if tags := properties.get(key):
             lines.append(speech(text, tags=", ".join(map(str, tags))))
@@ -462,9 +470,10 @@ def tell_change(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
 
 
 def changed_line(visit: Visit, name: str, pair: Any) -> str:
+    """`name` as people call the field."""
     speech = visit.speech
     if not (isinstance(pair, list) and len(pair) == 2):
-        return str(name)
+        return name
     before, after = ("–" if value is None else labels.attribute(speech, value) for value in pair)
     return f"{name}: {short(before)} → {short(after)}"
 

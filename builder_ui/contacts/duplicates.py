@@ -5,6 +5,7 @@ from __future__ import annotations
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import called, contact_link
 from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.labels import field_name
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.people import duplicates
 from crm.people.duplicates import Pair, PairPage
@@ -65,7 +66,7 @@ def rows(visit: Visit, people: tuple[Contact, Contact]) -> list[list[Element]]:
     for name, title in FIELDS.items():
         found += line(speech(title), [getattr(one, name) for one in people])
     for name in sorted({*people[0].attributes, *people[1].attributes})[:40]:
-        found += line(name, [one.attributes.get(name) for one in people])
+        found += line(field_name(speech, name), [one.attributes.get(name) for one in people])
     found.append([speech("Created"), *(components.moment(speech, one.created_at) for one in people)])
     return found
 

@@ -28,7 +28,7 @@ from journeys.document import Journey as Document
 from journeys.graph import Graph, build
 from journeys.nodes import Node
 from journeys.upgrade import upgrade
-from models import UNMET, Job, Journey, Refusal
+from models import UNMET, Job, Journey, Member, Refusal, Rotation, Template
 from storage import tally
 
 PAGE_SIZE = 50
@@ -45,6 +45,8 @@ class Data:
     numbers: listing.Numbers
     steps: dict[str, str]
     """Node id -> what people call the step."""
+    things: dict[str, str] = field(default_factory=dict)
+    """`template:<key>` and so on -> what people call it."""
     unpublished: bool = False
     """The draft is not what is live."""
     since: datetime | None = None
@@ -81,7 +83,7 @@ def load(visit: Visit) -> Data:
             listing.published_since(session, [journey.id]).get(journey.id),
         )
         graph = build(document, visit.engine.palette, pinned)
-        common = (journey, document, graph, numbers, labels.names_of(visit.speech, graph.nodes), differs, since, number)
+        common = (journey, document, graph, numbers, labels.names_of(visit.speech, graph.nodes), _things(session), differs, since, number)
         match visit.query.get("tab", ""):
             case "runs":
                 found, more = _runs(session, journey.id, visit)
@@ -106,6 +108,17 @@ def load(visit: Visit) -> Data:
                 return Data(*common, versions=versions.load(visit, session, journey))
             case _:
                 return Data(*common, waiting=_waiting(session, journey.id, _number(visit)))
+
+
+def _things(session: Any) -> dict[str, str]:
+    """What the fields of steps name."""
+    asked = {
+        "template": select(Template.key, Template.name),
+        "pool": select(Rotation.pool, Rotation.name),
+        "journey": select(Journey.key, Journey.name),
+        "member": select(Member.id, Member.name),
+    }
+    return {f"{noun}:{key}": name for noun, question in asked.items() for key, name in session.execute(question)}
 
 
 def _number(visit: Visit) -> int | None:
@@ -310,7 +323,9 @@ def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Elem
             ),
             link if waiting else None,
         ),
-        components.facts([(title, components.marked(value)) for title, value in labels.fields(speech, node, data.steps)]),
+        components.facts(
+            [(title, components.marked(value)) for title, value in labels.fields(speech, node, {**data.steps, **data.things})]
+        ),
         outlets(visit, data, node_id, node, places),
     )
 

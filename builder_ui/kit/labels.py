@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from builder_ui.kit import times
 from builder_ui.kit.i18n import Speech
 from journeys import channels
+from journeys.catalogue import FIELD_TITLES
 from journeys.cron import OPEN
 from journeys.document import Entry, Exit, Goal
 from journeys.nodes import Node, Palette
@@ -369,11 +370,17 @@ def fields(speech: Speech, node: Node, names: Names) -> list[tuple[str, str]]:
 
 
 def _by_name(field: FieldInfo, value: Any, names: Names) -> Any:
-    """Members by their names where the field names members; `names` has them as `member:<id>`. Whoever is not there stays an id."""
+    """Members, templates, rotations and journeys by their names where the field names some; `names` has them as `member:<id>`, `template:<key>` and
+    so on. What is not there stays a key."""
     extra = field.json_schema_extra
-    if not isinstance(extra, dict) or extra.get("widget") not in ("user", "recipients"):
+    noun = NAMED.get(str(extra.get("widget"))) if isinstance(extra, dict) else None
+    if noun is None:
         return value
-    return [names.get(f"member:{one}", one) for one in value] if isinstance(value, tuple) else names.get(f"member:{value}", value)
+    return [names.get(f"{noun}:{one}", one) for one in value] if isinstance(value, tuple) else names.get(f"{noun}:{value}", value)
+
+
+NAMED = {"user": "member", "recipients": "member", "template": "template", "pool": "pool", "journey": "journey"}
+"""Widget of a field -> before what a name is found in `Names`."""
 
 
 def value_in_words(speech: Speech, value: Any, names: Names) -> str:
@@ -465,6 +472,13 @@ def found(speech: Speech, actual: Any) -> str:
             return speech(CONSENT_STATES[actual])
         case _:
             return text_moment(speech, str(actual))
+
+
+def field_name(speech: Speech, name: str, titles: Mapping[str, str] | None = None) -> str:
+    """What people call a field of a contact, as a heading. `titles`: those of the workspace's own fields."""
+    title = (titles or {}).get(name) or FIELD_TITLES.get(name)
+    said = speech(title) if title else name
+    return said[:1].upper() + said[1:] if title else name
 
 
 def attribute(speech: Speech, value: Any) -> str:

@@ -200,8 +200,9 @@ def _used(visit: Visit, data: Data, one: Template) -> Element:
         links = [(each.key, f"/ui/templates/{each.key}", each.name) for each in including]
         symbol, none = "puzzle", speech("No template includes it.")
     else:
-        links = [(use.journey_key, f"/ui/journeys/{use.journey_key}", use.journey_name) for use in data.uses.get(one.key, [])]
-        symbol, none = "route", speech("No live journey uses it.")
+        journeys = {use.journey_key: use.journey_name for use in data.uses.get(one.key, [])}
+        links = [(key, f"/ui/journeys/{key}", name) for key, name in journeys.items()]
+        symbol, none = "route", speech("No journey uses it.")
     if not links:
         return html.p({"className": "quiet"}, none)
     return html.p({"className": "tpl-used"}, components.icon(symbol), *_links(links))

@@ -184,7 +184,9 @@ def _notice(writing: Writing) -> Element:
 def _outdated(writing: Writing) -> Element:
     """That running journeys keep the version they were published with."""
     speech, stored = writing.speech, writing.stored
-    behind = [use for use in stored.uses if use.template_version < stored.number]
+    behind = [
+        use for use in stored.uses if use.place == "live" and use.template_version is not None and use.template_version < stored.number
+    ]
     if not behind:
         return None
     said = (
@@ -719,10 +721,10 @@ def label(writing: Writing) -> Element:
         {"className": "tpl-label"},
         _form(fields),
         html.p({"className": "quiet"}, speech("Key: {key}. Journeys name the template by it.", key=stored.key)),
-        html.h2(speech("Used in live journeys")),
+        html.h2(speech("Where this template is used")),
         html.ul({"className": "tpl-uses"}, [_use(writing, use) for use in stored.uses])
         if stored.uses
-        else html.p({"className": "quiet"}, speech("No live journey uses this template.")),
+        else html.p({"className": "quiet"}, speech("No journey uses this template.")),
     )
 
 
@@ -781,26 +783,42 @@ def _inclusion(writing: Writing, one: Inclusion) -> Element:
 
 
 def _use(writing: Writing, use: listing.Use) -> Element:
-    speech, stored = writing.speech, writing.stored
-    state = JOURNEY_STATES[use.state]
-    behind = use.template_version < stored.number
-    correct = components.ask(
-        speech("Use version {number} there", number=stored.number),
-        speech("A correction: version {version} of “{name}”, which is live, sends the new text from now on, including to contacts already in it. It is recorded in the audit trail.", version=use.version, name=use.journey_name),
-        speech("Correct it now"),
-        lambda _event: writing.spawn(writing.act, "“{name}” uses version {number} from now on.", lambda: writing.correct(use)),
-        "pencil",
-    )  # fmt: skip
+    """A journey, and which of its versions: the one that is entered now, one that contacts are still in, or the draft."""
+    speech, state = writing.speech, JOURNEY_STATES[use.state]
     return html.li(
-        {"key": use.journey_key},
+        {"key": f"{use.journey_key}/{use.version}"},
         html.div(
             html.a({"href": f"/ui/journeys/{use.journey_key}/edit"}, use.journey_name),
             " ",
             components.badge(speech(state[0]), *state[1:]),
-            html.small(speech("uses version {version} of the template", version=use.template_version)),
+            html.small(speech(USES[use.place], number=use.version, version=use.template_version)),
         ),
-        correct if behind and writing.editable else None,
+        _correction(writing, use),
     )
 
+
+def _correction(writing: Writing, use: listing.Use) -> Element:
+    """To have a version send the newest text from now on."""
+    speech, stored = writing.speech, writing.stored
+    if use.template_version is None or use.template_version >= stored.number or not writing.editable:
+        return None
+    return components.ask(
+        speech("Use version {number} there", number=stored.number),
+        speech(CORRECTIONS[use.place], version=use.version, name=use.journey_name),
+        speech("Correct it now"),
+        lambda _event: writing.spawn(writing.act, "“{name}” uses version {number} from now on.", lambda: writing.correct(use)),
+        "pencil",
+    )
+
+
+USES: Mapping[listing.Place, str] = {
+    "live": "uses version {version} of the template",
+    "inside": "version {number}, which contacts are still in, uses version {version} of the template",
+    "draft": "only in the draft",
+}
+CORRECTIONS: Mapping[listing.Place, str] = {
+    "live": "A correction: version {version} of “{name}”, which is live, sends the new text from now on, including to contacts already in it. It is recorded in the audit trail.",
+    "inside": "A correction: version {version} of “{name}”, which contacts are still in, sends them the new text from now on. It is recorded in the audit trail.",
+}
 
 PAGE = Page("/ui/templates/{key}", "Template", "templates", "template.read", fetch, view, assets=bundle.assets())

@@ -426,8 +426,9 @@ class Writing(AutosavingEditor):
         return {}
 
     def correct(self, use: listing.Use) -> dict[str, Any]:
-        """Lets the live version of a journey use the newest version of this template."""
+        """Lets a version of a journey use the newest version of this template."""
         visit, stored = self.visit, self.stored
+        assert use.version is not None, "a draft takes the newest version anyway"
         with visit.engine.db.write() as session:
             publish.update_pinned_template(
                 session,

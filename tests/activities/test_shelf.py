@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
 
 from activities.templates import library, listing
 from activities.templates.listing import Wanted
 from journeys.errors import Conflict, Invalid, NotFound
-from models import Database, Journey, Template, TemplateVersion, Version
+from models import Contact, Database, Journey, Run, Template, TemplateVersion, Version, new_id
 
 SMS = {"de": {"text": "Hallo {{ contact.first_name }}"}, "en": {"text": "Hello"}}
 
@@ -51,6 +53,40 @@ def test_templates_are_found_by_what_stands_on_their_label(db: Database, now: da
         assert [one.key for one in listing.find(session, Wanted(), limit=1, offset=1)] == ["beta"]
 
 
+def test_a_use_says_whether_it_is_entered_now_still_walked_through_or_only_drawn(db: Database, now: datetime) -> None:
+    named = {"nodes": {"a": {"kind": "send_sms", "template": "hello"}, "b": {"kind": "send_sms", "template": "new"}}}
+    journey(db, now, "one", draft=named, pins={"hello": 3})
+    with db.write() as session:
+        row = session.scalars(select(Journey)).one()
+        row.live_version = 3
+        for number, pins in ((2, {"hello": 1, "gone": 1}), (3, {"hello": 2})):
+            session.add(Version(journey_id=row.id, number=number, digest="x", document={}, pins={"templates": pins}, published_at=now))
+        session.flush()
+        first, second = session.scalars(select(Version.id).where(col(Version.number) < 3).order_by(col(Version.number)))
+        walking(session, row.id, second, 2, now, ended=None)
+        walking(session, row.id, first, 1, now, ended=now)
+    with db.read() as session:
+        found = {key: [(use.place, use.version, use.template_version) for use in uses] for key, uses in listing.uses(session).items()}
+    assert found == {
+        "hello": [("live", 3, 2), ("inside", 2, 1)],
+        "gone": [("inside", 2, 1)],
+        "new": [("draft", None, None)],
+    }
+
+
+def walking(session: Session, journey_id: str, version_id: str, number: int, now: datetime, ended: datetime | None) -> None:
+    contact = Contact(id=new_id(), created_at=now, updated_at=now)
+    session.add(contact)
+    session.flush()
+    status = "active" if ended is None else "ended"
+    session.add(
+        Run(
+            contact_id=contact.id, journey_id=journey_id, version_id=version_id, version_number=number, status=status, started_at=now,
+            updated_at=now, ended_at=ended,
+        )
+    )  # fmt: skip
+
+
 def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) -> None:
     for key in ("pinned", "drawn", "free"):
         put(db, now, key)
@@ -60,6 +96,7 @@ def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) 
         assert listing.naming_journeys(session, "pinned") == ["one"]
         assert listing.naming_journeys(session, "drawn") == ["two"]
         assert [(use.journey_key, use.template_version) for use in listing.uses(session)["pinned"]] == [("one", 1)]
+        assert [(use.journey_key, use.place) for use in listing.uses(session)["drawn"]] == [("two", "draft")]
     for key in ("pinned", "drawn"):
         with db.write() as session, pytest.raises(Conflict):
             listing.delete(session, key, "test", now)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import struct
 import xml.etree.ElementTree as ElementTree
+from base64 import b64encode
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import update
 
 from engine.versions import publish
@@ -327,6 +328,44 @@ def test_the_journey_is_exported_as_a_picture(page: Page, town: Any) -> None:
     assert width == 2 * round(float(root.get("width", "0")))
     assert height == 2 * round(float(root.get("height", "0")))
     assert heard == []
+
+
+SCREENS = [(1, 0), (1.25, 2), (3, 5)]
+"""Device pixels to a pixel of the page, and how often the canvas was made smaller: askew, as on a laptop with a zoomed browser."""
+DIFFERENT = """async ([one, other]) => {
+  const pixels = async (bytes) => {
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0))]));
+    const pen = Object.assign(document.createElement("canvas"), { width: bitmap.width, height: bitmap.height }).getContext("2d");
+    pen.drawImage(bitmap, 0, 0);
+    return pen.getImageData(0, 0, bitmap.width, bitmap.height).data;
+  };
+  const [first, second] = await Promise.all([pixels(one), pixels(other)]);
+  let differing = first.length === second.length ? 0 : Infinity;
+  for (let n = 0; n < first.length; n += 4) if ([0, 1, 2].some((part) => Math.abs(first[n + part] - second[n + part]) > 40)) differing += 1;
+  return { differing, all: first.length / 4, inked: first.filter((value, at) => at % 4 === 2 && value < 200).length };
+}"""
+
+
+def test_a_picture_has_the_same_pixels_whatever_screen_it_is_taken_on(site: Any, chrome: Browser) -> None:
+    taken = []
+    with site.served():
+        for ratio, smaller in SCREENS:
+            context = site.context(chrome, device_scale_factor=ratio)
+            page = site.log_in(context, "marketer")
+            page.goto("/ui/journeys/welcome/edit")
+            expect(step(page, "Welcome 1")).to_be_visible()
+            for _ in range(smaller):
+                page.get_by_role("button", name="Zoom out").click()
+                at_rest(page)
+            page.get_by_text("More", exact=True).click()
+            with page.expect_download() as download:
+                page.get_by_role("button", name="Picture (PNG)").click()
+            taken.append(b64encode(Path(download.value.path()).read_bytes()).decode())
+            if ratio == SCREENS[-1][0]:
+                found = [page.evaluate(DIFFERENT, [taken[0], other]) for other in taken]
+            context.close()
+    assert [one["differing"] for one in found] == [0, 0, 0]
+    assert found[0]["inked"] > 10_000  # and there is a drawing on it
 
 
 def test_an_open_menu_stays_open_while_the_head_of_the_page_changes(page: Page, town: Any) -> None:

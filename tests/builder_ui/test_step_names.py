@@ -11,17 +11,19 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from activities.templates import library as templates
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
 from builder_ui.kit import labels
 from builder_ui.kit.i18n import speech_for
 from engine.versions import publish
 from journeys.nodes import Palette
-from models import Member, Run
+from models import Member, Run, Template
 from tests.builder_ui.browsing import Enter
 from tests.builder_ui.drawing import at_rest, offer, pick, saved, step, write
 
 KEY = "nameless"
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>Spring</mj-text></mj-column></mj-section></mj-body></mjml>"
 WAIT = {"kind": "wait", "duration": "P1D"}
 IDS = ("send_email_2", "wait_2", "wait_10", "exit_z")
 """What stands on no page of a marketer."""
@@ -99,6 +101,10 @@ def test_no_page_of_a_marketer_shows_an_id(language: str, town: Any, log_in: Any
     assert [
         text[place.start() - 80 : place.end() + 9] for text in read.values() for place in re.finditer(rf"\b({'|'.join(IDS)})\b", text)
     ] == []
+    with town.db.read() as session:
+        named = session.scalars(select(Template.name).where(Template.key == mail)).one()
+    assert mail not in read[f"/ui/journeys/{KEY}"]
+    assert named in read[f"/ui/journeys/{KEY}"]
     assert [path for path, text in read.items() if second not in text and not path.endswith("/edit")] == []  # cards are drawn by the canvas
 
 
@@ -108,11 +114,22 @@ def page(served: None, enter: Enter) -> Page:
 
 
 def test_a_second_step_of_a_kind_has_a_number_on_its_card_until_it_has_a_name(page: Page, town: Any) -> None:
+    templates.save(
+        town.db,
+        "spring",
+        {"en": {"subject": "Spring", "mjml": MJML}},
+        name="Spring letter",
+        kind="email",
+        message_class="transactional",
+        actor="test",
+        now=town.now,
+    )
     with town.db.write() as session:
-        publish.create_journey(session, document("welcome"), "test", town.now)
+        publish.create_journey(session, document("spring"), "test", town.now)
     page.goto(f"/ui/journeys/{KEY}/edit")
     expect(step(page, "Wait 3")).to_be_visible()
     at_rest(page)
+    expect(step(page, "Send e-mail")).to_contain_text("Spring letter")
     offer(page, "Wait").click()
     expect(step(page, "Wait 4")).to_have_count(1)
     pick(page, "Wait 2")

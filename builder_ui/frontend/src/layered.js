@@ -9,6 +9,7 @@ export const LEVEL = 14;
 const LAST_LEVEL = 26; // above the next row
 const MOST_PUSHES = 8;
 const SWEEPS = 12;
+const SIFTS = 3;
 const SNAP = 24;
 const IN_LINE = 1_000; // as bad as so many crossings: uprights that run in one line
 const KIN = 1_000_000; // a line that crosses another of its own step
@@ -202,6 +203,7 @@ function settle(rows) {
     if (count < best.count) best = { count, order: all.map((row) => [...row]) };
   }
   best.order.forEach((row, at) => numbered(all, at, row));
+  for (let round = 0; round < SIFTS; round += 1) sifted(all);
 }
 
 const upperEnd = ({ upper, shift }) => upper.at + (upper.width ? shift / (upper.width + CARD_GAP) : 0);
@@ -255,6 +257,32 @@ function swapped(all) {
     }
   }
 }
+
+/** Each cell goes to where in its row its threads cross the fewest others, as far as it may among its siblings. */
+function sifted(all) {
+  for (const row of all) for (const cell of [...row]) sift(row, cell);
+}
+
+function sift(row, cell) {
+  const from = cell.at;
+  let [saved, most, to] = [0, 0, from];
+  for (let at = from - 1; at >= 0 && !row[at].right.has(cell); at -= 1) {
+    saved += ofThreads(row[at], cell) - ofThreads(cell, row[at]);
+    if (saved > most) [most, to] = [saved, at];
+  }
+  saved = 0;
+  for (let at = from + 1; at < row.length && !cell.right.has(row[at]); at += 1) {
+    saved += ofThreads(cell, row[at]) - ofThreads(row[at], cell);
+    if (saved > most) [most, to] = [saved, at];
+  }
+  if (to === from) return;
+  row.splice(from, 1);
+  row.splice(to, 0, cell);
+  row.forEach((one, at) => { one.at = at; });
+}
+
+/** How often the threads of two cells cross while one is left of the other. */
+const ofThreads = (left, right) => pairs(left.up, right.up, upperPlace) + pairs(left.down, right.down, lowerPlace);
 
 const upperPlace = ({ upper, shift }) => upper.at + (upper.width ? shift / (upper.width + 1) : 0);
 const lowerPlace = ({ lower }) => lower.at;

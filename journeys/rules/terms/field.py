@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from journeys.catalogue import CONTACT_FIELDS, EventSpec, FieldSpec
+from journeys.catalogue import FIELD_TITLES, EventSpec, FieldSpec
 from journeys.errors import Issue
 from journeys.labels import FieldLabel
 from journeys.results import STEPS
@@ -191,12 +191,10 @@ def _title(name: str, speaker: Speaker) -> str:
         return speaker.fill("{field} of the trigger", field=name.removeprefix(TRIGGER))
     if name.startswith(STEPS):
         node, _, field = name.removeprefix(STEPS).partition(".")
-        return speaker.fill("{field} of the step “{node}”", field=field, node=node)
-    title = _TITLES.get(name)
+        return speaker.fill("{field} of the step “{node}”", field=field, node=speaker.names.get(node, node))
+    title = FIELD_TITLES.get(name)
     return speaker.translate(title) if title else name
 
-
-_TITLES = {spec.name: spec.title for spec in CONTACT_FIELDS}
 
 _SENTENCES = {
     "=": "{field} is {value}",
