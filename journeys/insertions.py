@@ -1,6 +1,7 @@
 """Two people who put steps into the same edge: one after the other, so that none of them is left unconnected. Pure.
 
-What both put in keeps its own ways to wherever the edge led before. Who saved first comes first.
+What both put in keeps its own ways to wherever the edge led before. Who saved first comes first. Steps that other ways lead into, too, are
+left to the people: whoever comes on those would meet what was put into this edge alone.
 """
 
 from __future__ import annotations
@@ -21,15 +22,23 @@ class Drawn:
 
     def ways(self, first: str, to: str) -> Iterator[Outlet]:
         """From `first` over new steps alone to where the edge led before: the outlets at the end of them."""
-        seen, waiting = {first}, [first]
+        steps = self._behind(first)
+        return (place for place, target in self.edges.items() if place[0] in steps and target == to)
+
+    def is_entered_elsewhere(self, first: str, place: Outlet) -> bool:
+        """Whether the new steps from `first` on are reached on other ways than from `place`: these would get what follows, too."""
+        steps = self._behind(first)
+        return any(target in steps and source != place and source[0] not in steps for source, target in self.edges.items())
+
+    def _behind(self, first: str) -> set[str]:
+        """`first`, and the new steps that follow it directly or over new ones."""
+        found, waiting = {first}, [first]
         while waiting:
             step = waiting.pop()
-            for (source, outlet), target in self.edges.items():
-                if source == step and target == to:
-                    yield source, outlet
-                elif source == step and target in self.added and target not in seen:
-                    seen.add(target)
-                    waiting.append(target)
+            more = {to for (source, _), to in self.edges.items() if source == step and to in self.added} - found
+            found |= more
+            waiting += more
+        return found
 
 
 def chained(before: Edges, mine: Drawn, theirs: Drawn) -> dict[Outlet, dict[Outlet, str]]:
@@ -44,4 +53,6 @@ def _chain(place: Outlet, to: str, mine: Drawn, theirs: Drawn) -> dict[Outlet, s
         return {}
     assert here is not None
     assert there is not None
+    if mine.is_entered_elsewhere(here, place) or theirs.is_entered_elsewhere(there, place):
+        return {}
     return dict.fromkeys(theirs.ways(there, to), here) if any(mine.ways(here, to)) else {}

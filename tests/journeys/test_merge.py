@@ -122,6 +122,15 @@ def test_two_steps_put_into_one_edge_follow_one_another_in_the_order_in_which_th
     ]
 
 
+def test_a_step_that_other_ways_lead_into_is_not_chained_but_asked_about() -> None:
+    """Whoever comes by the other way would meet the step that was put into this edge alone."""
+    mine = edited(put("mine", kind="wait", duration="P1D"), lead("hello", "sent", "mine"), lead("mine", "next", "pause"))
+    shared = [put("shared", kind="wait", duration="P1D"), lead("hello", "sent", "shared"), lead("hello", "failed", "shared")]
+    theirs = edited(*shared, lead("shared", "next", "pause"))
+    for merged in (found(mine, theirs), found(theirs, mine)):
+        assert [one.path for one in merged.conflicts] == [("edges", "hello", "sent")]
+
+
 def test_what_was_put_first_into_the_start_and_has_two_ways_leads_to_the_other_by_those_that_led_on() -> None:
     mine = edited(put("first", kind="wait", duration="P1D"), lead(START, "next", "first"), lead("first", "next", "hello"))
     split = [put("split", kind="if_else", rule={"field": "email", "operator": "=", "value": "x"}), lead(START, "next", "split")]
