@@ -102,7 +102,7 @@ def test_a_no_goes_with_who_said_it_to_a_new_address(session: Session, couple: t
 def test_an_import_says_no_for_the_address_as_well(session: Session, couple: tuple[str, str], now: datetime) -> None:
     no = Said(channel="email", purpose="marketing", state="withdrawn", said_at=None, source="", wording="")
     person = Person(names=[("user_id", "u9")], fields={"email": FAMILY}, tags=(), consents=[no])
-    bulk.write_people(session, [person], now, bulk.Manner("import:x", "import:x"))
+    bulk.write_people(session, [person], now, bulk.WriteMode("import:x", "import:x"))
     assert verdict(session, "acc-2", now) == Refuse("suppressed_unsubscribe")
 
 
