@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from activities.sending.gate import Pass, Refuse, Wanted, ask
+from activities.sending.gate import Pass, Refuse, SendRequest, ask
 from crm.consent import consent, mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import bulk
@@ -39,7 +39,7 @@ def say(
 
 def verdict(session: Session, contact_id: str, now: datetime, *, channel: str = "email", purpose: str = "marketing") -> Any:
     session.flush()
-    wanted = Wanted("m", channel, purpose, "marketing", "default", 3, None, "UTC")
+    wanted = SendRequest("m", channel, purpose, "marketing", "default", 3, None, "UTC")
     return ask(session, session.get(Contact, contact_id), wanted, KEYS, now)
 
 
