@@ -18,7 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities import look_ahead
 from activities.accounts import ATTEMPT_MARGIN_SECONDS, Accounts, LivePerformers, LiveTimeouts
 from activities.custom.discovery import load_custom
-from activities.custom.handler import CustomPerformer
+from activities.custom.handler import CustomActivityHandler
 from activities.look_ahead import LookAhead
 from activities.measures import Measures
 from activities.providers import ConfiguredProvider, Outbox
@@ -26,12 +26,12 @@ from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.sending import resend
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
-from activities.sending.handler import Carried, Performer
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.handler import Carried, ChannelHandler
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.reconcile import settle
 from activities.sending.temporal_activities import UNMEASURED, effect_activity, step_activity
 from activities.sending.watch import watch
-from activities.team.handler import TeamPerformer
+from activities.team.handler import TeamHandler
 from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
 from activities.webhooks.fake import pretend_post
@@ -184,50 +184,50 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
     return engine
 
 
-def build_timeouts(accounts: Accounts, performers: Mapping[str, Performer]) -> LiveTimeouts:
+def build_timeouts(accounts: Accounts, performers: Mapping[str, ChannelHandler]) -> LiveTimeouts:
     """How long one attempt may take: as the account of its channel says now, or the performer."""
     fixed = {name: one.timeout_seconds + ATTEMPT_MARGIN_SECONDS for name, one in performers.items() if not isinstance(one, Carried)}
     return LiveTimeouts(accounts, [name for name in performers if name not in fixed], fixed)
 
 
-Composition = Callable[[House, Settings, Engine, list[CustomActivity], Accounts], Mapping[str, Performer]]
+Composition = Callable[[MessageSettings, Settings, Engine, list[CustomActivity], Accounts], Mapping[str, ChannelHandler]]
 
 
 def build_performers(
     settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts, renderer: Renderer = INLINE
-) -> Mapping[str, Performer]:
+) -> Mapping[str, ChannelHandler]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
     compositions: Mapping[str, Composition] = {"live": _live_performers, "staging": _staging_performers}
     return compositions[settings.workspace](build_house(settings, renderer), settings, engine, customs, accounts)
 
 
 def _live_performers(
-    house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
-) -> Mapping[str, Performer]:
+    house: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
+) -> Mapping[str, ChannelHandler]:
     from activities.team.slack import by_slack
     from activities.webhooks.address_guard import Guard
-    from activities.webhooks.handler import WebhookPerformer
+    from activities.webhooks.handler import WebhookHandler
 
     guard = Guard.allowing(settings.webhook_allow)
     nobody = accounts.nobody
-    carried: dict[str, Carried] = {channel: MessagePerformer(house, nobody, channel) for channel in SENDABLE}
-    carried["team"] = TeamPerformer(house, nobody, partial(by_slack, guard))
+    carried: dict[str, Carried] = {channel: MessageHandler(house, nobody, channel) for channel in SENDABLE}
+    carried["team"] = TeamHandler(house, nobody, partial(by_slack, guard))
     others = custom_performers(customs, reveal=partial(_reveal, engine))
-    return LivePerformers(accounts, carried, {"webhook": WebhookPerformer(house, guard), **others})
+    return LivePerformers(accounts, carried, {"webhook": WebhookHandler(house, guard), **others})
 
 
 def _staging_performers(
-    house: House, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
-) -> Mapping[str, Performer]:
+    house: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
+) -> Mapping[str, ChannelHandler]:
     return pretending_performers(house, Outbox(engine.db, engine.clock.now)) | custom_performers(customs, fake=True)
 
 
-def pretending_performers(house: House, outbox: Outbox) -> dict[str, Performer]:
+def pretending_performers(house: MessageSettings, outbox: Outbox) -> dict[str, ChannelHandler]:
     """Who performs every channel without reaching anybody: no provider is loaded and no credential is held."""
     from activities.webhooks.fake import PretendWebhook, pretend_slack
 
-    performers: dict[str, Performer] = {channel: MessagePerformer(house, outbox, channel) for channel in SENDABLE}
-    performers["team"] = TeamPerformer(house, outbox, pretend_slack, remembers=outbox.remembers)
+    performers: dict[str, ChannelHandler] = {channel: MessageHandler(house, outbox, channel) for channel in SENDABLE}
+    performers["team"] = TeamHandler(house, outbox, pretend_slack, remembers=outbox.remembers)
     performers["webhook"] = PretendWebhook()
     return performers
 
@@ -242,10 +242,12 @@ def build_notifier(settings: Settings, effects: Effects) -> Notifier:
     return Notifier(effects, partial(by_webhook, Guard.allowing(settings.webhook_allow)), translator)
 
 
-def custom_performers(customs: Iterable[CustomActivity], fake: bool = False, reveal: Reveal | None = None) -> dict[str, Performer]:
+def custom_performers(customs: Iterable[CustomActivity], fake: bool = False, reveal: Reveal | None = None) -> dict[str, ChannelHandler]:
     """Every version under its own channel. The newest also under the bare name, by which calls planned before channels had versions come in:
     `Effects` hands each of them to the version that its run is pinned to."""
-    by_version: dict[str, Performer] = {custom.channel: CustomPerformer(custom, fake, reveal) for custom in sorted(customs, key=_version)}
+    by_version: dict[str, ChannelHandler] = {
+        custom.channel: CustomActivityHandler(custom, fake, reveal) for custom in sorted(customs, key=_version)
+    }
     return {unversioned(channel): performer for channel, performer in by_version.items()} | by_version
 
 
@@ -259,10 +261,10 @@ def _version(custom: CustomActivity) -> int:
     return custom.version
 
 
-def build_house(settings: Settings, renderer: Renderer) -> House:
+def build_house(settings: Settings, renderer: Renderer) -> MessageSettings:
     """What all messages of this installation have in common."""
     keys = settings.signing_keys()
-    return House(
+    return MessageSettings(
         tracking=Tracking(keys, settings.public_url),
         address_keys=tuple(keys.values()),
         mail_from=settings.mail_from,

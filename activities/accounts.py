@@ -29,7 +29,7 @@ from activities.providers.provider import (
     Surroundings,
 )
 from activities.providers.registry import Providers
-from activities.sending.handler import Carried, Performer
+from activities.sending.handler import Carried, ChannelHandler
 from models import Database, ProviderAccount
 from storage.freshness import freshness
 from workspace import accounts as rows
@@ -210,20 +210,20 @@ class Accounts:
             provider.close()
 
 
-class LivePerformers(Mapping[str, Performer]):
+class LivePerformers(Mapping[str, ChannelHandler]):
     """Who performs which channel now: `carried` ones through the account that is chosen for their channel, `others` as they are."""
 
-    def __init__(self, accounts: Accounts, carried: Mapping[str, Carried], others: Mapping[str, Performer]) -> None:
+    def __init__(self, accounts: Accounts, carried: Mapping[str, Carried], others: Mapping[str, ChannelHandler]) -> None:
         self._accounts = accounts
         self._carried = carried
         self._others = others
 
-    def __getitem__(self, channel: str) -> Performer:
+    def __getitem__(self, channel: str) -> ChannelHandler:
         if channel not in self._carried:
             return self._others[channel]
         carrier = self._accounts.of_channel(channel)
         found: Any = self._carried[channel].through(carrier.account, carrier.provider)
-        performer: Performer = found
+        performer: ChannelHandler = found
         return performer
 
     def __iter__(self) -> Iterator[str]:

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 from activities.providers.provider import Answer, Doubt, Outgoing
 from activities.sending import gate, merged, twins
 from activities.sending.handler import CannotPrepare, Job, Person
-from activities.sending.messages import House, MessagePerformer
-from crm.people.contacts import MAX_COUNTED, Wanted
+from activities.sending.messages import MessageHandler, MessageSettings
+from crm.people.contacts import MAX_COUNTED, ContactFilter
 from crm.rules.sql_facts import SqlFacts
 from engine.engine import Engine, LiveJourney
 from engine.enrolment import manual, schedules
@@ -85,7 +85,7 @@ class Forecaster:
     """Asks on behalf of one reader; serves one act and then goes."""
 
     engine: Engine
-    house: House
+    house: MessageSettings
     limits: Limits = LIMITS
 
     # Enrolling
@@ -103,7 +103,7 @@ class Forecaster:
             lambda size, of: manual.some_of(session, whom, now, size, of),
         )
         found = self._entering(session, live, _pinned(session, live), [(id, now, {}) for id in ids], count)
-        found.at_least = isinstance(whom, Wanted) and count > self.limits.counted
+        found.at_least = isinstance(whom, ContactFilter) and count > self.limits.counted
         return found
 
     def enrolment_of(self, session: Session, journey_id: str, contact_ids: Sequence[str], now: datetime) -> Forecast:
@@ -444,7 +444,7 @@ class _Nobody:
 
 
 @dataclass(slots=True)
-class _Writer(MessagePerformer):
+class _Writer(MessageHandler):
     """Writes a message with the changes of the walk that nobody has stored, and in a version that may not be published."""
 
     pinned: Mapping[str, int] = field(default_factory=dict)
@@ -454,7 +454,7 @@ class _Writer(MessagePerformer):
         return {"templates": self.pinned}
 
     def contact(self, session: Session, job: Job) -> Person | None:
-        found = MessagePerformer.contact(self, session, job)
+        found = MessageHandler.contact(self, session, job)
         if found is None or not self.changed:
             return found
         columns = {name: value for name, value in self.changed.items() if name in contacts.c}

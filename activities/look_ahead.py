@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from activities.forecasts import Forecaster, SoFar
 from activities.rendering import RenderBusy
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from crm.jobs import WANTED
-from crm.people.contacts import wanted_of
+from crm.people.contacts import contact_filter
 from engine.engine import Engine
 from engine.interpreter import forecast
 from engine.jobs.kinds import Kind, Page
@@ -29,7 +29,7 @@ KIND = "look_ahead"
 class LookAhead:
     """One for a process. What it judged of a job waits here for the transaction that moves the job on."""
 
-    house: House
+    house: MessageSettings
     _judged: dict[str, tuple[str, SoFar, str | None]] = field(default_factory=dict)
     """Job -> the cursor at which it stood, what is found by now, where to go on."""
 
@@ -52,7 +52,7 @@ class LookAhead:
     def _judge(self, forecaster: Forecaster, session: Session, job: Job, so_far: SoFar) -> str | None:
         asked, at = job.input, job.created_at
         if WANTED in asked:
-            whom = wanted_of(asked[WANTED])
+            whom = contact_filter(asked[WANTED])
             return forecaster.enrolment_page(session, asked["journey_id"], asked["version"], whom, at, job.cursor, so_far)
         versions = (asked["from"], asked["to"], asked["map"])
         return forecaster.move_page(session, asked["journey_id"], *versions, at, job.cursor, so_far)

@@ -17,7 +17,7 @@ from activities.providers import Provider, Providers, Surroundings
 from activities.rendering import Renderer, RenderLimits, RenderPool
 from activities.rendering.turns import Turns
 from activities.sending.effect import CARRIED
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.tracking import Tracking
 from api import health
 from api.admin.routers import admin_routers
@@ -25,9 +25,9 @@ from api.auth import login
 from api.auth.origin import Origin
 from api.callbacks import router as callback_router
 from api.http import errors, openapi
-from api.http.headers import Doors
+from api.http.headers import HeadersMiddleware
 from api.http.rate_limits import Limits
-from api.http.request_bodies import Bodies
+from api.http.request_bodies import BodyLimitMiddleware
 from api.metrics import Metrics
 from api.public import public_router
 from api.server import Server
@@ -95,8 +95,8 @@ def create_app(
     )
     errors.install(app)
     app.add_middleware(Origin, public_url=settings.public_url)
-    app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Doors, measure=metrics.measure, https=settings.public_url.startswith("https://"), tracing=engine.tracing)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(HeadersMiddleware, measure=metrics.measure, https=settings.public_url.startswith("https://"), tracing=engine.tracing)
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
     for router in (
         endpoints.router,
@@ -112,7 +112,7 @@ def create_app(
     return app
 
 
-def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts, house: House, turns: Turns) -> APIRouter:
+def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts, house: MessageSettings, turns: Turns) -> APIRouter:
     def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
         found = login.member_of(engine.db, token, engine.clock.real_now(), used=used)
         if found is None or owing:
@@ -174,7 +174,7 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
 
 @asynccontextmanager
 async def _server(
-    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, accounts: Accounts, house: House, turns: Turns
+    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, accounts: Accounts, house: MessageSettings, turns: Turns
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
@@ -207,9 +207,9 @@ async def _server(
             await redis.aclose()
 
 
-def _house(settings: Settings, renderer: Renderer) -> House:
+def _house(settings: Settings, renderer: Renderer) -> MessageSettings:
     keys = settings.signing_keys()
-    return House(
+    return MessageSettings(
         tracking=Tracking(keys, settings.public_url),
         address_keys=tuple(keys.values()),
         mail_from=settings.mail_from,

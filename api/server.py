@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from activities.accounts import Accounts
 from activities.providers import Provider
 from activities.rendering.turns import Turns
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from api.http.rate_limits import Limits, Rate
 from api.metrics import Metrics
 from api.tracking.write_keys import KeyRing
@@ -38,7 +38,7 @@ class Server:
     writer: Writer
     metrics: Metrics
     loop: asyncio.AbstractEventLoop
-    house: House
+    house: MessageSettings
     provider: Provider
     accounts: Accounts
     turns: Turns = field(default_factory=Turns)

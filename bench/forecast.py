@@ -22,7 +22,7 @@ from sqlalchemy import insert
 from activities import forecasts
 from activities.forecasts import Forecaster
 from activities.rendering import RenderLimits, RenderPool
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.templates import library
 from activities.tracking import Tracking
 from bench import reference
@@ -98,7 +98,7 @@ def _measured(file: Path, people: int, rounds: int, pool: RenderPool) -> dict[st
 def _prepared(db: Database, people: int, pool: RenderPool) -> tuple[Forecaster, str]:
     keys = (b"bench" * 8,)
     engine = Engine(db, Clock(), Palette.built_in(), keys)
-    house = House(Tracking({"k1": b"1" * 32}, "https://m.example"), keys, "Shop <shop@example.com>", renderer=pool)
+    house = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), keys, "Shop <shop@example.com>", renderer=pool)
     variants = {"default": {"subject": "Hi {{ contact.first_name }}", "mjml": MJML, "text": TEXT}}
     library.save(db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="bench", now=NOW)
     with db.write() as session:

@@ -12,7 +12,7 @@ from typing import Any
 from activities.account_setup import secret_fields
 from activities.providers import ConfiguredProvider
 from builder_ui.kit.forms import Field, Values
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 
 Kind = type[ConfiguredProvider]
 MOST = 1_000
@@ -20,7 +20,7 @@ PREFIX = "config."
 """Keeps a provider's fields apart from those of the account itself."""
 
 
-def fields_of(speech: Speech, kind: Kind, config: Mapping[str, Any], held: Sequence[str] = ()) -> list[Field]:
+def fields_of(speech: Translator, kind: Kind, config: Mapping[str, Any], held: Sequence[str] = ()) -> list[Field]:
     """The form of an account set up with `config`; `held` are the secrets that have a value."""
     schema = kind.Config.model_json_schema()
     secret = secret_fields(kind)
@@ -46,13 +46,13 @@ def words_of(kind: Kind) -> Iterator[str]:
         yield from one.get("words", {}).values()
 
 
-def _secret(speech: Speech, name: str, schema: Mapping[str, Any], held: bool) -> Field:
+def _secret(speech: Translator, name: str, schema: Mapping[str, Any], held: bool) -> Field:
     stored = "A value is stored and never shown. Leave empty to keep it."
     hint = speech(stored) if held else _hint(speech, schema)
     return Field(PREFIX + name, speech(schema["title"]), "password", most=schema.get("maxLength", MOST), hint=hint)
 
 
-def _plain(speech: Speech, name: str, schema: Mapping[str, Any], value: Any) -> Field:
+def _plain(speech: Translator, name: str, schema: Mapping[str, Any], value: Any) -> Field:
     place, label, hint = PREFIX + name, speech(schema["title"]), _hint(speech, schema)
     if schema.get("type") == "boolean":
         return Field(place, label, "checkbox", "on" if value else "", hint=hint)
@@ -66,5 +66,5 @@ def _plain(speech: Speech, name: str, schema: Mapping[str, Any], value: Any) -> 
     return Field(place, label, "text", shown, most=schema.get("maxLength", MOST), required="default" not in schema, hint=hint)
 
 
-def _hint(speech: Speech, schema: Mapping[str, Any]) -> str:
+def _hint(speech: Translator, schema: Mapping[str, Any]) -> str:
     return speech(schema["description"]) if schema.get("description") else ""

@@ -20,7 +20,7 @@ from sqlmodel import col, select
 from builder_ui.app.host import Host, clean
 from builder_ui.contacts.filters import read_filters
 from builder_ui.kit.actor_names import contact_names, member_names
-from builder_ui.kit.context import House, Visit
+from builder_ui.kit.context import AppContext, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RUN_STATES, TASK_STATES, coded
 from builder_ui.kit.permissions import does, may
 from builder_ui.outbox import list as outbox
@@ -48,10 +48,10 @@ class List:
     """A list that can be taken as a file. `page(session, visit, mark)` reads one page; `columns` are message ids."""
 
     columns: tuple[str, ...]
-    page: Callable[[Session, Visit, str | None], Rows]
+    page: Callable[[Session, PageContext, str | None], Rows]
 
 
-def _contacts(session: Session, visit: Visit, mark: str | None) -> Rows:
+def _contacts(session: Session, visit: PageContext, mark: str | None) -> Rows:
     query = visit.query
     wanted = read_filters(session, query, visit.house.now(), visit.speech).wanted
     if query.get("ids"):
@@ -90,7 +90,7 @@ def _consents(session: Session, ids: Sequence[str]) -> dict[tuple[str, str], str
     return {(id, channel): state for id, channel, state in rows}
 
 
-def _runs(session: Session, visit: Visit, mark: str | None) -> Rows:
+def _runs(session: Session, visit: PageContext, mark: str | None) -> Rows:
     query, speech = visit.query, visit.speech
     journey = get_journey(session, query.get("journey", ""))
     wanted = RunFilter(journey.id, None, query.get("status") or None, query.get("node") or None, _number(query.get("version")), mark, PAGE)
@@ -110,7 +110,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 9 else None
 
 
-def _tasks(session: Session, visit: Visit, mark: str | None) -> Rows:
+def _tasks(session: Session, visit: PageContext, mark: str | None) -> Rows:
     page = tasks_page.wanted(session, visit, mark, PAGE)
     names, members, speech = contact_names(session, [task.contact_id for task in page.tasks]), member_names(session), visit.speech
     rows: list[Sequence[Any]] = [
@@ -124,7 +124,7 @@ def _tasks(session: Session, visit: Visit, mark: str | None) -> Rows:
     return rows, page.next_after
 
 
-def _outbox(session: Session, visit: Visit, mark: str | None) -> Rows:
+def _outbox(session: Session, visit: PageContext, mark: str | None) -> Rows:
     found = list(session.execute(outbox.wanted(visit.member, visit.query, mark, PAGE)))
     speech = visit.speech
     rows: list[Sequence[Any]] = [
@@ -161,7 +161,7 @@ LISTS: Mapping[str, List] = {
 }  # fmt: skip
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`GET /ui/export/{list}.csv`."""
     router, host = APIRouter(include_in_schema=False), Host(house, ())
 
@@ -175,7 +175,7 @@ def routes(house: House) -> APIRouter:
         if not may(known[1], "list.export"):
             return Response(host.speech(known[1], request.headers)("Your role does not allow this."), 403)
         query = {**clean(request.query_params), "ids": request.query_params.get("ids", "")[:10_000]}
-        visit = Visit(house, known[1], known[0], host.speech(known[1], request.headers), request.url.path, {}, query)
+        visit = PageContext(house, known[1], known[0], host.speech(known[1], request.headers), request.url.path, {}, query)
         try:
             first = await run_in_threadpool(_page, visit, wanted, None)
         except NotFound:
@@ -206,19 +206,19 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _bundle(house: House, id: str, by: str) -> bytes:
+def _bundle(house: AppContext, id: str, by: str) -> bytes:
     with house.engine.db.write() as session:
         content = export_contact(session, id)
         record(session, by, "contact.export", f"contact:{content['contact']['id']}", {}, house.now())
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
-def _page(visit: Visit, wanted: List, mark: str | None) -> Rows:
+def _page(visit: PageContext, wanted: List, mark: str | None) -> Rows:
     with visit.engine.db.read() as session:
         return wanted.page(session, visit, mark)
 
 
-def _lines(visit: Visit, name: str, wanted: List, first: Rows) -> Iterator[str]:
+def _lines(visit: PageContext, name: str, wanted: List, first: Rows) -> Iterator[str]:
     """The file. What was sent is counted in the audit trail however the sending ends."""
     count = 0
     try:

@@ -17,7 +17,7 @@ from builder_ui.contacts import list as contacts
 from builder_ui.journeys import compare, drilldown, gallery, migrate, run
 from builder_ui.journeys import detail as journey
 from builder_ui.journeys import list as journeys
-from builder_ui.kit.context import House, Login, MailLink, Post
+from builder_ui.kit.context import AppContext, Login, MailLink, Post
 from builder_ui.messages import detail as message
 from builder_ui.messages import list as messages
 from builder_ui.outbox import detail as outbox_item
@@ -115,7 +115,7 @@ def router(
     asks every `look_again_seconds` whether its session still stands. Files of more than
     `max_upload_bytes` are refused where they come whole; those that come in parts have `room`.
     """
-    house = House(
+    house = AppContext(
         engine,
         login,
         wake,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from builder_ui.app.host import THEMES, Host, back_to
-from builder_ui.kit.context import House
+from builder_ui.kit.context import AppContext
 from builder_ui.kit.permissions import does
 from models import Journey, Member, Run
 
@@ -101,7 +101,7 @@ def address(session: Session, number: int, steps: tuple[Step, ...] = STEPS) -> t
     return DONE, "/ui"
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`/ui/tour/{step}` and `/ui/theme/{theme}`: plain forms of the shell."""
     router, host = APIRouter(include_in_schema=False), Host(house, ())
 
@@ -125,14 +125,14 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _go(house: House, member: Member, step: str) -> str:
+def _go(house: AppContext, member: Member, step: str) -> str:
     with house.engine.db.read() as session:
         state, led = (DONE, "") if step == DONE else address(session, int(step), steps_of(member))
     _remember(house, member.id, {"tour": state})
     return led
 
 
-def _remember(house: House, member_id: str, what: dict[str, str]) -> None:
+def _remember(house: AppContext, member_id: str, what: dict[str, str]) -> None:
     with house.engine.db.write() as session:
         member = session.get_one(Member, member_id)
         member.preferences = {**member.preferences, **what}

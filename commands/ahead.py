@@ -22,7 +22,7 @@ def look(settings: Settings, live: Engine, key: str, document: Mapping[str, Any]
     """
     from activities.forecasts import Forecaster
     from activities.rendering import RenderLimits, RenderPool
-    from activities.sending.messages import House
+    from activities.sending.messages import MessageSettings
     from activities.tracking import Tracking
 
     keys = settings.signing_keys()
@@ -31,7 +31,7 @@ def look(settings: Settings, live: Engine, key: str, document: Mapping[str, Any]
     renderer = RenderPool(RenderLimits(**settings.render_limits()))  # templates are what people wrote, here as anywhere
     try:
         with live.db.read() as session:
-            return Forecaster(live, House(tracking, *sender, renderer)).publication(session, key, live.clock.now(), document)
+            return Forecaster(live, MessageSettings(tracking, *sender, renderer)).publication(session, key, live.clock.now(), document)
     except (Invalid, NotFound):
         return None
     finally:

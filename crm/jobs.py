@@ -17,7 +17,7 @@ from workspace.audit import record
 STOPPED: Mapping[str, Callable[[Session, Job, str, datetime], None]] = {"import": uploads.stopped}
 """Kind -> what else happens when a job of it ends early: (session, job, cancelled or failed, now)."""
 WANTED = "wanted"
-"""Where the input of a job holds the filters of a list (`crm.people.contacts.Wanted`)."""
+"""Where the input of a job holds the filters of a list (`crm.people.contacts.ContactFilter`)."""
 SEALED = "sealed"
 """Where it holds, sealed, what names a person that was erased."""
 RULE = "rule"

@@ -25,7 +25,7 @@ from engine.enrolment import schedules, unmet, unrouted
 from engine.enrolment.routing import route, route_part
 from engine.interpreter.state import Instruction
 from engine.runs.operations import end_locked
-from engine.runs.step import WAIT_FOR_BELL, lock_run, where
+from engine.runs.step import WAIT_FOR_SIGNAL, lock_run, where
 from engine.temporal.client import Temporal
 from engine.temporal.wakeups import Wakeups
 from engine.versions import migrate
@@ -345,7 +345,7 @@ def instruction_of(row: Any) -> Instruction:
     """What a fresh workflow of this run begins with: the stored instruction, or waiting for a bell where the run is halted."""
     if row.status == "active" and row.instruction:
         return cast(Instruction, row.instruction)
-    waiting: Instruction = {**WAIT_FOR_BELL, "step": row.step}
+    waiting: Instruction = {**WAIT_FOR_SIGNAL, "step": row.step}
     return waiting
 
 

@@ -42,7 +42,7 @@ def build(journey: Journey, palette: Palette, pinned: Mapping[str, int] | None =
     issues += _open_ends(nodes, resolved)
     start = _start(journey, issues)
     issues += _unreachable(journey, nodes, start)
-    issues += _hasty_cycles(nodes, resolved)
+    issues += _cycles_without_wait(nodes, resolved)
     return Graph(nodes, resolved, start, issues, frozenset(journey.nodes.keys() - nodes.keys()))
 
 
@@ -148,21 +148,21 @@ def _unreachable(journey: Journey, nodes: Mapping[str, Node], start: str | None)
             yield Issue(code="unreachable", text="No path leads to this step.", node_id=node_id)
 
 
-def _hasty_cycles(nodes: Mapping[str, Node], resolved: Next) -> Iterable[Issue]:
+def _cycles_without_wait(nodes: Mapping[str, Node], resolved: Next) -> Iterable[Issue]:
     """One issue for each knot of steps that can be gone round in less than a minute."""
     hasty: dict[str, list[tuple[str, timedelta]]] = {node_id: [] for node_id in nodes}
     for (source, outlet), to in resolved.items():
         waits = nodes[source].minimum_wait_through(outlet) if source in nodes else timedelta(0)
         if source in nodes and to in nodes and waits < MINIMUM_CYCLE_WAIT:
             hasty[source].append((to, waits))
-    for knot in _knots(hasty):
-        if _quickest_round(knot, hasty) < MINIMUM_CYCLE_WAIT:
+    for knot in _strongly_connected_components(hasty):
+        if _shortest_cycle(knot, hasty) < MINIMUM_CYCLE_WAIT:
             node_id = next(node_id for node_id in nodes if node_id in knot)
             text = "This path leads back to itself without waiting at least a minute."
             yield Issue(code="cycle_without_wait", text=text, node_id=node_id)
 
 
-def _knots(targets: Mapping[str, list[tuple[str, timedelta]]]) -> list[set[str]]:
+def _strongly_connected_components(targets: Mapping[str, list[tuple[str, timedelta]]]) -> list[set[str]]:
     """Strongly connected parts that hold a cycle. Source: Tarjan 1972, with the stack spelled out instead of recursion."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -205,17 +205,17 @@ def _unwind(path: list[str], on_path: set[str], until: str) -> Iterable[str]:
         yield node
 
 
-def _quickest_round(knot: set[str], targets: Mapping[str, list[tuple[str, timedelta]]]) -> timedelta:
+def _shortest_cycle(knot: set[str], targets: Mapping[str, list[tuple[str, timedelta]]]) -> timedelta:
     """The least time in which a cycle inside `knot` can be gone round."""
     inside = {node: [(to, waits) for to, waits in targets[node] if to in knot] for node in knot}
     at_once = {node: [(to, waits) for to, waits in following if not waits] for node, following in inside.items()}
-    if _knots(at_once):
+    if _strongly_connected_components(at_once):
         return timedelta(0)
     # Every cycle that is left passes a short wait; there are few of those, and only broken drafts get here.
-    return min((_way_back(node, inside) for node in knot if any(waits for _, waits in inside[node])), default=timedelta.max)
+    return min((_shortest_path(node, inside) for node in knot if any(waits for _, waits in inside[node])), default=timedelta.max)
 
 
-def _way_back(start: str, targets: Mapping[str, list[tuple[str, timedelta]]]) -> timedelta:
+def _shortest_path(start: str, targets: Mapping[str, list[tuple[str, timedelta]]]) -> timedelta:
     """Dijkstra from `start` back to itself."""
     queue = [(waits, to) for to, waits in targets[start]]
     queue.sort()

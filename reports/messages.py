@@ -19,7 +19,7 @@ STATUSES = ("planned", "held", "claimed", "sent", "bounced", "failed", "skipped"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MessageFilter:
     """What to list: every given field must fit. `open_only`: of the uncertain ones, those that nobody has decided yet. `channels`: which ones;
     None for all, also calls that are no messages. `before` is the key that the last page answered with."""
 
@@ -35,7 +35,7 @@ class Wanted:
     limit: int = 50
 
 
-def page(session: Session, wanted: Wanted) -> tuple[list[Message], str | None]:
+def page(session: Session, wanted: MessageFilter) -> tuple[list[Message], str | None]:
     """The messages, and the key to go on after; None at the end.
 
     Raises: Invalid, if `before` is no key.
@@ -48,11 +48,11 @@ def page(session: Session, wanted: Wanted) -> tuple[list[Message], str | None]:
 
 def undecided(session: Session) -> int:
     """How many messages nobody knows the end of, and nobody has decided yet."""
-    wanted = Wanted(status="uncertain", open_only=True, channels=None)
+    wanted = MessageFilter(status="uncertain", open_only=True, channels=None)
     return session.scalar(select(func.count()).select_from(Message).where(*_filters(wanted))) or 0
 
 
-def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _filters(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     """A filter that names one person or run is served by its own index; the others must not lead the database away from it."""
     narrow = wanted.contact_id is not None or wanted.run_id is not None
     filters: list[Any] = []

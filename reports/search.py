@@ -126,7 +126,7 @@ def _known_as(session: Session, text: str, limit: int) -> list[Contact]:
 def _called(session: Session, text: str, limit: int) -> list[Contact]:
     """Names are in no index: only the newest contacts are looked at."""
     oldest = session.scalar(select(Contact.id).order_by(col(Contact.id).desc()).offset(NEWEST).limit(1))
-    return contacts.search(session, contacts.Wanted(text=text, newer_than=oldest), limit=limit + 1).contacts
+    return contacts.search(session, contacts.ContactFilter(text=text, newer_than=oldest), limit=limit + 1).contacts
 
 
 def _phone(text: str) -> str:

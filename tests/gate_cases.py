@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from engine.interpreter.gate import Consents, Former, Held, Limits, Person, Suppressions, Twin, Wanted
+from engine.interpreter.gate import Consents, Former, Held, Limits, Person, SendRequest, Suppressions, Twin
 
 FOLDER = Path(__file__).parent / "engine" / "gate"
 WANTED: dict[str, Any] = {
@@ -23,7 +23,7 @@ PERSON = {"address": "anna@example.org", "timezone": "Europe/Zurich"}
 class Asked(NamedTuple):
     """What `decide` takes, in its order."""
 
-    wanted: Wanted
+    wanted: SendRequest
     person: Person | None
     consents: Consents
     suppressions: Suppressions

@@ -201,8 +201,8 @@ def test_clock_chance_and_environment_are_banned_where_it_matters(file: str, ban
 # An error is a literal sentence with {places}; what fills them is given beside it, and goes to programs as `details`.
 
 NO_SENTENCES = {
-    "Bad": "the tracking API tells programs about one event; SDKs log it, nobody reads it",
-    "BadEvents": "the same for a batch",
+    "InvalidEvent": "the tracking API tells programs about one event; SDKs log it, nobody reads it",
+    "InvalidEvents": "the same for a batch",
 }
 
 

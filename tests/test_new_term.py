@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from builder_ui.builder import forms
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.rulebook import rule_field
-from builder_ui.kit.i18n import Speech, speech_for
+from builder_ui.kit.i18n import Translator, speech_for
 from crm.rules.expression import expression
 from crm.rules.sql_facts import SqlFacts
 from crm.rules.terms import SQL
@@ -184,7 +184,7 @@ def test_the_rule_editor_offers_and_draws_it(language: str, add: str, chosen: st
     assert forms.suggested("domain") in str(forms.offers(speech_for(language), form.knowledge)), "the page has the list of suggestions"
 
 
-def form_of(speech: Speech, rule: Any, edits: list[Any]) -> forms.Form:
+def form_of(speech: Translator, rule: Any, edits: list[Any]) -> forms.Form:
     def edit(path: forms.Path, value: Any, _redraw: bool) -> None:
         edits.append((path, value))
 

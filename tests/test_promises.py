@@ -22,8 +22,8 @@ import models
 from activities.providers.outbox import Outbox
 from activities.rendering.compile import PARTS
 from activities.sending.messages import SENT
-from activities.team.handler import TeamPerformer
-from activities.webhooks.handler import WebhookPerformer
+from activities.team.handler import TeamHandler
+from activities.webhooks.handler import WebhookHandler
 from api.admin.run_timeline import TrailLine
 from builder_ui.kit import labels
 from engine.runs.trail import KINDS
@@ -152,8 +152,8 @@ def outlets_of(kind: str, case: dict[str, Any]) -> set[str]:
 
 PERFORMED: Mapping[str, Iterable[str]] = {
     **dict.fromkeys(SENDABLE, SENT.values()),
-    "team": TeamPerformer.__dataclass_fields__["outlets"].default_factory().values(),  # type: ignore[misc]
-    "webhook": WebhookPerformer.__dataclass_fields__["outlets"].default_factory().values(),  # type: ignore[misc]
+    "team": TeamHandler.__dataclass_fields__["outlets"].default_factory().values(),  # type: ignore[misc]
+    "webhook": WebhookHandler.__dataclass_fields__["outlets"].default_factory().values(),  # type: ignore[misc]
 }
 """Channel -> the outlets that its performer answers with."""
 

@@ -31,7 +31,7 @@ MAX_DATA_BYTES = 64_000
 
 
 @dataclass(slots=True)
-class CustomPerformer:
+class CustomActivityHandler:
     """One custom activity. `fake` answers as the author's `fake` does and calls nothing: that is how staging runs it.
 
     A crash in the middle repeats the call with the same `once_key`; the function hands it to the other system.

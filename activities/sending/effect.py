@@ -25,7 +25,7 @@ from activities.sending.attempt import attempt
 from activities.sending.breakers import Breakers, Stopped, Turn
 from activities.sending.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.sending.gate import Hold, Pass, Refuse
-from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Performer, named
+from activities.sending.handler import CannotPrepare, Carried, ChannelHandler, Draft, Job, named
 from engine.engine import Engine
 from engine.interpreter.state import Instruction, State
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT
@@ -74,7 +74,7 @@ class Effects:
     call (provider, account), None where it is gone."""
 
     engine: Engine
-    performers: Mapping[str, Performer]
+    performers: Mapping[str, ChannelHandler]
     breakers: Breakers
     find_account: Callable[[str, str], Provider | None] = field(default=_none_other)
 
@@ -82,14 +82,14 @@ class Effects:
         """The provider account that carries the channel, such as `smtp.default`; None for calls that go through none."""
         return self.account_of(self.performers[channel], channel) if channel in CARRIED else None
 
-    def account_of(self, performer: Performer, channel: str) -> str | None:
+    def account_of(self, performer: ChannelHandler, channel: str) -> str | None:
         """The account that this performer goes through."""
         if channel not in CARRIED:
             return None
         known = performer.account if isinstance(performer, Carried) else ""
         return known or f"{performer.name}.{self.engine.accounts.get(channel, 'default')}"
 
-    def maker(self, performer: Performer, provider: str, account: str) -> Performer | None:
+    def maker(self, performer: ChannelHandler, provider: str, account: str) -> ChannelHandler | None:
         """Who can say what became of a call that was made through `account`: `performer` itself if it goes there still, else the same one through
         that account; None: nobody can any more."""
         if not isinstance(performer, Carried) or _is_same(performer, provider, account):
@@ -98,10 +98,10 @@ class Effects:
         if found is None:
             return None
         other: Any = performer.through(account, found)
-        made: Performer = other
+        made: ChannelHandler = other
         return made
 
-    def performer(self, channel: str) -> Performer:
+    def performer(self, channel: str) -> ChannelHandler:
         try:
             return self.performers[channel]
         except KeyError:
@@ -158,7 +158,7 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
         effects.breakers.gives_back(turn)
 
 
-def _put_off(engine: Engine, performer: Performer, job: Job, draft: Draft | CannotPrepare, stopped: Stopped) -> Moved | None:
+def _put_off(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, stopped: Stopped) -> Moved | None:
     """The message waits until its account takes messages again, at most as long as any may be held. None: it is not one that waits, since a
     former call of it was answered or needs looking after, or it never will be sent.
 
@@ -236,7 +236,7 @@ def _pinned(call: Call, node: Node) -> Call:
     return call.model_copy(update={"channel": channel}) if older else call
 
 
-def _prepared(performer: Performer, session: Session, job: Job) -> Draft | CannotPrepare:
+def _prepared(performer: ChannelHandler, session: Session, job: Job) -> Draft | CannotPrepare:
     try:
         return performer.prepare(session, job)
     except CannotPrepare as error:
@@ -248,7 +248,7 @@ def _prepared(performer: Performer, session: Session, job: Job) -> Draft | Canno
 # --- transaction A -----------------------------------------------------------------------------------------------------------
 
 
-def _claim(effects: Effects, performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
+def _claim(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
     """Lock, fence, exits, pause, ledger, gate, claim. The raise of `come_back` comes after the commit: holding is a fact, too."""
     engine = effects.engine
     with engine.db.write() as session:
@@ -291,7 +291,7 @@ class _Later:
 
 
 def _enter_ledger(
-    effects: Effects, session: Session, row: Row[Any], performer: Performer, job: Job, draft: Draft | CannotPrepare, began: float
+    effects: Effects, session: Session, row: Row[Any], performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float
 ) -> Moved | _Claimed | _Later | ledger.Doubtful | restored.Perhaps:
     """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction. Only the account that made
     the call knows: another one would send it a second time."""
@@ -317,7 +317,7 @@ def _enter_ledger(
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
 
 
-def _doubt(effects: Effects, performer: Performer, stands: ledger.Doubtful) -> Doubt:
+def _doubt(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful) -> Doubt:
     """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises."""
     maker = effects.maker(performer, stands.provider, stands.account)
     if maker is None:
@@ -325,7 +325,7 @@ def _doubt(effects: Effects, performer: Performer, stands: ledger.Doubtful) -> D
     return "blind" if maker is not performer and maker.doubt == "idempotent" else maker.doubt
 
 
-def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Performer, job: Job, made: merged.Made) -> Moved:
+def _made_already(session: Session, engine: Engine, row: Row[Any], performer: ChannelHandler, job: Job, made: merged.Made) -> Moved:
     """The run goes on as if the call were its own; its own message is skipped, so that people see why there is none."""
     if job.call.channel in SENDABLE:
         ledger.count_fate(session, job.once_key, row, job.state.node, "skipped", "sent_by_other_run", job.fixed, job.as_of)
@@ -342,7 +342,7 @@ def _through_gate(
     engine: Engine,
     session: Session,
     row: Row[Any],
-    performer: Performer,
+    performer: ChannelHandler,
     job: Job,
     draft: Draft | CannotPrepare,
     stands: ledger.Fresh | ledger.Doubtful,
@@ -387,7 +387,7 @@ def _perhaps_left(
     engine: Engine,
     session: Session,
     row: Row[Any],
-    performer: Performer,
+    performer: ChannelHandler,
     job: Job,
     draft: Draft,
     stands: ledger.Fresh | ledger.Doubtful,
@@ -420,7 +420,7 @@ def _wait_in_line(engine: Engine, job: Job, until: datetime) -> Instruction:
     return {"op": "wait", "step": job.number, "until": real, "then": effect(engine, job.call.channel), "in_line": True}
 
 
-def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tuple[datetime, float]:
+def _lease(engine: Engine, performer: ChannelHandler, job: Job, began: float) -> tuple[datetime, float]:
     """Until when the claim holds, and by when the call must have begun to be over before that. Counted from now, not from the attempt's
     start: waiting for locks must not eat it up."""
     now = time.monotonic()
@@ -431,7 +431,7 @@ def _lease(engine: Engine, performer: Performer, job: Job, began: float) -> tupl
 # --- the call ------------------------------------------------------------------------------------------------------------------
 
 
-def _call(effects: Effects, performer: Performer, job: Job, draft: Draft, claimed: _Claimed, turn: Turn) -> Moved:
+def _call(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft, claimed: _Claimed, turn: Turn) -> Moved:
     """Makes the call and sorts what comes back. A process that stood still after its claim may no longer be the only one at it."""
     engine = effects.engine
     began = time.monotonic()
@@ -453,7 +453,7 @@ def _call(effects: Effects, performer: Performer, job: Job, draft: Draft, claime
             return _answer(engine, performer, _answered(engine, job, began), answer.status, answer.kind, answer)
 
 
-def _send(engine: Engine, performer: Performer, job: Job, draft: Draft, claimed: _Claimed) -> Answer:
+def _send(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft, claimed: _Claimed) -> Answer:
     channel, message_id = job.call.channel, ledger.message_id_of(job.once_key)
     with engine.tracing.span("call provider", kind="client", channel=channel, message_id=message_id) as span:
         span.note(provider=performer.name, attempt=claimed.attempt)
@@ -468,7 +468,7 @@ def _answered(engine: Engine, job: Job, began: float) -> Job:
     return replace(job, as_of=engine.clock.to_virtual(engine.clock.to_real(job.as_of) + took))
 
 
-def _later(engine: Engine, performer: Performer, job: Job, claimed: _Claimed, failure: RetryLater) -> Moved:
+def _later(engine: Engine, performer: ChannelHandler, job: Job, claimed: _Claimed, failure: RetryLater) -> Moved:
     """Certainly not sent: free the claim and come back, unless it has been tried for too long."""
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
@@ -488,12 +488,12 @@ Note = Callable[[Session], None]
 
 def _look_up(
     effects: Effects,
-    performer: Performer,
+    performer: ChannelHandler,
     job: Job,
     draft: Draft | CannotPrepare,
     began: float,
     absent: Note,
-    asked: Performer | None = None,
+    asked: ChannelHandler | None = None,
 ) -> Moved | _Claimed:
     """The provider (`asked`, where it is another than would be called now) knows it: answered. It does not: certainly not sent, so the whole gate
     again; the note of that comes before the claim."""
@@ -514,7 +514,7 @@ def _look_up(
 
 
 def _answer(
-    engine: Engine, performer: Performer, job: Job, status: str, reason: str, answer: Answer | None = None, address: str = ""
+    engine: Engine, performer: ChannelHandler, job: Job, status: str, reason: str, answer: Answer | None = None, address: str = ""
 ) -> Moved:
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
@@ -525,7 +525,7 @@ def _answer_in(
     session: Session,
     engine: Engine,
     row: Row[Any],
-    performer: Performer,
+    performer: ChannelHandler,
     job: Job,
     status: str,
     reason: str,
@@ -553,8 +553,8 @@ def _answer_in(
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason, job.fixed, job.as_of)
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))
-    about = Fate(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
-    append_fate(session, engine, about, status, job.as_of, reason)
+    about = DeliveryOutcome(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
+    append_outcome(session, engine, about, status, job.as_of, reason)
     moved = replace(_go_on(session, engine, row, job, Performed(outlet=given, data=data)), outcome=status)
     if fate != "sent" and job.call.channel in SENDABLE:
         for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
@@ -562,7 +562,7 @@ def _answer_in(
     return moved
 
 
-def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reason: str) -> Moved:
+def _stick(session: Session, row: Row[Any], job: Job, performer: ChannelHandler, reason: str) -> Moved:
     """A call that failed for good and has no way out for that: the run waits for a person, who may have it tried afresh."""
     ledger.put(
         session,
@@ -581,7 +581,7 @@ def _stick(session: Session, row: Row[Any], job: Job, performer: Performer, reas
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class DeliveryOutcome:
     """A message whose end is known: its run's row and what its event tells."""
 
     run: Row[Any]
@@ -596,7 +596,7 @@ FATES = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Messag
 """Status of a message -> the event that tells of it."""
 
 
-def append_fate(session: Session, engine: Engine, fate: Fate, status: str, now: datetime, reason: str = "") -> None:
+def append_outcome(session: Session, engine: Engine, fate: DeliveryOutcome, status: str, now: datetime, reason: str = "") -> None:
     """What happened to the message, as an event of the contact; the keeper routes it if anybody listens. Other calls are no messages.
 
     `reason` is a code and tells why a message was skipped or bounced.

@@ -27,10 +27,10 @@ from engine.interpreter.gate import (
     Person,
     QuietTime,
     Refuse,
+    SendRequest,
     Suppressions,
     Twin,
     Verdict,
-    Wanted,
     decide,
 )
 from journeys.channels import address_of
@@ -88,7 +88,7 @@ _held = (
 def ask(
     session: Session,
     contact: Contact | Row[Any] | None,
-    wanted: Wanted,
+    wanted: SendRequest,
     address_keys: Sequence[bytes],
     now: datetime,
     twin: Twin | None = None,
@@ -126,7 +126,7 @@ def limits_of(session: Session) -> Limits:
     )
 
 
-def _consents(session: Session, contact_id: str, wanted: Wanted) -> Consents:
+def _consents(session: Session, contact_id: str, wanted: SendRequest) -> Consents:
     """Only marketing asks."""
     if not wanted.is_marketing:
         return {}
@@ -134,7 +134,7 @@ def _consents(session: Session, contact_id: str, wanted: Wanted) -> Consents:
     return {wanted.channel: {wanted.purpose: state}} if state else {}
 
 
-def _suppressions(session: Session, keys: Sequence[bytes], wanted: Wanted, address: str | None) -> Suppressions:
+def _suppressions(session: Session, keys: Sequence[bytes], wanted: SendRequest, address: str | None) -> Suppressions:
     """Why the address gets nothing; `unsubscribe` as well where somebody who has it said no (`crm.consent.mailbox`), which only marketing asks."""
     if not address:
         return {}
@@ -145,7 +145,7 @@ def _suppressions(session: Session, keys: Sequence[bytes], wanted: Wanted, addre
 
 
 def _others(
-    session: Session, contact_id: str, wanted: Wanted, limits: Limits, now: datetime
+    session: Session, contact_id: str, wanted: SendRequest, limits: Limits, now: datetime
 ) -> tuple[datetime | None, list[Former], list[Held]]:
     """Since when the message itself has been held, what has left, and what else is held and still awaited by its run.
 
@@ -169,4 +169,4 @@ def _others(
     )
 
 
-__all__ = ["Hold", "Pass", "Refuse", "Twin", "Verdict", "Wanted", "ask", "limits_of", "person_of"]
+__all__ = ["Hold", "Pass", "Refuse", "SendRequest", "Twin", "Verdict", "ask", "limits_of", "person_of"]

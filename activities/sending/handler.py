@@ -66,7 +66,7 @@ class CannotPrepare(Exception):
         self.code = code
 
 
-class Performer(Protocol):
+class ChannelHandler(Protocol):
     """One channel. `outlets` says where the three fates lead: sent, skipped, failed."""
 
     @property
@@ -116,6 +116,6 @@ class Carried:
         return replace(self, account=account, provider=provider)  # type: ignore[call-arg]
 
 
-def named(performer: Performer) -> dict[str, str]:
+def named(performer: ChannelHandler) -> dict[str, str]:
     """Who performs, as the ledger's row says it."""
     return {"provider": performer.name, "account": performer.account if isinstance(performer, Carried) else ""}

@@ -40,7 +40,7 @@ MADE_UP = "made_up"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class MessageSettings:
     """What all messages of an installation have in common. `mail_from` is used where the workspace names no sender; `zone` and `language`
     serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read. `renderer` fills in what
     strangers have written or are told: the pool, in a process that has other work to do."""
@@ -64,10 +64,10 @@ class Prepared:
 
 
 @dataclass(slots=True)
-class MessagePerformer(Carried):
+class MessageHandler(Carried):
     """Sends through one provider account on one channel."""
 
-    house: House
+    house: MessageSettings
     provider: Provider
     channel: str
     outlets: Mapping[str, str] = field(default_factory=lambda: SENT)
@@ -185,7 +185,7 @@ class MessagePerformer(Carried):
             metadata={"run": job.row.id, "node": job.state.node},
         )
 
-    def wanted(self, job: Job) -> gate.Wanted:
+    def wanted(self, job: Job) -> gate.SendRequest:
         """What the message asks of the gate."""
         return wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
 

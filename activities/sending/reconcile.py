@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, ProviderFailure
 from activities.sending import ledger
-from activities.sending.effect import Effects, Fate, append_fate
-from activities.sending.handler import Performer
+from activities.sending.effect import DeliveryOutcome, Effects, append_outcome
+from activities.sending.handler import ChannelHandler
 from activities.sending.ledger import messages
 from engine.runs.step import lock_run
 from engine.temporal.wakeups import Wakeups
@@ -60,7 +60,7 @@ def settle(effects: Effects) -> Wakeups:
     return wakeups
 
 
-def _settle(effects: Effects, performer: Performer, row: Row[Any], now: datetime) -> set[str]:
+def _settle(effects: Effects, performer: ChannelHandler, row: Row[Any], now: datetime) -> set[str]:
     """The runs whose messages need not wait for this one any more. Only the account that made the call is asked."""
     maker = effects.maker(performer, row.provider, row.account)
     asked = maker if maker is not None and maker.doubt == "lookup" else None
@@ -88,4 +88,6 @@ def _write(effects: Effects, session: Session, run: Row[Any], row: Row[Any], kno
         ledger.count_fate(session, row.once_key, run, row.node, status, reason, {}, now)
     ledger.put(session, row.once_key, {}, now, **values)
     journey = effects.engine.program(session, run.version_id).key
-    append_fate(session, effects.engine, Fate(run, journey, row.node, row.channel, row.template, row.once_key), status, now, reason)
+    append_outcome(
+        session, effects.engine, DeliveryOutcome(run, journey, row.node, row.channel, row.template, row.once_key), status, now, reason
+    )

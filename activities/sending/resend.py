@@ -22,9 +22,9 @@ from activities.providers.provider import AddressDead, Answer, InDoubt, MessageD
 from activities.sending import ledger
 from activities.sending.attempt import attempt
 from activities.sending.breakers import Stopped, Turn
-from activities.sending.effect import Effects, Fate, append_fate
+from activities.sending.effect import DeliveryOutcome, Effects, append_outcome
 from activities.sending.gate import Hold, Pass, Refuse
-from activities.sending.handler import Draft, Job, Performer, named
+from activities.sending.handler import ChannelHandler, Draft, Job, named
 from activities.sending.ledger import messages
 from activities.sending.messages import stored
 from crm.uncertain import lock_message
@@ -97,7 +97,7 @@ class _Claimed:
     begin_by: float
 
 
-def _send(effects: Effects, performer: Performer, row: Row[Any], turn: Turn) -> None:
+def _send(effects: Effects, performer: ChannelHandler, row: Row[Any], turn: Turn) -> None:
     """A provider that can tell is asked first: the doubtful attempt may have arrived."""
     engine = effects.engine
     now = engine.clock.now()
@@ -114,7 +114,7 @@ def _send(effects: Effects, performer: Performer, row: Row[Any], turn: Turn) -> 
     return None
 
 
-def _claim(engine: Engine, performer: Performer, message_id: str, now: datetime, began: float) -> _Claimed | None:
+def _claim(engine: Engine, performer: ChannelHandler, message_id: str, now: datetime, began: float) -> _Claimed | None:
     with engine.db.write() as session:
         row = lock_message(session, message_id)
         if not _is_due(row, now):
@@ -180,7 +180,7 @@ def _put_off(engine: Engine, message_id: str, until: datetime) -> None:
 # The call
 
 
-def _call(effects: Effects, performer: Performer, message_id: str, claimed: _Claimed, turn: Turn) -> None:
+def _call(effects: Effects, performer: ChannelHandler, message_id: str, claimed: _Claimed, turn: Turn) -> None:
     engine, number = effects.engine, claimed.attempt
     if time.monotonic() > claimed.begin_by:  # this process stood still, and the claim may be over
         return _later(engine, message_id, number, RetryLater("stalled", ledger.MARGIN))
@@ -221,7 +221,7 @@ def _version(session: Session, row: Row[Any]) -> str:
 
 def _close(
     engine: Engine,
-    performer: Performer,
+    performer: ChannelHandler,
     message_id: str,
     claimed: _Claimed | None,
     status: str,
@@ -246,6 +246,13 @@ def _close(
             performer.bounced(session, job, claimed.address)
         ledger.count_fate(session, row.once_key, row, row.node, status, reason, {}, now)
         _write(session, message_id, **values)
-        append_fate(session, engine, Fate(job.row, job.program.key, row.node, row.channel, row.template, row.once_key), status, now, reason)
+        append_outcome(
+            session,
+            engine,
+            DeliveryOutcome(job.row, job.program.key, row.node, row.channel, row.template, row.once_key),
+            status,
+            now,
+            reason,
+        )
         if status not in ("sent", "uncertain"):
             held_messages.call_up(session, row.contact_id, now)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
-from activities.sending.handler import Job, Performer
+from activities.sending.handler import ChannelHandler, Job
 from activities.sending.ledger import message_id_of
 from engine.engine import Engine
 from engine.restored import LostTime, may_have_left
@@ -35,7 +35,7 @@ class Perhaps:
     lost: LostTime
 
 
-def look(engine: Engine, session: Session, row: Row[Any], performer: Performer, job: Job) -> Perhaps | None:
+def look(engine: Engine, session: Session, row: Row[Any], performer: ChannelHandler, job: Job) -> Perhaps | None:
     """Whether the call may have left already; None: it has not, or it is to be made whether it has or not. Notes what is decided."""
     if not engine.was_restored(session):
         return None
@@ -52,7 +52,7 @@ def look(engine: Engine, session: Session, row: Row[Any], performer: Performer, 
     return None if assumed == "unsent" else Perhaps("ask" if assumed == "ask" else "sent", lost)
 
 
-def _is_known(performer: Performer, lost: LostTime, now: datetime) -> bool:
+def _is_known(performer: ChannelHandler, lost: LostTime, now: datetime) -> bool:
     """Whether the provider still knows every key that it was told in the lost time: then the same one leads to no second message."""
     if performer.remembers == FOREVER:
         return True

@@ -15,8 +15,8 @@ from sqlmodel import col
 from activities.providers.provider import Provider, ProviderFailure
 from activities.sending.breakers import Turn
 from activities.sending.effect import Effects
-from activities.sending.messages import MessagePerformer
-from activities.team.handler import TeamPerformer
+from activities.sending.messages import MessageHandler
+from activities.team.handler import TeamHandler
 from engine.temporal.wakeups import Wakeups
 from models import StoppedAccount
 from storage.sql import changed_rows
@@ -70,7 +70,7 @@ def _ask(effects: Effects, row: Row[Any], now: datetime) -> None:
 def _provider(effects: Effects, account: str) -> Provider | None:
     """The account, if this worker has it; it need not carry a channel any more."""
     for channel, performer in effects.performers.items():
-        if isinstance(performer, MessagePerformer | TeamPerformer) and effects.account(channel) == account:
+        if isinstance(performer, MessageHandler | TeamHandler) and effects.account(channel) == account:
             return performer.provider
     return effects.find_account(account.partition(".")[0], account)
 

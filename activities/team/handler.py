@@ -13,13 +13,13 @@ from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, P
 from activities.sending.gate import Pass, Refuse, Verdict
 from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.ledger import message_id_of
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.team import email
 from journeys.errors import NotFound
 from workspace import secrets, settings
 
 
-def secret_of(session: Session, house: House, name: object) -> str | None:
+def secret_of(session: Session, house: MessageSettings, name: object) -> str | None:
     if not name:
         return None
     try:
@@ -32,7 +32,7 @@ PostToSlack = Callable[[str, str, str, datetime], Answer]
 """(webhook address, once key, text, now) -> answer"""
 
 
-class Outward:
+class ExternalCall:
     """What both have in common: no consent is asked, but an erased contact is spoken of no more."""
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
@@ -50,10 +50,10 @@ class Outward:
 
 
 @dataclass(slots=True)
-class TeamPerformer(Carried, Outward):
+class TeamHandler(Carried, ExternalCall):
     """One notice to several colleagues, by e-mail and Slack. Whoever got it does not get it again because another did not."""
 
-    house: House
+    house: MessageSettings
     provider: Provider
     post_to_slack: PostToSlack
     remembers: timedelta = timedelta(0)

@@ -23,7 +23,7 @@ from activities.sending.effect import Effects
 from activities.sending.handler import CannotPrepare
 from activities.sending.ledger import message_id_of
 from activities.team import email
-from activities.team.handler import TeamPerformer, secret_of
+from activities.team.handler import TeamHandler, secret_of
 from engine.temporal.wakeups import Wakeups
 from models import Journey, Member
 from workspace import notices, settings
@@ -62,10 +62,10 @@ class Notifier:
         return self.effects.breakers.now()
 
     @property
-    def team(self) -> TeamPerformer | None:
+    def team(self) -> TeamHandler | None:
         """Who carries mails to the team."""
         found = self.effects.performers.get("team")
-        return found if isinstance(found, TeamPerformer) else None
+        return found if isinstance(found, TeamHandler) else None
 
 
 def tell(notifier: Notifier) -> Wakeups:

@@ -21,7 +21,7 @@ from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Rende
 from activities.rendering.compile import most_characters
 from activities.rendering.kinds import KINDS, PARTIAL
 from activities.sending.ledger import message_id_of
-from activities.sending.messages import House, contact_values
+from activities.sending.messages import MessageSettings, contact_values
 from activities.templates import partials
 from activities.templates.samples import CONTACT, lent
 from journeys.channels import DEFAULT
@@ -196,7 +196,7 @@ def compile_draft(
 
 def preview(
     session: Session,
-    house: House,
+    house: MessageSettings,
     compiled: CompiledTemplate,
     now: datetime,
     *,
@@ -248,7 +248,7 @@ _SAID: Mapping[str, str] = {
 
 def send_test(
     db: Database,
-    house: House,
+    house: MessageSettings,
     provider: Provider,
     key: str,
     *,

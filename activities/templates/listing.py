@@ -28,7 +28,7 @@ MAX_COMPARED_LINES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TemplateFilter:
     """Which templates to list; every filter that is given must fit. `text` is part of the name or the key."""
 
     text: str = ""
@@ -63,7 +63,7 @@ class Change:
     lines: tuple[tuple[str, str], ...]
 
 
-def find(session: Session, wanted: Wanted, *, limit: int, offset: int = 0) -> list[Template]:
+def find(session: Session, wanted: TemplateFilter, *, limit: int, offset: int = 0) -> list[Template]:
     """Templates that fit, by name."""
     statement = select(Template).where(col(Template.archived_at).is_not(None) if wanted.archived else col(Template.archived_at).is_(None))
     if wanted.text:

@@ -19,7 +19,7 @@ from activities.rendering.hints import LinkSeen, hints, links
 from activities.rendering.kinds import KINDS, PARTIAL, PARTS
 from activities.rendering.partials import inside
 from activities.rendering.tokens import swap
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.templates import library as templates
 from activities.templates import partials, samples
 from crm.catalogue import load_catalogue
@@ -83,7 +83,7 @@ def invented(fields: Iterable[str], contact_id: str | None, trigger: Trigger) ->
 
 def proof(
     session: Session,
-    house: House,
+    house: MessageSettings,
     kind: Kind,
     message_class: str,
     variants: Mapping[str, Mapping[str, str]],
@@ -130,7 +130,7 @@ def proof(
 
 
 def saved(
-    session: Session, house: House, compiled: CompiledTemplate, message_class: str, now: datetime, contact_id: str | None = None
+    session: Session, house: MessageSettings, compiled: CompiledTemplate, message_class: str, now: datetime, contact_id: str | None = None
 ) -> Rendered | None:
     """The one variant of a stored version as it is, for a contact or a made-up one; None where it cannot be filled in."""
     [(locale, variant)] = compiled.variants.items()
@@ -172,7 +172,7 @@ def _compiled(
 
 def _filled(
     session: Session,
-    house: House,
+    house: MessageSettings,
     kind: Kind,
     message_class: str,
     variant: Variant | None,

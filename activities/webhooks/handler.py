@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from activities.providers.provider import Answer, Doubt
 from activities.redaction import redacted
 from activities.sending.handler import CannotPrepare, Draft, Job
-from activities.sending.messages import House
-from activities.team.handler import Outward, secret_of
+from activities.sending.messages import MessageSettings
+from activities.team.handler import ExternalCall, secret_of
 from activities.webhooks import client
 from activities.webhooks.address_guard import Guard
 
@@ -30,10 +30,10 @@ class _Prepared:
 
 
 @dataclass(slots=True)
-class WebhookPerformer(Outward):
+class WebhookHandler(ExternalCall):
     """One HTTP request; repeated with the same id after a crash, so that the receiver can tell."""
 
-    house: House
+    house: MessageSettings
     guard: Guard
     name: str = "webhook"
     doubt: Doubt = "idempotent"

@@ -262,7 +262,7 @@ def list_contacts(
 ) -> Page[ContactRow]:
     """Newest first; every filter that is given must fit."""
     with server.engine.db.read() as session:
-        wanted = contacts.Wanted(text, tag, lifecycle_stage, owner)
+        wanted = contacts.ContactFilter(text, tag, lifecycle_stage, owner)
         page = contacts.search(session, wanted, before=cursor, limit=limit)
         return Page(items=[ContactRow.model_validate(contact) for contact in page.contacts], next=page.next_before)
 

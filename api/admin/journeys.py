@@ -274,7 +274,7 @@ def list_journeys(
     cursor: Cursor = None,
 ) -> Page[JourneyRow]:
     """By key, with their runs counted."""
-    wanted = listing.Wanted(text, state, folder, tag, archived, order="key")
+    wanted = listing.JourneyFilter(text, state, folder, tag, archived, order="key")
     with server.engine.db.read() as session:
         after = session.scalar(select(Journey.id).where(Journey.key == cursor)) if cursor else None
         found = listing.page(session, wanted, after=after, limit=limit)

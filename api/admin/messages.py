@@ -114,7 +114,7 @@ def list_messages(
 ) -> Page[MessageRow]:
     """Newest first by `planned_at`, whatever the provider; every filter that is given must fit. `uncertain`: possibly lost, a person decides."""
     with server.engine.db.read() as session:
-        wanted = messages.Wanted(
+        wanted = messages.MessageFilter(
             since=since,
             run_id=run_id,
             status="uncertain" if undecided else status,

@@ -32,7 +32,7 @@ _TRACKING_METHODS = "POST, GET, OPTIONS"
 _TRACKING_HEADERS = "authorization, content-type, content-encoding, x-retry-count, x-strict-mode, x-request-id"
 
 
-class Doors:
+class HeadersMiddleware:
     """ASGI middleware, the outermost: nothing leaves without passing it, and nothing unforeseen leaves with a traceback."""
 
     def __init__(self, app: ASGIApp, measure: Measure, https: bool, tracing: Tracing) -> None:

@@ -27,7 +27,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Bodies:
+class BodyLimitMiddleware:
     """ASGI middleware: hands on requests whose body is complete, inflated and within `max_bytes`."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:

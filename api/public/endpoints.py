@@ -52,7 +52,7 @@ Form = Annotated[frozenset[tuple[str, str]], Depends(_form)]
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class RequestContext:
     """A request whose token is ours: the message, its contact, and the language to speak."""
 
     server: Server
@@ -178,7 +178,7 @@ def _tracking(request: Request) -> Tracking:
     return tracking
 
 
-def _visit(server: Server, request: Request, purpose: Purpose, token: str) -> Visit | None:
+def _visit(server: Server, request: Request, purpose: Purpose, token: str) -> RequestContext | None:
     """Who comes with this token; None for a token that is not ours, or whose message or contact is gone."""
     message_id = _tracking(request).read(purpose, token)
     if message_id is None:
@@ -191,7 +191,7 @@ def _visit(server: Server, request: Request, purpose: Purpose, token: str) -> Vi
     if message is None or contact is None:
         return None
     language = language_of(request, message.locale or contact.locale, server.settings.language)
-    return Visit(server, request, message, contact, language, (body.recipient if body else None) or None)
+    return RequestContext(server, request, message, contact, language, (body.recipient if body else None) or None)
 
 
 def _contact(session: Session, contact_id: str) -> Contact | None:
@@ -204,12 +204,12 @@ def _contact(session: Session, contact_id: str) -> Contact | None:
     return contact if contact is not None and contact.erased_at is None else None
 
 
-def _is_idle(visit: Visit) -> bool:
+def _is_idle(visit: RequestContext) -> bool:
     """A test message goes to a colleague; its links must not speak for the contact it was filled in for."""
     return visit.message.test
 
 
-def _withdraw(visit: Visit, source: str) -> None:
+def _withdraw(visit: RequestContext, source: str) -> None:
     channel, purpose, contact_id = visit.message.channel, purpose_of(visit.message), visit.contact.id
 
     def said(session: Session, now: datetime) -> list[Event | None]:
@@ -234,7 +234,7 @@ def _withdraw(visit: Visit, source: str) -> None:
         _must(visit, said)
 
 
-def _is_stopped(session: Session, visit: Visit) -> bool:
+def _is_stopped(session: Session, visit: RequestContext) -> bool:
     """Whether the mailbox that the message went to says no already, which need not be the contact's present one."""
     keys, channel = visit.server.engine.address_keys, visit.message.channel
     return (
@@ -244,7 +244,7 @@ def _is_stopped(session: Session, visit: Visit) -> bool:
     )
 
 
-def _object(session: Session, visit: Visit, now: datetime) -> list[Event | None]:
+def _object(session: Session, visit: RequestContext, now: datetime) -> list[Event | None]:
     came_from = (visit.message.channel, visit.mailbox) if visit.mailbox else None
     return list(consent.object_all(session, visit.contact.id, now, source="preferences", proof=visit.proof, mailbox=came_from))
 
@@ -252,7 +252,7 @@ def _object(session: Session, visit: Visit, now: datetime) -> list[Event | None]
 Happening = Callable[[Session, datetime], list[Event | None]]
 
 
-def _must(visit: Visit, happening: Happening) -> None:
+def _must(visit: RequestContext, happening: Happening) -> None:
     """Stores and routes; an error reaches the visitor, who can try again."""
     _happened(visit.server, happening)
 
@@ -278,21 +278,21 @@ def _happened(server: Server, happening: Happening) -> None:
     server.wake(wakeups)
 
 
-def _unsubscribe_page(visit: Visit, *, done: bool) -> Response:
+def _unsubscribe_page(visit: RequestContext, *, done: bool) -> Response:
     return _page(visit, "unsubscribe", done=done, **_links(visit))
 
 
-def _links(visit: Visit) -> dict[str, Any]:
+def _links(visit: RequestContext) -> dict[str, Any]:
     return {"test": visit.message.test, "preferences": _tracking(visit.request).preferences_url(visit.message.id)}
 
 
-def _preferences_page(visit: Visit, *, saved: bool) -> Response:
+def _preferences_page(visit: RequestContext, *, saved: bool) -> Response:
     with visit.server.engine.db.read() as session:
         boxes = choices(session, visit.sender, visit.language)
     return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes)
 
 
-def _page(visit: Visit, name: str, status: int = 200, **values: Any) -> Response:
+def _page(visit: RequestContext, name: str, status: int = 200, **values: Any) -> Response:
     with visit.server.engine.db.read() as session:
         look = brand(session)
     return page(name, visit.language, look, status, **values)

@@ -1,4 +1,4 @@
-"""What tracking clients send, checked by hand: one JSON object in, one `Tracked` out, or a `Bad` that names the field.
+"""What tracking clients send, checked by hand: one JSON object in, one `TrackingCall` out, or an `InvalidEvent` that names the field.
 
 The shape is the Segment tracking API (Source: Segment "HTTP Tracking API" and "Common Fields"). Pure: no database, no clock.
 Written without pydantic because this is the hottest path of the server: a model per event cost more than storing it.
@@ -36,7 +36,7 @@ MAX_HINT = 64
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Bad(PfadwerkError):
+class InvalidEvent(PfadwerkError):
     """One event cannot be taken; `field` is its place inside the event."""
 
     code = "invalid_event"
@@ -48,7 +48,7 @@ class Bad(PfadwerkError):
 
 
 @dataclass(slots=True)
-class Tracked:
+class TrackingCall:
     """One accepted call: whom it is about (`names`, surest first), what it says about them (`traits`, `consents`), and its event row, all
     but the contact. An alias has a `previous_id`; `zone` and `locale` are hints from the sender's machine."""
 
@@ -81,29 +81,29 @@ class Envelope:
     """How many times what comes back here has left as a webhook already (`storage.origin`)."""
 
 
-def read_event(raw: Any, kind: str | None, envelope: Envelope) -> Tracked:
+def read_event(raw: Any, kind: str | None, envelope: Envelope) -> TrackingCall:
     """Check one event. `kind` is given by the path, None inside a batch.
 
     Raises:
         Bad: names the field and says what was expected.
     """
     if type(raw) is not dict:
-        raise Bad("", f"expected an object, got {_shown(raw)}")
+        raise InvalidEvent("", f"expected an object, got {_shown(raw)}")
     _check_size(raw, envelope)
     kind = kind or raw.get("type")
     if type(kind) is not str or kind not in KINDS:
-        raise Bad("type", f"expected one of {', '.join(KINDS)}, got {_shown(kind)}")
+        raise InvalidEvent("type", f"expected one of {', '.join(KINDS)}, got {_shown(kind)}")
     context = _object(raw, "context")
     given = _traits(raw, kind, context)
     consents = _consents(given, context) if kind == "identify" else []
     traits = _cleaned(given, "traits", envelope) if given and kind in ("identify", "group") else {}
     previous_id = _id(raw, "previousId", MAX_ID) if kind == "alias" else None
-    event = Tracked(kind, _names(raw, kind, traits, context), previous_id, traits, consents, {}, *_hints(context))
+    event = TrackingCall(kind, _names(raw, kind, traits, context), previous_id, traits, consents, {}, *_hints(context))
     if kind == "alias" and (previous_id is None or event.names[0][0] != "user_id"):
-        raise Bad("previousId" if previous_id is None else "userId", "expected previousId and userId")
+        raise InvalidEvent("previousId" if previous_id is None else "userId", "expected previousId and userId")
     event.trusted, event.key_id = envelope.trusted, envelope.key_id
     if not event.trusted and not any(name in ("user_id", "anonymous_id") for name, _ in event.names):
-        raise Bad("userId", "expected userId or anonymousId: with a browser key an address or another system's id finds nobody")
+        raise InvalidEvent("userId", "expected userId or anonymousId: with a browser key an address or another system's id finds nobody")
     event.row = _row(raw, event, context, envelope)
     return event
 
@@ -113,9 +113,11 @@ def _check_size(raw: dict[str, Any], envelope: Envelope) -> None:
     try:
         length = len(orjson.dumps(raw))
     except orjson.JSONEncodeError:
-        raise Bad("", "expected JSON that is not nested too deeply, with text in UTF-8 and numbers that fit into 64 bits") from None
+        raise InvalidEvent(
+            "", "expected JSON that is not nested too deeply, with text in UTF-8 and numbers that fit into 64 bits"
+        ) from None
     if length > envelope.max_event_bytes:
-        raise Bad("", f"expected at most {envelope.max_event_bytes} bytes for one event")
+        raise InvalidEvent("", f"expected at most {envelope.max_event_bytes} bytes for one event")
 
 
 def _traits(raw: dict[str, Any], kind: str, context: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def _names(raw: dict[str, Any], kind: str, traits: dict[str, Any], context: dict
         names += [(name, str(traits[name])) for name in ("email", "phone") if type(traits.get(name)) in (str, int)]
     usable, _ = normalise_all(names)
     if not usable:
-        raise Bad("userId", "expected userId or anonymousId, and not a placeholder such as null, 0 or guest")
+        raise InvalidEvent("userId", "expected userId or anonymousId, and not a placeholder such as null, 0 or guest")
     return usable
 
 
@@ -163,7 +165,7 @@ def _read_hint(field: str, text: str) -> str | None:
     return found
 
 
-def _row(raw: dict[str, Any], event: Tracked, context: dict[str, Any], envelope: Envelope) -> Row:
+def _row(raw: dict[str, Any], event: TrackingCall, context: dict[str, Any], envelope: Envelope) -> Row:
     try:
         return event_row(
             event.type,
@@ -178,14 +180,14 @@ def _row(raw: dict[str, Any], event: Tracked, context: dict[str, Any], envelope:
             backfill=envelope.backfill,
         )
     except (Invalid, TooLarge) as error:
-        raise Bad("properties", str(error)) from None
+        raise InvalidEvent("properties", str(error)) from None
 
 
 def _cleaned(traits: dict[str, Any], place: str, envelope: Envelope) -> dict[str, Any]:
     try:
         return clean_object(traits, envelope.max_event_bytes)
     except TooLarge as error:
-        raise Bad(place, str(error)) from None
+        raise InvalidEvent(place, str(error)) from None
 
 
 def read_time(value: Any, place: str) -> datetime | None:
@@ -200,9 +202,9 @@ def read_time(value: Any, place: str) -> datetime | None:
         at = datetime.fromisoformat(value)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise Bad(place, f"expected an ISO 8601 instant such as 2026-11-22T10:00:00Z, got {_shown(value)}") from None
+        raise InvalidEvent(place, f"expected an ISO 8601 instant such as 2026-11-22T10:00:00Z, got {_shown(value)}") from None
     if at < EARLIEST:
-        raise Bad(place, "expected an instant after 1970")
+        raise InvalidEvent(place, "expected an instant after 1970")
     return at
 
 
@@ -228,15 +230,15 @@ def _name(raw: dict[str, Any], kind: str) -> str:
     given = raw.get("event")
     name = one_line(given) if type(given) is str else ""
     if not name:
-        raise Bad("event", f"expected the name of the event, got {_shown(given)}")
+        raise InvalidEvent("event", f"expected the name of the event, got {_shown(given)}")
     if len(name) > MAX_NAME:
-        raise Bad("event", f"expected at most {MAX_NAME} characters, got {len(name)}")
+        raise InvalidEvent("event", f"expected at most {MAX_NAME} characters, got {len(name)}")
     if is_reserved(name):
-        raise Bad("event", "this name is kept for events that the server writes itself; choose another one")
+        raise InvalidEvent("event", "this name is kept for events that the server writes itself; choose another one")
     return name
 
 
-def _properties(raw: dict[str, Any], event: Tracked) -> dict[str, Any]:
+def _properties(raw: dict[str, Any], event: TrackingCall) -> dict[str, Any]:
     """Properties as stored: pages keep their name and category, groups their id and traits; what an identify call says is in the profile."""
     if event.type == "identify":
         return {}
@@ -258,7 +260,7 @@ def _labels(raw: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if type(value) is not str:
-            raise Bad(field, f"expected a text, got {_shown(value)}")
+            raise InvalidEvent(field, f"expected a text, got {_shown(value)}")
         found[field] = value
     return found
 
@@ -270,12 +272,12 @@ def _id(raw: dict[str, Any], field: str, longest: int, *, needed: bool = False) 
     if given is None:
         given = ""
     if type(given) is not str:
-        raise Bad(field, f"expected a text, got {_shown(given)}")
+        raise InvalidEvent(field, f"expected a text, got {_shown(given)}")
     value = identifier(given)
     if len(value) > longest:
-        raise Bad(field, f"expected at most {longest} characters, got {len(value)}")
+        raise InvalidEvent(field, f"expected at most {longest} characters, got {len(value)}")
     if needed and not value:
-        raise Bad(field, "expected a text")
+        raise InvalidEvent(field, "expected a text")
     return value or None
 
 
@@ -284,7 +286,7 @@ def _object(raw: dict[str, Any], field: str, place: str = "") -> dict[str, Any]:
     if value is None:
         return {}
     if type(value) is not dict:
-        raise Bad(place or field, f"expected an object, got {_shown(value)}")
+        raise InvalidEvent(place or field, f"expected an object, got {_shown(value)}")
     return value
 
 
@@ -295,11 +297,11 @@ def _without_traits(context: dict[str, Any]) -> dict[str, Any]:
 def _external_ids(given: Any) -> list[Name]:
     """`context.externalIds`, Segment's list of `{id, type}`."""
     if type(given) is not list or len(given) > 20:
-        raise Bad("context.externalIds", "expected a list of at most 20 objects")
+        raise InvalidEvent("context.externalIds", "expected a list of at most 20 objects")
     names: list[Name] = []
     for index, entry in enumerate(given):
         if type(entry) is not dict or type(entry.get("type")) is not str:
-            raise Bad(f"context.externalIds[{index}]", 'expected {"type": "…", "id": "…"}')
+            raise InvalidEvent(f"context.externalIds[{index}]", 'expected {"type": "…", "id": "…"}')
         if value := _id(entry, "id", MAX_ID):
             names.append((f"external:{identifier(entry['type']).lower()}", value))
     return names
@@ -321,22 +323,22 @@ def _consents(traits: dict[str, Any], context: dict[str, Any]) -> list[dict[str,
             for purpose, state in (purposes.items() if type(purposes) is dict else [("marketing", purposes)])
         ]
     if type(given) is not list or len(given) > 50:
-        raise Bad(place, "expected a list of at most 50 statements")
+        raise InvalidEvent(place, "expected a list of at most 50 statements")
     return [_consent(entry, f"{place}[{index}]") for index, entry in enumerate(given)]
 
 
 def _consent(entry: Any, place: str) -> dict[str, Any]:
     if type(entry) is not dict:
-        raise Bad(place, f"expected an object, got {_shown(entry)}")
+        raise InvalidEvent(place, f"expected an object, got {_shown(entry)}")
     statement = {"purpose": "marketing", "wording": "", "source": "api", **entry}
     for name, longest in (("channel", 32), ("purpose", 64), ("wording", 4_000), ("source", 200)):
         given = statement.get(name)
         value = _spelt(name, given) if type(given) is str else None
         if value is None or len(value) > longest or (not value and name in ("channel", "purpose")):
-            raise Bad(f"{place}.{name}", f"expected a text of at most {longest} characters, got {_shown(given)}")
+            raise InvalidEvent(f"{place}.{name}", f"expected a text of at most {longest} characters, got {_shown(given)}")
         statement[name] = value
     if statement.get("state") not in CONSENT_STATES:
-        raise Bad(f"{place}.state", f"expected one of {', '.join(CONSENT_STATES)}, got {_shown(statement.get('state'))}")
+        raise InvalidEvent(f"{place}.state", f"expected one of {', '.join(CONSENT_STATES)}, got {_shown(statement.get('state'))}")
     kept = {name: statement[name] for name in ("channel", "purpose", "state", "wording", "source")}
     return {**kept, "said_at": _said_at(entry, place)}
 

@@ -19,7 +19,7 @@ from api.http.errors import Malformed, TooMany, Unauthorized, answers
 from api.http.odd_json import read_odd_json
 from api.http.rate_limits import Rate
 from api.server import Server, TheServer
-from api.tracking.calls import SHORT, Bad, Envelope, Tracked, read_event, read_time
+from api.tracking.calls import SHORT, Envelope, InvalidEvent, TrackingCall, read_event, read_time
 from api.tracking.schema import call_name, ref
 from api.tracking.trust import is_trusted
 from api.tracking.write_keys import Key
@@ -195,7 +195,7 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     return Response(DONE, headers={"x-dropped-events": str(dropped)} if dropped else None, media_type="application/json")
 
 
-def _note_traces(tracing: Tracing, calls: list[Tracked]) -> None:
+def _note_traces(tracing: Tracing, calls: list[TrackingCall]) -> None:
     """The event of a request goes on in the request's trace; of many each has a trace of its own, since they are about many people."""
     here = tracing.here()
     if here is None:
@@ -226,7 +226,7 @@ def read_body(body: bytes) -> dict[str, Any]:
 
 def _read(
     server: Server, body: dict[str, Any], kind: str, key: Key, trusted: bool, hops: int
-) -> tuple[list[Tracked], list[dict[str, Any]]]:
+) -> tuple[list[TrackingCall], list[dict[str, Any]]]:
     """The good calls of a request, and what is wrong with the others."""
     single = kind not in ("batch", "import")
     entries = [body] if single else body.get("batch")
@@ -237,19 +237,19 @@ def _read(
         raise TooLarge("Expected at most {limit} events in a batch, got {count}.", limit=limit, count=len(entries))
     try:
         sent_at = None if single else read_time(body.get("sentAt"), "sentAt")
-    except Bad:
+    except InvalidEvent:
         sent_at = None  # a broken clock at the sender must not cost events: their own stamps then count as they are
     shared = None if single else body.get("context")
     if shared is not None and type(shared) is not dict:
         raise Malformed("Expected `context` of a batch to be an object.")
     now, longest = server.engine.clock.now(), server.settings.max_event_bytes
     envelope = Envelope(now, key.source, sent_at, kind == "import", longest, trusted, key.id, hops)
-    calls: list[Tracked] = []
+    calls: list[TrackingCall] = []
     bad: list[dict[str, Any]] = []
     for index, raw in enumerate(entries):
         try:
             calls.append(read_event(_in_context(raw, shared) if shared else raw, kind if single else None, envelope))
-        except Bad as error:
+        except InvalidEvent as error:
             bad.append({"index": index, "field": error.field, "message": str(error)})
             server.writer.intake.note(key.id, "refused", _called(raw, kind), error.field, code_of(str(error)))
     return calls, bad

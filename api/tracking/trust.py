@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from api.tracking.calls import Tracked
+from api.tracking.calls import TrackingCall
 from api.tracking.write_keys import Key
 from crm.people.identity import ResolvedContact, find
 from crm.people.profile import update_fields
@@ -34,7 +34,7 @@ class Changed:
     """Field -> why it was left out, or which type was expected of what is kept; for whoever keeps the sender."""
 
 
-def write_fields(session: Session, call: Tracked, contact: ResolvedContact, fields: Mapping[str, object], now: datetime) -> Changed:
+def write_fields(session: Session, call: TrackingCall, contact: ResolvedContact, fields: Mapping[str, object], now: datetime) -> Changed:
     """Writes what a call says about its contact, as far as its sender may."""
     source = call.row["source"]
     if call.trusted:
@@ -44,7 +44,7 @@ def write_fields(session: Session, call: Tracked, contact: ResolvedContact, fiel
     return Changed(filled.event, filled.refused, {**filled.unfit, **filled.refused})
 
 
-def left_out(session: Session, call: Tracked, contact: ResolvedContact) -> dict[str, str]:
+def left_out(session: Session, call: TrackingCall, contact: ResolvedContact) -> dict[str, str]:
     """The names that an unauthenticated call wanted for its contact and did not get, the alias among them."""
     if call.trusted:
         return {}

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from api.http.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_busy, is_out_of_space, is_unstorable, takes_nothing
-from api.tracking.calls import Tracked
+from api.tracking.calls import TrackingCall
 from api.tracking.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
 from crm.consent.consent import Evidence, record_consent
@@ -67,7 +67,7 @@ class Waker(Protocol):
 
 
 @dataclass(slots=True)
-class Written:
+class WriteResult:
     """What became of a request's calls: `stored` new events, `repeated` ones known before, `refused` the database did not take for what they
     hold."""
 
@@ -81,8 +81,8 @@ class _Request:
     """Calls of one request on their way through the queue; `left` counts those that no transaction has finished."""
 
     left: int
-    future: asyncio.Future[Written]
-    written: Written = field(default_factory=Written)
+    future: asyncio.Future[WriteResult]
+    written: WriteResult = field(default_factory=WriteResult)
     error: Exception | None = None
 
 
@@ -108,7 +108,7 @@ class Writer:
         self.max_backlog = max_backlog
         self._waker = waker
         self._loop = loop
-        self._queue: deque[tuple[Tracked, _Request]] = deque()
+        self._queue: deque[tuple[TrackingCall, _Request]] = deque()
         self._arrived = threading.Condition()
         self._stopping = False
         self._wakes: set[asyncio.Task[None]] = set()
@@ -137,14 +137,14 @@ class Writer:
         waiting = len(self._queue)
         return waiting == 0 or waiting + calls <= self.max_backlog
 
-    async def submit(self, calls: Sequence[Tracked]) -> Written:
+    async def submit(self, calls: Sequence[TrackingCall]) -> WriteResult:
         """Returns after all calls are committed.
 
         Raises:
             Unavailable: the database could not take (some of) them; sending all again is safe, because events are known by message id.
         """
         if not calls:
-            return Written()
+            return WriteResult()
         request = _Request(len(calls), self._loop.create_future())
         with self._arrived:
             if self._stopping:
@@ -160,14 +160,14 @@ class Writer:
             self.counts.busy_seconds += time.perf_counter() - started
             self._answer(chunk, wakeups)
 
-    def _take(self) -> list[tuple[Tracked, _Request]]:
+    def _take(self) -> list[tuple[TrackingCall, _Request]]:
         """The next calls for one transaction; waits for some, empty when stopping."""
         with self._arrived:
             while not self._queue and not self._stopping:
                 self._arrived.wait()
             return next_chunk(self._queue)
 
-    def _write(self, chunk: list[tuple[Tracked, _Request]]) -> Wakeups:
+    def _write(self, chunk: list[tuple[TrackingCall, _Request]]) -> Wakeups:
         """Writes a chunk, call by call if it cannot be written as a whole."""
         try:
             written, wakeups = self._transaction([call for call, _ in chunk])
@@ -183,7 +183,7 @@ class Writer:
             self._stored(request, new)
         return wakeups
 
-    def _write_careful(self, call: Tracked, request: _Request) -> Wakeups:
+    def _write_careful(self, call: TrackingCall, request: _Request) -> Wakeups:
         """One event, which is stored whatever it sets off; refused if the database cannot hold it, else the sender keeps it."""
         try:
             (new,), wakeups = self._transaction([call], careful=True)
@@ -208,13 +208,13 @@ class Writer:
         self.counts.stored += new
         self.counts.repeated += not new
 
-    def _failed(self, chunk: Sequence[tuple[Tracked, _Request]], error: Unavailable) -> Wakeups:
+    def _failed(self, chunk: Sequence[tuple[TrackingCall, _Request]], error: Unavailable) -> Wakeups:
         for _, request in chunk:
             request.error = error
         self.counts.failed += len(chunk)
         return Wakeups()
 
-    def _transaction(self, calls: Sequence[Tracked], *, careful: bool = False) -> tuple[list[bool], Wakeups]:
+    def _transaction(self, calls: Sequence[TrackingCall], *, careful: bool = False) -> tuple[list[bool], Wakeups]:
         """One transaction, repeated while the database is only busy.
 
         Raises:
@@ -240,7 +240,7 @@ class Writer:
                 time.sleep(0.05 * 2**attempt)
         raise Unavailable(BUSY)
 
-    def _answer(self, chunk: Sequence[tuple[Tracked, _Request]], wakeups: Wakeups) -> None:
+    def _answer(self, chunk: Sequence[tuple[TrackingCall, _Request]], wakeups: Wakeups) -> None:
         finished: list[_Request] = []
         for _, request in chunk:
             request.left -= 1
@@ -264,13 +264,13 @@ class Writer:
             task.add_done_callback(self._wakes.discard)
 
 
-def next_chunk(queue: deque[tuple[Tracked, Rest]]) -> list[tuple[Tracked, Rest]]:
+def next_chunk(queue: deque[tuple[TrackingCall, Rest]]) -> list[tuple[TrackingCall, Rest]]:
     """Takes the calls of the next transaction from the left of `queue`.
 
     A person's profile may not change after one of that person's events in the same transaction, because routing sees the profile as it is
     at the end: such a call waits for the next one, so every event meets the profile that its sender meant. An alias goes alone.
     """
-    chunk: list[tuple[Tracked, Rest]] = []
+    chunk: list[tuple[TrackingCall, Rest]] = []
     acted: set[tuple[str, str]] = set()
     weight = 0
     while queue and weight < MAX_ROWS:
@@ -290,7 +290,7 @@ def next_chunk(queue: deque[tuple[Tracked, Rest]]) -> list[tuple[Tracked, Rest]]
 def store(
     engine: Engine,
     session: Session,
-    calls: Sequence[Tracked],
+    calls: Sequence[TrackingCall],
     now: datetime,
     learner: Learner,
     *,
@@ -304,7 +304,7 @@ def store(
     came, for `workspace.intake`.
     """
     repeated = _repeated(session, calls)
-    taken = [_Taken(call, contact) for call, contact in _resolved(session, calls, repeated, now) if contact is not None]
+    taken = [_ResolvedCall(call, contact) for call, contact in _resolved(session, calls, repeated, now) if contact is not None]
     types = types_of(session)
     for entry in taken:
         entry.fit(types)
@@ -329,7 +329,7 @@ def store(
 
 
 @dataclass(slots=True)
-class Stored:
+class StoredEvent:
     """What routing reads of an `Event` that was inserted as a plain row: building the model object took longer than inserting it."""
 
     id: int
@@ -347,10 +347,10 @@ class Stored:
 
 
 @dataclass(slots=True)
-class _Taken:
+class _ResolvedCall:
     """A call with its contact, the events that its profile part set off, and the id of its own event (None: known before)."""
 
-    call: Tracked
+    call: TrackingCall
     contact: ResolvedContact
     derived: list[Event] = field(default_factory=list)
     event_id: int | None = None
@@ -379,7 +379,7 @@ class _Taken:
         return row
 
 
-def _repeated(session: Session, calls: Sequence[Tracked]) -> set[tuple[str, str]]:
+def _repeated(session: Session, calls: Sequence[TrackingCall]) -> set[tuple[str, str]]:
     """Which of the calls that write profiles were stored before: an old profile must not come back with a repeated request.
     Plain events need no question, the unique key answers it."""
     ids: dict[str, list[str]] = {}
@@ -396,9 +396,9 @@ def _repeated(session: Session, calls: Sequence[Tracked]) -> set[tuple[str, str]
 
 
 def _resolved(
-    session: Session, calls: Sequence[Tracked], repeated: set[tuple[str, str]], now: datetime
-) -> list[tuple[Tracked, ResolvedContact | None]]:
-    fresh: list[Tracked] = []
+    session: Session, calls: Sequence[TrackingCall], repeated: set[tuple[str, str]], now: datetime
+) -> list[tuple[TrackingCall, ResolvedContact | None]]:
+    fresh: list[TrackingCall] = []
     for call in calls:
         key = (call.row["source"], call.row["message_id"])
         if key not in repeated:
@@ -417,7 +417,7 @@ def _previous(session: Session, previous_id: str) -> Name:
     return ("user_id" if known else "anonymous_id", previous_id)
 
 
-def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event]:
+def _write_profile(session: Session, entry: _ResolvedCall, now: datetime) -> list[Event]:
     call, contact_id = entry.call, entry.contact.contact_id
     changes: list[Event | None] = []
     if call.type in PROFILE_CALLS:
@@ -446,7 +446,7 @@ def _write_profile(session: Session, entry: _Taken, now: datetime) -> list[Event
     return [event for event in changes if event is not None]
 
 
-def _fields(call: Tracked) -> dict[str, Any]:
+def _fields(call: TrackingCall) -> dict[str, Any]:
     """What a call says about the profile of its contact."""
     if call.type == "identify":
         return call.traits
@@ -455,13 +455,13 @@ def _fields(call: Tracked) -> dict[str, Any]:
     return {}
 
 
-def _evidence(call: Tracked, said: dict[str, Any]) -> Evidence:
+def _evidence(call: TrackingCall, said: dict[str, Any]) -> Evidence:
     if not call.trusted:
         return Evidence.UNAUTHENTICATED
     return Evidence.DATED if said["said_at"] else Evidence.UNDATED
 
 
-def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:
+def _to_route(session: Session, taken: Sequence[_ResolvedCall]) -> list[Event]:
     """What is new, in the order of the calls: first what a call changed, then its own event."""
     events: list[Event] = []
     for entry in taken:
@@ -473,7 +473,7 @@ def _to_route(session: Session, taken: Sequence[_Taken]) -> list[Event]:
             events.append(
                 cast(
                     Event,
-                    Stored(
+                    StoredEvent(
                         entry.event_id,
                         entry.contact.contact_id,
                         call["type"],
@@ -520,7 +520,7 @@ def refuse_if_away(error: Exception) -> None:
         raise error
 
 
-def _learn(session: Session, learner: Learner, taken: Sequence[_Taken], now: datetime) -> None:
+def _learn(session: Session, learner: Learner, taken: Sequence[_ResolvedCall], now: datetime) -> None:
     """Names and types that the catalogue does not know yet; for traffic that is known this is a look into a set."""
     for entry in taken:
         learner.see_event(entry.call.row["name"], entry.call.row["properties"])
@@ -529,7 +529,7 @@ def _learn(session: Session, learner: Learner, taken: Sequence[_Taken], now: dat
     learner.learn(session, now)
 
 
-def _note_seen(session: Session, taken: Sequence[_Taken], now: datetime) -> None:
+def _note_seen(session: Session, taken: Sequence[_ResolvedCall], now: datetime) -> None:
     """Remembers that the contacts were here, once a minute at most; zone and locale of the sender's machine count while no better is known."""
     seen = sorted({entry.contact.contact_id for entry in taken if not entry.call.row["backfill"]})
     if seen:

@@ -27,8 +27,8 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from builder_ui.app.screen import load, screen
 from builder_ui.kit import reactpy_compat
 from builder_ui.kit.components import ICONS
-from builder_ui.kit.context import House, Page, Visit
-from builder_ui.kit.i18n import Speech, language_for, speech_of
+from builder_ui.kit.context import AppContext, Page, PageContext
+from builder_ui.kit.i18n import Translator, language_for, speech_of
 from builder_ui.kit.permissions import does, may
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
@@ -102,7 +102,7 @@ def menu_of(member: Member) -> list[tuple[str, str, str, str]]:
 class Host:
     """The pages of one web server process."""
 
-    def __init__(self, house: House, pages: Sequence[Page], tour: Extra = lambda _member, _page: None) -> None:
+    def __init__(self, house: AppContext, pages: Sequence[Page], tour: Extra = lambda _member, _page: None) -> None:
         self.house = house
         self.pages = pages
         self.tour = tour
@@ -117,7 +117,7 @@ class Host:
         member = await asyncio.to_thread(self.house.login.member, token, owing=owing) if token else None
         return (token, member) if member else None
 
-    def speech(self, member: Member, headers: Mapping[str, str]) -> Speech:
+    def speech(self, member: Member, headers: Mapping[str, str]) -> Translator:
         return speech_of(member, headers.get("accept-language", ""), self.house.language)
 
     async def begin(self, request: Request) -> Response:
@@ -144,7 +144,7 @@ class Host:
         title = speech(page.title if page else "Not found")
         if found and found[0].name and may(member, found[0].reads):
             values = clean(found[1]), clean(request.query_params)
-            name = await asyncio.to_thread(called, found[0], Visit(self.house, member, token, speech, request.url.path, *values))
+            name = await asyncio.to_thread(called, found[0], PageContext(self.house, member, token, speech, request.url.path, *values))
             title = f"{name} · {title}" if name else title
         stops = await asyncio.to_thread(self._stops) if may(member, "account.read") else []
         theme = str(member.preferences.get("theme", "system"))
@@ -216,7 +216,9 @@ class Host:
             return
         page, arguments = found
         (token, member), speech = known, self.speech(known[1], socket.headers)
-        visit = Visit(self.house, member, token, speech, "/" + socket.path_params["path"], clean(arguments), clean(socket.query_params))
+        visit = PageContext(
+            self.house, member, token, speech, "/" + socket.path_params["path"], clean(arguments), clean(socket.query_params)
+        )
         first = await asyncio.to_thread(load, visit, page)
         await socket.accept()
         watch = asyncio.create_task(self._watch(socket, token))
@@ -243,7 +245,7 @@ class Host:
             return True
 
 
-def called(page: Page, visit: Visit) -> str:
+def called(page: Page, visit: PageContext) -> str:
     """The name of what a page shows; empty where there is nothing, or nothing can be read now."""
     try:
         return page.name(visit)[:200] if page.name else ""

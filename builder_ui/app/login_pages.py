@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 
 from builder_ui.app.host import STATICS, guard, is_page, templates
 from builder_ui.kit.components import ICONS
-from builder_ui.kit.i18n import Speech, speech_for
+from builder_ui.kit.i18n import Translator, speech_for
 from journeys.errors import Issue, PfadwerkError
 from workspace.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
@@ -181,5 +181,5 @@ def wrong(language: str) -> str:
     return speech("The e-mail address or password is incorrect.")
 
 
-def _back(speech: Speech) -> tuple[str, str]:
+def _back(speech: Translator) -> tuple[str, str]:
     return "/login", speech("Back to log-in")

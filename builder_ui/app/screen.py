@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.permissions import may
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_ref, use_state
 from builder_ui.settings.sections import barred
@@ -42,7 +42,7 @@ class Loaded:
     """A page's data, or why there is none. `stamp` was asked before the data was read, so a change in between is seen later. `visit` is
     whose eyes it was read for: the member as they were then."""
 
-    visit: Visit
+    visit: PageContext
     data: Any = None
     stamp: Any = None
     problem: Notice | None = None
@@ -64,7 +64,7 @@ BARRED = "barred"
 
 
 @component
-def screen(visit: Visit, page: Page, first: Loaded) -> Element:
+def screen(visit: PageContext, page: Page, first: Loaded) -> Element:
     """One page for one visitor. `first` was loaded before, so that nothing flashes when a lost connection is back."""
     shown, set_shown = use_state(Shown(first))
     busy = use_ref(False)
@@ -119,7 +119,7 @@ def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
     return replace(shown, loaded=loaded)
 
 
-def load(visit: Visit, page: Page) -> Loaded:
+def load(visit: PageContext, page: Page) -> Loaded:
     """Reads what the page shows, for the role that its visitor has now."""
     try:
         visit = replace(visit, member=allowed(visit, page.reads, reading=True))
@@ -131,12 +131,12 @@ def load(visit: Visit, page: Page) -> Loaded:
         return Loaded(visit, problem=say(visit, error))
 
 
-def _mark(visit: Visit, page: Page) -> Any:
+def _mark(visit: PageContext, page: Page) -> Any:
     """What differs once the page would show something else: its own stamp, and the visitor's role."""
     return visit.member.role, page.stamp(visit) if page.stamp else None
 
 
-def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
+def stamp(visit: PageContext, page: Page, otherwise: Any) -> Any:
     """The page's stamp now, for the role its visitor has now; `otherwise` where it cannot be read, which then changes nothing. Nor does a session
     that has ended: nothing new is shown, and what somebody was drawing stays until the socket is closed and they have logged in again."""
     try:
@@ -150,7 +150,7 @@ def stamp(visit: Visit, page: Page, otherwise: Any) -> Any:
         return otherwise
 
 
-def allowed(visit: Visit, act: str, *, reading: bool = False) -> Member:
+def allowed(visit: PageContext, act: str, *, reading: bool = False) -> Member:
     """Who this is and what they may, asked anew in the database: an open page may be older than a lost role, or outlive its session. What a
     page reads by itself keeps no session alive and needs no fresh proof.
 
@@ -171,7 +171,7 @@ def allowed(visit: Visit, act: str, *, reading: bool = False) -> Member:
     return member
 
 
-def carry_out(visit: Visit, act: str, do: Do, done: str) -> Notice:
+def carry_out(visit: PageContext, act: str, do: Do, done: str) -> Notice:
     """One act, if it is allowed."""
     try:
         wakeups = do(replace(visit, member=allowed(visit, act)))
@@ -195,7 +195,7 @@ def draw(page: Page, loaded: Loaded, acts: Acts) -> Element:
         return components.empty("alert", say(visit, error).text, None)
 
 
-def say(visit: Visit, error: Exception) -> Notice:
+def say(visit: PageContext, error: Exception) -> Notice:
     """An error as a sentence for this visitor; unforeseen ones are logged under a number, without their text."""
     speech = visit.speech
     if isinstance(error, ProofNeeded):
@@ -218,7 +218,7 @@ def say(visit: Visit, error: Exception) -> Notice:
     return Notice(speech("Something went wrong. Look for number {number} in the log.", number=number), good=False)
 
 
-def _notice(visit: Visit, notice: Notice | None, close: Callable[[Any], None]) -> Element:
+def _notice(visit: PageContext, notice: Notice | None, close: Callable[[Any], None]) -> Element:
     if notice is None:
         return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
     tone = "good" if notice.good else "bad"

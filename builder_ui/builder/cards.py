@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.kit import components, labels
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from journeys.document import Entry
 from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 
 def view_of(
-    speech: Speech, palette: Palette, node_id: str, raw: Mapping[str, Any], names: labels.Names, before: View | None = None
+    speech: Translator, palette: Palette, node_id: str, raw: Mapping[str, Any], names: labels.Names, before: View | None = None
 ) -> View:
     """The card of a step. A step that cannot be read has the outlets that it names, else those of the card `before`."""
     node, label, name = palette.parse(node_id, raw), labels.kind_of(speech, palette, raw), labels.own_name(raw)
@@ -54,11 +54,11 @@ def view_of(
     }
 
 
-def _outlets(speech: Speech, node: Node) -> list[list[Any]]:
+def _outlets(speech: Translator, node: Node) -> list[list[Any]]:
     return [[name, labels.coded(speech, labels.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
 
 
-def _outlets_named(speech: Speech, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
+def _outlets_named(speech: Translator, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
     """The outlets of a step that is not complete, asked of its fields as they are; none where these do not say."""
     if kind is None:
         return []
@@ -79,18 +79,18 @@ def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
     return tuple(_sketch(one) for one in value) if isinstance(value, list | tuple) else value
 
 
-def _outlets_of_kind(speech: Speech, kind: type[Node] | None) -> list[list[Any]]:
+def _outlets_of_kind(speech: Translator, kind: type[Node] | None) -> list[list[Any]]:
     node = Palette([kind]).parse("x", {"kind": kind.kind, **kind.example}) if kind else None
     return _outlets(speech, node) if isinstance(node, Node) else [["next", labels.coded(speech, labels.OUTLETS, "next"), False]]
 
 
-def _summary(speech: Speech, node: Node, names: labels.Names) -> str:
+def _summary(speech: Translator, node: Node, names: labels.Names) -> str:
     """What was set, as short as a card needs it: values, and the titles of what is merely switched on."""
     said = [title if value == speech("yes") else value for title, value in labels.fields(speech, node, names)]
     return _joined(said)
 
 
-def entry_view(speech: Speech, draft: Draft) -> View:
+def entry_view(speech: Translator, draft: Draft) -> View:
     """The card of the journey itself."""
     summary = _joined(_entry_in_words(speech, draft.parts.get("entry") or {}))
     outlets = [["next", speech("Start"), False]]
@@ -105,7 +105,7 @@ def entry_view(speech: Speech, draft: Draft) -> View:
     }
 
 
-def _entry_in_words(speech: Speech, raw: Any) -> list[str]:
+def _entry_in_words(speech: Translator, raw: Any) -> list[str]:
     """What is right of the journey's entry, and that there is more to fill in."""
     try:
         entry = Entry.model_validate(raw)
@@ -132,7 +132,7 @@ def _joined(said: Iterable[str]) -> str:
     return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1].rstrip()}…"
 
 
-def palette_of(speech: Speech, palette: Palette) -> dict[str, Any]:
+def palette_of(speech: Translator, palette: Palette) -> dict[str, Any]:
     """The palette for the canvas: groups in order, kinds with the step they begin as, each followed by its ready steps, and the icons."""
     kinds = [
         offer for kind in palette for offer in (_offer(speech, palette, kind), *(_ready(speech, palette, kind, one) for one in kind.ready))
@@ -140,12 +140,12 @@ def palette_of(speech: Speech, palette: Palette) -> dict[str, Any]:
     return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(components.ICONS)}
 
 
-def _offer(speech: Speech, palette: Palette, kind: type[Node]) -> dict[str, Any]:
+def _offer(speech: Translator, palette: Palette, kind: type[Node]) -> dict[str, Any]:
     words = _words(speech, kind.label, kind.keywords, *kind.help())
     return {"id": kind.kind, **_begun(speech, palette, kind, kind.label, kind.help()[0], beginning(kind)), "words": words}
 
 
-def _ready(speech: Speech, palette: Palette, kind: type[Node], ready: Ready) -> dict[str, Any]:
+def _ready(speech: Translator, palette: Palette, kind: type[Node], ready: Ready) -> dict[str, Any]:
     words = _words(speech, ready.label, ready.help, ready.keywords, kind.label, kind.keywords)
     return {
         "id": f"{kind.kind}.{ready.key}",
@@ -154,7 +154,7 @@ def _ready(speech: Speech, palette: Palette, kind: type[Node], ready: Ready) -> 
     }
 
 
-def _begun(speech: Speech, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
+def _begun(speech: Translator, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
     view = view_of(speech, palette, kind.kind, raw, {})
     text = components.plain(speech(help))
     return {
@@ -162,7 +162,7 @@ def _begun(speech: Speech, palette: Palette, kind: type[Node], label: str, help:
     }  # fmt: skip
 
 
-def _words(speech: Speech, *texts: str) -> str:
+def _words(speech: Translator, *texts: str) -> str:
     """What a step is found by: its texts in the reader's language and in English, in which many know the field's words."""
     return " ".join(dict.fromkeys((*(speech(text) for text in texts if text), *texts))).lower()
 
@@ -190,7 +190,7 @@ def in_order(draft: Draft, views: Mapping[str, View]) -> list[str]:
     return [*order, *(id for id in draft.nodes if id not in order)]
 
 
-def hints(speech: Speech, palette: Palette, document: Mapping[str, Any]) -> Hints:
+def hints(speech: Translator, palette: Palette, document: Mapping[str, Any]) -> Hints:
     """When contacts get to each step at the earliest: the fourth day is the one that begins three times 24 hours after entry."""
     try:
         graph = build(Document.model_validate(upgrade(dict(document))), palette)
@@ -199,13 +199,13 @@ def hints(speech: Speech, palette: Palette, document: Mapping[str, Any]) -> Hint
     return {id: _hint(speech, after) for id, after in earliest(graph).items()}
 
 
-def _hint(speech: Speech, after: timedelta) -> list[str]:
+def _hint(speech: Translator, after: timedelta) -> list[str]:
     short = speech("Day {number}", number=speech.number(after // DAY + 1))
     full = speech("At the earliest {span} after entry", span=speech.span(after)) if after else speech("No earlier than entry")
     return [short, full]
 
 
-def drawing(speech: Speech, palette: Palette, draft: Draft) -> dict[str, Any]:
+def drawing(speech: Translator, palette: Palette, draft: Draft) -> dict[str, Any]:
     """A whole journey as the canvas takes it."""
     names = labels.names_in(speech, palette, draft.nodes)
     nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(speech, draft)}}

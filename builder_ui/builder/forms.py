@@ -20,7 +20,7 @@ from builder_ui.builder.journey_form import DEFINITIONS
 from builder_ui.builder.knowledge import Choice, Knowledge
 from builder_ui.kit import components
 from builder_ui.kit import labels as words
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, datalist, html
 from journeys.errors import Issue
 from journeys.rules import dates
@@ -43,7 +43,7 @@ _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 class Form:
     """What every widget needs. `raw` is the whole object, `edit(path, value, fields moved)` changes it; `generation` names the fields' state."""
 
-    speech: Speech
+    speech: Translator
     knowledge: Knowledge
     target: str
     raw: Any
@@ -128,7 +128,7 @@ def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
     return html.div(key, legend, widget, _small(speech, help_text), *wrong)
 
 
-def _small(speech: Speech, text: str) -> Element:
+def _small(speech: Translator, text: str) -> Element:
     return html.small(*components.marked(speech(text))) if text else None
 
 
@@ -956,7 +956,7 @@ class Suggestions:
     fields: tuple[tuple[str, str], ...] = ()
 
 
-def offers(speech: Speech, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
+def offers(speech: Translator, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
     """The lists of suggestions that fields name: contact fields with those of the journey, events, tags, and what else terms name."""
     catalogue = knowledge.catalogue
     fields = [

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from activities.rendering.kinds import HTML, PARTIAL
 from activities.templates import listing
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.templates.frames import address
 from crm import catalogue
 from crm.people import tags
@@ -77,7 +77,7 @@ def stamp(session: Session) -> Stamp:
     return numbers, tuple(map(tuple, members)), tuple(map(tuple, pools)), tuple(secrets.names(session))
 
 
-def load(session: Session, speech: Speech) -> Knowledge:
+def load(session: Session, speech: Translator) -> Knowledge:
     """`speech`: how the reader calls purposes and scores."""
     seen = stamp(session)
     sendable = select(Template).where(col(Template.archived_at).is_(None), Template.kind != "partial")
@@ -100,7 +100,7 @@ def load(session: Session, speech: Speech) -> Knowledge:
     return Knowledge(catalogue.load_catalogue(session), choices, kinds, looks, MAKERS, seen)
 
 
-def _listed(session: Session, speech: Speech, name: str) -> list[Choice]:
+def _listed(session: Session, speech: Translator, name: str) -> list[Choice]:
     return [(key, speech(label)) for key, label in listed_names.labels(session, name, speech.language).items()]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from builder_ui.builder import bundle, texts
 from builder_ui.kit.components import ICONS
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 
 Marks = dict[str, dict[str, Any]]
@@ -16,7 +16,7 @@ Marks = dict[str, dict[str, Any]]
 
 
 def viewer(
-    visit: Visit,
+    visit: PageContext,
     key: str,
     graph: Mapping[str, Any],
     marks: Marks,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import REASONS, REFUSALS, coded
 from storage.tally import AtNode, Counts
 
@@ -31,14 +31,14 @@ NAMES = {
 Figures = dict[str, Any]
 
 
-def figures(speech: Speech, counts: Counts, has_goal: bool = True) -> dict[str, Figures]:
+def figures(speech: Translator, counts: Counts, has_goal: bool = True) -> dict[str, Figures]:
     """Node id, or `$entry` -> what its card shows. Reasons come as [[code, words, how many], …], the most frequent first; a journey without a
     goal has None for it."""
     whole = _whole(speech, counts)
     return {ENTRY: whole if has_goal else {**whole, "goal": None}, **{id: _at(speech, place) for id, place in counts.nodes.items()}}
 
 
-def _at(speech: Speech, place: AtNode) -> Figures:
+def _at(speech: Translator, place: AtNode) -> Figures:
     fates = {name: count for name in FATES if (count := getattr(place, name))}
     left = {outlet: count for outlet, count in sorted(place.left.items()) if count > 0}
     moved = {"placed": place.placed} if place.placed else {}
@@ -52,12 +52,12 @@ def _at(speech: Speech, place: AtNode) -> Figures:
     }
 
 
-def _whole(speech: Speech, counts: Counts) -> Figures:
+def _whole(speech: Translator, counts: Counts) -> Figures:
     refused = _reasons(speech, {**REASONS, **REFUSALS}, counts.refused)
     return {"entered": counts.runs, "waiting": counts.inside, "ended": counts.ended, "goal": counts.goal, "refused": refused, "left": {}}
 
 
-def _reasons(speech: Speech, table: Mapping[str, str], found: Counter[str]) -> list[list[Any]]:
+def _reasons(speech: Translator, table: Mapping[str, str], found: Counter[str]) -> list[list[Any]]:
     ranked = sorted((-count, code) for code, count in found.items() if count > 0)
     return [[code, coded(speech, table, code).rstrip("."), -count] for count, code in ranked]
 

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from builder_ui.app.screen import allowed
 from builder_ui.builder import knowledge
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from engine import open_builders
 from engine.open_builders import Present
 from engine.runs.step import where
@@ -41,7 +41,7 @@ class Seen:
 class Others:
     """One open page among the others. Who may not look at journeys any more sees nobody, and is seen by nobody."""
 
-    def __init__(self, visit: Visit, id: str, journey_id: str) -> None:
+    def __init__(self, visit: PageContext, id: str, journey_id: str) -> None:
         self._visit = visit
         self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=visit.member.id, process_id=visit.engine.process_id)
         self._entered = self._closed = False

@@ -22,7 +22,7 @@ from builder_ui.builder.session import Editor, Stored, counted, fetch
 from builder_ui.journeys.gallery import KEY_PATTERN
 from builder_ui.kit import ahead, components, state_line
 from builder_ui.kit import forms as plain_forms
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import JOURNEY_STATES, OUTLETS, RUN_STATES, coded
 from builder_ui.kit.observable import use_reading, use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, submitted, use_effect, use_ref, use_state
@@ -40,11 +40,11 @@ WHOM = plain_forms.Field("whom", "Name or e-mail", "search", most=200)
 class Opening:
     """What a builder begins with. Not a dataclass: ReactPy logs the arguments of a component that fails, and nobody may read these there."""
 
-    def __init__(self, visit: Visit, stored: Stored) -> None:
+    def __init__(self, visit: PageContext, stored: Stored) -> None:
         self.visit, self.stored = visit, stored
 
 
-def view(visit: Visit, stored: Stored, _acts: Acts) -> Element:
+def view(visit: PageContext, stored: Stored, _acts: Acts) -> Element:
     return builder(Opening(visit, stored))
 
 
@@ -880,7 +880,7 @@ def _line(editor: Editor, id: str, place: int) -> Element:
     )
 
 
-def name(visit: Visit) -> str:
+def name(visit: PageContext) -> str:
     with visit.engine.db.read() as session:
         return get_journey(session, visit.arguments["key"]).name
 

@@ -18,7 +18,7 @@ from builder_ui.builder.draft import Draft
 from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
 from builder_ui.kit.actor_names import contact_names
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.labels import MESSAGE_STATES, OUTLETS, REASONS, coded
 from crm.people import contacts
 from engine.runs.operations import RunFilter, list_runs
@@ -32,7 +32,7 @@ MOST_RUNS = 20
 class Pathway:
     """What the page shows in place of the editor. `story` is the data of the run's page, None until a run is chosen; `runs` are those to choose from."""
 
-    def __init__(self, visit: Visit, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
+    def __init__(self, visit: PageContext, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
         self.visit, self.journey_id = visit, journey_id
         self.tell, self.spawn = tell, spawn
         self.text = ""
@@ -67,7 +67,7 @@ class Pathway:
     def _runs(self, session: Session, text: str) -> Iterable[dict[str, Any]]:
         if not text:
             return list_runs(session, RunFilter(self.journey_id, limit=MOST_RUNS))
-        people = contacts.search(session, contacts.Wanted(text=text), limit=MOST_RUNS).contacts
+        people = contacts.search(session, contacts.ContactFilter(text=text), limit=MOST_RUNS).contacts
         return [run for one in people for run in list_runs(session, RunFilter(self.journey_id, contact_id=one.id, limit=MOST_RUNS))]
 
     async def choose(self, run_id: str) -> None:
@@ -89,7 +89,7 @@ class Pathway:
                 return
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def _draw(self, visit: Visit, turn: int) -> bool:
+    async def _draw(self, visit: PageContext, turn: int) -> bool:
         story, graph = await asyncio.to_thread(self._load, visit)
         if turn != self._turn:
             return False
@@ -98,7 +98,7 @@ class Pathway:
         self.tell()
         return True
 
-    def _load(self, visit: Visit) -> tuple[Any, dict[str, Any]]:
+    def _load(self, visit: PageContext) -> tuple[Any, dict[str, Any]]:
         from builder_ui.journeys import run as run_page
 
         story = run_page.load(visit)
@@ -121,7 +121,7 @@ class Pathway:
             self.tell()
 
 
-def marks(visit: Visit, data: Any, drawn: set[tuple[str, str]]) -> Marks:
+def marks(visit: PageContext, data: Any, drawn: set[tuple[str, str]]) -> Marks:
     """The visits by number on steps and on the ways between, from the trail."""
     from builder_ui.journeys import run as run_page
 
@@ -149,7 +149,7 @@ def _mark(tone: str, sign: str, said: str, lines: list[str]) -> dict[str, Any]:
     return {"tone": tone, "sign": sign, "said": said, "lines": lines}
 
 
-def _visit_line(visit: Visit, chapter: Any) -> str:
+def _visit_line(visit: PageContext, chapter: Any) -> str:
     """`24 Nov 2026, 09:12: yes`, and of a message its fate: `24 Nov 2026, 09:12: Sent, Opened`."""
     at, speech = visit.speech.moment(chapter.at), visit.speech
     left = next((line["outlet"] for line in chapter.lines if line["what"] == "left"), "")
@@ -159,7 +159,7 @@ def _visit_line(visit: Visit, chapter: Any) -> str:
     return f"{at}: {', '.join(said)}" if said else at
 
 
-def _fate(visit: Visit, message: dict[str, Any]) -> list[str]:
+def _fate(visit: PageContext, message: dict[str, Any]) -> list[str]:
     speech, reason = visit.speech, message["reason"]
     said = [speech(MESSAGE_STATES[message["status"]][0])]
     said += [coded(speech, REASONS, reason)] if reason else []
@@ -180,7 +180,7 @@ def _ways(data: Any, chapter: Any, drawn: set[tuple[str, str]]) -> list[str]:
     return found
 
 
-def _next(visit: Visit, data: Any) -> str:
+def _next(visit: PageContext, data: Any) -> str:
     coming = data.story["next"] or {}
     if coming.get("due_at"):
         return visit.speech("Continues {when}", when=visit.speech.moment(coming["due_at"]))

@@ -130,7 +130,7 @@ Spoken = Ops | Resync | Select | Seen | Save | Ping | Back | Writing
 _messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Spoken | Piece, Field(discriminator="type")])
 
 
-class Ear:
+class MessageReader:
     """Puts pieces together. One message at a time, as the socket keeps their order. `parse` reads one message, a `Piece` included."""
 
     def __init__(self, parse: Callable[[object], Any] | None = None) -> None:

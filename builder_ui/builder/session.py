@@ -30,7 +30,7 @@ from builder_ui.builder.protocol import (
     MAX_NOTES,
     Back,
     Changes,
-    Ear,
+    MessageReader,
     Note,
     Ops,
     Ping,
@@ -44,9 +44,9 @@ from builder_ui.builder.writing import Fields, Gone
 from builder_ui.kit import actor_names, labels
 from builder_ui.kit.ahead import Paragraph, looked
 from builder_ui.kit.autosaving import AutosavingEditor, status_of
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.differences import changes as told
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from engine.open_builders import Present
 from engine.runs.step import where
 from engine.versions import drafts, listing, publish
@@ -141,7 +141,7 @@ class Editor(AutosavingEditor):
 
     called = "the builder"
 
-    def __init__(self, visit: Visit, stored: Stored) -> None:
+    def __init__(self, visit: PageContext, stored: Stored) -> None:
         super().__init__(visit)
         self.journey = stored
         self.knowledge = stored.knowledge
@@ -184,7 +184,7 @@ class Editor(AutosavingEditor):
         self._sequence = 0
         self._was = ""
         """The editor that this page had before a lost connection."""
-        self._ear = Ear()
+        self._ear = MessageReader()
         self._saving = asyncio.Lock()
         self._look()
 
@@ -1026,7 +1026,7 @@ class Editor(AutosavingEditor):
         self.tell("head", "path")
 
 
-def fetch(visit: Visit) -> Stored:
+def fetch(visit: PageContext) -> Stored:
     """Everything the builder begins with.
 
     Raises: NotFound.
@@ -1059,7 +1059,7 @@ def _versions(session: Session, journey: Journey) -> tuple[int, ...]:
     return tuple(session.scalars(numbers))
 
 
-def counted(speech: Speech, errors: int, hints: int) -> str:
+def counted(speech: Translator, errors: int, hints: int) -> str:
     """`1 problem, 2 hints`; what there is none of is not said."""
     problems = "1 problem" if errors == 1 else "{count} problems"
     more = "1 hint" if hints == 1 else "{count} hints"

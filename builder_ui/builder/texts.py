@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 
 CANVAS = (
     "Add a note",
@@ -81,5 +81,5 @@ CANVAS = (
 )
 
 
-def for_canvas(speech: Speech) -> dict[str, str]:
+def for_canvas(speech: Translator) -> dict[str, str]:
     return {text: speech(text) for text in CANVAS}

@@ -12,13 +12,13 @@ from sqlmodel import select
 
 from activities.forecasts import Forecaster
 from builder_ui.kit import components, consequences
-from builder_ui.kit.context import Acts, Do, Visit
+from builder_ui.kit.context import Acts, Do, PageContext
 from builder_ui.kit.exact import Exact, Question
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.jobs import WANTED, add_job
 from crm.people import profile
-from crm.people.contacts import MAX_COUNTED, Wanted
+from crm.people.contacts import MAX_COUNTED, ContactFilter
 from engine.enrolment import manual
 from engine.enrolment.enrol import Entered
 from engine.interpreter.forecast import Forecast
@@ -55,7 +55,7 @@ class Told:
 
 
 @component
-def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ...]) -> Element:
+def Chosen(visit: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple[str, ...]) -> Element:
     """The bar over what is chosen: tags with their way back, a journey with a look ahead, a file."""
     told, set_told = use_state(Told())
     speech = visit.speech
@@ -101,7 +101,7 @@ def Chosen(visit: Visit, live: Mapping[str, str], acts: Acts, ids: tuple[str, ..
 
 
 @component
-def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, count: int) -> Element:
+def Everyone(visit: PageContext, live: Mapping[str, str], acts: Acts, wanted: ContactFilter, count: int) -> Element:
     """The same for all whom the filters find, however many: the work goes on page by page when this page is long closed."""
     told, set_told = use_state(Told())
     speech = visit.speech
@@ -143,7 +143,7 @@ def Everyone(visit: Visit, live: Mapping[str, str], acts: Acts, wanted: Wanted, 
     )
 
 
-def counting(visit: Visit, told: Told, wanted: Wanted, count: int) -> Element:
+def counting(visit: PageContext, told: Told, wanted: ContactFilter, count: int) -> Element:
     """The exact count of what was estimated."""
     ahead = told.ahead
     assert ahead is not None
@@ -158,32 +158,32 @@ def counting(visit: Visit, told: Told, wanted: Wanted, count: int) -> Element:
     return Exact(visit, question, tell, key=question.key)
 
 
-def all_of(speech: Speech, count: int) -> str:
+def all_of(speech: Translator, count: int) -> str:
     """How the filters' whole find is called."""
     if count > MAX_COUNTED:
         return speech("All matching, more than {count}", count=speech.number(MAX_COUNTED))
     return speech("All {count} matching", count=speech.number(count))
 
 
-def begin_tagging(wanted: Wanted, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
-    def do(visit: Visit) -> Wakeups:
+def begin_tagging(wanted: ContactFilter, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
+    def do(visit: PageContext) -> Wakeups:
         input = {WANTED: wanted.kept(), "tag": profile.read_tag(tag), "added": added}
         return begin(visit, "bulk_tag", "contacts", input, count, jobs)
 
     return do
 
 
-def begin_enrolling(journey_id: str, wanted: Wanted, count: int, jobs: list[str], looked_at: int | None) -> Do:
+def begin_enrolling(journey_id: str, wanted: ContactFilter, count: int, jobs: list[str], looked_at: int | None) -> Do:
     """Refused where another version is live by now than was looked at."""
 
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         still_live(visit, journey_id, looked_at)
         return begin(visit, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
 
     return do
 
 
-def still_live(visit: Visit, journey_id: str, looked_at: int | None) -> None:
+def still_live(visit: PageContext, journey_id: str, looked_at: int | None) -> None:
     """Raises: Invalid, which says so on the page, if another version is live by now than was looked at."""
     with visit.engine.db.read() as session:
         live = manual.published(visit.engine, session, journey_id)
@@ -191,7 +191,7 @@ def still_live(visit: Visit, journey_id: str, looked_at: int | None) -> None:
         raise Invalid("Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number)
 
 
-def begin(visit: Visit, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
+def begin(visit: PageContext, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
     """Queues a job, whose id goes into `jobs`."""
     with visit.engine.db.write() as session:
         total = count if count <= MAX_COUNTED else None
@@ -200,13 +200,13 @@ def begin(visit: Visit, kind: str, subject: str, input: dict[str, Any], count: i
     return Wakeups()
 
 
-def tag_field(visit: Visit, acts: Acts, tagging: Callable[[bool], Callable[..., Any]], hint: str = "") -> Element:
+def tag_field(visit: PageContext, acts: Acts, tagging: Callable[[bool], Callable[..., Any]], hint: str = "") -> Element:
     speech = visit.speech
     ways = [(speech("Add tag"), tagging(True)), (speech("Remove tag"), tagging(False))]
     return components.choose(speech("Tags"), hint, ways, "flag", components.kept(acts, "tag", speech("Name of the tag"), 120))
 
 
-def journey_field(visit: Visit, live: Mapping[str, str], acts: Acts, look_ahead: Callable[..., Any]) -> Element:
+def journey_field(visit: PageContext, live: Mapping[str, str], acts: Acts, look_ahead: Callable[..., Any]) -> Element:
     speech = visit.speech
     field = components.kept_choice(acts, "into", speech("Journey"), {"": "–", **live})
     return components.choose(
@@ -222,7 +222,7 @@ Look = Callable[[Forecaster, Session, str], Forecast]
 """(who looks ahead, session, journey id) -> what would happen"""
 
 
-async def looked(visit: Visit, acts: Acts, look: Look) -> Told:
+async def looked(visit: PageContext, acts: Acts, look: Look) -> Told:
     """What enrolling in the journey that is chosen would come to. One look at a time for each person."""
     key = acts.drafts.get("into", "")
     if not key:
@@ -234,7 +234,7 @@ async def looked(visit: Visit, acts: Acts, look: Look) -> Told:
         return Told((error.say(visit.speech.translate),))
 
 
-def foretell(visit: Visit, key: str, look: Look) -> Told:
+def foretell(visit: PageContext, key: str, look: Look) -> Told:
     """Who would enter a journey now, who would get what at once, and why the others would not. Raises: PfadwerkError."""
     speech = visit.speech
     with visit.engine.db.read() as session:
@@ -257,7 +257,7 @@ def foretell(visit: Visit, key: str, look: Look) -> Told:
     return Told((first,), journey=journey.id if enter or not found.is_exact else "", ahead=ahead)
 
 
-def said(speech: Speech, told: Told) -> Element:
+def said(speech: Translator, told: Told) -> Element:
     ahead = told.ahead
     return html.div(
         {"role": "status"},
@@ -269,7 +269,7 @@ def said(speech: Speech, told: Told) -> Element:
 def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do:
     """Adds a tag or takes it away, for those where that changes something; their ids go into `changed`."""
 
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         now, wakeups = visit.house.now(), Wakeups()
         profile.read_tag(tag)
         for few in batched(sorted(ids), AT_ONCE):
@@ -289,7 +289,7 @@ def batched(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
 def enrol_all(journey_id: str, ids: Sequence[str], looked_at: int | None) -> Do:
     """Enrols those who may enter, each in a transaction of its own; refused where another version is live by now than was looked at."""
 
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         wakeups, occasion = Wakeups(), f"chosen:{new_id()}"
         still_live(visit, journey_id, looked_at)
         for id in ids:

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from builder_ui.contacts import edit
 from builder_ui.kit import components, labels
 from builder_ui.kit.actor_names import called, meant_for, member_names
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.catalogue import field_titles
@@ -82,7 +82,7 @@ class Data:
     """Field -> its title in this workspace, where it has one."""
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         contact = get(session, visit.arguments["id"])
         kind = visit.query.get("kind", "")
@@ -110,7 +110,7 @@ def load(visit: Visit) -> Data:
         )
 
 
-def suppressions(visit: Visit, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
+def suppressions(visit: PageContext, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
     keys = visit.engine.address_keys
     pairs = [(channel, mailbox.address_of(contact, channel)) for channel in ADDRESSED]
     found = {channel: mailbox.refused(session, keys, channel, address) for channel, address in pairs if address}
@@ -123,7 +123,7 @@ def subjects(session: Any, page: TimelinePage) -> dict[str, str]:
     return dict(session.execute(select(Message.id, Message.subject).where(col(Message.id).in_(ids))).all()) if ids else {}
 
 
-def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
+def _steps(visit: PageContext, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
     versions = {one.data["version_id"] for one in page.items if one.kind == "run"}
     programs = {id: visit.engine.program(session, id) for id in sorted(versions)}
     return {
@@ -131,7 +131,7 @@ def _steps(visit: Visit, session: Any, page: TimelinePage) -> dict[tuple[str, st
     }
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     """Whatever happens to a contact is an event or a step of a run; messages change by themselves."""
     with visit.engine.db.read() as session:
         id = get(session, visit.arguments["id"]).id
@@ -146,7 +146,7 @@ def stamp(visit: Visit) -> object:
         return newest, [tuple(fate) for fate in fates], runs
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
     views = [("", speech("Timeline"), None), ("consents", speech("Consents"), len(data.consents))]
     if visit.may("contact.change") and contact.erased_at is None:
@@ -171,7 +171,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def heading_actions(visit: Visit, data: Data) -> list[Element]:
+def heading_actions(visit: PageContext, data: Data) -> list[Element]:
     speech, id = visit.speech, data.contact.id
     offered: list[Element] = []
     if visit.may("contact.change"):
@@ -182,7 +182,7 @@ def heading_actions(visit: Visit, data: Data) -> list[Element]:
     return offered
 
 
-def story(visit: Visit, data: Data, acts: Acts) -> Element:
+def story(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
     everything = not visit.query.get("kind")
@@ -196,11 +196,11 @@ def story(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def nothing(visit: Visit) -> str:
+def nothing(visit: PageContext) -> str:
     return visit.speech("No results.") if visit.query.get("q") or visit.query.get("kind") else visit.speech("Nothing happened yet.")
 
 
-def consent_view(visit: Visit, data: Data, acts: Acts) -> Element:
+def consent_view(visit: PageContext, data: Data, acts: Acts) -> Element:
     """What holds now, and under it every statement with its wording and proof, newest first."""
     speech = visit.speech
     columns = (speech("Channel"), speech("Purpose"), speech("Now"), speech("Since"))
@@ -230,7 +230,7 @@ LIFTS = {
 LIFTS_OTHERS = "Only this address is suppressed. An administrator can unsuppress it under Change once the address works again."
 
 
-def blocked(visit: Visit, channel: str, why: mailbox.Refused) -> Element:
+def blocked(visit: PageContext, channel: str, why: mailbox.Refused) -> Element:
     """What is blocked, why, since when, and what lifts it."""
     speech, marketing = visit.speech, why.reason == "unsubscribe"
     text = "The address gets no marketing by {channel}: {reason}" if marketing else "The address gets nothing by {channel}: {reason}"
@@ -245,7 +245,7 @@ def blocked(visit: Visit, channel: str, why: mailbox.Refused) -> Element:
     )
 
 
-def statement(visit: Visit, one: Consent) -> Element:
+def statement(visit: PageContext, one: Consent) -> Element:
     speech = visit.speech
     proof = {name: value for name, value in one.proof.items() if name != "applied"}
     late = one.proof.get("applied") is False
@@ -274,7 +274,7 @@ def statement(visit: Visit, one: Consent) -> Element:
 # Who they are
 
 
-def profile(visit: Visit, data: Data) -> list[tuple[str, Element]]:
+def profile(visit: PageContext, data: Data) -> list[tuple[str, Element]]:
     speech, contact = visit.speech, data.contact
     pairs: list[tuple[str, Element]] = [(speech("In journeys"), open_runs(visit, data))]
     if data.ended:
@@ -322,7 +322,7 @@ def named(kind: str, value: str) -> Element:
     return html.a({"href": f"{scheme}:{value}"}, value) if scheme else value
 
 
-def ended_run(visit: Visit, data: Data, run: Mapping[str, Any]) -> Element:
+def ended_run(visit: PageContext, data: Data, run: Mapping[str, Any]) -> Element:
     speech = visit.speech
     return html.li(
         {"key": run["id"]},
@@ -331,7 +331,7 @@ def ended_run(visit: Visit, data: Data, run: Mapping[str, Any]) -> Element:
     )
 
 
-def open_runs(visit: Visit, data: Data) -> Element:
+def open_runs(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     if not data.runs:
         return speech("in no journey now")
@@ -355,11 +355,11 @@ def open_runs(visit: Visit, data: Data) -> Element:
     return html.ul(links)
 
 
-def state(visit: Visit, run: dict[str, Any]) -> Element:
+def state(visit: PageContext, run: dict[str, Any]) -> Element:
     return components.badge(visit.speech(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:])
 
 
-def consent(visit: Visit, one: ConsentState) -> Element:
+def consent(visit: PageContext, one: ConsentState) -> Element:
     speech = visit.speech
     return html.li(
         {"key": f"{one.channel}.{one.purpose}"},
@@ -377,7 +377,7 @@ def short(value: Any, most: int = 120) -> str:
 # What happened
 
 
-def item(visit: Visit, data: Data, one: Item) -> Element:
+def item(visit: PageContext, data: Data, one: Item) -> Element:
     content = TELLERS[one.kind](visit, data, one.data)
     return html.li(
         {"className": "event small", "key": f"{one.kind}.{'.'.join(map(str, one.key))}"},
@@ -415,7 +415,7 @@ def is_unmet(one: Item) -> bool:
     return one.kind == "refusal" and one.data["reason"] == "condition"
 
 
-def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_event(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """The event's name and its first few values; ids say nothing to people."""
     if row["type"] == "system" and row["name"] in OURS:
         return OURS[row["name"]](visit, data, row)
@@ -428,13 +428,13 @@ def tell_event(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     return html._(html.b(row["name"]), html.p({"className": "quiet"}, told) if told else None, left_out(visit, row))
 
 
-def came_from(visit: Visit, data: Data, row: Mapping[str, Any]) -> list[str]:
+def came_from(visit: PageContext, data: Data, row: Mapping[str, Any]) -> list[str]:
     """The key or the file that an event came with, as it is called today."""
     name = data.sources.get(row["source"])
     return [visit.speech("Source: {source}", source=name)] if name else []
 
 
-def tell_read(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_read(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """An open or a click: of which message, by whom or what, and where the click led."""
     speech, properties = visit.speech, row["properties"]
     clicked, machine = row["name"] == "Message Clicked", bool(properties.get("machine"))
@@ -451,7 +451,7 @@ def tell_read(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
-def tell_change(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_change(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """Which fields and tags, and from what to what where it is known."""
     speech, properties = visit.speech, row["properties"]
     changes = properties.get("changes") if isinstance(properties.get("changes"), Mapping) else {}
@@ -469,7 +469,7 @@ def tell_change(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
-def changed_line(visit: Visit, name: str, pair: Any) -> str:
+def changed_line(visit: PageContext, name: str, pair: Any) -> str:
     """`name` as people call the field."""
     speech = visit.speech
     if not (isinstance(pair, list) and len(pair) == 2):
@@ -478,7 +478,7 @@ def changed_line(visit: Visit, name: str, pair: Any) -> str:
     return f"{name}: {short(before)} → {short(after)}"
 
 
-def tell_entry(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_entry(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """Into which journey, and which version of it."""
     speech, properties = visit.speech, row["properties"]
     key = str(properties.get("journey") or "")
@@ -487,7 +487,7 @@ def tell_entry(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     return html._(link, " ", speech("entered (version {number})", number=properties.get("version", "–")))
 
 
-OURS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
+OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = {
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
     "Contact Changed": tell_change,
@@ -496,7 +496,7 @@ OURS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
 """Events of ours that say more in words than as names and values."""
 
 
-def left_out(visit: Visit, row: Mapping[str, Any]) -> Element:
+def left_out(visit: PageContext, row: Mapping[str, Any]) -> Element:
     """What the sender of a call wanted and did not get; a client's own property of this name is none of our business."""
     refused = row["properties"].get("refused")
     if row["type"] not in TELLS_REFUSED or not isinstance(refused, Mapping):
@@ -511,7 +511,7 @@ INNER = {"system": ("journey", "node", "channel", "machine")}
 """Properties of our own events that another line of the timeline shows better."""
 
 
-def tell_message(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_message(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     subject = row["subject"] or coded(speech, CHANNELS, row["channel"])
     if row["test"]:
@@ -544,7 +544,7 @@ RUN_WORDS = {
 }
 
 
-def tell_run(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_run(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     words_of_it = {
         "node": data.steps.get((row["version_id"], row["node"]), row["node"]),
@@ -555,7 +555,7 @@ def tell_run(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     return html._(html.a({"href": f"/ui/runs/{row['run_id']}"}, data.journeys.get(row["journey_id"], ("", "?"))[1]), " ", said)
 
 
-def tell_consent(visit: Visit, data: Data | None, row: Mapping[str, Any]) -> Element:
+def tell_consent(visit: PageContext, data: Data | None, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     return html._(
         html.b(coded(speech, CHANNELS, row["channel"]), f" ({row['purpose']}): ", coded(speech, CONSENT_STATES, row["state"])),
@@ -567,7 +567,7 @@ def tell_consent(visit: Visit, data: Data | None, row: Mapping[str, Any]) -> Ele
     )
 
 
-def tell_refusal(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_refusal(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     key, name = data.journeys.get(row["journey_id"], ("", "?"))
     asked = [labels.term(speech, term, {}) for term in row["detail"].get("rule", []) if not term.get("result")]
@@ -582,7 +582,7 @@ def tell_refusal(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
-def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_task(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     who = data.members.get(row["by"].removeprefix("member:"), "")
     outcome = coded(speech, OUTLETS, row["detail"].get("outcome", ""))
@@ -596,7 +596,7 @@ def tell_task(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
-def tell_score(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_score(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     signed = ("+" if row["points"] > 0 else "") + speech.number(row["points"])
     return html._(
@@ -609,7 +609,7 @@ def tell_score(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
-def tell_merge(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_merge(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     speech = visit.speech
     return html._(
         html.b(speech("Merged with another contact")),
@@ -617,7 +617,7 @@ def tell_merge(visit: Visit, data: Data, row: Mapping[str, Any]) -> Element:
     )
 
 
-TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
+TELLERS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = {
     "event": tell_event,
     "message": tell_message,
     "run": tell_run,
@@ -629,7 +629,7 @@ TELLERS: Mapping[str, Callable[[Visit, Data, Mapping[str, Any]], Element]] = {
 }
 
 
-def name(visit: Visit) -> str:
+def name(visit: PageContext) -> str:
     with visit.engine.db.read() as session:
         return called(get(session, visit.arguments["id"]))
 

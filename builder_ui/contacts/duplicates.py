@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import called, contact_link
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import field_name
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.people import duplicates
@@ -26,7 +26,7 @@ FIELDS = {
 SHOWN = 25
 
 
-def load(visit: Visit) -> PairPage:
+def load(visit: PageContext) -> PairPage:
     before = visit.query.get("before", "")
     with visit.engine.db.read() as session:
         return duplicates.page(
@@ -34,7 +34,7 @@ def load(visit: Visit) -> PairPage:
         )
 
 
-def view(visit: Visit, data: PairPage, acts: Acts) -> Element:
+def view(visit: PageContext, data: PairPage, acts: Acts) -> Element:
     speech = visit.speech
     lead = speech("They share an address or number. That alone does not make them the same person: review and decide.")
     return html._(
@@ -46,7 +46,7 @@ def view(visit: Visit, data: PairPage, acts: Acts) -> Element:
     )
 
 
-def pair_panel(visit: Visit, pair: Pair, acts: Acts) -> Element:
+def pair_panel(visit: PageContext, pair: Pair, acts: Acts) -> Element:
     speech = visit.speech
     people = (pair.one, pair.other)
     columns = (speech("Field"), *(speech("Contact {id}", id=one.id[-6:]) for one in people))
@@ -59,7 +59,7 @@ def pair_panel(visit: Visit, pair: Pair, acts: Acts) -> Element:
     )
 
 
-def rows(visit: Visit, people: tuple[Contact, Contact]) -> list[list[Element]]:
+def rows(visit: PageContext, people: tuple[Contact, Contact]) -> list[list[Element]]:
     """Every field that one of the two has; where they differ it stands out."""
     speech = visit.speech
     found: list[list[Element]] = [[speech("Name"), *(contact_link(speech, one.id, called(one)) for one in people)]]
@@ -78,7 +78,7 @@ def line(title: str, values: list[object]) -> list[list[Element]]:
     return [[title, *(html.b(text) if said[0] != said[1] else text for text in said)]]
 
 
-def offered(visit: Visit, pair: Pair, acts: Acts) -> list[Element]:
+def offered(visit: PageContext, pair: Pair, acts: Acts) -> list[Element]:
     speech = visit.speech
     merges = [
         components.ask(
@@ -95,7 +95,7 @@ def offered(visit: Visit, pair: Pair, acts: Acts) -> list[Element]:
 
 
 def merging_into(pair_id: int, winner_id: str) -> Do:
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         with visit.engine.db.write() as session:
             return merging.merge_pair(visit.engine, session, pair_id, winner_id, visit.by, visit.house.now())
 
@@ -103,7 +103,7 @@ def merging_into(pair_id: int, winner_id: str) -> Do:
 
 
 def keeping_apart(pair: Pair) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             duplicates.keep_apart(session, pair.one.id, pair.other.id, visit.by, visit.house.now())
 

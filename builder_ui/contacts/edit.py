@@ -7,7 +7,7 @@ from typing import Any
 
 from builder_ui.contacts.bulk_actions import tag_all
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.consent import consent, mailbox, suppression
@@ -41,7 +41,7 @@ LANGUAGES = (
 STATES = ("granted", "withdrawn", "pending")
 
 
-def view(visit: Visit, data: Any, acts: Acts) -> Element:
+def view(visit: PageContext, data: Any, acts: Acts) -> Element:
     """The forms of one contact; `data` is what its page has loaded."""
     speech, contact = visit.speech, data.contact
     return html.div(
@@ -67,7 +67,7 @@ def view(visit: Visit, data: Any, acts: Acts) -> Element:
 # Fields, tags, owner
 
 
-def fields(visit: Visit, contact: Contact, acts: Acts) -> Element:
+def fields(visit: PageContext, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
     save = acts.act("contact.change", saving(contact.id, acts), "Contact saved.")
     return html.div(
@@ -81,7 +81,7 @@ def fields(visit: Visit, contact: Contact, acts: Acts) -> Element:
     )
 
 
-def _field(visit: Visit, contact: Contact, acts: Acts, name: str, title: str) -> Element:
+def _field(visit: PageContext, contact: Contact, acts: Acts, name: str, title: str) -> Element:
     present = getattr(contact, name) or ""
     if name != "locale":
         return components.kept(acts, f"field.{name}", title, 320, present)
@@ -102,7 +102,7 @@ def typed(acts: Acts) -> dict[str, str | None]:
 
 
 def saving(contact_id: str, acts: Acts) -> Do:
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         now = visit.house.now()
         with visit.engine.db.write() as session:
             try:
@@ -117,7 +117,7 @@ def saving(contact_id: str, acts: Acts) -> Do:
     return do
 
 
-def in_words(visit: Visit, error: Invalid) -> Invalid:
+def in_words(visit: PageContext, error: Invalid) -> Invalid:
     """The refusal with what is wrong where, in the visitor's language."""
     places = [
         f"{visit.speech(FIELDS.get(issue.field or '', issue.field or ''))}: {issue.say(visit.speech.translate)}" for issue in error.issues
@@ -126,7 +126,7 @@ def in_words(visit: Visit, error: Invalid) -> Invalid:
 
 
 @component
-def Tags(visit: Visit, contact_id: str, tags: tuple[str, ...], acts: Acts) -> Element:
+def Tags(visit: PageContext, contact_id: str, tags: tuple[str, ...], acts: Acts) -> Element:
     """The tags, each with a way to take it away, and what was done last with its way back."""
     undo, set_undo = use_state(("", False))
     speech = visit.speech
@@ -171,7 +171,7 @@ def Tags(visit: Visit, contact_id: str, tags: tuple[str, ...], acts: Acts) -> El
     )
 
 
-def owner(visit: Visit, contact: Contact, members: dict[str, str], acts: Acts) -> Element:
+def owner(visit: PageContext, contact: Contact, members: dict[str, str], acts: Acts) -> Element:
     speech = visit.speech
     acts.drafts.setdefault("owner", contact.owner or "")
     field = components.kept_choice(acts, "owner", speech("Owner"), {"": speech("nobody"), **members})
@@ -180,7 +180,7 @@ def owner(visit: Visit, contact: Contact, members: dict[str, str], acts: Acts) -
 
 
 def owning(contact_id: str, acts: Acts) -> Do:
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         wanted = acts.drafts.get("owner", "") or None
         with visit.engine.db.write() as session:
             if wanted and session.get(Member, wanted) is None:
@@ -194,7 +194,7 @@ def owning(contact_id: str, acts: Acts) -> Do:
 # What they allowed
 
 
-def consent_form(visit: Visit, contact: Contact, purposes: Mapping[str, str], acts: Acts) -> Element:
+def consent_form(visit: PageContext, contact: Contact, purposes: Mapping[str, str], acts: Acts) -> Element:
     speech = visit.speech
     say = acts.act("consent.record", stating(contact.id, acts), "Consent recorded.")
     return html.div(
@@ -213,7 +213,7 @@ def consent_form(visit: Visit, contact: Contact, purposes: Mapping[str, str], ac
 def stating(contact_id: str, acts: Acts) -> Do:
     """A statement by hand: its source and wording are the proof, so there is none without a source."""
 
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         said = {name: acts.drafts.get(f"said.{name}", "").strip() for name in ("channel", "purpose", "state", "source", "wording")}
         channel, purpose, now = said["channel"] or ASKED[0], said["purpose"] or "marketing", visit.house.now()
         if not said["source"]:
@@ -244,7 +244,7 @@ def stating(contact_id: str, acts: Acts) -> Do:
     return do
 
 
-def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
+def blocked(visit: PageContext, data: Any, acts: Acts) -> Element:
     speech, contact = visit.speech, data.contact
     reasons = {channel: one.reason for channel, one in data.suppressed.items()}
     lines = [
@@ -261,7 +261,7 @@ def blocked(visit: Visit, data: Any, acts: Acts) -> Element:
     return html.div({"className": "stack"}, lines) if lines else html.p({"className": "quiet"}, speech("No address is known."))
 
 
-def receives(visit: Visit, reason: str | None) -> Element:
+def receives(visit: PageContext, reason: str | None) -> Element:
     """What an address gets: everything, no marketing because somebody who has it said no, or nothing."""
     speech = visit.speech
     if reason is None:
@@ -269,7 +269,7 @@ def receives(visit: Visit, reason: str | None) -> Element:
     return components.badge(speech("gets no marketing") if reason == "unsubscribe" else speech("gets nothing"), "bad", "ban")
 
 
-def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
+def block(visit: PageContext, contact_id: str, channel: str, acts: Acts) -> Element:
     speech = visit.speech
     return components.ask(
         speech("Suppress"),
@@ -281,7 +281,7 @@ def block(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
     )
 
 
-def unblock(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
+def unblock(visit: PageContext, contact_id: str, channel: str, acts: Acts) -> Element:
     speech = visit.speech
     why = components.kept(acts, f"why.{channel}", speech("What has changed since (recorded in the audit trail)"), 500)
     lift = acts.act("suppression.lift", lifting(contact_id, channel, acts), "The address may get messages again.")
@@ -289,7 +289,7 @@ def unblock(visit: Visit, contact_id: str, channel: str, acts: Acts) -> Element:
 
 
 def suppressing(contact_id: str, channel: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         now, keys = visit.house.now(), visit.engine.address_keys
         with visit.engine.db.write() as session:
             row = suppression.suppress(session, keys, channel, _address(session, contact_id, channel), "manual", now, source=visit.by)
@@ -306,7 +306,7 @@ def suppressing(contact_id: str, channel: str) -> Do:
 
 
 def lifting(contact_id: str, channel: str, acts: Acts) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         why = clean_text(acts.drafts.get(f"why.{channel}", "")).strip()
         if len(why) < 3:
             raise Invalid("Enter what has changed since; it is recorded in the audit trail.")
@@ -328,7 +328,7 @@ def _address(session: Any, contact_id: str, channel: str) -> str:
 # Parting
 
 
-def parting(visit: Visit, merge: Merge | None, acts: Acts) -> Element:
+def parting(visit: PageContext, merge: Merge | None, acts: Acts) -> Element:
     """The newest merge can be taken back; those before it once that is done."""
     speech = visit.speech
     if merge is None or merge.id is None:
@@ -351,7 +351,7 @@ def parting(visit: Visit, merge: Merge | None, acts: Acts) -> Element:
 
 
 def unmerging(merge_id: int) -> Do:
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         with visit.engine.db.write() as session:
             return merging.part(visit.engine, session, merge_id, visit.by, visit.house.now())[1]
 
@@ -361,7 +361,7 @@ def unmerging(merge_id: int) -> Do:
 # Forgetting
 
 
-def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
+def erasing(visit: PageContext, contact: Contact, acts: Acts) -> Element:
     speech = visit.speech
     word = speech("ERASE")
     forget = acts.act(
@@ -381,7 +381,7 @@ def erasing(visit: Visit, contact: Contact, acts: Acts) -> Element:
 
 
 def forgetting(contact_id: str, acts: Acts) -> Do:
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         if acts.drafts.get("erase", "").strip() != visit.speech("ERASE"):
             raise Invalid("The word was not typed; nothing was deleted.")
         engine = visit.engine
@@ -395,12 +395,12 @@ def forgetting(contact_id: str, acts: Acts) -> Do:
 # A new one
 
 
-def load_new(visit: Visit) -> dict[str, str]:
+def load_new(visit: PageContext) -> dict[str, str]:
     with visit.engine.db.read() as session:
         return {member.id: member.name for member in list_members(session, only_active=True)}
 
 
-def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
+def view_new(visit: PageContext, members: dict[str, str], acts: Acts) -> Element:
     speech = visit.speech
     head = components.head(speech("New contact"), back=("/ui/contacts", speech("Contacts")))
     made = acts.drafts.get("made")
@@ -424,7 +424,7 @@ def view_new(visit: Visit, members: dict[str, str], acts: Acts) -> Element:
 
 
 def making(acts: Acts) -> Do:
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         acts.drafts.pop("made", None)
         user_id = clean_text(acts.drafts.get("user_id", "")).strip()
         wanted = {name: value for name, value in typed(acts).items() if value}

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from builder_ui.kit.actor_names import member_names
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
-from crm.people.contacts import Wanted, equals
+from crm.people.contacts import ContactFilter, equals
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Journey
@@ -33,11 +33,11 @@ SEEN = {
 class Filters:
     """`wanted` is the question; `chips` say it: (sentence, names in the query that it stands for)."""
 
-    wanted: Wanted
+    wanted: ContactFilter
     chips: list[tuple[str, tuple[str, ...]]]
 
 
-def read_filters(session: Session, query: Mapping[str, str], now: datetime, speech: Speech) -> Filters:
+def read_filters(session: Session, query: Mapping[str, str], now: datetime, speech: Translator) -> Filters:
     """What the query of an address asks for. What cannot be understood asks for nothing and is not shown as a filter."""
     chips: list[tuple[str, tuple[str, ...]]] = []
 
@@ -78,7 +78,7 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
     journey = session.scalar(select(Journey).where(Journey.key == given("journey"))) if given("journey") else None
     if journey is not None:
         chip(speech("In the journey “{name}”", name=journey.name), "journey")
-    wanted = Wanted(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
+    wanted = ContactFilter(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
     return Filters(wanted, chips)
 
 
@@ -104,7 +104,7 @@ def _seen(query: Mapping[str, str], now: datetime) -> tuple[datetime | None, dat
     return (None, moment) if chosen.startswith("-") else (moment, None)
 
 
-def _since(query: Mapping[str, str], speech: Speech) -> datetime | None:
+def _since(query: Mapping[str, str], speech: Translator) -> datetime | None:
     """The beginning of a day in the zone of whoever asks."""
     with suppress(ValueError):
         day = date.fromisoformat(query.get("since", ""))

@@ -13,8 +13,8 @@ from starlette.datastructures import UploadFile
 
 from builder_ui.app.host import Host
 from builder_ui.contacts.import_words import reasons
-from builder_ui.kit.context import House
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import AppContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.permissions import does, may
 from crm.imports import imports, uploads
 from crm.imports.csv_file import MAX_COLUMNS
@@ -31,7 +31,7 @@ START = "/ui/contacts/import"
 PARTS = START + "/parts"
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """Where the forms lead. Each answers with a redirect to the page that goes on."""
     router, forms = APIRouter(include_in_schema=False), _Forms(house)
     router.add_api_route(START, forms.take, methods=["POST"], **does("contact.import"))
@@ -47,7 +47,7 @@ def routes(house: House) -> APIRouter:
 class _Forms:
     """Checks who asks and does it."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: AppContext) -> None:
         self.house = house
         self.host = Host(house, ())
 
@@ -179,7 +179,7 @@ class _Forms:
         headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
         return StreamingResponse(lines, 200, headers, "text/csv; charset=utf-8")
 
-    def _faulty(self, id: str, speech: Speech) -> tuple[str, Iterator[str]]:
+    def _faulty(self, id: str, speech: Translator) -> tuple[str, Iterator[str]]:
         with self.house.engine.db.read() as session:
             row = get_import(session, id)
         lines = uploads.faulty_rows(self.house.engine.db, row, reasons(speech))

@@ -12,7 +12,7 @@ from builder_ui.contacts.import_words import reasons
 from builder_ui.contacts.imports import PROBLEMS, state
 from builder_ui.contacts.reading_form import ASKED
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, datalist, html, optgroup
 from crm.catalogue import load_catalogue
@@ -67,7 +67,7 @@ class Data:
     preview: list[Shown] = field(default_factory=list)
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         row = get_import(session, visit.arguments["id"])
         job, there = newest_job(session, f"import:{row.id}"), uploads.has_file(session, row)
@@ -88,13 +88,13 @@ def load(visit: Visit) -> Data:
     )
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     with visit.engine.db.read() as session:
         row = get_import(session, visit.arguments["id"])
         return row.state, row.cursor, uploads.has_file(session, row), has_worker(session)
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     mapping = row.state == "draft" or (row.state == "checked" and visit.query.get("step") == "columns")
@@ -112,7 +112,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def steps(visit: Visit, here: int) -> Element:
+def steps(visit: PageContext, here: int) -> Element:
     speech = visit.speech
     return html.ol(
         {"className": "wizard", "aria-label": speech("Steps")},
@@ -134,7 +134,7 @@ def steps(visit: Visit, here: int) -> Element:
 # The columns
 
 
-def columns_form(visit: Visit, data: Data, acts: Acts) -> Element:
+def columns_form(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, about = visit.speech, data.row.mapping
     if not data.has_file:
         return gone(visit)
@@ -165,7 +165,7 @@ def columns_form(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def line(visit: Visit, data: Data, number: int, column: Column) -> list[Element]:
+def line(visit: PageContext, data: Data, number: int, column: Column) -> list[Element]:
     speech = visit.speech
     index = data.row.mapping["header"].index(column.header)
     name = speech("Becomes: {column}", column=column.header)
@@ -182,7 +182,7 @@ def line(visit: Visit, data: Data, number: int, column: Column) -> list[Element]
     ]
 
 
-def targets(visit: Visit, data: Data, column: Column) -> list[Element]:
+def targets(visit: PageContext, data: Data, column: Column) -> list[Element]:
     """Everything a column can become, in groups; what is chosen now is always among it."""
     speech = visit.speech
     groups = [
@@ -205,7 +205,7 @@ def targets(visit: Visit, data: Data, column: Column) -> list[Element]:
     ]
 
 
-def shown_target(visit: Visit, column: Column) -> str:
+def shown_target(visit: PageContext, column: Column) -> str:
     """What a column becomes; nothing where only somebody with another role may say so."""
     return "" if is_consent(column.target) and not visit.may("consent.record") else column.target
 
@@ -214,7 +214,7 @@ def option(value: str, text: str, present: str) -> Element:
     return html.option({"value": value, "key": value, "selected": value == present}, text)
 
 
-def consents(visit: Visit) -> dict[str, str]:
+def consents(visit: PageContext) -> dict[str, str]:
     speech = visit.speech
     said = {
         f"consent_{channel}_marketing{part}": speech(text, channel=speech(name), purpose="marketing")
@@ -225,7 +225,7 @@ def consents(visit: Visit) -> dict[str, str]:
     return said | {f"suppress_{DEFAULT}": speech(SUPPRESSED, channel=speech(ASKED[DEFAULT]))}
 
 
-def choices(visit: Visit, data: Data) -> list[Element]:
+def choices(visit: PageContext, data: Data) -> list[Element]:
     """What holds for all rows."""
     speech, about = visit.speech, data.row.mapping
     return [
@@ -265,7 +265,7 @@ def choices(visit: Visit, data: Data) -> list[Element]:
     ]
 
 
-def mistakes(visit: Visit, data: Data) -> Element:
+def mistakes(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     found = [html.li({"key": str(n)}, issue.say(speech.translate)) for n, issue in enumerate(data.issues)]
     return html.div(
@@ -278,7 +278,7 @@ def mistakes(visit: Visit, data: Data) -> Element:
 # Under way
 
 
-def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
+def under_way(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     total = row.mapping["rows"]
     text = speech("Reading every row without storing anything …") if row.state == "checking" else speech("Importing …")
@@ -313,7 +313,7 @@ def under_way(visit: Visit, data: Data, acts: Acts) -> Element:
 # What came of it
 
 
-def outcome(visit: Visit, data: Data, acts: Acts) -> Element:
+def outcome(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, row = visit.speech, data.row
     counts = row.mapping.get("counts", {})
     made = counts.get("created", 0)
@@ -347,11 +347,11 @@ SAID = {
 }
 
 
-def number(visit: Visit, text: str, count: int, tone: str) -> Element:
+def number(visit: PageContext, text: str, count: int, tone: str) -> Element:
     return html.div({"className": f"number {tone}", "key": text}, html.b(visit.speech.number(count)), html.span(text))
 
 
-def errors(visit: Visit, data: Data) -> Element:
+def errors(visit: PageContext, data: Data) -> Element:
     speech, row = visit.speech, data.row
     say = reasons(speech)
     taken, refused = speech("row taken, cell left out"), speech("row refused")
@@ -377,7 +377,7 @@ def errors(visit: Visit, data: Data) -> Element:
     )
 
 
-def ways_on(visit: Visit, data: Data, acts: Acts) -> list[Element]:
+def ways_on(visit: PageContext, data: Data, acts: Acts) -> list[Element]:
     speech, row = visit.speech, data.row
     if not visit.may("contact.import"):
         return []
@@ -398,7 +398,7 @@ def ways_on(visit: Visit, data: Data, acts: Acts) -> list[Element]:
     return offered
 
 
-def discard(visit: Visit, data: Data, acts: Acts) -> Element:
+def discard(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     if not data.has_file:
         return None
@@ -412,7 +412,7 @@ def discard(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def gone(visit: Visit) -> Element:
+def gone(visit: PageContext) -> Element:
     speech = visit.speech
     again = html.a({"className": "button", "href": "/ui/contacts/import"}, speech("Upload it again"))
     return components.empty("clock", speech("The file of this import is gone; upload it again."), again)
@@ -421,7 +421,7 @@ def gone(visit: Visit) -> Element:
 def running(import_id: str) -> Do:
     """Turns a checked import into a real one."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             row = uploads.begin(session, import_id, visit.member.role, dry=False)
             wanted = {"import_id": import_id, "dry": False}
@@ -431,7 +431,7 @@ def running(import_id: str) -> Do:
 
 
 def cancelling(import_id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             job = newest_job(session, f"import:{import_id}")
             if job is not None:
@@ -441,7 +441,7 @@ def cancelling(import_id: str) -> Do:
 
 
 def discarding(import_id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             uploads.discard(session, import_id, visit.by, visit.house.now())
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from crm.imports import imports
 from crm.people import contacts
 
 
-def reasons(speech: Speech) -> dict[str, str]:
+def reasons(speech: Translator) -> dict[str, str]:
     """Code of a problem -> sentence, and the words of the two columns of the file of such rows."""
     sentences = {**contacts.REASONS, **imports.REASONS}
     return {code: speech(text) for code, text in sentences.items()} | {"line": speech("Line"), "reason": speech("Reason")}

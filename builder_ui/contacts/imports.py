@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.imports.imports import list_imports
 from crm.imports.uploads import CONSENTS_BARRED, KINDS_OF_FILE, UNUSABLE
@@ -37,16 +37,16 @@ class Data:
     imports: list[Import]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         return Data(list_imports(session))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     return [(row.id, row.state, row.cursor) for row in load(visit).imports]
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     return html._(
@@ -60,7 +60,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def sending(visit: Visit) -> Element:
+def sending(visit: PageContext) -> Element:
     """Files go by a form of their own and not over the socket: in parts, which `upload.js` sends."""
     speech = visit.speech
     most = speech.number(visit.house.room.file_bytes // 1_000_000)
@@ -103,13 +103,13 @@ def sending(visit: Visit) -> Element:
     )
 
 
-def earlier(visit: Visit, data: Data) -> Element:
+def earlier(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     columns = (speech("File"), speech("State"), speech("Rows"), speech("With errors"), speech("Uploaded"))
     return components.table(speech("Earlier imports"), columns, [line(visit, row) for row in data.imports], "imports")
 
 
-def line(visit: Visit, row: Import) -> list[Element]:
+def line(visit: PageContext, row: Import) -> list[Element]:
     speech = visit.speech
     by_hand = "upload" in row.mapping
     return [
@@ -121,7 +121,7 @@ def line(visit: Visit, row: Import) -> list[Element]:
     ]
 
 
-def state(visit: Visit, code: str) -> Element:
+def state(visit: PageContext, code: str) -> Element:
     text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
     return components.badge(visit.speech(text), tone, symbol)
 

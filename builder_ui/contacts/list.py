@@ -13,7 +13,7 @@ from builder_ui.contacts.bulk_actions import Chosen, Everyone, all_of
 from builder_ui.contacts.filters import SEEN, Filters, read_filters
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import called, contact_link
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.people import contacts
@@ -36,7 +36,7 @@ class Data:
     """(key, name, state) of journeys that can have people in them."""
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     query = visit.query
     with visit.engine.db.read() as session:
         filters = read_filters(session, query, visit.house.now(), visit.speech)
@@ -53,7 +53,7 @@ def load(visit: Visit) -> Data:
         )
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     return html._(
         components.head(speech("Contacts"), actions=actions(visit)),
@@ -64,7 +64,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def actions(visit: Visit) -> list[Element]:
+def actions(visit: PageContext) -> list[Element]:
     speech = visit.speech
     offered: list[Element] = []
     offered.append(components.export(visit, "contacts"))
@@ -83,7 +83,7 @@ def actions(visit: Visit) -> list[Element]:
 # The filters
 
 
-def filter_form(visit: Visit, data: Data) -> Element:
+def filter_form(visit: PageContext, data: Data) -> Element:
     """A plain form: its state is the address, which can be kept and sent on."""
     speech, query = visit.speech, visit.query
     states = {code: speech(text) for code, text in CONSENT_STATES.items()}
@@ -132,12 +132,12 @@ def filter_form(visit: Visit, data: Data) -> Element:
     )
 
 
-def typed(visit: Visit, name: str, label: str, **more: str) -> Element:
+def typed(visit: PageContext, name: str, label: str, **more: str) -> Element:
     field = {"name": name, "defaultValue": visit.query.get(name, ""), "maxLength": 200, **more}
     return html.label(label, html.input(field))
 
 
-def pick(visit: Visit, name: str, label: str, options: dict[str, str], none: bool = True) -> Element:
+def pick(visit: PageContext, name: str, label: str, options: dict[str, str], none: bool = True) -> Element:
     present = visit.query.get(name, "")
     choices = {"": "–", **options} if none else options
     return html.label(
@@ -150,7 +150,7 @@ def pick(visit: Visit, name: str, label: str, options: dict[str, str], none: boo
     )
 
 
-def chips(visit: Visit, data: Data) -> Element:
+def chips(visit: PageContext, data: Data) -> Element:
     """What is asked for in words, each with a way to take it back, and how many fit."""
     speech = visit.speech
     more = data.count > MAX_COUNTED
@@ -186,7 +186,7 @@ def chips(visit: Visit, data: Data) -> Element:
     )
 
 
-def nothing(visit: Visit) -> Element:
+def nothing(visit: PageContext) -> Element:
     speech = visit.speech
     text = speech("No matching contacts.") if visit.query else speech("No contacts yet. They arrive with events, imports and the API.")
     return components.empty("people", text, None)
@@ -196,7 +196,7 @@ def nothing(visit: Visit) -> Element:
 
 
 @component
-def People(visit: Visit, data: Data, acts: Acts) -> Element:
+def People(visit: PageContext, data: Data, acts: Acts) -> Element:
     """Remembers who is chosen; everything else it draws is given.
 
     The boxes belong to the browser: one that waited for the server would lose a quick second click. Where the server changes them all it
@@ -259,7 +259,7 @@ class Picked:
         return Picked(frozenset(ids), self.round + 1, everyone)
 
 
-def row(visit: Visit, contact: Contact) -> list[Element]:
+def row(visit: PageContext, contact: Contact) -> list[Element]:
     speech = visit.speech
     stage = contact.lifecycle_stage
     return [

@@ -10,8 +10,8 @@ from babel import Locale
 
 from builder_ui.contacts.import_words import reasons
 from builder_ui.kit import components
-from builder_ui.kit.context import Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.imports import uploads
@@ -40,7 +40,7 @@ STATES = {"": "nothing", "granted": "yes, they agreed", "withdrawn": "no, they w
 CELL_CHARACTERS = 60
 
 
-def recognised(visit: Visit, row: Import) -> Element:
+def recognised(visit: PageContext, row: Import) -> Element:
     """Whose export the file looks like, and what that means for consents."""
     recipe = uploads.recipe_of(row)
     if recipe is None:
@@ -56,7 +56,7 @@ def recognised(visit: Visit, row: Import) -> Element:
     )
 
 
-def reading(visit: Visit, row: Import) -> Element:
+def reading(visit: PageContext, row: Import) -> Element:
     """Every choice about how the table is cut and its cells are read."""
     speech, now = visit.speech, uploads.proposed(row)[0]
     decided = row.mapping.get("decided", True)
@@ -92,7 +92,7 @@ def reading(visit: Visit, row: Import) -> Element:
     )
 
 
-def everybody(speech: Speech, now: Reading) -> Element:
+def everybody(speech: Translator, now: Reading) -> Element:
     """The consent that stands in no column."""
     one = now.everybody[0] if now.everybody else None
     said = one or Everybody()
@@ -118,7 +118,7 @@ def everybody(speech: Speech, now: Reading) -> Element:
     )
 
 
-def left_out(visit: Visit, row: Import) -> Element:
+def left_out(visit: PageContext, row: Import) -> Element:
     """Lines before the header and after the last row."""
     speech, lines = visit.speech, row.mapping.get("left_out", [])
     if not lines:
@@ -132,7 +132,7 @@ def left_out(visit: Visit, row: Import) -> Element:
     )
 
 
-def preview(visit: Visit, rows: Sequence[Shown]) -> Element:
+def preview(visit: PageContext, rows: Sequence[Shown]) -> Element:
     """What the first rows become, beside what they were."""
     speech = visit.speech
     if not rows:
@@ -146,7 +146,7 @@ def preview(visit: Visit, rows: Sequence[Shown]) -> Element:
     )
 
 
-def _row(speech: Speech, row: Shown, columns: int, say: Mapping[str, str]) -> list[Element]:
+def _row(speech: Translator, row: Shown, columns: int, say: Mapping[str, str]) -> list[Element]:
     number: Element = speech.number(row.line)
     if row.refused:
         number = html.div(number, html.p({"className": "problem"}, say.get(row.refused, say["invalid"])))
@@ -156,7 +156,7 @@ def _row(speech: Speech, row: Shown, columns: int, say: Mapping[str, str]) -> li
     return [number, *cells, *[""] * (columns - len(cells))]
 
 
-def _cell(speech: Speech, was: str, value: Any, problem: str) -> Element:
+def _cell(speech: Translator, was: str, value: Any, problem: str) -> Element:
     becomes = _spoken(speech, value)
     shown = was[:CELL_CHARACTERS] + ("…" if len(was) > CELL_CHARACTERS else "")
     told = html.p({"className": "problem"}, problem) if problem else None
@@ -167,7 +167,7 @@ def _cell(speech: Speech, was: str, value: Any, problem: str) -> Element:
     return html.div(html.span({"className": "was"}, shown), " → ", html.b(becomes[:CELL_CHARACTERS]), told)
 
 
-def _spoken(speech: Speech, value: Any) -> str | None:
+def _spoken(speech: Translator, value: Any) -> str | None:
     """A value as its reader writes it; None where the cell says nothing."""
     match value:
         case None:
@@ -188,33 +188,33 @@ def _spoken(speech: Speech, value: Any) -> str | None:
     return speech.written(found) if found else str(value)
 
 
-def _said(speech: Speech, texts: Mapping[str, str]) -> dict[str, str]:
+def _said(speech: Translator, texts: Mapping[str, str]) -> dict[str, str]:
     return {value: speech(text) for value, text in texts.items()}
 
 
-def _open(speech: Speech, texts: Mapping[str, str]) -> dict[str, str]:
+def _open(speech: Translator, texts: Mapping[str, str]) -> dict[str, str]:
     return {"": speech("– please choose –"), **_said(speech, texts)}
 
 
-def _regions(speech: Speech) -> dict[str, str]:
+def _regions(speech: Translator) -> dict[str, str]:
     territories: Mapping[str, str] = Locale.parse(speech.locale).territories
     countries = sorted((name, code) for code, name in territories.items() if len(code) == 2 and code.isalpha())
     return {"": speech("none: they are reported and left out"), **{code: name for name, code in countries}}
 
 
-def _choice(speech: Speech, why: Mapping[str, Issue], name: str, label: str, options: Mapping[str, str], present: str) -> Element:
+def _choice(speech: Translator, why: Mapping[str, Issue], name: str, label: str, options: Mapping[str, str], present: str) -> Element:
     drawn = [html.option({"value": value, "key": value, "selected": value == present}, text) for value, text in options.items()]
     return html.label(speech(label), html.select({"name": name, "defaultValue": present}, drawn), _because(speech, why.get(name)))
 
 
-def _number(speech: Speech, why: Mapping[str, Issue], name: str, label: str, present: int | None) -> Element:
+def _number(speech: Translator, why: Mapping[str, Issue], name: str, label: str, present: int | None) -> Element:
     field = {"name": name, "type": "number", "min": 0, "max": 1_000, "defaultValue": str(present or 0)}
     return html.label(speech(label), html.input(field), _because(speech, why.get(name)))
 
 
-def _text(speech: Speech, name: str, label: str, present: str, most: int = 200, type: str = "text") -> Element:
+def _text(speech: Translator, name: str, label: str, present: str, most: int = 200, type: str = "text") -> Element:
     return html.label(speech(label), html.input({"name": name, "type": type, "maxLength": most, "defaultValue": present}))
 
 
-def _because(speech: Speech, reason: Issue | None) -> Element:
+def _because(speech: Translator, reason: Issue | None) -> Element:
     return html.small({"className": "quiet"}, reason.say(speech.translate)) if reason else None

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Do, Visit
+from builder_ui.kit.context import Acts, Do, PageContext
 from builder_ui.kit.labels import OUTLETS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.engine import Engine
@@ -24,14 +24,14 @@ Change = Callable[[Engine, Session, str, str, datetime], Wakeups]
 def writing(change: Callable[..., Wakeups], id: str, *more: Any) -> Do:
     """An engine function `(engine, session, id, *more, by, now)` as an act in one transaction."""
 
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         with visit.engine.db.write() as session:
             return change(visit.engine, session, id, *more, visit.by, visit.house.now())
 
     return do
 
 
-def stuck_notice(visit: Visit, key: str, name: str, count: int) -> Element:
+def stuck_notice(visit: PageContext, key: str, name: str, count: int) -> Element:
     """That runs of a journey wait for a person, and the way to them."""
     speech = visit.speech
     said = speech(
@@ -41,7 +41,7 @@ def stuck_notice(visit: Visit, key: str, name: str, count: int) -> Element:
     return html.p({"className": "notice bad", "role": "alert", "key": f"stuck.{key}"}, components.icon("alert"), said, " ", way)
 
 
-def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:
+def switches(visit: PageContext, acts: Acts, journey: Journey) -> list[Element]:
     """Pause or resume, and stop; nothing for those who may not."""
     if not visit.may("journey.pause"):
         return []
@@ -68,7 +68,7 @@ def switches(visit: Visit, acts: Acts, journey: Journey) -> list[Element]:
     return offered if visit.may("journey.change") else offered[:1]
 
 
-def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
+def shelve(visit: PageContext, acts: Acts, journey: Journey) -> Element:
     """Archive, after stopping where that is needed; restore an archived one. Nothing for those who may not."""
     if not visit.may("journey.change"):
         return None
@@ -99,7 +99,7 @@ def shelve(visit: Visit, acts: Acts, journey: Journey) -> Element:
 
 
 def _shelving(change: Callable[[Session, str, str, datetime], Any], id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             change(session, id, visit.by, visit.house.now())
 
@@ -114,7 +114,7 @@ def _stop_and_archive(engine: Engine) -> Callable[[Session, str, str, datetime],
     return change
 
 
-def run_acts(visit: Visit, acts: Acts, run: dict[str, Any], outlets: tuple[str, ...], journey_state: str) -> list[Element]:
+def run_acts(visit: PageContext, acts: Acts, run: dict[str, Any], outlets: tuple[str, ...], journey_state: str) -> list[Element]:
     """Resume, skip and end for one run (a row of `engine.runs.operations`); nothing for ended ones or those who may not."""
     if not visit.may("run.mend") or run["ended_at"] is not None:
         return []

@@ -13,7 +13,7 @@ from builder_ui.builder import bundle, cards, look
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.differences import Change, changes
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from engine.versions import publish
@@ -41,7 +41,7 @@ class Line:
 class Drawn:
     """What the page shows. `before` and `after` are version numbers as text, or `draft`; without `before` nothing is compared."""
 
-    visit: Visit
+    visit: PageContext
     key: str
     name: str
     live: int | None
@@ -53,7 +53,7 @@ class Drawn:
     lines: list[Line]
 
 
-def fetch_diff(visit: Visit) -> Drawn:
+def fetch_diff(visit: PageContext) -> Drawn:
     """Raises: NotFound."""
     with visit.engine.db.read() as session:
         journey, numbers = _journey(session, visit)
@@ -64,7 +64,7 @@ def fetch_diff(visit: Visit) -> Drawn:
     return Drawn(visit, journey.key, journey.name, journey.live_version, numbers, before, after, graph, marks, lines)
 
 
-def fetch_drawing(visit: Visit) -> Drawn:
+def fetch_drawing(visit: PageContext) -> Drawn:
     """Raises: NotFound."""
     with visit.engine.db.read() as session:
         journey, numbers = _journey(session, visit)
@@ -74,7 +74,7 @@ def fetch_drawing(visit: Visit) -> Drawn:
     return Drawn(visit, journey.key, journey.name, journey.live_version, numbers, "", after, graph, {}, [])
 
 
-def _journey(session: Session, visit: Visit) -> tuple[Journey, list[int]]:
+def _journey(session: Session, visit: PageContext) -> tuple[Journey, list[int]]:
     journey = publish.get_journey(session, visit.arguments["key"])
     numbers = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(MOST_VERSIONS)
     return journey, list(session.scalars(numbers))
@@ -88,7 +88,7 @@ def _document(session: Session, journey: Journey, which: str) -> dict[str, Any]:
     return dict(publish.get_version(session, journey.id, int(which)).document)
 
 
-def compared(visit: Visit, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], Marks, list[Line]]:
+def compared(visit: PageContext, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], Marks, list[Line]]:
     """Both documents in one graph, what is gone included, with a mark on whatever differs, and every difference in words."""
     speech, palette = visit.speech, visit.engine.palette
     old, new = Draft(before), Draft(after)
@@ -120,7 +120,7 @@ def _is_start(one: Difference) -> bool:
     return one.what == "setting_changed" and one.place == "start"
 
 
-def _node_marks(visit: Visit, differences: list[Difference], lines: list[Line]) -> Marks:
+def _node_marks(visit: PageContext, differences: list[Difference], lines: list[Line]) -> Marks:
     """A step that is new or gone says so; one that stays lists what changed in it. A changed edge is no change of a step."""
     found: Marks = {}
     for one, line in zip(differences, lines, strict=True):
@@ -130,21 +130,21 @@ def _node_marks(visit: Visit, differences: list[Difference], lines: list[Line]) 
     return found
 
 
-def _edge_marks(visit: Visit, old: Draft, new: Draft) -> Marks:
+def _edge_marks(visit: PageContext, old: Draft, new: Draft) -> Marks:
     before, after = set(old.edges.items()), set(new.edges.items())
     added = {f"{source}:{outlet}": _sign(visit, "added") for (source, outlet), _ in after - before}
     removed = {f"{source}:{outlet}:gone": _sign(visit, "removed") for (source, outlet), _ in before - after}
     return added | removed
 
 
-def _sign(visit: Visit, tone: str) -> dict[str, Any]:
+def _sign(visit: PageContext, tone: str) -> dict[str, Any]:
     return {"tone": tone, "sign": SIGNS[tone], "said": visit.speech(WORDS[tone]), "lines": []}
 
 
 # The pages
 
 
-def view(visit: Visit, drawn: Drawn, _acts: Acts) -> Element:
+def view(visit: PageContext, drawn: Drawn, _acts: Acts) -> Element:
     return sheet(drawn)
 
 

@@ -9,8 +9,8 @@ from datetime import date
 from sqlalchemy.orm import Session
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import CHANNELS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from models import Journey
@@ -47,7 +47,7 @@ class Data:
     templates: list[Row]
 
 
-def load(visit: Visit, session: Session, journey: Journey) -> Data:
+def load(visit: PageContext, session: Session, journey: Journey) -> Data:
     last = tally.day_of(visit.house.now())
     first = days_before(last, span(visit))
 
@@ -57,12 +57,12 @@ def load(visit: Visit, session: Session, journey: Journey) -> Data:
     return Data(tally.first_day(session, journey.id), rows("day")[::-1], rows("channel"), rows("template_version"))
 
 
-def span(visit: Visit) -> int:
+def span(visit: PageContext) -> int:
     chosen = visit.query.get("span", "")
     return next((days for days in SPANS if str(days) == chosen), DEFAULT_DAYS)
 
 
-def view(visit: Visit, data: Data, steps: Mapping[str, str]) -> Element:
+def view(visit: PageContext, data: Data, steps: Mapping[str, str]) -> Element:
     """`steps`: node id -> what people call the step."""
     speech = visit.speech
     spans = [(str(days), speech("{count} days", count=speech.number(days)), None) for days in SPANS]
@@ -77,7 +77,7 @@ def view(visit: Visit, data: Data, steps: Mapping[str, str]) -> Element:
     )
 
 
-def note(speech: Speech, counted_since: date | None) -> str:
+def note(speech: Translator, counted_since: date | None) -> str:
     if counted_since is None:
         return speech("Days are in UTC. Newest first.")
     return speech(
@@ -86,14 +86,14 @@ def note(speech: Speech, counted_since: date | None) -> str:
     )
 
 
-def by_day(speech: Speech, rows: Sequence[Row]) -> Element:
+def by_day(speech: Translator, rows: Sequence[Row]) -> Element:
     names = {**JOURNEY, **MESSAGES}
     columns = (speech("Day"), *(speech(name) for name in names.values()))
     lines = [[speech.calendar_day(row.group.day), *numbers(speech, row, names)] for row in rows if row.group.day]
     return components.table(speech("By day"), columns, lines, "metrics")
 
 
-def by_channel(speech: Speech, rows: Sequence[Row]) -> Element:
+def by_channel(speech: Translator, rows: Sequence[Row]) -> Element:
     if not rows:
         return None
     columns = (speech("Channel"), *(speech(name) for name in MESSAGES.values()))
@@ -101,7 +101,7 @@ def by_channel(speech: Speech, rows: Sequence[Row]) -> Element:
     return html._(html.h2(speech("By channel")), components.table(speech("By channel"), columns, lines, "metrics"))
 
 
-def by_template(speech: Speech, rows: Sequence[Row], steps: Mapping[str, str]) -> Element:
+def by_template(speech: Translator, rows: Sequence[Row], steps: Mapping[str, str]) -> Element:
     if not rows:
         return None
     columns = (speech("Step"), speech("Template version"), *(speech(name) for name in MESSAGES.values()))
@@ -116,5 +116,5 @@ def by_template(speech: Speech, rows: Sequence[Row], steps: Mapping[str, str]) -
     return html._(html.h2(speech("By template version")), components.table(speech("By template version"), columns, lines, "metrics"))
 
 
-def numbers(speech: Speech, row: Row, names: Mapping[str, str]) -> list[str]:
+def numbers(speech: Translator, row: Row, names: Mapping[str, str]) -> list[str]:
     return [speech.number(row.counts[name]) for name in names]

@@ -13,7 +13,7 @@ from builder_ui.journeys.actions import run_acts, shelve, stuck_notice, switches
 from builder_ui.journeys.list import not_published, period
 from builder_ui.kit import components, labels
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import JOURNEY_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded, mistake
 from builder_ui.kit.reactpy_compat import Element, html
@@ -65,11 +65,11 @@ class Data:
     waits: bool = False
     """No worker is alive to do that."""
 
-    def node_name(self, node_id: str, visit: Visit) -> str:
+    def node_name(self, node_id: str, visit: PageContext) -> str:
         return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
         number = _number(visit) or journey.live_version
@@ -121,7 +121,7 @@ def _things(session: Any) -> dict[str, str]:
     return {f"{noun}:{key}": name for noun, question in asked.items() for key, name in session.execute(question)}
 
 
-def _number(visit: Visit) -> int | None:
+def _number(visit: PageContext) -> int | None:
     """The version that the address asks for."""
     text = visit.query.get("version", "")
     return int(text) if text.isdecimal() and len(text) < 10 else None
@@ -131,7 +131,7 @@ def _people(runs: list[dict[str, Any]]) -> list[str]:
     return [row["contact_id"] for row in runs]
 
 
-def _runs(session: Any, journey_id: str, visit: Visit) -> tuple[list[dict[str, Any]], str | None]:
+def _runs(session: Any, journey_id: str, visit: PageContext) -> tuple[list[dict[str, Any]], str | None]:
     query = visit.query
     wanted = RunFilter(
         journey_id, status=query.get("status") or None, node=query.get("node") or None, before=query.get("before"), limit=PAGE_SIZE + 1
@@ -140,14 +140,14 @@ def _runs(session: Any, journey_id: str, visit: Visit) -> tuple[list[dict[str, A
     return found[:PAGE_SIZE], found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None
 
 
-def _refusals(session: Any, journey_id: str, visit: Visit) -> tuple[list[Refusal], str | None]:
+def _refusals(session: Any, journey_id: str, visit: PageContext) -> tuple[list[Refusal], str | None]:
     """Newest first, of one reason or of all; a search looks for the people first."""
     text, before, why = visit.query.get("q", "").strip(), visit.query.get("before", ""), visit.query.get("why", "")
     statement = select(Refusal).where(Refusal.journey_id == journey_id).order_by(col(Refusal.id).desc()).limit(PAGE_SIZE + 1)
     if why:
         statement = statement.where(UNMET if why == "condition" else col(Refusal.reason) == why)
     if text:
-        people = contacts.search(session, contacts.Wanted(text=text), limit=200).contacts
+        people = contacts.search(session, contacts.ContactFilter(text=text), limit=200).contacts
         statement = statement.where(col(Refusal.contact_id).in_([contact.id for contact in people]))
     if before.isdecimal():
         statement = statement.where(col(Refusal.id) < int(before[:18]))
@@ -160,7 +160,7 @@ def _waiting(session: Any, journey_id: str, number: int | None) -> dict[str, int
     return {node: place.waiting for node, place in tally.read(session, journey_id, number).nodes.items() if place.waiting}
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     """Whatever moves a run changes the tally: a few rows, however many runs there are."""
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
@@ -169,7 +169,7 @@ def stamp(visit: Visit) -> object:
         return what, tally.read(session, journey.id), listing.numbers(session, [journey.id]), more
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, journey = visit.speech, data.journey
     version = (
         speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published; this is the draft")
@@ -209,15 +209,15 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def days_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+def days_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     return days.view(visit, data.days, data.steps) if data.days else None
 
 
-def versions_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+def versions_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     return versions.view(visit, data.journey, data.versions, acts) if data.versions else None
 
 
-def what_differs(visit: Visit, data: Data) -> Element:
+def what_differs(visit: PageContext, data: Data) -> Element:
     """That contacts go through the live version and not through what was drawn since."""
     if not data.unpublished:
         return None
@@ -227,29 +227,31 @@ def what_differs(visit: Visit, data: Data) -> Element:
     return html.p({"className": "notice"}, components.icon("pencil"), html.span(text), html.a(compare, speech("Compare versions")))
 
 
-def archived(visit: Visit, journey: Journey) -> Element:
+def archived(visit: PageContext, journey: Journey) -> Element:
     if journey.archived_at is None:
         return None
     text = visit.speech("This journey is archived. Restore it to change it or to publish it again.")
     return html.p({"className": "notice"}, components.icon("archive"), text)
 
 
-def edit(visit: Visit, journey: Journey) -> Element:
+def edit(visit: PageContext, journey: Journey) -> Element:
     """The way into the builder; those who may not change anything may look."""
     text = visit.speech("Edit") if visit.may("journey.change") else visit.speech("View canvas")
     return html.a({"className": "button", "href": f"/ui/journeys/{journey.key}/edit"}, components.icon("pencil"), text)
 
 
-def tab_links(visit: Visit, tabs: list[tuple[str, str, int | None]]) -> Element:
+def tab_links(visit: PageContext, tabs: list[tuple[str, str, int | None]]) -> Element:
     """Tabs begin anew: filters of one make no sense in another."""
-    bare = Visit(visit.house, visit.member, visit.token, visit.speech, visit.path, visit.arguments, {"tab": visit.query.get("tab", "")})
+    bare = PageContext(
+        visit.house, visit.member, visit.token, visit.speech, visit.path, visit.arguments, {"tab": visit.query.get("tab", "")}
+    )
     return components.tabs(bare, "tab", tabs, visit.speech("Views"))
 
 
 # Steps
 
 
-def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+def steps_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, document = visit.speech, data.document
     ways_out = [labels.way_out(speech, one) for one in document.exit_when]
     rules = [(speech("Who enters"), sentences(labels.entry(speech, document.entry)))]
@@ -266,7 +268,7 @@ def steps_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def not_the_live_one(visit: Visit, data: Data) -> Element:
+def not_the_live_one(visit: PageContext, data: Data) -> Element:
     """A word above a version that nobody enters any more."""
     speech, live = visit.speech, data.journey.live_version
     if data.number == live:
@@ -283,7 +285,7 @@ def sentences(said: list[str]) -> Element:
     return html.ul([html.li({"key": str(n)}, components.marked(one)) for n, one in enumerate(said)])
 
 
-def outline(visit: Visit, data: Data) -> Element:
+def outline(visit: PageContext, data: Data) -> Element:
     """Every step once, in the order of the ways through; where each outlet leads stands beneath it."""
     order = walk(data.graph)
     places = {node_id: number for number, node_id in enumerate(order, 1)}
@@ -304,7 +306,7 @@ def walk(graph: Graph) -> list[str]:
     return [*order, *(node_id for node_id in graph.nodes if node_id not in order)]
 
 
-def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Element:
+def step(visit: PageContext, data: Data, node_id: str, places: dict[str, int]) -> Element:
     speech, node = visit.speech, data.graph.nodes[node_id]
     waiting = data.waiting.get(node_id, 0)
     link = html.a(
@@ -330,7 +332,7 @@ def step(visit: Visit, data: Data, node_id: str, places: dict[str, int]) -> Elem
     )
 
 
-def outlets(visit: Visit, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
+def outlets(visit: PageContext, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
     """Where the outlets lead, those with one aim on one line; a step whose only aim is the next line needs none."""
     aims: dict[str | None, list[str]] = {}
     for outlet in node.outlets():
@@ -340,7 +342,7 @@ def outlets(visit: Visit, data: Data, node_id: str, node: Node, places: dict[str
     return html.ul({"className": "outlets"}, [outlet_line(visit, data, names, aim, places) for aim, names in aims.items()])
 
 
-def outlet_line(visit: Visit, data: Data, outlets: list[str], aim: str | None, places: dict[str, int]) -> Element:
+def outlet_line(visit: PageContext, data: Data, outlets: list[str], aim: str | None, places: dict[str, int]) -> Element:
     speech = visit.speech
     names = [html.span({"className": "outlet", "key": outlet}, coded(speech, OUTLETS, outlet)) for outlet in outlets]
     if aim not in places:
@@ -352,7 +354,7 @@ def outlet_line(visit: Visit, data: Data, outlets: list[str], aim: str | None, p
 # Runs
 
 
-def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+def runs_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     counted = {**data.numbers.by_status(), "held_out": data.held_out}
     statuses = [
@@ -381,7 +383,7 @@ def runs_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def no_run(visit: Visit, data: Data) -> Element:
+def no_run(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     if data.numbers.whole.runs or data.held_out:
         return components.empty(
@@ -396,13 +398,13 @@ def no_run(visit: Visit, data: Data) -> Element:
     )
 
 
-def runs_table(visit: Visit, data: Data) -> Element:
+def runs_table(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     columns = (speech("Contact"), speech("State"), speech("Step"), speech("What comes next"), speech("Started"), "")
     return components.table(speech("Runs"), columns, [run_row(visit, data, row) for row in data.runs], "runs")
 
 
-def run_row(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
+def run_row(visit: PageContext, data: Data, row: dict[str, Any]) -> list[Element]:
     speech = visit.speech
     reason = coded(speech, REASONS, row["reason"]) if row["reason"] else None
     when = (
@@ -425,7 +427,7 @@ def run_row(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
 # Stuck runs
 
 
-def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+def stuck_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     if not data.runs:
         return components.empty("check", speech("No run is stuck."), None)
@@ -443,7 +445,7 @@ def stuck_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
+def everybody(visit: PageContext, data: Data, acts: Acts) -> Element:
     """After a fix: all stuck runs try again, page by page."""
     if not visit.may("run.mend"):
         return None
@@ -459,14 +461,14 @@ def everybody(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def trying_again(journey_id: str, count: int) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             add_job(session, "resume_stuck", f"journey:{journey_id}", {"journey_id": journey_id}, visit.by, visit.house.now(), count)
 
     return do
 
 
-def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Element:
+def stuck_card(visit: PageContext, data: Data, row: dict[str, Any], acts: Acts) -> Element:
     speech, node = visit.speech, data.graph.nodes.get(row["node"])
     return html.article(
         {"className": "card", "key": row["id"]},
@@ -489,7 +491,7 @@ def stuck_card(visit: Visit, data: Data, row: dict[str, Any], acts: Acts) -> Ele
 # Refusals
 
 
-def refused_tab(visit: Visit, data: Data, acts: Acts) -> Element:
+def refused_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Contact"), speech("Why not"), speech("When"))
     rows = [refusal_row(visit, data, one) for one in data.refusals]
@@ -506,7 +508,7 @@ def refused_tab(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def reasons(visit: Visit, data: Data) -> Element:
+def reasons(visit: PageContext, data: Data) -> Element:
     """How often for which reason, since the journey was first published; each leads to its contacts."""
     speech, counted = visit.speech, data.numbers.whole.refused
     ranked = sorted(((-count, code) for code, count in counted.items() if count > 0), key=lambda one: one)
@@ -524,7 +526,7 @@ def reasons(visit: Visit, data: Data) -> Element:
     )
 
 
-def refusal_row(visit: Visit, data: Data, one: Refusal) -> list[Element]:
+def refusal_row(visit: PageContext, data: Data, one: Refusal) -> list[Element]:
     speech = visit.speech
     asked = [labels.term(speech, row, {}) for row in one.detail.get("rule", []) if not row.get("result")]
     why = html.ul(
@@ -539,7 +541,7 @@ def refusal_row(visit: Visit, data: Data, one: Refusal) -> list[Element]:
     ]
 
 
-def name(visit: Visit) -> str:
+def name(visit: PageContext) -> str:
     with visit.engine.db.read() as session:
         return get_journey(session, visit.arguments["key"]).name
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from builder_ui.kit import components, labels
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.versions.publish import get_journey, get_version
@@ -48,7 +48,7 @@ class Data:
     next_before: str | None
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
         asked = ask(visit, journey.id)
@@ -60,7 +60,7 @@ def load(visit: Visit) -> Data:
         return Data(journey.key, journey.name, title, asked, found, contact_names(session, [one.contact_id for one in found]), after)
 
 
-def ask(visit: Visit, journey_id: str) -> Asked:
+def ask(visit: PageContext, journey_id: str) -> Asked:
     """The question in the address.
 
     Raises: NotFound for one that nobody asks.
@@ -72,7 +72,7 @@ def ask(visit: Visit, journey_id: str) -> Asked:
     return Asked(journey_id, what, node, query.get("outlet", "")[:64], int(version) if version else None, query.get("before", ""))
 
 
-def titled(visit: Visit, asked: Asked, nodes: dict[str, dict[str, str]]) -> str:
+def titled(visit: PageContext, asked: Asked, nodes: dict[str, dict[str, str]]) -> str:
     speech = visit.speech
     if not asked.node:
         return speech(WHOLE[asked.what])
@@ -80,7 +80,7 @@ def titled(visit: Visit, asked: Asked, nodes: dict[str, dict[str, str]]) -> str:
     return speech(TITLES[asked.what], place=speech("“{value}”", value=place))
 
 
-def view(visit: Visit, data: Data, _acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, _acts: Acts) -> Element:
     speech, asked = visit.speech, data.asked
     table = OUTLETS if asked.what == "left" else {**REASONS, **REFUSALS}
     narrowed = [coded(speech, table, asked.outlet)] if asked.outlet else []
@@ -105,7 +105,7 @@ def filled(columns: Sequence[str], rows: list[list[Element]]) -> tuple[Sequence[
     return [columns[n] for n in kept], [[cells[n] for n in kept] for cells in rows]
 
 
-def row(visit: Visit, data: Data, one: One) -> list[Element]:
+def row(visit: PageContext, data: Data, one: One) -> list[Element]:
     speech = visit.speech
     state = STATES.get(one.status)
     way = html.a({"href": f"/ui/journeys/{data.key}/edit?run={one.run_id}"}, speech("Show on the canvas")) if one.run_id else None
@@ -118,7 +118,7 @@ def row(visit: Visit, data: Data, one: One) -> list[Element]:
     ]
 
 
-def why(visit: Visit, one: One) -> Element:
+def why(visit: PageContext, one: One) -> Element:
     """The reason that was written down; for whoever waits, until when."""
     if one.reason:
         return coded(visit.speech, {**REASONS, **REFUSALS}, one.reason)

@@ -18,7 +18,7 @@ from builder_ui.builder.bundle import assets
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import is_key
 from builder_ui.kit import components, labels
-from builder_ui.kit.context import Acts, House, Page, Visit
+from builder_ui.kit.context import Acts, AppContext, Page, PageContext
 from builder_ui.kit.permissions import does, may
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.catalogue import declare_missing
@@ -44,11 +44,11 @@ PROBLEMS = {
 }
 
 
-def load(_visit: Visit) -> None:
+def load(_visit: PageContext) -> None:
     return None
 
 
-def view(visit: Visit, _data: None, _acts: Acts) -> Element:
+def view(visit: PageContext, _data: None, _acts: Acts) -> Element:
     speech = visit.speech
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     if not visit.may("journey.change"):
@@ -71,7 +71,7 @@ def view(visit: Visit, _data: None, _acts: Acts) -> Element:
     )
 
 
-def _aimed(visit: Visit, aim: Aim) -> Element:
+def _aimed(visit: PageContext, aim: Aim) -> Element:
     """The journeys that reach one thing, under what they reach."""
     speech, id = visit.speech, f"aim-{aim.key}"
     return html.section(
@@ -81,7 +81,7 @@ def _aimed(visit: Visit, aim: Aim) -> Element:
     )
 
 
-def _blank(visit: Visit) -> Element:
+def _blank(visit: PageContext) -> Element:
     speech = visit.speech
     return html.article(
         {"className": "card", "key": "blank"},
@@ -91,7 +91,7 @@ def _blank(visit: Visit) -> Element:
     )
 
 
-def _naming(visit: Visit, template: str, name: str) -> Element:
+def _naming(visit: PageContext, template: str, name: str) -> Element:
     speech = visit.speech
     return html.form(
         {"className": "pfb-new", "method": "post", "action": "/ui/gallery"},
@@ -102,7 +102,7 @@ def _naming(visit: Visit, template: str, name: str) -> Element:
     )
 
 
-def _file(visit: Visit) -> Element:
+def _file(visit: PageContext) -> Element:
     speech = visit.speech
     form = {"className": "pfb-new", "method": "post", "action": "/ui/gallery/import", "encType": "multipart/form-data"}
     return html.article(
@@ -118,7 +118,7 @@ def _file(visit: Visit) -> Element:
     )
 
 
-def _offer(visit: Visit, entry: TemplateEntry) -> Element:
+def _offer(visit: PageContext, entry: TemplateEntry) -> Element:
     speech = visit.speech
     name = speech(entry.name)
     return html.article(
@@ -130,7 +130,7 @@ def _offer(visit: Visit, entry: TemplateEntry) -> Element:
     )
 
 
-def _steps(visit: Visit, document: Mapping[str, Any]) -> Element:
+def _steps(visit: PageContext, document: Mapping[str, Any]) -> Element:
     """The steps in the order of their ways."""
     speech, palette, draft = visit.speech, visit.engine.palette, Draft(document)
     names = labels.names_in(speech, palette, draft.nodes)
@@ -150,7 +150,7 @@ PAGE = Page("/ui/gallery", "New journey", "journeys", "catalogue.read", load, vi
 # What the forms do
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """Where the forms lead. Each answers with a redirect: into the builder, or back with what was wrong."""
     router, makers = APIRouter(include_in_schema=False), _Makers(house)
     router.add_api_route("/ui/gallery", makers.create, methods=["POST"], **does("journey.change"))
@@ -162,7 +162,7 @@ def routes(house: House) -> APIRouter:
 class _Makers:
     """Checks who asks, makes the journey, leads on."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: AppContext) -> None:
         self.house = house
         self.host = Host(house, ())
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from builder_ui.journeys.actions import shelve, stuck_notice, switches
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Do, Page, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, Do, Page, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import JOURNEY_STATES
 from builder_ui.kit.reactpy_compat import Element, datalist, html
 from engine.engine import NotLoaded
@@ -54,10 +54,10 @@ class Data:
     """Journeys in which runs wait for a person (`workspace.notices.stuck`)."""
 
 
-def wanted(visit: Visit) -> listing.Wanted:
+def wanted(visit: PageContext) -> listing.JourneyFilter:
     query = visit.query
     folder = query.get("folder") or None
-    return listing.Wanted(
+    return listing.JourneyFilter(
         text=query.get("q", "").strip()[:100],
         state=query.get("state") or None,
         folder="" if folder == NO_FOLDER else folder,
@@ -67,18 +67,18 @@ def wanted(visit: Visit) -> listing.Wanted:
     )
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     asked = wanted(visit)
     with visit.engine.db.read() as session:
         found = listing.page(session, asked, after=visit.query.get("before"), limit=PAGE_SIZE)
         cards = _cards(visit, session, found.journeys)
-        archived = sum(listing.by_state(session, listing.Wanted(archived=True)).values())
+        archived = sum(listing.by_state(session, listing.JourneyFilter(archived=True)).values())
         not_loaded = {one.id: one.why for one in visit.engine.index(session).broken}
         labels = listing.labels(session)
         return Data(cards, listing.by_state(session, asked), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
 
 
-def _cards(visit: Visit, session: Session, journeys: Sequence[Journey]) -> list[Card]:
+def _cards(visit: PageContext, session: Session, journeys: Sequence[Journey]) -> list[Card]:
     ids = [journey.id for journey in journeys]
     numbers, since, live = listing.numbers(session, ids), listing.published_since(session, ids), visit.engine.index(session).by_id
     differing = listing.unpublished(session, journeys)
@@ -88,7 +88,7 @@ def _cards(visit: Visit, session: Session, journeys: Sequence[Journey]) -> list[
     ]
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     """What the cards say, as plain values: a handful of statements, whatever went through the journeys."""
     data = load(visit)
     cards = [
@@ -107,7 +107,7 @@ def stamp(visit: Visit) -> object:
     return cards, data.by_state, data.archived, [tuple(row) for row in data.stuck]
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     states = [("", speech("All"), sum(data.by_state.values()))]
     states += [(name, speech(words[0]), data.by_state.get(name, 0)) for name, words in JOURNEY_STATES.items()]
@@ -126,7 +126,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def shelf_link(visit: Visit, data: Data, archived: bool) -> Element:
+def shelf_link(visit: PageContext, data: Data, archived: bool) -> Element:
     """The way to the archived ones, when there are some."""
     if archived or not data.archived:
         return None
@@ -134,7 +134,7 @@ def shelf_link(visit: Visit, data: Data, archived: bool) -> Element:
     return html.a({"className": "button plain", "href": f"{visit.path}?archived=1"}, components.icon("archive"), text)
 
 
-def filters(visit: Visit, data: Data) -> Element:
+def filters(visit: PageContext, data: Data) -> Element:
     """Search, folder, tag and order in one plain form, which works while the connection is away."""
     speech, query = visit.speech, visit.query
     kept = [
@@ -160,7 +160,7 @@ def choice(name: str, label: str, options: list[tuple[str, str]], chosen: str) -
     return html.select({"name": name, "aria-label": label}, drawn)
 
 
-def begin(visit: Visit) -> list[Element]:
+def begin(visit: PageContext) -> list[Element]:
     """Where journeys begin, for those who may make one."""
     if not visit.may("journey.change"):
         return []
@@ -171,7 +171,7 @@ def begin(visit: Visit) -> list[Element]:
     ]
 
 
-def nothing(visit: Visit) -> Element:
+def nothing(visit: PageContext) -> Element:
     speech = visit.speech
     if visit.query:
         return components.empty(
@@ -181,7 +181,7 @@ def nothing(visit: Visit) -> Element:
     return components.empty("route", text, begin(visit)[-1] if begin(visit) else None)
 
 
-def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
+def card(visit: PageContext, one: Card, data: Data, acts: Acts) -> Element:
     speech, journey = visit.speech, one.journey
     version = speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published")
     archived = journey.archived_at is not None
@@ -206,12 +206,12 @@ def card(visit: Visit, one: Card, data: Data, acts: Acts) -> Element:
     )
 
 
-def not_published(speech: Speech, differs: bool) -> Element:
+def not_published(speech: Translator, differs: bool) -> Element:
     """That the draft is not what contacts go through."""
     return components.badge(speech("Unpublished changes"), "warn", "pencil") if differs else None
 
 
-def cannot_run(visit: Visit, why: NotLoaded | None) -> Element:
+def cannot_run(visit: PageContext, why: NotLoaded | None) -> Element:
     """That nobody enters through this server, and what to do about it."""
     if why is None:
         return None
@@ -220,7 +220,7 @@ def cannot_run(visit: Visit, why: NotLoaded | None) -> Element:
     return html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), why.say(speech.translate), " ", waiting)
 
 
-def place(visit: Visit, journey: Journey) -> Element:
+def place(visit: PageContext, journey: Journey) -> Element:
     """Folder and tags; each leads to what else lies there."""
     if not journey.folder and not journey.tags:
         return None
@@ -229,7 +229,7 @@ def place(visit: Visit, journey: Journey) -> Element:
     return html.p({"className": "tags"}, folder if journey.folder else None, tags)
 
 
-def numbers(visit: Visit, one: Card) -> Element:
+def numbers(visit: PageContext, one: Card) -> Element:
     """How many are where; the number that needs a person stands out when there is one."""
     speech, journey, found = visit.speech, one.journey, one.numbers
     runs = f"/ui/journeys/{journey.key}?tab=runs"
@@ -249,7 +249,7 @@ def numbers(visit: Visit, one: Card) -> Element:
     return html._(html.div({"className": "numbers"}, *shown, rate), period(visit, one.since))
 
 
-def period(visit: Visit, since: datetime | None) -> Element:
+def period(visit: PageContext, since: datetime | None) -> Element:
     """Of which time the numbers are."""
     if since is None:
         return None
@@ -257,12 +257,12 @@ def period(visit: Visit, since: datetime | None) -> Element:
     return html.p({"className": "quiet period"}, visit.speech("All versions, since {day}", day=day))
 
 
-def number(visit: Visit, text: str, value: int, address: str, tone: str = "") -> Element:
+def number(visit: PageContext, text: str, value: int, address: str, tone: str = "") -> Element:
     symbol = components.icon("alert") if tone == "bad" else None
     return html.a({"className": f"number {tone}", "href": address}, html.b(symbol, visit.speech.number(value)), html.span(text))
 
 
-def more(visit: Visit, journey: Journey, acts: Acts) -> Element:
+def more(visit: PageContext, journey: Journey, acts: Acts) -> Element:
     """What is needed now and then: folder and tags, a copy, a file."""
     speech, key = visit.speech, journey.key
     file = {"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}
@@ -278,7 +278,7 @@ def more(visit: Visit, journey: Journey, acts: Acts) -> Element:
     )
 
 
-def labels(visit: Visit, journey: Journey, acts: Acts) -> Element:
+def labels(visit: PageContext, journey: Journey, acts: Acts) -> Element:
     """Folder and tags. What is typed goes to the server when a field is left, which is always before the button that is pressed next."""
     speech, id = visit.speech, journey.id
 
@@ -305,7 +305,7 @@ def labels(visit: Visit, journey: Journey, acts: Acts) -> Element:
 
 
 def putting_away(journey: Journey, acts: Acts) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         folder = acts.drafts.pop(f"folder.{journey.id}", journey.folder)
         tags = acts.drafts.pop(f"tags.{journey.id}", ",".join(journey.tags)).split(",")
         with visit.engine.db.write() as session:
@@ -314,7 +314,7 @@ def putting_away(journey: Journey, acts: Acts) -> Do:
     return do
 
 
-def duplicate(visit: Visit, journey: Journey) -> Element:
+def duplicate(visit: PageContext, journey: Journey) -> Element:
     speech, key = visit.speech, journey.key
     return html.form(
         {"className": "labels", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from builder_ui.journeys.versions import MIGRATION_STATES
 from builder_ui.kit import components, consequences, labels
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.exact import Exact, Question
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, html
@@ -72,7 +72,7 @@ class Data:
     done: Done | None = None
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
         numbers = session.scalars(select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc())).all()
@@ -93,7 +93,7 @@ def load(visit: Visit) -> Data:
         return Data(journey, inside, chosen, places, old, new, programs[1].nodes, _done(visit, session, journey, chosen))
 
 
-def _chosen(visit: Visit, journey: Journey, inside: Mapping[int, int]) -> tuple[int, int] | None:
+def _chosen(visit: PageContext, journey: Journey, inside: Mapping[int, int]) -> tuple[int, int] | None:
     """The two versions: from the address, else the oldest with somebody inside, and the live one."""
     waiting = [number for number, count in inside.items() if count and number != journey.live_version]
     old = _number(visit.query.get("from")) or min(waiting, default=0)
@@ -105,7 +105,7 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 10 else 0
 
 
-def _done(visit: Visit, session: Session, journey: Journey, chosen: tuple[int, int]) -> Done | None:
+def _done(visit: PageContext, session: Session, journey: Journey, chosen: tuple[int, int]) -> Done | None:
     """The migration at work, the one the address names, or the newest between the two versions."""
     of_journey = select(Migration).where(Migration.journey_id == journey.id).order_by(col(Migration.id).desc()).limit(1)
     between = of_journey.where(Migration.from_version == chosen[0], Migration.to_version == chosen[1])
@@ -124,7 +124,7 @@ def _done(visit: Visit, session: Session, journey: Journey, chosen: tuple[int, i
     return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names, job, waits(session, job))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     with visit.engine.db.read() as session:
         journey = get_journey(session, visit.arguments["key"])
         rows = session.execute(
@@ -135,7 +135,7 @@ def stamp(visit: Visit) -> object:
         return [tuple(row) for row in rows], journey.live_version, tally.read(session, journey.id), has_worker(session)
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, journey = visit.speech, data.journey
     back = (f"/ui/journeys/{journey.key}?tab=versions", journey.name)
     lead = speech("Contacts stay on the version they entered. Here they can be moved to another one; the time they have waited is kept.")
@@ -152,7 +152,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def versions(visit: Visit, data: Data) -> Element:
+def versions(visit: PageContext, data: Data) -> Element:
     """From where to where: a plain form."""
     speech, (old, new) = visit.speech, data.chosen or (0, 0)
 
@@ -175,7 +175,7 @@ def versions(visit: Visit, data: Data) -> Element:
     )
 
 
-def body(visit: Visit, data: Data, acts: Acts) -> Element:
+def body(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     versions_tab = html.a({"className": "button", "href": f"/ui/journeys/{data.journey.key}?tab=versions"}, speech("View versions"))
     if data.chosen is None:
@@ -201,7 +201,7 @@ def body(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def row(visit: Visit, data: Data, place: Place, acts: Acts) -> Element:
+def row(visit: PageContext, data: Data, place: Place, acts: Acts) -> Element:
     speech, id = visit.speech, f"map-{place.node}"
 
     def keep(event: dict[str, Any]) -> None:
@@ -219,7 +219,7 @@ def row(visit: Visit, data: Data, place: Place, acts: Acts) -> Element:
     )
 
 
-def waiting(visit: Visit, count: int) -> str:
+def waiting(visit: PageContext, count: int) -> str:
     return visit.speech("{count} here now", count=visit.speech.number(count))
 
 
@@ -228,7 +228,7 @@ def chosen_map(data: Data, acts: Acts) -> dict[str, str]:
     return {place.node: acts.drafts.get(place.node, place.target) for place in data.places}
 
 
-def in_turn(visit: Visit, acts: Acts, looking: Do) -> Callable[..., Any]:
+def in_turn(visit: PageContext, acts: Acts, looking: Do) -> Callable[..., Any]:
     """One look at a time for each person, here and over the API."""
     look = acts.act("journey.move", looking, "This is what would happen. Nothing has been changed.")
 
@@ -245,14 +245,14 @@ def in_turn(visit: Visit, acts: Acts, looking: Do) -> Callable[..., Any]:
 def refusing(error: TooMany) -> Do:
     """Says on the page why not."""
 
-    def do(_visit: Visit) -> None:
+    def do(_visit: PageContext) -> None:
         raise error
 
     return do
 
 
 def looking(data: Data, acts: Acts) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         wanted = chosen_map(data, acts)
         with visit.engine.db.read() as session:
             versions = data.chosen or (0, 0)
@@ -264,19 +264,19 @@ def looking(data: Data, acts: Acts) -> Do:
     return do
 
 
-def at_once(visit: Visit, session: Session, data: Data, version: int, ahead: Forecast) -> dict[str, Any]:
+def at_once(visit: PageContext, session: Session, data: Data, version: int, ahead: Forecast) -> dict[str, Any]:
     """What happens at once to those who come to a version, as the drafts keep it."""
     nodes = visit.engine.program(session, get_version(session, data.journey.id, version).id).nodes
     lines = [asdict(line) for line in consequences.moving(visit.speech, nodes, ahead)]
     return {"lines": lines, "named": ahead.named, "called": consequences.names(visit, session, ahead)}
 
 
-def said_at_once(visit: Visit, dry: Mapping[str, Any]) -> Element:
+def said_at_once(visit: PageContext, dry: Mapping[str, Any]) -> Element:
     lines = [consequences.Line(**one) for one in dry["lines"]]
     return consequences.listed(visit.speech, lines, Forecast(named=dry["named"]), dry["called"])
 
 
-def dry_run(visit: Visit, data: Data, acts: Acts) -> Element:
+def dry_run(visit: PageContext, data: Data, acts: Acts) -> Element:
     """What was found out, as sentences."""
     if DRY not in acts.drafts:
         return None
@@ -291,7 +291,7 @@ def dry_run(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def counting(visit: Visit, data: Data, wanted: Mapping[str, str], total: int) -> Element:
+def counting(visit: PageContext, data: Data, wanted: Mapping[str, str], total: int) -> Element:
     """The exact count of what was estimated."""
     old, new = data.chosen or (0, 0)
     question = Question(data.journey.id, "journey.move", {"from": old, "to": new, "map": dict(wanted)}, total)
@@ -302,7 +302,7 @@ def counting(visit: Visit, data: Data, wanted: Mapping[str, str], total: int) ->
     return Exact(visit, question, tell, key=question.key)
 
 
-def sentences(visit: Visit, data: Data, found: migrate.Preview) -> Element:
+def sentences(visit: PageContext, data: Data, found: migrate.Preview) -> Element:
     """`412 wait at *Wait 3 days* → *Wait 2 days*`; those without a target stay."""
     speech = visit.speech
 
@@ -325,7 +325,7 @@ def sentences(visit: Visit, data: Data, found: migrate.Preview) -> Element:
     return html.ul([html.li({"key": str(n)}, components.marked(one)) for n, one in enumerate(said)])
 
 
-def move(visit: Visit, data: Data, acts: Acts) -> Element:
+def move(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     found = json.loads(acts.drafts[DRY])["found"]
     count = sum(one["runs"] for one in found["moves"])
@@ -347,7 +347,7 @@ def move(visit: Visit, data: Data, acts: Acts) -> Element:
 def moving(data: Data, acts: Acts) -> Do:
     """Begins what the dry run showed; a map that was changed since wants another look."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         if DRY not in acts.drafts:
             raise Invalid("The targets were changed: make a dry run first.")
         dry, now, journey = json.loads(acts.drafts.pop(DRY)), visit.house.now(), data.journey
@@ -362,7 +362,7 @@ def moving(data: Data, acts: Acts) -> Do:
 # What came of it
 
 
-def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
+def result(visit: PageContext, data: Data, done: Done, acts: Acts) -> Element:
     speech, one, far = visit.speech, done.migration, done.progress
     state = MIGRATION_STATES[one.state]
     at_work = one.state in migrate.AT_WORK
@@ -388,7 +388,7 @@ def result(visit: Visit, data: Data, done: Done, acts: Acts) -> Element:
     )
 
 
-def outcome(visit: Visit, data: Data, done: Done) -> Element:
+def outcome(visit: PageContext, data: Data, done: Done) -> Element:
     speech, one, far = visit.speech, done.migration, done.progress
     said: list[Element] = [html.p(speech("{count} were moved.", count=speech.number(one.moved)))]
     if one.state == "rolled_back":
@@ -403,7 +403,7 @@ def outcome(visit: Visit, data: Data, done: Done) -> Element:
     return html.div(*said)
 
 
-def reasons(visit: Visit, data: Data, left: migrate.Preview) -> list[str]:
+def reasons(visit: PageContext, data: Data, left: migrate.Preview) -> list[str]:
     """Why somebody was not moved: no target, or something was just being done for them."""
     speech = visit.speech
     none = [
@@ -420,7 +420,7 @@ def reasons(visit: Visit, data: Data, left: migrate.Preview) -> list[str]:
     ]
 
 
-def stayed(visit: Visit, done: Done) -> Element:
+def stayed(visit: PageContext, done: Done) -> Element:
     speech = visit.speech
     lines = [
         html.li(
@@ -436,7 +436,7 @@ def stayed(visit: Visit, done: Done) -> Element:
     return html.div(html.p(text), html.ul(lines, html.li(speech("… and {count} more", count=more)) if more > 0 else None))
 
 
-def back(visit: Visit, data: Data, one: Migration, acts: Acts) -> Element:
+def back(visit: PageContext, data: Data, one: Migration, acts: Acts) -> Element:
     speech = visit.speech
     question = "Contacts who are still at the step they were moved to go back to version {number}. The others are listed."
     put_back = acts.act("journey.move", putting_back(one.id), "The contacts are being moved back.")
@@ -451,7 +451,7 @@ def back(visit: Visit, data: Data, one: Migration, acts: Acts) -> Element:
 
 
 def looking_back(data: Data, one: Migration, acts: Acts) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.read() as session:
             ahead = consequences.forecaster(visit).back(session, one, visit.house.now())
             found = {"of": one.id, "goes": consequences.counted(visit.speech, ahead, ahead.begins)}
@@ -460,7 +460,7 @@ def looking_back(data: Data, one: Migration, acts: Acts) -> Do:
     return do
 
 
-def dry_run_back(visit: Visit, one: Migration, acts: Acts) -> Element:
+def dry_run_back(visit: PageContext, one: Migration, acts: Acts) -> Element:
     dry = json.loads(acts.drafts.get(BACK, "{}"))
     if dry.get("of") != one.id:
         return None
@@ -474,7 +474,7 @@ def dry_run_back(visit: Visit, one: Migration, acts: Acts) -> Element:
 
 
 def putting_back(migration_id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         now = visit.house.now()
         with visit.engine.db.write() as session:
             begun = migrate.begin_rollback(session, migration_id, visit.by, now)
@@ -484,7 +484,7 @@ def putting_back(migration_id: str) -> Do:
     return do
 
 
-def name(visit: Visit) -> str:
+def name(visit: PageContext) -> str:
     with visit.engine.db.read() as session:
         return get_journey(session, visit.arguments["key"]).name
 

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from builder_ui.journeys.actions import run_acts
 from builder_ui.kit import actor_names, components, labels
 from builder_ui.kit.actor_names import contact_link, contact_names, meant_for, member_names
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, OUTLETS, REASONS, RUN_STATES, coded, mistake
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.runs.operations import timeline
@@ -47,11 +47,11 @@ class Data:
     mails: dict[str, str]
     members: dict[str, str]
 
-    def node_name(self, node_id: str, visit: Visit) -> str:
+    def node_name(self, node_id: str, visit: PageContext) -> str:
         return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     run_id = visit.arguments["id"]
     with visit.engine.db.read() as session:
         story = timeline(session, run_id)
@@ -77,7 +77,7 @@ def _mails(session: Any, messages: list[dict[str, Any]]) -> dict[str, str]:
     return kept | {message_id: str(number) for message_id, number in rows}
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     """Changes with every step of the run, and with the fate of its messages."""
     run_id = visit.arguments["id"]
     with visit.engine.db.read() as session:
@@ -88,7 +88,7 @@ def stamp(visit: Visit) -> object:
         return tuple(row), [tuple(fate) for fate in fates]
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, run, journey = visit.speech, data.story["run"], data.story["journey"]
     node = data.nodes.get(run["node"])
     person = contact_link(speech, run["contact_id"], data.name or data.story["contact"]["email"])
@@ -119,7 +119,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
 FINISHED = ("completed", "exit", "goal")
 
 
-def state_badge(visit: Visit, run: dict[str, Any]) -> Element:
+def state_badge(visit: PageContext, run: dict[str, Any]) -> Element:
     """Finished is who came to an end of the journey; whoever was taken out, or whose journey was stopped, has ended."""
     text, tone, symbol = RUN_STATES[run["status"]]
     if run["status"] == "ended" and run["reason"] not in FINISHED:
@@ -127,7 +127,7 @@ def state_badge(visit: Visit, run: dict[str, Any]) -> Element:
     return components.badge(visit.speech(text), tone, symbol)
 
 
-def summary(visit: Visit, data: Data, person: Element) -> list[tuple[str, Element]]:
+def summary(visit: PageContext, data: Data, person: Element) -> list[tuple[str, Element]]:
     speech, run = visit.speech, data.story["run"]
     pairs = [(speech("Contact"), person), (speech("Started"), components.moment(speech, run["started_at"]))]
     if run["run_key"]:
@@ -173,7 +173,7 @@ def _chapter_at(told: list[Chapter], at: datetime, node: str | None = None) -> C
     return before[-1] if before else told[0]
 
 
-def story(visit: Visit, data: Data) -> Element:
+def story(visit: PageContext, data: Data) -> Element:
     told = chapters(data.story) if data.story["trail"] else []
     upcoming = next_line(visit, data)
     days: list[Element] = []
@@ -187,7 +187,7 @@ def story(visit: Visit, data: Data) -> Element:
     return html.ol({"className": "timeline"}, [*days, upcoming] if upcoming else days)
 
 
-def chapter_item(visit: Visit, data: Data, chapter: Chapter, key: str) -> Element:
+def chapter_item(visit: PageContext, data: Data, chapter: Chapter, key: str) -> Element:
     speech, node = visit.speech, data.nodes.get(chapter.node)
     lines = [element for line in chapter.lines if (element := trail_line(visit, data, chapter, line)) is not None]
     return html.li(
@@ -211,7 +211,7 @@ def chapter_item(visit: Visit, data: Data, chapter: Chapter, key: str) -> Elemen
     )
 
 
-def trail_line(visit: Visit, data: Data, chapter: Chapter, line: dict[str, Any]) -> Element:
+def trail_line(visit: PageContext, data: Data, chapter: Chapter, line: dict[str, Any]) -> Element:
     """One line of the trail; None for those that say nothing by themselves."""
     speech, detail = visit.speech, line["detail"]
     key = f"{line['step']}.{line['seq']}"
@@ -281,21 +281,21 @@ BY_HAND = {
 }
 
 
-def beside_line(visit: Visit, key: str, line: dict[str, Any], *words_of_it: Element) -> Element:
+def beside_line(visit: PageContext, key: str, line: dict[str, Any], *words_of_it: Element) -> Element:
     """What happened beside the steps, with its time; what came several times with how often, and the last time."""
     speech, count, last = visit.speech, line["detail"].get("count", 1), line["detail"].get("last", "")
     times = speech("{count} times, last {when}", count=speech.number(count), when=labels.text_moment(speech, last)) if count > 1 else ""
     return plain(key, *words_of_it, reason=times, at=line["at"], visit=visit)
 
 
-def plain(key: str, *words_of_it: Element, reason: str = "", at: datetime | None = None, visit: Visit | None = None) -> Element:
+def plain(key: str, *words_of_it: Element, reason: str = "", at: datetime | None = None, visit: PageContext | None = None) -> Element:
     time = components.moment(visit.speech, at) if at and visit else None
     return html.li(
         {"key": key}, *words_of_it, f" ({reason})" if reason else None, html.span({"className": "quiet"}, " · ", time) if time else None
     )
 
 
-def waiting_line(visit: Visit, key: str, detail: dict[str, Any]) -> Element:
+def waiting_line(visit: PageContext, key: str, detail: dict[str, Any]) -> Element:
     speech, until = visit.speech, detail.get("until")
     names = ", ".join(coded(speech, OUTLETS, name) for name in detail.get("branches", ()))
     when = labels.text_moment(speech, until) if until else ""
@@ -304,11 +304,11 @@ def waiting_line(visit: Visit, key: str, detail: dict[str, Any]) -> Element:
     return plain(key, speech("waits until {when}", when=when))
 
 
-def heard_words(visit: Visit, detail: dict[str, Any]) -> str:
+def heard_words(visit: PageContext, detail: dict[str, Any]) -> str:
     return visit.speech("received *{event}*", event=detail.get("event", ""))
 
 
-def left_line(visit: Visit, data: Data, chapter: Chapter, key: str, line: dict[str, Any]) -> Element:
+def left_line(visit: PageContext, data: Data, chapter: Chapter, key: str, line: dict[str, Any]) -> Element:
     """The way on, and under it what decided: each question with its answer, then whatever else the step noted."""
     speech, detail = visit.speech, line["detail"]
     asked = detail.get("rule") or [row for rows in (detail.get("cases") or {}).values() for row in rows]
@@ -326,7 +326,7 @@ def left_line(visit: Visit, data: Data, chapter: Chapter, key: str, line: dict[s
     )
 
 
-def term_line(visit: Visit, data: Data, row: dict[str, Any], number: int) -> Element:
+def term_line(visit: PageContext, data: Data, row: dict[str, Any], number: int) -> Element:
     speech = visit.speech
     question, answer = labels.term(speech, row, data.steps)
     good = bool(row.get("result"))
@@ -352,7 +352,7 @@ NOTES = {
 }
 
 
-def notes(visit: Visit, data: Data, detail: dict[str, Any]) -> Element:
+def notes(visit: PageContext, data: Data, detail: dict[str, Any]) -> Element:
     """What a step noted beside its decision, as far as there are words for it."""
     said = []
     for name, value in detail.items():
@@ -373,7 +373,7 @@ def notes(visit: Visit, data: Data, detail: dict[str, Any]) -> Element:
     return html.span({"className": "quiet"}, " · ".join(said)) if said else None
 
 
-def exited_line(visit: Visit, data: Data, key: str, detail: dict[str, Any]) -> Element:
+def exited_line(visit: PageContext, data: Data, key: str, detail: dict[str, Any]) -> Element:
     speech = visit.speech
     if "event" in detail:
         return plain(key, *components.marked(speech("leaves at once: *{event}* happened", event=detail["event"])))
@@ -385,7 +385,7 @@ def exited_line(visit: Visit, data: Data, key: str, detail: dict[str, Any]) -> E
     )
 
 
-def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
+def message_line(visit: PageContext, data: Data, message: dict[str, Any]) -> Element:
     """A message with its fate, and the way to what it looked like."""
     speech = visit.speech
     subject = message["subject"] or coded(speech, CHANNELS, message["channel"])
@@ -412,7 +412,7 @@ def message_line(visit: Visit, data: Data, message: dict[str, Any]) -> Element:
     )
 
 
-def fate(visit: Visit, text: str, at: datetime | None, symbol: str | None = None) -> Element:
+def fate(visit: PageContext, text: str, at: datetime | None, symbol: str | None = None) -> Element:
     """A time of a message's life; without a text the badge beside it says of what."""
     if at is None:
         return None
@@ -420,7 +420,7 @@ def fate(visit: Visit, text: str, at: datetime | None, symbol: str | None = None
     return html.span({"className": "fate"}, components.icon(symbol) if symbol else None, *words_of_it, components.moment(visit.speech, at))
 
 
-def task_line(visit: Visit, data: Data, task: dict[str, Any]) -> Element:
+def task_line(visit: PageContext, data: Data, task: dict[str, Any]) -> Element:
     """A task that the step made: who has it, and whom it was meant for if that one is gone."""
     speech = visit.speech
     owner = data.members.get(task["owner"], task["owner"]) if task["owner"] else speech("nobody")
@@ -428,7 +428,7 @@ def task_line(visit: Visit, data: Data, task: dict[str, Any]) -> Element:
     return html.li({"key": task["id"]}, html.b(task["title"]), " ", html.span({"className": "quiet"}, " · ".join(filter(None, said))))
 
 
-def heard_line(visit: Visit, event: dict[str, Any]) -> Element:
+def heard_line(visit: PageContext, event: dict[str, Any]) -> Element:
     speech = visit.speech
     text = (
         speech("received *{event}*", event=event["name"]) if event["consumed"] else speech("*{event}* is in the inbox", event=event["name"])
@@ -442,7 +442,7 @@ def heard_line(visit: Visit, event: dict[str, Any]) -> Element:
     )
 
 
-def next_line(visit: Visit, data: Data) -> Element:
+def next_line(visit: PageContext, data: Data) -> Element:
     """What the run waits for now, or why it does not move."""
     speech, run, coming = visit.speech, data.story["run"], data.story["next"]
     if coming is None:
@@ -461,13 +461,13 @@ def next_line(visit: Visit, data: Data) -> Element:
     return upcoming_item("", "clock", [*awaited(visit, coming), *next_look(visit, coming)])
 
 
-def awaited(visit: Visit, coming: dict[str, Any]) -> list[Element]:
+def awaited(visit: PageContext, coming: dict[str, Any]) -> list[Element]:
     """What a wait for events listens to, each named once."""
     names = dict.fromkeys(_event_words(visit, one) for one in coming.get("waits_for", ()))
     return [*components.marked(visit.speech("Waits for {names}", names=", ".join(names))), " · "] if names else []
 
 
-def next_look(visit: Visit, coming: dict[str, Any]) -> list[Element]:
+def next_look(visit: PageContext, coming: dict[str, Any]) -> list[Element]:
     """The next timer."""
     speech, due_at = visit.speech, coming["due_at"]
     if due_at is None:
@@ -480,7 +480,7 @@ def next_look(visit: Visit, coming: dict[str, Any]) -> list[Element]:
     ]
 
 
-def _event_words(visit: Visit, name: str) -> str:
+def _event_words(visit: PageContext, name: str) -> str:
     return visit.speech("a rule") if name == "rule" else f"*{name}*"
 
 
@@ -492,7 +492,7 @@ def upcoming_item(tone: str, symbol: str, content: list[Element]) -> Element:
     )
 
 
-def name(visit: Visit) -> str:
+def name(visit: PageContext) -> str:
     """Whose run it is, and through what."""
     with visit.engine.db.read() as session:
         row = session.execute(

@@ -12,9 +12,9 @@ from sqlmodel import col, select
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import actor, member_names
 from builder_ui.kit.ahead import Ahead
-from builder_ui.kit.context import Acts, Do, Visit
+from builder_ui.kit.context import Acts, Do, PageContext
 from builder_ui.kit.differences import changes
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.versions import publish
 from journeys.errors import Invalid, Issue
@@ -63,7 +63,7 @@ class Data:
     members: dict[str, str]
 
 
-def load(visit: Visit, session: Session, journey: Journey) -> Data:
+def load(visit: PageContext, session: Session, journey: Journey) -> Data:
     before = visit.query.get("before", "")
     statement = select(Version).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(PAGE_SIZE + 1)
     if before.isdecimal() and len(before) < 10:
@@ -94,11 +94,11 @@ def stamp(session: Session, journey: Journey) -> object:
     return [tuple(row) for row in rows]
 
 
-def told(visit: Visit, before: Version, after: Version) -> list[str]:
+def told(visit: PageContext, before: Version, after: Version) -> list[str]:
     return [one.text for one in changes(visit.speech, visit.engine.palette, before.document, after.document)]
 
 
-def _way(visit: Visit, session: Session, journey: Journey, newest: Version | None, inside: int) -> Way | None:
+def _way(visit: PageContext, session: Session, journey: Journey, newest: Version | None, inside: int) -> Way | None:
     """What the address asks to go back to; None when there is nothing to do."""
     number = visit.query.get("back", "")
     if newest is None or not number.isdecimal() or len(number) > 9:
@@ -111,7 +111,7 @@ def _way(visit: Visit, session: Session, journey: Journey, newest: Version | Non
     return Way(version, newest.number, told(visit, newest, version), issues, unpublished, inside)
 
 
-def view(visit: Visit, journey: Journey, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, journey: Journey, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     if not data.lines:
         return components.empty(
@@ -127,7 +127,7 @@ def view(visit: Visit, journey: Journey, data: Data, acts: Acts) -> Element:
     )
 
 
-def card(visit: Visit, journey: Journey, data: Data, line: Line) -> Element:
+def card(visit: PageContext, journey: Journey, data: Data, line: Line) -> Element:
     speech, version = visit.speech, line.version
     live = version.number == journey.live_version
     by = actor(speech, data.members, version.published_by)
@@ -145,7 +145,7 @@ def card(visit: Visit, journey: Journey, data: Data, line: Line) -> Element:
     )
 
 
-def what_changed(speech: Speech, line: Line) -> Element:
+def what_changed(speech: Translator, line: Line) -> Element:
     if line.changes is None:
         return html.p({"className": "quiet"}, speech("The first version."))
     if not line.changes:
@@ -154,13 +154,13 @@ def what_changed(speech: Speech, line: Line) -> Element:
     return html.details({"className": "changes"}, html.summary(text), listed(speech, line.changes))
 
 
-def listed(speech: Speech, said: list[str]) -> Element:
+def listed(speech: Translator, said: list[str]) -> Element:
     more = len(said) - MOST_CHANGES
     lines = [html.li({"key": str(n)}, one) for n, one in enumerate(said[:MOST_CHANGES])]
     return html.ul(lines, html.li(speech("… and {count} more", count=more)) if more > 0 else None)
 
 
-def ways(visit: Visit, journey: Journey, data: Data, line: Line) -> list[Element]:
+def ways(visit: PageContext, journey: Journey, data: Data, line: Line) -> list[Element]:
     """What can be done with a version."""
     speech, number = visit.speech, line.version.number
     base = f"/ui/journeys/{journey.key}"
@@ -184,7 +184,7 @@ def ways(visit: Visit, journey: Journey, data: Data, line: Line) -> list[Element
 # Going back
 
 
-def way_back(visit: Visit, journey: Journey, way: Way, acts: Acts) -> Element:
+def way_back(visit: PageContext, journey: Journey, way: Way, acts: Acts) -> Element:
     """The question before: what changes, and whom it concerns."""
     speech, number = visit.speech, way.version.number
     words = {"number": number, "next": way.newest + 1, "count": speech.number(way.inside)}
@@ -209,13 +209,13 @@ def way_back(visit: Visit, journey: Journey, way: Way, acts: Acts) -> Element:
     )
 
 
-def refused(speech: Speech, way: Way) -> Element:
+def refused(speech: Translator, way: Way) -> Element:
     lines = [html.li({"key": str(n)}, f"{one.node_id or ''} ".lstrip(), one.say(speech.translate)) for n, one in enumerate(way.problems)]
     text = speech("It cannot be published as it is today:")
     return html.div({"className": "notice bad", "role": "alert"}, components.icon("alert"), html.div(html.p(text), html.ul(lines)))
 
 
-def choices(visit: Visit, journey: Journey, way: Way, acts: Acts) -> list[Element]:
+def choices(visit: PageContext, journey: Journey, way: Way, acts: Acts) -> list[Element]:
     speech, said = visit.speech, "The earlier version is live again, as a new version."
 
     def button(text: str, unpublished: publish.Unpublished, tone: str) -> Element:
@@ -235,7 +235,7 @@ def choices(visit: Visit, journey: Journey, way: Way, acts: Acts) -> list[Elemen
 def going_back(journey: Journey, number: int, unpublished: publish.Unpublished) -> Do:
     """Refused where somebody saved the draft since the page was drawn: then the page shows what would be lost."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         now = visit.house.now()
         with visit.engine.db.write() as session:
             try:
@@ -251,7 +251,7 @@ def going_back(journey: Journey, number: int, unpublished: publish.Unpublished) 
 # Migrations
 
 
-def migrations(visit: Visit, journey: Journey, data: Data) -> Element:
+def migrations(visit: PageContext, journey: Journey, data: Data) -> Element:
     speech = visit.speech
     columns = (speech("Contacts moved"), speech("State"), speech("Moved"), speech("Not moved"), speech("When"), "")
     rows = [migration(visit, journey, data, one) for one in data.migrations]
@@ -260,7 +260,7 @@ def migrations(visit: Visit, journey: Journey, data: Data) -> Element:
     )
 
 
-def migration(visit: Visit, journey: Journey, data: Data, one: Migration) -> list[Any]:
+def migration(visit: PageContext, journey: Journey, data: Data, one: Migration) -> list[Any]:
     speech = visit.speech
     address = f"/ui/journeys/{journey.key}/migrate?from={one.from_version}&to={one.to_version}&id={one.id}"
     state = MIGRATION_STATES[one.state]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.versions.uses import Use
 from models import Contact, Journey, Member
@@ -26,7 +26,7 @@ def member_names(session: Session) -> dict[str, str]:
     return dict(session.execute(select(Member.id, Member.name)).all())
 
 
-def meant_for(speech: Speech, members: Mapping[str, str], member_id: str | None) -> str:
+def meant_for(speech: Translator, members: Mapping[str, str], member_id: str | None) -> str:
     """That something was meant for somebody who has left the team, or was never in it; empty: it was not. `members`: id -> name."""
     return speech("was for {name}, who has left", name=members.get(member_id, member_id)) if member_id else ""
 
@@ -51,11 +51,11 @@ def called(contact: Contact) -> str:
     return full or contact.email or contact.phone or ""
 
 
-def contact_link(speech: Speech, id: str, name: str | None) -> Element:
+def contact_link(speech: Translator, id: str, name: str | None) -> Element:
     return html.a({"href": f"/ui/contacts/{id}"}, name or speech("Contact {id}", id=id[-6:]))
 
 
-def actor(speech: Speech, names: dict[str, str], by: str) -> str:
+def actor(speech: Translator, names: dict[str, str], by: str) -> str:
     """Who did something, as the audit trail names them (`member:<id>`, `key:<id>`), in words; `names` are members."""
     kind, _, id = by.partition(":")
     if kind == "member":

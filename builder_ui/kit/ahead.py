@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from builder_ui.kit import consequences
-from builder_ui.kit.context import Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_state
 from engine.interpreter.forecast import Forecast
 from journeys.compile import compile_journey
@@ -27,7 +27,7 @@ class Paragraph:
     called: Mapping[str, str] = field(default_factory=dict)
 
 
-async def looked(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> list[Paragraph]:
+async def looked(visit: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> list[Paragraph]:
     """Counted in a thread, one look at a time for each person. `passed` as in `Forecaster.publication`."""
     try:
         async with visit.house.turns.of(visit.by):
@@ -36,7 +36,7 @@ async def looked(visit: Visit, journey_id: str, document: Mapping[str, Any], pas
         return [Paragraph(error.say(visit.speech.translate))]
 
 
-def _look(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None) -> list[Paragraph]:
+def _look(visit: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None) -> list[Paragraph]:
     with visit.engine.db.read() as session:
         found = consequences.forecaster(visit).publication(session, journey_id, visit.house.now(), document, passed)
         called = consequences.names(visit, session, *(one.forecast for one in found.coming))
@@ -45,7 +45,7 @@ def _look(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: fr
     return [Paragraph(text, forecast, tuple(lines), called) for text, forecast, lines in said]
 
 
-def shown(speech: Speech, found: list[Paragraph] | None) -> Element:
+def shown(speech: Translator, found: list[Paragraph] | None) -> Element:
     """The paragraphs; None: they are being counted."""
     if found is None:
         return html.p({"className": "quiet", "role": "status"}, speech("Who is due next is being counted …"))
@@ -61,7 +61,7 @@ def shown(speech: Speech, found: list[Paragraph] | None) -> Element:
 
 
 @component
-def Ahead(visit: Visit, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> Element:
+def Ahead(visit: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> Element:
     """What publishing a document would bring about, as soon as that is counted."""
     found, set_found = use_state(cast("list[Paragraph] | None", None))
 

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from builder_ui.kit.context import Visit
-from builder_ui.kit.observable import Teller
+from builder_ui.kit.context import PageContext
+from builder_ui.kit.observable import Publisher
 from journeys.errors import Unauthorized
 from models import new_id
 from workspace.roles import NotAllowed
@@ -21,12 +21,12 @@ def status_of(refusal: NotAllowed | Unauthorized) -> str:
     return "denied" if isinstance(refusal, NotAllowed) else "out"
 
 
-class AutosavingEditor(Teller):
+class AutosavingEditor(Publisher):
     """`status`: saved, unsaved, failed, or why nothing is stored any more (`stuck_in`, and out: nobody is logged in)."""
 
     stuck_in: frozenset[str] = frozenset({"conflict", "denied"})
 
-    def __init__(self, visit: Visit) -> None:
+    def __init__(self, visit: PageContext) -> None:
         super().__init__()
         self.visit = visit
         self.id = new_id()

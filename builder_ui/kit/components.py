@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from builder_ui.kit.context import Acts, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html, svg
 
 Handler = Callable[..., Any]
@@ -100,12 +100,12 @@ def button(text: str, handler: Handler, symbol: str | None = None, tone: str = "
     return html.button(attributes, icon(symbol) if symbol else None, text)
 
 
-def close(speech: Speech, handler: Handler) -> Element:
+def close(speech: Translator, handler: Handler) -> Element:
     """Takes a notice away."""
     return html.button({"type": "button", "className": "close", "aria-label": speech("Close the notice"), "onClick": handler}, "×")
 
 
-def own_key(speech: Speech, name: str, pattern: str) -> Element:
+def own_key(speech: Translator, name: str, pattern: str) -> Element:
     """A key of one's own, for engineers: without one it is made from the name."""
     field = {"name": name, "pattern": pattern, "maxLength": 64, "autoComplete": "off", "placeholder": speech("made from the name")}
     return html.details({"className": "own-key"}, html.summary(speech("For engineers")), html.label(speech("Key"), html.input(field)))
@@ -143,7 +143,7 @@ def empty(symbol: str, text: str, more: Element) -> Element:
     return html.div({"className": "empty"}, icon(symbol), html.p(text), more)
 
 
-def search(visit: Visit, label: str) -> Element:
+def search(visit: PageContext, label: str) -> Element:
     """A search field that keeps the other choices of the page. A plain form: it works while the connection is away."""
     kept = [
         html.input({"type": "hidden", "name": name, "value": value})
@@ -163,7 +163,7 @@ def search(visit: Visit, label: str) -> Element:
     )
 
 
-def tabs(visit: Visit, name: str, choices: Iterable[tuple[str, str, int | None]], label: str) -> Element:
+def tabs(visit: PageContext, name: str, choices: Iterable[tuple[str, str, int | None]], label: str) -> Element:
     """Links that set one value of the query; (value, text, number or None). The first choice is the default."""
     choices = list(choices)
     present = visit.query.get(name, "") or choices[0][0]
@@ -171,7 +171,7 @@ def tabs(visit: Visit, name: str, choices: Iterable[tuple[str, str, int | None]]
     return html.nav({"className": "tabs", "aria-label": label}, links)
 
 
-def _tab(visit: Visit, name: str, value: str, text: str, number: int | None, here: bool, default: bool) -> Element:
+def _tab(visit: PageContext, name: str, value: str, text: str, number: int | None, here: bool, default: bool) -> Element:
     attributes = {"href": visit.link(**{name: None if default else value}), "key": value, "className": "tab here" if here else "tab"}
     if here:
         attributes["aria-current"] = "page"
@@ -179,7 +179,7 @@ def _tab(visit: Visit, name: str, value: str, text: str, number: int | None, her
     return html.a(attributes, text, count)
 
 
-def pager(visit: Visit, next_before: str | None, first: str = "", more: str = "") -> Element:
+def pager(visit: PageContext, next_before: str | None, first: str = "", more: str = "") -> Element:
     """Onwards to older ones, and back to the newest; `first` and `more` are the words for lists in another order."""
     if next_before is None and not visit.query.get("before"):
         return None
@@ -249,7 +249,7 @@ def form(text: str, symbol: str, fields: Sequence[Element], yes: str, handler: H
     )
 
 
-def export(visit: Visit, name: str, **more: str) -> Element:
+def export(visit: PageContext, name: str, **more: str) -> Element:
     """The way to the list on this page as a file; nothing for those who may not have it."""
     if not visit.may("list.export"):
         return None
@@ -257,12 +257,12 @@ def export(visit: Visit, name: str, **more: str) -> Element:
     return html.a({"className": "button", "href": f"/ui/export/{name}.csv?{urlencode(query)}"}, visit.speech("Export CSV"))
 
 
-def moment(speech: Speech, at: datetime | None) -> Element:
+def moment(speech: Translator, at: datetime | None) -> Element:
     """Date and time, in full when pointed at."""
     return html.time({"dateTime": at.isoformat(), "title": speech.exactly(at)}, speech.moment(at)) if at else "–"
 
 
-def relative(visit: Visit, at: datetime) -> Element:
+def relative(visit: PageContext, at: datetime) -> Element:
     """`in 2 hours`; the shell keeps it true while the page is open, where the workspace's clock is the world's."""
     now = visit.house.now()
     attributes = {"dateTime": at.isoformat(), "title": visit.speech.exactly(at)}

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from activities.forecasts import Forecaster, Occurrence, Publication
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import REASONS, REFUSALS, coded, names_of
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.people.contacts import MAX_COUNTED
@@ -39,7 +39,7 @@ class Line:
 class Wording:
     """How the sentences are said: in whose language, and with which names of steps."""
 
-    speech: Speech
+    speech: Translator
     names: Mapping[str, str]
 
     def node(self, id: str) -> str:
@@ -55,25 +55,25 @@ class Wording:
         return self.speech("about {count}", count=self.speech.number(round(number * found.scale)))
 
 
-def counted(speech: Speech, found: Forecast, number: int) -> str:
+def counted(speech: Translator, found: Forecast, number: int) -> str:
     """A number of a forecast; of a sample about how many that are of all."""
     return Wording(speech, {}).count(found, number)
 
 
-def forecaster(visit: Visit) -> Forecaster:
+def forecaster(visit: PageContext) -> Forecaster:
     """Who looks ahead for a page."""
     post = visit.house.post
     assert post is not None, "a server whose pages look ahead shows messages"
     return Forecaster(visit.engine, post.house)
 
 
-def entering(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
+def entering(speech: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
     """What an enrolment would come to, after the sentence of who would enter."""
     words = Wording(speech, names_of(speech, nodes))
     return [*_sampled(words, found), *_refused(words, found), *_held_out(words, found), *_at_once(words, found)]
 
 
-def moving(speech: Speech, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
+def moving(speech: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
     """What a migration, or taking one back, would come to at once."""
     words = Wording(speech, names_of(speech, nodes))
     stay = [
@@ -162,7 +162,7 @@ def _message(words: Wording, found: Forecast, step: Step) -> Iterator[Line]:
         yield Line(text, f"skipped:{step.node}:{reason}")
 
 
-def publishing(speech: Speech, nodes: Mapping[str, Node], found: Publication) -> Iterator[tuple[str, Forecast | None, list[Line]]]:
+def publishing(speech: Translator, nodes: Mapping[str, Node], found: Publication) -> Iterator[tuple[str, Forecast | None, list[Line]]]:
     """Paragraphs of what a publication brings: (sentence, the forecast its lines are of, lines)."""
     yield speech("Publishing itself lets nobody in and sends nothing."), None, []
     if found.state == "paused":
@@ -172,24 +172,24 @@ def publishing(speech: Speech, nodes: Mapping[str, Node], found: Publication) ->
         yield speech(one.heading, **times), one.forecast, [_begin(speech, one), *entering(speech, nodes, one.forecast)]
 
 
-def _begin(speech: Speech, one: Occurrence) -> Line:
+def _begin(speech: Translator, one: Occurrence) -> Line:
     found = one.forecast
     values = {"count": speech.number(found.begins + found.held_out), "all": speech.number(found.population)}
     text = "Of the first {all} who fit, {count} would enter." if one.at_least else "{count} of {all} who fit would enter."
     return Line(speech(text, **values))
 
 
-def names(visit: Visit, session: Session, *found: Forecast) -> dict[str, str]:
+def names(visit: PageContext, session: Session, *found: Forecast) -> dict[str, str]:
     """What the contacts that are named are called; nobody for whoever may not see contacts."""
     return contact_names(session, ids_named(found)) if visit.may("contact.read") else {}
 
 
-def listed(speech: Speech, lines: list[Line], found: Forecast | None, called: Mapping[str, str]) -> Element:
+def listed(speech: Translator, lines: list[Line], found: Forecast | None, called: Mapping[str, str]) -> Element:
     """The sentences, each with its first contacts to unfold."""
     return html.ul({"className": "consequences"}, [_item(speech, n, line, found, called) for n, line in enumerate(lines)])
 
 
-def _item(speech: Speech, n: int, line: Line, found: Forecast | None, called: Mapping[str, str]) -> Element:
+def _item(speech: Translator, n: int, line: Line, found: Forecast | None, called: Mapping[str, str]) -> Element:
     ids = [id for id in (found.named.get(line.about, []) if found else []) if id in called]
     links = [html.li({"key": id}, contact_link(speech, id, called[id] or None)) for id in ids]
     who = html.details(html.summary(speech("Show the first ones")), html.ul(links)) if links else None

@@ -16,7 +16,7 @@ from activities.providers import Provider
 from activities.rendering import INLINE, Renderer
 from activities.rendering.turns import Turns
 from activities.sending import messages
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.permissions import may
 from engine.engine import Engine
 from engine.temporal.wakeups import Wakeups
@@ -57,12 +57,12 @@ MailLink = Callable[[Member, Purpose, str], bool]
 class Post:
     """How messages are filled in, and who carries a test message."""
 
-    house: messages.House
+    house: messages.MessageSettings
     provider: Callable[[], Provider]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class House:
+class AppContext:
     """What all pages share. `wake` tells Temporal what a commit brought; `post` is None where
     no message is shown or sent, `accounts` where none can be set up. `mail_link` mails a one-time link to a member (False: no mail left); `forget_keys` makes this process look
     keys up anew; `turns` are for previews, by session, and for looks ahead, by member. `room` is there for files that come in parts, each smaller than `max_upload_bytes`. `public_url`
@@ -96,13 +96,13 @@ class House:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Visit:
+class PageContext:
     """One browser on one page; ReactPy logs the repr of what it is given, so that tells nothing. `arguments` come from the path, `query` from behind the question mark."""
 
-    house: House
+    house: AppContext
     member: Member
     token: str
-    speech: Speech
+    speech: Translator
     path: str
     arguments: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
@@ -125,9 +125,9 @@ class Visit:
         return f"{self.path}?{urlencode(query)}" if query else self.path
 
 
-Load = Callable[[Visit], Any]
-View = Callable[["Visit", Any, "Acts"], Any]
-Do = Callable[[Visit], Wakeups | None]
+Load = Callable[[PageContext], Any]
+View = Callable[["PageContext", Any, "Acts"], Any]
+Do = Callable[[PageContext], Wakeups | None]
 """A change: runs in a thread, in transactions of its own, as the member who was checked just before; `None` wakes nobody."""
 
 
@@ -166,7 +166,7 @@ class Page:
     view: View
     stamp: Load | None = None
     every_seconds: float = 2.0
-    name: Callable[[Visit], str] | None = None
+    name: Callable[[PageContext], str] | None = None
     assets: tuple[str, ...] = ()
 
     def match(self, path: str) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_ui.kit import components, labels
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from journeys.diff import Difference, diff
 from journeys.document import Journey
 from journeys.nodes import Node, Palette
@@ -22,14 +22,14 @@ class Change:
     text: str
 
 
-def changes(speech: Speech, palette: Palette, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def changes(speech: Translator, palette: Palette, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """The differences between two documents, in the order of `journeys.diff`."""
     return list(_told(_Both(speech, palette, read(before), read(after))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Both:
-    speech: Speech
+    speech: Translator
     palette: Palette
     before: Journey
     after: Journey
@@ -76,7 +76,7 @@ def _field(both: _Both, one: Difference, names: Mapping[str, str]) -> Difference
     return one.model_copy(update={"field": both.speech(type(old).model_fields[name].title or name), **values})
 
 
-def _value(speech: Speech, value: Any, names: Mapping[str, str]) -> str | None:
+def _value(speech: Translator, value: Any, names: Mapping[str, str]) -> str | None:
     return None if value in (None, "", (), {}) else labels.value_in_words(speech, value, names)
 
 
@@ -92,12 +92,12 @@ def _setting(both: _Both, one: Difference) -> Difference:
     return one.model_copy(update={"place": both.speech(title), **values})
 
 
-def _way(speech: Speech, edge: list[str] | None) -> list[str] | None:
+def _way(speech: Translator, edge: list[str] | None) -> list[str] | None:
     """An edge with its way out in words."""
     return edge and [edge[0], labels.coded(speech, labels.OUTLETS, edge[1]), edge[2]]
 
 
-_PARTS: Mapping[str, tuple[str, Callable[[Speech, Journey], list[str]]]] = {
+_PARTS: Mapping[str, tuple[str, Callable[[Translator, Journey], list[str]]]] = {
     "entry": ("Who enters", lambda speech, journey: labels.entry(speech, journey.entry)),
     "exit_when": ("Who exits early", lambda speech, journey: [labels.way_out(speech, one) for one in journey.exit_when]),
     "goal": ("Goal", lambda speech, journey: [labels.goal(speech, journey.goal)] if journey.goal else []),

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from builder_ui.app.screen import allowed
 from builder_ui.kit import components, consequences
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_state
 from crm.jobs import add_job
@@ -54,7 +54,7 @@ class Seen:
     """For a worker: none is running."""
 
 
-def look(visit: Visit, question: Question) -> Seen:
+def look(visit: PageContext, question: Question) -> Seen:
     asked = select(Job).where(Job.subject == f"journey:{question.journey_id}", Job.kind == KIND).order_by(col(Job.id).desc())
     with visit.engine.db.read() as session:
         jobs = session.scalars(asked.limit(MOST_LOOKED_AT))
@@ -62,7 +62,7 @@ def look(visit: Visit, question: Question) -> Seen:
         return Seen(job, waits=waits(session, job))
 
 
-def begin(visit: Visit, question: Question) -> Seen:
+def begin(visit: PageContext, question: Question) -> Seen:
     """Queues the count, unless the same is being counted."""
     try:
         allowed(visit, question.act)
@@ -77,7 +77,7 @@ def begin(visit: Visit, question: Question) -> Seen:
 
 
 @component
-def Exact(visit: Visit, question: Question, tell: Tell) -> Element:
+def Exact(visit: PageContext, question: Question, tell: Tell) -> Element:
     """Offers the count, says how far it is, and what came of it."""
     seen, set_seen = use_state(cast("Seen | None", None))
     begun, set_begun = use_state(0)
@@ -104,7 +104,7 @@ def Exact(visit: Visit, question: Question, tell: Tell) -> Element:
     return shown(visit, question, seen, tell, ask) if seen else None
 
 
-def shown(visit: Visit, question: Question, seen: Seen, tell: Tell, ask: Callable[[Any], Any]) -> Element:
+def shown(visit: PageContext, question: Question, seen: Seen, tell: Tell, ask: Callable[[Any], Any]) -> Element:
     speech, job = visit.speech, seen.job
     if job is not None and job.state == "running":
         return progress(visit, job, seen.waits)
@@ -118,7 +118,7 @@ def shown(visit: Visit, question: Question, seen: Seen, tell: Tell, ask: Callabl
     )
 
 
-def progress(visit: Visit, job: Job, is_waiting: bool) -> Element:
+def progress(visit: PageContext, job: Job, is_waiting: bool) -> Element:
     speech, known = visit.speech, job.total is not None
     values = {"done": speech.number(job.done), "total": speech.number(job.total or 0)}
     text = speech("{done} of {total} counted", **values) if known else speech("{done} counted", **values)
@@ -131,7 +131,7 @@ def progress(visit: Visit, job: Job, is_waiting: bool) -> Element:
     )
 
 
-def result(visit: Visit, job: Job, tell: Tell) -> Element:
+def result(visit: PageContext, job: Job, tell: Tell) -> Element:
     found, at = forecast.read(job.input["found"]), job.created_at
     return html.div(
         html.h4(visit.speech("Counted exactly, as of {at}", at=visit.speech.moment(at))),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Visit
+from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.reactpy_compat import Element, datalist, html, submitted
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Conflict, Invalid, Issue
@@ -20,7 +20,7 @@ from journeys.errors import Conflict, Invalid, Issue
 MOST = 10_000
 FIELDS = ("INPUT", "SELECT", "TEXTAREA")
 Values = Mapping[str, str]
-Change = Callable[[Visit, Values], Wakeups | None]
+Change = Callable[[PageContext, Values], Wakeups | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Field:
 
 
 def form(
-    visit: Visit, acts: Acts, name: str, fields: Sequence[Field], button: str, act: str, do: Change, done: str, generation: str = ""
+    visit: PageContext, acts: Acts, name: str, fields: Sequence[Field], button: str, act: str, do: Change, done: str, generation: str = ""
 ) -> Element:
     """The form for whoever may send it, else its values to read. Another `generation` draws the fields anew."""
     if not visit.may(act):
@@ -51,7 +51,7 @@ def form(
     async def sent(event: Mapping[str, Any]) -> None:
         values = read(event, fields)
 
-        def carry(visitor: Visit) -> Wakeups | None:
+        def carry(visitor: PageContext) -> Wakeups | None:
             open_text = [field.name for field in fields if field.kind != "password"]
             return attempt(visitor, acts, name, do, values, open_text)
 
@@ -66,7 +66,7 @@ def form(
     )
 
 
-def read_only(visit: Visit, field: Field) -> str:
+def read_only(visit: PageContext, field: Field) -> str:
     if field.kind == "checkbox":
         return visit.speech("yes") if field.value else visit.speech("no")
     return dict(field.options).get(field.value, field.value) or "–"
@@ -87,7 +87,7 @@ def _value(field: Field, element: Mapping[str, Any]) -> str:
     return str(element.get("value") or "").replace("\0", "")[: field.most or MOST].strip()
 
 
-def attempt(visit: Visit, acts: Acts, name: str, do: Change, values: Values | None, kept: Sequence[str] = ()) -> Wakeups | None:
+def attempt(visit: PageContext, acts: Acts, name: str, do: Change, values: Values | None, kept: Sequence[str] = ()) -> Wakeups | None:
     """Does it, and remembers for the next drawing which fields were wrong, and what stood in the `kept` ones.
 
     Raises:
@@ -158,7 +158,7 @@ def _control(id: str, field: Field, more: Mapping[str, str]) -> Element:
     return html._(html.input({**attributes, "list": f"{id}-offered"}), datalist({"id": f"{id}-offered"}, offered))
 
 
-def once(visit: Visit, title: str, secret: str, note: str) -> Element:
+def once(visit: PageContext, title: str, secret: str, note: str) -> Element:
     """Something that is shown once, with a button to copy it."""
     speech = visit.speech
     field = {"type": "text", "readOnly": True, "value": secret, "aria-label": title, "id": "shown-once", "className": "code"}

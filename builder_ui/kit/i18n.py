@@ -25,7 +25,7 @@ _CLOCK = re.compile(r"[\s,]+(\d{1,2}):(\d\d)\s*([AP])?M?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class Translator:
     language: str
     locale: Locale
     zone: tzinfo
@@ -126,14 +126,14 @@ def _time(clock: re.Match[str]) -> time:
     return time(hour % 12 + 12 * (half == "P") if half else hour, minute)
 
 
-def speech_of(member: Member, accept: str, default: str) -> Speech:
+def speech_of(member: Member, accept: str, default: str) -> Translator:
     """The member's own language, else the browser's (an Accept-Language header), else `default`."""
     language = _supported(member.locale) or _wanted(accept) or default
     own = member.locale.replace("-", "_")
     return _speech(language, own if "_" in own else REGIONS[language], member.timezone)
 
 
-def speech_for(language: str) -> Speech:
+def speech_for(language: str) -> Translator:
     """For somebody of whom nothing but the language is known."""
     return _speech(language, REGIONS[language], "UTC")
 
@@ -144,8 +144,8 @@ def language_for(accept: str, default: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _speech(language: str, locale: str, zone: str) -> Speech:
-    return Speech(language, _locale(locale, language), _zone(zone))
+def _speech(language: str, locale: str, zone: str) -> Translator:
+    return Translator(language, _locale(locale, language), _zone(zone))
 
 
 def _locale(name: str, language: str) -> Locale:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from builder_ui.kit import components
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.jobs import why
 from engine.presence import has_worker
@@ -17,7 +17,7 @@ def waits(session: Session, job: Job | None) -> bool:
     return job is not None and job.state == "running" and not has_worker(session)
 
 
-def ended_early(speech: Speech, job: Job | None, text: str) -> Element:
+def ended_early(speech: Translator, job: Job | None, text: str) -> Element:
     """A notice in the reader's language, where the newest work on something failed; `text` is a message id with a `{reason}`."""
     reason = why(job) if job is not None and job.state == "failed" else None
     if reason is None:
@@ -26,7 +26,7 @@ def ended_early(speech: Speech, job: Job | None, text: str) -> Element:
     return html.p({"className": "notice bad ended", "role": "alert"}, components.icon("alert"), said)
 
 
-def no_worker(speech: Speech, is_missing: bool) -> Element:
+def no_worker(speech: Translator, is_missing: bool) -> Element:
     """A notice where a job waits for a worker."""
     if not is_missing:
         return None

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from builder_ui.kit import times
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from journeys import channels
 from journeys.catalogue import FIELD_TITLES
 from journeys.cron import OPEN
@@ -194,12 +194,12 @@ OUTLETS = {
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def coded(speech: Speech, table: Mapping[str, str], code: str) -> str:
+def coded(speech: Translator, table: Mapping[str, str], code: str) -> str:
     """The words for a stored code. One that nobody has words for, such as an author's own outlet, is shown without its underscores."""
     return speech(table[code]) if code in table else code.replace("_", " ")
 
 
-def mistake(speech: Speech, error: str) -> str:
+def mistake(speech: Translator, error: str) -> str:
     """What a stuck run stumbled over: the place in the code, and the sentence if the error is one of ours."""
     place, colon, sentence = error.partition("): ")
     return f"{place}{colon}{speech(sentence)}" if colon else error
@@ -209,7 +209,7 @@ def mistake(speech: Speech, error: str) -> str:
 class Phrases:
     """What triggers make their sentences of (`journeys.triggers.Phrases`)."""
 
-    speech: Speech
+    speech: Translator
 
     def __call__(self, text: str, **values: object) -> str:
         return self.speech(text, **values)
@@ -227,12 +227,12 @@ class Phrases:
         return schedule(self.speech, cron)
 
 
-def trigger(speech: Speech, one: Trigger) -> str:
+def trigger(speech: Translator, one: Trigger) -> str:
     """What lets contacts in, as a sentence."""
     return one.sentence(Phrases(speech))
 
 
-def schedule(speech: Speech, line: str) -> str:
+def schedule(speech: Translator, line: str) -> str:
     """`every Monday and Thursday at 09:00`; a line that nobody has words for as it is."""
     found = times.read(line)
     if found is None or OPEN in line:
@@ -251,12 +251,12 @@ def schedule(speech: Speech, line: str) -> str:
             return speech("every year on {date} at {at}", date=_yearly(speech, found), at=at)
 
 
-def _yearly(speech: Speech, found: times.Times) -> str:
+def _yearly(speech: Translator, found: times.Times) -> str:
     pattern = "d. MMMM" if speech.language == "de" else "d MMMM"
     return format_date(date(2024, found.month or 1, min(found.day or 1, 29 if found.month == 2 else 30)), pattern, locale=speech.locale)
 
 
-def entry(speech: Speech, one: Entry) -> list[str]:
+def entry(speech: Translator, one: Entry) -> list[str]:
     """Everything that decides who comes in."""
     said = [trigger(speech, each) for each in one.triggers]
     if one.filter is not None:
@@ -269,7 +269,7 @@ def entry(speech: Speech, one: Entry) -> list[str]:
     return said
 
 
-def _reentry(speech: Speech, one: Entry) -> str:
+def _reentry(speech: Translator, one: Entry) -> str:
     policy = one.reentry
     match policy.policy:
         case "never":
@@ -282,7 +282,7 @@ def _reentry(speech: Speech, one: Entry) -> str:
             return speech("Once for each *{key}*", key=keyed(speech, policy.key))
 
 
-def keyed(speech: Speech, key: Key) -> str:
+def keyed(speech: Translator, key: Key) -> str:
     """The properties of a run's key: the first that an event has counts."""
     first, *others = paths_of(key) or ("",)
     for other in others:
@@ -290,7 +290,7 @@ def keyed(speech: Speech, key: Key) -> str:
     return first
 
 
-def way_out(speech: Speech, one: Exit) -> str:
+def way_out(speech: Translator, one: Exit) -> str:
     """What ends a run at once."""
     if one.event is None:
         return speech("as soon as this holds: {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
@@ -300,22 +300,22 @@ def way_out(speech: Speech, one: Exit) -> str:
     return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
 
 
-def goal(speech: Speech, one: Goal) -> str:
+def goal(speech: Translator, one: Goal) -> str:
     """What the journey is for."""
     said = speech("*{event}* within {span}", event=one.event, span=speech.span(one.window))
     return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
 
 
-def rule(speech: Speech, one: Rule, names: Names | None = None) -> str:
+def rule(speech: Translator, one: Rule, names: Names | None = None) -> str:
     return sentence(one, speech.translate, {**(names or {}), "": "…"}, speech.written)  # a step that is still to be chosen has no id
 
 
-def names_of(speech: Speech, nodes: Mapping[str, Node]) -> dict[str, str]:
+def names_of(speech: Translator, nodes: Mapping[str, Node]) -> dict[str, str]:
     """Node id -> what people call the step."""
     return told_apart({id: (node.name, speech(node.label)) for id, node in nodes.items()})
 
 
-def names_in(speech: Speech, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def names_in(speech: Translator, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The same for steps as they are drawn, complete or not."""
     return told_apart({id: (own_name(raw), kind_of(speech, palette, raw)) for id, raw in nodes.items()})
 
@@ -325,7 +325,7 @@ def own_name(raw: Mapping[str, Any]) -> str:
     return name[:120] if isinstance(name, str) else ""
 
 
-def kind_of(speech: Speech, palette: Palette, raw: Mapping[str, Any]) -> str:
+def kind_of(speech: Translator, palette: Palette, raw: Mapping[str, Any]) -> str:
     """What people call the kind of a step; one that nobody knows as it is written."""
     kind = raw.get("kind")
     return speech(palette[kind].label) if isinstance(kind, str) and kind in palette else str(kind)[:60]
@@ -359,7 +359,7 @@ def _natural(id: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", id)]
 
 
-def fields(speech: Speech, node: Node, names: Names) -> list[tuple[str, str]]:
+def fields(speech: Translator, node: Node, names: Names) -> list[tuple[str, str]]:
     """(title, value) of what the author set on a step, in the order of its form."""
     shown = []
     for name, field in type(node).model_fields.items():
@@ -383,7 +383,7 @@ NAMED = {"user": "member", "recipients": "member", "template": "template", "pool
 """Widget of a field -> before what a name is found in `Names`."""
 
 
-def value_in_words(speech: Speech, value: Any, names: Names) -> str:
+def value_in_words(speech: Translator, value: Any, names: Names) -> str:
     """Any value of a step's field, for people."""
     match value:
         case bool():
@@ -408,7 +408,7 @@ def value_in_words(speech: Speech, value: Any, names: Names) -> str:
             return text_moment(speech, str(value))
 
 
-def _part(speech: Speech, value: BaseModel, names: Names) -> str:
+def _part(speech: Translator, value: BaseModel, names: Names) -> str:
     """A part of a step, such as a branch or a window of time: its name before a colon, then what else was set."""
     said = [_member(speech, value, name, names) for name in type(value).model_fields if name not in ("type", "name")]
     text = ", ".join(one for one in said if one)
@@ -416,7 +416,7 @@ def _part(speech: Speech, value: BaseModel, names: Names) -> str:
     return f"{coded(speech, OUTLETS, name)}: {text}" if name else text
 
 
-def _member(speech: Speech, value: BaseModel, name: str, names: Names) -> str:
+def _member(speech: Translator, value: BaseModel, name: str, names: Names) -> str:
     one = getattr(value, name)
     if one in (None, "", (), {}, False):
         return ""
@@ -428,7 +428,7 @@ def _member(speech: Speech, value: BaseModel, name: str, names: Names) -> str:
     return said if name in ("rule", "event") else f"{speech(type(value).model_fields[name].title or name)} {said}"
 
 
-def days(speech: Speech, weekdays: Sequence[int]) -> str:
+def days(speech: Translator, weekdays: Sequence[int]) -> str:
     """Days of the week; three and more in a row by the first and the last of them."""
     days = sorted(weekdays)
     if len(days) == len(WEEKDAYS):
@@ -438,7 +438,7 @@ def days(speech: Speech, weekdays: Sequence[int]) -> str:
     return ", ".join(speech(WEEKDAYS[day]) for day in days)
 
 
-def term(speech: Speech, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
+def term(speech: Translator, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
     """One row of `journeys.rules.explain`: the question as a sentence, and what was found."""
     try:
         asked = rule(speech, parse_rule(row["term"]), names)
@@ -447,7 +447,7 @@ def term(speech: Speech, row: Mapping[str, Any], names: Names) -> tuple[str, str
     return asked, found(speech, row.get("actual"))
 
 
-def found(speech: Speech, actual: Any) -> str:
+def found(speech: Translator, actual: Any) -> str:
     """What a term found: a value, or how often an event happened and when last."""
     match actual:
         case None:
@@ -474,14 +474,14 @@ def found(speech: Speech, actual: Any) -> str:
             return text_moment(speech, str(actual))
 
 
-def field_name(speech: Speech, name: str, titles: Mapping[str, str] | None = None) -> str:
+def field_name(speech: Translator, name: str, titles: Mapping[str, str] | None = None) -> str:
     """What people call a field of a contact, as a heading. `titles`: those of the workspace's own fields."""
     title = (titles or {}).get(name) or FIELD_TITLES.get(name)
     said = speech(title) if title else name
     return said[:1].upper() + said[1:] if title else name
 
 
-def attribute(speech: Speech, value: Any) -> str:
+def attribute(speech: Translator, value: Any) -> str:
     """What is stored in a field of a contact. Numbers stay as they are: they may be a year or a postcode."""
     match value:
         case bool():
@@ -494,7 +494,7 @@ def attribute(speech: Speech, value: Any) -> str:
             return text_moment(speech, str(value))
 
 
-def text_moment(speech: Speech, text: str) -> str:
+def text_moment(speech: Translator, text: str) -> str:
     """A day or an instant stored as ISO text, as the person writes it; anything else as it is."""
     at = dates.read(text)
     return text if at is None else speech.written(at)

@@ -20,7 +20,7 @@ log = logging.getLogger("pfadwerk.pages")
 Value = TypeVar("Value")
 
 
-class Teller:
+class Publisher:
     """Tells listeners of topics, and runs work beside the page. In one event loop. `called` names it in the log."""
 
     called = "an editor"
@@ -58,7 +58,7 @@ class Teller:
             log.error("%s failed: %s", self.called, where(error))  # the text of an error may hold what people typed
 
 
-def use_topics(teller: Teller, *topics: str) -> None:
+def use_topics(teller: Publisher, *topics: str) -> None:
     """Draws the component again when one of the topics changes, be it between its drawing and its listening."""
     _, count = use_state(0)
     drawn = teller.told(topics)
@@ -71,7 +71,7 @@ def use_topics(teller: Teller, *topics: str) -> None:
     use_effect(begin, [])
 
 
-def use_reading(teller: Teller, read: Callable[[], Value], *topics: str) -> Value:
+def use_reading(teller: Publisher, read: Callable[[], Value], *topics: str) -> Value:
     """What `read` answers now. Draws the component again when one of the topics changes and the answer with it: a large part that seldom
     changes is not sent anew with every change around it."""
     answer = read()

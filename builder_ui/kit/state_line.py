@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from builder_ui.kit.components import ICONS
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 
 KNOWN = {
     "pending": ("Saving …", "", "clock"),
@@ -22,7 +22,7 @@ KNOWN = {
 
 
 def props(
-    id: str, speech: Speech, said: tuple[str, str, str], lasting: bool, hear: Callable[[object], None], name: str = "pfb-status"
+    id: str, speech: Translator, said: tuple[str, str, str], lasting: bool, hear: Callable[[object], None], name: str = "pfb-status"
 ) -> dict[str, Any]:
     """What the browser's `Status` is given. `said` is (text, tone, symbol) as the server has it; `lasting`: no answer that is on its way
     will change it, so that the page does not say "Saving …" over it. `name` is its class."""
@@ -36,6 +36,6 @@ def props(
     }
 
 
-def _shown(speech: Speech, one: tuple[str, str, str]) -> str:
+def _shown(speech: Translator, one: tuple[str, str, str]) -> str:
     text, tone, symbol = one
     return json.dumps([speech(text), tone, ICONS[symbol]], ensure_ascii=False)

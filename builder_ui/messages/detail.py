@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.uncertain import Decision, decide
@@ -26,7 +26,7 @@ class Data:
     letter: str | None
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         message = session.get(Message, visit.arguments["id"])
         if message is None:
@@ -36,12 +36,12 @@ def load(visit: Visit) -> Data:
         return Data(message, contact_names(session, [message.contact_id]).get(message.contact_id, ""), letter)
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     message = load(visit).message
     return message.status, message.reason, message.attempts, message.opened_at, message.clicked_at
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, message = visit.speech, data.message
     uncertain = message.status == "uncertain" and message.reason != LEFT
     return html._(
@@ -60,7 +60,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def decisions(visit: Visit, acts: Acts, message: Message) -> list[Element]:
+def decisions(visit: PageContext, acts: Acts, message: Message) -> list[Element]:
     """Nothing for those who may not."""
     if not visit.may("message.decide"):
         return []
@@ -89,14 +89,14 @@ def decisions(visit: Visit, acts: Acts, message: Message) -> list[Element]:
 def deciding(message: Message, decision: Decision) -> Do:
     """As it was when the page was drawn: an attempt or a decision since then wants another look."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             decide(session, message.id, decision, message.attempts, visit.by, visit.house.now())
 
     return do
 
 
-def facts(visit: Visit, data: Data) -> list[tuple[str, Element]]:
+def facts(visit: PageContext, data: Data) -> list[tuple[str, Element]]:
     speech, message = visit.speech, data.message
     pairs = [
         (speech("Preview for") if message.test else speech("Contact"), contact_link(speech, message.contact_id, data.name)),

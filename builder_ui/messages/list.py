@@ -11,8 +11,8 @@ from sqlmodel import select
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, Do, Page, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, html
@@ -25,7 +25,7 @@ from journeys.channels import SENDABLE
 from journeys.errors import Invalid
 from models import Job, Journey, Message, Restore
 from reports import messages
-from reports.messages import Wanted
+from reports.messages import MessageFilter
 from storage.locks import person_of
 
 PAGE_SIZE = 50
@@ -58,7 +58,7 @@ class Data:
     next_before: str | None
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         journeys = {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))}
         try:
@@ -76,12 +76,12 @@ def undecided(engine: Engine, session: Session) -> list[Undecided]:
     return [Undecided(one, job, waits(session, job)) for one, job in zip(found, jobs, strict=True)]
 
 
-def asked(session: Session, query: Mapping[str, str]) -> Wanted:
+def asked(session: Session, query: Mapping[str, str]) -> MessageFilter:
     """What the address asks for. What cannot be understood asks for nothing."""
     state, undecided = query.get("state", ""), query.get("state") == UNDECIDED
     key = query.get("journey", "")
     journey_id = session.scalar(select(Journey.id).where(Journey.key == key[:64])) if key else None
-    return Wanted(
+    return MessageFilter(
         since=_moment(query.get("since", "")),
         run_id=query.get("run", "")[:32] or None,
         status="uncertain" if undecided else state if state in messages.STATUSES else None,
@@ -102,7 +102,7 @@ def _moment(text: str) -> datetime | None:
     return at if at is None or at.tzinfo is not None else None
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     """A newer message, or another fate of one on this page."""
     if visit.query.get("before"):
         return None
@@ -114,7 +114,7 @@ def stamp(visit: Visit) -> object:
     )
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Contact"), speech("Message"), speech("State"), speech("Time"), speech("Journey"))
     rows = [row(visit, data, one) for one in data.rows]
@@ -129,7 +129,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
+def restored_notice(visit: PageContext, one: Undecided, acts: Acts) -> Element:
     """What may have left before a restore, and deciding about all of it."""
     speech, restore = visit.speech, one.of.restore
     text = speech(
@@ -149,7 +149,7 @@ def restored_notice(visit: Visit, one: Undecided, acts: Acts) -> Element:
     )
 
 
-def left_over(speech: Speech, one: Undecided) -> list[Element]:
+def left_over(speech: Translator, one: Undecided) -> list[Element]:
     """What is to be said about the work on all of them."""
     if one.is_under_way:
         return [html.p(components.icon("hourglass"), " ", speech("They are being decided, page by page."))]
@@ -158,11 +158,11 @@ def left_over(speech: Speech, one: Undecided) -> list[Element]:
     return []
 
 
-def may_decide(visit: Visit, one: Undecided) -> bool:
+def may_decide(visit: PageContext, one: Undecided) -> bool:
     return visit.may("message.decide") and not one.is_under_way
 
 
-def decisions(visit: Visit, restore: Restore, acts: Acts) -> list[Element]:
+def decisions(visit: PageContext, restore: Restore, acts: Acts) -> list[Element]:
     speech = visit.speech
     return [
         components.ask(
@@ -183,7 +183,7 @@ def decisions(visit: Visit, restore: Restore, acts: Acts) -> list[Element]:
     ]
 
 
-def one_by_one(visit: Visit, restore: Restore, acts: Acts) -> Element:
+def one_by_one(visit: PageContext, restore: Restore, acts: Acts) -> Element:
     """The list of them; where something else was said of what comes up later, that is taken back first."""
     speech = visit.speech
     if restore.assume == "ask":
@@ -198,20 +198,20 @@ def one_by_one(visit: Visit, restore: Restore, acts: Acts) -> Element:
 
 
 def deciding(restore_id: str, assume: Assume) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             perhaps.decide_all(session, restore_id, assume, visit.by, visit.house.now())
 
     return do
 
 
-def tabs(visit: Visit, undecided: int) -> list[tuple[str, str, int | None]]:
+def tabs(visit: PageContext, undecided: int) -> list[tuple[str, str, int | None]]:
     states = ("sent", "held", "bounced", "failed", "skipped", "uncertain")
     shown: list[tuple[str, str, int | None]] = [(state, visit.speech(MESSAGE_STATES[state][0]), None) for state in states]
     return [("all", visit.speech("All"), None), (UNDECIDED, visit.speech("To decide"), undecided), *shown]
 
 
-def row(visit: Visit, data: Data, one: Message) -> list[Element]:
+def row(visit: PageContext, data: Data, one: Message) -> list[Element]:
     speech = visit.speech
     key, name = data.journeys.get(one.journey_id or "", ("", ""))
     whose = contact_link(speech, one.contact_id, data.names.get(one.contact_id))

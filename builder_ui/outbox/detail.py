@@ -7,7 +7,7 @@ from typing import Any
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import contact_link, contact_names
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.outbox.mail import SANDBOX, Letter, read_letter
@@ -19,18 +19,18 @@ class Data:
     names: dict[str, str]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         letter = read_letter(session, visit.arguments["id"], visit.member)
         return Data(letter, contact_names(session, [letter.message.contact_id] if letter.message else []))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     message = load(visit).letter.message
     return (message.status, message.opened_at, message.clicked_at) if message else None
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, letter = visit.speech, data.letter
     views = [("text", speech("Plain text"), None), ("headers", speech("Headers"), None)]
     if letter.html:
@@ -65,7 +65,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def rendered(visit: Visit, letter: Letter) -> Element:
+def rendered(visit: PageContext, letter: Letter) -> Element:
     return html.iframe(
         {
             "className": "mail",
@@ -77,18 +77,18 @@ def rendered(visit: Visit, letter: Letter) -> Element:
     )
 
 
-def plain_text(visit: Visit, letter: Letter) -> Element:
+def plain_text(visit: PageContext, letter: Letter) -> Element:
     return html.pre({"className": "mail-text", "key": "text"}, letter.text or visit.speech("This message has no plain text."))
 
 
-def headers(visit: Visit, letter: Letter) -> Element:
+def headers(visit: PageContext, letter: Letter) -> Element:
     lines: dict[str, Any] = {"To": letter.recipient, "Subject": letter.subject, **letter.headers}
     return html.div(
         {"className": "panel", "key": "headers"}, components.facts([(name, html.code(str(value))) for name, value in lines.items()])
     )
 
 
-def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
+def fate(visit: PageContext, data: Data) -> list[tuple[str, Element]]:
     speech, message = visit.speech, data.letter.message
     if message is None:
         return [(speech("State"), speech("A message outside any journey."))]
@@ -114,7 +114,7 @@ def fate(visit: Visit, data: Data) -> list[tuple[str, Element]]:
     return pairs
 
 
-def name(visit: Visit) -> str:
+def name(visit: PageContext) -> str:
     with visit.engine.db.read() as session:
         return read_letter(session, visit.arguments["id"], visit.member).subject
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, or_, select
 from sqlmodel import col
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.outbox.mail import is_readable
@@ -55,13 +55,13 @@ def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: 
     return statement
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         found = list(session.execute(wanted(visit.member, visit.query, visit.query.get("before"), PAGE_SIZE + 1)))
     return Data(found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None)
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     """A newer mail, or another one opened or clicked on this page."""
     if visit.query.get("before"):
         return None
@@ -70,7 +70,7 @@ def stamp(visit: Visit) -> object:
     return newest, [(row.opened_at, row.clicked_at) for row in load(visit).rows]
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("To"), speech("Subject"), speech("Channel"), speech("Time"), speech("Opened"))
     rows = [row(visit, one) for one in data.rows]
@@ -87,7 +87,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def nothing(visit: Visit) -> Element:
+def nothing(visit: PageContext) -> Element:
     speech = visit.speech
     if visit.query.get("q"):
         return components.empty(
@@ -100,7 +100,7 @@ def nothing(visit: Visit) -> Element:
     )
 
 
-def row(visit: Visit, one: Any) -> list[Element]:
+def row(visit: PageContext, one: Any) -> list[Element]:
     speech = visit.speech
     subject = one.subject or speech("(no subject)")
     return [
@@ -115,7 +115,7 @@ def row(visit: Visit, one: Any) -> list[Element]:
     ]
 
 
-def opened(visit: Visit, one: Any) -> Element:
+def opened(visit: PageContext, one: Any) -> Element:
     speech = visit.speech
     if one.clicked_at:
         return html.span({"className": "fate"}, components.icon("link"), speech("clicked"), " ", components.moment(speech, one.clicked_at))

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.team import account_mail
-from builder_ui.kit.context import House
+from builder_ui.kit.context import AppContext
 from builder_ui.kit.permissions import does, may
 from journeys.errors import NotFound
 from models import Body, Member, Message, OutboxItem
@@ -81,7 +81,7 @@ def _from_body(session: Session, message_id: str) -> Letter | None:
     return Letter(message.id, body.recipient, body.subject, message.channel, body.html, body.text, body.created_at, body.headers, message)
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`/ui/outbox/{id}/mail`: the HTML of a message, for the frame on its page."""
     router = APIRouter(include_in_schema=False)
 
@@ -109,7 +109,7 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def policy(house: House, letter: Letter) -> str:
+def policy(house: AppContext, letter: Letter) -> str:
     """What the frame may do: show its own styles, and images of ours where the letter fires."""
     origin = urlsplit(house.public_url)
     images = f"'self' {origin.scheme}://{origin.netloc} data:" if letter.fires else "data:"

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import contact_link, contact_names, meant_for, member_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import OUTLETS, TASK_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.people.identity import find
@@ -45,7 +45,7 @@ class Data:
     unassigned: int
 
 
-def wanted(session: Session, visit: Visit, after: str | None, limit: int = 50) -> tasks.TaskPage:
+def wanted(session: Session, visit: PageContext, after: str | None, limit: int = 50) -> tasks.TaskPage:
     """The tasks this address asks for: those whose time runs out first before the others, done ones in the order they came."""
     query, only = visit.query, visit.query.get("only", "")
     owner = {"nobody": "", "all": None}.get(query.get("owner", ""), visit.member.id)
@@ -62,7 +62,7 @@ def wanted(session: Session, visit: Visit, after: str | None, limit: int = 50) -
     )
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     query, now = visit.query, visit.house.now()
     owner = {"nobody": "", "all": None}.get(query.get("owner", ""), visit.member.id)
     with visit.engine.db.read() as session:
@@ -86,12 +86,12 @@ def _phones(session: Session, contact_ids: list[str]) -> dict[str, str]:
     return dict(found.all())
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     data = load(visit)
     return [(task.id, task.state, task.owner) for task in data.page.tasks], data.overdue, data.unassigned
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     owners = [("mine", speech("Mine"), None), ("nobody", speech("Unassigned"), data.unassigned), ("all", speech("All members"), None)]
     only = [("", speech("Open"), None), ("overdue", speech("Overdue"), data.overdue), ("done", speech("Done"), None)]
@@ -109,7 +109,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def new_task(visit: Visit, data: Data, acts: Acts) -> Element:
+def new_task(visit: PageContext, data: Data, acts: Acts) -> Element:
     """A task that no journey made."""
     if not visit.may("task.work"):
         return None
@@ -136,7 +136,7 @@ def creating(acts: Acts) -> Do:
     Raises (when done): Invalid, saying which field is wrong.
     """
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         typed = {
             name: clean_text(acts.drafts.get(f"new.{name}", "")).strip()
             for name in ("contact", "title", "description", "due", "owner", "priority", "outcomes")
@@ -164,7 +164,7 @@ def creating(acts: Acts) -> Do:
     return do
 
 
-def _instant(visit: Visit, text: str) -> datetime | None:
+def _instant(visit: PageContext, text: str) -> datetime | None:
     """What a field for date and time holds, in the zone of whoever typed it."""
     if not text:
         return None
@@ -174,7 +174,7 @@ def _instant(visit: Visit, text: str) -> datetime | None:
         raise Invalid("Expected a date and a time.") from None
 
 
-def nothing(visit: Visit) -> Element:
+def nothing(visit: PageContext) -> Element:
     speech = visit.speech
     everybody = html.a({"className": "button", "href": visit.link(owner="all", only=None)}, speech("Show all"))
     if visit.query.get("owner") != "all":
@@ -183,7 +183,7 @@ def nothing(visit: Visit) -> Element:
     return components.empty("check", text, html.a({"className": "button", "href": "/ui/journeys"}, speech("View journeys")))
 
 
-def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
+def card(visit: PageContext, data: Data, task: Task, acts: Acts) -> Element:
     speech = visit.speech
     owner = next((member.name for member in data.members if member.id == task.owner), speech("nobody"))
     return html.article(
@@ -213,12 +213,12 @@ def card(visit: Visit, data: Data, task: Task, acts: Acts) -> Element:
     )
 
 
-def is_mine(visit: Visit, task: Task) -> bool:
+def is_mine(visit: PageContext, task: Task) -> bool:
     """Whether the visitor is at work on it."""
     return task.state == "taken" and task.owner == visit.member.id and visit.may("task.work")
 
 
-def finish_at_once(visit: Visit, task: Task, acts: Acts) -> Element:
+def finish_at_once(visit: PageContext, task: Task, acts: Acts) -> Element:
     """The note and the outcomes of a task that one is at work on, without another tap."""
     speech = visit.speech
     ways = [
@@ -230,14 +230,14 @@ def finish_at_once(visit: Visit, task: Task, acts: Acts) -> Element:
     )
 
 
-def outcomes(visit: Visit, task: Task, acts: Acts) -> list[tuple[str, Callable[..., Any]]]:
+def outcomes(visit: PageContext, task: Task, acts: Acts) -> list[tuple[str, Callable[..., Any]]]:
     return [
         (coded(visit.speech, OUTLETS, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
         for outcome in task.outcomes
     ]
 
 
-def call(visit: Visit, data: Data, task: Task) -> Element:
+def call(visit: PageContext, data: Data, task: Task) -> Element:
     """A phone calls at once; nothing where no number is known."""
     phone = data.phones.get(task.contact_id)
     if phone is None:
@@ -247,15 +247,15 @@ def call(visit: Visit, data: Data, task: Task) -> Element:
     return html.a(attributes, components.icon("phone"), visit.speech("Call {phone}", phone=phone))
 
 
-def high(visit: Visit, task: Task) -> Element:
+def high(visit: PageContext, task: Task) -> Element:
     return components.badge(visit.speech("urgent"), "bad", "alert") if task.priority == "high" else None
 
 
-def source(visit: Visit, task: Task) -> Element:
+def source(visit: PageContext, task: Task) -> Element:
     return html._(" · ", html.a({"href": f"/ui/runs/{task.run_id}"}, visit.speech("from a journey"))) if task.run_id else None
 
 
-def due(visit: Visit, task: Task) -> Element:
+def due(visit: PageContext, task: Task) -> Element:
     speech = visit.speech
     if task.due_at is None or task.state not in tasks.OPEN:
         return None
@@ -269,7 +269,7 @@ def due(visit: Visit, task: Task) -> Element:
     )
 
 
-def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
+def choices(visit: PageContext, data: Data, task: Task, acts: Acts) -> list[Element]:
     if not visit.may("task.work") or task.state not in tasks.OPEN:
         return []
     speech = visit.speech
@@ -301,7 +301,7 @@ def choices(visit: Visit, data: Data, task: Task, acts: Acts) -> list[Element]:
     ]
 
 
-def note_field(visit: Visit, task: Task, acts: Acts) -> Element:
+def note_field(visit: PageContext, task: Task, acts: Acts) -> Element:
     """What is typed here goes to the server when the field is left, which is always before the button that is pressed next."""
 
     label = visit.speech("Note")
@@ -332,7 +332,7 @@ def handing(task_id: str, owner: str | None) -> Do:
 def finishing(task_id: str, outcome: str, acts: Acts) -> Do:
     """Finishes the task and lets the journeys hear of it."""
 
-    def do(visit: Visit) -> Wakeups:
+    def do(visit: PageContext) -> Wakeups:
         now = visit.house.now()
         with visit.engine.db.write() as session:
             event = tasks.finish(session, task_id, outcome, visit.by, now, note=acts.drafts.get(task_id, ""))
@@ -341,8 +341,8 @@ def finishing(task_id: str, outcome: str, acts: Acts) -> Do:
     return do
 
 
-def _changing(change: Callable[[Any, Visit], Any]) -> Do:
-    def do(visit: Visit) -> None:
+def _changing(change: Callable[[Any, PageContext], Any]) -> Do:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             change(session, visit)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.search.suggest import KINDS, address, look
 from reports.search import LEAST_CHARACTERS, Group, Hit
@@ -11,12 +11,12 @@ from reports.search import LEAST_CHARACTERS, Group, Hit
 MOST = 20
 
 
-def load(visit: Visit) -> list[Group]:
+def load(visit: PageContext) -> list[Group]:
     with visit.engine.db.read() as session:
         return look(session, visit.query.get("q", ""), MOST)
 
 
-def view(visit: Visit, groups: list[Group], acts: Acts) -> Element:
+def view(visit: PageContext, groups: list[Group], acts: Acts) -> Element:
     speech, text = visit.speech, visit.query.get("q", "").strip()
     total = sum(len(group.hits) for group in groups)
     said = speech("“{wanted}”: {count} found", wanted=text, count=speech.number(total)) if text else ""
@@ -27,7 +27,7 @@ def view(visit: Visit, groups: list[Group], acts: Acts) -> Element:
     )
 
 
-def section(visit: Visit, group: Group) -> Element:
+def section(visit: PageContext, group: Group) -> Element:
     title, _, symbol = KINDS[group.kind]
     count = f"{visit.speech.number(len(group.hits))}{'+' if group.more else ''}"
     return html.section(
@@ -41,7 +41,7 @@ def line(hit: Hit, number: int) -> Element:
     return html.li({"key": str(number)}, html.a({"href": address(hit)}, hit.title), " ", html.small(hit.detail))
 
 
-def nothing(visit: Visit, text: str) -> Element:
+def nothing(visit: PageContext, text: str) -> Element:
     speech = visit.speech
     if len(text) < LEAST_CHARACTERS:
         return components.empty("search", speech("Enter at least two characters of a name, a key, an address or an id."), None)

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.orm import Session
 
 from builder_ui.app.host import Host
-from builder_ui.kit.context import House
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import AppContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.permissions import does
 from reports.search import MOST_CHARACTERS, Group, Hit, search
 
@@ -33,7 +33,7 @@ def address(hit: Hit) -> str:
     return KINDS[hit.kind][1].format(id=quote(hit.id, safe=""))
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`/ui/find?q=`: the first hits as JSON, for whoever is logged in."""
     router, host = APIRouter(include_in_schema=False), Host(house, ())
 
@@ -50,7 +50,7 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _look(house: House, text: str) -> list[Group]:
+def _look(house: AppContext, text: str) -> list[Group]:
     with house.engine.db.read() as session:
         return look(session, text, QUICK)
 
@@ -59,6 +59,6 @@ def look(session: Session, text: str, limit: int) -> list[Group]:
     return search(session, text.replace("\0", ""), limit)
 
 
-def _said(speech: Speech, group: Group) -> dict[str, Any]:
+def _said(speech: Translator, group: Group) -> dict[str, Any]:
     hits = [{"title": hit.title, "detail": hit.detail, "href": address(hit)} for hit in group.hits]
     return {"title": speech(KINDS[group.kind][0]), "hits": hits}

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from builder_ui.app.host import LANGUAGES, Host
 from builder_ui.kit import components, forms
-from builder_ui.kit.context import Acts, Do, House, Page, Visit
+from builder_ui.kit.context import Acts, AppContext, Do, Page, PageContext
 from builder_ui.kit.permissions import does
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import second_factor
@@ -47,14 +47,14 @@ class Data:
     second: second_factor.Second
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         member = members.get_member(session, visit.member.id)
         rows = sessions.list_sessions(session, member.id, visit.house.real_now())
         return Data(member, rows, second_factor.read(visit, session, member))
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, member = visit.speech, data.member
     fields = [
         forms.Field("name", speech("Name"), value=member.name, most=120, required=True),
@@ -91,21 +91,21 @@ def stamp_of(member: Member) -> str:
     return f"{member.name}.{member.locale}.{member.timezone}"
 
 
-def save(visit: Visit, values: forms.Values) -> None:
+def save(visit: PageContext, values: forms.Values) -> None:
     changes = {"name": values["name"], "locale": values["locale"], "timezone": values["timezone"]}
     with visit.engine.db.write() as session:
         members.change_member(session, visit.member.id, changes, visit.by, visit.house.now())
 
 
 def ending(id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             members.log_out(session, visit.member.id, visit.by, visit.house.real_now(), id)
 
     return do
 
 
-def everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
+def everywhere(visit: PageContext, data: Data, acts: Acts) -> Element:
     if len(data.sessions) < 2:
         return None
     speech = visit.speech
@@ -115,7 +115,7 @@ def everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def elsewhere(visit: Visit) -> None:
+def elsewhere(visit: PageContext) -> None:
     with visit.engine.db.write() as session:
         sessions.end_sessions(session, visit.member.id, keep=visit.token)
 
@@ -123,7 +123,7 @@ def elsewhere(visit: Visit) -> None:
 # The password. A native form: what is typed goes straight to its own address, and password managers know it.
 
 
-def password(visit: Visit, member: Member) -> list[Element]:
+def password(visit: PageContext, member: Member) -> list[Element]:
     speech = visit.speech
     problem = PROBLEMS.get(visit.query.get("problem", ""))
     said = speech(problem, least=MIN_CHARACTERS, most=MAX_CHARACTERS) if problem else ""
@@ -174,7 +174,7 @@ def secret(label: str, name: str, complete: str, least: int, hint: str = "") -> 
 PAGE = Page("/ui/settings", "My account", "settings", "me.read", load, view)
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """Where the password form leads; back to the page, with what was wrong."""
     router, host = APIRouter(include_in_schema=False), Host(house, ())
 
@@ -197,7 +197,7 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _change(house: House, member: Member, token: str, old: str, new: str, network: str) -> Response:
+def _change(house: AppContext, member: Member, token: str, old: str, new: str, network: str) -> Response:
     engine = house.engine
     try:
         cookie = login.change(engine.db, engine.address_keys, member.id, token, old, new, house.real_now(), network)

@@ -14,8 +14,8 @@ from fastapi.responses import Response, StreamingResponse
 from builder_ui.app.host import Host, clean
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import journeys_of, member_names
-from builder_ui.kit.context import Acts, House, Page, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, AppContext, Page, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.permissions import does, may
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed, panel
@@ -47,7 +47,7 @@ def wanted(query: Any) -> dict[str, Any]:
     }
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         found = audit.list_lines(session, **wanted(visit.query), limit=PAGE_SIZE + 1)
         return Data(
@@ -60,7 +60,7 @@ def load(visit: Visit) -> Data:
         )
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Time"), speech("Who"), speech("What"), speech("About what"), speech("Details"))
     rows = [row(visit, data, line) for line in data.lines]
@@ -78,7 +78,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def row(visit: Visit, data: Data, line: Audit) -> list[Element]:
+def row(visit: PageContext, data: Data, line: Audit) -> list[Element]:
     return [
         components.moment(visit.speech, line.at),
         html.span({"title": line.actor}, called(data, line.actor)),
@@ -88,7 +88,7 @@ def row(visit: Visit, data: Data, line: Audit) -> list[Element]:
     ]
 
 
-def told(speech: Speech, value: Any) -> Any:
+def told(speech: Translator, value: Any) -> Any:
     """A detail with its instants as the reader writes them; the file and the API keep what is stored."""
     if isinstance(value, dict):
         return {name: told(speech, one) for name, one in value.items()}
@@ -110,7 +110,7 @@ def called(data: Data, who: str) -> str:
     return data.names.get(id, who) if kind == "member" else data.journeys.get(who, ("", who))[1]
 
 
-def filters(visit: Visit, data: Data) -> Element:
+def filters(visit: PageContext, data: Data) -> Element:
     speech, query = visit.speech, visit.query
     actors = [(f"member:{id}", name) for id, name in sorted(data.names.items(), key=lambda one: one[1])]
     address = visit.link().replace(visit.path, f"{visit.path}.csv", 1)
@@ -152,7 +152,7 @@ def select(label: str, name: str, choices: Sequence[tuple[str, str]], value: str
     )
 
 
-def chain(visit: Visit, acts: Acts) -> Element:
+def chain(visit: PageContext, acts: Acts) -> Element:
     speech = visit.speech
     logged = forms.Field(
         "head",
@@ -168,7 +168,7 @@ def chain(visit: Visit, acts: Acts) -> Element:
 
 
 def checking(acts: Acts) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         logged = audit.Head.read(values["head"]) if values["head"] else None
         with visit.engine.db.read() as session:
             found = audit.check(session, logged)
@@ -179,7 +179,7 @@ def checking(acts: Acts) -> forms.Change:
     return do
 
 
-def verdict(speech: Speech, found: Mapping[str, str]) -> list[Element]:
+def verdict(speech: Translator, found: Mapping[str, str]) -> list[Element]:
     """What the last check found; nothing before there was one."""
     if "chain.problem" not in found:
         return []
@@ -197,7 +197,7 @@ def verdict(speech: Speech, found: Mapping[str, str]) -> list[Element]:
 PAGE = Page("/ui/settings/audit", "Audit trail", "settings", "audit.read", load, view)
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`/ui/settings/audit.csv`: the lines that fit, page by page, however many they are."""
     router, host = APIRouter(include_in_schema=False), Host(house, ())
 
@@ -218,7 +218,7 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def rows_of(house: House, filters: dict[str, Any]) -> Iterator[str]:
+def rows_of(house: AppContext, filters: dict[str, Any]) -> Iterator[str]:
     yield line_of(["id", "at", "actor", "action", "subject", "detail", "digest", "key_id"])
     while True:
         with house.engine.db.read() as session:

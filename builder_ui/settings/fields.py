@@ -13,7 +13,7 @@ from typing import Any
 
 from builder_ui.builder.forms import UNITS, as_number, in_units, iso
 from builder_ui.kit.forms import Field, Values
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import ROLE_NAMES, WEEKDAYS
 from workspace import time_zones
 from workspace.settings import Setting
@@ -30,7 +30,7 @@ class Control:
     read: Callable[[Values], Any]
 
 
-def controls(speech: Speech, name: str, setting: Setting) -> dict[str, Control]:
+def controls(speech: Translator, name: str, setting: Setting) -> dict[str, Control]:
     """Property -> control, in the order of the shape."""
     schema, value = type(setting).model_json_schema(), setting.model_dump(mode="json")
     places = schema.get("$defs", {})
@@ -38,7 +38,7 @@ def controls(speech: Speech, name: str, setting: Setting) -> dict[str, Control]:
     return {key: control(speech, f"{name}.{key}", key, one, value[key], places) for key, one in shown}
 
 
-def control(speech: Speech, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
+def control(speech: Translator, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
     schema = places[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     items = schema.get("items", {})
     if schema.get("type") == "array" and "$ref" in items:
@@ -63,7 +63,7 @@ def reader(path: str, schema: Schema) -> Callable[[Values], Any]:
     return lambda values: values[path]
 
 
-def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> Field:
+def plain(speech: Translator, title: str, path: str, schema: Schema, value: Any) -> Field:
     label, hint = words(speech, title)
     if schema["type"] == "boolean":
         return Field(path, label, "checkbox", "on" if value else "", hint=hint)
@@ -79,7 +79,7 @@ def plain(speech: Speech, title: str, path: str, schema: Schema, value: Any) -> 
     return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
 
 
-def several(speech: Speech, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+def several(speech: Translator, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
     """A box for each choice."""
     heading = words(speech, title)[0]
     fields = [
@@ -89,7 +89,7 @@ def several(speech: Speech, title: str, path: str, choices: Sequence[str], value
     return Control(fields, lambda values: [one for one in choices if values[f"{path}.{one}"] == "on"])
 
 
-def week_days(speech: Speech, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+def week_days(speech: Translator, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
     heading = words(speech, title)[0]
     fields = [
         Field(f"{path}.{day}", speech(WEEKDAYS[n]), "checkbox", "on" if day in value else "", group="" if n else heading)
@@ -98,7 +98,7 @@ def week_days(speech: Speech, title: str, path: str, choices: Sequence[str], val
     return Control(fields, lambda values: [day for day in DAYS if values[f"{path}.{day}"] == "on"])
 
 
-def dates(speech: Speech, title: str, path: str, value: Sequence[str]) -> Control:
+def dates(speech: Translator, title: str, path: str, value: Sequence[str]) -> Control:
     label, hint = TITLES[title]
     shown = "\n".join(speech.typed(date.fromisoformat(one)) for one in value)
     field = Field(path, speech(label), "textarea", shown, hint=speech(hint, day=speech.typed(date(2026, 12, 24))))
@@ -110,7 +110,7 @@ def dates(speech: Speech, title: str, path: str, value: Sequence[str]) -> Contro
     return Control([field], read)
 
 
-def week(speech: Speech, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
+def week(speech: Translator, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
     """From and until for each weekday; a day without either is free."""
     heading = words(speech, title)[0]
     fields = []
@@ -126,7 +126,7 @@ def week(speech: Speech, title: str, path: str, value: Mapping[str, Sequence[str
     return Control(fields, read)
 
 
-def duration(speech: Speech, title: str, path: str, value: Any) -> Control:
+def duration(speech: Translator, title: str, path: str, value: Any) -> Control:
     """A number and a unit."""
     count, unit, _ = in_units(value)
     label, hint = words(speech, title)
@@ -137,7 +137,7 @@ def duration(speech: Speech, title: str, path: str, value: Any) -> Control:
     return Control(fields, lambda values: iso(as_number(values[path]), values[f"{path}.unit"]))
 
 
-def rows(speech: Speech, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
+def rows(speech: Translator, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
     """One group a row and an empty one below; a row in which everything that it needs is emptied is taken out."""
     heading = words(speech, title)[0]
     parts: list[dict[str, Control]] = []
@@ -165,7 +165,7 @@ def headed(fields: Sequence[Field], heading: str) -> list[Field]:
     return [replace(fields[0], group=heading), *fields[1:]]
 
 
-def words(speech: Speech, title: str) -> tuple[str, str]:
+def words(speech: Translator, title: str) -> tuple[str, str]:
     """(label, hint) of a property."""
     label, hint = TITLES[title]
     return speech(label), speech(hint) if hint else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed
 from models import ApiKey, IntakeProblem
@@ -27,17 +27,17 @@ class Data:
     problems: Sequence[IntakeProblem]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         key = api_keys.get_key(session, visit.arguments["id"])
         return Data(key, intake.problems_of(session, key.id))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     return [(one.id, one.count) for one in load(visit).problems]
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     back = html.p(html.a({"href": "/ui/settings/keys"}, "← ", speech("Keys")), " · ", html.strong(data.key.name))
     if not data.problems:
@@ -47,7 +47,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return framed(visit, TITLE, LEAD, back, table, wide=True)
 
 
-def cells(visit: Visit, problem: IntakeProblem) -> list[Element]:
+def cells(visit: PageContext, problem: IntakeProblem) -> list[Element]:
     speech = visit.speech
     title, tone, icon = WHAT[problem.what]
     return [

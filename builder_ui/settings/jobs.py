@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import actor, journeys_of, member_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, Do, Page, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import REFUSALS, coded
 from builder_ui.kit.reactpy_compat import Element, html
@@ -71,7 +71,7 @@ class Data:
     """Something is to be done, and no worker is alive."""
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         found = list_jobs(session, visit.query.get("before"), PAGE_SIZE + 1)
         jobs = found[:PAGE_SIZE]
@@ -80,13 +80,13 @@ def load(visit: Visit) -> Data:
         return Data(jobs, following, journeys, member_names(session), any(waits(session, job) for job in jobs))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     with visit.engine.db.read() as session:
         jobs = list_jobs(session, visit.query.get("before"), PAGE_SIZE)
         return [(job.id, job.state, job.done) for job in jobs], has_worker(session)
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     cards = [card(visit, data, job, acts) for job in data.jobs]
     return framed(
@@ -99,7 +99,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def card(visit: Visit, data: Data, job: Job, acts: Acts) -> Element:
+def card(visit: PageContext, data: Data, job: Job, acts: Acts) -> Element:
     speech = visit.speech
     name = called(speech, data, job)
     return html.section(
@@ -113,7 +113,7 @@ def card(visit: Visit, data: Data, job: Job, acts: Acts) -> Element:
     )
 
 
-def called(speech: Speech, data: Data, job: Job) -> str:
+def called(speech: Translator, data: Data, job: Job) -> str:
     """What is done, as one would say it."""
     if job.kind == "bulk_tag":
         return speech(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
@@ -131,18 +131,18 @@ def leads_to(data: Data, job: Job) -> str:
     return f"/ui/journeys/{key}" if key else ""
 
 
-def state(speech: Speech, code: str) -> Element:
+def state(speech: Translator, code: str) -> Element:
     text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
     return components.badge(speech(text), tone, symbol)
 
 
-def progress(speech: Speech, job: Job, name: str) -> Element:
+def progress(speech: Translator, job: Job, name: str) -> Element:
     """How far it is; without an end where nobody knows how many there are."""
     known = {"max": job.total, "value": min(job.done, job.total)} if job.total else {}
     return html.progress({**known, "aria-label": name})
 
 
-def outcome(speech: Speech, job: Job) -> str:
+def outcome(speech: Translator, job: Job) -> str:
     """`120 of 1,000 · entered: 118 · …`"""
     done = speech.number(job.done)
     far = speech("{done} of {all}", done=done, all=speech.number(job.total)) if job.total else speech("{done} so far", done=done)
@@ -152,7 +152,7 @@ def outcome(speech: Speech, job: Job) -> str:
     return " · ".join([far, *said])
 
 
-def stopping(speech: Speech, job: Job, acts: Acts) -> Element:
+def stopping(speech: Translator, job: Job, acts: Acts) -> Element:
     return components.ask(
         speech("Stop"),
         speech("What has been done so far stays. The rest is not done."),
@@ -164,7 +164,7 @@ def stopping(speech: Speech, job: Job, acts: Acts) -> Element:
 
 
 def ending(job_id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             cancel_job(session, job_id, visit.by, visit.house.now())
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import cast
 
 from builder_ui.kit import components, forms
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import ROLE_NAMES
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed, panel
@@ -52,13 +52,13 @@ class Data:
     next_before: str | None
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         found = api_keys.list_keys(session, before=visit.query.get("before"), limit=PAGE_SIZE + 1)
     return Data(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Name"), speech("Kind"), speech("Begins with"), speech("Last used"), speech("State"), "")
     shown = acts.drafts.get("key")
@@ -87,19 +87,19 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def row(visit: Visit, key: ApiKey, acts: Acts) -> list[Element]:
+def row(visit: PageContext, key: ApiKey, acts: Acts) -> list[Element]:
     speech = visit.speech
     used = components.relative(visit, key.last_used_at) if key.last_used_at else speech("never")
     return [key.name, kind_of(visit, key), html.code(f"{key.prefix}…"), used, state(visit, key), acts_on(visit, key, acts)]
 
 
-def kind_of(visit: Visit, key: ApiKey) -> str:
+def kind_of(visit: PageContext, key: ApiKey) -> str:
     speech = visit.speech
     role = f" · {speech(ROLE_NAMES[key.role])}" if key.role in ROLE_NAMES else ""
     return speech(f"{key.kind} key") + role
 
 
-def kinds(visit: Visit) -> list[tuple[str, str]]:
+def kinds(visit: PageContext) -> list[tuple[str, str]]:
     """What can be made: keys that send, and admin keys by role (`admin:ROLE`)."""
     speech = visit.speech
     admin = speech("admin key")
@@ -107,7 +107,7 @@ def kinds(visit: Visit) -> list[tuple[str, str]]:
     return [*((kind, speech(text)) for kind, text in SENDERS.items()), *roles]
 
 
-def rights(visit: Visit, has_server_key: bool) -> Element:
+def rights(visit: PageContext, has_server_key: bool) -> Element:
     """What a key that sends may do."""
     speech = visit.speech
     columns = ("", speech("browser key"), speech("server key"))
@@ -125,7 +125,7 @@ def rights(visit: Visit, has_server_key: bool) -> Element:
     )
 
 
-def snippet(visit: Visit, key: str) -> Element:
+def snippet(visit: PageContext, key: str) -> Element:
     """The lines that send from a web page, with a button to copy them."""
     speech = visit.speech
     lines = SNIPPET.format(key=key, url=visit.house.public_url)
@@ -148,7 +148,7 @@ def snippet(visit: Visit, key: str) -> Element:
     )
 
 
-def state(visit: Visit, key: ApiKey) -> Element:
+def state(visit: PageContext, key: ApiKey) -> Element:
     speech, now = visit.speech, visit.house.real_now()
     if key.revoked_at is not None:
         return components.badge(speech("revoked"), "bad", "ban")
@@ -159,7 +159,7 @@ def state(visit: Visit, key: ApiKey) -> Element:
     return components.badge(speech("valid"), "good", "check")
 
 
-def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
+def acts_on(visit: PageContext, key: ApiKey, acts: Acts) -> Element:
     speech = visit.speech
     refused = html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("Refused")) if key.kind != "admin" else None
     if not api_keys.is_valid(key, visit.house.real_now()):
@@ -184,7 +184,7 @@ def acts_on(visit: Visit, key: ApiKey, acts: Acts) -> Element:
 
 
 def making(acts: Acts) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         now = visit.house.real_now()
         kind, _, role = values["kind"].partition(":")
         if values["kind"] not in dict(kinds(visit)) or not values["name"]:
@@ -200,7 +200,7 @@ def making(acts: Acts) -> forms.Change:
 
 
 def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         now = visit.house.real_now()
         with visit.engine.db.write() as session:
             row, secret = api_keys.rotate_key(session, key_id, now, grace)
@@ -212,7 +212,7 @@ def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
 
 
 def revoking(key_id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         now = visit.house.real_now()
         with visit.engine.db.write() as session:
             api_keys.revoke_key(session, key_id, now)

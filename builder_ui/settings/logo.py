@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from builder_ui.app.host import Host
 from builder_ui.kit import components
-from builder_ui.kit.context import House, Visit
+from builder_ui.kit.context import AppContext, PageContext
 from builder_ui.kit.permissions import does, may
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import panel
@@ -21,7 +21,7 @@ BACK = "/ui/settings/workspace/appearance"
 PROBLEM = "The logo must be a PNG or a JPEG file of at most 64 KB."
 
 
-def panel_of(visit: Visit, setting: settings.Setting) -> Element:
+def panel_of(visit: PageContext, setting: settings.Setting) -> Element:
     """What stands below the setting of the public pages; nothing below the others."""
     if not isinstance(setting, settings.Appearance):
         return None
@@ -41,7 +41,7 @@ def panel_of(visit: Visit, setting: settings.Setting) -> Element:
     )
 
 
-def _forms(visit: Visit, there: bool) -> Element:
+def _forms(visit: PageContext, there: bool) -> Element:
     speech = visit.speech
     send = {"method": "post", "action": "/ui/settings/logo", "encType": "multipart/form-data"}
     taken = {"type": "file", "id": "logo", "name": "file", "accept": "image/png,image/jpeg", "required": True}
@@ -61,7 +61,7 @@ def _forms(visit: Visit, there: bool) -> Element:
     )
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`POST /ui/settings/logo`: a file, or `remove`; back to the page, with what was wrong."""
     router, host = APIRouter(include_in_schema=False), Host(house, ())
 
@@ -81,7 +81,7 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _store(house: House, member: Member, picture: str) -> None:
+def _store(house: AppContext, member: Member, picture: str) -> None:
     with house.engine.db.write() as session:
         now = settings.load(session, settings.Appearance)
         settings.put(session, "appearance", {**now.model_dump(mode="json"), "logo": picture}, f"member:{member.id}", house.now())

@@ -12,8 +12,8 @@ from sqlmodel import col, select
 
 from builder_ui.kit import components
 from builder_ui.kit.actor_names import member_names
-from builder_ui.kit.context import Acts, Page, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, Page, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import setting
 from builder_ui.settings.sections import framed, panel
@@ -42,7 +42,7 @@ class Data:
     names: Mapping[str, str]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         rows = notices.listed(session)
         return Data(setting.load_named(visit, "notices"), rows, _journeys(session, rows), member_names(session))
@@ -54,17 +54,17 @@ def _journeys(session: Session, rows: list[dict[str, Any]]) -> dict[str, tuple[s
     return {id: (key, name) for id, key, name in found}
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     with visit.engine.db.read() as session:
         return notices.listed(session)
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     lead = setting.LEADS["notices"]
     return framed(visit, TITLE, lead, setting.form(visit, data.setting, acts), trial(visit, acts), latest(visit, data), wide=True)
 
 
-def trial(visit: Visit, acts: Acts) -> Element:
+def trial(visit: PageContext, acts: Acts) -> Element:
     if not visit.may("notice.test"):
         return None
     speech = visit.speech
@@ -79,13 +79,13 @@ def trial(visit: Visit, acts: Acts) -> Element:
     )
 
 
-def send_test(visit: Visit) -> Wakeups | None:
+def send_test(visit: PageContext) -> Wakeups | None:
     with visit.engine.db.write() as session:
         notices.test(session, visit.by, visit.member.id, datetime.now(UTC))
     return None
 
 
-def latest(visit: Visit, data: Data) -> Element:
+def latest(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     if not data.rows:
         return panel(speech("Latest notices"), html.p({"className": "quiet"}, speech("No notices in the last 30 days.")))
@@ -95,11 +95,11 @@ def latest(visit: Visit, data: Data) -> Element:
     )
 
 
-def cells(visit: Visit, data: Data, row: dict[str, Any]) -> list[Element]:
+def cells(visit: PageContext, data: Data, row: dict[str, Any]) -> list[Element]:
     return [components.moment(visit.speech, row["made_at"]), what(visit.speech, data, row), html._(ways(visit.speech, data, row))]
 
 
-def what(speech: Speech, data: Data, row: dict[str, Any]) -> Element:
+def what(speech: Translator, data: Data, row: dict[str, Any]) -> Element:
     if row["topic"] == notices.STOPPED:
         said = speech("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
         return html.a({"href": "/ui/settings/accounts"}, said)
@@ -110,7 +110,7 @@ def what(speech: Speech, data: Data, row: dict[str, Any]) -> Element:
     return html.a({"href": f"/ui/journeys/{key}?tab=stuck"}, speech(sentence, journey=name, count=speech.number(row["runs"])))
 
 
-def ways(speech: Speech, data: Data, row: dict[str, Any]) -> list[Element]:
+def ways(speech: Translator, data: Data, row: dict[str, Any]) -> list[Element]:
     if row["state"] == "gathering":
         return [html.span({"key": "-"}, speech("Sending"), " ", components.moment(speech, row["due_at"]))]
     if row["state"] == "withdrawn":
@@ -118,7 +118,7 @@ def ways(speech: Speech, data: Data, row: dict[str, Any]) -> list[Element]:
     return [way(speech, data, one) for one in row["ways"]] or [html.span({"key": "-"}, speech("Nobody"))]
 
 
-def way(speech: Speech, data: Data, one: dict[str, Any]) -> Element:
+def way(speech: Translator, data: Data, one: dict[str, Any]) -> Element:
     to = data.names.get(one["member_id"], one["member_id"]) if one["route"] == "mail" else speech("Webhook")
     text, tone, icon = WAY_STATES[one["state"]]
     code = html._(" ", html.code(one["code"])) if one["code"] and one["state"] != "sent" else None

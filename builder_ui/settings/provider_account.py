@@ -13,7 +13,7 @@ from activities.providers import ConfiguredProvider
 from builder_ui import account_form
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import stopped_accounts as stops
@@ -37,7 +37,7 @@ class Data:
     names: dict[str, str]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     account = visit.arguments["account"]
     with visit.engine.db.read() as session:
         try:
@@ -52,13 +52,13 @@ def load(visit: Visit) -> Data:
         return Data(account, row, channels, held, stopped_accounts.find(session, account), member_names(session))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     data = load(visit)
     row = data.row
     return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     back = html.p(html.a({"href": ADDRESS, "className": "back"}, "← ", speech("All provider accounts")))
     if data.row is None:
@@ -79,11 +79,11 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def advice(visit: Visit, data: Data, code: str) -> str:
+def advice(visit: PageContext, data: Data, code: str) -> str:
     return visit.speech(what_to_do(providers_of(visit), data.account, code))
 
 
-def state(visit: Visit, data: Data, row: ProviderAccount, acts: Acts) -> Element:
+def state(visit: PageContext, data: Data, row: ProviderAccount, acts: Acts) -> Element:
     speech = visit.speech
     carries = ", ".join(speech(CHANNELS[channel]) for channel in data.channels if channel in CHANNELS) or "–"
     by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
@@ -105,7 +105,7 @@ def state(visit: Visit, data: Data, row: ProviderAccount, acts: Acts) -> Element
     )
 
 
-def addresses(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
+def addresses(visit: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     """Where the provider shall call us, for whoever sets it up there."""
     kind = providers_of(visit).get(row.provider)
     if not kind or not kind.callbacks:
@@ -117,13 +117,13 @@ def addresses(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
     ]
 
 
-def _result(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
+def _result(visit: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     if not row.tested_code:
         return []
     return [html.p({"key": "code"}, html.code(row.tested_code), " ", advice(visit, data, row.tested_code))]
 
 
-def editing(visit: Visit, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
+def editing(visit: PageContext, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
     speech = visit.speech
     fields = account_form.fields_of(speech, kind, row.config, data.held)
     done = "The account works and was saved. The change applies within a second."
@@ -135,7 +135,7 @@ def editing(visit: Visit, data: Data, row: ProviderAccount, kind: type[Configure
 
 
 def changing(row: ProviderAccount, kind: type[ConfiguredProvider]) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         given = account_form.values_of(kind, values)
         with placed():
             account_admin.change(accounts_of(visit), row.account, given, row.revision, visit.by, visit.house.real_now())
@@ -144,13 +144,13 @@ def changing(row: ProviderAccount, kind: type[ConfiguredProvider]) -> forms.Chan
 
 
 def testing(account: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         account_admin.try_out(accounts_of(visit), account, visit.house.real_now())
 
     return do
 
 
-def removal(visit: Visit, data: Data, acts: Acts) -> Element:
+def removal(visit: PageContext, data: Data, acts: Acts) -> Element:
     """Asks, says what goes through the account, and offers to undo it."""
     if not visit.may("account.manage"):
         return None
@@ -168,7 +168,7 @@ def removal(visit: Visit, data: Data, acts: Acts) -> Element:
 def removing(account: str, asked: list[str]) -> Do:
     """Removes it, unless it carries something that was not in the question."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             now_carried = {channel for channel, its in rows.carried(session).items() if its == account}
             rows.remove(session, account, visit.by, visit.house.real_now(), anyway=now_carried <= set(asked))

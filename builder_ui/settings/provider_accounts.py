@@ -13,7 +13,7 @@ from activities.accounts import Accounts
 from activities.providers import ConfiguredProvider, Providers
 from builder_ui import account_form
 from builder_ui.kit import components, forms
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import stopped_accounts as stops
@@ -45,29 +45,29 @@ class Data:
     stopped: Sequence[Row[Any]]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         return Data(rows.listed(session), rows.removed(session), rows.carried(session), stopped_accounts.listed(session))
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     data = load(visit)
     seen = [(row.account, row.revision, row.tested_at, row.removed_at) for row in (*data.accounts, *data.removed)]
     return seen, data.carried, [tuple(row) for row in data.stopped]
 
 
-def providers_of(visit: Visit) -> Providers:
+def providers_of(visit: PageContext) -> Providers:
     return visit.house.accounts.providers if visit.house.accounts else Providers.of_none()
 
 
-def accounts_of(visit: Visit) -> Accounts:
+def accounts_of(visit: PageContext) -> Accounts:
     """Raises: NotFound: none can be set up here."""
     if visit.house.accounts is None:
         raise NotFound(NONE_HERE)
     return visit.house.accounts
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     providers = providers_of(visit)
     return framed(
         visit,
@@ -82,7 +82,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def table(visit: Visit, data: Data) -> Element:
+def table(visit: PageContext, data: Data) -> Element:
     speech = visit.speech
     if not data.accounts:
         return components.empty("mail", speech("No account is set up: messages stay in the outbox and reach nobody."), None)
@@ -90,7 +90,7 @@ def table(visit: Visit, data: Data) -> Element:
     return components.table(speech(TITLE), columns, [cells(visit, data, row) for row in data.accounts])
 
 
-def cells(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
+def cells(visit: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     speech, kind = visit.speech, providers_of(visit).get(row.provider)
     carries = [coded(speech, CHANNELS, channel) for channel, account in data.carried.items() if account == row.account]
     address = f"{ADDRESS}/{row.account}"
@@ -103,7 +103,7 @@ def cells(visit: Visit, data: Data, row: ProviderAccount) -> list[Element]:
     ]
 
 
-def tested(visit: Visit, row: ProviderAccount) -> Element:
+def tested(visit: PageContext, row: ProviderAccount) -> Element:
     speech = visit.speech
     if row.tested_at is None:
         return components.badge(speech("not tested"), "quiet", "clock")
@@ -111,7 +111,7 @@ def tested(visit: Visit, row: ProviderAccount) -> Element:
     return html._(mark, " ", components.moment(speech, row.tested_at))
 
 
-def routes(visit: Visit, data: Data, acts: Acts) -> Element:
+def routes(visit: PageContext, data: Data, acts: Acts) -> Element:
     """Which account carries which channel."""
     speech, providers = visit.speech, providers_of(visit)
     fields = []
@@ -130,14 +130,14 @@ def routes(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def choosing(before: Mapping[str, str]) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         changed = {channel: account for channel, account in values.items() if account != before.get(channel, "")}
         account_admin.choose(accounts_of(visit), changed, visit.by, visit.house.real_now())
 
     return do
 
 
-def entry(visit: Visit, data: Data, providers: Providers, acts: Acts) -> Element:
+def entry(visit: PageContext, data: Data, providers: Providers, acts: Acts) -> Element:
     """A new account of the provider that was chosen, the first one otherwise."""
     speech, kinds = visit.speech, list(providers)
     if not visit.may("account.manage"):
@@ -158,7 +158,7 @@ def entry(visit: Visit, data: Data, providers: Providers, acts: Acts) -> Element
     )
 
 
-def others(visit: Visit, kind: type[ConfiguredProvider], kinds: Sequence[type[ConfiguredProvider]]) -> Element:
+def others(visit: PageContext, kind: type[ConfiguredProvider], kinds: Sequence[type[ConfiguredProvider]]) -> Element:
     speech = visit.speech
     if len(kinds) < 2:
         return html.p(html.strong(speech(kind.label)))
@@ -172,7 +172,7 @@ def others(visit: Visit, kind: type[ConfiguredProvider], kinds: Sequence[type[Co
 
 
 def adding(kind: type[ConfiguredProvider]) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         with placed():
             account_admin.add(
                 accounts_of(visit), kind.name, values["name"], account_form.values_of(kind, values), visit.by, visit.house.real_now()
@@ -197,7 +197,7 @@ def _at_field(issue: Issue) -> Issue:
     return issue.model_copy(update={"field": account_form.PREFIX + (issue.field or "")})
 
 
-def gone(visit: Visit, data: Data, acts: Acts) -> Element:
+def gone(visit: PageContext, data: Data, acts: Acts) -> Element:
     if not data.removed or not visit.may("account.manage"):
         return None
     speech = visit.speech
@@ -219,7 +219,7 @@ def gone(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def taking_back(account: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             rows.take_back(session, account, visit.by, visit.house.real_now())
 

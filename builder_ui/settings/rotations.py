@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import places
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed, panel
 from engine.versions.uses import Use, uses_of_last
@@ -29,13 +29,13 @@ class Data:
     """(pool, member id) -> where the pool is named, for those without whom nobody in it would be active."""
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         members = {member.id: member for member in team.list_members(session)}
         return Data(team.list_rotations(session), members, uses_of_last(visit.engine, session))
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     pools = [pool(visit, data, one, acts) for one in data.rotations]
     lead = "Contacts and tasks go to the next member in turn; absent or deactivated members are skipped."
@@ -48,7 +48,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def pool(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
+def pool(visit: PageContext, data: Data, one: Rotation, acts: Acts) -> Element:
     speech = visit.speech
     lines = [line(visit, data, one, n, acts) for n in range(len(one.members))]
     return html.section(
@@ -59,7 +59,7 @@ def pool(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
     )
 
 
-def line(visit: Visit, data: Data, one: Rotation, n: int, acts: Acts) -> Element:
+def line(visit: PageContext, data: Data, one: Rotation, n: int, acts: Acts) -> Element:
     speech, id = visit.speech, one.members[n]
     member = data.members.get(id)
     name = member.name if member else id
@@ -73,7 +73,7 @@ def line(visit: Visit, data: Data, one: Rotation, n: int, acts: Acts) -> Element
     return html.li({"key": id}, html.span(name, " ", *marks), *moves(visit, data, one, n, name, acts))
 
 
-def moves(visit: Visit, data: Data, one: Rotation, n: int, name: str, acts: Acts) -> list[Element]:
+def moves(visit: PageContext, data: Data, one: Rotation, n: int, name: str, acts: Acts) -> list[Element]:
     """Earlier and out; whoever is the last one asks first where journeys name the rotation."""
     if not visit.may("rotation.change"):
         return []
@@ -102,14 +102,14 @@ def earlier(ids: list[str], id: str) -> list[str]:
     return [*ids[: at - 1], id, ids[at - 1], *ids[at + 1 :]] if at else ids
 
 
-def adding(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
+def adding(visit: PageContext, data: Data, one: Rotation, acts: Acts) -> Element:
     speech = visit.speech
     others = [(id, member.name) for id, member in data.members.items() if member.active and id not in one.members]
     if not others or not visit.may("rotation.change"):
         return None
     fields = [forms.Field("member", speech("Somebody else"), "select", others[0][0], others)]
 
-    def do(visitor: Visit, values: forms.Values) -> None:
+    def do(visitor: PageContext, values: forms.Values) -> None:
         changing(one.pool, lambda ids: [*ids, values["member"]] if values["member"] not in ids else ids)(visitor)
 
     return forms.form(visit, acts, f"add-{one.pool}", fields, speech("Add"), "rotation.change", do, "Saved.", ".".join(one.members))
@@ -118,7 +118,7 @@ def adding(visit: Visit, data: Data, one: Rotation, acts: Acts) -> Element:
 def changing(pool: str, reorder: Reorder) -> Do:
     """Changes the order as it is now, whoever changed it meanwhile."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             present = next((one for one in team.list_rotations(session) if one.pool == pool), None)
             ids = reorder(list(present.members) if present else [])
@@ -128,7 +128,7 @@ def changing(pool: str, reorder: Reorder) -> Do:
     return do
 
 
-def made(visit: Visit, data: Data, acts: Acts) -> Element:
+def made(visit: PageContext, data: Data, acts: Acts) -> Element:
     if not visit.may("rotation.change"):
         return None
     speech = visit.speech
@@ -145,7 +145,7 @@ def made(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def make(visit: Visit, values: forms.Values) -> None:
+def make(visit: PageContext, values: forms.Values) -> None:
     pool = values["pool"]
     if not KEY.fullmatch(pool):
         wrong = Issue(code="rotation", text="A key has lower-case letters, digits, - and _, at most 64.", field="pool")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from builder_ui.kit import components, forms
-from builder_ui.kit.context import Acts, Visit
+from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import panel
 from models import Member
@@ -25,7 +25,7 @@ class Second:
     setup: second_factor.Setup | None
 
 
-def read(visit: Visit, session: Session, member: Member) -> Second:
+def read(visit: PageContext, session: Session, member: Member) -> Second:
     on = second_factor.is_on(session, member.id)
     return Second(
         on,
@@ -35,7 +35,7 @@ def read(visit: Visit, session: Session, member: Member) -> Second:
     )
 
 
-def panel_of(visit: Visit, data: Second, acts: Acts) -> Element:
+def panel_of(visit: PageContext, data: Second, acts: Acts) -> Element:
     speech = visit.speech
     owed = speech("Your workspace requires an authenticator app: set it up to continue.")
     return panel(
@@ -46,7 +46,7 @@ def panel_of(visit: Visit, data: Second, acts: Acts) -> Element:
     )
 
 
-def _off(visit: Visit, acts: Acts) -> list[Element]:
+def _off(visit: PageContext, acts: Acts) -> list[Element]:
     speech = visit.speech
     why = speech("With an authenticator app on your phone, a stolen password alone is useless.")
     handler = acts.act("me.second_factor", _begin, "Scan the QR code with your app.")
@@ -56,7 +56,7 @@ def _off(visit: Visit, acts: Acts) -> list[Element]:
     ]
 
 
-def _begun(visit: Visit, setup: second_factor.Setup, acts: Acts) -> list[Element]:
+def _begun(visit: PageContext, setup: second_factor.Setup, acts: Acts) -> list[Element]:
     speech = visit.speech
     grouped = " ".join(setup.secret[n : n + 4] for n in range(0, len(setup.secret), 4))
     field = forms.Field("code", speech("Code"), most=40, required=True, hint=speech("The six digits the app shows now."))
@@ -78,7 +78,7 @@ def _begun(visit: Visit, setup: second_factor.Setup, acts: Acts) -> list[Element
     ]
 
 
-def _on(visit: Visit, data: Second, acts: Acts) -> list[Element]:
+def _on(visit: PageContext, data: Second, acts: Acts) -> list[Element]:
     speech = visit.speech
     anew = acts.act("me.second_factor", _renewing(acts), "The old recovery codes no longer work.")
     off = acts.act("me.second_factor", _off_with_it, "The second factor is off.")
@@ -102,7 +102,7 @@ def _on(visit: Visit, data: Second, acts: Acts) -> list[Element]:
     ]
 
 
-def _codes(visit: Visit, acts: Acts) -> Element:
+def _codes(visit: PageContext, acts: Acts) -> Element:
     """The recovery codes, as long as the page stands open after they were made."""
     shown = acts.drafts.get("codes")
     if not shown:
@@ -123,13 +123,13 @@ def _codes(visit: Visit, acts: Acts) -> Element:
     )
 
 
-def _begin(visit: Visit) -> None:
+def _begin(visit: PageContext) -> None:
     with visit.engine.db.write() as session:
         second_factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
 
 
 def _confirming(acts: Acts) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         with visit.engine.db.write() as session:
             codes = second_factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.real_now())
             sessions.end_sessions(session, visit.member.id, keep=visit.token)
@@ -138,8 +138,8 @@ def _confirming(acts: Acts) -> forms.Change:
     return do
 
 
-def _renewing(acts: Acts) -> Callable[[Visit], None]:
-    def do(visit: Visit) -> None:
+def _renewing(acts: Acts) -> Callable[[PageContext], None]:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             codes = second_factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
         _keep(acts, codes)
@@ -152,6 +152,6 @@ def _keep(acts: Acts, codes: list[str]) -> None:
     acts.drafts["codes"] = "\n".join(codes)
 
 
-def _off_with_it(visit: Visit) -> None:
+def _off_with_it(visit: PageContext) -> None:
     with visit.engine.db.write() as session:
         login.reset_factor(session, visit.engine.address_keys, visit.member.id, visit.by, visit.house.real_now())

@@ -6,7 +6,7 @@ import re
 
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import places
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed, panel
 from engine.versions.uses import Use, refuse, uses_of
@@ -16,7 +16,7 @@ from workspace import secrets
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def load(visit: Visit) -> dict[str, list[Use]]:
+def load(visit: PageContext) -> dict[str, list[Use]]:
     """Name -> where journeys that run name it."""
     with visit.engine.db.read() as session:
         found: dict[str, list[Use]] = {name: [] for name in secrets.names(session)}
@@ -25,7 +25,7 @@ def load(visit: Visit) -> dict[str, list[Use]]:
         return found
 
 
-def view(visit: Visit, uses: dict[str, list[Use]], acts: Acts) -> Element:
+def view(visit: PageContext, uses: dict[str, list[Use]], acts: Acts) -> Element:
     speech, names = visit.speech, list(uses)
     rows = [[html.code(name), places(uses[name]) or "–", removal(visit, name, uses[name], acts)] for name in names]
     table = components.table(speech("Secrets"), (speech("Name"), speech("Used in"), ""), rows)
@@ -38,7 +38,7 @@ def view(visit: Visit, uses: dict[str, list[Use]], acts: Acts) -> Element:
     )
 
 
-def removal(visit: Visit, name: str, used: list[Use], acts: Acts) -> Element:
+def removal(visit: PageContext, name: str, used: list[Use], acts: Acts) -> Element:
     if not visit.may("secret.change"):
         return None
     speech = visit.speech
@@ -49,7 +49,7 @@ def removal(visit: Visit, name: str, used: list[Use], acts: Acts) -> Element:
     return components.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger")
 
 
-def entry(visit: Visit, names: list[str], acts: Acts) -> Element:
+def entry(visit: PageContext, names: list[str], acts: Acts) -> Element:
     if not visit.may("secret.change"):
         return None
     speech = visit.speech
@@ -65,7 +65,7 @@ def entry(visit: Visit, names: list[str], acts: Acts) -> Element:
 
 
 def putting(acts: Acts) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         wrong = "name" if not NAME.fullmatch(values["name"]) else "" if values["value"] else "value"
         if wrong:
             text = "Expected letters, digits, dots, - and _, at most 64." if wrong == "name" else "Expected a value."
@@ -82,7 +82,7 @@ def putting(acts: Acts) -> forms.Change:
 def removing(name: str, asked: list[Use]) -> Do:
     """Removes it, unless a journey names it that was not in the question."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             refuse([use for use in uses_of(visit.engine, session, [("secret", name)]) if use not in asked])
             secrets.remove(session, name, visit.by, visit.house.now())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 
 SECTIONS: tuple[tuple[str, str, str], ...] = (
@@ -36,7 +36,7 @@ FOLDERS = ("/ui/settings/users", "/ui/settings/accounts")
 """Addresses with a page for each of their things below them."""
 
 
-def framed(visit: Visit, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
+def framed(visit: PageContext, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
     """A page of the settings, below the list of all of them."""
     speech = visit.speech
     return html._(
@@ -46,15 +46,15 @@ def framed(visit: Visit, title: str, lead: str, *content: Element, wide: bool = 
     )
 
 
-def _links(visit: Visit) -> list[Element]:
+def _links(visit: PageContext) -> list[Element]:
     return [_link(visit, address, text) for address, text in _seen(visit)]
 
 
-def _seen(visit: Visit) -> Iterable[tuple[str, str]]:
+def _seen(visit: PageContext) -> Iterable[tuple[str, str]]:
     return ((address, text) for address, text, act in SECTIONS if visit.may(act))
 
 
-def _link(visit: Visit, address: str, text: str) -> Element:
+def _link(visit: PageContext, address: str, text: str) -> Element:
     here = visit.path == address or (address in FOLDERS and visit.path.startswith(f"{address}/"))
     attributes = {"href": address, "key": address, "className": "tab here" if here else "tab"}
     return html.a({**attributes, **({"aria-current": "page"} if here else {})}, visit.speech(text))
@@ -64,6 +64,6 @@ def panel(title: str, *content: Element) -> Element:
     return html.section({"className": "panel"}, html.h2(title), *content)
 
 
-def barred(visit: Visit, title: str) -> Element:
+def barred(visit: PageContext, title: str) -> Element:
     """What somebody sees whose role does not reach here."""
     return framed(visit, title, "", components.empty("lock", visit.speech("Your role does not allow this."), None))

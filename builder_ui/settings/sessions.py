@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from models import LoginSession
 from workspace.sessions import id_of, is_this
@@ -30,7 +30,7 @@ def browser(user_agent: str) -> str:
     return ", ".join(part for part in (named, system) if part)
 
 
-def session_table(visit: Visit, rows: Sequence[LoginSession], end: Callable[[str], Callable[..., Any]]) -> Element:
+def session_table(visit: PageContext, rows: Sequence[LoginSession], end: Callable[[str], Callable[..., Any]]) -> Element:
     """One line a browser; `end(id)` is the handler that logs it out. The one that looks at the page is marked and logs out by the menu."""
     speech = visit.speech
     if not rows:
@@ -39,7 +39,7 @@ def session_table(visit: Visit, rows: Sequence[LoginSession], end: Callable[[str
     return components.table(speech("Sessions"), columns, [_row(visit, row, end) for row in rows])
 
 
-def _row(visit: Visit, row: LoginSession, end: Callable[[str], Callable[..., Any]]) -> list[Element]:
+def _row(visit: PageContext, row: LoginSession, end: Callable[[str], Callable[..., Any]]) -> list[Element]:
     speech = visit.speech
     name = html.span({"title": row.user_agent}, browser(row.user_agent) or speech("unknown browser"))
     last = (

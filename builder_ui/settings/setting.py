@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names, places
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import logo
 from builder_ui.settings.fields import controls
@@ -45,22 +45,22 @@ class Data:
     """Names that contacts have and the list has not."""
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     return load_named(visit, visit.arguments["name"])
 
 
-def load_named(visit: Visit, name: str) -> Data:
+def load_named(visit: PageContext, name: str) -> Data:
     with visit.engine.db.read() as session:
         setting = settings.get(session, name)
         return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed_names.unlisted(session, name))
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
     return framed(visit, title, LEADS[data.name], form(visit, data, acts), others(visit, data, acts), logo.panel_of(visit, data.setting))
 
 
-def form(visit: Visit, data: Data, acts: Acts) -> Element:
+def form(visit: PageContext, data: Data, acts: Acts) -> Element:
     """The setting's form, with who changed it last."""
     speech, row = visit.speech, data.row
     fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
@@ -73,7 +73,7 @@ def form(visit: Visit, data: Data, acts: Acts) -> Element:
     return html.section({"className": "panel"}, made, changed(visit, data))
 
 
-def others(visit: Visit, data: Data, acts: Acts) -> Element:
+def others(visit: PageContext, data: Data, acts: Acts) -> Element:
     """What contacts have and no journey can use, each with a button that lists it."""
     if not data.unlisted:
         return None
@@ -94,14 +94,14 @@ def others(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def listing(name: str, key: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             listed_names.add(session, name, key, visit.by, visit.house.now())
 
     return do
 
 
-def changed(visit: Visit, data: Data) -> Element:
+def changed(visit: PageContext, data: Data) -> Element:
     speech, row = visit.speech, data.row
     if row is None:
         return html.p({"className": "quiet"}, speech("Not changed yet: these are the defaults."))
@@ -112,7 +112,7 @@ def changed(visit: Visit, data: Data) -> Element:
 def saving(data: Data, acts: Acts) -> forms.Change:
     """Reads the values with the controls that drew the form; what journeys use is taken away only by whoever was told where, and said so."""
 
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         kept = data.setting.model_dump(mode="json")  # what has no field here stays
         value = kept | {key: one.read(values) for key, one in controls(visit.speech, data.name, data.setting).items()}
         asked = acts.drafts.pop(f"ask.{data.name}", "")

@@ -12,13 +12,13 @@ from sqlalchemy import Row
 from activities.account_setup import what_to_do
 from activities.providers import Providers
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Visit
+from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.temporal.wakeups import Wakeups
 from workspace import stopped_accounts
 
 
-def section(visit: Visit, rows: Sequence[Row[Any]], providers: Providers, acts: Acts) -> Element:
+def section(visit: PageContext, rows: Sequence[Row[Any]], providers: Providers, acts: Acts) -> Element:
     speech = visit.speech
     if not rows:
         return html.p({"className": "notice good"}, components.icon("check"), speech("All accounts are accepting messages."))
@@ -29,7 +29,7 @@ def section(visit: Visit, rows: Sequence[Row[Any]], providers: Providers, acts: 
     )
 
 
-def cells(visit: Visit, row: Row[Any], providers: Providers, acts: Acts) -> list[Element]:
+def cells(visit: PageContext, row: Row[Any], providers: Providers, acts: Acts) -> list[Element]:
     speech = visit.speech
     do = partial(try_now, account=row.account)
     again = components.button(speech("Try now"), acts.act("account.try", do, "It will be tried within seconds."), "history")
@@ -43,7 +43,7 @@ def cells(visit: Visit, row: Row[Any], providers: Providers, acts: Acts) -> list
     ]
 
 
-def try_now(visit: Visit, account: str) -> Wakeups | None:
+def try_now(visit: PageContext, account: str) -> Wakeups | None:
     with visit.engine.db.write() as session:
         stopped_accounts.try_now(session, account, visit.by, datetime.now(UTC))
     return None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import places
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import users
 from builder_ui.settings.sections import framed, panel
@@ -29,14 +29,14 @@ class Data:
     second_factor: bool
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         member = members.get_member(session, visit.arguments["id"])
         found = sessions.list_sessions(session, member.id, visit.house.real_now())
         return Data(member, found, uses_of_member(visit.engine, session, member.id), factor.is_on(session, member.id))
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech, member = visit.speech, data.member
     back = html.p(html.a({"className": "back", "href": "/ui/settings/users"}, "← ", speech("Users")))
     return framed(
@@ -63,7 +63,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def profile(visit: Visit, member: Member, acts: Acts) -> Element:
+def profile(visit: PageContext, member: Member, acts: Acts) -> Element:
     speech = visit.speech
     absent = member.absent_until.astimezone(ZoneInfo(member.timezone)).date().isoformat() if member.absent_until else ""
     fields = [
@@ -81,7 +81,7 @@ def profile(visit: Visit, member: Member, acts: Acts) -> Element:
 
 
 def changing(member_id: str) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         with visit.engine.db.write() as session, forms.plainly("role"):
             member = members.get_member(session, member_id)
             wanted = {**values, "absent_until": back_on(values["absent_until"], member.timezone)}
@@ -107,7 +107,7 @@ def back_on(text: str, zone: str) -> datetime | None:
         raise Invalid("Expected a date.", [Issue(code="member", text="Expected a date.", field="absent_until")]) from None
 
 
-def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
+def links(visit: PageContext, member: Member, acts: Acts) -> list[Element]:
     if not member.active:
         return []
     speech = visit.speech
@@ -119,14 +119,14 @@ def links(visit: Visit, member: Member, acts: Acts) -> list[Element]:
 
 
 def logging_out(member_id: str, id: str | None = None) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             members.log_out(session, member_id, visit.by, visit.house.real_now(), id)
 
     return do
 
 
-def second_factor(visit: Visit, data: Data, acts: Acts) -> list[Element]:
+def second_factor(visit: PageContext, data: Data, acts: Acts) -> list[Element]:
     speech, member = visit.speech, data.member
     if not data.second_factor:
         return [html.p({"className": "quiet"}, speech("None; members set it up in their own account."))]
@@ -137,14 +137,14 @@ def second_factor(visit: Visit, data: Data, acts: Acts) -> list[Element]:
 
 
 def resetting(member_id: str) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             login.reset_factor(session, visit.engine.address_keys, member_id, visit.by, visit.house.real_now())
 
     return do
 
 
-def log_out_everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
+def log_out_everywhere(visit: PageContext, data: Data, acts: Acts) -> Element:
     if not data.sessions:
         return None
     speech = visit.speech
@@ -154,7 +154,7 @@ def log_out_everywhere(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
+def access(visit: PageContext, data: Data, acts: Acts) -> list[Element]:
     speech, member = visit.speech, data.member
     if not member.active:
         handler = acts.act("member.manage", switching(member.id, True), "They may log in again.")
@@ -175,7 +175,7 @@ def access(visit: Visit, data: Data, acts: Acts) -> list[Element]:
 
 
 def switching(member_id: str, active: bool) -> Do:
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session, forms.plainly():
             members.change_member(session, member_id, {"active": active}, visit.by, visit.house.now())
 

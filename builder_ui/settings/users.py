@@ -8,7 +8,7 @@ from datetime import datetime
 
 from builder_ui.app.host import LANGUAGES
 from builder_ui.kit import components, forms
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import ROLE_NAMES
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed, panel
@@ -33,12 +33,12 @@ class Data:
     seen: dict[str, datetime]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         return Data(team.list_members(session), sessions.last_seen(session))
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     columns = (speech("Name"), speech("Role"), speech("State"), speech("Last seen"), speech("Absent until"))
     ordered = sorted(data.members, key=lambda member: not member.active)
@@ -46,7 +46,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     return framed(visit, "Users", "", shown_link(visit, acts), table, invitation(visit, data, acts), wide=True)
 
 
-def row(visit: Visit, data: Data, member: Member) -> list[Element]:
+def row(visit: PageContext, data: Data, member: Member) -> list[Element]:
     speech, seen = visit.speech, data.seen.get(member.id)
     name = html.a({"href": f"/ui/settings/users/{member.id}"}, member.name) if visit.may("member.manage") else member.name
     absent = member.absent_until if member.absent_until and member.absent_until > visit.house.now() else None
@@ -59,7 +59,7 @@ def row(visit: Visit, data: Data, member: Member) -> list[Element]:
     ]
 
 
-def state(visit: Visit, member: Member) -> Element:
+def state(visit: PageContext, member: Member) -> Element:
     speech = visit.speech
     if not member.active:
         return components.badge(speech("deactivated"), "bad", "ban")
@@ -68,7 +68,7 @@ def state(visit: Visit, member: Member) -> Element:
     return components.badge(speech("active"), "good", "check")
 
 
-def roles(visit: Visit) -> list[tuple[str, str]]:
+def roles(visit: PageContext) -> list[tuple[str, str]]:
     speech = visit.speech
     return [(role, f"{speech(ROLE_NAMES[role])}: {speech(ROLE_WORDS[role])}") for role in team.ROLES]
 
@@ -77,7 +77,7 @@ def languages() -> list[tuple[str, str]]:
     return [(code, LANGUAGES[code]) for code in SUPPORTED]
 
 
-def invitation(visit: Visit, data: Data, acts: Acts) -> Element:
+def invitation(visit: PageContext, data: Data, acts: Acts) -> Element:
     if not visit.may("member.manage"):
         return None
     speech = visit.speech
@@ -92,7 +92,7 @@ def invitation(visit: Visit, data: Data, acts: Acts) -> Element:
 
 
 def inviting(acts: Acts) -> forms.Change:
-    def do(visit: Visit, values: forms.Values) -> None:
+    def do(visit: PageContext, values: forms.Values) -> None:
         with visit.engine.db.write() as session, forms.plainly("email"):
             member, path = team.invite(
                 session, values["name"], values["email"], values["role"], visit.by, visit.house.real_now(), locale=values["locale"]
@@ -102,10 +102,10 @@ def inviting(acts: Acts) -> forms.Change:
     return do
 
 
-def linking(acts: Acts, member_id: str, send: bool) -> Callable[[Visit], None]:
+def linking(acts: Acts, member_id: str, send: bool) -> Callable[[PageContext], None]:
     """A new link to choose a password, to hand over or to mail."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session, forms.plainly():
             member, purpose, path = team.password_link(session, member_id, visit.by, visit.house.real_now())
         show_link(visit, acts, member, purpose, path, send)
@@ -113,7 +113,7 @@ def linking(acts: Acts, member_id: str, send: bool) -> Callable[[Visit], None]:
     return do
 
 
-def show_link(visit: Visit, acts: Acts, member: Member, purpose: sessions.Purpose, path: str, send: bool) -> None:
+def show_link(visit: PageContext, acts: Acts, member: Member, purpose: sessions.Purpose, path: str, send: bool) -> None:
     """Keeps the link for the next drawing of this page, and mails it."""
     mailed = send and visit.house.mail_link(member, purpose, path)
     acts.drafts["link"] = visit.house.public_url + path
@@ -121,7 +121,7 @@ def show_link(visit: Visit, acts: Acts, member: Member, purpose: sessions.Purpos
     acts.drafts["link.mailed"] = member.email if mailed else ""
 
 
-def shown_link(visit: Visit, acts: Acts) -> Element:
+def shown_link(visit: PageContext, acts: Acts) -> Element:
     speech, url = visit.speech, acts.drafts.get("link")
     if url is None:
         return None

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Page, Visit
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.context import Acts, Page, PageContext
+from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed
 from engine.engine import NotLoaded
@@ -34,7 +34,7 @@ class Data:
     journeys: Mapping[str, tuple[str, str]]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     with visit.engine.db.read() as session:
         rows = unrouted.page(session, MOST)
         ids = {row.part.partition(":")[2] for row in rows if row.part.startswith("entry:")}
@@ -42,12 +42,12 @@ def load(visit: Visit) -> Data:
         return Data(rows, unrouted.count(session), journeys)
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     with visit.engine.db.read() as session:
         return [(row.event_id, row.part, row.attempts) for row in unrouted.page(session, MOST)]
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     if not data.rows:
         return framed(visit, "Waiting events", LEAD, components.empty("check", speech("All stored events have been processed."), None))
@@ -63,7 +63,7 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def again(visit: Visit, acts: Acts) -> Element:
+def again(visit: PageContext, acts: Acts) -> Element:
     if not visit.may("event.retry"):
         return None
     return components.button(
@@ -71,13 +71,13 @@ def again(visit: Visit, acts: Acts) -> Element:
     )
 
 
-def try_now(visit: Visit) -> Wakeups | None:
+def try_now(visit: PageContext) -> Wakeups | None:
     with visit.engine.db.write() as session:
         unrouted.try_now(session, visit.house.now())
     return None
 
 
-def cells(visit: Visit, data: Data, row: Row[Any]) -> list[Element]:
+def cells(visit: PageContext, data: Data, row: Row[Any]) -> list[Element]:
     speech = visit.speech
     return [
         html.a({"href": f"/ui/contacts/{row.contact_id}"}, row.name),
@@ -89,7 +89,7 @@ def cells(visit: Visit, data: Data, row: Row[Any]) -> list[Element]:
     ]
 
 
-def waits(speech: Speech, data: Data, part: str) -> Element:
+def waits(speech: Translator, data: Data, part: str) -> Element:
     """What is still to be done for the event."""
     name, _, of = part.partition(":")
     if name == "entry" and of in data.journeys:
@@ -103,7 +103,7 @@ def waits(speech: Speech, data: Data, part: str) -> Element:
 PARTS = {"all": "Everything", "inbox": "Notifying runs that wait for it", "entry": "Entering a deleted journey"}
 
 
-def why(speech: Speech, reason: str) -> Element:
+def why(speech: Translator, reason: str) -> Element:
     if reason == NotLoaded.code:
         return speech("A server lacks a step of this journey, or cannot read it.")
     return html.code(reason)

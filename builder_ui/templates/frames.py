@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from activities.rendering import CompiledTemplate, Rendered
 from activities.templates import library, preview
 from activities.templates.layouts import layouts
-from builder_ui.kit.context import House
+from builder_ui.kit.context import AppContext
 from builder_ui.kit.permissions import does
 from builder_ui.outbox.mail import with_new_tabs
 from journeys.errors import NotFound
@@ -54,7 +54,7 @@ def in_dark(html: str) -> str:
     return _HEAD_END.sub(f"{style}</head>", _DARK.sub("@media all", html), count=1)
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """`/ui/templates/{key}/frame`, and `/ui/new-template/frame/{key}` for layouts."""
     router = APIRouter(include_in_schema=False)
 
@@ -91,7 +91,7 @@ def _answer(html: str, kept: str) -> Response:
     return HTMLResponse(html, 200, {**headers, "cache-control": kept})
 
 
-def _layout(house: House, token: str, key: str, locale: str) -> Rendered | None:
+def _layout(house: AppContext, token: str, key: str, locale: str) -> Rendered | None:
     """None: nobody is logged in.
 
     Raises: NotFound.
@@ -108,7 +108,7 @@ def _layout(house: House, token: str, key: str, locale: str) -> Rendered | None:
         ).rendered
 
 
-def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
+def _find(house: AppContext, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
     """None: nobody is logged in.
 
     Raises: NotFound.
@@ -129,7 +129,9 @@ def _find(house: House, token: str, key: str, draft: bool, locale: str, contact_
     return found
 
 
-def _as_saved(house: House, session: Session, template: Template, locale: str, language: str, contact_id: str | None) -> Rendered | None:
+def _as_saved(
+    house: AppContext, session: Session, template: Template, locale: str, language: str, contact_id: str | None
+) -> Rendered | None:
     """The newest version, with the partials it was saved with."""
     assert house.post is not None
     version = session.get(TemplateVersion, (template.key, library.latest(session, template.key)))
@@ -141,7 +143,7 @@ def _as_saved(house: House, session: Session, template: Template, locale: str, l
 
 
 def _rendered(
-    house: House, session: Session, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
+    house: AppContext, session: Session, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
 ) -> Rendered | None:
     assert house.post is not None
     return preview.proof(

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from activities.rendering.kinds import HTML, KINDS
 from activities.templates import library, listing, partials
-from activities.templates.listing import Use, Wanted
+from activities.templates.listing import TemplateFilter, Use
 from activities.templates.partials import Behind, Inclusion
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, Do, Page, Visit
+from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.templates import frames
 from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
@@ -38,9 +38,9 @@ class Data:
     inclusions: dict[str, list[Inclusion]]
 
 
-def load(visit: Visit) -> Data:
+def load(visit: PageContext) -> Data:
     query = visit.query
-    wanted = Wanted(
+    wanted = TemplateFilter(
         query.get("q", "").strip()[:120],
         query.get("kind", ""),
         query.get("folder", ""),
@@ -54,17 +54,17 @@ def load(visit: Visit) -> Data:
         return Data(found[:PER_PAGE], listing.uses(session), listing.numbers(session), *listing.labels(session), more, older, including)
 
 
-def _page(visit: Visit) -> int:
+def _page(visit: PageContext) -> int:
     said = visit.query.get("page", "")
     return int(said) if said.isdecimal() and len(said) < 5 else 0
 
 
-def stamp(visit: Visit) -> object:
+def stamp(visit: PageContext) -> object:
     data = load(visit)
     return [(one.key, one.revision, one.archived_at) for one in data.found], data.uses, data.more, data.older, data.inclusions
 
 
-def view(visit: Visit, data: Data, acts: Acts) -> Element:
+def view(visit: PageContext, data: Data, acts: Acts) -> Element:
     speech = visit.speech
     kinds = [("", speech("All"), None), *((kind, speech(about.label), None) for kind, about in KINDS.items())]
     problem = PROBLEMS.get(visit.query.get("problem", ""))
@@ -84,14 +84,14 @@ def view(visit: Visit, data: Data, acts: Acts) -> Element:
     )
 
 
-def begin(visit: Visit) -> Element:
+def begin(visit: PageContext) -> Element:
     """Where templates begin, for those who may make one."""
     if not visit.may("template.change"):
         return None
     return html.a({"className": "button main", "href": "/ui/new-template"}, components.icon("layout"), visit.speech("New template"))
 
 
-def nothing(visit: Visit) -> Element:
+def nothing(visit: PageContext) -> Element:
     speech = visit.speech
     if visit.query:
         return components.empty(
@@ -100,7 +100,7 @@ def nothing(visit: Visit) -> Element:
     return components.empty("layout", speech("No templates yet."), begin(visit))
 
 
-def undo(visit: Visit, acts: Acts) -> Element:
+def undo(visit: PageContext, acts: Acts) -> Element:
     """The way back from what was just put away."""
     key, speech = acts.drafts.get("archived", ""), visit.speech
     if not key:
@@ -109,7 +109,7 @@ def undo(visit: Visit, acts: Acts) -> Element:
     return html.p({"className": "notice good tpl-undo"}, speech("“{key}” is archived.", key=key), components.button(speech("Undo"), back))
 
 
-def older(visit: Visit, data: Data, acts: Acts) -> Element:
+def older(visit: PageContext, data: Data, acts: Acts) -> Element:
     """That templates hold older versions of their partials, and the act that brings all of them up."""
     speech, count = visit.speech, len(data.older)
     if not count:
@@ -131,14 +131,14 @@ def older(visit: Visit, data: Data, acts: Acts) -> Element:
     )  # fmt: skip
 
 
-def _bringing_up(visit: Visit) -> None:
+def _bringing_up(visit: PageContext) -> None:
     house = visit.house
     found = partials.update(house.engine.db, actor=visit.by, now=house.now(), renderer=house.renderer)
     if found.failed:
         raise partials.stayed(found)
 
 
-def filters(visit: Visit, data: Data) -> Element:
+def filters(visit: PageContext, data: Data) -> Element:
     """Folder, tag and archive. A plain form: it works while the connection is away."""
     speech, query = visit.speech, visit.query
 
@@ -160,7 +160,7 @@ def filters(visit: Visit, data: Data) -> Element:
     )
 
 
-def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
+def card(visit: PageContext, data: Data, one: Template, acts: Acts) -> Element:
     speech = visit.speech
     kind = KINDS[one.kind]
     facts = [
@@ -193,7 +193,7 @@ def card(visit: Visit, data: Data, one: Template, acts: Acts) -> Element:
     )
 
 
-def _used(visit: Visit, data: Data, one: Template) -> Element:
+def _used(visit: PageContext, data: Data, one: Template) -> Element:
     speech = visit.speech
     if one.kind == "partial":
         including = data.inclusions.get(one.key, [])
@@ -214,7 +214,7 @@ def _links(found: list[tuple[str, str, str]]) -> list[Element]:
     return [html.span({"className": "tpl-journeys"}, links, f"+{len(found) - 3}" if len(found) > 3 else None)]
 
 
-def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
+def thumbnail(visit: PageContext, data: Data, one: Template) -> Element:
     """The mail itself, small; the beginning of a text."""
     if one.kind not in HTML:
         name = frames.choose(one.variants, "", visit.speech.language)
@@ -223,7 +223,7 @@ def thumbnail(visit: Visit, data: Data, one: Template) -> Element:
     return components.picture(source)
 
 
-def offers(visit: Visit, data: Data, one: Template, acts: Acts) -> list[Element]:
+def offers(visit: PageContext, data: Data, one: Template, acts: Acts) -> list[Element]:
     speech = visit.speech
     if not visit.may("template.change"):
         return []
@@ -239,7 +239,7 @@ def offers(visit: Visit, data: Data, one: Template, acts: Acts) -> list[Element]
     return [duplicating(visit, one), _archiving(visit, data.inclusions.get(one.key, []), away)]
 
 
-def _archiving(visit: Visit, including: list[Inclusion], away: components.Handler) -> Element:
+def _archiving(visit: PageContext, including: list[Inclusion], away: components.Handler) -> Element:
     """A partial that is in use asks first, and says where."""
     speech = visit.speech
     if not including:
@@ -249,7 +249,7 @@ def _archiving(visit: Visit, including: list[Inclusion], away: components.Handle
     return components.ask(speech("Archive it"), question, speech("Archive it"), away, "clipboard-check")
 
 
-def duplicating(visit: Visit, one: Template) -> Element:
+def duplicating(visit: PageContext, one: Template) -> Element:
     speech = visit.speech
     return html.details(
         {"className": "ask", "name": "ask"},
@@ -262,7 +262,7 @@ def duplicating(visit: Visit, one: Template) -> Element:
     )
 
 
-def pages(visit: Visit, data: Data) -> Element:
+def pages(visit: PageContext, data: Data) -> Element:
     speech, present = visit.speech, _page(visit)
     if not present and not data.more:
         return None
@@ -282,7 +282,7 @@ def pages(visit: Visit, data: Data) -> Element:
 def _writing(change: Callable[[Session, str, str, Any], object], key: str) -> Do:
     """A function `(session, key, by, now)` as an act in one transaction."""
 
-    def do(visit: Visit) -> None:
+    def do(visit: PageContext) -> None:
         with visit.engine.db.write() as session:
             change(session, key, visit.by, visit.house.now())
 
@@ -290,7 +290,7 @@ def _writing(change: Callable[[Session, str, str, Any], object], key: str) -> Do
 
 
 def _remembering(acts: Acts, key: str, do: Do) -> Do:
-    def done(visit: Visit) -> None:
+    def done(visit: PageContext) -> None:
         do(visit)
         acts.drafts["archived"] = key
 
@@ -298,7 +298,7 @@ def _remembering(acts: Acts, key: str, do: Do) -> Do:
 
 
 def _forgetting(acts: Acts, do: Do) -> Do:
-    def done(visit: Visit) -> None:
+    def done(visit: PageContext) -> None:
         do(visit)
         acts.drafts.pop("archived", None)
 

@@ -14,7 +14,7 @@ from activities.templates import library, listing
 from activities.templates.layouts import beginning, layouts
 from builder_ui.app.host import Host
 from builder_ui.kit import components
-from builder_ui.kit.context import Acts, House, Page, Visit
+from builder_ui.kit.context import Acts, AppContext, Page, PageContext
 from builder_ui.kit.permissions import does, may
 from builder_ui.kit.reactpy_compat import Element, html
 from journeys.channels import DEFAULT
@@ -33,11 +33,11 @@ PROBLEMS = {
 }
 
 
-def load(_visit: Visit) -> None:
+def load(_visit: PageContext) -> None:
     return None
 
 
-def view(visit: Visit, _data: None, _acts: Acts) -> Element:
+def view(visit: PageContext, _data: None, _acts: Acts) -> Element:
     speech = visit.speech
     back = ("/ui/templates", speech("Templates"))
     if not visit.may("template.change"):
@@ -62,7 +62,7 @@ def view(visit: Visit, _data: None, _acts: Acts) -> Element:
     )  # fmt: skip
 
 
-def _card(visit: Visit, layout: str, kind: str, name: str, text: str, shown: Element) -> Element:
+def _card(visit: PageContext, layout: str, kind: str, name: str, text: str, shown: Element) -> Element:
     speech = visit.speech
     return html.article(
         {"className": "card tpl-card", "key": layout or kind},
@@ -89,7 +89,7 @@ PAGE = Page("/ui/new-template", "New template", "templates", "template.read", lo
 # What the forms do
 
 
-def routes(house: House) -> APIRouter:
+def routes(house: AppContext) -> APIRouter:
     """Where the forms lead. Each answers with a redirect: into the editor, or back with what was wrong."""
     router, makers = APIRouter(include_in_schema=False), _Makers(house)
     router.add_api_route("/ui/templates", makers.create, methods=["POST"], **does("template.change"))
@@ -100,7 +100,7 @@ def routes(house: House) -> APIRouter:
 class _Makers:
     """Checks who asks, makes the template, leads on."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: AppContext) -> None:
         self.house = house
         self.host = Host(house, ())
 

@@ -16,7 +16,7 @@ from activities.rendering.sms import LIMITS
 from activities.templates import listing
 from activities.templates.partials import Behind, Inclusion
 from builder_ui.kit import components, state_line
-from builder_ui.kit.context import Acts, Page, Visit
+from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import JOURNEY_STATES
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, optgroup, use_effect, use_ref
@@ -38,11 +38,11 @@ MOST_SHOWN = 60
 class Opening:
     """What an editor begins with. Not a dataclass: ReactPy logs the arguments of a component that fails, and nobody may read these there."""
 
-    def __init__(self, visit: Visit, stored: Stored) -> None:
+    def __init__(self, visit: PageContext, stored: Stored) -> None:
         self.visit, self.stored = visit, stored
 
 
-def view(visit: Visit, stored: Stored, _acts: Acts) -> Element:
+def view(visit: PageContext, stored: Stored, _acts: Acts) -> Element:
     return editor(Opening(visit, stored))
 
 

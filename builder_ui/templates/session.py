@@ -22,10 +22,10 @@ from activities.rendering.kinds import HTML, PARTS
 from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
 from builder_ui.app.screen import allowed
-from builder_ui.builder.protocol import Ear, Ping, Save
+from builder_ui.builder.protocol import MessageReader, Ping, Save
 from builder_ui.kit.actor_names import called
 from builder_ui.kit.autosaving import AutosavingEditor, status_of
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.templates import frames
 from builder_ui.templates.protocol import Resync, Texts, parse
 from crm.catalogue import load_catalogue
@@ -88,7 +88,7 @@ class Writing(AutosavingEditor):
     called = "the template editor"
     stuck_in = frozenset({"conflict", "denied", "gone"})
 
-    def __init__(self, visit: Visit, stored: Stored) -> None:
+    def __init__(self, visit: PageContext, stored: Stored) -> None:
         super().__init__(visit)
         self.stored = stored
         self.variants: Variants = copy.deepcopy(stored.variants)
@@ -105,7 +105,7 @@ class Writing(AutosavingEditor):
         self.settled = 0
         self._act: dict[str, Any] | None = None
         self._acts = 0
-        self._ear = Ear(parse)
+        self._ear = MessageReader(parse)
         self._working = asyncio.Lock()
         self._search = 0
 
@@ -505,7 +505,7 @@ class Writing(AutosavingEditor):
     def _people(self, text: str) -> list[tuple[str, str]]:
         allowed(self.visit, "contact.read")
         with self.visit.engine.db.read() as session:
-            page = contacts.search(session, contacts.Wanted(text=text), limit=MOST_PEOPLE)
+            page = contacts.search(session, contacts.ContactFilter(text=text), limit=MOST_PEOPLE)
             return [(one.id, _person(one, self.speech)) for one in page.contacts]
 
     def show_for(self, person: tuple[str, str] | None) -> None:
@@ -539,7 +539,7 @@ def _person(contact: Any, speech: Any) -> str:
     return f"{name} · {contact.email}" if contact.email and contact.email != name else name
 
 
-def fetch(visit: Visit) -> Stored:
+def fetch(visit: PageContext) -> Stored:
     """Everything the editor begins with.
 
     Raises: NotFound.

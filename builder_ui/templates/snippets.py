@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from activities.rendering.kinds import HTML
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from locales import translator
 
 MOST_FIELDS = 300
@@ -23,7 +23,7 @@ LINKS = (("Unsubscribe", "unsubscribe_url"), ("Choose what you receive", "prefer
 
 
 def groups(
-    speech: Speech, kind: str, locale: str, fields: Sequence[tuple[str, str]], partials: Sequence[tuple[str, str]] = ()
+    speech: Translator, kind: str, locale: str, fields: Sequence[tuple[str, str]], partials: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[str, list[Snippet]]]:
     """(title, snippets). `partials`: (key, name). Words inside a snippet are in the language of the text, `locale`, not of the author."""
     own = translator(speech.language if locale == "default" else locale)

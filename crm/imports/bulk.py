@@ -38,7 +38,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class WriteMode:
     """How rows are written. `source` names the events' source, `consent_source` where consents come from if a row does not say so;
     `proof` goes into every consent; `tags` are added to everybody; without `wake` what changes is history that wakes nobody. The first of `keys`
     hashes addresses that are suppressed."""
@@ -64,7 +64,7 @@ class Written:
     refused: Sequence[tuple[int, str, str]] = ()
 
 
-def write_people(session: Session, people: Sequence[Person], now: datetime, manner: Manner) -> Written:
+def write_people(session: Session, people: Sequence[Person], now: datetime, manner: WriteMode) -> Written:
     """Writes every person or raises at the first that cannot be written; then the caller rolls back.
 
     Raises:
@@ -88,7 +88,7 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
 class _Batch:
     """What stands about some contacts, and what rows have changed of it so far."""
 
-    def __init__(self, session: Session, contacts: Mapping[str, Contact], now: datetime, manner: Manner) -> None:
+    def __init__(self, session: Session, contacts: Mapping[str, Contact], now: datetime, manner: WriteMode) -> None:
         self.session, self.now, self.manner = session, now, manner
         self.contacts = contacts
         self.words: list[mailbox.Word] = []

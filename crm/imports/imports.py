@@ -21,7 +21,7 @@ from sqlmodel import col, select
 
 from crm.catalogue import learn, load_catalogue
 from crm.imports import recipes
-from crm.imports.bulk import Manner, write_people
+from crm.imports.bulk import WriteMode, write_people
 from crm.imports.cells import region_of
 from crm.imports.columns import Cell, Columns, Person, RowProblem, column_types, guess
 from crm.imports.csv_file import SHOWN, Bytes, Line, Source, Survey, examine, records
@@ -316,10 +316,10 @@ class Importer:
         left_out += [(people[index][0].number, self.columns.header_of(name), reason) for index, name, reason in done.refused]
         return [RowError(line=line, column=column, reason=reason, taken=True) for line, column, reason in left_out]
 
-    def _manner(self, report: ImportReport) -> Manner:
+    def _manner(self, report: ImportReport) -> WriteMode:
         source, options = f"import:{self.file_name}", self.options
         proof, region = {"import": report.id}, options.reading.region
-        return Manner(
+        return WriteMode(
             f"import:{report.id}", options.source or clean_text(source)[:200], proof, options.tags, region, options.wake, options.keys
         )
 

@@ -25,8 +25,9 @@ from storage.json_values import clean_text
 from storage.locks import person_of
 
 __all__ = [
+    "ContactFilter",
     "ContactPage",
-    "Wanted",
+    "contact_filter",
     "count",
     "create",
     "equals",
@@ -36,7 +37,6 @@ __all__ = [
     "names_of",
     "search",
     "update",
-    "wanted_of",
 ]
 
 MAX_PAGE = 200
@@ -48,7 +48,7 @@ MAX_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Wanted:
+class ContactFilter:
     """Which contacts to list; every filter that is given must fit. It has no repr: people search for names and addresses.
 
     `text`: words, each the beginning of the e-mail address, the first or the last name. `tag`, `lifecycle_stage`, `owner`: equal.
@@ -77,15 +77,15 @@ class Wanted:
     """The id of a contact: only those made after it."""
 
     def kept(self) -> dict[str, Any]:
-        """As JSON; `wanted_of` reads it."""
+        """As JSON; `contact_filter` reads it."""
         found: dict[str, Any] = _WANTED.dump_python(self, mode="json", exclude_defaults=True)
         return found
 
 
-_WANTED: TypeAdapter[Wanted] = TypeAdapter(Wanted)
+_WANTED: TypeAdapter[ContactFilter] = TypeAdapter(ContactFilter)
 
 
-def wanted_of(kept: Mapping[str, Any]) -> Wanted:
+def contact_filter(kept: Mapping[str, Any]) -> ContactFilter:
     """What `Wanted.kept` wrote."""
     return _WANTED.validate_python(kept)
 
@@ -149,7 +149,7 @@ def update(
     return update_fields(session, contact.id, fields, now, source, region=region)
 
 
-def search(session: Session, wanted: Wanted, *, before: str | None = None, limit: int = 50, sort: str = "created") -> ContactPage:
+def search(session: Session, wanted: ContactFilter, *, before: str | None = None, limit: int = 50, sort: str = "created") -> ContactPage:
     """Contacts that fit, in pages: newest first, or by `name` or last `seen` where at most ten thousand fit."""
     limit = max(1, min(limit, MAX_PAGE))
     if sort not in SORTS or count(session, wanted) > MAX_COUNTED:
@@ -172,19 +172,19 @@ def search(session: Session, wanted: Wanted, *, before: str | None = None, limit
     return ContactPage(page, page[-1].id if len(found) > limit else None, sort)
 
 
-def count(session: Session, wanted: Wanted, most: int = MAX_COUNTED) -> int:
+def count(session: Session, wanted: ContactFilter, most: int = MAX_COUNTED) -> int:
     """How many fit; one more than `most` stands for more."""
     some = _found(wanted, select(Contact.id)).limit(most + 1).subquery()
     return int(session.scalar(select(func.count()).select_from(some)) or 0)
 
 
-def ids(session: Session, wanted: Wanted, after_id: str = "", limit: int = MAX_PAGE) -> Sequence[str]:
+def ids(session: Session, wanted: ContactFilter, after_id: str = "", limit: int = MAX_PAGE) -> Sequence[str]:
     """Ids of the next `limit` contacts after `after_id` that fit, in the order of ids; fewer than `limit` at the end."""
     statement = _found(wanted, select(Contact.id)).where(col(Contact.id) > after_id)
     return session.scalars(statement.order_by(col(Contact.id)).limit(limit)).all()
 
 
-def some(session: Session, wanted: Wanted, size: int, of: int) -> Sequence[str]:
+def some(session: Session, wanted: ContactFilter, size: int, of: int) -> Sequence[str]:
     """Ids of `size` contacts that fit, drawn by lot; `of` or more are known to be there."""
     return session.scalars(sampling.drawn(_found(wanted, select(Contact.id)), col(Contact.id), size, of)).all()
 
@@ -219,7 +219,7 @@ SORTS: Mapping[str, tuple[Any, bool]] = {
 """Order -> (what it goes by, None for the id, which grows with time; whether it ascends)."""
 
 
-def _found(wanted: Wanted, statement: Any) -> Any:
+def _found(wanted: ContactFilter, statement: Any) -> Any:
     return statement.where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None), *_conditions(wanted))
 
 
@@ -230,7 +230,7 @@ def names_of(session: Session, contact_id: str) -> list[Name]:
     )
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(wanted: ContactFilter) -> list[ColumnElement[bool]]:
     conditions: list[Any] = [_starts(word) for word in clean_text(wanted.text).lower().split()[:MAX_WORDS]]
     if wanted.tag is not None:
         conditions.append(col(Contact.id).in_(select(Tag.contact_id).where(Tag.tag == wanted.tag)))
@@ -262,7 +262,7 @@ def _consent(channel: str, state: str) -> ColumnElement[bool]:
     return col(Contact.id).in_(said.where(ConsentState.state == state))
 
 
-def _times(wanted: Wanted) -> list[Any]:
+def _times(wanted: ContactFilter) -> list[Any]:
     seen = col(Contact.last_seen_at)
     conditions: list[Any] = []
     if wanted.seen_after is not None:

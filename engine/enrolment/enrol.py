@@ -17,7 +17,7 @@ from engine.engine import Engine, LiveJourney
 from engine.enrolment.entry import Refused, is_held_out, refusal
 from engine.restored import cause_of, mark_start
 from engine.runs.delivery import is_heard
-from engine.runs.step import WAIT_FOR_BELL, lock_run, move, subscription
+from engine.runs.step import WAIT_FOR_SIGNAL, lock_run, move, subscription
 from engine.temporal.wakeups import Wakeups
 from journeys.runkeys import run_key
 from models import Contact, Event, Refusal, Run, Subscription, new_id
@@ -173,7 +173,7 @@ def _begin(
             "step": 0,
             "node": "",
             "state": {},
-            "instruction": WAIT_FOR_BELL,
+            "instruction": WAIT_FOR_SIGNAL,
             "reason": "held_out" if held_out else "",
             "error": "",
             "started_at": now,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from crm.people import contacts, profile
-from crm.people.contacts import Wanted
+from crm.people.contacts import ContactFilter
 from crm.rules import expression as rules
 from engine.engine import Engine, LiveJourney
 from engine.enrolment.enrol import Entered, enrol
@@ -30,7 +30,7 @@ from workspace.audit import record
 PAGE = 25
 """Contacts of one transaction: each costs some milliseconds, and nobody else can write to SQLite meanwhile."""
 EVERYONE = Group()
-Whom = Rule | Wanted | None
+Whom = Rule | ContactFilter | None
 """Those for whom a rule holds, those whom filters find, or everybody."""
 
 
@@ -122,21 +122,21 @@ def tag_page(
 
 def fitting(session: Session, whom: Whom, now: datetime, after_id: str, limit: int) -> Sequence[str]:
     """The next `limit` contacts after `after_id` who are meant, in the order of ids; fewer at the end."""
-    if isinstance(whom, Wanted):
+    if isinstance(whom, ContactFilter):
         return contacts.ids(session, whom, after_id, limit)
     return rules.page(session, whom or EVERYONE, now, after_id, limit)
 
 
 def some_of(session: Session, whom: Whom, now: datetime, size: int, of: int) -> Sequence[str]:
     """`size` of those who are meant, drawn by lot; `of` or more are known to be there."""
-    if isinstance(whom, Wanted):
+    if isinstance(whom, ContactFilter):
         return contacts.some(session, whom, size, of)
     return rules.some(session, whom or EVERYONE, now, size, of)
 
 
 def count_of(session: Session, whom: Whom, now: datetime, most: int = contacts.MAX_COUNTED) -> int:
     """How many are meant; what filters find is counted up to `most` and one more."""
-    return contacts.count(session, whom, most) if isinstance(whom, Wanted) else rules.count(session, whom or EVERYONE, now)
+    return contacts.count(session, whom, most) if isinstance(whom, ContactFilter) else rules.count(session, whom or EVERYONE, now)
 
 
 def published(engine: Engine, session: Session, journey_id: str, looked_at: int | None = None) -> LiveJourney:

@@ -27,7 +27,7 @@ TWIN_AGAIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SendRequest:
     """A message that wants out.
 
     `priority` 1 is the most important. `since`: when it was held first (None: now); of equal priority the elder goes first.
@@ -154,9 +154,9 @@ def message_class(said: Mapping[str, Any], journey: Settings) -> str:
     return str(said.get("message_class") or journey.message_class)
 
 
-def wanted(message_id: str, channel: str, said: Mapping[str, Any], journey: Settings, since: datetime | None = None) -> Wanted:
+def wanted(message_id: str, channel: str, said: Mapping[str, Any], journey: Settings, since: datetime | None = None) -> SendRequest:
     """What a step's message asks of the gate; `said` is the input of its call."""
-    return Wanted(
+    return SendRequest(
         message_id=message_id,
         channel=channel,
         purpose=str(said.get("purpose") or journey.purpose),
@@ -170,7 +170,7 @@ def wanted(message_id: str, channel: str, said: Mapping[str, Any], journey: Sett
 
 
 def decide(
-    wanted: Wanted,
+    wanted: SendRequest,
     person: Person | None,
     consents: Consents,
     suppressions: Suppressions,
@@ -200,13 +200,15 @@ def decide(
     return _hold(wanted, person, limits, former, held, now) or Pass(person.address)
 
 
-def _suppressed(wanted: Wanted, suppressions: Suppressions) -> str | None:
+def _suppressed(wanted: SendRequest, suppressions: Suppressions) -> str | None:
     """Why the address gets nothing. Of several reasons one that stops everything, so that the record does not hang on their order."""
     reasons = sorted(suppressions.get(wanted.channel, ()), key=lambda why: (why == "unsubscribe", why))
     return next((why for why in reasons if wanted.is_marketing or why != "unsubscribe"), None)
 
 
-def _hold(wanted: Wanted, person: Person, limits: Limits, former: Iterable[Former], held: Iterable[Held], now: datetime) -> Hold | None:
+def _hold(
+    wanted: SendRequest, person: Person, limits: Limits, former: Iterable[Former], held: Iterable[Held], now: datetime
+) -> Hold | None:
     """Until when it waits with those that go first, and whether it is for them; None if it may leave now."""
     ahead = {one.message_id: max(one.until, now) for one in held if _goes_first(one, wanted, now)}
     left = [one.at for one in former if one.cap_class == wanted.cap_class]
@@ -219,7 +221,7 @@ def _hold(wanted: Wanted, person: Person, limits: Limits, former: Iterable[Forme
     return Hold(until, reason, tuple(sorted(ahead)) if alone < until else ())
 
 
-def _goes_first(one: Held, wanted: Wanted, now: datetime) -> bool:
+def _goes_first(one: Held, wanted: SendRequest, now: datetime) -> bool:
     """Whether a held message leaves before `wanted`: it is more important, or as important and there before."""
     if one.cap_class != wanted.cap_class or one.until <= now - OVERDUE:
         return False
@@ -231,7 +233,7 @@ def _goes_first(one: Held, wanted: Wanted, now: datetime) -> bool:
 class _Walk:
     """The way from now to the first instant that is neither quiet nor too much."""
 
-    wanted: Wanted
+    wanted: SendRequest
     person: Person
     quiet_time: QuietTime | None
     caps: Sequence[Cap]

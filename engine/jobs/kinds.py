@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from crm.imports import uploads
 from crm.jobs import RULE, WANTED
-from crm.people.contacts import wanted_of
+from crm.people.contacts import contact_filter
 from crm.privacy import erasure_rest
 from engine import perhaps
 from engine.engine import Engine
@@ -57,7 +57,7 @@ def _tag_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page
 
 
 def _whom(job: Job) -> manual.Whom:
-    return wanted_of(job.input[WANTED]) if WANTED in job.input else _rule.validate_python(job.input[RULE])
+    return contact_filter(job.input[WANTED]) if WANTED in job.input else _rule.validate_python(job.input[RULE])
 
 
 def _migrate_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:

@@ -67,7 +67,7 @@ _keep_only_goal = delete(subscriptions).where(subscriptions.c.run_id == bindpara
 
 STUCK = ("stuck", "quarantined")
 """Waits for a person; as `models.STUCK_RUN`."""
-WAIT_FOR_BELL: Instruction = {"op": "wait", "step": 0, "until": None}
+WAIT_FOR_SIGNAL: Instruction = {"op": "wait", "step": 0, "until": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def step(engine: Engine, run_id: str, number: int, as_of: datetime) -> Moved:
         try:
             row = lock_run(session, run_id)
         except NotFound:
-            return Moved({**WAIT_FOR_BELL, "step": number}, Wakeups())
+            return Moved({**WAIT_FOR_SIGNAL, "step": number}, Wakeups())
         if row.step != number or row.ended_at is not None:
             return Moved(fenced(session, row, number, as_of), Wakeups())
         return move(engine, session, row, as_of)
@@ -133,7 +133,7 @@ def fenced(session: Session, row: Row[Any], number: int, as_of: datetime) -> Ins
     """The stored instruction, for somebody who asks with another number. Below it the database is older than the workflow: never guess."""
     if row.step < number and row.ended_at is None:
         halt(session, row, as_of, "quarantined", "database_behind", f"expected step {number}, the database is at {row.step}", asked=number)
-        return {**WAIT_FOR_BELL, "step": number}
+        return {**WAIT_FOR_SIGNAL, "step": number}
     return cast(Instruction, row.instruction)
 
 
@@ -154,7 +154,7 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
         if paused and advanced.moved and not advanced.exited:
             return Moved(halt(session, row, as_of, "held", "paused", performed=performed), Wakeups())
         if paused and not advanced.moved and row.status != "active":
-            return Moved({**WAIT_FOR_BELL, "step": row.step}, Wakeups())  # a bell alone lets nobody go on
+            return Moved({**WAIT_FOR_SIGNAL, "step": row.step}, Wakeups())  # a bell alone lets nobody go on
         wakeups = _consume_and_apply(engine, session, row, received, advanced, as_of)
         _link_heard(engine, session, row.id, received)
         _note_resumed(session, row, advanced, paused, as_of)
@@ -392,7 +392,7 @@ def halt(
         values["notice_id"] = None  # the team is told of it anew
     on(session).execute(_update_run, {"run_id": row.id, **values})
     note_beside(session, row, status, as_of, {"reason": reason})
-    return {**WAIT_FOR_BELL, "step": row.step}
+    return {**WAIT_FOR_SIGNAL, "step": row.step}
 
 
 def _told(error: Exception) -> str:

@@ -37,7 +37,7 @@ ORDERS: dict[str, tuple[Any, bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JourneyFilter:
     """Which journeys to list; every filter that is given must fit. `text`: part of the name or the key; `folder` None: any, "": none."""
 
     text: str = ""
@@ -81,7 +81,7 @@ class Numbers:
         return {**{status: count for status, count in found.items() if count}, "goals": self.whole.goal}
 
 
-def page(session: Session, wanted: Wanted, *, after: str | None = None, limit: int = 60) -> ShelfPage:
+def page(session: Session, wanted: JourneyFilter, *, after: str | None = None, limit: int = 60) -> ShelfPage:
     """The next journeys after the one with the id `after`."""
     compared, falling = ORDERS.get(wanted.order, ORDERS["name"])
     statement: Select[Any] = select(Journey).where(*_fits(wanted)).options(defer(Journey.draft))  # type: ignore[arg-type]
@@ -102,14 +102,14 @@ def _behind(session: Session, compared: ColumnElement[Any], falling: bool, after
     return or_(compared > value, and_(compared == value, col(Journey.id) > after))
 
 
-def by_state(session: Session, wanted: Wanted) -> dict[str, int]:
+def by_state(session: Session, wanted: JourneyFilter) -> dict[str, int]:
     """How many journeys fit, by state, whatever state is wanted."""
     fits = _fits(wanted, any_state=True)
     counted = select(col(Journey.state), func.count()).where(*fits).group_by(col(Journey.state))
     return {str(state): int(count) for state, count in session.execute(counted)}
 
 
-def _fits(wanted: Wanted, *, any_state: bool = False) -> list[Any]:
+def _fits(wanted: JourneyFilter, *, any_state: bool = False) -> list[Any]:
     archived = col(Journey.archived_at)
     fits: list[Any] = [archived.is_not(None) if wanted.archived else archived.is_(None)]
     if wanted.text:

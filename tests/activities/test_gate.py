@@ -20,7 +20,7 @@ import crm.consent.mailbox
 import crm.consent.suppression
 from activities.sending import gate
 from crm.consent.suppression import hashed
-from engine.interpreter.gate import Limits, Verdict, Wanted
+from engine.interpreter.gate import Limits, SendRequest, Verdict
 from engine.interpreter.state import State
 from journeys.channels import ADDRESSED
 from journeys.values import Call, Do, WaitUntil
@@ -67,7 +67,7 @@ class Placed:
         return f"a{self.number}.{said}" if "@" in said else f"+4179{self.number:07}" if said.startswith("+") else self.contact_id
 
     @cached_property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> SendRequest:
         """`since` is not said: it must be found."""
         return replace(self.asked.wanted, message_id=self.id_of("m"), since=None)
 

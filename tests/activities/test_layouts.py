@@ -7,13 +7,13 @@ from datetime import datetime
 import pytest
 
 from activities.rendering import compile_template
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.templates.layouts import Layout, beginning, layouts
 from activities.templates.preview import proof
 from activities.tracking import Tracking
 from models import Database
 
-HOUSE = House(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
+HOUSE = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
 
 
 @pytest.mark.parametrize("layout", layouts(), ids=lambda one: one.key)

@@ -8,7 +8,7 @@ import pytest
 
 from activities.providers.provider import Answer, InDoubt, MessageDead, RetryLater
 from activities.sending.handler import Draft
-from activities.team.handler import TeamPerformer
+from activities.team.handler import TeamHandler
 
 
 class Postman:
@@ -29,7 +29,7 @@ class Postman:
 
 
 def notify(answers):
-    performer = TeamPerformer(None, Postman(answers=answers), None)
+    performer = TeamHandler(None, Postman(answers=answers), None)
     job = SimpleNamespace(call=SimpleNamespace(input={"text": "Look"}), once_key="run:tell:1", as_of=None)
     to = [f"c{number}@example.org" for number in range(len(answers))]
     return performer.send(job, Draft({"to": to, "slack": None, "sender": "s@example.org"}), "", 1)
@@ -56,4 +56,4 @@ def test_who_got_it_does_not_get_it_again():
 
 @pytest.mark.parametrize(("provider", "notice"), [("blind", "blind"), ("lookup", "blind"), ("idempotent", "idempotent")])
 def test_nobody_can_be_asked_about_several_calls_at_once(provider, notice):
-    assert TeamPerformer(None, Postman(provider), None).doubt == notice
+    assert TeamHandler(None, Postman(provider), None).doubt == notice

@@ -9,14 +9,14 @@ import pytest
 from sqlmodel import select
 
 from activities.providers import Outbox
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.templates import library, listing, partials
 from activities.templates.partials import Behind
 from activities.tracking import Tracking
 from journeys.errors import Conflict, Invalid
 from models import Audit, Contact, Database, Member, Template, TemplateVersion
 
-HOUSE = House(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
+HOUSE = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
 
 
 def section(text: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.templates import library, listing
-from activities.templates.listing import Wanted
+from activities.templates.listing import TemplateFilter
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Contact, Database, Journey, Run, Template, TemplateVersion, Version, new_id
 
@@ -37,7 +37,7 @@ def test_templates_are_found_by_what_stands_on_their_label(db: Database, now: da
 
     def found(**wanted: Any) -> list[str]:
         with db.read() as session:
-            return [one.key for one in listing.find(session, Wanted(**wanted), limit=10)]
+            return [one.key for one in listing.find(session, TemplateFilter(**wanted), limit=10)]
 
     assert found() == ["alpha", "beta", "gamma"]
     assert found(folder="Spring") == ["alpha", "beta"]
@@ -50,7 +50,7 @@ def test_templates_are_found_by_what_stands_on_their_label(db: Database, now: da
     assert found(archived=True) == ["gamma"]
     with db.read() as session:
         assert listing.labels(session) == (["Spring"], ["new", "warm"])
-        assert [one.key for one in listing.find(session, Wanted(), limit=1, offset=1)] == ["beta"]
+        assert [one.key for one in listing.find(session, TemplateFilter(), limit=1, offset=1)] == ["beta"]
 
 
 def test_a_use_says_whether_it_is_entered_now_still_walked_through_or_only_drawn(db: Database, now: datetime) -> None:

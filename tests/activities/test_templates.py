@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from activities.providers import Answer, InDoubt, MessageDead, Outbox, Outgoing
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.templates import library
 from activities.templates.library import Saved, archive, latest, load, preview, save, send_test
 from activities.tracking import Tracking
@@ -22,7 +22,7 @@ BODY = (
     "<mjml><mj-body><mj-section><mj-column><mj-text>Hallo {{ contact.first_name }}, {{ trigger.total|money('EUR') }} "
     '<a href="{{ unsubscribe_url }}">weg</a></mj-text></mj-column></mj-section></mj-body></mjml>'
 )
-HOUSE = House(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
+HOUSE = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
 
 
 def put_template(db: Database, now: datetime, body: str = BODY, **more: Any) -> Saved:

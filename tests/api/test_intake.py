@@ -155,7 +155,9 @@ def test_every_sentence_of_the_door_has_a_reason() -> None:
 
     calls = [node for node in ast.walk(ast.parse(Path(api.tracking.calls.__file__).read_text())) if isinstance(node, ast.Call)]
     said = [
-        ast.unparse(one.args[1]).lstrip("f").strip("'\"") for one in calls if getattr(one.func, "id", "") == "Bad" and len(one.args) == 2
+        ast.unparse(one.args[1]).lstrip("f").strip("'\"")
+        for one in calls
+        if getattr(one.func, "id", "") == "InvalidEvent" and len(one.args) == 2
     ]
     assert len(said) > 15
     assert [sentence for sentence in said if not sentence.startswith("str(") and code_of(sentence) not in REASONS.keys() - {"other"}] == []

@@ -9,7 +9,7 @@ import pytest
 
 from engine.engine import Engine
 from models import Contact, Database, Message, new_id
-from reports.messages import Wanted, page
+from reports.messages import MessageFilter, page
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -80,7 +80,7 @@ def test_messages_of_one_instant_have_an_order(db: Database, engine: Engine) -> 
     seen, before = [], None
     with db.read() as session:
         for _ in range(5):
-            rows, before = page(session, Wanted(limit=1, before=before))
+            rows, before = page(session, MessageFilter(limit=1, before=before))
             seen += [row.id[0] for row in rows]
     assert (seen, before) == (list("98765"), None)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tracking.calls import Bad, Envelope, read_event, read_time
+from api.tracking.calls import Envelope, InvalidEvent, read_event, read_time
 
 NOW = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
 
@@ -189,18 +189,18 @@ def test_external_ids_are_names() -> None:
     ],
 )
 def test_what_is_wrong_is_named(raw: Any, kind: str | None, field: str) -> None:
-    with pytest.raises(Bad) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         read(raw, kind)
     assert caught.value.field == field
 
 
 def test_an_event_has_a_size() -> None:
-    with pytest.raises(Bad, match="32768 bytes"):
+    with pytest.raises(InvalidEvent, match="32768 bytes"):
         read({"userId": "u", "event": "E", "properties": {"text": "x" * 33_000}})
 
 
 def test_an_error_never_repeats_what_was_sent() -> None:
-    with pytest.raises(Bad) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         read({"userId": ["ada@example.org"], "event": "E"})
     assert "ada" not in str(caught.value)
 
@@ -209,7 +209,7 @@ def test_deep_properties_are_refused() -> None:
     deep: Any = "x"
     for _ in range(50):
         deep = {"in": deep}
-    with pytest.raises(Bad):
+    with pytest.raises(InvalidEvent):
         read({"userId": "u", "event": "E", "properties": deep})
 
 
@@ -242,7 +242,7 @@ kinds = st.sampled_from(["track", "identify", "page", "screen", "group", "alias"
 def test_any_json_is_taken_or_refused_and_what_is_taken_can_be_stored(raw: dict[str, Any], kind: str | None) -> None:
     try:
         event = read(raw, kind)
-    except Bad:
+    except InvalidEvent:
         return
     assert event.names
     assert event.row["occurred_at"] <= NOW

@@ -13,7 +13,7 @@ from sqlalchemy import func
 from sqlmodel import select
 
 from api.http.errors import Unavailable
-from api.tracking.calls import Envelope, Tracked, read_event
+from api.tracking.calls import Envelope, TrackingCall, read_event
 from api.tracking.writer import MAX_ROWS, Writer, next_chunk
 from engine.engine import Engine
 from models import Database, Event
@@ -25,12 +25,12 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 Send = Callable[..., Any]
 
 
-def call(kind: str = "track", user: str = "u1", source: str = "Shop", **more: Any) -> Tracked:
+def call(kind: str = "track", user: str = "u1", source: str = "Shop", **more: Any) -> TrackingCall:
     raw = {"userId": user, "event": "E", "groupId": "g", "previousId": "p", "traits": {"n": 1}, **more}
     return read_event(raw, kind, Envelope(NOW, source))
 
 
-def chunks(*calls: Tracked) -> list[list[Tracked]]:
+def chunks(*calls: TrackingCall) -> list[list[TrackingCall]]:
     queue = deque((call, None) for call in calls)
     found = []
     while queue:
@@ -65,7 +65,7 @@ def test_profile_calls_weigh_more() -> None:
     assert len(chunks(*calls)[0]) < 60
 
 
-async def through_a_writer(engine: Engine, batches: list[list[Tracked]]) -> list[Any]:
+async def through_a_writer(engine: Engine, batches: list[list[TrackingCall]]) -> list[Any]:
     writer = Writer(engine, None, asyncio.get_running_loop())
     writer.start()
     try:

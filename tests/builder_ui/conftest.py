@@ -30,9 +30,9 @@ from activities.look_ahead import KIND, LookAhead
 from activities.providers.outbox import Outbox
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
-from activities.sending.messages import House as Sender
-from activities.sending.messages import MessagePerformer
-from activities.team.handler import TeamPerformer
+from activities.sending.messages import MessageHandler
+from activities.sending.messages import MessageSettings as Sender
+from activities.team.handler import TeamHandler
 from activities.templates import library
 from activities.tracking import Fetch, Tracking, record_open
 from activities.webhooks.address_guard import Guard
@@ -187,8 +187,8 @@ class Town:
         present = self.engine.clock.now()
         self.now = present - timedelta(days=2)
         carrier = self.effects.performers["email"]
-        assert isinstance(carrier, MessagePerformer)
-        blind = MessagePerformer(carrier.house, Forgetful(self.db, lambda: self.now), "email")
+        assert isinstance(carrier, MessageHandler)
+        blind = MessageHandler(carrier.house, Forgetful(self.db, lambda: self.now), "email")
         self.effects = replace(self.effects, engine=self.engine, performers={**self.effects.performers, "email": blind})
         for first in names:
             self.person(first, "Keller", timezone="Europe/Zurich")
@@ -236,7 +236,7 @@ def build_town(engine: Engine, settings: Settings) -> Town:
     keys = settings.signing_keys()
     sender = Sender(Tracking(keys, settings.public_url), tuple(keys.values()), "Pfadwerk <hello@example.org>")
     outbox = Outbox(engine.db, lambda: town.now)
-    performers = {"email": MessagePerformer(sender, outbox, "email"), "team": TeamPerformer(sender, outbox, Guard.allowing(()))}
+    performers = {"email": MessageHandler(sender, outbox, "email"), "team": TeamHandler(sender, outbox, Guard.allowing(()))}
     town.effects = Effects(engine, performers, Breakers(engine.db))
     for entry in shown():
         for mail in entry.mails:

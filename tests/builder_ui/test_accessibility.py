@@ -18,7 +18,7 @@ from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job
-from crm.people.contacts import Wanted
+from crm.people.contacts import ContactFilter
 from engine.enrolment.unrouted import entry_of, owe
 from models import ApiKey, Event, Import, Member, OutboxItem, Restore
 from tests.toy_provider import a_pigeon
@@ -63,7 +63,7 @@ def diff(town: Any) -> str:
 def work(town: Any) -> str:
     """Something to see among the long work."""
     with town.db.write() as session:
-        input = {WANTED: Wanted(tag="vip").kept(), "tag": "fair", "added": True}
+        input = {WANTED: ContactFilter(tag="vip").kept(), "tag": "fair", "added": True}
         add_job(session, "bulk_tag", "contacts", input, f"member:{town.members['marketer']}", town.engine.clock.now())
     return "/ui/settings/work"
 

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from api.auth.access import act_of
 from builder_ui.app.host import Host
 from builder_ui.app.screen import BARRED, load, stamp
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.i18n import speech_of
 from builder_ui.outbox.detail import PAGE as MAIL
 from builder_ui.routes import PAGES
@@ -137,11 +137,11 @@ def visit_as(log_in: Any, app: Any, town: Any) -> Any:
     token = next(iter(client.cookies.values()))
     house = next(route.endpoint.__self__.house for route in app.routes if isinstance(getattr(route.endpoint, "__self__", None), Host))
 
-    def visit_as(role: str, path: str = "/ui/x", **arguments: str) -> Visit:
+    def visit_as(role: str, path: str = "/ui/x", **arguments: str) -> PageContext:
         with town.db.write() as session:
             session.execute(update(Member).filter_by(id=row.member_id).values(role=role))
         member = house.login.member(token)
-        return Visit(house, member, token, speech_of(member, "", "en"), path, arguments)
+        return PageContext(house, member, token, speech_of(member, "", "en"), path, arguments)
 
     return visit_as
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from activities.providers import Outbox
-from activities.sending.messages import House as Sender
+from activities.sending.messages import MessageSettings as Sender
 from activities.tracking import Tracking
 from builder_ui.builder import forms, knowledge, texts
 from builder_ui.builder.draft import Draft, at, replaced
 from builder_ui.builder.page import panel
-from builder_ui.builder.protocol import ENTRY, Ear, Ops
+from builder_ui.builder.protocol import ENTRY, MessageReader, Ops
 from builder_ui.builder.session import Editor, fetch
-from builder_ui.kit.context import House, Post, Visit
+from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import speech_for, speech_of
 from builder_ui.kit.reactpy_compat import serve
 from engine.versions import publish
@@ -32,14 +32,14 @@ from tests.builder_ui.logins import login_of
 SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
 
 
-def visit_of(town: Any, role: str, key: str) -> Visit:
+def visit_of(town: Any, role: str, key: str) -> PageContext:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
     login = login_of(member)
     sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>")
     post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
-    house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
-    return Visit(house, member, "token", speech_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
+    house = AppContext(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
+    return PageContext(house, member, "token", speech_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
 
 
 def edited(town: Any, story: Callable[[Editor], Coroutine[Any, Any, None]], role: str = "marketer", key: str = "survey") -> Editor:
@@ -270,7 +270,7 @@ def test_a_long_journey_chooses_a_step_in_small_messages(log_in: Any, opened: An
 
 def test_a_long_message_comes_in_pieces() -> None:
     whole = ops(nodes={"a": {"raw": {"kind": "wait", "name": "x" * 50_000}}})
-    ear = Ear()
+    ear = MessageReader()
     pieces = [whole[start : start + 20_000] for start in range(0, len(whole), 20_000)]
     heard = [ear.hear(json.dumps({"type": "piece", "id": 1, "at": n, "of": len(pieces), "text": text})) for n, text in enumerate(pieces)]
     assert heard[:-1] == [None] * (len(pieces) - 1)

@@ -14,7 +14,7 @@ from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
 from builder_ui.builder.session import Editor
 from builder_ui.journeys import compare
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from engine.versions import publish
 from journeys.document import digest
 from journeys.reading import read
@@ -89,7 +89,7 @@ def test_reasons_stand_in_words_the_most_frequent_first() -> None:
     assert numbers.address("j", "a b", "left", "yes", 3) == "/ui/journeys/j/people?node=a+b&what=left&outlet=yes&version=3"
 
 
-def _speech() -> Speech:
+def _speech() -> Translator:
     from datetime import UTC, datetime
 
     from builder_ui.kit.i18n import speech_of

@@ -12,7 +12,7 @@ from sqlmodel import select
 from crm import jobs
 from crm.consent import consent, suppression
 from crm.imports.csv_cells import cell_of, line_of, plain_of
-from crm.people.contacts import Wanted, count, search
+from crm.people.contacts import ContactFilter, count, search
 from engine.jobs.worker import do_page
 from models import Audit, Contact, Job, Run, Tag, Task
 from storage.events import append_event
@@ -51,13 +51,13 @@ def test_orders_page_by_key_without_losing_anybody(town: Any) -> None:
             seen: list[str] = []
             before = None
             while True:
-                page = search(session, Wanted(), before=before, limit=4, sort=sort)
+                page = search(session, ContactFilter(), before=before, limit=4, sort=sort)
                 seen += [contact.id for contact in page.contacts]
                 before = page.next_before
                 if before is None:
                     break
-            assert len(seen) == len(set(seen)) == count(session, Wanted()) == 12
-        names = [contact.last_name for contact in search(session, Wanted(), sort="name").contacts]
+            assert len(seen) == len(set(seen)) == count(session, ContactFilter()) == 12
+        names = [contact.last_name for contact in search(session, ContactFilter(), sort="name").contacts]
     assert names == sorted(names, key=str.lower)
 
 

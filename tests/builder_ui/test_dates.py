@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 
 from builder_ui.contacts.reading_form import ORDERS
-from builder_ui.kit.i18n import Speech, speech_of
+from builder_ui.kit.i18n import Translator, speech_of
 from builder_ui.routes import PAGES
 from crm.consent import suppression
 from crm.consent.consent import Evidence, record_consent
@@ -189,7 +189,7 @@ def test_every_page_tells_times_as_its_reader_does(reader: Reader, log_in: Any, 
     assert with_times > 20, "most pages tell a time"
 
 
-def speech_in(reader: Reader, zone: str) -> Speech:
+def speech_in(reader: Reader, zone: str) -> Translator:
     return speech_of(Member(name="x", email="x", locale=reader.locale, timezone=zone, created_at=datetime.now(UTC)), "", "en")
 
 
@@ -201,7 +201,7 @@ def of_the_town(town: Any) -> Iterator[datetime]:
                 yield from (at for at in session.scalars(select(column)) if isinstance(at, datetime))
 
 
-def ways(speech: Speech, at: datetime) -> tuple[str, ...]:
+def ways(speech: Translator, at: datetime) -> tuple[str, ...]:
     return speech.moment(at), speech.exactly(at)
 
 
@@ -245,7 +245,7 @@ def around(text: str, found: re.Match[str]) -> str:
     return text[max(0, found.start() - 60) : found.end() + 30]
 
 
-def mistold(speech: Speech, node: Any, asked_at: datetime, seen_at: datetime) -> str:
+def mistold(speech: Translator, node: Any, asked_at: datetime, seen_at: datetime) -> str:
     """What is wrong with a `<time>` drawn between two instants; nothing if it tells its own."""
     at = datetime.fromisoformat(node["attributes"]["dateTime"])
     told = "".join(child for child in node["children"] if isinstance(child, str))

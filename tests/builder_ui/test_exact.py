@@ -14,7 +14,7 @@ from builder_ui.kit import consequences, exact
 from builder_ui.kit.exact import Question
 from builder_ui.settings import jobs as work_page
 from crm.jobs import WANTED
-from crm.people.contacts import Wanted
+from crm.people.contacts import ContactFilter
 from engine.interpreter.forecast import kept
 from engine.jobs.kinds import Kind
 from engine.jobs.worker import do_page
@@ -35,7 +35,7 @@ def crowd(town: Any) -> Any:
 
 def question(town: Any, **wanted: Any) -> Question:
     journey = town.journey("welcome")
-    return Question(journey.id, "run.start_many", {"version": journey.live_version, WANTED: Wanted(**wanted).kept()}, MANY)
+    return Question(journey.id, "run.start_many", {"version": journey.live_version, WANTED: ContactFilter(**wanted).kept()}, MANY)
 
 
 def hands(town: Any) -> dict[str, Kind]:
@@ -65,7 +65,7 @@ def prepare(kinds: dict[str, Kind], town: Any, job: Job) -> None:
 def everybody(town: Any, at: Any) -> Any:
     visit = visit_of(town, "marketer", "welcome")
     with town.db.read() as session:
-        return Forecaster(town.engine, visit.house.post.house).enrolment(session, town.journey("welcome").id, Wanted(), at)
+        return Forecaster(town.engine, visit.house.post.house).enrolment(session, town.journey("welcome").id, ContactFilter(), at)
 
 
 def test_page_by_page_comes_to_what_all_at_once_does(crowd: Any) -> None:

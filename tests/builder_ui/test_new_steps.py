@@ -16,7 +16,7 @@ from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rulebook import GROUP, NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
-from builder_ui.kit.i18n import Speech, speech_of
+from builder_ui.kit.i18n import Translator, speech_of
 from crm.catalogue import load_catalogue
 from engine.versions import publish
 from journeys import unfinished
@@ -37,7 +37,7 @@ STRUCTURE = {"happened", "a", "b", 50, "and", "or", "=", ">=", "event", "opened"
 """What a new thing may hold: names of outlets and of types, shares that are even, how to compare. And what a ready step is called after."""
 
 
-def languages() -> list[Speech]:
+def languages() -> list[Translator]:
     return [speech_of(Member(name="x", email="x", locale=one, created_at=datetime.now(UTC)), "", one) for one in ("en", "de")]
 
 

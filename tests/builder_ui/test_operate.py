@@ -148,7 +148,7 @@ def test_edits_that_were_never_published_are_asked_about(log_in: Any, opened: An
         page.press(button)
         page.see_until("The earlier version is live again, as a new version.")
     with town.db.read() as session:
-        keys = [one.key for one in listing.page(session, listing.Wanted(text="welcome_draft")).journeys]
+        keys = [one.key for one in listing.page(session, listing.JourneyFilter(text="welcome_draft")).journeys]
     assert keys == (["welcome_draft"] if copied else [])
 
 

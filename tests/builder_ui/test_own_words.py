@@ -13,12 +13,12 @@ from builder_ui.builder import cards, forms, rulebook
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import Speech
+from builder_ui.kit.i18n import Translator
 from journeys.catalogue import Catalogue
 from journeys.nodes import BUILT_IN
 from models import Task
 
-GERMAN = Speech("de", Locale("de"), UTC)
+GERMAN = Translator("de", Locale("de"), UTC)
 NAMES = {"hello": "Welcome 1"}
 """A name that the gallery translates when a journey is made of it; here somebody wrote it."""
 

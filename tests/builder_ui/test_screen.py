@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builder_ui.app.screen import BARRED, stamp
-from builder_ui.kit.context import Visit
+from builder_ui.kit.context import PageContext
 from builder_ui.kit.i18n import speech_for
 from builder_ui.routes import PAGES
 
@@ -19,7 +19,7 @@ def told(found: Any) -> Any:
     """The stamp for a visitor of whom the log-in says this."""
     house: Any = SimpleNamespace(login=SimpleNamespace(member=lambda _token, **_asked: found))
     admin: Any = SimpleNamespace(id="m1", role="admin")
-    return stamp(Visit(house, admin, "token", speech_for("en"), PAGE.path), PAGE, "as it was")
+    return stamp(PageContext(house, admin, "token", speech_for("en"), PAGE.path), PAGE, "as it was")
 
 
 def test_who_is_logged_out_keeps_what_is_drawn() -> None:

@@ -15,7 +15,7 @@ from sqlmodel import select
 from starlette.websockets import WebSocketDisconnect
 
 from builder_ui.app.screen import NotAllowed, allowed
-from builder_ui.kit.context import House, Visit
+from builder_ui.kit.context import AppContext, PageContext
 from builder_ui.kit.i18n import speech_for
 from journeys.errors import Unauthorized
 from models import ApiKey, LoginSession, Member
@@ -53,11 +53,11 @@ def test_a_key_made_on_a_page_asks_once_more_who_one_is(log_in: Any, opened: Any
         assert "Key created." in page.text
 
 
-def visit_of(town: Any, role: str, **of_login: Any) -> Visit:
+def visit_of(town: Any, role: str, **of_login: Any) -> PageContext:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
-    house = House(town.engine, replace(login_of(member), **of_login), lambda _wakeups: None, "http://127.0.0.1")
-    return Visit(house, member, "token", speech_for("en"), "/ui/settings", {})
+    house = AppContext(town.engine, replace(login_of(member), **of_login), lambda _wakeups: None, "http://127.0.0.1")
+    return PageContext(house, member, "token", speech_for("en"), "/ui/settings", {})
 
 
 @pytest.mark.parametrize("act", sorted(ACTS))

@@ -15,15 +15,15 @@ from sqlmodel import select
 from activities.providers import Outbox
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
-from activities.sending.messages import House as Sender
-from activities.sending.messages import MessagePerformer
+from activities.sending.messages import MessageHandler
+from activities.sending.messages import MessageSettings as Sender
 from activities.templates import library
 from activities.templates import listing as shelf
 from activities.templates.preview import MADE_UP, Trigger, invented
 from activities.tracking import Tracking
 from builder_ui.builder import knowledge
-from builder_ui.builder.protocol import Ear
-from builder_ui.kit.context import House, Post, Visit
+from builder_ui.builder.protocol import MessageReader
+from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import speech_of
 from builder_ui.templates import frames, listing, makers, page, snippets
 from builder_ui.templates.protocol import Texts, parse
@@ -43,14 +43,14 @@ def body(text: str) -> str:
     return BODY.format(text=text)
 
 
-def visit_of(town: Any, role: str = "marketer", key: str = KEY, path: str = "", **query: str) -> Visit:
+def visit_of(town: Any, role: str = "marketer", key: str = KEY, path: str = "", **query: str) -> PageContext:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
     login = login_of(member)
     sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
     post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
-    house = House(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
-    return Visit(house, member, "token", speech_of(member, "", "en"), path or f"/ui/templates/{key}", {"key": key}, query)
+    house = AppContext(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
+    return PageContext(house, member, "token", speech_of(member, "", "en"), path or f"/ui/templates/{key}", {"key": key}, query)
 
 
 Story = Callable[[Writing], Coroutine[Any, Any, None]]
@@ -219,7 +219,7 @@ def test_texts_of_languages_that_are_not_there_are_dropped(town: Any) -> None:
 
 def test_a_long_text_comes_in_pieces() -> None:
     whole = texts(texts={"de/mjml": "Wort " * 20_000})
-    ear, pieces = Ear(parse), [whole[at : at + 14_000] for at in range(0, len(whole), 14_000)]
+    ear, pieces = MessageReader(parse), [whole[at : at + 14_000] for at in range(0, len(whole), 14_000)]
     heard = [ear.hear(json.dumps({"type": "piece", "id": 1, "at": n, "of": len(pieces), "text": text})) for n, text in enumerate(pieces)]
     assert heard[:-1] == [None] * (len(pieces) - 1)
     assert isinstance(heard[-1], Texts)
@@ -364,7 +364,7 @@ def test_an_old_version_comes_back_into_the_draft(town: Any) -> None:
 
 def test_a_correction_reaches_what_is_running_and_is_noted(town: Any) -> None:
     sender = visit_of(town).house.post.house  # type: ignore[union-attr]
-    performer = MessagePerformer(sender, Outbox(town.db, town.engine.clock.now), "email")
+    performer = MessageHandler(sender, Outbox(town.db, town.engine.clock.now), "email")
     worker = Effects(town.engine, {"email": performer}, Breakers(town.db))
     world = replace(town, effects=worker, now=town.engine.clock.now())
 

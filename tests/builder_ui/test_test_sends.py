@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 
 from activities.providers import Outbox
-from activities.sending.messages import House as Sender
+from activities.sending.messages import MessageSettings as Sender
 from activities.templates import library
 from activities.tracking import Tracking
 from models import Message, OutboxItem

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from builder_ui.kit.observable import Teller, use_topics
+from builder_ui.kit.observable import Publisher, use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, serve
 
 
 def test_a_part_is_drawn_again_for_what_changed_before_it_listened() -> None:
     async def story() -> None:
-        teller, values, seen = Teller(), ["old"], asyncio.Event()
+        teller, values, seen = Publisher(), ["old"], asyncio.Event()
 
         @component
         def early() -> Element:
@@ -45,7 +45,7 @@ def test_a_part_is_drawn_again_for_what_changed_before_it_listened() -> None:
 
 
 def test_a_listener_hears_its_topics_until_it_stops() -> None:
-    teller, heard = Teller(), list[str]()
+    teller, heard = Publisher(), list[str]()
     stop = teller.listen(("head", "side"), lambda: heard.append("heard"))
     teller.tell("feed")
     teller.tell("feed", "side")
@@ -60,7 +60,7 @@ def test_what_fails_beside_the_page_is_logged_without_its_text(caplog: pytest.Lo
         async def fail(text: str) -> None:
             raise ValueError(text)
 
-        teller = Teller()
+        teller = Publisher()
         teller.spawn(fail, "what somebody typed")
         await asyncio.wait(teller._tasks)
 

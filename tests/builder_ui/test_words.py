@@ -26,7 +26,7 @@ from builder_ui.contacts import list as contacts
 from builder_ui.journeys import compare, drilldown, run, versions
 from builder_ui.journeys import list as journeys
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import Speech, language_for, speech_for, speech_of
+from builder_ui.kit.i18n import Translator, language_for, speech_for, speech_of
 from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
 from builder_ui.search import suggest
@@ -190,7 +190,7 @@ def test_every_sentence_has_a_german_text_with_the_same_gaps(source: object) -> 
     assert {text: pair for text, pair in gaps.items() if pair[0] != pair[1]} == {}
 
 
-def speech(locale: str = "en", zone: str = "Europe/Zurich", accept: str = "") -> Speech:
+def speech(locale: str = "en", zone: str = "Europe/Zurich", accept: str = "") -> Translator:
     return speech_of(Member(name="x", email="x", locale=locale, timezone=zone, created_at=datetime.now(UTC)), accept, "en")
 
 
@@ -300,7 +300,7 @@ def test_a_term_that_cannot_be_read_any_more_is_named_by_its_place() -> None:
 )
 def test_a_window_of_time_reads_like_a_sign_on_a_door(until: dict[str, object], german: str) -> None:
     node = Palette(BUILT_IN).parse("n", {"kind": "wait_until", "until": until})
-    [(_, said)] = labels.fields(Speech("de", Locale("de"), UTC), node, {})
+    [(_, said)] = labels.fields(Translator("de", Locale("de"), UTC), node, {})
     assert german in said
     assert "um" not in said.split()
 

@@ -17,7 +17,7 @@ from activities.providers.outbox import Outbox
 from activities.rendering import INLINE
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
-from activities.sending.messages import MessagePerformer
+from activities.sending.messages import MessageHandler
 from commands import servers
 from commands.demo import Scale, documents, prepare_demo, sales, shop, start_runs, weeks
 from commands.demo.people import DEAD, PEOPLE, crowd
@@ -225,7 +225,7 @@ class Real(Outbox):
 @pytest.mark.parametrize(("provider", "status", "reason"), [(Outbox, "sent", ""), (Real, "skipped", "made_up")])
 def test_no_provider_is_asked_to_write_to_people_who_are_nobody(own, provider, status, reason):
     settings = Settings(home=own.db.url.removeprefix("sqlite:///").rpartition("/")[0])
-    effects = Effects(own, {"email": MessagePerformer(build_house(settings, INLINE), provider(own.db), "email")}, Breakers(own.db))
+    effects = Effects(own, {"email": MessageHandler(build_house(settings, INLINE), provider(own.db), "email")}, Breakers(own.db))
     with own.db.read() as session:
         run = session.scalars(select(Run).where(Run.status == "active", Run.node == "a_day", Run.run_key == "")).first()
     call = step(own, run.id, run.step, run.due_at).instruction

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from crm.catalogue import declare_event, declare_field, forget_field, learn
-from crm.imports.bulk import Manner, write_people
+from crm.imports.bulk import WriteMode, write_people
 from crm.imports.columns import Person
 from crm.people.coercion import fit, fit_event, types_of
 from crm.people.profile import update_fields
@@ -60,7 +60,7 @@ def test_a_dotted_name_takes_it_too_and_what_does_not_fit_stays(declared: Databa
 
 def test_imports_take_it(declared: Database) -> None:
     with declared.write() as session:
-        write_people(session, [Person([("user_id", "u1")], {"age": "41", "zip": 3000})], NOW, Manner("file", "file"))
+        write_people(session, [Person([("user_id", "u1")], {"age": "41", "zip": 3000})], NOW, WriteMode("file", "file"))
         found = [contact.attributes for contact in session.query(Contact).where(Contact.id != "ada")]
     assert found == [{"age": 41, "zip": "3000"}]
 

@@ -24,7 +24,7 @@ from crm.consent.consent import (
     shorten_ip,
     state,
 )
-from crm.imports.bulk import Manner, write_people
+from crm.imports.bulk import WriteMode, write_people
 from crm.imports.columns import Person, Said
 from journeys.errors import Invalid, TooLarge
 from models import Contact, Database, Event, Identity
@@ -264,7 +264,7 @@ def test_an_import_keeps_the_same_table(session: Session, contact: str, now: dat
         say(session, contact, holds.split(",")[0], now, evidence=first, said_at=now)
     evidence = Evidence.DATED if dated else Evidence.UNDATED
     cell = Said("email", "marketing", said, now + HOUR if dated else None, "file", "")
-    write_people(session, [Person([("user_id", "u1")], consents=[cell])], now + 2 * HOUR, Manner("import", "file"))
+    write_people(session, [Person([("user_id", "u1")], consents=[cell])], now + 2 * HOUR, WriteMode("import", "file"))
     assert state(session, contact, "email", "marketing") == LAW[evidence, said, holds, "after"]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.people import contacts, profile
-from crm.people.contacts import Wanted
+from crm.people.contacts import ContactFilter
 from crm.people.merge import merge
 from journeys.errors import Conflict, Invalid, NotFound
 from models import Contact
@@ -94,37 +94,39 @@ def people(session: Session, make_contact: Make, now: datetime) -> None:
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(), ["3", "2", "1"]),
-        (Wanted(text="ANNA"), ["2", "1"]),
-        (Wanted(text="anna mus"), ["1"]),
-        (Wanted(text="uster"), []),
-        (Wanted(text="100%_r"), ["3"]),
-        (Wanted(text="100%r"), []),
-        (Wanted(text="\x00"), ["3", "2", "1"]),
-        (Wanted(tag="vip"), ["3"]),
-        (Wanted(lifecycle_stage="lead"), ["1"]),
-        (Wanted(owner="m1", text="be"), ["2"]),
-        (Wanted(field=("email", "bert@example.org")), ["2"]),
-        (Wanted(newer_than="1"), ["3", "2"]),
+        (ContactFilter(), ["3", "2", "1"]),
+        (ContactFilter(text="ANNA"), ["2", "1"]),
+        (ContactFilter(text="anna mus"), ["1"]),
+        (ContactFilter(text="uster"), []),
+        (ContactFilter(text="100%_r"), ["3"]),
+        (ContactFilter(text="100%r"), []),
+        (ContactFilter(text="\x00"), ["3", "2", "1"]),
+        (ContactFilter(tag="vip"), ["3"]),
+        (ContactFilter(lifecycle_stage="lead"), ["1"]),
+        (ContactFilter(owner="m1", text="be"), ["2"]),
+        (ContactFilter(field=("email", "bert@example.org")), ["2"]),
+        (ContactFilter(newer_than="1"), ["3", "2"]),
     ],
 )
 @pytest.mark.usefixtures("people")
-def test_search(session: Session, wanted: Wanted, found: list[str]) -> None:
+def test_search(session: Session, wanted: ContactFilter, found: list[str]) -> None:
     assert [contact.id for contact in contacts.search(session, wanted).contacts] == found
 
 
 def test_ids_come_in_their_order_and_in_pages(session: Session, people: None) -> None:
-    assert list(contacts.ids(session, Wanted(), limit=2)) == ["1", "2"]
-    assert list(contacts.ids(session, Wanted(), "2")) == ["3"]
-    assert list(contacts.ids(session, Wanted(tag="vip"), "3")) == []
+    assert list(contacts.ids(session, ContactFilter(), limit=2)) == ["1", "2"]
+    assert list(contacts.ids(session, ContactFilter(), "2")) == ["3"]
+    assert list(contacts.ids(session, ContactFilter(tag="vip"), "3")) == []
 
 
 def test_filters_are_kept_as_json_and_read_again(now: datetime) -> None:
-    wanted = Wanted("anna", "vip", "lead", "m1", ("plan", "pro"), ("email", "granted"), ("fit", 3.5), now, now, now, "j1", ("1", "2"), "0")
+    wanted = ContactFilter(
+        "anna", "vip", "lead", "m1", ("plan", "pro"), ("email", "granted"), ("fit", 3.5), now, now, now, "j1", ("1", "2"), "0"
+    )
     kept = json.loads(json.dumps(wanted.kept()))
-    assert contacts.wanted_of(kept) == wanted
-    assert Wanted().kept() == {}
-    assert contacts.wanted_of({}) == Wanted()
+    assert contacts.contact_filter(kept) == wanted
+    assert ContactFilter().kept() == {}
+    assert contacts.contact_filter({}) == ContactFilter()
     assert "anna" not in repr(wanted), "what people search for stays out of logs"
 
 
@@ -134,7 +136,7 @@ def test_pages(session: Session, make_contact: Make, now: datetime) -> None:
     seen: list[str] = []
     before: str | None = None
     while True:
-        page = contacts.search(session, Wanted(), before=before, limit=3)
+        page = contacts.search(session, ContactFilter(), before=before, limit=3)
         seen += [contact.id for contact in page.contacts]
         before = page.next_before
         if before is None:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
-from activities.sending.gate import Pass, Refuse, Wanted, ask
+from activities.sending.gate import Pass, Refuse, SendRequest, ask
 from crm.consent import consent, mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import bulk
@@ -39,7 +39,7 @@ def say(
 
 def verdict(session: Session, contact_id: str, now: datetime, *, channel: str = "email", purpose: str = "marketing") -> Any:
     session.flush()
-    wanted = Wanted("m", channel, purpose, "marketing", "default", 3, None, "UTC")
+    wanted = SendRequest("m", channel, purpose, "marketing", "default", 3, None, "UTC")
     return ask(session, session.get(Contact, contact_id), wanted, KEYS, now)
 
 
@@ -102,7 +102,7 @@ def test_a_no_goes_with_who_said_it_to_a_new_address(session: Session, couple: t
 def test_an_import_says_no_for_the_address_as_well(session: Session, couple: tuple[str, str], now: datetime) -> None:
     no = Said(channel="email", purpose="marketing", state="withdrawn", said_at=None, source="", wording="")
     person = Person(names=[("user_id", "u9")], fields={"email": FAMILY}, tags=(), consents=[no])
-    bulk.write_people(session, [person], now, bulk.Manner("import:x", "import:x"))
+    bulk.write_people(session, [person], now, bulk.WriteMode("import:x", "import:x"))
     assert verdict(session, "acc-2", now) == Refuse("suppressed_unsubscribe")
 
 

@@ -15,7 +15,7 @@ from activities.providers import Providers, Surroundings
 from activities.providers.provider import InDoubt, Outgoing
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.reconcile import settle
 from activities.sending.watch import watch
 from activities.tracking import Tracking
@@ -43,8 +43,8 @@ class Sending:
         providers = Providers.of_none().with_kinds(Pigeon, Twin)
         around = Surroundings(world.db, lambda: world.now)
         self.accounts = Accounts(world.db, providers, world.engine.address_keys, around, lambda: self.seconds)
-        house = House(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
-        performers = LivePerformers(self.accounts, {"sms": MessagePerformer(house, self.accounts.nobody, "sms")}, {})
+        house = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
+        performers = LivePerformers(self.accounts, {"sms": MessageHandler(house, self.accounts.nobody, "sms")}, {})
         self.effects = Effects(world.engine, performers, Breakers(world.db, lambda: world.now), self.accounts.find)
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")
         with world.db.write() as session:

@@ -18,7 +18,7 @@ from activities.sending.gate import Hold, Refuse
 from activities.sending.handler import CannotPrepare
 from activities.sending.ledger import MARGIN
 from activities.sending.temporal_activities import TRIES, effect_activity
-from engine.runs.step import WAIT_FOR_BELL
+from engine.runs.step import WAIT_FOR_SIGNAL
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_an_error_that_nobody_foresaw_ends_with_a_stuck_run_that_can_be_tried_ag
             attempted(world, run, number, TRIES - 1)
         assert "ada" not in str(raised.value)
         world.later(minutes=5)
-        assert attempted(world, run, number, TRIES) == {**WAIT_FOR_BELL, "step": number}
+        assert attempted(world, run, number, TRIES) == {**WAIT_FOR_SIGNAL, "step": number}
     row = world.row(run)
     assert (row.status, row.reason, row.step) == ("stuck", "Unforeseen", number)
     assert row.error.startswith("Unforeseen in ")

@@ -25,9 +25,9 @@ from activities.sending import breakers as rules
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.gate import Pass, Refuse
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.watch import watch
-from activities.team.handler import TeamPerformer
+from activities.team.handler import TeamHandler
 from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
 from locales import translator
@@ -321,9 +321,9 @@ class Town:
 
 @pytest.fixture
 def town(world) -> Town:
-    house = House(Tracking({"1": b"k" * 32}, "https://example.org"), (b"k" * 32,), "shop@example.org")
+    house = MessageSettings(Tracking({"1": b"k" * 32}, "https://example.org"), (b"k" * 32,), "shop@example.org")
     mail, team = Mail(), Mail(name="other", broken=False)
-    performers = {"email": MessagePerformer(house, mail, "email"), "team": TeamPerformer(house, team, lambda *_: Answer())}
+    performers = {"email": MessageHandler(house, mail, "email"), "team": TeamHandler(house, team, lambda *_: Answer())}
     with world.db.write() as session:
         for name, role in (("ada", "admin"), ("vic", "viewer")):
             session.add(Member(name=name, email=f"{name}@example.org", role=role, created_at=world.now))

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
-from activities.custom.handler import MAX_DATA_BYTES, CustomPerformer
+from activities.custom.handler import MAX_DATA_BYTES, CustomActivityHandler
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from engine.engine import Engine
@@ -56,7 +56,7 @@ def started(world: Any, odd: Odd, *, retries: int = 0, fake: bool = False) -> st
         return odd()
 
     world.engine = Engine(world.db, world.engine.clock, Palette.built_in().with_kinds(function.node), world.engine.address_keys)
-    world.effects = Effects(world.engine, {function.channel: CustomPerformer(function, fake=fake)}, Breakers(world.db))
+    world.effects = Effects(world.engine, {function.channel: CustomActivityHandler(function, fake=fake)}, Breakers(world.db))
     world.publish(JOURNEY)
     run: str = world.run(world.happens(world.contact(), "Signed Up"))
     return run

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import inspect, text
 from temporalio.exceptions import ApplicationError
 
-from activities.custom.handler import CustomPerformer
+from activities.custom.handler import CustomActivityHandler
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from commands.providers import accounts_of
@@ -139,7 +139,7 @@ def test_the_workers_of_staging_cannot_fetch_a_value(sqlite_world, tmp_path) -> 
     for workspace, can in (("staging", False), ("live", True)):
         settings = Settings(home=tmp_path, workspace=workspace, database_url="sqlite:///unused.db")
         performer = build_performers(settings, sqlite_world.engine, [custom], accounts_of(settings, sqlite_world.engine))[custom.channel]
-        assert isinstance(performer, CustomPerformer)
+        assert isinstance(performer, CustomActivityHandler)
         assert (performer.fake, performer.reveal is not None) == (not can, can)
         assert performer.reveal is None or performer.reveal("shop_key") == VALUE
 

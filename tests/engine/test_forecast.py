@@ -22,13 +22,13 @@ from activities.rendering import INLINE, RenderFailed
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.ledger import messages
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.templates import library
 from activities.tracking import Tracking
 from crm.catalogue import declare_field
 from crm.consent.consent import Evidence, record_consent
 from crm.consent.suppression import suppress
-from crm.people.contacts import Wanted
+from crm.people.contacts import ContactFilter
 from crm.people.merge import merge
 from engine.enrolment import manual, schedules
 from engine.interpreter.forecast import Forecast
@@ -192,10 +192,10 @@ def told(found: Forecast) -> dict[str, Any]:
 
 
 def build(world: World) -> Town:
-    house = House(Tracking({"k1": b"1" * 32}, "https://m.example"), KEYS, "Shop <shop@example.com>")
+    house = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), KEYS, "Shop <shop@example.com>")
     outbox = Outbox(world.db, lambda: world.now)
     hooks = Counting(outlets={"sent": "ok", "failed": "failed", "skipped": "failed"})
-    performers = {"email": MessagePerformer(house, outbox, "email"), "sms": MessagePerformer(house, outbox, "sms"), "webhook": hooks}
+    performers = {"email": MessageHandler(house, outbox, "email"), "sms": MessageHandler(house, outbox, "sms"), "webhook": hooks}
     world.effects = Effects(world.engine, performers, Breakers(world.db))
     world.engine.clock = StoryClock(world)
     with world.db.write() as session:
@@ -463,12 +463,12 @@ def test_who_is_moved_comes_to_what_was_said(town: Town) -> None:
     town.enrol(journey)
     world.later(hours=13)
     early = town.person("email", "sms")
-    town.enrol(journey, Wanted(ids=(early,)), "job:2")
+    town.enrol(journey, ContactFilter(ids=(early,)), "job:2")
     with world.db.write() as session:  # somebody whose mail is held, and so stays
         session.get_one(Contact, leaves).last_name = "Leaving"
     town.set("quiet_hours", enabled=True, start="20:00:00", end="23:00:00", zone="UTC")
     held = town.person("email", "sms")
-    town.enrol(journey, Wanted(ids=(held,)), "job:3")
+    town.enrol(journey, ContactFilter(ids=(held,)), "job:3")
     town.set("quiet_hours", enabled=False)
     world.publish(moved())
     with world.db.read() as session:
@@ -538,9 +538,9 @@ def test_what_the_run_of_a_contact_merged_in_has_sent_is_not_sent_to_who_is_move
     world = town.world
     journey = world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]}, exit_when=[])
     elder, younger = (town.person("email", "sms") for _ in range(2))
-    town.enrol(journey, Wanted(ids=(elder,)), "job:1")
+    town.enrol(journey, ContactFilter(ids=(elder,)), "job:1")
     world.later(seconds=1)
-    town.enrol(journey, Wanted(ids=(younger,)), "job:2")
+    town.enrol(journey, ContactFilter(ids=(younger,)), "job:2")
     [waiting] = town.open(journey)[:1]
     world.later(days=2)
     [ahead] = [run for run in town.open(journey) if run != waiting]
@@ -741,7 +741,7 @@ def test_what_filters_do_not_count_to_the_end_is_no_population(lite: Town) -> No
     journey = lite.world.publish(JOURNEY, entry={"triggers": [{"type": "manual"}]})
     for number in range(20):
         numbered(lite, 1, number)
-    found = lite.foretold(journey, Wanted())
+    found = lite.foretold(journey, ContactFilter())
     assert (found.at_least, found.is_exact, found.scale, found.judged) == (True, False, 1.0, 8)
     assert (lite.foretold(journey).at_least, lite.foretold(journey).population) == (False, 20), "a rule counts everybody"
 

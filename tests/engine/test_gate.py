@@ -17,7 +17,7 @@ import engine.interpreter.gate
 import journeys.clock
 from builder_ui.kit.labels import REASONS as WORDS
 from crm.consent.suppression import REASONS
-from engine.interpreter.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, Verdict, Wanted, decide
+from engine.interpreter.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, SendRequest, Verdict, decide
 from journeys.document import Settings
 from tests.broken import broken, load, whole
 from tests.gate_cases import asked, cases, told, update
@@ -68,7 +68,7 @@ quiet_times = st.none() | st.builds(
     QuietTime, whole_steps, whole_steps, st.just(()) | st.tuples(st.integers(0, 6)), st.just("Asia/Karachi")
 )
 wanted = st.builds(
-    Wanted,
+    SendRequest,
     message_id=st.just("m"), channel=st.just("email"), purpose=st.just("marketing"),
     message_class=st.sampled_from(["marketing", "marketing", "marketing", "transactional"]), cap_class=classes,
     priority=st.integers(1, 5), quiet_hours=st.none(), fallback_zone=st.just("UTC"), since=st.none() | ago,
@@ -91,7 +91,7 @@ def is_too_much(at: datetime, cap: Cap, others: list[datetime]) -> bool:
     return any(1 + sum(end - cap.per < other <= end for other in others) > cap.count for end in ends)
 
 
-def first_in_line(message: Wanted, waiting: list[Held]) -> list[Held]:
+def first_in_line(message: SendRequest, waiting: list[Held]) -> list[Held]:
     """Those that stand before `message` when all of its class line up."""
     me = Held(message.message_id, message.cap_class, message.priority, message.since or NOW, NOW)
     line = sorted(
@@ -100,7 +100,7 @@ def first_in_line(message: Wanted, waiting: list[Held]) -> list[Held]:
     return [one for one in line[: line.index(me)] if one.until > NOW - OVERDUE]
 
 
-def plain(message: Wanted, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]) -> datetime:
+def plain(message: SendRequest, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]) -> datetime:
     """The instant at which it leaves, found by trying one after the other."""
     if message.message_class == "transactional":
         return NOW
@@ -122,7 +122,7 @@ def plain(message: Wanted, quiet: QuietTime | None, all_caps: list[Cap], left: l
     st.lists(held, max_size=4, unique_by=lambda one: one.message_id),
 )
 def test_it_leaves_when_trying_every_instant_finds_it_may(
-    message: Wanted, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]
+    message: SendRequest, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]
 ) -> None:
     consents = {"email": {"marketing": "granted"}}
     verdict = decide(message, Person("a@example.org"), consents, {}, Limits(quiet, tuple(all_caps)), left, waiting, NOW)
@@ -142,7 +142,7 @@ def test_a_line_of_equals_leaves_in_order_and_within_the_caps(
     """Each is asked with what those before it were told; when all have left at their instants no cap is broken."""
     waiting: list[Held] = []
     for number in range(many):
-        message = Wanted(f"m{number}", "email", "marketing", "marketing", "default", 3, None, "UTC", NOW + timedelta(seconds=number))
+        message = SendRequest(f"m{number}", "email", "marketing", "marketing", "default", 3, None, "UTC", NOW + timedelta(seconds=number))
         verdict = decide(
             message, Person("a@example.org"), {"email": {"marketing": "granted"}}, {}, Limits(quiet, tuple(all_caps)), left, waiting, NOW
         )
@@ -169,7 +169,7 @@ def test_many_caps_and_many_messages_are_no_work() -> None:
     all_caps = tuple(Cap("default", 1, timedelta(seconds=40 + n)) for n in range(20))
     waiting = [Held(f"a{n}", "default", 1, NOW, NOW + n * timedelta(seconds=60)) for n in range(50)]
     left = [Former("default", NOW - timedelta(seconds=n)) for n in range(1_000)]
-    message = Wanted("m", "email", "marketing", "marketing", "default", 3, None, "UTC")
+    message = SendRequest("m", "email", "marketing", "marketing", "default", 3, None, "UTC")
     verdict = names["decide"](
         message, Person("a@example.org"), {"email": {"marketing": "granted"}}, {}, Limits(None, all_caps), left, waiting, NOW
     )
@@ -196,16 +196,16 @@ SAME = {
 def broken_gates() -> Iterator[tuple[str, Callable[..., Verdict]]]:
     for what, tree in broken(GATE):
         names = load(tree, "engine.interpreter.gate")
-        yield what, _asking(names["decide"], names["Wanted"])
+        yield what, _asking(names["decide"], names["SendRequest"])
     for what, tree in broken(CLOCK, QUIET):
         clock = load(tree, "journeys.clock")
         gate = load(whole(GATE), "engine.interpreter.gate", earliest_allowed=clock["earliest_allowed"], zone_of=clock["zone_of"])
         yield what, gate["decide"]
 
 
-def _asking(decide: Callable[..., Verdict], kind: type[Wanted]) -> Callable[..., Verdict]:
+def _asking(decide: Callable[..., Verdict], kind: type[SendRequest]) -> Callable[..., Verdict]:
     """The message is of the copy's own class, whose properties are rules, too."""
-    return lambda message, *others: decide(kind(*(getattr(message, name) for name in Wanted.__slots__)), *others)
+    return lambda message, *others: decide(kind(*(getattr(message, name) for name in SendRequest.__slots__)), *others)
 
 
 def is_seen(gate: Callable[..., Verdict]) -> bool:
@@ -226,7 +226,7 @@ def test_a_gate_with_any_rule_broken_fails_the_tables() -> None:
 
 
 def test_a_gate_that_only_asks_for_an_address_fails_the_tables() -> None:
-    def careless(message: Wanted, person: Person | None, *_: Any) -> Verdict:
+    def careless(message: SendRequest, person: Person | None, *_: Any) -> Verdict:
         return Pass(person.address or "") if person else engine.interpreter.gate.Refuse("no_contact")
 
     assert is_seen(careless)

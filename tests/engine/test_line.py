@@ -21,7 +21,7 @@ from activities.sending import ledger
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.handler import Job
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.tracking import Tracking
 from crm.consent import consent
 from engine.interpreter.gate import Verdict
@@ -62,7 +62,7 @@ class Line:
         return None
 
 
-class Asking(MessagePerformer):
+class Asking(MessageHandler):
     """Counts how often the gate is asked."""
 
     asked: int
@@ -78,7 +78,7 @@ class Due:
     def __init__(self, world: World) -> None:
         self.world = world
         self.provider = Line()
-        house = House(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
+        house = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
         self.performer = Asking(house, self.provider, "sms")
         self.effects = Effects(world.engine, {"sms": self.performer, "webhook": Counting()}, Breakers(world.db))
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Outgoing, RetryLater, SenderStopped
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
-from activities.sending.messages import House
-from activities.team.handler import TeamPerformer
+from activities.sending.messages import MessageSettings
+from activities.team.handler import TeamHandler
 from activities.team.notices import TRIES, TYPES, Notifier, tell
 from activities.tracking import Tracking
 from engine.runs.operations import resume_stuck
@@ -108,9 +108,9 @@ class Desk:
 
 @pytest.fixture
 def desk(world) -> Iterator[Desk]:
-    house = House(Tracking({"1": b"k" * 32}, "https://pfadwerk.example.org"), (b"k" * 32,), "shop@example.org")
+    house = MessageSettings(Tracking({"1": b"k" * 32}, "https://pfadwerk.example.org"), (b"k" * 32,), "shop@example.org")
     mail = Mail()
-    team = TeamPerformer(house, mail, lambda *_: Answer())
+    team = TeamHandler(house, mail, lambda *_: Answer())
     effects = Effects(world.engine, {"team": team}, Breakers(world.db, lambda: world.now))
     made = Desk(world, mail, Notifier(effects, lambda *_: Answer(), translator))
     made.notifier = replace(made.notifier, post=made.post)

@@ -18,7 +18,7 @@ from activities.rendering import RenderLimits, RenderPool
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.failures import BUSY
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.templates import library
 from activities.tracking import Tracking
 from journeys.calls import activity_of
@@ -53,8 +53,8 @@ def small() -> Iterator[RenderPool]:
 
 def sends(world: Any, renderer: RenderPool, name: str, notes: str = "") -> str:
     """A run that stands before a mail with the text of that name."""
-    house = House(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", renderer=renderer)
-    performer = MessagePerformer(house, Outbox(world.db, lambda: world.now), "email")
+    house = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", renderer=renderer)
+    performer = MessageHandler(house, Outbox(world.db, lambda: world.now), "email")
     world.effects = Effects(world.engine, {"email": performer}, Breakers(world.db))
     about: dict[str, Any] = {"name": name, "kind": "email", "message_class": "transactional"}
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"

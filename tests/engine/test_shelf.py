@@ -44,14 +44,14 @@ def listed(world, wanted, **more):
     ],
 )
 def test_pages_follow_each_other_in_every_order(stocked, order, names):
-    found, after = listed(stocked, listing.Wanted(order=order), limit=2)
-    more, after = listed(stocked, listing.Wanted(order=order), limit=2, after=after)
-    last, none = listed(stocked, listing.Wanted(order=order), limit=2, after=after)
+    found, after = listed(stocked, listing.JourneyFilter(order=order), limit=2)
+    more, after = listed(stocked, listing.JourneyFilter(order=order), limit=2, after=after)
+    last, none = listed(stocked, listing.JourneyFilter(order=order), limit=2, after=after)
     assert (found + more + last, none) == (names, None)
 
 
 def test_a_page_behind_one_that_is_gone_begins_anew(stocked):
-    assert listed(stocked, listing.Wanted(), after="gone")[0] == listed(stocked, listing.Wanted())[0]
+    assert listed(stocked, listing.JourneyFilter(), after="gone")[0] == listed(stocked, listing.JourneyFilter())[0]
 
 
 def put_away(world, key, folder, tags):
@@ -62,21 +62,21 @@ def put_away(world, key, folder, tags):
 def test_folders_and_tags_narrow(stocked):
     put_away(stocked, "j1", " Shop ", ["spring", "spring", "", "Größe 42"])
     put_away(stocked, "j2", "Shop", ["spring"])
-    assert listed(stocked, listing.Wanted(folder="Shop"))[0] == ["apple", "Banana"]
-    assert listed(stocked, listing.Wanted(folder=""))[0] == ["100%", "apple pie", "Zebra"]
-    assert listed(stocked, listing.Wanted(tag="Größe 42"))[0] == ["apple"]
-    assert listed(stocked, listing.Wanted(tag="spring", text="BAN"))[0] == ["Banana"]
-    assert listed(stocked, listing.Wanted(text="0%"))[0] == ["100%"]
+    assert listed(stocked, listing.JourneyFilter(folder="Shop"))[0] == ["apple", "Banana"]
+    assert listed(stocked, listing.JourneyFilter(folder=""))[0] == ["100%", "apple pie", "Zebra"]
+    assert listed(stocked, listing.JourneyFilter(tag="Größe 42"))[0] == ["apple"]
+    assert listed(stocked, listing.JourneyFilter(tag="spring", text="BAN"))[0] == ["Banana"]
+    assert listed(stocked, listing.JourneyFilter(text="0%"))[0] == ["100%"]
     with stocked.db.read() as session:
         assert listing.labels(session) == (["Shop"], ["Größe 42", "spring"])
-        assert listing.by_state(session, listing.Wanted(state="live", folder="Shop")) == {"draft": 2}
+        assert listing.by_state(session, listing.JourneyFilter(state="live", folder="Shop")) == {"draft": 2}
 
 
 def test_archived_ones_have_a_list_of_their_own(stocked):
     with stocked.db.write() as session:
         publish.archive(session, "j0", "test", stocked.now)
-    assert "Zebra" not in listed(stocked, listing.Wanted())[0]
-    assert listed(stocked, listing.Wanted(archived=True))[0] == ["Zebra"]
+    assert "Zebra" not in listed(stocked, listing.JourneyFilter())[0]
+    assert listed(stocked, listing.JourneyFilter(archived=True))[0] == ["Zebra"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, 
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.ledger import messages
-from activities.sending.messages import House, MessagePerformer
+from activities.sending.messages import MessageHandler, MessageSettings
 from activities.tracking import Tracking
 from crm.consent.consent import Evidence, record_consent
 from engine.enrolment import manual
@@ -98,8 +98,8 @@ class Town:
 @pytest.fixture
 def town(world: World) -> Town:
     phone = Phone()
-    house = House(Tracking({"k": b"k" * 32}, "http://localhost"), (b"n" * 32, b"k" * 32), "")
-    performer = MessagePerformer(house, phone, "sms")
+    house = MessageSettings(Tracking({"k": b"k" * 32}, "http://localhost"), (b"n" * 32, b"k" * 32), "")
+    performer = MessageHandler(house, phone, "sms")
     return Town(world, phone, Effects(world.engine, {"sms": performer}, Breakers(world.db)), world.publish(JOURNEY))
 
 

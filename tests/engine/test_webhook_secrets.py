@@ -14,11 +14,11 @@ from sqlalchemy import inspect, text
 
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
-from activities.sending.messages import House
+from activities.sending.messages import MessageSettings
 from activities.tracking import Tracking
 from activities.webhooks.address_guard import Guard
 from activities.webhooks.fake import PretendWebhook
-from activities.webhooks.handler import WebhookPerformer
+from activities.webhooks.handler import WebhookHandler
 from journeys.calls import activity_of
 from journeys.errors import Invalid
 from workspace import secrets
@@ -86,9 +86,9 @@ def journey(receiver: Receiver, **fields: Any) -> dict[str, Any]:
 
 
 def started(world: Any, document: Mapping[str, Any], value: str = VALUE, performer: Any = None) -> str:
-    house = House(Tracking({"k": b"k" * 32}, "https://m.example"), world.engine.address_keys, "")
+    house = MessageSettings(Tracking({"k": b"k" * 32}, "https://m.example"), world.engine.address_keys, "")
     guard = Guard.allowing(["crm.example"], lambda host, port: ["127.0.0.1"])
-    world.effects = Effects(world.engine, {"webhook": performer or WebhookPerformer(house, guard)}, Breakers(world.db))
+    world.effects = Effects(world.engine, {"webhook": performer or WebhookHandler(house, guard)}, Breakers(world.db))
     with world.db.write() as session:
         secrets.put(session, world.engine.address_keys, "crm_token", value, "test", world.now)
     world.publish(document)

@@ -224,9 +224,9 @@ def test_it_goes_to_the_outbox_by_a_performer_of_its_own(db: Database) -> None:
 def test_lists_reports_and_metrics_count_it() -> None:
     from api.worker_port import SENDABLE as COUNTED
     from builder_ui.exports import LISTS
-    from reports.messages import Wanted
+    from reports.messages import MessageFilter
 
-    assert "pigeon" in (Wanted().channels or ())
+    assert "pigeon" in (MessageFilter().channels or ())
     assert "Pigeon (marketing)" in LISTS["contacts"].columns
     assert "pigeon" in COUNTED
 
