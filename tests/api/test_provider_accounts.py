@@ -15,6 +15,7 @@ from activities.providers.callback import CallbackRequest
 from crm.consent import suppression
 from engine.versions import publish
 from models import Audit, Body, Contact, Event, Message, ProviderAccount, Run
+from storage.held_messages import AGAIN
 from tests.api.conftest import TestClient
 from tests.toy_provider import LOFTS, SIGNATURE, Loft, News, Pigeon, settings_of, signed
 from workspace import accounts, stopped_accounts
@@ -305,6 +306,26 @@ def test_a_dead_or_angry_address_gets_nothing_more(
     assert stored(engine) == (status, ["Message Bounced" if what == "bounced" else "Message Complained"])
     with engine.db.read() as session:
         assert suppression.reasons(session, engine.address_keys, "sms", "+41791234567") == [reason]
+
+
+@pytest.mark.parametrize("what", ["bounced", "complained"])
+@pytest.mark.parametrize(
+    ("status", "reason"), [("held", AGAIN), ("planned", "pigeon_hawk"), ("failed", "pigeon_hawk"), ("skipped", "ended")]
+)
+def test_its_address_gets_nothing_more_wherever_the_message_stands(
+    client: TestClient, engine: Any, message: Message, public: str, what: str, status: str, reason: str
+) -> None:
+    """It left once, or nobody could hear of it; since then a person wants it sent again, or it has ended otherwise."""
+    with engine.db.write() as session:
+        row = session.get_one(Message, "f" * 32)
+        row.status, row.reason = status, reason
+    url = f"{public}/callbacks/pigeon.main/news"
+    for taken in (1, 0):
+        assert tell(client, news(engine, what), url=url).json() == {"taken": taken}
+    assert stored(engine) == (status, [f"Message {what.title()}"])
+    with engine.db.read() as session:
+        found = suppression.reasons(session, engine.address_keys, "sms", "+41791234567")
+    assert found == ["hard_bounce" if what == "bounced" else "complaint"]
 
 
 def test_another_accounts_word_counts_for_nothing(
