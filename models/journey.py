@@ -30,6 +30,8 @@ class Journey(SQLModel, table=True):
     created_at: datetime
     updated_at: datetime
     updated_by: str = Field(default="", max_length=120)
+    dated_since: datetime | None = None
+    """What happened before is counted on no day (`storage.tally`); None for a journey whose days are all known."""
 
 
 class DraftRevision(SQLModel, table=True):
