@@ -202,7 +202,7 @@ def test_clock_chance_and_environment_are_banned_where_it_matters(file: str, ban
 
 NO_SENTENCES = {
     "InvalidEvent": "the tracking API tells programs about one event; SDKs log it, nobody reads it",
-    "BadEvents": "the same for a batch",
+    "InvalidEvents": "the same for a batch",
 }
 
 
