@@ -25,6 +25,7 @@ lint: $(VENV)/dev.stamp ## format, lint, types and import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy -p bench
 	$(BIN)/lint-imports
 
 docs: $(VENV)/dev.stamp ## write the generated pages under docs/

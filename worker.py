@@ -94,29 +94,32 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings, core_port))
     duties = [partial(settle, effects), partial(watch, effects), partial(tell, build_notifier(settings, effects))]
     keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=duties)
-    async with AsyncExitStack() as stack:
-        port = await _own_port(settings, engine, temporal, core_port, stack) if settings.metrics_port else None
-        for worker in build_workers(settings, temporal, effects, stack, port.metrics if port else UNMEASURED):
-            await stack.enter_async_context(worker)
-        presence = Presence(engine, "worker")
-        tasks = [
-            asyncio.create_task(keeper.run()),
-            asyncio.create_task(presence.run()),
-            asyncio.create_task(Takeover(engine, temporal).run()),
-        ]
-        resending = asyncio.create_task(resend.run(effects, stop))
-        jobs = build_job_worker(settings, engine, temporal, renderer)
-        jobs.start()
-        ready()
-        if port:
-            port.working = True
-        await stop.wait()
-        if port:
-            port.working = False
-        await resending
-        await asyncio.to_thread(jobs.stop)
-        for task in tasks:
-            task.cancel()
+    async with AsyncExitStack() as lasting:
+        port = await _own_port(settings, engine, temporal, core_port, lasting) if settings.metrics_port else None
+        async with AsyncExitStack() as stack:
+            for worker in build_workers(settings, temporal, effects, stack, port.metrics if port else UNMEASURED):
+                await stack.enter_async_context(worker)
+            presence = Presence(engine, "worker")
+            tasks = [
+                asyncio.create_task(keeper.run()),
+                asyncio.create_task(presence.run()),
+                asyncio.create_task(Takeover(engine, temporal).run()),
+            ]
+            resending = asyncio.create_task(resend.run(effects, stop))
+            jobs = build_job_worker(settings, engine, temporal, renderer)
+            jobs.start()
+            ready()
+            if port:
+                port.working = True
+            await stop.wait()
+            if port:
+                port.working = False
+            # beside what else ends: all of it together has one time of grace
+            leaving = asyncio.create_task(asyncio.to_thread(jobs.stop, settings.graceful_shutdown.total_seconds()))
+            await resending
+            for task in tasks:
+                task.cancel()
+        await leaving
     presence.leave()
     renderer.close()
     accounts.close()

@@ -1,7 +1,7 @@
 """What people do with provider accounts, for the pages and the interface alike: set one up, change it, test it, choose it for channels.
 
 A configuration is tested before it is stored, so that nothing is ever in use that no test has seen. A test leaves no message with anybody and is
-made outside of any transaction.
+made outside of any transaction; since it logs in with the account's secrets, the audit trail has it before it begins.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def add(accounts: Accounts, provider: str, name: str, values: Mapping[str, Any],
     if not re.fullmatch(rows.NAME, name):
         raise Invalid("{problem}", [problem := _issue("name", "Expected letters, digits, dots, - and _, at most 64.")], problem=problem)
     config, given = setup.read(kind, values)
-    _must_work(accounts, kind, rows.account_of(provider, name), config)
+    _must_work(accounts, kind, rows.account_of(provider, name), config, by, now)
     with accounts.db.write() as session:
         row = rows.add(session, accounts.keys, name, given, by, now)
         rows.note_test(session, row.account, "", now)
@@ -44,25 +44,26 @@ def add(accounts: Accounts, provider: str, name: str, values: Mapping[str, Any],
 
 
 def change(accounts: Accounts, account: str, values: Mapping[str, Any], revision: int, by: str, now: datetime) -> ProviderAccount:
-    """Another configuration. A secret that is not given, or empty, stays.
+    """Another configuration. A secret that is not given, or empty, stays, but is not sent to another server.
 
     Raises: NotFound; Invalid; TestFailed; Conflict: somebody changed it since `revision`, or a secret cannot be kept.
     """
     with accounts.db.read() as session:
-        row = rows.find(session, account)
+        row = rows.find_at(session, account, revision)
     kind = kind_of(accounts, row.provider)
-    config, given = setup.read(kind, setup.merged(kind, accounts.keys, row, values))
-    _must_work(accounts, kind, account, config)
+    config, given = setup.changed(kind, accounts.keys, row, values)
+    _must_work(accounts, kind, account, config, by, now)
     with accounts.db.write() as session:
         row = rows.change(session, accounts.keys, account, given, revision, by, now)
         rows.note_test(session, account, "", now)
     return row
 
 
-def try_out(accounts: Accounts, account: str, now: datetime) -> str:
+def try_out(accounts: Accounts, account: str, by: str, now: datetime) -> str:
     """Tests what is stored; returns the code, empty if all is well. Raises: NotFound; Invalid."""
-    with accounts.db.read() as session:
+    with accounts.db.write() as session:
         row = rows.find(session, account)
+        rows.begin_test(session, account, by, now)
     code = _tested(accounts, row)
     with accounts.db.write() as session:
         rows.note_test(session, account, code, now)
@@ -86,7 +87,7 @@ def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime
             issue = _issue(channel, "This account cannot carry this channel.")
             raise Invalid("{problem}", [issue], problem=issue)
     for account in sorted({row.account for row in new.values()}):
-        if code := try_out(accounts, account, now):
+        if code := try_out(accounts, account, by, now):
             raise _failed(accounts, account, code)
     with accounts.db.write() as session:
         rows.carry(session, wanted, by, now)
@@ -104,7 +105,9 @@ def _tested(accounts: Accounts, row: ProviderAccount) -> str:
         return setup.UNFIT
 
 
-def _must_work(accounts: Accounts, kind: Kind, account: str, config: Any) -> None:
+def _must_work(accounts: Accounts, kind: Kind, account: str, config: Any, by: str, now: datetime) -> None:
+    with accounts.db.write() as session:
+        rows.begin_test(session, account, by, now)
     if code := setup.test(kind, config, accounts.around):
         raise _failed(accounts, account, code)
 

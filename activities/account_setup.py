@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from activities.providers.provider import ConfiguredProvider, ProviderConfig, ProviderFailure, Surroundings
 from activities.providers.registry import Kind, Providers
-from journeys.errors import Conflict, Invalid, PfadwerkError
+from journeys.errors import Conflict, Invalid, Issue, PfadwerkError
 from journeys.reading import issues_of
 from models import ProviderAccount
 from workspace import accounts as rows
@@ -37,6 +37,13 @@ class Unreadable(Exception):
 def secret_fields(kind: Kind) -> frozenset[str]:
     """The fields of its configuration that are sealed."""
     return frozenset(name for name, one in kind.Config.model_fields.items() if one.annotation is SecretStr)
+
+
+def destination_fields(kind: Kind) -> frozenset[str]:
+    """The fields that decide where, and how well protected, its secrets travel: those marked `destination`; without marks, every plain one."""
+    extras = {name: one.json_schema_extra for name, one in kind.Config.model_fields.items()}
+    marked = frozenset(name for name, extra in extras.items() if isinstance(extra, Mapping) and extra.get("destination"))
+    return marked or frozenset(extras) - secret_fields(kind)
 
 
 def config_of(kind: Kind, keys: Sequence[bytes], row: ProviderAccount) -> ProviderConfig:
@@ -65,18 +72,35 @@ def read(kind: Kind, values: Mapping[str, Any]) -> tuple[ProviderConfig, rows.Se
     return config, rows.SetUp(kind.name, plain, sealed)
 
 
-def merged(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Mapping[str, Any]) -> dict[str, Any]:
-    """New values over those of the account; a secret that is not among them, or empty, stays.
+def changed(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Mapping[str, Any]) -> tuple[ProviderConfig, rows.SetUp]:
+    """New values over those of the account, as `read` gives them. A secret that is not among them, or empty, stays, unless it would go elsewhere.
 
-    Raises: Conflict: a secret that should stay cannot be read any more.
+    Raises: Conflict: a secret that should stay cannot be read any more; Invalid: or belongs to another server.
     """
+    config, given = read(kind, _merged(kind, keys, row, values))
+    kept = sorted(name for name, secret in given.secrets.items() if secret and not values.get(name))
+    if kept and _goes_elsewhere(kind, row.config, given.config):
+        issues = [Issue(code="account", text="Enter the secrets again: they are not sent to another server.", field=name) for name in kept]
+        raise Invalid("{problem}", issues, problem=issues[0])
+    return config, given
+
+
+def _goes_elsewhere(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """What a row from before a field was there does not say is what the field is by itself."""
+    fields = kind.Config.model_fields
+    return any(before.get(name, fields[name].default) != after[name] for name in destination_fields(kind))
+
+
+def _merged(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the row has of fields that the provider has dropped since is left out; what was typed into one is refused as ever."""
     given = {name: value for name, value in values.items() if name not in secret_fields(kind) or value}
     kept = rows.secrets_of(keys, row)
     if kept is None:
         if secret_fields(kind) - given.keys():
             raise Conflict("The secrets of this account were encrypted with a key that is gone: enter them again.")
         kept = {}
-    return {**row.config, **kept, **given}
+    stored = {name: value for name, value in {**row.config, **kept}.items() if name in kind.Config.model_fields}
+    return {**stored, **given}
 
 
 def test(kind: Kind, config: ProviderConfig, around: Surroundings) -> str:

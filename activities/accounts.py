@@ -197,6 +197,9 @@ class Accounts:
             return self._unusable(row, UNREADABLE)
         except ValidationError:
             return self._unusable(row, UNFIT)
+        except Exception as error:  # noqa: BLE001 - one account must not take the others' channels down; the text may hold a secret
+            log.error("the provider of the account %s failed to open it: %s", row.account, type(error).__name__)
+            return self._unusable(row, UNFIT)
 
     def _unusable(self, row: ProviderAccount, why: str) -> Provider:
         log.error("the account %s cannot be used here: %s", row.account, why)

@@ -38,7 +38,8 @@ Told = tuple[Recorded, Event | None, Sequence[str]]
 
 
 def record(session: Session, keys: Sequence[bytes], account: str, happening: Happening, now: datetime) -> Told:
-    """`keys` hash suppressed addresses."""
+    """`keys` hash suppressed addresses. That an address is dead or angry counts wherever its message stands: one that shall be sent again stays
+    as it is, and the gate finds the address suppressed."""
     message = _find(session, account, happening)
     if message is None:
         return ("too_early" if now - happening.at < EARLY and happening.provider_id else "unknown"), None, ()
@@ -47,12 +48,13 @@ def record(session: Session, keys: Sequence[bytes], account: str, happening: Hap
     session.refresh(message)
     if message.status == "claimed":
         return "too_early", None, ()
-    if message.status not in LEFT and not _follows(message.status, happening.kind):
+    goes_on = message.status in LEFT or _follows(message.status, happening.kind)
+    if not goes_on and (happening.kind not in STOPS or happening.kind == message.status):
         return "known", None, ()
     event = _event(session, message, happening, now)
     if event is None and (happening.kind in EVENTS or message.status == "failed"):
         return "known", None, ()
-    ringing = _write(session, message, happening, now)
+    ringing = _write(session, message, happening, now) if goes_on else ()
     if happening.kind in STOPS:
         _suppress(session, keys, account, message, STOPS[happening.kind], now)
     session.flush()

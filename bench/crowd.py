@@ -131,12 +131,14 @@ def _place(walk: Path) -> str:
 
 
 def _count(workspace: Workspace, version: Version, walks: Sequence[Path], taken: Mapping[int, int]) -> None:
+    now = datetime.now(UTC)
     with workspace.db.write() as session:
         for place, count in taken.items():
             walk, ended = walks[place], walks[place].ended is not None
             notes = [Note(line.node, line.what, line.outlet) for line in walk.lines]
             changes = tallied(notes, "", "" if ended else _place(walk), ended) + Counter({("", "runs", ""): 1})
-            tally.append(session, version.journey_id, version.number, {what: times * count for what, times in changes.items()})
+            counts = {what: times * count for what, times in changes.items()}
+            tally.append(session, version.journey_id, version.number, counts, now)
         while tally.fold(session):
             pass
     with workspace.db.engine.connect() as connection:
@@ -152,7 +154,9 @@ def _facts(workspace: Workspace, version: Version) -> dict[str, Any]:
     with workspace.db.read() as session:
         found = tally.read(session, version.journey_id)
         runs, ended = session.execute(select(func.count(), func.count(runs_table.c.ended_at))).one()
-        waiting = dict(session.execute(select(runs_table.c.node, func.count()).where(is_open).group_by(runs_table.c.node)).all())
+        waiting: dict[str, int] = dict(
+            session.execute(select(runs_table.c.node, func.count()).where(is_open).group_by(runs_table.c.node)).all()
+        )
         facts = {
             "runs": runs,
             "open_runs": runs - ended,

@@ -175,9 +175,12 @@ async def _trial(scene: Scene, side: Side, runs: int, **settings: Any) -> Trial:
             about = (await client.get_workflow_handle(started[0]).describe()).raw_description.workflow_execution_info
     runs_per_s = round(runs / (max(at for at, _ in arrived.values()) - begin), 2)
     say(f"{side.name} {settings or ''} {runs_per_s} runs/s")
+    server_ms, worker_ms, client_ms = (round(part / runs * 1_000, 1) for part in (server, mine, driver))
     return Trial(
         runs_per_s,
-        *(round(part / runs * 1_000, 1) for part in (server, mine, driver)),
+        server_ms,
+        worker_ms,
+        client_ms,
         events=about.history_length,
         transitions=about.state_transition_count,
     )
@@ -211,7 +214,8 @@ async def _until(done: Callable[[], bool], patience_seconds: float = 600) -> Non
 
 
 def _median(trials: Sequence[Trial], name: str) -> float:
-    return round(median(getattr(trial, name) for trial in trials), 2)
+    values: list[float] = [getattr(trial, name) for trial in trials]
+    return round(median(values), 2)
 
 
 def _cpu(trials: Sequence[Trial]) -> dict[str, float]:

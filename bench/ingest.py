@@ -31,8 +31,9 @@ from bench.scene import Scene, Workspace, open_scene
 from commands.demo import QUIET, prepare_demo
 from commands.process import Process
 from commands.servers import LOOPBACK
-from models import Event, Run
+from models import ApiKey, Event, Run
 from storage.sql import table
+from workspace.api_keys import hashed
 
 BATCH = 100
 CONNECTIONS = 8
@@ -221,11 +222,12 @@ def _killed(scene: Scene, workspace: Workspace, traffic: Traffic, batches: int) 
 
 
 def _stored(workspace: Workspace, ids: Sequence[str]) -> int:
-    events = table(Event)
+    events, keys = table(Event), table(ApiKey)
     with workspace.db.read() as session:
+        source = session.scalars(select(keys.c.source).where(keys.c.key_hash == hashed(WRITE_KEY))).one()
         return sum(
             session.execute(
-                select(func.count()).where(events.c.source == "bench", events.c.message_id.in_(ids[begin : begin + 500]))
+                select(func.count()).where(events.c.source == source, events.c.message_id.in_(ids[begin : begin + 500]))
             ).scalar_one()
             for begin in range(0, len(ids), 500)
         )

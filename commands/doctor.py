@@ -200,7 +200,7 @@ def _providers(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) ->
     """Every account, opened as a worker opens it: the rows, and what the environment is going to seed."""
     if settings.workspace == "staging":
         return  # it has none
-    shown = list(_accounts(settings, kinds))
+    shown = [] if _has_no_account(settings) else list(_accounts(settings, kinds))
     for one in shown:
         if one.config is None:
             yield _bad("providers", "The account {account} cannot be used ({code}): {advice}", account=one.account, **one.problem())
@@ -215,6 +215,11 @@ def _providers(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) ->
             yield _hint("providers", text, variables=", ".join(differing), account=one.account)
     if not shown:
         yield _good("providers", "Every channel has a provider")
+
+
+def _has_no_account(settings: Settings) -> bool:
+    """Nothing is stored yet, and the environment sets nothing up: known without the libraries of database and providers."""
+    return _has_no_file(settings) and not settings.was_set("channels")
 
 
 def _differing(settings: Settings, one: _Account) -> list[str]:
@@ -381,16 +386,15 @@ def _can_listen(settings: Settings) -> bool:
 
 def _mail(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> Iterator[Finding]:
     """Whether the accounts take messages, asked of each; nobody is sent one."""
-    from activities.providers import Providers
-
-    outside = any(account.provider != Providers.of_none().nobody.name for account in settings.channels.values())
     if settings.workspace == "staging":
-        if outside:
+        from activities.providers import Providers
+
+        if any(account.provider != Providers.of_none().nobody.name for account in settings.channels.values()):
             yield _bad("mail", "This is the staging workspace and a channel has a real provider. Unset PFADWERK_CHANNELS for it.")
         else:
             yield _good("mail", "Nothing is sent: this is the staging workspace")
         return
-    usable = [one for one in _accounts(settings, kinds) if one.config is not None]
+    usable = [] if _has_no_account(settings) else [one for one in _accounts(settings, kinds) if one.config is not None]
     for one in usable:
         yield _asked(settings, one)
     if not usable:

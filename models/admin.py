@@ -25,7 +25,8 @@ class ApiKey(SQLModel, table=True):
     """What an admin key may do: a role as members have it (`workspace.roles`); empty for the other kinds."""
     name: str = Field(max_length=120)
     source: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
-    """What its events have as their source, `key:` and an id: the same for a key and those it is rotated to, whatever they are called."""
+    """What its events have as their source: the same for a key and those it is rotated to, whatever they are called. `key:` and an id; for keys from
+    before there were ids the word that they were called then."""
     prefix: str = Field(max_length=16)
     key_hash: str = Field(unique=True, max_length=64)
     created_at: datetime

@@ -30,6 +30,8 @@ class Journey(SQLModel, table=True):
     created_at: datetime
     updated_at: datetime
     updated_by: str = Field(default="", max_length=120)
+    dated_since: datetime | None = None
+    """What happened before is counted on no day (`storage.tally`); the moment of the upgrade, for journeys that were there; None: all days are known."""
 
 
 class DraftRevision(SQLModel, table=True):

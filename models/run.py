@@ -182,7 +182,7 @@ class Tally(SQLModel, table=True):
 class TallyDay(SQLModel, table=True):
     """The same by day (UTC) and, for messages, by channel and version of the template; no row for `waiting`, which is no flow.
 
-    What was counted before days were kept is in `Tally` only, so its days are unknown.
+    What happened before days were kept (`Journey.dated_since`) is in `Tally` only, so its days are unknown.
     """
 
     __tablename__ = "tally_day"
@@ -209,7 +209,7 @@ class TallyDelta(SQLModel, table=True):
     journey_id: str = Field(foreign_key="journey.id", max_length=32)
     version_number: int
     day: date | None = None
-    """When it happened (UTC); None in rows from before days were kept."""
+    """When it happened (UTC); None for what happened before days were kept."""
     counts: list[Any] = json_field(list)
     """[[node, what, outlet, count], …], of a message [node, what, outlet, count, channel, template_version]"""
 

@@ -1,7 +1,8 @@
 """Where something came from, by stable ids, and how often it has been around: so that what comes back starts no loop.
 
-A source is `key:ID` (an API key and those it was rotated to), `import:ID`, `journey:RUN`, `provider:NAME` or one plain word of ours. People may call
-a key or a file what they like; the name is looked up where a source is shown (`names_of`).
+A source is `key:ID` (an API key and those it was rotated to), `import:ID`, `journey:RUN`, `provider:NAME` or one plain word of ours (`OURS`); a key from
+before there were ids keeps the word that it was called then. People may call a key or a file what they like; the name is looked up where a source is
+shown (`names_of`).
 
 A webhook of a journey says how many hops led to it (`HOPS_HEADER`). Who sends the header back with what the webhook set off has it counted on: after
 `engine.enrolment.routing.MAX_HOPS` nothing is started any more.
@@ -16,6 +17,8 @@ from sqlmodel import col, select
 
 from models import ApiKey, Import
 
+OURS = frozenset({"api", "merge", "preferences", "system", "task", "unmerge"})
+"""Sources of events of our own, even where an old key was called so."""
 HOPS_HEADER = "Pfadwerk-Hops"
 MOST_HOPS = 1_000
 """More than any limit; what claims more counts as this."""
@@ -28,12 +31,11 @@ def read_hops(text: str) -> int:
 
 def names_of(session: Session, sources: Iterable[str]) -> dict[str, str]:
     """Source -> what people call it, for keys and imports that there are; two queries at most."""
-    wanted = set(sources)
-    keys = {source for source in wanted if source.startswith("key:")}
+    wanted = set(sources) - OURS
     imports = {source.removeprefix("import:"): source for source in wanted if source.startswith("import:")}
     found: dict[str, str] = {}
-    if keys:
-        newest = select(ApiKey.source, ApiKey.name).where(col(ApiKey.source).in_(keys)).order_by(col(ApiKey.id))
+    if wanted:
+        newest = select(ApiKey.source, ApiKey.name).where(col(ApiKey.source).in_(wanted)).order_by(col(ApiKey.id))
         found |= dict(session.execute(newest).all())
     if imports:
         rows = session.execute(select(Import.id, Import.file_name).where(col(Import.id).in_(imports)))

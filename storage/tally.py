@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, cast, delete, insert, literal, null, select, union_all
+from sqlalchemy import BindParameter, bindparam, case, cast, delete, insert, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from models import Tally, TallyDay, TallyDelta, lock
+from models import Journey, Tally, TallyDay, TallyDelta, lock
 from storage.sql import on, table, upsert
 
 tallies = table(Tally)
 deltas = table(TallyDelta)
 days = table(TallyDay)
+journeys = table(Journey)
 
 Key = tuple[str, str, str] | tuple[str, str, str, str, int]
 """(node, what, outlet), of a message with its channel and the version of its template; see `models.Tally`."""
@@ -29,7 +30,14 @@ Key = tuple[str, str, str] | tuple[str, str, str, str, int]
 WAITING = "waiting"
 """How many stand at a step now: no flow, so it has no days."""
 
-_append = insert(deltas)
+_before_days = journeys.c.dated_since > bindparam("happened_at", type_=journeys.c.dated_since.type)
+_day = case((_before_days, null()), else_=bindparam("happened_on", type_=deltas.c.day.type))
+_append = insert(deltas).values(
+    journey_id=bindparam("of_journey"),
+    version_number=bindparam("of_version"),
+    day=select(_day).where(journeys.c.id == bindparam("of_journey")).scalar_subquery(),
+    counts=bindparam("changes", type_=deltas.c.counts.type),
+)
 _nothing = literal("")
 _of_journeys: BindParameter[Sequence[str]] = bindparam("of_journeys", expanding=True)
 _sums = select(
@@ -126,11 +134,12 @@ class Dated:
 
 
 def append(session: Session, journey_id: str, version_number: int, changes: Mapping[Key, int], at: datetime) -> None:
-    """Writes down what the transaction changes; zeros are left out. `at` is when it happened: what is taken back was counted on that day."""
+    """Writes down what the transaction changes; zeros are left out. `at` is when it happened: what is taken back was counted on that day, or on none
+    if days were not kept yet."""
     counts = [[*key[:3], count, *key[3:]] for key, count in changes.items() if count]
     if counts:
-        row = {"journey_id": journey_id, "version_number": version_number, "day": day_of(at), "counts": counts}
-        on(session).execute(_append, row)
+        happened = {"happened_at": at, "happened_on": day_of(at)}
+        on(session).execute(_append, {"of_journey": journey_id, "of_version": version_number, "changes": counts, **happened})
 
 
 def day_of(at: datetime) -> date:
@@ -188,7 +197,7 @@ def _dated_one(version_number: int, day: date, counted: Sequence[Any]) -> Dated:
 
 
 def first_day(session: Session, journey_id: str) -> date | None:
-    """The first day something of a journey was counted on; what was counted before days were kept has none."""
+    """The first day something of a journey was counted on; what happened before days were kept has none."""
     kept = select(days.c.day).where(days.c.journey_id == journey_id).order_by(days.c.day).limit(1)
     fresh = select(deltas.c.day).where(deltas.c.journey_id == journey_id, deltas.c.day.is_not(None)).order_by(deltas.c.day).limit(1)
     found = [day for day in (on(session).execute(one).scalar() for one in (kept, fresh)) if day is not None]

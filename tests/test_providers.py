@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 import worker
 from activities import account_setup
 from activities.accounts import Accounts
-from activities.providers import ConfiguredProvider, Providers, Surroundings
+from activities.providers import ConfiguredProvider, ProviderConfig, Providers, Surroundings
 from activities.providers.registry import BUILT_IN
 from commands import doctor as doctors
 from commands.providers import accounts_of, providers_of, seeds
@@ -98,6 +99,19 @@ def test_every_provider_has_its_conformance_suite_and_says_what_a_form_needs() -
         for name, field in kind.Config.model_json_schema().get("properties", {}).items():
             assert field.get("title") not in ("", name.replace("_", " ").title()) or field["title"] in ("Port", "Password"), name
             assert set(field.get("enum", ())) == set(field.get("words", {})), f"{name} has words for every choice"
+
+
+def test_what_decides_where_secrets_go_is_marked_or_it_is_every_plain_field() -> None:
+    class Unmarked(Pigeon):
+        class Config(ProviderConfig):
+            place: str
+            key: SecretStr
+            letters: int = 2
+
+    [smtp] = (kind for kind in Providers.built_in() if kind.name in REACHING)
+    assert account_setup.destination_fields(smtp) == {"host", "port", "tls"}
+    assert account_setup.destination_fields(Pigeon) == {"loft"}
+    assert account_setup.destination_fields(Unmarked) == {"place", "letters"}
 
 
 # A provider from outside the tree

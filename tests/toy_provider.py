@@ -57,7 +57,7 @@ LOFTS: dict[str, Loft] = {}
 class PigeonConfig(ProviderConfig):
     """Where the pigeons fly from."""
 
-    loft: str = Field(min_length=1, max_length=64, title="Loft")
+    loft: str = Field(min_length=1, max_length=64, title="Loft", json_schema_extra={"destination": True})
     token: SecretStr = Field(SecretStr(""), max_length=200, title="Token")
     breed: Literal["homing", "racing"] = Field(
         "homing", title="Breed", json_schema_extra={"words": {"homing": "Homing", "racing": "Racing"}}
@@ -69,10 +69,11 @@ class PigeonConfig(ProviderConfig):
 class News(Callback):
     """The keeper of the loft tells what became of letters."""
 
+    signed_with = "token"
+
     def check(self, request: CallbackRequest) -> None:
-        if not hmac.compare_digest(
-            signed(self.config.token.get_secret_value(), request.url, request.body), request.headers.get(SIGNATURE, "")
-        ):
+        ours, theirs = signed(self.config.token.get_secret_value(), request.url, request.body), request.headers.get(SIGNATURE, "")
+        if not hmac.compare_digest(ours.encode(), theirs.encode()):
             raise CallbackRefused
 
     def read(self, request: CallbackRequest) -> Sequence[Happening]:

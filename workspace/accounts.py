@@ -76,6 +76,14 @@ def find(session: Session, account: str) -> ProviderAccount:
     return row
 
 
+def find_at(session: Session, account: str, revision: int) -> ProviderAccount:
+    """Raises: NotFound; Conflict: somebody changed it since `revision`."""
+    row = find(session, account)
+    if row.revision != revision:
+        raise Conflict("Somebody has changed this account meanwhile; load it and try again.")
+    return row
+
+
 def seeded(session: Session) -> list[ProviderAccount]:
     """Those that a variable once named, whatever became of them."""
     return list(session.scalars(select(ProviderAccount).where(accounts.c.origin == "environment").limit(MOST)))
@@ -104,14 +112,13 @@ def add(
 ) -> ProviderAccount:
     """A new account; it carries no channel yet.
 
-    Raises: Conflict: the name is taken, also by one that was removed.
+    Raises: Conflict: the name is taken, also by one that was removed; Invalid: there are `MOST`.
     """
     bump(session, TOPIC)
     account = account_of(given.provider, name)
     if session.get(ProviderAccount, account) is not None:
         raise Conflict("There is, or was, a provider account “{account}”: choose another name.", account=account)
-    if len(listed(session)) >= MOST:
-        raise Invalid("There are {count} accounts already, the most there can be.", count=MOST)
+    _must_fit_one_more(session)
     row = ProviderAccount(
         account=account,
         provider=given.provider,
@@ -134,9 +141,7 @@ def change(session: Session, keys: Sequence[bytes], account: str, given: SetUp, 
     Raises: NotFound; Conflict: somebody changed it since `revision`.
     """
     bump(session, TOPIC)
-    row = find(session, account)
-    if row.revision != revision:
-        raise Conflict("Somebody has changed this account meanwhile; load it and try again.")
+    row = find_at(session, account, revision)
     changed = sorted(name for name in {*row.config, *given.config} if row.config.get(name) != given.config.get(name))
     new = sorted(name for name, value in given.secrets.items() if (secrets_of(keys, row) or {}).get(name) != value)
     row.config, row.sealed = dict(given.config), _sealed(keys, given)
@@ -145,6 +150,11 @@ def change(session: Session, keys: Sequence[bytes], account: str, given: SetUp, 
     record(session, by, "account.change", f"account:{account}", {"fields": changed, "secrets": new}, now)
     session.flush()
     return row
+
+
+def begin_test(session: Session, account: str, by: str, now: datetime) -> None:
+    """Somebody lets us call the provider with the account's secrets; the account need not be stored yet."""
+    record(session, by, "account.test", f"account:{account}", {}, now)
 
 
 def note_test(session: Session, account: str, code: str, now: datetime) -> None:
@@ -187,11 +197,12 @@ def remove(session: Session, account: str, by: str, now: datetime, *, anyway: bo
 
 
 def take_back(session: Session, account: str, by: str, now: datetime) -> None:
-    """Undoes `remove`. Raises: NotFound: it is not removed, or past its grace."""
+    """Undoes `remove`. Raises: NotFound: it is not removed, or past its grace; Invalid: there are `MOST` others by now."""
     bump(session, TOPIC)
     row = session.get(ProviderAccount, account[:130])
     if row is None or row.removed_at is None or not row.sealed:
         raise NotFound("There is no removed account “{account}” that could be taken back.", account=account[:130])
+    _must_fit_one_more(session)
     row.removed_at, row.updated_at, row.updated_by = None, now, by[:120]
     record(session, by, "account.take_back", f"account:{account}", {}, now)
     session.flush()
@@ -214,7 +225,8 @@ def forget_removed(session: Session, now: datetime) -> int:
 
 def seed(session: Session, keys: Sequence[bytes], given: SetUp, name: str, wanted: Sequence[str], now: datetime) -> bool:
     """An account that the environment names: made where there never was one of its name, and for those of the `wanted` channels of which nothing
-    is decided yet. Returns whether anything came of it."""
+    is decided yet. Returns whether anything came of it. Several processes start at once: the first one's decision counts, the others see it."""
+    bump(session, TOPIC)  # the only lock: nothing may be read before
     undecided = [channel for channel in wanted if channel not in decided(session)]
     account = account_of(given.provider, name)
     row = session.get(ProviderAccount, account)
@@ -224,6 +236,11 @@ def seed(session: Session, keys: Sequence[bytes], given: SetUp, name: str, wante
         add(session, keys, name, given, "system", now, "environment")
     carry(session, dict.fromkeys(undecided, account), "system", now)
     return True
+
+
+def _must_fit_one_more(session: Session) -> None:
+    if len(listed(session)) >= MOST:
+        raise Invalid("There are {count} accounts already, the most there can be.", count=MOST)
 
 
 def _sealed(keys: Sequence[bytes], given: SetUp) -> str:

@@ -1,16 +1,19 @@
 """What a provider tells afterwards, by calling us: who signed it, and what happened, in words that are the same for every provider.
 
-A callback is read in two steps, and never the second without the first: `check` looks at the signature over the bytes as they came, `read`
+A callback is read in two steps, and never the second without the first: `verify` looks at the signature over the bytes as they came, `read`
 turns them into `Happening`s. Neither touches the database; `api.callbacks` stores and routes.
 """
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["delivered", "bounced", "failed", "complained"]
 """`bounced`: the address is dead for good; `failed`: this message did not arrive, the address may be fine. Opens and clicks are counted by our own
@@ -53,8 +56,23 @@ class Happening:
 class Callback(ABC):
     """One address that a provider calls. `config` is that of the account the address belongs to."""
 
+    signed_with: ClassVar[str]
+    """The field of `config` with which the provider signs. While it is empty, anybody could sign, and no call is taken."""
+
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    def verify(self, request: CallbackRequest) -> None:
+        """Raises: CallbackRefused, unless `check` ends well: what it cannot cope with was not made by the provider."""
+        try:
+            if not getattr(self.config, self.signed_with):
+                raise CallbackRefused
+            self.check(request)
+        except CallbackRefused:
+            raise
+        except Exception as error:  # noqa: BLE001 - the text may hold what a stranger sent
+            log.warning("%s could not check a call: %s", type(self).__name__, type(error).__name__)
+            raise CallbackRefused from None
 
     @abstractmethod
     def check(self, request: CallbackRequest) -> None:

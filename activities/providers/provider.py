@@ -178,7 +178,8 @@ class Provider(Protocol):
 
 class ProviderConfig(BaseModel):
     """What an account of a provider is set up with. A field's title and description are its label and its hint in the account form (both are
-    message ids), its type and bounds what the form takes; a `SecretStr` is stored sealed and never shown again."""
+    message ids), its type and bounds what the form takes; a `SecretStr` is stored sealed and never shown again. A field that decides where the secrets are sent says
+    `json_schema_extra={"destination": True}`: when it changes, they must be typed again. Where none says so, every field does that is no secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

@@ -126,12 +126,20 @@ class _Open:
 class SmtpConfig(ProviderConfig):
     """A mail server and a log-in there."""
 
-    host: str = Field(pattern=r"^[^\s@/\x00-\x1f]{1,253}$", title="Server", description="For example smtp.example.org.")
-    port: int = Field(587, ge=1, le=65535, title="Port")
+    host: str = Field(
+        pattern=r"^[^\s@/\x00-\x1f]{1,253}$",
+        title="Server",
+        description="For example smtp.example.org.",
+        json_schema_extra={"destination": True},
+    )
+    port: int = Field(587, ge=1, le=65535, title="Port", json_schema_extra={"destination": True})
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
         title="Encryption",
-        json_schema_extra={"words": {"starttls": "STARTTLS (usually port 587)", "tls": "TLS (usually port 465)", "none": "none"}},
+        json_schema_extra={
+            "destination": True,
+            "words": {"starttls": "STARTTLS (usually port 587)", "tls": "TLS (usually port 465)", "none": "none"},
+        },
     )
     user: str = Field("", max_length=320, title="User name", description="Leave empty if the server asks for no log-in.")
     password: SecretStr = Field(SecretStr(""), max_length=1_000, title="Password")
@@ -153,6 +161,10 @@ class Smtp(ConfiguredProvider):
             "The server's certificate does not match its name or has expired: check the server's name, or contact its administrator.",
         ),
         (r"smtp_no_login_or_starttls", "The server does not offer the log-in or the encryption that is set: check encryption and port."),
+        (
+            r"smtp_address_or_login_not_ascii",
+            "The server's name is not valid, or user name or password has a character outside ASCII (such as ä or €), which log-ins do not take.",
+        ),
         (r"smtp_53\d.*", "User name or password was refused: enter them again."),
         (r"smtp_5.*", "The server refuses the sender or the account: ask its provider why, and check the sender address in the settings."),
     )
@@ -244,6 +256,8 @@ class Smtp(ConfiguredProvider):
             raise sort("connect", error.smtp_code, _bytes(error.smtp_error)) from None
         except ssl.SSLCertVerificationError:
             raise SenderStopped("smtp_certificate") from None
+        except UnicodeError:  # smtplib writes log-ins in ASCII; a host with an empty label is no IDNA
+            raise SenderStopped("smtp_address_or_login_not_ascii") from None
         except smtplib.SMTPNotSupportedError:
             raise SenderStopped("smtp_no_login_or_starttls") from None
         except (OSError, smtplib.SMTPException):

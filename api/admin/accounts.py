@@ -105,7 +105,7 @@ class NewAccount(BaseModel):
 
 
 class AccountChange(BaseModel):
-    """Another configuration of an account, tested before it is stored. What is not given stays, secrets too."""
+    """Another configuration of an account, tested before it is stored. What is not given stays, secrets too, unless they would go to another server."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"config": {"host": "smtp2.example.org"}, "revision": 1}})
 
@@ -205,7 +205,7 @@ def change_account(
 @router.post("/{account}/test", summary="Test a provider account", responses=ONE)
 def test_account(account: Name, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> Tested:
     """Asks the provider whether the account would take a message. Nobody is sent one."""
-    code = account_admin.try_out(server.accounts, account, server.engine.clock.real_now())
+    code = account_admin.try_out(server.accounts, account, actor.id, server.engine.clock.real_now())
     return Tested(code=code, advice=account_setup.what_to_do(server.accounts.providers, account, code) if code else "")
 
 

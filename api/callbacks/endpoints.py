@@ -44,7 +44,7 @@ def called(account: str, route: str, request: Request, server: TheServer, body: 
     callback = _callback(server, account, route)
     call = CallbackRequest(request.method, _public_url(server, request), {k.lower(): v for k, v in request.headers.items()}, body)
     try:
-        callback.check(call)
+        callback.verify(call)
     except CallbackRefused:
         server.take(REFUSED, request.client.host if request.client else "")
         raise Forbidden("The call is not signed by the provider of this account.") from None

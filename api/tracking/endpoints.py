@@ -40,7 +40,7 @@ MAX_LISTED = 100
 DONE = orjson.dumps({"success": True})
 
 
-class BadEvents(PfadwerkError):
+class InvalidEvents(PfadwerkError):
     """Strict mode: some events were refused; the others are stored."""
 
     code = "invalid_event"
@@ -191,7 +191,7 @@ async def take(server: Server, request: Request, kind: str) -> Response:
     if written.refused and not bad:
         bad = [{"index": 0, "field": "", "message": "the database cannot hold what is in it"}]
     if bad and request.headers.get("x-strict-mode") == "1":
-        raise BadEvents(_sentence(bad), accepted=len(calls) - written.refused, errors=bad[:MAX_LISTED])
+        raise InvalidEvents(_sentence(bad), accepted=len(calls) - written.refused, errors=bad[:MAX_LISTED])
     return Response(DONE, headers={"x-dropped-events": str(dropped)} if dropped else None, media_type="application/json")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import String, cast, literal, union_all
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -18,8 +19,7 @@ from crm import catalogue
 from crm.people import tags
 from engine.engine import JOURNEYS
 from journeys.catalogue import Catalogue
-from models import Journey, Member, Rotation, Template
-from storage.freshness import freshness
+from models import Freshness, Journey, Member, Rotation, Secret, Template
 from workspace import listed_names, secrets, settings
 
 MAKERS = {
@@ -30,8 +30,14 @@ MAKERS = {
 }
 Choice = tuple[str, str]
 """(what is stored, what is shown)"""
-Stamp = tuple[object, ...]
+Stamp = tuple[tuple[str, str, str], ...]
 TOPICS = ("templates", catalogue.TOPIC, settings.TOPIC, JOURNEYS)
+_offered = union_all(
+    select(literal("topic"), col(Freshness.topic), cast(col(Freshness.number), String)).where(col(Freshness.topic).in_(TOPICS)),
+    select(literal("member"), col(Member.id), col(Member.name)).where(col(Member.active)),
+    select(literal("rotation"), col(Rotation.pool), col(Rotation.name)),
+    select(literal("secret"), col(Secret.name), literal("")),
+)
 """Of what says itself that it changed."""
 
 
@@ -69,12 +75,9 @@ class Knowledge:
 
 
 def stamp(session: Session) -> Stamp:
-    """Differs once somebody made or changed what is offered: a template, a field, an event, a setting, a member, a rotation, a secret. Four short
-    questions, for pages that ask every other second; a new tag alone shows at the next of these."""
-    members = session.execute(select(Member.id, Member.name).where(col(Member.active)).order_by(Member.id)).all()
-    pools = session.execute(select(Rotation.pool, Rotation.name).order_by(Rotation.pool)).all()
-    numbers = tuple(freshness(session, topic) for topic in TOPICS)
-    return numbers, tuple(map(tuple, members)), tuple(map(tuple, pools)), tuple(secrets.names(session))
+    """Differs once somebody made or changed what is offered: a template, a field, an event, a setting, a member, a rotation, a secret. One short
+    question, for pages that ask every other second; a new tag alone shows at the next of these."""
+    return tuple(sorted((what, key, name) for what, key, name in session.execute(_offered)))
 
 
 def load(session: Session, speech: Translator) -> Knowledge:

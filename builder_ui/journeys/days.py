@@ -35,6 +35,9 @@ JOURNEY = {
     "held_out_goal": "Goal in the control group",
     "refused": "Not entered",
 }
+IN_UTC = "Days are in UTC. Newest first."
+COUNTED_IN_UTC = "Days are in UTC, newest first. They are counted from {day} on; the totals include what was before."
+"""The one place that names a zone which is not the reader's: counts are kept by day for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,9 @@ def view(visit: PageContext, data: Data, steps: Mapping[str, str]) -> Element:
 
 def note(speech: Translator, counted_since: date | None) -> str:
     if counted_since is None:
-        return speech("Days are in UTC. Newest first.")
+        return speech(IN_UTC)
     return speech(
-        "Days are in UTC, newest first. They are counted from {day} on; the totals include what was before.",
+        COUNTED_IN_UTC,
         day=speech.calendar_day(counted_since),
     )
 

@@ -145,7 +145,7 @@ def changing(row: ProviderAccount, kind: type[ConfiguredProvider]) -> forms.Chan
 
 def testing(account: str) -> Do:
     def do(visit: PageContext) -> None:
-        account_admin.try_out(accounts_of(visit), account, visit.house.real_now())
+        account_admin.try_out(accounts_of(visit), account, visit.by, visit.house.real_now())
 
     return do
 

@@ -465,11 +465,19 @@ def prepare(db: Database, import_id: str, now: datetime, keys: Sequence[bytes] =
             _readings.put(key, reading)
     if reading.at == row.cursor:
         return
-    for _ in islice(reading.lines, row.cursor - reading.next):
+    try:
+        _read_on(reading, row.cursor, now)
+    except BaseException:  # lines were drawn that no chunk holds: whoever tries again begins the file anew
+        _readings.drop(import_id)
+        raise
+
+
+def _read_on(reading: _Reading, cursor: int, now: datetime) -> None:
+    for _ in islice(reading.lines, cursor - reading.next):
         pass
     chunk = list(islice(reading.lines, ROWS_A_TRANSACTION))
     reading.ready = [(line, reading.importer.read(line, now)) for line in chunk]
-    reading.at, reading.next = row.cursor, row.cursor + len(chunk)
+    reading.at, reading.next = cursor, cursor + len(chunk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -136,7 +137,10 @@ class JobWorker:
         self._kinds = kinds
         self._renew_seconds, self._slice_seconds = renew_seconds, slice_seconds
         self._held: set[str] = set()
+        self._holding = threading.Lock()
+        """Over `_held`, and over taking a job: between its lease and its name in `_held` no other thread may look for one."""
         self._stopping = threading.Event()
+        self._left = threading.Event()
         self._threads = [threading.Thread(target=self._work, name=f"jobs-{number}", daemon=True) for number in range(threads)]
         self._threads.append(threading.Thread(target=self._stay, name="jobs-lease", daemon=True))
 
@@ -144,44 +148,58 @@ class JobWorker:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Ends after the pages that are under way, and gives its jobs back; blocks meanwhile."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Ends after the pages that are under way, and gives its jobs back; blocks meanwhile, at most for `seconds`. A page that takes longer
+        ends with the process: it is rolled back, and its lease runs out."""
+        until = None if seconds is None else time.monotonic() + seconds
         self._stopping.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        *working, staying = self._threads
+        for thread in working:
+            _join(thread, until)
+        self._left.set()
+        _join(staying, until)
 
     def _stay(self) -> None:
-        """Renews what the other threads hold: a page may take longer than a lease lasts."""
-        while not self._stopping.wait(self._renew_seconds):
-            if self._held:
-                self._try(self._renew)
+        """Renews what the other threads hold, also while they stop: a page may take longer than a lease lasts."""
+        while not self._left.wait(self._renew_seconds):
+            if held := self._held_now():
+                self._try(partial(self._renew, held))
 
-    def _renew(self) -> None:
+    def _held_now(self) -> frozenset[str]:
+        with self._holding:
+            return frozenset(self._held)
+
+    def _renew(self, held: frozenset[str]) -> None:
         with self._engine.db.write() as session:
-            leases.renew(session, self.name, self._engine.clock.real_now())
+            leases.renew(session, self.name, held, self._engine.clock.real_now())
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             job_id = self._try(self._take)
             if job_id is None:
                 self._stopping.wait(IDLE_SECONDS)
-            else:
-                self._held.add(job_id)
+                continue
+            try:
                 self._work_on(job_id)
-                self._held.discard(job_id)
+            finally:
+                with self._holding:
+                    self._held.discard(job_id)
 
     def _take(self) -> str | None:
-        """A job for this worker. Asks without a lock first, because there mostly is none."""
-        now = self._engine.clock.real_now()
-        if not self._someone_waits(now):
+        """A job for this worker, and for one of its threads. Asks without a lock first, because there mostly is none."""
+        if not self._someone_waits():
             return None
-        with self._engine.db.write() as session:
-            return leases.take(session, self.name, self._kinds, now, self._engine.clock.now())
+        clock = self._engine.clock
+        with self._holding:
+            with self._engine.db.write() as session:
+                job_id = leases.take(session, self.name, self._kinds, clock.real_now(), clock.now(), self._held)
+            if job_id is not None:
+                self._held.add(job_id)
+            return job_id
 
-    def _someone_waits(self, now: datetime) -> bool:
+    def _someone_waits(self) -> bool:
         with self._engine.db.read() as session:
-            return bool(leases.free_jobs(session, self._kinds, now))
+            return bool(leases.free_jobs(session, self._kinds, self._engine.clock.real_now(), without=self._held_now()))
 
     def _work_on(self, job_id: str) -> None:
         """Pages of one job, until it is over, another one waits too long, or the worker stops."""
@@ -189,7 +207,7 @@ class JobWorker:
         then = "more"
         while then == "more" and not self._stopping.is_set():
             then = self._page(job_id)
-            if time.monotonic() >= until and self._try(lambda: self._someone_waits(self._engine.clock.real_now())):
+            if time.monotonic() >= until and self._try(self._someone_waits):
                 break
         if then != "over":
             self._try(lambda: self._give_back(job_id, REST if then == "idle" else timedelta(0)))
@@ -209,6 +227,8 @@ class JobWorker:
             self._wake(outcome.wakeups)
         except TimeoutError:
             log.warning("Temporal is slow; the keeper starts what is missing")
+        except Exception as error:  # noqa: BLE001 - the page is stored, and the thread is needed
+            log.warning("Temporal was not told what a page of the job %s brought; the keeper starts it: %s", job_id, where(error))
         return outcome.then
 
     def _give_back(self, job_id: str, rest: timedelta) -> None:
@@ -229,3 +249,8 @@ class JobWorker:
             log.warning("the jobs wait for the database: %s", where(error))
             self._stopping.wait(RETRY_SECONDS)
             return None
+
+
+def _join(thread: threading.Thread, until: float | None) -> None:
+    if thread.is_alive():
+        thread.join(None if until is None else max(0.0, until - time.monotonic()))

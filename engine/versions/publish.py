@@ -47,6 +47,7 @@ def create_journey(session: Session, document: Mapping[str, Any], by: str, now: 
     if session.scalar(select(Journey.id).where(Journey.key == draft.key)) is not None:
         raise Conflict("A journey with this key already exists. Choose another key.", key=draft.key)
     journey = Journey(key=draft.key, name=draft.name, draft=as_json(draft), created_at=now, updated_at=now, updated_by=by)
+    journey.dated_since = None  # all its days will be known, unlike those of the journeys that an upgrade finds
     session.add(journey)
     session.flush()
     record(session, by, "journey.create", f"journey:{journey.id}", {"key": draft.key}, now)

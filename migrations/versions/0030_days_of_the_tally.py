@@ -1,12 +1,16 @@
 """Counts have days, messages their channel and version of the template, and the control group keys of its own
 
-Revision 0030, after 0029. What was counted before has no day and stays in the totals; the control group is counted from its runs.
+Revision 0030, after 0029. What was counted before has no day and stays in the totals; when that ends is noted at each journey that is there, so that
+taking back what happened before puts nothing on a day either. The control group is counted from its runs.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 revision = "0030"
 down_revision = "0029"
@@ -35,6 +39,9 @@ def upgrade() -> None:
             "journey_id", "day", "version_number", "node", "what", "outlet", "channel", "template_version", name=op.f("pk_tally_day")
         ),
     )
+    op.add_column("journey", sa.Column("dated_since", sa.DateTime(timezone=True), nullable=True))
+    journey = sa.table("journey", sa.column("dated_since", UTCDateTime()))
+    op.execute(sa.update(journey).values(dated_since=datetime.now(UTC)))
     for what, where in COUNTED.items():
         op.execute(CONTROL_GROUP.format(what=what, where=where))
 

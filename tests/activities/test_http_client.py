@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ class Server:
         self.answer, self.drips = answer, drips
         self.got: list[bytes] = []
         self.connections = 0
+        self.dripped = 0
         self.stop = threading.Event()
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -43,14 +46,25 @@ class Server:
                 connection, _ = self.socket.accept()
                 self.connections += 1
                 with connection, suppress(OSError):
-                    while got := connection.recv(65_536):
+                    while got := self._request(connection):
                         self.got.append(got)
                         self._say(connection)
+
+    def _request(self, connection: socket.socket) -> bytes:
+        """A whole one: clients may write head and body apart. Empty, if the other side has hung up."""
+        got = b""
+        while not is_whole(got):
+            more = connection.recv(65_536)
+            if not more:
+                return b""
+            got += more
+        return got
 
     def _say(self, connection: socket.socket) -> None:
         connection.sendall(self.answer)
         while self.drips and not self.stop.wait(0.01):
             connection.sendall(b"x")
+            self.dripped += 1
 
     def close(self) -> None:
         self.stop.set()
@@ -58,6 +72,12 @@ class Server:
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join(PATIENCE_SECONDS)
+
+
+def is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
 def said(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
@@ -139,10 +159,24 @@ def test_nothing_is_unpacked(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n"])
-def test_a_server_that_drips_meets_the_deadline(serve: Any, answer: bytes) -> None:
-    """Each byte comes in time; all of them together do not. The server goes on until the end of the test."""
-    failed = failure(serve(answer, drips=True).url, timeout_seconds=0.4, most_bytes=900_000)
+def test_a_server_that_drips_meets_the_deadline(serve: Any, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time; all of them together do not. The server goes on until the end of the test, a second of this clock for each byte."""
+    server = serve(answer, drips=True)
+    monkeypatch.setattr("activities.http_client.time", SimpleNamespace(monotonic=lambda: float(server.dripped)))
+    failed = failure(server.url, most_bytes=900_000)
     assert (failed.code, failed.arrived) == ("timeout", True)
+    assert (len(server.got), server.dripped >= PATIENCE_SECONDS) == (1, True)
+
+
+def test_a_body_that_is_written_apart_belongs_to_its_request(serve: Any) -> None:
+    server = serve(said(b"ok"))
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n")
+        connection.sendall(b"bo")
+        connection.sendall(b"dy")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    [got] = server.got
+    assert got.endswith(b"body")
 
 
 def test_it_says_whether_the_request_may_have_arrived(serve: Any) -> None:

@@ -266,8 +266,8 @@ def test_what_a_running_journey_names_is_not_taken_away_by_mistake(
 
 
 def test_what_is_used_and_not_listed_is_told(admin: Any) -> None:
-    said = {"names": [{"kind": "user_id", "value": "u9"}], "consents": [{"channel": "email", "purpose": "fair", "state": "granted"}]}
-    assert admin.post("/api/v1/contacts", json={"names": said["names"]}).status_code in (200, 201)
+    said = {"identifiers": [{"kind": "user_id", "value": "u9"}], "consents": [{"channel": "email", "purpose": "fair", "state": "granted"}]}
+    assert admin.post("/api/v1/contacts", json={"identifiers": said["identifiers"]}).status_code in (200, 201)
     [contact] = admin.get("/api/v1/contacts").json()["items"]
     statement = {"channel": "email", "purpose": "fair", "state": "granted", "source": "fair"}
     assert admin.post(f"/api/v1/contacts/{contact['id']}/consents", json=statement).status_code in (200, 201)

@@ -104,9 +104,9 @@ def test_bodies_of_the_admin_interface(admin: TestClient, body: bytes, status: i
 
 
 def test_a_wrong_value_is_named_by_its_place(admin: TestClient) -> None:
-    error = admin.post("/api/v1/contacts", json={"names": [{"kind": "user_id"}]}).json()["error"]
-    assert error["details"]["issues"][0]["place"] == "body.names.0.value"
-    assert "body.names.0.value" in error["message"]
+    error = admin.post("/api/v1/contacts", json={"identifiers": [{"kind": "user_id"}]}).json()["error"]
+    assert error["details"]["issues"][0]["place"] == "body.identifiers.0.value"
+    assert "body.identifiers.0.value" in error["message"]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/contacts?text=%00", "/api/v1/contacts/a%00b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -101,11 +102,13 @@ def test_what_cannot_be_published_lists_its_problems(admin: Any, journey: None) 
     assert refused.json()["error"]["details"]["issues"]
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_a_move_is_foretold(admin: Any, engine: Engine, journey: None) -> None:
     assert admin.post(f"{BASE}/enrol/bulk", json={}).status_code == 202
-    for _ in range(2_000):
-        if admin.get("/api/v1/jobs").json()["items"][0]["state"] == "done":
-            break
+    until = time.monotonic() + 60
+    while admin.get("/api/v1/jobs").json()["items"][0]["state"] != "done":
+        assert time.monotonic() < until, "the job is still not done"
+        time.sleep(0.02)
     revision = admin.get(BASE).json()["revision"]
     document = {**JOURNEY, "exit_when": [{"rule": {"field": "last_name", "operator": "=", "value": "D"}}]}
     admin.put(f"{BASE}/draft", json={"document": document, "revision": revision})

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from activities.account_setup import read
+from activities.providers.callback import CallbackRequest
 from crm.consent import suppression
 from engine.versions import publish
 from models import Audit, Body, Contact, Event, Message, ProviderAccount, Run
+from storage.held_messages import AGAIN
 from tests.api.conftest import TestClient
-from tests.toy_provider import LOFTS, SIGNATURE, Loft, settings_of, signed
+from tests.toy_provider import LOFTS, SIGNATURE, Loft, News, Pigeon, settings_of, signed
 from workspace import accounts, stopped_accounts
 
 NEW = {"provider": "pigeon", "name": "main", "config": settings_of("alps")}
@@ -77,12 +80,69 @@ def test_what_does_not_work_is_not_stored_and_says_nothing_that_was_typed(
 
 
 def test_a_change_that_fails_its_test_changes_nothing(admin: TestClient, account: str) -> None:
-    refused = admin.put(f"/api/v1/accounts/{account}", json={"config": {"loft": "nowhere"}, "revision": 1})
+    refused = admin.put(f"/api/v1/accounts/{account}", json={"config": settings_of("nowhere"), "revision": 1})
     assert refused.status_code == 422
     assert "Feed the pigeons." in refused.json()["error"]["message"]
     assert admin.get(f"/api/v1/accounts/{account}").json()["config"]["loft"] == "alps"
     assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 3}, "revision": 1}).status_code == 200
     assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 4}, "revision": 1}).status_code == 409
+
+
+def audited(engine: Any) -> list[tuple[str, str]]:
+    with engine.db.read() as session:
+        rows = session.scalars(select(Audit).where(col(Audit.subject).startswith("account:")).order_by(col(Audit.id)))
+        return [(row.action, row.subject) for row in rows]
+
+
+def test_a_stored_secret_is_not_sent_to_another_server(admin: TestClient, engine: Any, account: str) -> None:
+    LOFTS["theirs"] = Loft()
+    before = audited(engine)
+    for blank in ({}, {"token": ""}):
+        refused = admin.put(f"/api/v1/accounts/{account}", json={"config": {"loft": "theirs", **blank}, "revision": 1})
+        assert refused.status_code == 422
+        error = refused.json()["error"]
+        assert "Enter the secrets again: they are not sent to another server." in error["message"]
+        assert [one["field"] for one in error["details"]["issues"]] == ["token"]
+    assert audited(engine) == before, "nobody was called"
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": settings_of("theirs"), "revision": 1}).status_code == 200
+
+
+def test_whose_change_comes_too_late_tests_nothing(admin: TestClient, engine: Any, account: str, loft: Loft) -> None:
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 3}, "revision": 1}).status_code == 200
+    before, loft.is_there = audited(engine), False
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 4}, "revision": 1}).status_code == 409
+    assert audited(engine) == before
+
+
+def test_the_audit_trail_has_every_test_whatever_it_hears(admin: TestClient, engine: Any, loft: Loft) -> None:
+    of_main = ("account.test", "account:pigeon.main")
+    loft.is_there = False
+    assert admin.post("/api/v1/accounts", json=NEW).status_code == 422
+    assert audited(engine) == [of_main]
+    loft.is_there = True
+    assert admin.post("/api/v1/accounts", json=NEW).status_code == 201
+    loft.is_there = False
+    assert admin.put("/api/v1/accounts/pigeon.main", json={"config": {"letters": 3}, "revision": 1}).status_code == 422
+    assert admin.post("/api/v1/accounts/pigeon.main/test").status_code == 200
+    assert audited(engine) == [of_main, of_main, ("account.add", "account:pigeon.main"), of_main, of_main]
+
+
+def test_a_field_that_the_provider_has_dropped_does_not_hinder_a_change(admin: TestClient, engine: Any, account: str) -> None:
+    with engine.db.write() as session:
+        row = session.get_one(ProviderAccount, account)
+        row.config = {**row.config, "coop": 1}
+    assert admin.put(f"/api/v1/accounts/{account}", json={"config": {"coop": 2}, "revision": 1}).status_code == 422
+    changed = admin.put(f"/api/v1/accounts/{account}", json={"config": {"letters": 3}, "revision": 1})
+    assert (changed.status_code, changed.json()["config"]) == (200, {"loft": "alps", "breed": "homing", "at_night": False, "letters": 3})
+
+
+def test_no_more_are_taken_back_than_there_can_be(admin: TestClient, account: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "MOST", 1)
+    assert admin.delete(f"/api/v1/accounts/{account}").status_code == 204
+    assert admin.post("/api/v1/accounts", json={**NEW, "name": "other"}).status_code == 201
+    assert admin.post(f"/api/v1/accounts/{account}/restore").status_code == 422
+    assert admin.delete("/api/v1/accounts/pigeon.other").status_code == 204
+    assert admin.post(f"/api/v1/accounts/{account}/restore").status_code == 204
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "ü"])
@@ -202,6 +262,33 @@ def test_a_call_without_a_good_signature_changes_nothing_and_is_not_even_read(
     assert stored(engine) == ("sent", [])
 
 
+def test_a_call_that_its_check_cannot_cope_with_is_refused(
+    client: TestClient, engine: Any, message: Message, public: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(self: News, request: CallbackRequest) -> None:
+        raise TypeError(f"comparing strings with non-ASCII characters: {request.headers[SIGNATURE]}")
+
+    odd = {SIGNATURE: "hawk-ü".encode("latin-1")}
+    assert client.post("/callbacks/pigeon.main/news", content=b"[]", headers=odd).status_code == 403
+    monkeypatch.setattr(News, "check", fails)
+    assert client.post("/callbacks/pigeon.main/news", content=b"[]", headers=odd).status_code == 403
+    assert "TypeError" in caplog.text
+    assert "hawk" not in caplog.text
+    assert stored(engine) == ("sent", [])
+
+
+def test_an_account_without_the_secret_that_calls_are_signed_with_takes_none(
+    client: TestClient, engine: Any, message: Message, public: str
+) -> None:
+    """With an empty key everybody can sign."""
+    with engine.db.write() as session:
+        unsigned = read(Pigeon, settings_of("alps") | {"token": ""})[1]
+        accounts.change(session, engine.address_keys, "pigeon.main", unsigned, 1, "test", engine.clock.real_now())
+    url, body = f"{public}/callbacks/pigeon.main/news", json.dumps([news(engine, "bounced")]).encode()
+    answer = client.post("/callbacks/pigeon.main/news", content=body, headers={SIGNATURE: signed("", url, body)})
+    assert (answer.status_code, stored(engine)) == (403, ("sent", []))
+
+
 def test_what_is_reported_is_stored_once_with_its_event(client: TestClient, engine: Any, message: Message, public: str) -> None:
     url = f"{public}/callbacks/pigeon.main/news"
     for taken in (1, 0):
@@ -219,6 +306,26 @@ def test_a_dead_or_angry_address_gets_nothing_more(
     assert stored(engine) == (status, ["Message Bounced" if what == "bounced" else "Message Complained"])
     with engine.db.read() as session:
         assert suppression.reasons(session, engine.address_keys, "sms", "+41791234567") == [reason]
+
+
+@pytest.mark.parametrize("what", ["bounced", "complained"])
+@pytest.mark.parametrize(
+    ("status", "reason"), [("held", AGAIN), ("planned", "pigeon_hawk"), ("failed", "pigeon_hawk"), ("skipped", "ended")]
+)
+def test_its_address_gets_nothing_more_wherever_the_message_stands(
+    client: TestClient, engine: Any, message: Message, public: str, what: str, status: str, reason: str
+) -> None:
+    """It left once, or nobody could hear of it; since then a person wants it sent again, or it has ended otherwise."""
+    with engine.db.write() as session:
+        row = session.get_one(Message, "f" * 32)
+        row.status, row.reason = status, reason
+    url = f"{public}/callbacks/pigeon.main/news"
+    for taken in (1, 0):
+        assert tell(client, news(engine, what), url=url).json() == {"taken": taken}
+    assert stored(engine) == (status, [f"Message {what.title()}"])
+    with engine.db.read() as session:
+        found = suppression.reasons(session, engine.address_keys, "sms", "+41791234567")
+    assert found == ["hard_bounce" if what == "bounced" else "complaint"]
 
 
 def test_another_accounts_word_counts_for_nothing(

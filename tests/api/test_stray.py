@@ -99,7 +99,7 @@ def test_what_react_querybuilder_writes_is_no_mistake(admin: TestClient) -> None
 
 
 def test_a_nested_key_is_named_with_what_was_meant(admin: TestClient) -> None:
-    answer = admin.post("/api/v1/contacts", json={"names": [{"kind": "user_id", "valeu": "u1"}]})
+    answer = admin.post("/api/v1/contacts", json={"identifiers": [{"kind": "user_id", "valeu": "u1"}]})
     assert "Did you mean “value”?" in answer.json()["error"]["message"]
 
 

@@ -250,6 +250,7 @@ def test_a_viewer_moves_nobody(log_in: Any, opened: Any, town: Any) -> None:
         assert not [node for node in page.nodes() if node.get("eventHandlers")]
 
 
+@pytest.mark.usefixtures("job_worker")
 def test_stuck_runs_try_again_all_at_once(log_in: Any, opened: Any, town: Any) -> None:
     with opened(log_in("marketer"), "/ui/journeys/birthday?tab=stuck") as page:
         assert "2 stuck runs try again" in page.text

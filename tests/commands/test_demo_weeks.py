@@ -220,6 +220,7 @@ class Real(Outbox):
     """A provider that reaches people."""
 
     name = "smtp"
+    reaches_people = True
 
 
 @pytest.mark.parametrize(("provider", "status", "reason"), [(Outbox, "sent", ""), (Real, "skipped", "made_up")])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 import pytest
 from sqlmodel import select
 
 from crm.imports import uploads
-from crm.imports.imports import ROWS_A_TRANSACTION
-from models import Consent, Contact, Database, Event, Import, Tag, Upload
+from crm.imports.columns import Person
+from crm.imports.csv_file import Line
+from crm.imports.imports import ROWS_A_TRANSACTION, Importer, RowError
+from journeys.errors import NotFound
+from models import Consent, Contact, Database, Event, Import, Tag, Upload, UploadPart
+from storage import files
 
 MANY = 2 * ROWS_A_TRANSACTION + 9
 
@@ -27,6 +32,11 @@ def import_id(db: Database, now: datetime) -> str:
 def run(db: Database, import_id: str, now: datetime, *, dry: bool) -> Import:
     with db.write() as session:
         uploads.begin(session, import_id, "admin", dry=dry)
+    return went_on(db, import_id, now)
+
+
+def went_on(db: Database, import_id: str, now: datetime) -> Import:
+    """All pages from the one on which it stands."""
     finished = False
     while not finished:
         uploads.prepare(db, import_id, now)
@@ -63,3 +73,43 @@ def test_a_second_import_of_the_same_changes_nothing(db: Database, import_id: st
     with db.read() as session:
         assert len(session.scalars(select(Event.id)).all()) == events
         assert len(session.scalars(select(Consent.id)).all()) == MANY - 4
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_page_that_cannot_be_read_once_loses_no_row(
+    db: Database, import_id: str, now: datetime, monkeypatch: pytest.MonkeyPatch, dry: bool
+) -> None:
+    """It fails in the middle of its lines, and is tried again."""
+    if not dry:
+        run(db, import_id, now, dry=True)
+    read, reads = Importer.read, itertools.count()
+
+    def once(importer: Importer, line: Line, now: datetime) -> Person | RowError:
+        if next(reads) == ROWS_A_TRANSACTION + 7:
+            raise RuntimeError
+        return read(importer, line, now)
+
+    monkeypatch.setattr(Importer, "read", once)
+    with pytest.raises(RuntimeError):
+        run(db, import_id, now, dry=dry)
+    assert went_on(db, import_id, now).rows_ok == MANY
+
+
+def test_a_part_of_the_file_that_cannot_be_had_once_loses_no_row(db: Database, now: datetime) -> None:
+    """A reader that failed has ended: it must not be taken for the end of the file."""
+    content = "\n".join(["email", *(f"p{n}@example.org" for n in range(20 * MANY))]).encode()
+    half = len(content) // 2 + 1
+    with db.write() as session:
+        upload = files.begin(session, "list.csv", len(content), "test", now, files.Room(), half)
+        for number in range(2):
+            files.add_part(session, upload.id, number, content[number * half : (number + 1) * half], "test")
+        upload_id = upload.id
+    import_id = uploads.finish_upload(db, upload_id, "test", now)
+    with db.write() as session:
+        part = session.get_one(UploadPart, (upload_id, 1))
+        session.delete(part)
+    with pytest.raises(NotFound):
+        run(db, import_id, now, dry=True)
+    with db.write() as session:
+        session.add(UploadPart(upload_id=upload_id, number=1, content=content[half:]))
+    assert went_on(db, import_id, now).rows_ok == 20 * MANY

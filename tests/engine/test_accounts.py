@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 from temporalio.exceptions import ApplicationError
 
 from activities.account_setup import read
-from activities.accounts import UNKNOWN, Accounts, LivePerformers, LiveTimeouts
+from activities.accounts import UNFIT, UNKNOWN, Accounts, LivePerformers, LiveTimeouts
 from activities.providers import Providers, Surroundings
 from activities.providers.provider import InDoubt, Outgoing
 from activities.sending.breakers import Breakers
@@ -21,8 +24,9 @@ from activities.sending.watch import watch
 from activities.tracking import Tracking
 from crm.consent import consent
 from journeys.calls import activity_of
+from models import Database
 from tests.engine.conftest import World
-from tests.toy_provider import LOFTS, Loft, Pigeon, settings_of
+from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of
 from workspace import accounts as rows
 from workspace import stopped_accounts
 from workspace.accounts import SetUp
@@ -220,11 +224,55 @@ def test_an_account_that_cannot_be_opened_stops_its_messages_and_loses_none(send
     assert sending.attempt(run) == "done"
 
 
+def test_a_provider_that_fails_to_open_an_account_takes_no_other_down(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(config: Any, around: Surroundings) -> Any:
+        raise RuntimeError(config.token.get_secret_value())
+
+    monkeypatch.setattr(Twin, "open", fails)
+    good, bad = sending.add("alps"), sending.add("jura", Twin)
+    sending.choose(good)
+    assert sending.accounts.of_channel("sms").account == good
+    sending.choose(bad)
+    assert sending.attempt(sending.enters()) == "retry_later"
+    with sending.world.db.read() as session:
+        assert stopped_accounts.find(session, bad).code == UNFIT
+    assert "RuntimeError" in caplog.text
+    assert GOOD not in caplog.text
+
+
 def test_secrets_sealed_with_a_key_that_is_gone_stop_the_account(sending: Sending) -> None:
     account = sending.add("alps")
     sending.accounts.keys = (b"another key that is long enough ....",)
     sending.choose(account)
     assert sending.attempt(sending.enters()) == "retry_later"
+
+
+def test_of_processes_that_start_at_once_one_seeds_and_the_others_see_it(postgres_db: Database) -> None:
+    now = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    given = read(Pigeon, settings_of("alps"))[1]
+
+    def seed(session: Session) -> bool:
+        return rows.seed(session, [b"a" * 32], given, "main", ["sms"], now)
+
+    def starts() -> bool:
+        with postgres_db.write() as session:
+            return seed(session)
+
+    def somebody_waits() -> bool:
+        with postgres_db.read() as session:
+            return bool(session.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+
+    with ThreadPoolExecutor(1) as pool:
+        with postgres_db.write() as session:
+            assert seed(session)
+            other = pool.submit(starts)
+            while not other.done() and not somebody_waits():
+                wait([other], 0.01)
+        assert other.result(60) is False
+    with postgres_db.read() as session:
+        assert rows.carried(session) == {"sms": "pigeon.main"}
 
 
 def test_the_time_limit_is_that_of_the_account_chosen(sending: Sending) -> None:

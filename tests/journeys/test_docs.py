@@ -18,6 +18,7 @@ from journeys.custom import CustomActivity
 from journeys.document import Entry, Exit, Goal, Journey, Settings
 from journeys.nodes import Node, Palette
 from journeys.reading import read
+from locales import texts
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -69,3 +70,8 @@ def test_the_entry_point_of_the_page_is_that_of_the_example() -> None:
     shown = tomllib.loads(blocks("custom-activities.md", "toml")[0])
     example = tomllib.loads((DOCS.parent / "examples" / "pfadwerk_loyalty" / "pyproject.toml").read_text("utf-8"))
     assert shown["project"]["entry-points"] == example["project"]["entry-points"]
+
+
+def test_the_page_of_all_texts_is_that_of_the_catalogue() -> None:
+    assert (DOCS / "texts.md").read_text("utf-8") == texts.page(), "run `make docs`"
+    assert all(german for german in texts.texts().values())

@@ -32,3 +32,12 @@ def test_a_source_is_called_as_its_key_or_its_file_is_called_today(db: Database)
         asked = {first.source, f"import:{row.id}", "key:gone", "import:gone", "system"}
         assert names_of(session, asked) == {first.source: "Web shop", f"import:{row.id}": "people.csv"}
         assert names_of(session, []) == {}
+
+
+def test_a_key_from_before_there_were_ids_is_known_by_the_word_it_was_called(db: Database) -> None:
+    with db.write() as session:
+        for word in ("Shop", "system"):
+            key, _ = add_key(session, "server", word, NOW)
+            key.source, key.name = word, f"{word}, renamed"
+        session.flush()
+        assert names_of(session, {"Shop", "system", "test", ""}) == {"Shop": "Shop, renamed"}, "a word of ours is nobody's name"

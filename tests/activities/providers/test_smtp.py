@@ -179,9 +179,19 @@ def test_login(unused_port_handler: Handler) -> None:
         with pytest.raises(SenderStopped) as caught:
             Smtp(SmtpServer("127.0.0.1", port, "user", "right", tls="starttls")).verify()
         assert caught.value.code == "smtp_no_login_or_starttls"
+        for user, password in (("user", "pässwort"), ("jörg", "right")):
+            with pytest.raises(SenderStopped, match="smtp_address_or_login_not_ascii"):
+                Smtp(SmtpServer("127.0.0.1", port, user, password, tls="none")).send(outgoing())
     finally:
         controller.stop()
     assert len(unused_port_handler.mails) == 1
+
+
+@pytest.mark.parametrize("host", ["smtp..example.org", ".example.org", "x" * 64 + ".example.org"])
+@pytest.mark.parametrize("tls", ["none", "tls"])
+def test_a_name_that_is_none_stops_the_account(host: str, tls: Any) -> None:
+    with pytest.raises(SenderStopped, match="smtp_address_or_login_not_ascii"):
+        Smtp(SmtpServer(host, tls=tls)).verify()
 
 
 @pytest.fixture

@@ -116,16 +116,21 @@ def test_one_thread_gives_every_job_its_turn(engine: Engine) -> None:
 def test_a_page_that_fails_as_no_one_foresaw_takes_no_other_job_with_it(
     engine: Engine, tagging: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    failed, go_on = threading.Event(), threading.Event()
+
     def broken(*_: Any) -> Page:
+        if failed.is_set():  # however slow the machine: it fails no second time before it was looked at
+            assert go_on.wait(PATIENCE)
+        failed.set()
         raise ZeroDivisionError("anna@example.org")
 
-    bad = queue(engine, "broken")
-    with working(engine, {**KINDS, "broken": Kind(broken)}, threads=1):
+    with working(engine, {**KINDS, "broken": Kind(broken)}, threads=2):
+        bad = queue(engine, "broken")
         assert ended(engine, tagging).state == "done"
         wait_for(lambda: job_of(engine, bad).attempts > 0)
-    row = job_of(engine, bad)
-    assert (row.state, row.leased_by) == ("running", "")
-    assert row.free_at is not None
+        row = job_of(engine, bad)
+        go_on.set()
+    assert (row.state, row.attempts) == ("running", 1)
     assert "ZeroDivisionError" in caplog.text
     assert "anna" not in caplog.text
 
@@ -217,3 +222,76 @@ def test_a_job_is_worked_through_at_once_and_left_to_others_if_that_breaks_off(e
     assert (job_of(engine, tagging).state, job_of(engine, tagging).leased_by) == ("running", "")
     work_through(engine, tagging)
     assert (job_of(engine, tagging).state, job_of(engine, tagging).counts) == ("done", {"changed": MANY})
+
+
+def test_a_thread_outlives_that_temporal_is_told_nothing(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    def no_loop(_wakeups: Wakeups) -> None:
+        raise RuntimeError("anna@example.org")
+
+    jobs = [queue(engine, "short"), queue(engine, "short")]
+    worker = JobWorker(engine, no_loop, {"short": Kind(lambda *_: page(done=1))}, threads=1)
+    worker.start()
+    assert [ended(engine, job).state for job in jobs] == ["done", "done"]
+    worker.stop()
+    assert "RuntimeError" in caplog.text
+    assert "anna" not in caplog.text
+
+
+def test_two_threads_never_work_on_the_same_job(engine: Engine) -> None:
+    """The process was frozen for longer than a lease, and nobody could renew it."""
+    begun, go_on, inside = threading.Event(), threading.Event(), []
+
+    def slow(*_: Any) -> None:
+        inside.append(threading.current_thread().name)
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    kinds = {"slow": Kind(lambda *_: page(one=1), slow), "short": Kind(lambda *_: page(done=1))}
+    job = queue(engine, "slow")
+    with working(engine, kinds, threads=2, renew_seconds=PATIENCE) as worker:
+        assert begun.wait(PATIENCE)
+        with engine.db.write() as session:
+            leases.renew(session, worker.name, [job], engine.clock.real_now() - 2 * leases.LEASE)
+            later = add_job(session, "short", "tests", {}, "tests", engine.clock.now())
+            later.free_at = engine.clock.real_now()
+        wait_for(lambda: len(inside) > 1 or job_of(engine, later.id).state == "done")
+        go_on.set()
+        assert ended(engine, job).counts == {"one": 1}
+    assert len(inside) == 1, "the other thread has looked for work and passed it over"
+
+
+def test_a_worker_waits_for_a_long_page_no_longer_than_it_is_told(engine: Engine) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    job = queue(engine, "slow")
+    with working(engine, {"slow": Kind(lambda *_: page(one=1), slow)}) as worker:
+        assert begun.wait(PATIENCE)
+        worker.stop(0.01)
+        assert job_of(engine, job).state == "running"
+        go_on.set()
+    assert job_of(engine, job).counts == {"one": 1}
+
+
+def test_a_page_keeps_its_lease_while_the_worker_stops(engine: Engine) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    job = queue(engine, "slow")
+    with working(engine, {"slow": Kind(lambda *_: page(one=1), slow)}, renew_seconds=0.01) as worker:
+        assert begun.wait(PATIENCE)
+        stopping = threading.Thread(target=worker.stop)
+        stopping.start()
+        assert worker._stopping.wait(PATIENCE)
+        first = job_of(engine, job).free_at
+        assert first is not None
+        wait_for(lambda: (job_of(engine, job).free_at or first) > first)
+        go_on.set()
+        stopping.join()
+    assert job_of(engine, job).counts == {"one": 1}
