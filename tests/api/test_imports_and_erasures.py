@@ -94,11 +94,10 @@ def once(engine: Engine, moment: str, work: Callable[[], None], table: str = "")
         if left and (not table or f"FROM {table}" in statement) and threading.current_thread() is threading.main_thread():
             left.pop()()
 
-    event.listen(engine.db.engine, moment, look)
-    try:
-        yield
-    finally:
-        event.remove(engine.db.engine, moment, look)
+    event.listen(
+        engine.db.engine, moment, look
+    )  # for as long as the database lives: the other thread may be going through the listeners now
+    yield
     assert not left, "the moment never came"
 
 

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from builder_ui.kit.state_line import KNOWN
 from engine.versions.publish import create_journey, get_journey
 from models import new_id
+from tests.builder_ui.browsing import eventually
 from tests.builder_ui.drawing import form, offer, saved, step, stored, write
 
 HERE = Path(__file__).parent
@@ -186,8 +187,8 @@ def test_a_text_of_a_chapter_that_the_page_begins_without_is_stored_at_once(page
     field.press_sequentially(" it is for")
     page.keyboard.press("Tab")
     server.start()
+    eventually(page, lambda: stored(site.town, journey).description == "Whom it is for")
     saved(page)
-    assert stored(site.town, journey).description == "Whom it is for"
 
 
 def test_a_text_whose_step_is_gone_is_waited_for_by_nobody(page: Page, server: Server, site: Any, journey: str) -> None:
