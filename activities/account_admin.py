@@ -30,7 +30,7 @@ def kind_of(accounts: Accounts, provider: str) -> Kind:
 def add(accounts: Accounts, provider: str, name: str, values: Mapping[str, Any], by: str, now: datetime) -> ProviderAccount:
     """A new account that carries no channel yet.
 
-    Raises: NotFound; Invalid; TestFailed; Conflict: the name is taken.
+    Raises: NotFound; Invalid; AccountTestFailed; Conflict: the name is taken.
     """
     kind = kind_of(accounts, provider)
     if not re.fullmatch(rows.NAME, name):
@@ -46,7 +46,7 @@ def add(accounts: Accounts, provider: str, name: str, values: Mapping[str, Any],
 def change(accounts: Accounts, account: str, values: Mapping[str, Any], revision: int, by: str, now: datetime) -> ProviderAccount:
     """Another configuration. A secret that is not given, or empty, stays, but is not sent to another server.
 
-    Raises: NotFound; Invalid; TestFailed; Conflict: somebody changed it since `revision`, or a secret cannot be kept.
+    Raises: NotFound; Invalid; AccountTestFailed; Conflict: somebody changed it since `revision`, or a secret cannot be kept.
     """
     with accounts.db.read() as session:
         row = rows.find_at(session, account, revision)
@@ -73,7 +73,7 @@ def try_out(accounts: Accounts, account: str, by: str, now: datetime) -> str:
 def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime) -> None:
     """Decides which account carries each channel of `wanted`; an empty one: none.
 
-    Raises: NotFound; Invalid: an account cannot carry that channel; TestFailed: a newly chosen one takes no messages.
+    Raises: NotFound; Invalid: an account cannot carry that channel; AccountTestFailed: a newly chosen one takes no messages.
     """
     for channel in wanted:
         if channel not in accounts.providers.nobody.channels:
@@ -98,7 +98,7 @@ def _tested(accounts: Accounts, row: ProviderAccount) -> str:
     if kind is None:
         return setup.UNKNOWN
     try:
-        return setup.test(kind, setup.config_of(kind, accounts.keys, row), accounts.around)
+        return setup.try_connection(kind, setup.config_of(kind, accounts.keys, row), accounts.around)
     except setup.Unreadable:
         return setup.UNREADABLE
     except ValueError:
@@ -108,13 +108,13 @@ def _tested(accounts: Accounts, row: ProviderAccount) -> str:
 def _must_work(accounts: Accounts, kind: Kind, account: str, config: Any, by: str, now: datetime) -> None:
     with accounts.db.write() as session:
         rows.begin_test(session, account, by, now)
-    if code := setup.test(kind, config, accounts.around):
+    if code := setup.try_connection(kind, config, accounts.around):
         raise _failed(accounts, account, code)
 
 
-def _failed(accounts: Accounts, account: str, code: str) -> setup.TestFailed:
+def _failed(accounts: Accounts, account: str, code: str) -> setup.AccountTestFailed:
     advice = Issue(code=code, text=setup.what_to_do(accounts.providers, account, code))
-    return setup.TestFailed("Nothing was changed: the test of the account failed ({code}). {advice}", code=code, advice=advice)
+    return setup.AccountTestFailed("Nothing was changed: the test of the account failed ({code}). {advice}", code=code, advice=advice)
 
 
 def _issue(field: str, text: str) -> Issue:

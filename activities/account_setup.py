@@ -5,29 +5,32 @@ Nothing is stored here (`workspace.accounts`), and nothing is in use before it w
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from activities.providers.provider import ConfiguredProvider, ProviderConfig, ProviderFailure, Surroundings
+from activities.providers.provider import ProviderConfig, ProviderFailure, Surroundings
 from activities.providers.registry import Kind, Providers
 from journeys.errors import Conflict, Invalid, Issue, PfadwerkError
 from journeys.reading import issues_of
 from models import ProviderAccount
 from workspace import accounts as rows
 
+log = logging.getLogger(__name__)
+
 UNKNOWN, UNREADABLE, UNFIT = "account_unknown_provider", "account_sealed_elsewhere", "account_unfit"
 """Why an account cannot be used in this process; its messages wait, as if the provider refused them."""
 
 
-class TestFailed(PfadwerkError):
+class AccountTestFailed(PfadwerkError):
     """The account would take no message now, so nothing was changed."""
 
     code = "account_test_failed"
     status = 422
-    __test__ = False  # for pytest
 
 
 class Unreadable(Exception):
@@ -103,19 +106,17 @@ def _merged(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Map
     return {**stored, **given}
 
 
-def test(kind: Kind, config: ProviderConfig, around: Surroundings) -> str:
+def try_connection(kind: Kind, config: ProviderConfig, around: Surroundings) -> str:
     """What the provider says to this configuration: a code, empty if it would take a message. Nobody is sent one."""
-    provider: ConfiguredProvider = kind.open(config, around)
     try:
-        provider.verify()
+        with closing(kind.open(config, around)) as provider:
+            provider.verify()
     except ProviderFailure as failure:
         return failure.code
-    finally:
-        provider.close()
+    except Exception as error:  # noqa: BLE001 - somebody waits for an answer about their account; the text may hold a secret
+        log.error("a provider of the kind %s failed while its connection was tried: %s", kind.name, type(error).__name__)
+        return UNFIT
     return ""
-
-
-test.__test__ = False  # type: ignore[attr-defined]
 
 
 def what_to_do(providers: Providers, account: str, code: str) -> str:

@@ -415,7 +415,7 @@ def _asked(settings: Settings, one: _Account) -> Finding:
     assert one.config is not None
     db = Database(settings.database_url)
     try:
-        code = setup.test(one.kind, one.config, Surroundings(db, lambda: datetime.now(UTC)))
+        code = setup.try_connection(one.kind, one.config, Surroundings(db, lambda: datetime.now(UTC)))
     finally:
         db.close()
     if not code:

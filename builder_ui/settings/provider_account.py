@@ -10,12 +10,12 @@ from sqlalchemy import Row
 from activities import account_admin
 from activities.account_setup import UNKNOWN, what_to_do
 from activities.providers import ConfiguredProvider
-from builder_ui import account_form
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import account_form
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.provider_accounts import ADDRESS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
 from builder_ui.settings.sections import framed, panel

@@ -11,11 +11,11 @@ from sqlalchemy import Row
 from activities import account_admin
 from activities.accounts import Accounts
 from activities.providers import ConfiguredProvider, Providers
-from builder_ui import account_form
 from builder_ui.kit import components, forms
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, coded
 from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import account_form
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.sections import framed, panel
 from journeys.errors import Invalid, Issue, NotFound

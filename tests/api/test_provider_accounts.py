@@ -388,3 +388,19 @@ def test_a_report_is_routed_in_its_transaction(client: TestClient, engine: Any, 
         [event] = session.scalars(select(Event).where(Event.name == "Message Bounced"))
     assert (run.contact_id, event.routed) == ("c" * 32, True)
     assert list(woken.wakeups.starts) == [run.id]
+
+
+@pytest.mark.parametrize("where", ["open", "verify"])
+def test_a_provider_that_breaks_while_its_connection_is_tried_is_refused_and_quotes_no_secret(
+    admin: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    token = settings_of("alps")["token"]
+
+    def breaks(*_: Any) -> Any:
+        raise RuntimeError(token)
+
+    monkeypatch.setattr(Pigeon, where, breaks)
+    answer = admin.post("/api/v1/accounts", json=NEW)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "account_test_failed")
+    assert "RuntimeError" in caplog.text
+    assert token not in caplog.text + answer.text

@@ -10,8 +10,8 @@ import pytest
 
 from activities import account_setup
 from activities.providers import Providers
-from builder_ui.account_form import PREFIX, fields_of, values_of
 from builder_ui.kit.i18n import speech_for
+from builder_ui.settings.account_form import PREFIX, fields_of, values_of
 from builder_ui.settings.provider_account import removing
 from tests.builder_ui.test_settings_pages import submit
 from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of

@@ -17,7 +17,7 @@ from activities.providers import Providers
 from activities.rendering.kinds import KINDS
 from activities.team import account_mail
 from activities.templates.layouts import layouts
-from builder_ui import account_form, exports, tour
+from builder_ui import exports, tour
 from builder_ui.app.host import MENU, THEMES
 from builder_ui.builder import numbers, texts
 from builder_ui.contacts import detail, edit, filters, import_steps, reading_form
@@ -30,7 +30,7 @@ from builder_ui.kit.i18n import Translator, language_for, speech_for, speech_of
 from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
 from builder_ui.search import suggest
-from builder_ui.settings import account, fields, jobs, keys, setting, users
+from builder_ui.settings import account, account_form, fields, jobs, keys, setting, users
 from builder_ui.settings.sections import SECTIONS
 from builder_ui.templates import makers
 from builder_ui.templates import page as template
