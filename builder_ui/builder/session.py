@@ -61,7 +61,6 @@ from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
 
-SAVE_AFTER_SECONDS = 0.7
 COUNT_EVERY_SECONDS = 3.0
 MOST_BADGES = 300
 MOST_NAMED = 3
@@ -140,6 +139,8 @@ class Editor(AutosavingEditor):
     """`topics` are names of what changed: head, feed, panel, outline, numbers, path. `status`: saved, unsaved, conflict, denied, out or failed."""
 
     called = "the builder"
+    save_after = 0.7
+    """Seconds after the last edit."""
 
     def __init__(self, visit: PageContext, stored: Stored) -> None:
         super().__init__(visit)
@@ -561,8 +562,8 @@ class Editor(AutosavingEditor):
 
     # Saving
 
-    def save_soon(self, after: float = SAVE_AFTER_SECONDS) -> None:
-        self.later(after, self.save)
+    def save_soon(self, after: float | None = None) -> None:
+        self.later(self.save_after if after is None else after, self.save)
 
     async def save(self) -> None:
         """Stores the draft if it changed, with what others saved meanwhile, and checks it."""

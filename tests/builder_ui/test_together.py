@@ -23,7 +23,7 @@ from engine.presence import SILENT_AFTER, Presence
 from engine.versions import drafts
 from journeys import conflicts
 from models import Member, OpenBuilder
-from tests.builder_ui.test_builder import drawn, ops, stored, visit_of
+from tests.builder_ui.test_builder import Patient, drawn, ops, stored, visit_of
 
 Story = Callable[[Editor, Editor], Coroutine[Any, Any, None]]
 
@@ -33,7 +33,7 @@ def both(town: Any, story: Story, key: str = "survey") -> None:
 
     async def run() -> None:
         mara, alex = (visit_of(town, role, key) for role in ("marketer", "admin"))
-        await story(Editor(mara, fetch(mara)), Editor(alex, fetch(alex)))
+        await story(Patient(mara, fetch(mara)), Patient(alex, fetch(alex)))
 
     asyncio.run(run())
 
@@ -533,7 +533,7 @@ def test_a_page_that_was_away_hands_over_its_work_and_takes_in_what_others_saved
         alex.edit("end", ("name",), "The end")
         await alex.save()
         visit = visit_of(town, "marketer", "survey")
-        other = Editor(visit, fetch(visit))
+        other = Patient(visit, fetch(visit))
         other.hear(page)
         await other.save()
         assert (other.status, other.conflicts) == ("saved", [])
@@ -553,7 +553,7 @@ def test_what_one_s_own_page_saved_before_the_connection_broke_is_no_question(to
         await alex.catch_up()
         await alex.save()
         visit = visit_of(town, "marketer", "survey")
-        other = Editor(visit, fetch(visit))
+        other = Patient(visit, fetch(visit))
         other.hear(page)
         await other.save()
         assert (other.status, other.conflicts) == ("saved", [])
@@ -569,7 +569,7 @@ def test_a_page_that_comes_back_while_news_are_read_loses_nothing_of_them(town: 
         alex.edit("end", ("name",), "The end")
         await alex.save()
         visit = visit_of(town, "marketer", "survey")
-        other = Editor(visit, fetch(visit))
+        other = Patient(visit, fetch(visit))
         alex.edit(ENTRY, ("description",), "Words")
         await alex.save()
         reading = asyncio.create_task(other.catch_up())
@@ -591,7 +591,7 @@ def test_a_page_that_comes_back_while_its_editor_saves_loses_nothing_of_others(t
         alex.edit("end", ("name",), "The end")
         await alex.save()
         visit = visit_of(town, "marketer", "survey")
-        other = Editor(visit, fetch(visit))
+        other = Patient(visit, fetch(visit))
         other.edit(ENTRY, ("description",), "Words")
         saving = asyncio.create_task(other.save())
         await asyncio.sleep(0)  # it is under way
@@ -622,9 +622,10 @@ def test_a_page_that_is_ahead_of_the_database_is_asked(town: Any) -> None:
 def test_who_was_away_for_more_saves_than_are_kept_is_asked_part_by_part(town: Any) -> None:
     async def story(mara: Editor, alex: Editor) -> None:
         alex.edit("end", ("name",), "Long ago")
+        began = alex.revision
         for number in range(drafts.KEPT + 2):
             alex.edit("voucher", ("name",), f"By Alex {number}")
-            await asyncio.to_thread(alex._store, alex.draft.document(), alex.revision + number)
+            await asyncio.to_thread(alex._store, alex.draft.document(), began + number)
         mara.edit("voucher", ("name",), "By Mara")
         mara.hear(ops(nodes={"pause": {"raw": {"kind": "wait", "duration": "P2D"}}}))
         await mara.save()
