@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,16 @@ PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
 PAGES = ("check", "graph", "reading", "cron", "diff", "labels", "unfinished", "rules/check", "rules/operands", "nodes/palette")
 SENTENCES = {"text", "_SENTENCES", "_UNKNOWN", "_EXPECTED", "EXPECTED"}
 """Names under which these files keep message ids."""
+
+
+def test_every_text_of_the_catalogue_is_there_once_with_its_german() -> None:
+    """Two changes that were merged line by line leave halves of entries behind, which readers of such files pass over in silence."""
+    text = (ROOT / "locales" / "de" / "LC_MESSAGES" / "pfadwerk.po").read_text()
+    entries = [re.sub(r"^#.*\n?", "", entry, flags=re.MULTILINE).strip() for entry in re.split(r"\n{2,}", text)]
+    whole = re.compile(r'msgid (".*"\n)+(msgid_plural (".*"\n)+)?(msgstr(\[\d\])? ".*"(\n".*")*\n?)+')
+    assert [entry for entry in entries if entry and not whole.fullmatch(entry)] == []
+    counted = Counter(entry.partition("\nmsgstr")[0] for entry in entries if entry)
+    assert [entry for entry, times in counted.items() if times > 1] == []
 
 
 @pytest.fixture(scope="module")
