@@ -1,7 +1,7 @@
 """How journeys and message templates lie in a folder, so that git can keep them.
 
     KEY.json                      a journey document
-    templates/KEY/template.json   name, kind, class, and by language the subject and preheader
+    templates/KEY/template.json   name, kind, class, and by language the subject, preheader and other short parts
     templates/KEY/de.mjml         the body of one language of an e-mail, or a partial in that language
     templates/KEY/de.txt          its own plain text, or the body of a text message
 
@@ -43,12 +43,12 @@ class About(BaseModel):
     kind: str = DEFAULT
     message_class: str = "marketing"
     variants: dict[str, dict[str, str]] = {}
-    """language -> {"subject", "preheader"}; the bodies are files beside it."""
+    """language -> part -> text; the bodies are files beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailTemplate:
-    """A message template as a folder holds it; `variants`: language -> its parts (subject, preheader, mjml, text)."""
+    """A message template as a folder holds it; `variants`: language -> its parts."""
 
     key: str
     name: str

@@ -111,6 +111,8 @@ class Body(SQLModel, table=True):
     headers: dict[str, Any] = json_field()
     html: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
     text: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
+    parts: dict[str, Any] = json_field()
+    """Part of the template -> text, of those that have no column here."""
     created_at: datetime
 
 
@@ -128,6 +130,8 @@ class OutboxItem(SQLModel, table=True):
     html: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
     text: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
     headers: dict[str, Any] = json_field()
+    parts: dict[str, Any] = json_field()
+    """As `Body.parts`."""
     accepted_at: datetime = Field(index=True)
     opened_at: datetime | None = None
 
@@ -161,7 +165,7 @@ class Hit(SQLModel, table=True):
 
 
 class Template(SQLModel, table=True):
-    """A message template as edited. `kind` is email, sms, text or partial (a piece of mails)."""
+    """A message template as edited. `kind` is a channel's, text or partial (a piece of mails)."""
 
     __tablename__ = "template"
 
@@ -172,7 +176,7 @@ class Template(SQLModel, table=True):
     folder: str = Field(default="", max_length=120)
     tags: list[str] = json_field(list)
     variants: dict[str, Any] = json_field()
-    """locale (`default` included) -> {"subject", "preheader", "mjml", "text"}"""
+    """locale (`default` included) -> {part of its kind: text}"""
     revision: int = 1
     archived_at: datetime | None = None
     created_at: datetime
@@ -189,7 +193,7 @@ class TemplateVersion(SQLModel, table=True):
     digest: str = Field(max_length=64)
     source: dict[str, Any] = json_field()
     compiled: dict[str, Any] = json_field()
-    """locale -> {"subject", "html", "text", "links", "fields"}"""
+    """locale -> {"subject", "html", "text", "links", "fields", "parts"}"""
     partials: dict[str, int] = json_field()
     """key of each partial put in -> its version"""
     created_at: datetime

@@ -77,6 +77,7 @@ class Outbox(ConfiguredProvider):
             "subject": message.subject,
             "html": message.html,
             "text": message.text,
+            "parts": dict(message.parts),
             "headers": _headers(message),
             "accepted_at": self._now(),
         }

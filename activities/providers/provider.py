@@ -32,7 +32,8 @@ class Outgoing:
     """One message, ready to go. `once_key` names it for good: the same key is the same message.
 
     `sender` is an address or `Name <address>`; `headers` are extra ones (List-Unsubscribe); `metadata` is passed on where a
-    provider can attach it and holds ids only.
+    provider can attach it and holds ids only. `parts`: the parts of the template that have no field here, by their names, as the channel
+    lists them (`journeys.channels`).
 
     Raises:
         MessageDead: a control character (line breaks included) where it could end a header: `bad_header`.
@@ -49,6 +50,7 @@ class Outgoing:
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lines = (self.once_key, self.recipient, self.sender, self.reply_to, self.subject, *self.headers.values())

@@ -26,6 +26,8 @@ from journeys.errors import Invalid
 LENGTH = Struct("!I")
 MAX_FRAME = 64_000_000
 """Bytes of one job or answer."""
+Parts = tuple[str, str, str, tuple[tuple[str, str], ...]]
+"""Subject, HTML, text, and the further parts of a template by their names."""
 
 
 def main(descriptor: int, memory_bytes: int) -> None:
@@ -89,18 +91,19 @@ class Work:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _learn(self, number: int, parts: tuple[str, str, str] | None, forget: list[int]) -> None:
+    def _learn(self, number: int, parts: Parts | None, forget: list[int]) -> None:
         for other in forget:
             del self._variants[other]
         if parts is not None:
-            self._variants[number] = Variant(*parts)
+            subject, html, text, further = parts
+            self._variants[number] = Variant(subject, html, text, parts=dict(further))
         self._variant = self._variants[number]
 
     def _fill(self, given: Mapping[str, Any]) -> list[Any]:
         mark = given["mark"]
         marks = Marks((lambda digest: mark + digest) if mark else None, given["pixel_url"], frozenset(given["domains"]))
         filled = fill(self._variant, given["values"], given["language"], marks, given["zone"])
-        return [filled.subject, filled.html, filled.text, dict(filled.links)]
+        return [filled.subject, filled.html, filled.text, dict(filled.links), dict(filled.parts)]
 
     def _text(self, given: Mapping[str, Any]) -> str:
         return render_text(given["source"], given["values"], locale=given["locale"], zone=given["zone"])

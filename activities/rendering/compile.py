@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from babel import Locale, UnknownLocaleError
 from babel.core import parse_locale
 
-from activities.rendering import foreign, jinja
+from activities.rendering import allowed, foreign, jinja
 from activities.rendering.faults import Fault, Lines, Remark, issue
-from activities.rendering.kinds import KINDS, PARTIAL, PARTS, Kind, needs_unsubscribe
+from activities.rendering.kinds import KINDS, PARTIAL, PARTS, Kind, further_parts, needs_unsubscribe
 from activities.rendering.markup import Element
 from activities.rendering.mjml import compile_mjml
 from activities.rendering.partials import MAX_SOURCE, NO_PARTIALS, Expanded, Library, alone, expand
@@ -26,20 +26,28 @@ from journeys.channels import Part
 from journeys.errors import Invalid, Issue
 
 MAX_LINE = 500
-"""Characters of a subject or preheader as written."""
+"""Characters of one line as written, Jinja included."""
+MAX_URL = 2_000
+"""Characters of an address, as written and as filled in."""
 CLIPPED_BYTES = 90_000
 """Above this, warn. Source: Gmail clips messages at about 102 kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One language: Jinja templates for each part, link targets as written, and the fields that are read."""
+    """One language: Jinja templates for each part, link targets as written, and the fields that are read. `parts`: those that have no field here."""
 
     subject: str = ""
     html: str = ""
     text: str = ""
     links: list[str] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
+    parts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Everything that is filled in."""
+        return (self.subject, self.html, self.text, *self.parts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class CompiledTemplate:
 def compile_template(
     variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing", library: Library = NO_PARTIALS
 ) -> CompiledTemplate:
-    """Compiles `variants`: locale -> {"subject", "preheader", "mjml", "text"}. `library` holds the partials that may be included.
+    """Compiles `variants`: locale -> {part: text}. `library` holds the partials that may be included.
 
     Raises:
         Invalid: `issues` holds every problem, each with line and column in its `values` and `variants.<locale>.<part>` as field.
@@ -137,7 +145,7 @@ def _variant_shape(locale: str, parts: Any, kind: str) -> Iterator[Issue]:
 
 def most_characters(part: Part) -> int:
     """How long a part may be as written."""
-    return MAX_LINE if part.format == "line" else MAX_SOURCE
+    return {"line": MAX_LINE, "url": MAX_URL}.get(part.format, MAX_SOURCE)
 
 
 def _part_shape(text: Any, part: Part, place: str) -> Iterator[Issue]:
@@ -153,10 +161,38 @@ def _part_shape(text: Any, part: Part, place: str) -> Iterator[Issue]:
             values={"limit": limit, "count": len(text)},
             field=place,
         )
-    elif text and part.format == "line" and re.search(r"[\r\n\x00]", text):
-        yield Issue(code="line_break", text="A subject or preheader is one line.", field=place)
+    elif text and part.format in ("line", "url") and re.search(r"[\r\n\x00]", text):
+        yield Issue(code="line_break", text="This part is one line.", field=place)
     elif text and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", text):
         yield Issue(code="control_character", text="A message cannot contain control characters.", field=place)
+
+
+def _part_faults(part: Part | None, swapped: Swapped) -> Iterator[Fault]:
+    """What is wrong with one part beyond its Jinja: too long, or no address of a website."""
+    written = swapped.word.sub("", swapped.text).strip()
+    if part is not None and part.max_chars is not None and len(written) > part.max_chars:
+        values = {"limit": part.max_chars, "count": len(written)}
+        yield Fault(0, "too_large", "Expected at most {limit} characters, got {count}.", **values)
+    if part is not None and part.format == "url":
+        yield from _address_faults(swapped)
+
+
+def _address_faults(swapped: Swapped) -> Iterator[Fault]:
+    start = swapped.word.split(swapped.text, maxsplit=1)[0].strip()
+    is_whole = swapped.word.search(swapped.text) is None
+    named = allowed.scheme(start)
+    if named not in ("", "http", "https"):
+        yield Fault(0, "unsafe_link", '"{scheme}:" addresses are not allowed; expected https.', scheme=named)
+    elif start and not named:
+        yield Fault(0, "relative_link", 'A link in a message needs its full address, starting with "https://".')
+    elif is_whole and not allowed.has_host(start):
+        text = 'This is not a website address; expected one such as "https://example.org".'
+        yield Fault(0, "link_without_host", text)
+
+
+def _as_link(address: str) -> str:
+    """Jinja that checks the address and, where clicks are tracked, puts ours in its place."""
+    return "{% filter link %}" + address + "{% endfilter %}"
 
 
 def is_locale(name: str) -> bool:
@@ -192,7 +228,7 @@ class _Compiler:
         swapped = {name: self._swapped(name, text) for name, text in self._parts.items() if text.strip()}
         if any(one.severity == "error" for one in self._issues[included:]) or ("mjml" in self._parts and "mjml" not in swapped):
             return None, self._issues
-        variant = self._email(swapped) if "mjml" in swapped else self._text(swapped)
+        variant = self._email(swapped) if "mjml" in swapped else self._text()
         return variant, self._issues
 
     def _issue(self, fault: Fault, name: str, lines: Lines) -> None:
@@ -212,6 +248,8 @@ class _Compiler:
             return None
         for found in jinja.faults(swapped, text, lines):
             self._issue(self._lent(found), name, lines)
+        for found in _part_faults(KINDS[self._kind].part(name), swapped):
+            self._issue(found, name, lines)
         return swapped
 
     def _lent(self, fault: Fault) -> Fault:
@@ -237,8 +275,11 @@ class _Compiler:
         text = self._parts.get("text") or compiled.text
         return Variant(self._parts.get("subject", ""), compiled.html, text, compiled.links, self._fields())
 
-    def _text(self, swapped: Mapping[str, Swapped | None]) -> Variant:
-        return Variant(self._parts.get("subject", ""), "", self._parts["text"], [], self._fields())
+    def _text(self) -> Variant:
+        further = {part.name: (part, self._parts[part.name].strip()) for part in further_parts(self._kind)}
+        links = [text for part, text in further.values() if text and part.format == "url"]
+        parts = {name: _as_link(text) if text and part.format == "url" else text for name, (part, text) in further.items()}
+        return Variant(self._parts.get("subject", ""), "", self._parts.get("text", ""), links, self._fields(), parts)
 
     def _runs(self, source: str, *, html: bool) -> bool:
         """Whether the Jinja is still whole after the compiler moved it; it was whole before."""

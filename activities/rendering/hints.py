@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from activities.rendering.compile import CLIPPED_BYTES, Variant
 from activities.rendering.faults import Fault, Lines
-from activities.rendering.kinds import PARTS, Kind
+from activities.rendering.kinds import KINDS, PARTS, Kind
 from activities.rendering.tokens import swap
 from journeys.errors import Issue
 
@@ -72,6 +72,7 @@ def hints(
         *(_subject(locale, parts.get("subject") or "") if "subject" in has else ()),
         *(_preheader(locale, parts.get("preheader") or "") if "preheader" in has else ()),
         *(_links(locale, parts.get("mjml") or "") if "mjml" in has else ()),
+        *(issue for part in KINDS[kind].parts if part.format == "url" for issue in _address(locale, part.name, parts.get(part.name) or "")),
         *_fields(locale, compiled.get(locale), is_known),
         *_drift(locale, variants, compiled),
     ]
@@ -126,6 +127,13 @@ def _links(locale: str, source: str) -> Iterator[Issue]:
             text = "This link leads to the same address as the one in line {first}: {target}."
             yield _hint(locale, "mjml", "double_link", text + _PLACED, first=seen[link.target], **values)
         seen.setdefault(link.target, link.line)
+
+
+def _address(locale: str, part: str, target: str) -> Iterator[Issue]:
+    """A part that is one address; it may be left empty."""
+    problem = _about(target.strip()) if target.strip() else None
+    if problem:
+        yield _hint(locale, part, *problem, target=target[:200])
 
 
 def _about(target: str) -> tuple[str, str] | None:

@@ -46,6 +46,15 @@ else:
     """The type of a field that names a kind: an `enum` in JSON Schema."""
 
 
+FIELDS = frozenset({"subject", "preheader", "mjml", "text"})
+"""Parts that have a place of their own in a rendered message; all others travel by their names (`Rendered.parts`)."""
+
+
+def further_parts(kind: str) -> tuple[Part, ...]:
+    """The parts of a kind that travel by their names."""
+    return tuple(part for part in KINDS[kind].parts if part.name not in FIELDS)
+
+
 def needs_unsubscribe(kind: str) -> bool:
     """Whether a marketing message of this kind must show a way to unsubscribe."""
     return kind in CHANNELS and CHANNELS[kind].needs_unsubscribe

@@ -29,7 +29,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from activities.rendering.child import MAX_FRAME, receive, send
+from activities.rendering.child import MAX_FRAME, Parts, receive, send
 from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
 from activities.rendering.kinds import Kind
@@ -118,7 +118,7 @@ class _Child:
                 process_group=0,  # Ctrl-C is the parent's business
             )
         self._limits = limits
-        self._known: OrderedDict[tuple[str, str, str], int] = OrderedDict()
+        self._known: OrderedDict[Parts, int] = OrderedDict()
         self._numbers = 0
         self.jobs = 0
         self._socket.settimeout(START_SECONDS)
@@ -147,7 +147,7 @@ class _Child:
 
     def _told(self, variant: Variant) -> dict[str, Any]:
         """The number under which the process knows the template, its text if it does not, and which ones it may forget."""
-        parts = (variant.subject, variant.html, variant.text)
+        parts = (variant.subject, variant.html, variant.text, tuple(variant.parts.items()))
         number = self._known.get(parts)
         if number is not None:
             self._known.move_to_end(parts)
@@ -232,9 +232,8 @@ class RenderPool:
             "pixel_url": marks.pixel_url,
             "domains": sorted(marks.domains),
         }
-        about = hash((variant.subject, variant.html, variant.text))
-        subject, html, text, links = self._done(_Job("fill", given, about, variant))
-        filled = Filled(subject, html, text, links)
+        subject, html, text, links, parts = self._done(_Job("fill", given, hash(variant.sources), variant))
+        filled = Filled(subject, html, text, links, parts)
         if marks.click and links:
             filled = _signed(filled, mark, marks.click)
         return finished(filled, compiled.kind, language, values, message_class)
@@ -416,7 +415,11 @@ def _signed(filled: Filled, mark: str, click: Callable[[str], str]) -> Filled:
     addresses = {digest: click(digest) for digest in filled.links}
     escaped = {digest: str(escape(address)) for digest, address in addresses.items()}
     return Filled(
-        _put_in(filled.subject, mark, addresses), _put_in(filled.html, mark, escaped), _put_in(filled.text, mark, addresses), filled.links
+        _put_in(filled.subject, mark, addresses),
+        _put_in(filled.html, mark, escaped),
+        _put_in(filled.text, mark, addresses),
+        filled.links,
+        {name: _put_in(text, mark, addresses) for name, text in filled.parts.items()},
     )
 
 

@@ -17,14 +17,16 @@ from jinja2.exceptions import SecurityError
 from markupsafe import Markup
 
 from activities.rendering import jinja
+from activities.rendering.allowed import scheme
 from activities.rendering.budget import State, state
-from activities.rendering.compile import CompiledTemplate, Variant
+from activities.rendering.compile import MAX_URL, CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
 from activities.rendering.kinds import KINDS, needs_unsubscribe
 from activities.rendering.languages import serving
 from activities.rendering.links import hosts_in
 from activities.rendering.plain import tidy
 from activities.rendering.sandbox import generate
+from journeys.channels import Part
 
 MAX_SUBJECT = 900
 """Characters; RFC 5322 allows lines of 998."""
@@ -53,6 +55,8 @@ class Rendered:
     locale: str
     headers: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Part of the template -> text, of parts that have no field here."""
 
     @property
     def size_bytes(self) -> int:
@@ -67,6 +71,7 @@ class Filled:
     html: str
     text: str
     links: Mapping[str, str]
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(
@@ -107,20 +112,48 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
     Raises:
         RenderFailed: as `render`.
     """
-    hosts = hosts_in(variant.subject) | hosts_in(variant.html) | hosts_in(variant.text)
+    hosts = frozenset().union(*(hosts_in(source) for source in variant.sources))
     current = State(language, zone, click=marks.click, own=_own_addresses(values), hosts=hosts, domains=marks.domains)
     with _rendering(current):
         subject = one_line(_filled(variant.subject, values, language))
         html = _html(variant, values, language, subject, marks.pixel_url)
         text = tidy(_filled(variant.text, values, language))
-    return Filled(subject, html, text, current.links)
+        parts = {name: _filled(source, values, language) for name, source in variant.parts.items()}
+    return Filled(subject, html, text, current.links, parts)
 
 
 def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
-    """The message, with the headers that its class asks for."""
+    """The message, with the headers that its class asks for, and its parts as long as they may be.
+
+    Raises:
+        RenderFailed: an address that is none of a website, or too long.
+    """
     headers = unsubscribe_headers(values.get("unsubscribe_url")) if needs_unsubscribe(kind) and message_class == "marketing" else {}
-    text = filled.text if KINDS[kind].is_html else filled.text.strip()
-    return Rendered(filled.subject, filled.html, text, language, headers, filled.links)
+    text = filled.text if KINDS[kind].is_html else _shaped(KINDS[kind].part("text"), filled.text)
+    parts = {name: _shaped(KINDS[kind].part(name), source) for name, source in filled.parts.items()}
+    subject = filled.subject or parts.get(KINDS[kind].headline, "")
+    return Rendered(subject, filled.html, text, language, headers, filled.links, parts)
+
+
+def _shaped(part: Part | None, text: str) -> str:
+    """A part as it may be; one that the kind no longer has stays as it is."""
+    if part is None:
+        return text
+    if part.format == "url":
+        return _website(text.strip())
+    return _cut(one_line(text) if part.format == "line" else tidy(text).strip(), part.max_chars)
+
+
+def _cut(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def _website(address: str) -> str:
+    if address in ("", "#"):
+        return ""
+    if len(address) > MAX_URL or scheme(address) not in ("http", "https"):
+        raise RenderFailed("unsafe_link")
+    return address
 
 
 def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:

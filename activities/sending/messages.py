@@ -148,6 +148,7 @@ class MessageHandler(Carried):
                 "headers": dict(prepared.rendered.headers),
                 "html": prepared.rendered.html,
                 "text": prepared.rendered.text,
+                "parts": dict(prepared.rendered.parts),
                 "created_at": job.as_of,
             },
         )
@@ -183,6 +184,7 @@ class MessageHandler(Carried):
             text=rendered.text,
             headers=rendered.headers,
             metadata={"run": job.row.id, "node": job.state.node},
+            parts=rendered.parts,
         )
 
     def wanted(self, job: Job) -> gate.SendRequest:
@@ -238,7 +240,7 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
     body = session.get(Body, message.body_id) if message.body_id else None
     if body is None:
         return None
-    rendered = Rendered(body.subject, body.html, body.text, message.locale, body.headers)
+    rendered = Rendered(body.subject, body.html, body.text, message.locale, body.headers, parts=body.parts)
     return Draft(Prepared(rendered, body.sender, settings.load(session, settings.Sender).reply_to))
 
 

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
 from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, digest
 from activities.rendering.compile import most_characters
-from activities.rendering.kinds import KINDS, PARTIAL
+from activities.rendering.kinds import KINDS, PARTIAL, further_parts
 from activities.sending.ledger import message_id_of
 from activities.sending.messages import MessageSettings, contact_values
 from activities.templates import partials
@@ -262,7 +262,7 @@ def send_test(
 ) -> Message:
     """Sends a template, filled in for a contact, to a member of the team and to nobody else.
 
-    It passes no gate, counts nowhere and tracks nothing; its unsubscribe link changes nothing. A text for phones comes as a mail. What the
+    It passes no gate, counts nowhere and tracks nothing; its unsubscribe link changes nothing. What is written for another channel comes as a mail. What the
     provider said stands in the row's `status` (sent, failed, uncertain) and `reason`. `compiled` is sent instead of a stored version.
 
     Raises:
@@ -293,7 +293,7 @@ def send_test(
         )
         sender = settings.load(session, settings.Sender).email or house.mail_from
     outgoing = Outgoing(
-        once_key, message_id, TO_COLLEAGUES, member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html, text=rendered.text,
+        once_key, message_id, TO_COLLEAGUES, member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html, text=_as_mail(compiled.kind, rendered),
         headers=rendered.headers,
     )  # fmt: skip
     with db.write() as session:
@@ -307,6 +307,12 @@ def send_test(
             )
         )  # fmt: skip
     return _answered(db, message_id, *_sent(provider, outgoing), now)
+
+
+def _as_mail(kind: str, rendered: Rendered) -> str:
+    """The text of a test: what is written for another channel as lines below each other."""
+    lines = [rendered.parts.get(part.name, "") for part in further_parts(kind) if part.name != KINDS[kind].headline]
+    return "\n\n".join(line for line in (rendered.text, *lines) if line)
 
 
 def _sent(provider: Provider, outgoing: Outgoing) -> tuple[str, str, Answer]:

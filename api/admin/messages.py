@@ -79,6 +79,8 @@ class Rendered(BaseModel):
     headers: dict[str, Any]
     html: str
     text: str
+    parts: dict[str, str] = {}
+    """Further parts of its template, by their names."""
 
 
 class MessageDetail(MessageRow):

@@ -66,7 +66,7 @@ class OlderPartial(BaseModel):
 
 
 class TemplateDetail(TemplateRow):
-    """With its texts as edited last: locale (`default` included) -> subject, preheader, mjml, text. `version` is the newest compiled one; the
+    """With its texts as edited last: locale (`default` included) -> the parts of its kind. `version` is the newest compiled one; the
     texts may be a draft beyond it. `partials`: key -> the version that stands in it."""
 
     variants: dict[str, Any]
@@ -150,6 +150,8 @@ class Previewed(BaseModel):
     text: str
     locale: str
     headers: dict[str, str]
+    parts: dict[str, str] = {}
+    """Further parts of its kind, by their names."""
 
 
 class TestSend(BaseModel):
@@ -355,7 +357,12 @@ async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: 
     async with server.turns.of(actor.id):
         rendered = await run_in_threadpool(_previewed, server, key, wanted)
     return Previewed(
-        subject=rendered.subject, html=rendered.html, text=rendered.text, locale=rendered.locale, headers=dict(rendered.headers)
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        locale=rendered.locale,
+        headers=dict(rendered.headers),
+        parts=dict(rendered.parts),
     )
 
 

@@ -11,6 +11,7 @@ from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.outbox.mail import SANDBOX, Letter, read_letter
+from journeys.channels import CHANNELS as CHANNEL_OF
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,16 @@ def rendered(visit: PageContext, letter: Letter) -> Element:
 
 
 def plain_text(visit: PageContext, letter: Letter) -> Element:
-    return html.pre({"className": "mail-text", "key": "text"}, letter.text or visit.speech("This message has no plain text."))
+    text = html.pre({"className": "mail-text"}, letter.text or visit.speech("This message has no plain text."))
+    further = [(visit.speech(_title(letter.channel, name)), html.code(value)) for name, value in letter.parts.items() if value]
+    return html.div({"key": "text"}, text, html.div({"className": "panel"}, components.facts(further)) if further else None)
+
+
+def _title(channel: str, part: str) -> str:
+    """What a part of the channel's templates is called; one from when it had others, by its name."""
+    known = CHANNEL_OF[channel].template if channel in CHANNEL_OF else None
+    found = known.part(part) if known else None
+    return found.title if found else part
 
 
 def headers(visit: PageContext, letter: Letter) -> Element:

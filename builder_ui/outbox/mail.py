@@ -44,6 +44,7 @@ class Letter:
     headers: dict[str, str] = field(default_factory=dict)
     message: Message | None = None
     fires: bool = False
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 def read_letter(session: Session, id: str, reader: Member) -> Letter:
@@ -69,7 +70,17 @@ def _from_outbox(session: Session, number: int, reader: Member) -> Letter | None
         return None
     message = session.get(Message, item.message_id) if item.message_id else None
     return Letter(
-        str(number), item.recipient, item.subject, item.channel, item.html, item.text, item.accepted_at, item.headers, message, fires=True
+        str(number),
+        item.recipient,
+        item.subject,
+        item.channel,
+        item.html,
+        item.text,
+        item.accepted_at,
+        item.headers,
+        message,
+        fires=True,
+        parts=item.parts,
     )
 
 
@@ -78,7 +89,18 @@ def _from_body(session: Session, message_id: str) -> Letter | None:
     if found is None:
         return None
     message, body = found
-    return Letter(message.id, body.recipient, body.subject, message.channel, body.html, body.text, body.created_at, body.headers, message)
+    return Letter(
+        message.id,
+        body.recipient,
+        body.subject,
+        message.channel,
+        body.html,
+        body.text,
+        body.created_at,
+        body.headers,
+        message,
+        parts=body.parts,
+    )
 
 
 def routes(house: AppContext) -> APIRouter:

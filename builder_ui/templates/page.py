@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from activities.rendering.compile import CLIPPED_BYTES, MAX_LINE
+from activities.rendering import Rendered
+from activities.rendering.compile import CLIPPED_BYTES, most_characters
 from activities.rendering.hints import LONG_SUBJECT
-from activities.rendering.kinds import HTML, KINDS
+from activities.rendering.kinds import HTML, KINDS, further_parts
 from activities.rendering.sms import LIMITS
 from activities.templates import listing
 from activities.templates.partials import Behind, Inclusion
@@ -22,6 +23,7 @@ from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, optgroup, use_effect, use_ref
 from builder_ui.templates import bundle, frames, snippets
 from builder_ui.templates.session import Old, Stored, Variants, Writing, fetch
+from journeys.channels import Part
 from journeys.errors import Issue
 
 CLASSES = {"marketing": "Marketing", "transactional": "Transactional"}
@@ -296,9 +298,9 @@ def adding(writing: Writing) -> Element:
 def source(writing: Writing) -> Element:
     """The fields. They are the browser's: drawn again only for another language, or when texts were set from here."""
     use_topics(writing, "source")
-    lines = [part for part in writing.parts if part in ("subject", "preheader")]
-    long = next(part for part in writing.parts if part in ("mjml", "text"))
-    own = [part for part in writing.parts if part == "text" and part != long]
+    parts = KINDS[writing.stored.kind].parts
+    lines = [part for part in parts if part.format in ("line", "url")]
+    long, *own = [part.name for part in parts if part.format in ("mjml", "text")]
     return html.div(
         {"className": "tpl-fields"},
         [_line(writing, part) for part in lines],
@@ -329,14 +331,15 @@ def _field(writing: Writing, part: str) -> dict[str, Any]:
     }
 
 
-def _line(writing: Writing, part: str) -> Element:
+def _line(writing: Writing, part: Part) -> Element:
     _, line, _, _ = bundle.components()
-    field = f"tpl-{part}"
-    more = {"field": field, "most": MAX_LINE, "shown": LONG_SUBJECT if part == "subject" else 0}
+    field = f"tpl-{part.name}"
+    shown = part.max_chars or (LONG_SUBJECT if part.name == "subject" else 0)
+    more = {"field": field, "most": most_characters(part), "shown": shown}
     return html.div(
-        {"key": part, "className": "tpl-line"},
-        html.label({"htmlFor": field}, writing.speech(_title(writing, part))),
-        line({**_field(writing, part), **more}),
+        {"key": part.name, "className": "tpl-line"},
+        html.label({"htmlFor": field}, writing.speech(part.title)),
+        line({**_field(writing, part.name), **more}),
     )
 
 
@@ -505,8 +508,7 @@ def _shown(writing: Writing) -> Element:
         count = _segments(writing) if found and found.segments else None
         if rendered is None:
             return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
-        bubble = "tpl-bubble" if KINDS[writing.stored.kind].bubble else "mail-text"
-        return html.div({"className": "tpl-plain"}, html.pre({"className": bubble}, rendered.text or "–"), count)
+        return html.div({"className": "tpl-plain"}, _phone(writing, rendered), count)
     address = writing.frame()
     if not address:
         return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
@@ -523,6 +525,21 @@ def _shown(writing: Writing) -> Element:
         {"className": f"tpl-frame {writing.look}"},
         frame({"src": address, "title": speech("The message as rendered"), "sandbox": frames.SANDBOX}),
         note,
+    )
+
+
+def _phone(writing: Writing, rendered: Rendered) -> Element:
+    """A text as a phone or a site shows it, the headline above and the address below."""
+    kind = KINDS[writing.stored.kind]
+    bubble = "tpl-bubble" if kind.bubble else "mail-text"
+    below = [(part, rendered.parts.get(part.name)) for part in further_parts(writing.stored.kind) if part.name != kind.headline]
+    if not rendered.parts:
+        return html.pre({"className": bubble}, rendered.text or "–")
+    return html.div(
+        {"className": f"{bubble} tpl-parts"},
+        html.b(rendered.subject or writing.speech("(no subject)")),
+        html.pre(rendered.text or "–"),
+        [html.small({"key": part.name}, writing.speech(part.title), ": ", text) for part, text in below if text],
     )
 
 

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from activities.rendering.kinds import PARTS
 from activities.rendering.partials import MAX_SOURCE
 from builder_ui.builder.protocol import Message, Piece, Ping, Save
 
-Place = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,35}/(subject|preheader|mjml|text)$")]
+_NAMES = "|".join(sorted({name for names in PARTS.values() for name in names}))
+Place = Annotated[str, Field(pattern=rf"^[A-Za-z0-9-]{{1,35}}/({_NAMES})$")]
 Text = Annotated[str, Field(max_length=MAX_SOURCE + 1_000)]
 
 

@@ -179,11 +179,15 @@ def _is_count(value: Any) -> bool:
 def _blank_messages(session: Session, ids: Sequence[str]) -> None:
     ours = select(Message.id).where(col(Message.contact_id).in_(ids))
     session.execute(
-        update(OutboxItem).where(col(OutboxItem.message_id).in_(ours)).values(recipient="", subject="", html="", text="", headers={})
+        update(OutboxItem)
+        .where(col(OutboxItem.message_id).in_(ours))
+        .values(recipient="", subject="", html="", text="", headers={}, parts={})
     )
     session.execute(update(Hit).where(col(Hit.message_id).in_(ours)).values(user_agent=""))
     session.execute(
-        update(Body).where(col(Body.contact_id).in_(ids)).values(recipient="", sender="", subject="", html="", text="", headers={})
+        update(Body)
+        .where(col(Body.contact_id).in_(ids))
+        .values(recipient="", sender="", subject="", html="", text="", headers={}, parts={})
     )
     session.execute(update(Message).where(col(Message.contact_id).in_(ids)).values(subject="", answer={}))
 

@@ -167,9 +167,9 @@ def forget_links(session: Session, ids: Sequence[str], values: Values) -> None:
 def _clicked(session: Session, ids: Sequence[str]) -> set[str]:
     """Digests of the links in the person's kept messages, out of their click addresses (`activities.tracking`)."""
     ours = select(Message.id).where(col(Message.contact_id).in_(ids))
-    kept = session.execute(select(Body.html, Body.text).where(col(Body.contact_id).in_(ids)))
-    carried = session.execute(select(OutboxItem.html, OutboxItem.text).where(col(OutboxItem.message_id).in_(ours)))
-    tokens = {token for both in (*kept, *carried) for text in both for token in _CLICK.findall(text)}
+    kept = session.execute(select(Body.html, Body.text, Body.parts).where(col(Body.contact_id).in_(ids)))
+    carried = session.execute(select(OutboxItem.html, OutboxItem.text, OutboxItem.parts).where(col(OutboxItem.message_id).in_(ours)))
+    tokens = {token for row in (*kept, *carried) for text in row for token in _CLICK.findall(str(text))}
     return {digest for token in tokens if (digest := _digest(token)) is not None}
 
 

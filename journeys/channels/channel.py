@@ -10,27 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-Format = Literal["line", "text", "mjml"]
-"""One line; as many as one likes; MJML, of which HTML is compiled."""
+Format = Literal["line", "text", "mjml", "url"]
+"""One line; as many as one likes; MJML, of which HTML is compiled; the address of a website, which is tracked like a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that an author writes: `name` is its key in a stored variant (subject, preheader, mjml or text), `title` what its field is
-    called (a message id)."""
+    """Something that an author writes: `name` is its key in a stored variant, `title` what its field is called (a message id).
+
+    `max_chars`: how long it may be, apart from its Jinja; what is filled in is cut there. None: as long as such a format may be.
+    """
 
     name: str
     title: str
     format: Format
     required: bool = False
+    max_chars: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateKind:
     """What a template of one kind consists of, and how its pages show it. Texts are message ids of the catalogues.
 
-    `segments`: its text is counted in parts of a text message. `bubble`: the preview shows it as a phone does. `usage`: what the panel
-    with its labels is called.
+    `segments`: its text is counted in parts of a text message. `bubble`: the preview shows it as a phone does. `headline`: the part by which
+    lists name a message. `usage`: what the panel with its labels is called.
     """
 
     label: str
@@ -40,6 +43,7 @@ class TemplateKind:
     parts: tuple[Part, ...]
     segments: bool = False
     bubble: bool = False
+    headline: str = "subject"
     usage: str = "Labels and journeys"
 
     @property

@@ -19,7 +19,12 @@ class Pigeon(Channel):
         icon="flag",
         start_label="Blank slip",
         start_help="A slip of paper.",
-        parts=(Part("subject", "Headline", "line", required=True), Part("text", "Slip", "text", required=True)),
+        parts=(
+            Part("title", "Headline", "line", required=True, max_chars=40),
+            Part("text", "Slip", "text", required=True),
+            Part("url", "Address", "url"),
+        ),
         bubble=True,
+        headline="title",
     )
     step = Step("Send a pigeon", "Sends a slip of paper.\n\nIt passes the gate.", "bird")

@@ -184,25 +184,55 @@ def test_the_simulator_sends_it() -> None:
 
 
 def test_templates_are_compiled_shown_and_listed(db: Database) -> None:
-    from activities.rendering import render
+    from activities.rendering import Marks, RenderPool, link_digest, render
     from activities.rendering.kinds import KINDS
     from activities.templates import library
     from activities.templates.layouts import beginning
     from builder_ui.templates.page import KINDS as SHOWN
     from journeys.errors import Invalid
 
-    assert beginning("", "pigeon") == ({"default": {"subject": "…", "text": "…"}}, None)
+    assert beginning("", "pigeon") == ({"default": {"title": "…", "text": "…"}}, None)
     about: Any = {"name": "Slip", "kind": "pigeon", "message_class": "marketing", "actor": "tour", "now": NOW}
-    saved = library.save(db, "slip", {"default": {"subject": "Hi", "text": "Hello {{ contact.first_name }}"}}, **about)
+    slip = {"title": "Hi", "text": "Hello {{ contact.first_name }}", "url": "https://example.com/{{ contact.first_name }}"}
+    saved = library.save(db, "slip", {"default": slip}, **about)
     assert [warning.code for warning in saved.warnings] == []
     with db.read() as session:
         compiled = library.load(session, "slip")
     rendered = render(compiled, ["en"], {"contact": {"first_name": "Anna"}, "unsubscribe_url": "https://example.com/u"})
     assert (rendered.subject, rendered.text) == ("Hi", "Hello Anna")
+    assert rendered.parts == {"title": "Hi", "url": "https://example.com/Anna"}
+    values = {"contact": {"first_name": "Anna"}}
+    tracked = render(compiled, ["en"], values, marks=Marks(lambda digest: f"https://track.example/{digest}"))
+    digest = link_digest("https://example.com/Anna")
+    assert tracked.parts["url"] == f"https://track.example/{digest}"
+    assert tracked.links == {digest: "https://example.com/Anna"}
+    with closing(RenderPool()) as pool:
+        pooled = pool.render(compiled, ["en"], values, marks=Marks(lambda digest: f"https://track.example/{digest}"))
+    assert pooled == tracked
     assert "List-Unsubscribe" in rendered.headers
     assert SHOWN["pigeon"] is KINDS["pigeon"]
     with pytest.raises(Invalid):
-        library.save(db, "slip", {"default": {"subject": "Hi\nthere", "text": ""}}, **about)
+        library.save(db, "slip", {"default": {"title": "Hi\nthere", "text": ""}}, **about)
+    with pytest.raises(Invalid):
+        library.save(db, "slip", {"default": {**slip, "url": "javascript:coo()"}}, **about)
+    with pytest.raises(Invalid):
+        library.save(db, "slip", {"default": {**slip, "title": "c" + 40 * "o"}}, **about)
+
+
+def test_what_is_filled_in_is_cut_where_it_is_too_long_and_leads_to_websites_only(db: Database) -> None:
+    from activities.rendering import RenderFailed, compile_template, render
+
+    slip = {"title": "{{ contact.first_name }}", "text": "Coo", "url": "{{ contact.website }}"}
+    compiled = compile_template({"default": slip}, "pigeon")
+
+    def filled(name: str, website: str) -> Any:
+        return render(compiled, ["en"], {"contact": {"first_name": name, "website": website}}).parts
+
+    assert filled("A" * 41, "") == {"title": "A" * 39 + "…", "url": ""}
+    assert filled("A" * 40, "https://a.example/")["title"] == "A" * 40
+    for bad in ("mailto:a@b.example", "javascript:alert(1)", "//a.example", "https://"):
+        with pytest.raises(RenderFailed):
+            filled("A", bad)
 
 
 def test_it_goes_to_the_outbox_by_a_performer_of_its_own(db: Database) -> None:
@@ -216,9 +246,9 @@ def test_it_goes_to_the_outbox_by_a_performer_of_its_own(db: Database) -> None:
     outbox = Outbox(db)
     assert "pigeon" in outbox.channels
     assert "pigeon" in pretending_performers(build_house(settings, INLINE), outbox)
-    outbox.send(Outgoing("once", "m1", "pigeon", PHONE, text="coo"))
+    outbox.send(Outgoing("once", "m1", "pigeon", PHONE, text="coo", parts={"title": "Hi"}))
     with db.read() as session:
-        assert [item.channel for item in session.query(OutboxItem)] == ["pigeon"]
+        assert [(item.channel, item.parts) for item in session.query(OutboxItem)] == [("pigeon", {"title": "Hi"})]
 
 
 def test_lists_reports_and_metrics_count_it() -> None:
